@@ -1,0 +1,69 @@
+# Every target brings its own environment: Python 3.11+, make and git are all it takes.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+export UV_SYSTEM_CERTS ?= 1
+
+.PHONY: help
+help: ## What there is
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 leaves it running)
+	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL
+	@$(PYTEST) tests/unit tests/contract tests/e2e_local $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## Format, lint, strict types, layers
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --config .importlinter >/tmp/lint-imports.$$$$ || { cat /tmp/lint-imports.$$$$; exit 1; }; rm -f /tmp/lint-imports.$$$$
+	@echo "check: format, lint, types and layers are clean"
+
+.PHONY: fmt
+fmt: $(STAMP) ## Rewrite the code into its format
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix .
+
+.PHONY: bench
+bench: $(STAMP) ## Print the benchmarks, each beside its baseline
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: crds
+crds: $(STAMP) ## Write crds/ anew from the pydantic models
+	@$(BIN)/feature-lineage crds --output-dir crds
+
+.PHONY: lock
+lock: $(UV) ## Resolve the locked dependencies anew
+	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
+	  $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
+	    --python-version 3.11 $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
+
+.PHONY: clean
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# uv is taken from the package index when this machine has none.
+.tools/bin/uv:
+	@$(PYTHON) -m venv .tools || { echo "make: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@.tools/bin/python -m pip install -q --disable-pip-version-check uv
+
+$(STAMP): requirements/dev.txt pyproject.toml | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "make: Python 3.11, 3.12 or 3.13 is needed, $$($(PYTHON) --version) was found; name another with PYTHON=" >&2; exit 1; }
+	@$(UV) venv -q --allow-existing --python "$$(command -v $(PYTHON))" $(VENV)
+	@$(UV) pip sync -q -p $(VENV) --require-hashes requirements/dev.txt
+	@$(UV) pip install -q -p $(VENV) --no-deps --no-build-isolation -e .
+	@touch $@
