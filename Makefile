@@ -46,7 +46,7 @@ crds: $(STAMP) ## Write crds/ anew from the pydantic models
 	@$(BIN)/feature-lineage crds --output-dir crds
 
 .PHONY: lock
-lock: $(UV) ## Resolve the locked dependencies anew
+lock: | $(UV) ## Resolve the locked dependencies anew
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
 	  $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
 	    --python-version 3.11 $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
