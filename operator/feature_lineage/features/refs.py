@@ -1,0 +1,60 @@
+"""Feature references, as Feast spells them: ``view:feature`` and ``view@v2:feature``.
+
+A reference is the one name that Feast's registry, MLflow's run tags and our guard share, so it is
+parsed in one place and never by splitting strings elsewhere.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from feature_lineage.errors import TerminalError
+
+_REFERENCE = re.compile(r"(?P<view>[^:@\s][^:@]*?)(?:@v(?P<version>\d+))?:(?P<feature>[^:]+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FeatureRef:
+    """One feature of one feature view.
+
+    Attributes:
+        view: name of the feature view (of any kind: plain, on-demand, stream, label).
+        feature: name of the feature in it.
+        version: the pinned version of the view, ``None`` for the latest.
+    """
+
+    view: str
+    feature: str
+    version: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "FeatureRef":
+        """Read ``view:feature`` or ``view@v2:feature``.
+
+        Raises:
+            TerminalError: the text is neither.
+        """
+        match = _REFERENCE.fullmatch(text.strip())
+        if match is None:
+            raise TerminalError(
+                f"{text!r} is no feature reference; write view:feature or view@v2:feature"
+            )
+        version = match["version"]
+        return cls(match["view"], match["feature"], None if version is None else int(version))
+
+    @property
+    def view_key(self) -> str:
+        """The view as referenced, version included: ``view`` or ``view@v2``."""
+        return self.view if self.version is None else f"{self.view}@v{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.view_key}:{self.feature}"
+
+
+def parse_refs(texts: Iterable[str]) -> tuple[FeatureRef, ...]:
+    """Parse references, keeping their order and dropping repeats.
+
+    Raises:
+        TerminalError: at the first text that is no reference.
+    """
+    return tuple(dict.fromkeys(FeatureRef.parse(text) for text in texts))

@@ -1,0 +1,120 @@
+"""The registry snapshot: what a Feast project defines, as canonical JSON.
+
+The runner writes it from protobuf messages without unpickling; everything else reads it. It holds
+definitions only: no timestamps, no materialization intervals, no pickled bodies, no order that
+carries no meaning. Two registries that define the same have the same digest, whatever their kind.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from feature_lineage.errors import InvalidReport
+
+JsonObject = Mapping[str, Any]
+
+VIEW_KINDS: Final = (
+    "feature_view",
+    "stream_feature_view",
+    "on_demand_feature_view",
+    "label_view",
+)
+KINDS: Final = (
+    "entity",
+    "data_source",
+    *VIEW_KINDS,
+    "feature_service",
+    "permission",
+    "saved_dataset",
+    "validation_reference",
+)
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+def canonical_json(value: object) -> str:
+    """The one spelling of a JSON value: sorted keys, no blanks, no escapes of non-ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest_of(value: object) -> str:
+    """Hex sha256 of the canonical JSON of ``value``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RegistrySnapshot:
+    """All definitions of one Feast project.
+
+    Attributes:
+        project: the Feast project.
+        objects: kind (one of `KINDS`) → name → canonical spec, in Feast's protobuf field names.
+        closures: view → hex sha256 of the repo code its user-defined function reaches (helpers,
+            constants, modules). The registry has no place for it, so it is known only for a
+            snapshot taken beside the repo; absent means not known, never "different".
+    """
+
+    project: str
+    objects: Mapping[str, Mapping[str, JsonObject]]
+    closures: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 of project and objects; closures are no part of what a registry holds."""
+        return digest_of({"project": self.project, "objects": self.objects})
+
+    def views(self) -> Iterator[tuple[str, str, JsonObject]]:
+        """Every feature view as (kind, name, spec)."""
+        for kind in VIEW_KINDS:
+            for name, spec in self.objects.get(kind, {}).items():
+                yield kind, name, spec
+
+    def view(self, name: str) -> tuple[str, JsonObject] | None:
+        """(kind, spec) of the view of that name, or None. View names are unique over kinds."""
+        for kind in VIEW_KINDS:
+            spec = self.objects.get(kind, {}).get(name)
+            if spec is not None:
+                return kind, spec
+        return None
+
+    def to_json(self) -> str:
+        """Canonical JSON, the form in which it is kept, sent and recorded."""
+        return canonical_json(
+            {"project": self.project, "objects": self.objects, "closures": self.closures}
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "RegistrySnapshot":
+        """Parse what `to_json` wrote; the input is untrusted.
+
+        Raises:
+            InvalidReport: too large, not JSON, or not of this shape.
+        """
+        if len(text) > MAX_BYTES:
+            raise InvalidReport(f"registry snapshot of {len(text)} bytes; at most {MAX_BYTES}")
+        try:
+            value = json.loads(text)
+            return cls.from_value(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidReport(f"registry snapshot does not parse: {error}") from error
+
+    @classmethod
+    def from_value(cls, value: Any) -> "RegistrySnapshot":
+        """Check the shape of a decoded snapshot.
+
+        Raises:
+            ValueError: the value is of another shape.
+        """
+        if not isinstance(value, dict) or not isinstance(value.get("project"), str):
+            raise ValueError("a snapshot is an object with a project")
+        objects, closures = value.get("objects"), value.get("closures", {})
+        if not isinstance(objects, dict) or not set(objects) <= set(KINDS):
+            raise ValueError("objects must map known kinds to objects")
+        for kind, named in objects.items():
+            if not isinstance(named, dict) or not all(isinstance(s, dict) for s in named.values()):
+                raise ValueError(f"objects.{kind} must map names to specs")
+        if not isinstance(closures, dict) or not all(isinstance(v, str) for v in closures.values()):
+            raise ValueError("closures must map views to digests")
+        return cls(value["project"], objects, closures)

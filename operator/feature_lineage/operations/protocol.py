@@ -1,0 +1,270 @@
+"""The job protocol: one request in, one report out, both JSON, ``protocol: 1``.
+
+The operator writes the request, the runner writes the report; neither shares anything else. The
+report is untrusted input: it is size-capped and parsed by this schema, and nothing in it is code.
+"""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from feature_lineage.errors import InvalidReport
+from feature_lineage.features.snapshot import RegistrySnapshot, canonical_json
+from feature_lineage.operations.plan import Plan
+from feature_lineage.operations.protection import Guard
+
+PROTOCOL: Final = 1
+MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
+OUTPUT_TAIL_BYTES: Final = 4096
+
+
+class ExitCode(IntEnum):
+    """What a job's process says by its exit code; anything else is a crash."""
+
+    DONE = 0
+    TERMINAL = 65
+    TRANSIENT = 75
+
+
+class OperationKind(StrEnum):
+    APPLY = "apply"
+    PLAN = "plan"
+    MATERIALIZE = "materialize"
+    OBSERVE = "observe"
+    DELETE = "delete"
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    SUCCEEDED = "Succeeded"
+    PARTIAL = "Partial"  # materialize: some views failed
+    PLANNED = "Planned"
+    BLOCKED = "Blocked"
+    FAILED = "Failed"
+    STEPPED_BACK = "SteppedBack"  # stale guard, or the registry moved: rebuild and try again
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+def _snapshot(value: Any) -> Any:
+    return RegistrySnapshot.from_value(value) if isinstance(value, dict) else value
+
+
+Snapshot = Annotated[
+    RegistrySnapshot,
+    BeforeValidator(_snapshot),
+    PlainSerializer(
+        lambda s: {"project": s.project, "objects": s.objects, "closures": s.closures},
+        return_type=dict[str, Any],
+    ),
+]
+
+
+class Override(_Message):
+    """A user's permission for one plan."""
+
+    plan_digest: str
+    why: str
+
+
+class ApplyRequest(_Message):
+    """What an apply (or plan) may do.
+
+    Attributes:
+        prune: delete objects of this project that left the repo.
+        first: nothing was applied by this resource yet: deletions need adoption.
+        guard: protected models; ``None`` switches protection off.
+        max_guard_age_seconds: an older guard makes the job step back.
+        protection: Enforce blocks, Warn lets through and reports.
+        block_on: verdicts that block, of Broken and Changed.
+        on_unknown: what models with unknown features do.
+        closures: closures of the last applied snapshot, by view.
+        owned_elsewhere: registry ids that an older resource owns for this project.
+    """
+
+    prune: bool = True
+    first: bool = False
+    guard: Guard | None = None
+    max_guard_age_seconds: float = 600.0
+    protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
+    block_on: tuple[Literal["Broken", "Changed"], ...] = ("Broken",)
+    on_unknown: Literal["Warn", "Block"] = "Warn"
+    allow_breaking: Override | None = None
+    allow_adoption: Override | None = None
+    closures: dict[str, str] = Field(default_factory=dict)
+    owned_elsewhere: tuple[str, ...] = ()
+
+
+class ViewWindow(_Message):
+    """What to materialize of one view.
+
+    Attributes:
+        name: feature view.
+        start: inclusive; ``None`` means incremental: from the view's last interval on.
+        end: exclusive.
+    """
+
+    name: str
+    start: datetime | None = None
+    end: datetime
+
+
+class MaterializeRequest(_Message):
+    """Attributes:
+    views: one after another, each on its own. Empty with `all_views_end`: every view.
+    all_views_start: window start for every materializable view; ``None``: incremental.
+    all_views_end: window end for every materializable view; ``None``: only `views`.
+    """
+
+    views: tuple[ViewWindow, ...] = ()
+    all_views_start: datetime | None = None
+    all_views_end: datetime | None = None
+
+
+class DeleteRequest(_Message):
+    """Remove this project's objects, never another project's.
+
+    Attributes:
+        guard: refuses while protected models use the project.
+        allow: the user's reason for deleting all the same.
+    """
+
+    guard: Guard | None = None
+    protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
+    allow: str | None = None
+
+
+class JobRequest(_Message):
+    """One operation, for one process.
+
+    Attributes:
+        operation_id: unique; names the job and tags the ops run.
+        repo: directory of the feature repo at `revision` (holds feature_store.yaml).
+        feature_store_yaml: text that replaces the repo's feature_store.yaml.
+        deadline_seconds: the process group is killed after it.
+    """
+
+    protocol: Literal[1] = 1
+    operation_id: str
+    kind: OperationKind
+    project: str
+    repo: str
+    revision: str = ""
+    feature_store_yaml: str | None = None
+    deadline_seconds: float = 3600.0
+    apply: ApplyRequest | None = None
+    materialize: MaterializeRequest | None = None
+    delete: DeleteRequest | None = None
+
+
+class ViewReport(_Message):
+    """What became of one view, and what the registry says of it now.
+
+    Attributes:
+        kind: section of the snapshot.
+        result: "" when this operation did not touch the view.
+        start, end: window materialized by this operation.
+        rows: rows written to the online store (latest per entity key); ``None``: engine is silent.
+        seconds: duration of this view's materialization.
+        materialized_until: newest interval's end in the registry.
+        newest_event_time: newest event timestamp written.
+        error: one line.
+    """
+
+    name: str
+    kind: str
+    result: Literal["", "Succeeded", "Failed"] = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    rows: int | None = None
+    seconds: float | None = None
+    materialized_until: datetime | None = None
+    newest_event_time: datetime | None = None
+    error: str = ""
+
+
+class JobReport(_Message):
+    """What a job did.
+
+    Attributes:
+        outcome: how it ended.
+        reason: condition reason when it did not succeed, as in `docs`.
+        message: names the object, the fact and the next step.
+        output_tail: last 4 KiB of what the repo's code printed.
+        registry_id: digest of the registry's address, credentials left out.
+        previous: digest of the registry before.
+        snapshot: the registry afterwards.
+        verified: a process without repo code read the registry and found `snapshot` in it.
+        seconds: phase → seconds (``import_feast``, ``import_repo``, ``plan``, ``apply``, …).
+        counts: ``created``, ``updated``, ``deleted``.
+    """
+
+    protocol: Literal[1] = 1
+    operation_id: str
+    kind: OperationKind
+    project: str
+    revision: str = ""
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+    output_tail: str = ""
+    started_at: datetime
+    finished_at: datetime
+    feast_version: str = ""
+    registry_type: str = ""
+    online_store_type: str = ""
+    registry_id: str = ""
+    previous: str = ""
+    snapshot: Snapshot | None = None
+    verified: bool = False
+    plan: Plan | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    views: tuple[ViewReport, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        match self.outcome:
+            case Outcome.SUCCEEDED | Outcome.PLANNED:
+                return ExitCode.DONE
+            case Outcome.STEPPED_BACK | Outcome.PARTIAL:
+                return ExitCode.TRANSIENT
+            case Outcome.BLOCKED:
+                return ExitCode.TERMINAL
+            case Outcome.FAILED:
+                return ExitCode.TERMINAL if self.reason in TERMINAL_REASONS else ExitCode.TRANSIENT
+
+
+TERMINAL_REASONS: Final = frozenset(
+    {"InvalidRepo", "ProjectMismatch", "ProjectOwnedByOther", "EphemeralStore", "Blocked"}
+)
+
+
+def encode(message: JobRequest | JobReport) -> str:
+    """Canonical JSON of a request or report."""
+    return canonical_json(message.model_dump(mode="json"))
+
+
+def decode_report(text: bytes) -> JobReport:
+    """Parse an untrusted report.
+
+    Raises:
+        InvalidReport: too large, not JSON, of another protocol or shape.
+    """
+    if len(text) > MAX_REPORT_BYTES:
+        raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")
+    try:
+        return JobReport.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidReport(
+            f"the job's report does not parse: {where}: {first['msg']}; "
+            "run operator and runner of the same minor version"
+        ) from error
