@@ -1,0 +1,53 @@
+"""Annotations that people put on resources: their names, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feature_lineage.api.base import GROUP
+from feature_lineage.api.enums import OverrideKind
+from feature_lineage.errors import InvalidManifest
+
+RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
+ALLOW_BREAKING = f"{GROUP}/{OverrideKind.ALLOW_BREAKING}"
+ALLOW_ADOPTION = f"{GROUP}/{OverrideKind.ALLOW_ADOPTION}"
+ALLOW_DELETE = f"{GROUP}/{OverrideKind.ALLOW_DELETE}"
+FINALIZER = f"{GROUP}/cleanup"
+
+_DIGEST_AND_WHY = re.compile(r"(?P<digest>\S+?):\s+(?P<why>\S.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's permission, with the reason that is recorded. `plan_digest` is empty for allow-delete."""
+
+    kind: OverrideKind
+    plan_digest: str
+    why: str
+
+    def allows(self, plan_digest: str) -> bool:
+        """Whether this permission is for that plan, and not for an earlier or a later one."""
+        return self.plan_digest == plan_digest
+
+
+def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | None:
+    """The permission of this kind, or None where the annotation is absent.
+
+    Raises InvalidManifest when the annotation does not say what it permits, and why.
+    """
+    name = f"{GROUP}/{kind}"
+    value = annotations.get(name)
+    if value is None:
+        return None
+    if kind is OverrideKind.ALLOW_DELETE:
+        if not value.strip():
+            raise InvalidManifest(f'annotation {name} gives no reason: write {name}: "<why>"')
+        return Override(kind, plan_digest="", why=value.strip())
+    match = _DIGEST_AND_WHY.fullmatch(value.strip())
+    if match is None:
+        raise InvalidManifest(
+            f'annotation {name} is {value!r}: write {name}: "<plan digest>: <why>", with the digest of status.plan'
+        )
+    return Override(kind, plan_digest=match["digest"], why=match["why"])

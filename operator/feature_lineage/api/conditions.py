@@ -1,0 +1,192 @@
+"""Condition types and reasons, and the one rule about time: `lastTransitionTime` moves only when a status flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from feature_lineage.api.meta import Condition
+
+
+class ProjectCondition(StrEnum):
+    """Condition types of a FeatureStoreProject. Reconciling and Stalled exist only while True."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    SOURCE_READY = "SourceReady"
+    APPLIED = "Applied"
+    MATERIALIZED = "Materialized"
+    FRESH = "Fresh"
+    FACTS_CURRENT = "FactsCurrent"
+    RECORDED = "Recorded"
+
+
+class ModelCondition(StrEnum):
+    """Condition types of a TrainedModel. Reconciling and Stalled exist only while True."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    RESOLVED = "Resolved"
+    LINEAGE_VERIFIED = "LineageVerified"
+    TAGGED = "Tagged"
+    FEATURES_FRESH = "FeaturesFresh"
+
+
+class ProjectReason(StrEnum):
+    """Reasons of a FeatureStoreProject's conditions."""
+
+    SUCCEEDED = "Succeeded"  # True, of every condition without a more telling reason
+    OBSERVED = "Observed"  # True of Applied in mode Observe: somebody else applies
+    PROGRESSING = "Progressing"
+    SUSPENDED = "Suspended"
+    DELETING = "Deleting"
+    DELETION_BLOCKED = "DeletionBlocked"
+    INVALID_MANIFEST = "InvalidManifest"
+    AUTH_FAILED = "AuthFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+
+    REF_NOT_FOUND = "RefNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason, not a secret
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    APPLIED_REVISION_GONE = "AppliedRevisionGone"
+    SUBMODULES_UNSUPPORTED = "SubmodulesUnsupported"
+    LOCAL_SOURCE_UNSUPPORTED = "LocalSourceUnsupported"
+
+    PLANNED = "Planned"
+    BLOCKED = "Blocked"
+    ADOPTION_WOULD_DELETE = "AdoptionWouldDelete"
+    GUARD_UNAVAILABLE = "GuardUnavailable"
+    INVALID_REPO = "InvalidRepo"
+    PROJECT_MISMATCH = "ProjectMismatch"
+    PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther"
+    EPHEMERAL_STORE = "EphemeralStore"
+    JOB_FAILED = "JobFailed"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    UNSCHEDULABLE = "Unschedulable"
+    RUNNER_INCOMPATIBLE = "RunnerIncompatible"
+
+    VIEWS_FAILING = "ViewsFailing"
+    NEVER_RUN = "NeverRun"
+
+    STALE = "Stale"
+    NEVER_MATERIALIZED = "NeverMaterialized"
+    NO_OBJECTIVE = "NoObjective"
+    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
+
+    MLFLOW_VIEW_OLD = "MLflowViewOld"
+    REGISTRY_SNAPSHOT_OLD = "RegistrySnapshotOld"
+    MLFLOW_UNAVAILABLE = "MLflowUnavailable"
+
+
+class ModelReason(StrEnum):
+    """Reasons of a TrainedModel's conditions."""
+
+    SUCCEEDED = "Succeeded"  # True, of every condition without a more telling reason
+    PROGRESSING = "Progressing"
+    SUSPENDED = "Suspended"
+    INVALID_MANIFEST = "InvalidManifest"
+    MLFLOW_UNAVAILABLE = "MLflowUnavailable"
+
+    MODEL_NOT_FOUND = "ModelNotFound"
+    ALIAS_NOT_FOUND = "AliasNotFound"
+    VERSION_NOT_FOUND = "VersionNotFound"
+    PROJECT_NOT_READY = "ProjectNotReady"
+    REF_NOT_PERMITTED = "RefNotPermitted"
+
+    VERIFIED = "Verified"  # True of LineageVerified
+    UNCHANGED = "Unchanged"  # True of LineageVerified, but only since first sight
+    CHANGED = "Changed"
+    BROKEN = "Broken"
+    AMBIGUOUS = "Ambiguous"
+    NO_FEAST_LINEAGE = "NoFeastLineage"
+    SERVICE_MISMATCH = "ServiceMismatch"
+    PROJECT_MISMATCH = "ProjectMismatch"
+    REGISTRY_UNSEEN = "RegistryUnseen"
+
+    OWNED_BY_OTHER = "OwnedByOther"
+    DISABLED = "Disabled"
+
+    STALE = "Stale"
+    NEVER_MATERIALIZED = "NeverMaterialized"
+    NO_OBJECTIVE = "NoObjective"
+
+
+_P, _M = ProjectReason, ModelReason
+
+PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
+    ProjectCondition.SOURCE_READY: frozenset(
+        {
+            *(_P.REF_NOT_FOUND, _P.HOST_NOT_ALLOWED, _P.AUTH_FAILED, _P.SECRET_NOT_FOUND),
+            *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.APPLIED_REVISION_GONE),
+            *(_P.SUBMODULES_UNSUPPORTED, _P.LOCAL_SOURCE_UNSUPPORTED),
+        }
+    ),
+    ProjectCondition.APPLIED: frozenset(
+        {
+            *(_P.PROGRESSING, _P.PLANNED, _P.BLOCKED, _P.ADOPTION_WOULD_DELETE),
+            *(_P.GUARD_UNAVAILABLE, _P.INVALID_REPO, _P.PROJECT_MISMATCH),
+            *(_P.PROJECT_OWNED_BY_OTHER, _P.EPHEMERAL_STORE, _P.JOB_FAILED),
+            *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
+            *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED),
+        }
+    ),
+    ProjectCondition.MATERIALIZED: frozenset({_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED}),
+    ProjectCondition.FRESH: frozenset(
+        {_P.STALE, _P.NEVER_MATERIALIZED, _P.NO_OBJECTIVE, _P.OBSERVED_TOO_SELDOM}
+    ),
+    ProjectCondition.FACTS_CURRENT: frozenset({_P.MLFLOW_VIEW_OLD, _P.REGISTRY_SNAPSHOT_OLD}),
+    ProjectCondition.RECORDED: frozenset(
+        {_P.MLFLOW_UNAVAILABLE, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED}
+    ),
+}
+"""Which reasons a condition of a project has while it is not True."""
+
+MODEL_REASONS: Mapping[ModelCondition, frozenset[ModelReason]] = {
+    ModelCondition.RESOLVED: frozenset(
+        {
+            *(_M.MODEL_NOT_FOUND, _M.ALIAS_NOT_FOUND, _M.VERSION_NOT_FOUND),
+            *(_M.MLFLOW_UNAVAILABLE, _M.PROJECT_NOT_READY, _M.REF_NOT_PERMITTED),
+        }
+    ),
+    ModelCondition.LINEAGE_VERIFIED: frozenset(
+        {
+            *(_M.CHANGED, _M.BROKEN, _M.AMBIGUOUS, _M.NO_FEAST_LINEAGE, _M.SERVICE_MISMATCH),
+            *(_M.PROJECT_MISMATCH, _M.REGISTRY_UNSEEN),
+        }
+    ),
+    ModelCondition.TAGGED: frozenset({_M.OWNED_BY_OTHER, _M.DISABLED, _M.MLFLOW_UNAVAILABLE}),
+    ModelCondition.FEATURES_FRESH: frozenset({_M.STALE, _M.NEVER_MATERIALIZED, _M.NO_OBJECTIVE}),
+}
+"""Which reasons a condition of a model has while it is not True."""
+
+
+def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """The condition of this type, if there is one."""
+    return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def set_condition(
+    conditions: tuple[Condition, ...], new: Condition, now: datetime
+) -> tuple[Condition, ...]:
+    """`conditions` with `new` in the place of its type.
+
+    `lastTransitionTime` becomes `now` only where the status flips or the type is new; whatever `new` carries there
+    does not count. The order of the list stays, so that a pass without news changes nothing.
+    """
+    old = find_condition(conditions, new.type)
+    flipped = old is None or old.status != new.status
+    since = now if old is None or flipped else old.last_transition_time
+    dated = Condition.model_validate({**dict(new), "last_transition_time": since})
+    if old is None:
+        return (*conditions, dated)
+    return tuple(dated if condition is old else condition for condition in conditions)
+
+
+def remove_condition(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
+    """`conditions` without this type: for Reconciling and Stalled, which exist only while True."""
+    return tuple(condition for condition in conditions if condition.type != type_)

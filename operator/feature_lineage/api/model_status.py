@@ -1,0 +1,109 @@
+"""`status` of a TrainedModel: which version was resolved, and what is known about its features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictInt
+
+from feature_lineage.api.base import StatusModel
+from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
+from feature_lineage.api.meta import Conditions
+from feature_lineage.api.project_status import Problem
+from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
+
+
+class ResolvedStatus(StatusModel):
+    """The model version that the alias or version stands for."""
+
+    version: str = Field(description="The version.")
+    aliases: Annotated[tuple[str, ...], SET] = Field((), description="All its aliases.")
+    run_id: str | None = Field(None, description="The training run.")
+    model_id: str | None = Field(None, description="The logged model.")
+    uri: str | None = Field(None, description="Address for loading it, such as models:/name/3.")
+    created_at: Timestamp | None = Field(None, description="When the version was created.")
+
+
+class SchemaDigest(StatusModel):
+    """What the features were, and what they are, each as a digest."""
+
+    baseline: str | None = Field(None, description="Digest of the features in the baseline.")
+    baseline_from: BaselineFrom | None = Field(
+        None, description="Whether the baseline is as of training or only as of first sight."
+    )
+    current: str | None = Field(None, description="Digest of the features as they stand.")
+
+
+class LineageStatus(StatusModel):
+    """The features of the resolved version, and what is known about them."""
+
+    feature_service: str | None = Field(None, description="The feature service, where known.")
+    declared_service: str | None = Field(None, description="The service the spec declares.")
+    recorded_service: str | None = Field(None, description="The service the run recorded.")
+    origin: LineageOrigin | None = Field(
+        None, description="Which record the features were taken from."
+    )
+    feature_count: StrictInt = Field(0, description="How many features there are.")
+    feature_views: Annotated[tuple[str, ...], SET] = Field(
+        (), description="Up to 100 views of the features."
+    )
+    feature_views_total: StrictInt = Field(0, description="How many views there are.")
+    features: Annotated[tuple[str, ...], SET] = Field(
+        (), description="Up to 100 features, as view:feature."
+    )
+    truncated: StrictBool = Field(
+        False, description="Whether the record of the features was cut off."
+    )
+    schema_digest: SchemaDigest | None = Field(None, description="Baseline and present.")
+    baseline_registry_digest: str | None = Field(
+        None, description="Digest of the registry snapshot the baseline was read from."
+    )
+    verdict: Verdict = Field(Verdict.UNKNOWN, description="What follows.")
+    verdict_since: Timestamp | None = Field(None, description="Since when.")
+    problems: Annotated[tuple[Problem, ...], ATOMIC] = Field(
+        (), description="Up to 50 differences."
+    )
+    problems_total: StrictInt = Field(0, description="How many differences there are.")
+
+
+class ModelFreshnessStatus(StatusModel):
+    """How fresh the features are: times, not ages."""
+
+    oldest_view: str | None = Field(None, description="The view that is furthest behind.")
+    materialized_until: Timestamp | None = Field(None, description="How far that view is.")
+    max_age: Duration | None = Field(None, description="The objective that counts.")
+    fresh: StrictBool | None = Field(None, description="Whether it is met; absent: not known.")
+
+
+class TagsStatus(StatusModel):
+    """What was written on the model version."""
+
+    written_digest: str | None = Field(None, description="Digest of the tags last written.")
+
+
+class HistoryEntry(StatusModel):
+    """A version that the alias pointed to, as observed."""
+
+    version: str = Field(description="The version.")
+    from_: Timestamp | None = Field(None, alias="from", description="First seen.")
+    to: Timestamp | None = Field(None, description="Last seen; absent: still.")
+    verdict: Verdict = Field(Verdict.UNKNOWN, description="The verdict at the end.")
+
+
+class TrainedModelStatus(StatusModel):
+    """What is known about a registered model."""
+
+    observed_generation: StrictInt | None = Field(
+        None, description="The generation of the spec this status is about."
+    )
+    conditions: Conditions = Field((), description="Aspects of the observed state.")
+    last_handled_reconcile_at: str | None = Field(
+        None, description="The reconcile-requested-at annotation last acted on."
+    )
+    resolved: ResolvedStatus | None = Field(None, description="The version it stands for.")
+    lineage: LineageStatus | None = Field(None, description="Its features.")
+    freshness: ModelFreshnessStatus | None = Field(None, description="How fresh they are.")
+    tags: TagsStatus | None = Field(None, description="What was written on the version.")
+    history: Annotated[tuple[HistoryEntry, ...], ATOMIC] = Field(
+        (), description="Up to 10 versions the alias pointed to, newest first."
+    )

@@ -1,0 +1,269 @@
+"""`spec` of a FeatureStoreProject: what its owner wants."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, StrictBool
+
+from feature_lineage.api.base import ApiModel, exactly_one_of, rule
+from feature_lineage.api.enums import (
+    ApplyMode,
+    DeletionPolicy,
+    Harm,
+    NamespacesFrom,
+    OnGuardUnavailable,
+    OnUnknown,
+    ProtectionMode,
+)
+from feature_lineage.api.pods import RuntimeSpec
+from feature_lineage.api.refs import KeySource, ObjectRef
+from feature_lineage.api.schedules import Backfill, Schedule
+from feature_lineage.api.sources import Source
+from feature_lineage.api.types import (
+    MAP_BY_NAME,
+    SET,
+    AtLeast,
+    Check,
+    DnsLabel,
+    Duration,
+    Text,
+)
+
+_HTTP_URL = r"^https?://[^@/?#\s]+(/[^?#\s]*)?$"
+
+ProjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9_]{1,63}$"),
+    Check(
+        "project is immutable: create another FeatureStoreProject for another project",
+        cel="self == oldSelf",
+    ),
+]
+HttpUrl = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    Check(
+        "must be http://host or https://host, with a port and a path where needed, without a password or token:"
+        " credentials belong in auth",
+        cel=f"self.matches(r'{_HTTP_URL}')",
+        holds=lambda url: re.fullmatch(_HTTP_URL, url) is not None,
+    ),
+]
+Globs = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], SET, Field(max_length=100)
+]
+BlockOn = Annotated[
+    tuple[Harm, ...],
+    SET,
+    Field(max_length=2),
+    Check(
+        "blockOn must contain Broken: to block nothing, set mode to Warn or Off",
+        cel="'Broken' in self",
+        holds=lambda harms: Harm.BROKEN in harms,
+    ),
+]
+
+
+class NameFilter(ApiModel):
+    """Names by glob: those that match `include` and do not match `exclude`."""
+
+    include: Globs = Field(("*",), description="Globs of the names that count.")
+    exclude: Globs = Field((), description="Globs of names that do not count after all.")
+
+
+class Protection(ApiModel):
+    """Which models a change may not break."""
+
+    mode: ProtectionMode = Field(
+        ProtectionMode.ENFORCE,
+        description="Enforce stops a harmful change, Warn reports it, Off does not look.",
+    )
+    block_on: BlockOn = Field(
+        (Harm.BROKEN,), description="Which harm stops a change: Broken, or Broken and Changed."
+    )
+    aliases: NameFilter = Field(
+        NameFilter(), description="Which aliases make a model version count; globs."
+    )
+    models: NameFilter = Field(
+        NameFilter(),
+        description="Which registered models count; globs. A shared server has neighbours.",
+    )
+    on_unknown: OnUnknown = Field(
+        OnUnknown.WARN,
+        description="What to do about models of this project whose features are not known.",
+    )
+    on_guard_unavailable: OnGuardUnavailable = Field(
+        OnGuardUnavailable.BLOCK,
+        description="What to do while MLflow is down: Block, or UseLast facts up to maxGuardAge.",
+    )
+    max_guard_age: Annotated[Duration, AtLeast("1s")] = Field(
+        Duration("10m"), description="How old facts about models may be, at least 1s."
+    )
+
+
+class ApplySpec(ApiModel):
+    """How changes of the repository reach the registry."""
+
+    mode: ApplyMode = Field(
+        ApplyMode.AUTO,
+        description="Auto applies, PlanOnly says what it would do, Observe leaves applying to somebody else.",
+    )
+    prune: StrictBool = Field(
+        True,
+        description="Whether objects that left the repository are deleted, as `feast apply` does.",
+    )
+    protection: Protection = Field(Protection(), description="Which models a change may not break.")
+
+
+class RegistrySpec(ApiModel):
+    """How the Feast registry is watched for changes from outside."""
+
+    poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
+        Duration("1h"), description="How often one short job reads it again, at least 1s."
+    )
+
+
+class ViewFreshness(ApiModel):
+    """The objective of one feature view."""
+
+    name: Text = Field(description="Name of the feature view.")
+    max_age: Annotated[Duration, AtLeast("1s")] = Field(
+        description="How old its newest materialization may be, at least 1s."
+    )
+
+
+class ProjectFreshness(ApiModel):
+    """How fresh the online store must be."""
+
+    max_age: Annotated[Duration, AtLeast("1s")] | None = Field(
+        None, description="The objective of every view without its own, at least 1s."
+    )
+    views: Annotated[tuple[ViewFreshness, ...], MAP_BY_NAME] = Field(
+        (), max_length=500, description="Objectives of single views."
+    )
+
+
+class AuthSecret(ApiModel):
+    """A Secret with a credential."""
+
+    secret_ref: ObjectRef = Field(description="The Secret, in the same namespace.")
+
+
+@exactly_one_of("basic", "bearer")
+class MlflowAuth(ApiModel):
+    """How to log in to MLflow."""
+
+    basic: AuthSecret | None = Field(
+        None, description="User name and password: a Secret of type kubernetes.io/basic-auth."
+    )
+    bearer: AuthSecret | None = Field(None, description="A token: a Secret with a key token.")
+
+
+@exactly_one_of("server_ref", "tracking_uri")
+@rule(
+    "auth and caBundle go with trackingUri: the server behind serverRef brings its own",
+    cel="!has(self.serverRef) || (!has(self.auth) && !has(self.caBundle))",
+    holds=lambda self: self.server_ref is None or (self.auth is None and self.ca_bundle is None),
+)
+class MlflowSpec(ApiModel):
+    """The MLflow server that knows this project's models."""
+
+    server_ref: DnsLabel | None = Field(
+        None, description="A server the platform configured: its address, credential and CA."
+    )
+    tracking_uri: HttpUrl | None = Field(
+        None,
+        description="Address of the server; must be in the platform's allow-list where one is set.",
+    )
+    workspace: Text | None = Field(None, description="Workspace of the server.")
+    auth: MlflowAuth | None = Field(None, description="How to log in; nobody logs in when absent.")
+    ca_bundle: KeySource | None = Field(
+        None, description="Certificate authorities (PEM) to trust for this server."
+    )
+    poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
+        Duration("30s"), description="How often to ask for aliases and new versions, at least 1s."
+    )
+    log_operations: StrictBool = Field(
+        True, description="Whether each operation is recorded as a run."
+    )
+    ops_experiment_suffix: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        "-feast-ops",
+        description="The operations' experiment is the project's name with this suffix.",
+    )
+
+
+@rule(
+    "names belongs to from: List, which needs at least one",
+    cel="(self.from == 'List') == (size(self.names) > 0)",
+    holds=lambda self: (self.from_ is NamespacesFrom.LIST) == bool(self.names),
+)
+class AllowedNamespaces(ApiModel):
+    """Whose TrainedModels may reference the project."""
+
+    from_: NamespacesFrom = Field(
+        NamespacesFrom.SAME,
+        alias="from",
+        description="Same: the project's own namespace; All: every one; List: its own and those of names.",
+    )
+    names: Annotated[tuple[DnsLabel, ...], SET] = Field(
+        (), max_length=100, description="Namespaces, for from: List."
+    )
+
+
+@rule(
+    "source is required, unless apply.mode is Observe and featureStoreYaml is given",
+    cel="has(self.source) || (self.apply.mode == 'Observe' && has(self.featureStoreYaml))",
+    holds=lambda self: (
+        self.source is not None
+        or (self.apply.mode is ApplyMode.OBSERVE and self.feature_store_yaml is not None)
+    ),
+)
+class FeatureStoreProjectSpec(ApiModel):
+    """What the owner of a Feast project wants."""
+
+    project: ProjectName = Field(
+        description="Name of the Feast project; immutable; must equal that of feature_store.yaml."
+    )
+    suspend: StrictBool = Field(
+        False,
+        description="Whether jobs and writes stop; verdicts, metrics and alerts go on.",
+    )
+    source: Source | None = Field(None, description="Where the feature repository comes from.")
+    feature_store_yaml: KeySource | None = Field(
+        None, description="Replaces feature_store.yaml of the source."
+    )
+    runtime: RuntimeSpec = Field(RuntimeSpec(), description="How the jobs of the project run.")
+    apply: ApplySpec = Field(
+        ApplySpec(), description="How changes of the repository reach the registry."
+    )
+    registry: RegistrySpec | None = Field(
+        None, description="How the registry is watched for changes from outside."
+    )
+    schedules: Annotated[tuple[Schedule, ...], MAP_BY_NAME] = Field(
+        (), max_length=100, description="Recurring materializations."
+    )
+    backfills: Annotated[tuple[Backfill, ...], MAP_BY_NAME] = Field(
+        (), max_length=100, description="Past ranges to materialize once."
+    )
+    freshness: ProjectFreshness | None = Field(
+        None, description="How fresh the online store must be."
+    )
+    mlflow: MlflowSpec | None = Field(
+        None, description="The MLflow server that knows this project's models."
+    )
+    deletion_policy: DeletionPolicy = Field(
+        DeletionPolicy.RETAIN,
+        description="Delete removes this project's Feast objects with the resource, never another project's.",
+    )
+    allowed_namespaces: AllowedNamespaces = Field(
+        AllowedNamespaces(), description="Whose TrainedModels may reference the project."
+    )
+
+    @property
+    def registry_poll_interval(self) -> Duration | None:
+        """How often to read the registry again; None where nobody asked for it."""
+        if self.registry is not None:
+            return self.registry.poll_interval
+        return RegistrySpec().poll_interval if self.apply.mode is ApplyMode.OBSERVE else None

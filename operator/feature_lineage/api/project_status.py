@@ -1,0 +1,287 @@
+"""`status` of a FeatureStoreProject: what was seen and done, and the bookkeeping that survives a restart.
+
+A part is absent until it is known. Lists are capped by whoever writes them, unhealthy items first; the total says how
+many there were.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictInt
+
+from feature_lineage.api.base import StatusModel
+from feature_lineage.api.enums import (
+    BackfillState,
+    ChangeAction,
+    MaterializedBy,
+    OperationKind,
+    OperationPhase,
+    OverrideKind,
+    PlanVerdict,
+    Result,
+    Verdict,
+)
+from feature_lineage.api.meta import Conditions
+from feature_lineage.api.types import ATOMIC, MAP_BY_NAME, SET, Duration, ListType, Timestamp
+
+
+class SourceStatus(StatusModel):
+    """The newest revision of the source."""
+
+    revision: str | None = Field(None, description="Commit or content digest last seen.")
+    observed_at: Timestamp | None = Field(None, description="When it was last looked for.")
+
+
+class RegistryStatus(StatusModel):
+    """The Feast registry as last read."""
+
+    id: str | None = Field(None, description="Opaque digest of the registry's address.")
+    digest: str | None = Field(None, description="Digest of the snapshot last read.")
+    observed_at: Timestamp | None = Field(None, description="When it was last read.")
+    operation_id: str | None = Field(None, description="The operation that read it.")
+
+
+class OperationView(StatusModel):
+    """What an operation in flight does to one view."""
+
+    name: str = Field(description="Name of the feature view.")
+    start: Timestamp | None = Field(None, description="Beginning of the window, inclusive.")
+    end: Timestamp | None = Field(None, description="End of the window, exclusive.")
+    incremental: StrictBool = Field(
+        False, description="Whether the window starts where the last materialization ended."
+    )
+
+
+class OperationStatus(StatusModel):
+    """The operation in flight, written down before its Job is created."""
+
+    id: str = Field(description="Identity of the operation; the Job's name derives from it.")
+    kind: OperationKind = Field(description="What it does.")
+    sequence: StrictInt = Field(0, description="Its number in the project.")
+    revision: str | None = Field(None, description="The revision it works on.")
+    inputs_digest: str | None = Field(None, description="Digest of everything it depends on.")
+    attempt: StrictInt = Field(1, description="Which attempt this is, from 1.")
+    not_before: Timestamp | None = Field(None, description="When the next attempt may start.")
+    phase: OperationPhase = Field(OperationPhase.PENDING, description="How far it is.")
+    started_at: Timestamp | None = Field(None, description="When it was decided.")
+    reason: str | None = Field(None, description="Why it was started.")
+    schedule: str | None = Field(None, description="The schedule it runs for.")
+    backfill: str | None = Field(None, description="The backfill it runs for.")
+    views: Annotated[tuple[OperationView, ...], MAP_BY_NAME] = Field(
+        (), description="The views it materializes, each with its window."
+    )
+
+
+class LastApply(StatusModel):
+    """How the last apply, or plan, ended."""
+
+    operation_id: str | None = Field(None, description="The operation.")
+    inputs_digest: str | None = Field(None, description="Digest of everything it depended on.")
+    guard_digest: str | None = Field(None, description="Digest of the facts about models it used.")
+    result: Result | None = Field(None, description="How it ended.")
+    reason: str | None = Field(None, description="Condition reason when it did not succeed.")
+    message: str | None = Field(None, description="What happened, with the next step.")
+    attempt: StrictInt = Field(0, description="How many attempts it took.")
+    at: Timestamp | None = Field(None, description="When it ended.")
+    revision: str | None = Field(None, description="The revision it was about.")
+
+
+class AppliedStatus(StatusModel):
+    """The revision in effect."""
+
+    revision: str | None = Field(None, description="Revision in the registry.")
+    registry_digest: str | None = Field(None, description="Digest of the registry after it.")
+    at: Timestamp | None = Field(None, description="When it was applied.")
+    created: StrictInt = Field(0, description="How many objects it created.")
+    updated: StrictInt = Field(0, description="How many objects it updated.")
+    deleted: StrictInt = Field(0, description="How many objects it deleted.")
+    operation_id: str | None = Field(None, description="The operation that applied it.")
+
+
+class PlanChange(StatusModel):
+    """What a plan does to one Feast object."""
+
+    kind: str = Field(description="Kind of the object, such as feature_view.")
+    name: str = Field(description="Name of the object.")
+    action: ChangeAction = Field(description="What happens to it.")
+    details: Annotated[tuple[str, ...], ATOMIC] = Field((), description="What differs.")
+
+
+class Problem(StatusModel):
+    """One difference between what a model was trained on and what it is served."""
+
+    feature: str = Field(description="The feature, or view, it is about.")
+    kind: str = Field(description="What differs, such as type or source.")
+    was: str | None = Field(None, description="As it stood in the baseline.")
+    now: str | None = Field(None, description="As it stands; absent when it is gone.")
+
+
+class PlanImpact(StatusModel):
+    """What a plan does to one model version."""
+
+    model: str = Field(description="Name of the registered model.")
+    version: str = Field(description="Its version.")
+    aliases: Annotated[tuple[str, ...], SET] = Field((), description="Aliases that point to it.")
+    verdict: Verdict = Field(description="What the model's lineage would become.")
+    problems: Annotated[tuple[Problem, ...], ATOMIC] = Field((), description="Why.")
+
+
+class PlanStatus(StatusModel):
+    """What the newest revision would do."""
+
+    revision: str | None = Field(None, description="The revision.")
+    digest: str | None = Field(
+        None, description="Digest of changes and impacts: what an allow annotation names."
+    )
+    verdict: PlanVerdict | None = Field(None, description="What protection says.")
+    changes: Annotated[tuple[PlanChange, ...], ATOMIC] = Field(
+        (), description="The first 50 changes."
+    )
+    changes_total: StrictInt = Field(0, description="How many changes there are.")
+    impacts: Annotated[tuple[PlanImpact, ...], ATOMIC] = Field(
+        (), description="The first 50 models that would be hurt."
+    )
+    impacts_total: StrictInt = Field(0, description="How many models would be hurt.")
+    online_tables_dropped: Annotated[tuple[str, ...], SET] = Field(
+        (), description="Views whose online data would be deleted."
+    )
+    blocked_since: Timestamp | None = Field(None, description="Since when it is blocked.")
+
+
+class RuntimeStatus(StatusModel):
+    """What the jobs ran with."""
+
+    feast_version: str | None = Field(None, description="Version of Feast in the runner.")
+    image: str | None = Field(None, description="Image of the runner.")
+
+
+class FeatureViewStatus(StatusModel):
+    """One view, and how fresh it is."""
+
+    name: str = Field(description="Name of the view.")
+    kind: str = Field(
+        "feature_view",
+        description="feature_view, on_demand_feature_view, stream_feature_view, …",
+    )
+    materialized_until: Timestamp | None = Field(
+        None, description="End of the newest window that was materialized."
+    )
+    newest_event_time: Timestamp | None = Field(
+        None, description="Newest event in the online store, where it is known."
+    )
+    rows: StrictInt | None = Field(
+        None, description="Rows of the last materialization, where the engine tells."
+    )
+    by: MaterializedBy | None = Field(None, description="Who materialized it last.")
+    last_result: Result | None = Field(None, description="How the last attempt ended.")
+    last_error: str | None = Field(None, description="What went wrong in it.")
+    attempted_at: Timestamp | None = Field(None, description="When it was last attempted.")
+    last_duration_seconds: float | None = Field(
+        None, description="How long the last attempt took, in seconds."
+    )
+    consecutive_failures: StrictInt = Field(0, description="Failures since the last success.")
+    max_age: Duration | None = Field(None, description="Its freshness objective.")
+    fresh: StrictBool | None = Field(None, description="Whether it meets it; absent: not known.")
+
+
+class ScheduleStatus(StatusModel):
+    """When a schedule ran, and will run."""
+
+    name: str = Field(description="Name of the schedule.")
+    last: Timestamp | None = Field(None, description="The scheduled time last handled.")
+    next: Timestamp | None = Field(None, description="The scheduled time to come.")
+
+
+class BackfillStatus(StatusModel):
+    """How far a backfill is."""
+
+    name: str = Field(description="Name of the backfill.")
+    digest: str | None = Field(None, description="Digest of its content.")
+    state: BackfillState = Field(BackfillState.PENDING, description="How far it is.")
+    completed_through: Timestamp | None = Field(None, description="Everything before is done.")
+    finished_at: Timestamp | None = Field(None, description="When it was done.")
+
+
+class OverrideStatus(StatusModel):
+    """The annotation that let an operation through."""
+
+    kind: OverrideKind = Field(description="Which annotation.")
+    why: str = Field(description="The reason given in it.")
+
+
+class OperationViewResult(StatusModel):
+    """How an operation ended for one view."""
+
+    name: str = Field(description="Name of the view.")
+    result: Result = Field(description="How it ended.")
+    rows: StrictInt | None = Field(None, description="Rows written, where the engine tells.")
+    error: str | None = Field(None, description="What went wrong.")
+
+
+class OperationRecord(StatusModel):
+    """An operation of the past; it leaves the list only after MLflow has it."""
+
+    id: str = Field(description="Identity of the operation.")
+    kind: OperationKind = Field(description="What it did.")
+    revision: str | None = Field(None, description="The revision it worked on.")
+    started_at: Timestamp | None = Field(None, description="When it was decided.")
+    finished_at: Timestamp | None = Field(None, description="When it ended.")
+    result: Result | None = Field(None, description="How it ended.")
+    reason: str | None = Field(None, description="Condition reason when it failed.")
+    message: str | None = Field(None, description="What happened.")
+    attempt: StrictInt = Field(1, description="How many attempts it took.")
+    job: str | None = Field(None, description="Name of its last Job.")
+    mlflow_run_id: str | None = Field(None, description="The MLflow run that records it.")
+    schedule: str | None = Field(None, description="The schedule it ran for.")
+    backfill: str | None = Field(None, description="The backfill it ran for.")
+    override: OverrideStatus | None = Field(None, description="What let it through.")
+    views: Annotated[tuple[OperationViewResult, ...], MAP_BY_NAME] = Field(
+        (), description="How it ended for each view."
+    )
+    registry_digest: str | None = Field(None, description="Digest of the registry after it.")
+    inputs_digest: str | None = Field(None, description="Digest of everything it depended on.")
+
+
+class Counts(StatusModel):
+    """Totals, also behind lists that are capped."""
+
+    feature_views: StrictInt = Field(0, description="Views in the registry.")
+    features: StrictInt = Field(0, description="Features in the registry.")
+    feature_services: StrictInt = Field(0, description="Feature services in the registry.")
+    linked_models: StrictInt = Field(0, description="Model versions that use this project.")
+    broken_models: StrictInt = Field(0, description="Linked model versions that are Broken.")
+    stale_views: StrictInt = Field(0, description="Views that miss their freshness objective.")
+
+
+class FeatureStoreProjectStatus(StatusModel):
+    """What was seen and done for a Feast project."""
+
+    observed_generation: StrictInt | None = Field(
+        None, description="The generation of the spec this status is about."
+    )
+    conditions: Conditions = Field((), description="Aspects of the observed state.")
+    last_handled_reconcile_at: str | None = Field(
+        None, description="The reconcile-requested-at annotation last acted on."
+    )
+    source: SourceStatus | None = Field(None, description="The newest revision of the source.")
+    registry: RegistryStatus | None = Field(None, description="The registry as last read.")
+    sequence: StrictInt = Field(0, description="The last operation number handed out.")
+    operation: OperationStatus | None = Field(None, description="The operation in flight.")
+    last_apply: LastApply | None = Field(None, description="How the last apply ended.")
+    applied: AppliedStatus | None = Field(None, description="The revision in effect.")
+    plan: PlanStatus | None = Field(None, description="What the newest revision would do.")
+    runtime: RuntimeStatus | None = Field(None, description="What the jobs ran with.")
+    feature_views: Annotated[tuple[FeatureViewStatus, ...], MAP_BY_NAME] = Field(
+        (), description="Up to 100 views, unhealthy first; counts.featureViews is the total."
+    )
+    schedules: Annotated[tuple[ScheduleStatus, ...], MAP_BY_NAME] = Field(
+        (), description="The schedules."
+    )
+    backfills: Annotated[tuple[BackfillStatus, ...], MAP_BY_NAME] = Field(
+        (), description="The backfills."
+    )
+    operations: Annotated[tuple[OperationRecord, ...], ListType("map", ("id",))] = Field(
+        (), description="The last 10 operations, and those that MLflow does not have yet."
+    )
+    counts: Counts | None = Field(None, description="Totals.")

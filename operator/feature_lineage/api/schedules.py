@@ -1,0 +1,109 @@
+"""When views are materialized: recurring schedules and one-off backfills."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, StrictBool
+from pydantic_core import PydanticCustomError
+
+from feature_lineage.api.base import ApiModel, exactly_one_of, rule
+from feature_lineage.api.pods import ResourceRequirements
+from feature_lineage.api.types import SET, AtLeast, DnsLabel, Duration, Text, Timestamp
+
+
+def _cron_field(value: str) -> str:
+    part = rf"(\*|({value})(-({value}))?)(/[1-9][0-9]?)?"
+    return f"{part}(,{part})*"
+
+
+# minute, hour, day of month, month, day of week
+CRON_PATTERN = "^{}$".format(
+    " +".join(
+        _cron_field(value)
+        for value in (
+            "[0-5]?[0-9]",
+            "[01]?[0-9]|2[0-3]",
+            "0?[1-9]|[12][0-9]|3[01]",
+            "0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+            "[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT",
+        )
+    )
+)
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        fact = f'"{name}" is not a time zone: use an IANA name such as Europe/Berlin, or UTC'
+        raise PydanticCustomError("time_zone", "{fact}", {"fact": fact}) from error
+    return name
+
+
+Cron = Annotated[str, Field(min_length=9, max_length=128, pattern=CRON_PATTERN)]
+TimeZone = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"),
+    AfterValidator(_known_time_zone),
+]
+ViewNames = Annotated[tuple[Text, ...], SET, Field(max_length=500)]
+
+
+class Incremental(ApiModel):
+    """From where each view's last materialization ended, until now."""
+
+
+class Window(ApiModel):
+    """A window that ends `delay` before the scheduled time and is `duration` long."""
+
+    duration: Annotated[Duration, AtLeast("1s")] = Field(
+        description="Length of the window, at least 1s."
+    )
+    delay: Duration = Field(
+        Duration("0s"),
+        description="How long before the scheduled time the window ends, for late data.",
+    )
+
+
+@exactly_one_of("incremental", "window")
+class Schedule(ApiModel):
+    """A recurring materialization."""
+
+    name: DnsLabel = Field(description="Name of the schedule, unique in the project.")
+    cron: Cron = Field(description="When: minute, hour, day of month, month, day of week.")
+    time_zone: TimeZone = Field("UTC", description="Time zone of cron, an IANA name.")
+    views: ViewNames = Field((), description="Which feature views; all of the project when empty.")
+    incremental: Incremental | None = Field(
+        None, description="From where each view's last materialization ended, until now."
+    )
+    window: Window | None = Field(None, description="A fixed window before the scheduled time.")
+    starting_deadline: Annotated[Duration, AtLeast("10s")] = Field(
+        Duration("30m"),
+        description="How late a run may still start, at least 10s; else it is skipped.",
+    )
+    suspend: StrictBool = Field(False, description="Whether this schedule pauses.")
+    timeout: Annotated[Duration, AtLeast("10s")] | None = Field(
+        None, description="How long one run may take, at least 10s; runtime.timeout when absent."
+    )
+    resources: ResourceRequirements | None = Field(
+        None, description="CPU and memory of its jobs; runtime.resources when absent."
+    )
+
+
+@rule(
+    "end must be after start",
+    cel="self.start < self.end",
+    holds=lambda self: self.start < self.end,
+)
+class Backfill(ApiModel):
+    """A past range to materialize once; it runs again when its content changes."""
+
+    name: DnsLabel = Field(description="Name of the backfill, unique in the project.")
+    views: ViewNames = Field((), description="Which feature views; all of the project when empty.")
+    start: Timestamp = Field(description="Beginning of the range, inclusive.")
+    end: Timestamp = Field(description="End of the range, exclusive.")
+    chunk: Annotated[Duration, AtLeast("1m")] = Field(
+        Duration("1d"), description="Length of the piece one job does, at least 1m."
+    )

@@ -1,0 +1,252 @@
+"""The scalar and list types of the API: what Python computes with, and how the CRD says it.
+
+Each type carries both its Python check and its part of the CRD schema, so that the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+Json = dict[str, Any]
+
+# Five digits a part and 24 characters keep every value below 1,100 years: no date arithmetic overflows.
+DURATION_PATTERN = r"^([0-9]{1,5}(ms|s|m|h|d))+$"
+DURATION_MAX_LENGTH = 24
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Duration(timedelta):
+    """A `timedelta` that remembers how it was written: `Duration("1h30m")` prints as `1h30m`.
+
+    Raises ValueError for text that is not numbers with the units ms, s, m, h or d.
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> Duration:
+        if len(text) > DURATION_MAX_LENGTH or not re.fullmatch(DURATION_PATTERN, text):
+            raise ValueError(
+                f"{text!r} is not a duration: write numbers of up to five digits, each with a unit of"
+                " ms, s, m, h or d, such as 90s, 1h30m or 1d"
+            )
+        parts = re.findall(r"([0-9]+)(ms|s|m|h|d)", text)
+        total = sum(int(number) * _MILLISECONDS[unit] for number, unit in parts)
+        self = super().__new__(cls, milliseconds=total)
+        self.text = text
+        return self
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Duration({self.text!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.text,)
+
+    @classmethod
+    def _validate(cls, value: object) -> Duration:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise PydanticCustomError("duration", "a duration is a string such as 90s or 1h30m")
+        try:
+            return cls(value)
+        except ValueError as error:
+            raise PydanticCustomError("duration", "{fact}", {"fact": str(error)}) from error
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Json:
+        return {"type": "string", "pattern": DURATION_PATTERN, "maxLength": DURATION_MAX_LENGTH}
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Annotation of a `Duration`: the smallest value that makes sense, at most one day."""
+
+    minimum: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Json:
+        # CEL's duration() knows no days. Any whole day passes; what is left has only zero days.
+        cel = (
+            "self.matches('[1-9][0-9]*d') ||"
+            f" duration(self.replace('0d', '0s')) >= duration('{self.minimum}')"
+        )
+        return {
+            **handler(schema),
+            "x-kubernetes-validations": [{"rule": cel, "message": self._message}],
+        }
+
+    @property
+    def _message(self) -> str:
+        return f"must be at least {self.minimum}"
+
+    def _check(self, value: Duration) -> Duration:
+        if value < Duration(self.minimum):
+            raise PydanticCustomError("minimum", "{fact}", {"fact": self._message})
+        return value
+
+
+@dataclass(frozen=True)
+class Check:
+    """Annotation of a scalar: a named check with one message for Python and for the API server."""
+
+    message: str
+    cel: str
+    holds: Callable[[Any], bool] | None = None  # None: only the API server can tell (`oldSelf`)
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Json:
+        inner = handler(schema)
+        rules = [
+            *inner.get("x-kubernetes-validations", []),
+            {"rule": self.cel, "message": self.message},
+        ]
+        return {**inner, "x-kubernetes-validations": rules}
+
+    def _check(self, value: Any) -> Any:
+        if self.holds is not None and not self.holds(value):
+            raise PydanticCustomError("check", "{fact}", {"fact": self.message})
+        return value
+
+
+@dataclass(frozen=True)
+class ListType:
+    """Annotation of a list: how server-side apply merges it, and what may not occur twice in it."""
+
+    kind: Literal["map", "set", "atomic"]
+    keys: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._no_twins, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Json:
+        extra: Json = {"x-kubernetes-list-type": self.kind}
+        if self.kind == "map":
+            extra["x-kubernetes-list-map-keys"] = list(self.keys)
+        return {**handler(schema), **extra}
+
+    def _no_twins(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.kind == "atomic":
+            return items
+        seen: set[Any] = set()
+        for item in items:
+            key = item if self.kind == "set" else tuple(item.as_dict().get(k) for k in self.keys)
+            if key in seen:
+                shown = key if self.kind == "set" else ", ".join(str(part) for part in key)
+                what = "value" if self.kind == "set" else " and ".join(self.keys)
+                raise PydanticCustomError(
+                    "duplicate", "{fact}", {"fact": f'{what} "{shown}" appears twice: keep one'}
+                )
+            seen.add(key)
+        return items
+
+
+SET = ListType("set")
+ATOMIC = ListType("atomic")
+MAP_BY_NAME = ListType("map", ("name",))
+
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+
+
+def _only_rfc3339(value: object) -> object:
+    if isinstance(value, datetime) or (isinstance(value, str) and _TIMESTAMP.match(value)):
+        return value
+    raise PydanticCustomError(
+        "timestamp", "a time is RFC 3339 with its zone, such as 2026-07-01T00:00:00Z"
+    )
+
+
+def _utc_seconds(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+def format_timestamp(value: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds: `2026-07-01T00:00:00Z`. The value must be aware."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    BeforeValidator(_only_rfc3339),
+    AfterValidator(_utc_seconds),
+    PlainSerializer(format_timestamp, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
+        }
+    ),
+]
+
+Text = Annotated[str, Field(min_length=1, max_length=253)]
+DnsLabel = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+DnsName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
+DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+Quantity = Annotated[
+    str | int,
+    Field(union_mode="left_to_right"),
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "pattern": r"^[0-9]+(\.[0-9]+)?([EPTGMK]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+        }
+    ),
+]
+PodFragment = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
