@@ -1,10 +1,21 @@
-"""A plan: what the newest revision would do to the registry, and to whom."""
+"""A plan: what the newest revision would do to the registry, and to whom; and its identity.
 
+Its digest is what a person names to let it through, so it stands for everything that person could
+have looked at: other content, or one more model hurt, is another plan.
+"""
+
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from feature_lineage.features.diff import Change
+from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot, digest_of
 from feature_lineage.operations.protection import Impact
+
+SHORT: Final = 12
+_NAMED: Final = re.compile(rf"[0-9a-f]{{{SHORT},64}}")
 
 
 class PlanVerdict(StrEnum):
@@ -24,8 +35,10 @@ class Plan:
         impacts: protected versions made worse, sorted.
         online_tables_dropped: feature views whose online table goes.
         unknown_models: versions of the project whose features are not known.
-        adoption_deletes: objects somebody else applied that a first apply would delete.
-        reason: condition reason when blocked: ``Blocked`` or ``AdoptionWouldDelete``.
+        adoption_deletes: objects somebody else applied that a first apply would delete,
+            as ``kind/name``.
+        reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete`` or
+            ``GuardUnavailable``.
     """
 
     digest: str
@@ -36,3 +49,114 @@ class Plan:
     unknown_models: tuple[str, ...] = ()
     adoption_deletes: tuple[str, ...] = ()
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Delta:
+    """One object that is not the same in two snapshots, by content.
+
+    Attributes:
+        kind: section of the snapshot.
+        name: the object.
+        was: digest of its content before, "" when there was none.
+        now: digest of its content afterwards, "" when there is none.
+    """
+
+    kind: str
+    name: str
+    was: str
+    now: str
+
+
+def deltas(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[Delta, ...]:
+    """Every object whose content differs, sorted; also where no `Change` has a word for it."""
+    found: list[Delta] = []
+    for kind in sorted({*current.objects, *desired.objects}):
+        before, after = current.objects.get(kind, {}), desired.objects.get(kind, {})
+        for name in sorted({*before, *after}):
+            was, now = before.get(name), after.get(name)
+            if was != now:
+                found.append(Delta(kind, name, _content(was), _content(now)))
+    return tuple(found)
+
+
+def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
+    """Objects that would be gone, as ``kind/name``; a view may be replaced by one of other kind."""
+    return tuple(
+        f"{delta.kind}/{delta.name}"
+        for delta in deltas(current, desired)
+        if not delta.now and not _replaced(delta.kind, delta.name, desired)
+    )
+
+
+def unpruned(current: RegistrySnapshot, desired: RegistrySnapshot) -> RegistrySnapshot:
+    """`desired`, and what it would delete: the registry afterwards where nothing is pruned."""
+    objects = {kind: dict(named) for kind, named in desired.objects.items()}
+    for kind, named in current.objects.items():
+        for name, spec in named.items():
+            if not _replaced(kind, name, desired):
+                objects.setdefault(kind, {}).setdefault(name, spec)
+    return RegistrySnapshot(
+        desired.project, objects, {**_closures_of_kept(current, desired), **desired.closures}
+    )
+
+
+def plan_digest(
+    current: RegistrySnapshot,
+    desired: RegistrySnapshot,
+    impacts: Iterable[Impact],
+    unknown_models: Collection[str] = (),
+) -> str:
+    """Identity of a plan: every content it changes, and everybody it hurts.
+
+    Args:
+        unknown_models: versions that block because nobody knows what they use; none where the
+            policy lets them through, or each new experiment would void a permission.
+    """
+    closures = {
+        view: [current.closures[view], desired.closures[view]]
+        for view in current.closures.keys() & desired.closures.keys()
+        if current.closures[view] != desired.closures[view]
+    }
+    return digest_of(
+        {
+            "project": desired.project,
+            "objects": [[d.kind, d.name, d.was, d.now] for d in deltas(current, desired)],
+            "closures": closures,
+            "impacts": sorted(
+                [
+                    impact.model,
+                    impact.version,
+                    sorted(impact.aliases),
+                    sorted([problem.feature, problem.kind] for problem in impact.problems),
+                ]
+                for impact in impacts
+            ),
+            "unknown": sorted(unknown_models),
+        }
+    )
+
+
+def short(digest: str) -> str:
+    """What is printed, and enough to type."""
+    return digest[:SHORT]
+
+
+def names_plan(given: str, digest: str) -> bool:
+    """Whether what a person typed names this plan: its digest, or 12 hex digits or more of it."""
+    given = given.strip().lower()
+    return _NAMED.fullmatch(given) is not None and digest.startswith(given)
+
+
+def _content(spec: object) -> str:
+    return "" if spec is None else digest_of(spec)
+
+
+def _replaced(kind: str, name: str, desired: RegistrySnapshot) -> bool:
+    return kind in VIEW_KINDS and desired.view(name) is not None
+
+
+def _closures_of_kept(current: RegistrySnapshot, desired: RegistrySnapshot) -> dict[str, str]:
+    return {
+        view: closure for view, closure in current.closures.items() if desired.view(view) is None
+    }

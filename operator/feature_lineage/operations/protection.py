@@ -1,14 +1,21 @@
 """Which models a change may not break, and which it would.
 
 The guard is data: it is built where MLflow is known (the operator), travels with the job, and is
-judged where the desired registry is known (the runner).
+judged (`impacts`) where the desired registry is known (the runner).
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Literal
 
+from feature_lineage.api.project_spec import NameFilter, Protection
 from feature_lineage.features.definitions import FeatureDefinition
-from feature_lineage.models.verdicts import Problem
+from feature_lineage.features.snapshot import digest_of
+from feature_lineage.models.verdicts import BREAKING, Problem
+
+Severity = Literal["Broken", "Changed"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +61,99 @@ class Impact:
     version: str
     aliases: tuple[str, ...]
     problems: tuple[Problem, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of its problems."""
+        broken = any(severity_of(problem) == "Broken" for problem in self.problems)
+        return "Broken" if broken else "Changed"
+
+
+@dataclass(frozen=True)
+class GuardCandidate:
+    """A model version of this project, before the policy has looked at it.
+
+    Attributes:
+        model, version: which.
+        aliases: all aliases that point to it.
+        service: the feature service it is served through, "" when not recorded.
+        features: baseline definitions; ``None`` where they are not known (no lineage, ambiguous).
+    """
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    service: str = ""
+    features: tuple[FeatureDefinition, ...] | None = None
+
+
+def severity_of(problem: Problem) -> Severity:
+    """Broken: serving fails or lies. Changed: it runs on something else than it was trained on."""
+    return "Broken" if problem.kind in BREAKING else "Changed"
+
+
+def protected_aliases(
+    version_aliases: Iterable[str], aliases: NameFilter, model: str, models: NameFilter
+) -> tuple[str, ...]:
+    """The aliases that make this version a protected one, sorted; none: it is not protected."""
+    if not _selected(model, models):
+        return ()
+    return tuple(sorted({alias for alias in version_aliases if _selected(alias, aliases)}))
+
+
+def build_guard(
+    read_at: datetime, candidates: Iterable[GuardCandidate], policy: Protection
+) -> Guard:
+    """The guard of one project: its protected versions, and those nobody can judge."""
+    guarded: list[GuardedModel] = []
+    unknown: list[str] = []
+    for candidate in candidates:
+        protecting = protected_aliases(
+            candidate.aliases, policy.aliases, candidate.model, policy.models
+        )
+        if not protecting:
+            continue
+        if candidate.features is None:
+            unknown.append(f"{candidate.model}/{candidate.version}")
+            continue
+        guarded.append(
+            GuardedModel(
+                candidate.model,
+                candidate.version,
+                protecting,
+                candidate.service,
+                tuple(sorted(candidate.features, key=lambda definition: str(definition.ref))),
+            )
+        )
+    return Guard(
+        read_at,
+        tuple(sorted(guarded, key=lambda model: (model.model, model.version))),
+        tuple(sorted(unknown)),
+    )
+
+
+def guard_digest(guard: Guard) -> str:
+    """Identity of what the guard says; when it was read and in which order are no part of it."""
+    models = sorted(
+        [
+            model.model,
+            model.version,
+            sorted(model.aliases),
+            model.service,
+            sorted(digest_of(asdict(definition)) for definition in model.features),
+        ]
+        for model in guard.models
+    )
+    return digest_of({"models": models, "unknown": sorted(guard.unknown)})
+
+
+def is_stale(guard: Guard, max_age: timedelta, now: datetime) -> bool:
+    """Older than the policy trusts: whoever holds it steps back and asks for a new one."""
+    return now - guard.read_at > max_age
+
+
+def _selected(name: str, names: NameFilter) -> bool:
+    def matches(globs: Collection[str]) -> bool:
+        return any(fnmatchcase(name, glob) for glob in globs)
+
+    return matches(names.include) and not matches(names.exclude)

@@ -1,0 +1,146 @@
+"""What a blocked plan says to the person whose commit it is: fact, whom it hurts, next step.
+
+Shown as a condition's message and an event: capped in length, the worst first, and the next step
+never falls victim to the cap.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
+from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
+from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
+from feature_lineage.operations.protection import Impact
+
+MAX_LENGTH: Final = 1024
+_MAX_ITEM: Final = 240
+_SHA: Final = re.compile(r"(?:sha256:)?[0-9a-f]{40,64}")
+
+
+def explain(
+    plan: Plan, revision: str, *, overrides: Iterable[str] = (), limit: int = MAX_LENGTH
+) -> str:
+    """A blocked plan in words; "" for any other.
+
+    Args:
+        plan: what was judged.
+        revision: commit or tree it comes from.
+        overrides: digests that permissions were given for; one for another plan is pointed out.
+        limit: most characters.
+    """
+    if plan.verdict is not PlanVerdict.BLOCKED:
+        return ""
+    subject = f"commit {short_revision(revision)} is not applied"
+    others = [given for given in overrides if given and not names_plan(given, plan.digest)]
+    stale = (
+        f" The permission given for plan {_clip(others[0], 16)} is not for this plan."
+        if others
+        else ""
+    )
+    match plan.reason:
+        case "GuardUnavailable":
+            fact = f"{subject}: what is known of the protected models is too old to judge it"
+            step = ". It is tried again once MLflow answers."
+            return _fit(f"{fact}", [], "", step, limit)
+        case "AdoptionWouldDelete":
+            fact = f"{subject}: as the first apply of this resource it would delete objects that "
+            fact += f"somebody else applied ({len(plan.adoption_deletes)}): "
+            items = [_clip(name, _MAX_ITEM) for name in plan.adoption_deletes]
+            also = (
+                f"; it would also hurt {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
+                if plan.impacts
+                else ""
+            )
+            step = f"{also}.{stale} Add them to the repo, set apply.prune to false, or annotate "
+            return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan), limit)
+        case _:
+            doubt = (
+                f"; what {_versions(len(plan.unknown_models))} more use is not known"
+                if plan.impacts and plan.unknown_models
+                else ""
+            )
+            step = f"{doubt}.{stale} Change the commit, move the aliases, or annotate "
+            step += _annotation(ALLOW_BREAKING, plan)
+            if not plan.impacts:
+                fact = f"{subject}: the features of {_versions(len(plan.unknown_models))} are not "
+                fact += "known, so it may break "
+                items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
+                return _fit(fact, items, ", ", step, limit)
+            fact = f"{subject}: it would hurt {_versions(len(plan.impacts))}: "
+            items = [_impact(impact) for impact in sorted(plan.impacts, key=_worst_first)]
+            return _fit(fact, items, "; ", step, limit)
+
+
+def short_revision(revision: str) -> str:
+    """A commit as people quote it; any other revision as it is."""
+    if _SHA.fullmatch(revision):
+        return revision[: len("sha256:") + 12] if ":" in revision else revision[:12]
+    return _clip(revision, 40) or "of unknown revision"
+
+
+def describe(problem: Problem) -> str:
+    """One problem as a phrase that begins with the feature."""
+    subject = _clip(problem.feature, 80)
+    was, now = _clip(problem.was, 40), _clip(problem.now, 40)
+    step = f" from {was} to {now}" if was and now else ""
+    match problem.kind:
+        case ProblemKind.FEATURE_GONE:
+            return f"{subject} is gone"
+        case ProblemKind.VIEW_GONE:
+            return f"{subject} is gone with its view"
+        case ProblemKind.SERVICE_GONE:
+            return f"feature service {subject} is gone"
+        case ProblemKind.TYPE_CHANGED:
+            return f"{subject} changes type{step}"
+        case ProblemKind.JOIN_KEYS_CHANGED:
+            return f"{subject} changes join keys{step}"
+        case ProblemKind.SOURCE_CHANGED:
+            return f"{subject} changes source"
+        case ProblemKind.TRANSFORMATION_CHANGED:
+            return f"{subject} changes transformation"
+        case ProblemKind.TTL_CHANGED:
+            return f"{subject} changes TTL{step}"
+        case ProblemKind.VERSION_CHANGED:
+            return f"{subject} changes version{step}"
+
+
+def _impact(impact: Impact) -> str:
+    who = f"{impact.model} v{impact.version}"
+    aliases = f" (@{', @'.join(impact.aliases)})" if impact.aliases else ""
+    problems = sorted(impact.problems, key=lambda problem: (problem.kind not in BREAKING, problem))
+    phrase = describe(problems[0]) if problems else ""
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"{_clip(who + aliases, 100)}: {phrase}{more}"
+
+
+def _worst_first(impact: Impact) -> tuple[bool, str, str]:
+    return impact.severity != "Broken", impact.model, impact.version
+
+
+def _annotation(name: str, plan: Plan) -> str:
+    return f'{name}: "{short(plan.digest)}: <why>"'
+
+
+def _versions(count: int) -> str:
+    return f"{count} protected model version{'' if count == 1 else 's'}"
+
+
+def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> str:
+    """As many items as there is room for, and how many there was none for."""
+    room = limit - len(fact) - len(step)
+    shown: list[str] = []
+    for index, item in enumerate(items):
+        left = len(items) - index - 1
+        reserve = len(f" and {left} more") if left else 0
+        if len(separator.join([*shown, item])) + reserve > room:
+            break
+        shown.append(item)
+    left = len(items) - len(shown)
+    more = (f" and {left} more" if shown else f"{left} in all") if left else ""
+    return _clip(f"{fact}{separator.join(shown)}{more}{step}", limit)
+
+
+def _clip(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

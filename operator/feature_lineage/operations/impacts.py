@@ -1,0 +1,46 @@
+"""Whom a plan makes worse off.
+
+A plan answers only for what it makes worse: a model that is broken already is no reason to refuse
+a commit that mends it, or one that does not touch it.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.verdicts import Problem, ProblemKind, compare
+from feature_lineage.operations.protection import GuardedModel, Impact, Severity, severity_of
+
+_GONE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE})
+
+
+def impacts(
+    models: Iterable[GuardedModel], current: RegistrySnapshot, desired: RegistrySnapshot
+) -> tuple[Impact, ...]:
+    """Protected versions that going from `current` to `desired` makes worse, sorted."""
+    found: list[Impact] = []
+    for model in models:
+        problems = _worse(
+            before=compare(model.features, current, model.service),
+            after=compare(model.features, desired, model.service),
+        )
+        if problems:
+            found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
+    return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
+
+
+def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple[Impact, ...]:
+    """The impacts with a problem of a severity that blocks."""
+    return tuple(
+        impact
+        for impact in impacts
+        if any(severity_of(problem) in block_on for problem in impact.problems)
+    )
+
+
+def _worse(*, before: Iterable[Problem], after: Iterable[Problem]) -> tuple[Problem, ...]:
+    known = frozenset(before)
+    # What was gone cannot get worse: a feature that comes back, even otherwise than it was, heals.
+    gone = {problem.feature for problem in known if problem.kind in _GONE}
+    new = {problem for problem in after if problem not in known and problem.feature not in gone}
+    return tuple(sorted(new))
