@@ -1,7 +1,8 @@
-"""The custom resources of `featurelineage.io/v1alpha1`: the one place that says what users may write and read.
+"""The custom resources of `featurelineage.io/v1alpha1`: what users may write and read, once.
 
-The CRDs under `crds/` are generated from these types, and the same types validate manifests where no API server is:
-on a laptop, and in a pull-request check. Everything outside this package sees validated, frozen values.
+The CRDs under `crds/` are generated from these types, and the same types validate manifests where
+no API server is: on a laptop, and in a pull-request check. Everything outside this package sees
+validated, frozen values.
 """
 
 from feature_lineage.api.base import API_VERSION, GROUP, VERSION

@@ -21,7 +21,10 @@ _DIGEST_AND_WHY = re.compile(r"(?P<digest>\S+?):\s+(?P<why>\S.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Override:
-    """A person's permission, with the reason that is recorded. `plan_digest` is empty for allow-delete."""
+    """A person's permission, with the reason that is recorded.
+
+    `plan_digest` is empty for allow-delete, which is about the project and not about a plan.
+    """
 
     kind: OverrideKind
     plan_digest: str
@@ -48,6 +51,7 @@ def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | N
     match = _DIGEST_AND_WHY.fullmatch(value.strip())
     if match is None:
         raise InvalidManifest(
-            f'annotation {name} is {value!r}: write {name}: "<plan digest>: <why>", with the digest of status.plan'
+            f'annotation {name} is {value!r}: write {name}: "<plan digest>: <why>",'
+            " with the digest of status.plan"
         )
     return Override(kind, plan_digest=match["digest"], why=match["why"])

@@ -1,7 +1,8 @@
-"""What every type of the API shares: camelCase outside, snake_case inside, and rules that are written once.
+"""What every type of the API shares: camelCase outside, snake_case inside, rules written once.
 
-A rule that a schema cannot express ("exactly one of …") lives beside the fields it is about, as a `Rule`: the CEL
-expression goes into the CRD for the API server, the Python predicate runs here, and both fail with the same message.
+A rule that a schema cannot express ("exactly one of …") lives beside the fields it is about, as a
+`Rule`: the CEL expression goes into the CRD for the API server, the Python predicate runs here,
+and both fail with the same message.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ API_VERSION: Final = "featurelineage.io/v1alpha1"
 
 @dataclass(frozen=True)
 class Rule:
-    """One check between fields: `cel` for the API server, `holds` for Python, one `message` for both."""
+    """One check between fields: `cel` for the API server, `holds` for Python, one message."""
 
     message: str
     cel: str

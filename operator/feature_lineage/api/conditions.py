@@ -1,4 +1,7 @@
-"""Condition types and reasons, and the one rule about time: `lastTransitionTime` moves only when a status flips."""
+"""Condition types and reasons, and the one rule about time.
+
+`lastTransitionTime` moves only when a status flips, so that "since when" can be trusted.
+"""
 
 from __future__ import annotations
 
@@ -175,8 +178,9 @@ def set_condition(
 ) -> tuple[Condition, ...]:
     """`conditions` with `new` in the place of its type.
 
-    `lastTransitionTime` becomes `now` only where the status flips or the type is new; whatever `new` carries there
-    does not count. The order of the list stays, so that a pass without news changes nothing.
+    `lastTransitionTime` becomes `now` only where the status flips or the type is new; whatever
+    `new` carries there does not count. The order of the list stays, so that a pass without news
+    changes nothing.
     """
     old = find_condition(conditions, new.type)
     flipped = old is None or old.status != new.status

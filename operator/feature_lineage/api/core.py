@@ -1,4 +1,4 @@
-"""`v1` Secret and ConfigMap: what the local host reads from a folder where a cluster would ask the API server."""
+"""`v1` Secret and ConfigMap, which the local host reads from its folder of manifests."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
 from feature_lineage.api.enums import OnConflict, ReadyRequirement, TagsMode
-from feature_lineage.api.types import SET, AtLeast, DnsLabel, DnsName, Duration, Text
+from feature_lineage.api.types import SET, AtLeast, DnsLabel, DnsName, Duration, Pattern, Text
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -29,9 +29,14 @@ class ModelRef(ApiModel):
 
     name: ModelName = Field(description="Name of the registered model.")
     alias: ModelName | None = Field(None, description="Follow the version this alias points to.")
-    version: Annotated[str, Field(max_length=16, pattern=r"^[1-9][0-9]*$")] | None = Field(
-        None, description="This version, a number in quotes."
-    )
+    version: (
+        Annotated[
+            str,
+            Field(max_length=16),
+            Pattern(r"^[1-9][0-9]*$", 'the number of a version, such as "3"'),
+        ]
+        | None
+    ) = Field(None, description="This version, a number in quotes.")
 
 
 class TagsSpec(ApiModel):
@@ -39,7 +44,8 @@ class TagsSpec(ApiModel):
 
     mode: TagsMode = Field(
         TagsMode.ALL,
-        description="All also writes Feast's own keys where they are missing, OwnKeys only ours, Off none.",
+        description="All also writes Feast's own keys where they are missing, OwnKeys only ours,"
+        " Off none.",
     )
 
 

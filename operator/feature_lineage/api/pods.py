@@ -1,7 +1,7 @@
 """How a project's jobs run: the part of a pod that users may set, as Kubernetes spells it.
 
-Shallow types are written out, so that a typo is found at once. The deep ones (volumes, affinity, security context) are
-handed to Kubernetes as they are: it validates them when the Job is created.
+Shallow types are written out, so that a typo is found at once. The deep ones (volumes, affinity,
+security context) are handed to Kubernetes as they are: it validates them when the Job is created.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from feature_lineage.api.types import (
     DnsName,
     Duration,
     ListType,
+    Pattern,
     PodFragment,
     Quantity,
     Text,
 )
 
 EnvName = Annotated[
-    str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(
+        r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", "letters, digits, -, _ and ., not starting with a digit"
+    ),
 ]
 
 
@@ -182,5 +187,6 @@ class RuntimeSpec(ApiModel):
         3,
         ge=0,
         le=20,
-        description="How often a failed job is tried again, 30 s to 10 min apart; only the operator retries.",
+        description="How often a failed job is tried again, 30 s to 10 min apart; only the operator"
+        " retries.",
     )

@@ -28,6 +28,7 @@ from feature_lineage.api.types import (
     Check,
     DnsLabel,
     Duration,
+    Pattern,
     Text,
 )
 
@@ -35,7 +36,8 @@ _HTTP_URL = r"^https?://[^@/?#\s]+(/[^?#\s]*)?$"
 
 ProjectName = Annotated[
     str,
-    Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9_]{1,63}$"),
+    Field(min_length=1, max_length=63),
+    Pattern(r"^[a-zA-Z0-9_]{1,63}$", "letters, digits and _, such as driver_ranking"),
     Check(
         "project is immutable: create another FeatureStoreProject for another project",
         cel="self == oldSelf",
@@ -45,8 +47,8 @@ HttpUrl = Annotated[
     str,
     Field(min_length=1, max_length=2048),
     Check(
-        "must be http://host or https://host, with a port and a path where needed, without a password or token:"
-        " credentials belong in auth",
+        "must be http://host or https://host, with a port and a path where needed, without a"
+        " password or token: credentials belong in auth",
         cel=f"self.matches(r'{_HTTP_URL}')",
         holds=lambda url: re.fullmatch(_HTTP_URL, url) is not None,
     ),
@@ -108,7 +110,8 @@ class ApplySpec(ApiModel):
 
     mode: ApplyMode = Field(
         ApplyMode.AUTO,
-        description="Auto applies, PlanOnly says what it would do, Observe leaves applying to somebody else.",
+        description="Auto applies, PlanOnly says what it would do, Observe leaves applying to"
+        " somebody else.",
     )
     prune: StrictBool = Field(
         True,
@@ -196,7 +199,7 @@ class MlflowSpec(ApiModel):
 
 @rule(
     "names belongs to from: List, which needs at least one",
-    cel="(self.from == 'List') == (size(self.names) > 0)",
+    cel="(self.from == 'List') == (has(self.names) && size(self.names) > 0)",
     holds=lambda self: (self.from_ is NamespacesFrom.LIST) == bool(self.names),
 )
 class AllowedNamespaces(ApiModel):
@@ -205,7 +208,8 @@ class AllowedNamespaces(ApiModel):
     from_: NamespacesFrom = Field(
         NamespacesFrom.SAME,
         alias="from",
-        description="Same: the project's own namespace; All: every one; List: its own and those of names.",
+        description="Same: the project's own namespace; All: every one; List: its own and those of"
+        " names.",
     )
     names: Annotated[tuple[DnsLabel, ...], SET] = Field(
         (), max_length=100, description="Namespaces, for from: List."
@@ -255,7 +259,8 @@ class FeatureStoreProjectSpec(ApiModel):
     )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.RETAIN,
-        description="Delete removes this project's Feast objects with the resource, never another project's.",
+        description="Delete removes this project's Feast objects with the resource, never another"
+        " project's.",
     )
     allowed_namespaces: AllowedNamespaces = Field(
         AllowedNamespaces(), description="Whose TrainedModels may reference the project."

@@ -1,7 +1,7 @@
-"""`status` of a FeatureStoreProject: what was seen and done, and the bookkeeping that survives a restart.
+"""`status` of a FeatureStoreProject: what was seen and done, and what must survive a restart.
 
-A part is absent until it is known. Lists are capped by whoever writes them, unhealthy items first; the total says how
-many there were.
+A part is absent until it is known. Lists are capped by whoever writes them, unhealthy items first;
+the total says how many there were.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class OperationView(StatusModel):
     incremental: StrictBool = Field(
         False, description="Whether the window starts where the last materialization ended."
     )
+    result: Result | None = Field(None, description="How it ended in an earlier attempt.")
+    rows: StrictInt | None = Field(None, description="Rows written by then.")
+    error: str | None = Field(None, description="What went wrong by then.")
 
 
 class OperationStatus(StatusModel):
@@ -65,7 +68,12 @@ class OperationStatus(StatusModel):
     not_before: Timestamp | None = Field(None, description="When the next attempt may start.")
     phase: OperationPhase = Field(OperationPhase.PENDING, description="How far it is.")
     started_at: Timestamp | None = Field(None, description="When it was decided.")
-    reason: str | None = Field(None, description="Why it was started.")
+    reason: str | None = Field(None, description="Why it waits for another attempt.")
+    message: str | None = Field(None, description="What went wrong in the last attempt.")
+    window_start: Timestamp | None = Field(
+        None, description="Beginning of the window; absent: where each view's last one ended."
+    )
+    window_end: Timestamp | None = Field(None, description="End of the window.")
     schedule: str | None = Field(None, description="The schedule it runs for.")
     backfill: str | None = Field(None, description="The backfill it runs for.")
     views: Annotated[tuple[OperationView, ...], MAP_BY_NAME] = Field(

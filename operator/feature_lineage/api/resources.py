@@ -22,7 +22,7 @@ _short_name = rule(
 
 @_short_name
 class FeatureStoreProject(ApiModel):
-    """A Feast project: where its definitions come from, how they are applied, and what they may not break."""
+    """A Feast project: where it comes from, how it is applied, and what it may not break."""
 
     api_version: Literal["featurelineage.io/v1alpha1"] = Field(
         API_VERSION, description="Version of this API."
@@ -39,7 +39,7 @@ class FeatureStoreProject(ApiModel):
 
 @_short_name
 class TrainedModel(ApiModel):
-    """A registered model of MLflow, followed by alias or version, and the features it was trained on."""
+    """A registered model of MLflow, by alias or version, and the features it was trained on."""
 
     api_version: Literal["featurelineage.io/v1alpha1"] = Field(
         API_VERSION, description="Version of this API."

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel, exactly_one_of, rule
 from feature_lineage.api.pods import ResourceRequirements
-from feature_lineage.api.types import SET, AtLeast, DnsLabel, Duration, Text, Timestamp
+from feature_lineage.api.types import SET, AtLeast, DnsLabel, Duration, Pattern, Text, Timestamp
 
 
 def _cron_field(value: str) -> str:
@@ -42,10 +42,15 @@ def _known_time_zone(name: str) -> str:
     return name
 
 
-Cron = Annotated[str, Field(min_length=9, max_length=128, pattern=CRON_PATTERN)]
+Cron = Annotated[
+    str,
+    Field(min_length=9, max_length=128),
+    Pattern(CRON_PATTERN, "minute, hour, day of month, month and day of week, such as 5 * * * *"),
+]
 TimeZone = Annotated[
     str,
-    Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"),
+    Field(min_length=1, max_length=64),
+    Pattern("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", "an IANA name such as Europe/Berlin, or UTC"),
     AfterValidator(_known_time_zone),
 ]
 ViewNames = Annotated[tuple[Text, ...], SET, Field(max_length=500)]

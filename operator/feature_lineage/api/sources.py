@@ -9,7 +9,7 @@ from pydantic import Field
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
 from feature_lineage.api.refs import KeySource, ObjectRef
-from feature_lineage.api.types import AtLeast, Check, Duration, Text
+from feature_lineage.api.types import AtLeast, Check, Duration, Pattern, Text
 
 _GIT_URL = r"^(https://[^@/?#\s]+/[^?#\s]+|ssh://[^/?#:\s]+(:[0-9]+)?/[^?#\s]+|file:///[^?#\s]+)$"
 
@@ -17,8 +17,8 @@ GitUrl = Annotated[
     str,
     Field(min_length=1, max_length=2048),
     Check(
-        "must be https://host/path, ssh://user@host/path or, on the local host, file:///path, without a password"
-        " or token: credentials belong in secretRef",
+        "must be https://host/path, ssh://user@host/path or, on the local host, file:///path,"
+        " without a password or token: credentials belong in secretRef",
         cel=f"self.matches(r'{_GIT_URL}')",
         holds=lambda url: re.fullmatch(_GIT_URL, url) is not None,
     ),
@@ -41,7 +41,11 @@ PathInImage = Annotated[
         holds=lambda path: path.startswith("/"),
     ),
 ]
-Commit = Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Commit = Annotated[
+    str,
+    Field(max_length=64),
+    Pattern(r"^([0-9a-f]{40}|[0-9a-f]{64})$", "the full SHA, 40 or 64 hexadecimal digits"),
+]
 
 
 @exactly_one_of("branch", "tag", "commit")
@@ -61,7 +65,8 @@ class GitSource(ApiModel):
     path: PathInRepo = Field(".", description="Directory of feature_store.yaml in the repository.")
     secret_ref: ObjectRef | None = Field(
         None,
-        description="Secret of type kubernetes.io/basic-auth or kubernetes.io/ssh-auth (with known_hosts), or with a key token.",
+        description="Secret of type kubernetes.io/basic-auth or kubernetes.io/ssh-auth (with"
+        " known_hosts), or with a key token.",
     )
     ca_bundle: KeySource | None = Field(
         None, description="Certificate authorities (PEM) to trust for this host."

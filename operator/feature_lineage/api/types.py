@@ -1,6 +1,7 @@
 """The scalar and list types of the API: what Python computes with, and how the CRD says it.
 
-Each type carries both its Python check and its part of the CRD schema, so that the two cannot drift apart.
+Each type carries both its Python check and its part of the CRD schema, so that the two cannot
+drift apart.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Json = dict[str, Any]
 
-# Five digits a part and 24 characters keep every value below 1,100 years: no date arithmetic overflows.
+# Five digits a part and 24 characters stay below 1,100 years: no date arithmetic overflows.
 DURATION_PATTERN = r"^([0-9]{1,5}(ms|s|m|h|d))+$"
 DURATION_MAX_LENGTH = 24
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -42,8 +43,8 @@ class Duration(timedelta):
     def __new__(cls, text: str) -> Duration:
         if len(text) > DURATION_MAX_LENGTH or not re.fullmatch(DURATION_PATTERN, text):
             raise ValueError(
-                f"{text!r} is not a duration: write numbers of up to five digits, each with a unit of"
-                " ms, s, m, h or d, such as 90s, 1h30m or 1d"
+                f"{text!r} is not a duration: write numbers of up to five digits, each with a unit"
+                " of ms, s, m, h or d, such as 90s, 1h30m or 1d"
             )
         parts = re.findall(r"([0-9]+)(ms|s|m|h|d)", text)
         total = sum(int(number) * _MILLISECONDS[unit] for number, unit in parts)
@@ -150,6 +151,30 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Pattern:
+    """Annotation of a string: `pattern` of the schema, with a hint of what to write."""
+
+    regex: str
+    hint: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Json:
+        return {**handler(schema), "pattern": self.regex}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.regex, value):
+            fact = f'"{value}" does not fit: write {self.hint}'
+            raise PydanticCustomError("pattern", "{fact}", {"fact": fact})
+        return value
+
+
+@dataclass(frozen=True)
 class ListType:
     """Annotation of a list: how server-side apply merges it, and what may not occur twice in it."""
 
@@ -189,11 +214,12 @@ SET = ListType("set")
 ATOMIC = ListType("atomic")
 MAP_BY_NAME = ListType("map", ("name",))
 
-_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+_DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_TIMESTAMP = rf"^{_DATE}T{_TIME}(\.[0-9]+)?(Z|[+-][0-9]{{2}}:[0-9]{{2}})$"
 
 
 def _only_rfc3339(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and _TIMESTAMP.match(value)):
+    if isinstance(value, datetime) or (isinstance(value, str) and re.fullmatch(_TIMESTAMP, value)):
         return value
     raise PydanticCustomError(
         "timestamp", "a time is RFC 3339 with its zone, such as 2026-07-01T00:00:00Z"
@@ -214,28 +240,28 @@ Timestamp = Annotated[
     BeforeValidator(_only_rfc3339),
     AfterValidator(_utc_seconds),
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "date-time",
-            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
-        }
-    ),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIMESTAMP}),
 ]
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DnsLabel = Annotated[
-    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    str,
+    Field(min_length=1, max_length=63),
+    Pattern(rf"^{_LABEL}$", "lower-case letters, digits and -, such as driver-stats"),
 ]
 DnsName = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    Field(min_length=1, max_length=253),
+    Pattern(
+        rf"^{_LABEL}(\.{_LABEL})*$", "lower-case letters, digits, - and ., such as driver-stats"
     ),
 ]
-DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+DataKey = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(r"^[-._a-zA-Z0-9]+$", "letters, digits, -, _ and ., such as feature_store.yaml"),
+]
 Quantity = Annotated[
     str | int,
     Field(union_mode="left_to_right"),

@@ -1,0 +1,128 @@
+"""Manifests from text: what an API server would say about them, said without one.
+
+The local host and the pull-request check read folders of YAML through this module. It stops at
+nothing short of a syntax error: every document is judged, and all errors come back together, each
+with its file, line, object and field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from feature_lineage.api.base import API_VERSION, GROUP, ApiModel
+from feature_lineage.api.complaints import complaint, nearest, path_text
+from feature_lineage.api.core import ConfigMap, Secret
+from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
+from feature_lineage.api.yaml_text import Document, Fault, read_documents
+from feature_lineage.errors import InvalidManifest
+
+Resource = FeatureStoreProject | TrainedModel | Secret | ConfigMap
+
+_KINDS: dict[tuple[str, str], type[Resource]] = {
+    (API_VERSION, "FeatureStoreProject"): FeatureStoreProject,
+    (API_VERSION, "TrainedModel"): TrainedModel,
+    ("v1", "Secret"): Secret,
+    ("v1", "ConfigMap"): ConfigMap,
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A validated resource, and where it stands: `source` is the file, `line` counts from 1."""
+
+    resource: Resource
+    source: str
+    line: int
+
+
+def load_manifests(
+    text: str, source: str, *, on_skip: Callable[[str], None] | None = None
+) -> list[Manifest]:
+    """The resources of a YAML text with any number of documents, in order.
+
+    Args:
+        text: the YAML.
+        source: the name of the file, for messages.
+        on_skip: told about each document of a foreign kind, which is not read.
+
+    Raises:
+        InvalidManifest: with one line for each thing that is wrong in any of the documents.
+    """
+    manifests: list[Manifest] = []
+    errors: list[str] = []
+    for document in read_documents(text):
+        if isinstance(document, Fault):
+            errors.append(f"{source}:{document.line}: {document.message}")
+            continue
+        if document.content is None and not document.faults:
+            continue
+        judged = _judge(document, source)
+        errors.extend(judged.errors)
+        if judged.manifest is not None:
+            manifests.append(judged.manifest)
+        if judged.note and on_skip is not None:
+            on_skip(judged.note)
+    if errors:
+        raise InvalidManifest("\n".join(errors))
+    return manifests
+
+
+@dataclass(frozen=True)
+class _Judged:
+    manifest: Manifest | None = None
+    errors: tuple[str, ...] = ()
+    note: str = ""
+
+
+def _judge(document: Document, source: str) -> _Judged:
+    content = document.content
+    line = document.line_of(())
+    twins = tuple(f"{source}:{fault.line}: {fault.message}" for fault in document.faults)
+    if not isinstance(content, dict):
+        return _Judged(errors=(*twins, f"{source}:{line}: a manifest is a mapping with a kind"))
+    api_version, kind = content.get("apiVersion"), content.get("kind")
+    model = _KINDS.get((str(api_version), str(kind)))
+    if model is None:
+        if not isinstance(api_version, str) or not isinstance(kind, str):
+            fact = f"{source}:{line}: apiVersion and kind are required, as text"
+            return _Judged(errors=(*twins, fact))
+        if api_version.split("/")[0] == GROUP:
+            fact = f"{source}:{document.line_of(('kind',))}: {_unknown_kind(api_version, kind)}"
+            return _Judged(errors=(*twins, fact))
+        note = f"{source}:{line}: skipped {api_version} {kind}: not a kind this project reads"
+        return _Judged(errors=twins, note=note)
+    where = f"{kind}/{_name_of(content)}"
+    try:
+        resource = model.model_validate(content, by_alias=True, by_name=False)
+    except ValidationError as error:
+        return _Judged(errors=twins + _complaints(error, model, document, source, where))
+    return _Judged(manifest=Manifest(resource, source, line), errors=twins)
+
+
+def _complaints(
+    error: ValidationError, model: type[ApiModel], document: Document, source: str, where: str
+) -> tuple[str, ...]:
+    lines = []
+    for detail in error.errors(include_url=False):
+        field = path_text(detail["loc"])
+        subject = f"{where}: {field}" if field else where
+        line = document.line_of(tuple(detail["loc"]))
+        lines.append(f"{source}:{line}: {subject}: {complaint(detail, model)}")
+    return tuple(lines)
+
+
+def _unknown_kind(api_version: str, kind: str) -> str:
+    kinds = [name for version, name in _KINDS if version == API_VERSION]
+    if api_version != API_VERSION:
+        return f"{api_version} {kind} is not known: the version of {GROUP} is {API_VERSION}"
+    return f"{kind} is not a kind of {API_VERSION}: {nearest(kind, kinds)}"
+
+
+def _name_of(content: dict[str, Any]) -> str:
+    metadata = content.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) and name else "<no name>"

@@ -1,0 +1,97 @@
+"""From pydantic's JSON schema to the structural schema that Kubernetes demands of a CRD.
+
+Kubernetes knows no `$ref`, no `anyOf` for "or null" and no `additionalProperties: false`; it prunes
+what it does not know instead. Anything this module does not recognise is an error, so that a new
+type in the models cannot slip into a CRD half-translated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+Json = dict[str, Any]
+
+_KEPT = (
+    "type",
+    "format",
+    "description",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "required",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-validations",
+)
+_TRANSLATED = {"title", "default", "properties", "items", "additionalProperties", "const"}
+
+
+def structural_schema(model: type[BaseModel], *, defaults: bool) -> Json:
+    """The model as a structural schema; `defaults` says whether the API server fills fields in.
+
+    Raises ValueError for a construct that has no structural form.
+    """
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return _Translation(schema.pop("$defs", {}), defaults).translate(schema)
+
+
+class _Translation:
+    def __init__(self, definitions: dict[str, Json], defaults: bool) -> None:
+        self._definitions = definitions
+        self._defaults = defaults
+
+    def translate(self, schema: Json) -> Json:
+        schema = self._resolve(schema)
+        unknown = schema.keys() - set(_KEPT) - _TRANSLATED
+        if unknown:
+            raise ValueError(f"no structural form for {sorted(unknown)} in {schema}")
+        result = {key: schema[key] for key in _KEPT if key in schema}
+        if "const" in schema:
+            result["enum"] = [schema["const"]]
+        if result.get("type") == "integer":
+            result["format"] = "int64"
+        if self._defaults and self._is_worth_saying(schema.get("default")):
+            # Fields of an object have their own defaults; {} makes the API server fill them in.
+            result["default"] = {} if isinstance(schema["default"], dict) else schema["default"]
+        if "items" in schema:
+            result["items"] = self.translate(schema["items"])
+        if "properties" in schema:
+            result["properties"] = {
+                name: self.translate(value) for name, value in schema["properties"].items()
+            }
+        return result | self._extra_fields(schema)
+
+    def _resolve(self, schema: Json) -> Json:
+        """Follow `$ref`, and take "this or null" as this: absent says the same."""
+        if "anyOf" in schema:
+            outer = {key: value for key, value in schema.items() if key != "anyOf"}
+            choices = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
+            if len(choices) != 1:
+                raise ValueError(f"no structural form for a union: {schema}")
+            return {**self._resolve(choices[0]), **outer}
+        if "$ref" in schema:
+            outer = {key: value for key, value in schema.items() if key != "$ref"}
+            return {**self._definitions[schema["$ref"].removeprefix("#/$defs/")], **outer}
+        return schema
+
+    def _extra_fields(self, schema: Json) -> Json:
+        extra = schema.get("additionalProperties", False)
+        if extra is False:
+            return {}
+        if extra is True:
+            return {"x-kubernetes-preserve-unknown-fields": True}
+        return {"additionalProperties": self.translate(extra)}
+
+    @staticmethod
+    def _is_worth_saying(default: object) -> bool:
+        """An absent list or map is an empty one; a default would only print `[]` everywhere."""
+        return default is not None and default not in ([], {})
