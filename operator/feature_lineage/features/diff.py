@@ -1,11 +1,17 @@
 """The semantic difference of two registry snapshots.
 
 Feast's own diff reports an update for every materialized view (it compares timestamps embedded in
-sources), so decisions are made on this one.
+sources), so decisions are made on this one. `delta` says which objects differ and carries them;
+`diff` says what the difference means.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from feature_lineage.features import views
+from feature_lineage.features.services import ServiceMember, members_of
+from feature_lineage.features.snapshot import KINDS, VIEW_KINDS, JsonObject, RegistrySnapshot
 
 
 class ChangeClass(StrEnum):
@@ -42,3 +48,219 @@ class Change:
     feature: str = ""
     was: str = ""
     now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectDelta:
+    """An object before and after: enough to get from one snapshot to the other.
+
+    Attributes:
+        kind: section of the snapshot.
+        name: the object.
+        was: its canonical spec, ``None`` when it is created.
+        now: its canonical spec, ``None`` when it is deleted.
+    """
+
+    kind: str
+    name: str
+    was: JsonObject | None
+    now: JsonObject | None
+
+
+def delta(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[ObjectDelta, ...]:
+    """Objects that differ, sorted by kind and name; empty exactly when the objects are equal."""
+    found = []
+    for kind in sorted(KINDS):
+        before, after = was.objects.get(kind, {}), now.objects.get(kind, {})
+        found += [
+            ObjectDelta(kind, name, before.get(name), after.get(name))
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ]
+    return tuple(found)
+
+
+def patch(snapshot: RegistrySnapshot, deltas: Iterable[ObjectDelta]) -> RegistrySnapshot:
+    """The snapshot with the changes made: ``patch(a, delta(a, b))`` has the digest of ``b``.
+
+    Closures of views that changed are dropped: they belonged to the code before.
+    """
+    objects = {kind: dict(named) for kind, named in snapshot.objects.items() if named}
+    closures = dict(snapshot.closures)
+    for item in deltas:
+        named = objects.setdefault(item.kind, {})
+        if item.now is None:
+            named.pop(item.name, None)
+        else:
+            named[item.name] = item.now
+        if item.kind in VIEW_KINDS:
+            closures.pop(item.name, None)
+    kept = {kind: named for kind, named in objects.items() if named}
+    return RegistrySnapshot(snapshot.project, kept, closures)
+
+
+def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
+    """What the difference of two snapshots means, sorted; ``diff(a, a) == ()``.
+
+    An object that differs in tags, owner or description only is `UPDATED`; one with a more
+    telling change is not also that.
+    """
+    changed = {(item.kind, item.name): item for item in delta(was, now)}
+    found: list[Change] = []
+    for (kind, name), item in changed.items():
+        if item.was is None:
+            found.append(Change(kind, name, ChangeClass.CREATED))
+        elif item.now is None:
+            found.append(Change(kind, name, ChangeClass.DELETED))
+        elif kind == "entity":
+            found += _entity(name, item.was, item.now)
+        elif kind == "data_source":
+            found += _data_source(name, item.was, item.now)
+    for kind in VIEW_KINDS:
+        before, after = was.objects.get(kind, {}), now.objects.get(kind, {})
+        for name in before.keys() & after.keys():
+            found += _view(was, now, kind, name)
+    found += _services(was, now)
+    told = {(change.kind, change.name) for change in found}
+    found += [Change(*key, ChangeClass.UPDATED) for key in changed.keys() - told]
+    return tuple(sorted(found))
+
+
+def _entity(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
+    before, after = (
+        _pairs({views.text(spec.get("join_key")): views.text(spec.get("value_type"))})
+        for spec in (was, now)
+    )
+    if before != after:
+        yield Change("entity", name, ChangeClass.JOIN_KEYS_CHANGED, "", before, after)
+
+
+def _data_source(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
+    before, after = views.source_core(was), views.source_core(now)
+    if before != after:
+        keys = sorted(
+            key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
+        )
+        change = ChangeClass.SOURCE_CHANGED
+        yield Change("data_source", name, change, now=f"differs in {', '.join(keys)}")
+
+
+def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) -> Iterator[Change]:
+    old, new = was.objects[kind][name], now.objects[kind][name]
+    yield from _features(kind, name, old, new)
+    before = _pairs(views.entity_join_keys(was, old))
+    after = _pairs(views.entity_join_keys(now, new))
+    if before != after:
+        yield Change(kind, name, ChangeClass.JOIN_KEYS_CHANGED, "", before, after)
+    if views.source_digest(old) != views.source_digest(new):
+        sources = views.source_names(old), views.source_names(new)
+        yield Change(kind, name, ChangeClass.SOURCE_CHANGED, "", *sources)
+    elif lost := sorted(_inputs(was, old).items() - _inputs(now, new).items()):
+        current = _inputs(now, new)
+        yield Change(
+            kind,
+            name,
+            ChangeClass.SOURCE_CHANGED,
+            "",
+            _pairs(dict(lost)),
+            _pairs({ref: current[ref] for ref, _ in lost if ref in current}),
+        )
+    yield from _transformation(was, now, kind, name)
+    if views.ttl(old) != views.ttl(new):
+        yield Change(kind, name, ChangeClass.TTL_CHANGED, "", views.ttl(old), views.ttl(new))
+    pins = views.pinned_version(old), views.pinned_version(new)
+    if pins[0] != pins[1]:
+        texts = (pin or "latest" for pin in pins)
+        yield Change(kind, name, ChangeClass.VERSION_PINNED, "", *texts)
+
+
+def _features(kind: str, name: str, old: JsonObject, new: JsonObject) -> Iterator[Change]:
+    before, after = (views.field_types(spec.get("features")) for spec in (old, new))
+    for feature in before.keys() | after.keys():
+        was, now = before.get(feature), after.get(feature)
+        if was is None:
+            yield Change(kind, name, ChangeClass.CREATED, feature, "", now or "")
+        elif now is None:
+            yield Change(kind, name, ChangeClass.DELETED, feature, was, "")
+        elif not views.same_type(was, now):
+            yield Change(kind, name, ChangeClass.TYPE_CHANGED, feature, was, now)
+
+
+def _inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> Mapping[str, str]:
+    """What a view computes from, as its own spec says: an input more is no change of the rest."""
+    return {
+        f"{item.view}:{item.feature}"
+        if item.version is None
+        else f"{item.view}@v{item.version}:{item.feature}": item.dtype
+        for item in views.inputs(snapshot, spec)
+    }
+
+
+def _transformation(
+    was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str
+) -> Iterator[Change]:
+    before = views.transformation_digest(was.objects[kind][name])
+    after = views.transformation_digest(now.objects[kind][name])
+    if before != after:
+        texts = (before[:12], after[:12])
+    else:
+        closures = was.closures.get(name, ""), now.closures.get(name, "")
+        if not all(closures) or closures[0] == closures[1]:
+            return
+        texts = (f"code {closures[0][:12]}", f"code {closures[1][:12]}")
+    yield Change(kind, name, ChangeClass.TRANSFORMATION_CHANGED, "", *texts)
+
+
+def _services(was: RegistrySnapshot, now: RegistrySnapshot) -> Iterator[Change]:
+    kind = "feature_service"
+    before, after = was.objects.get(kind, {}), now.objects.get(kind, {})
+    removed: dict[str, list[str]] = {}
+    added: dict[str, list[str]] = {}
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] == after[name]:
+            continue
+        old = {member.spelled: member for member in members_of(before[name])}
+        new = {member.spelled: member for member in members_of(after[name])}
+        gone, come, repinned = _membership(name, old, new)
+        yield from repinned
+        for ref in gone:
+            removed.setdefault(ref, []).append(name)
+        for ref in come:
+            added.setdefault(ref, []).append(name)
+        keys = {s for s in old.keys() & new.keys() if old[s].join_key_map != new[s].join_key_map}
+        for spelled in keys:
+            maps = (_pairs(dict(side[spelled].join_key_map)) for side in (old, new))
+            yield Change(kind, name, ChangeClass.JOIN_KEYS_CHANGED, spelled, *maps)
+    for ref in removed.keys() | added.keys():
+        left, entered = removed.get(ref, []), added.get(ref, [])
+        both = min(len(left), len(entered))
+        for source, target in zip(left[:both], entered[:both], strict=True):
+            yield Change(kind, target, ChangeClass.MOVED, ref, source, target)
+        for name in left[both:]:
+            yield Change(kind, name, ChangeClass.DELETED, ref)
+        for name in entered[both:]:
+            yield Change(kind, name, ChangeClass.CREATED, ref)
+
+
+def _membership(
+    name: str, old: Mapping[str, ServiceMember], new: Mapping[str, ServiceMember]
+) -> tuple[list[str], list[str], list[Change]]:
+    """References that left and that entered a service, and those only pinned to another version."""
+    before = {member.ref for member in old.values()}
+    after = {member.ref for member in new.values()}
+    gone, come = before - after, after - before
+    repinned = []
+    for ref in sorted(gone, key=str):
+        twins = [r for r in come if (r.view, r.feature) == (ref.view, ref.feature)]
+        if twins:
+            twin = min(twins, key=str)
+            gone, come = gone - {ref}, come - {twin}
+            texts = (f"v{r.version}" if r.version is not None else "latest" for r in (ref, twin))
+            member = f"{ref.view}:{ref.feature}"
+            pinned = ChangeClass.VERSION_PINNED
+            repinned.append(Change("feature_service", name, pinned, member, *texts))
+    return sorted(map(str, gone)), sorted(map(str, come)), repinned
+
+
+def _pairs(pairs: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}".rstrip() for key, value in sorted(pairs.items()))

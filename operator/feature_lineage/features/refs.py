@@ -1,5 +1,7 @@
 """Feature references, as Feast spells them: ``view:feature`` and ``view@v2:feature``.
 
+``view@latest:feature`` and ``view@V2:feature`` are read too, as Feast does, and never written.
+
 A reference is the one name that Feast's registry, MLflow's run tags and our guard share, so it is
 parsed in one place and never by splitting strings elsewhere.
 """
@@ -10,7 +12,9 @@ from dataclasses import dataclass
 
 from feature_lineage.errors import TerminalError
 
-_REFERENCE = re.compile(r"(?P<view>[^:@\s][^:@]*?)(?:@v(?P<version>\d+))?:(?P<feature>[^:]+)")
+_REFERENCE = re.compile(
+    r"(?P<view>[^:@\s][^:@]*?)(?:@(?:[vV](?P<version>[0-9]{1,9})|(?i:latest)))?:(?P<feature>[^:]+)"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -65,6 +65,11 @@ class RegistrySnapshot:
         """Hex sha256 of project and objects; closures are no part of what a registry holds."""
         return digest_of({"project": self.project, "objects": self.objects})
 
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What was computed from this snapshot and may be kept with it, as it never changes."""
+        return {}
+
     def views(self) -> Iterator[tuple[str, str, JsonObject]]:
         """Every feature view as (kind, name, spec)."""
         for kind in VIEW_KINDS:

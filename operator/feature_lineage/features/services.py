@@ -1,0 +1,89 @@
+"""What a feature service serves: its projections, by the real names of their views.
+
+A run records a service's features as the service spells them, alias and version included; the
+registry knows the view. This module is where one becomes the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
+from feature_lineage.features.views import dtype, mapping, mappings, number, text
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMember:
+    """One feature as a service serves it.
+
+    Attributes:
+        ref: by the view's real name.
+        spelled: as Feast records it in a run: ``alias@v2:feature``.
+        dtype: type in the projection.
+        join_key_map: (join key of the view, join key of the request), sorted.
+    """
+
+    ref: FeatureRef
+    spelled: str
+    dtype: str
+    join_key_map: tuple[tuple[str, str], ...] = ()
+
+
+def members_of(spec: JsonObject) -> tuple[ServiceMember, ...]:
+    """Members of a service's spec, in the order it serves them."""
+    members = []
+    for projection in mappings(spec.get("features")):
+        view = text(projection.get("feature_view_name"))
+        alias = text(projection.get("feature_view_name_alias")) or view
+        version = number(projection.get("version_tag"))
+        suffix = "" if version is None else f"@v{version}"
+        keys = tuple(
+            sorted((k, str(v)) for k, v in mapping(projection.get("join_key_map")).items())
+        )
+        for column in mappings(projection.get("feature_columns")):
+            feature = text(column.get("name"))
+            ref = FeatureRef(view, feature, version)
+            members.append(ServiceMember(ref, f"{alias}{suffix}:{feature}", dtype(column), keys))
+    return tuple(members)
+
+
+def service_members(snapshot: RegistrySnapshot, service: str) -> tuple[ServiceMember, ...] | None:
+    """Members of a service, ``None`` where the snapshot has no such service.
+
+    One view may be projected twice under different aliases: it then has two members for one
+    reference, as it has two columns in a training set.
+    """
+    spec = snapshot.objects.get("feature_service", {}).get(service)
+    if spec is None:
+        return None
+    key = ("service_members", service)
+    if key not in snapshot.derived:
+        snapshot.derived[key] = members_of(spec)
+    members: tuple[ServiceMember, ...] = snapshot.derived[key]
+    return members
+
+
+def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, ...] | None:
+    """References of a service in its order, without repeats; ``None`` where it does not exist."""
+    members = service_members(snapshot, service)
+    return None if members is None else tuple(dict.fromkeys(member.ref for member in members))
+
+
+def spellings(snapshot: RegistrySnapshot, service: str) -> Mapping[str, FeatureRef]:
+    """A service's own spelling of each member → the reference by the view's real name."""
+    return {member.spelled: member.ref for member in service_members(snapshot, service) or ()}
+
+
+def request_keys(
+    snapshot: RegistrySnapshot, service: str, view: str, join_keys: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The join keys a request to the service must carry for a view: the view's own, renamed."""
+    maps = {m.join_key_map for m in service_members(snapshot, service) or () if m.ref.view == view}
+    if not any(maps):
+        return join_keys
+    renamed = {
+        (dict(join_key_map).get(key, key), value_type)
+        for join_key_map in maps
+        for key, value_type in join_keys
+    }
+    return tuple(sorted(renamed))

@@ -1,0 +1,205 @@
+"""What the canonical spec of a feature view says, whatever the kind of view.
+
+A snapshot's shape is checked down to its objects, not within them: a spec may come from another
+Feast version or from a hand. So everything is read here, leniently and in one place: a value of
+the wrong shape reads as absent.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
+
+DUMMY_ENTITY: Final = "__dummy"
+DUMMY_JOIN_KEY: Final = "__dummy_id"
+
+_UNTYPED: Final = frozenset({"", "UNKNOWN", "INVALID"})
+_ANNOTATIONS: Final = frozenset({"tags", "description", "owner"})
+# Feast keeps the inner part of these types in tags: the only tags that are a definition.
+_INNER_TYPE_TAGS: Final = ("feast:struct_schema", "feast:nested_inner_type")
+_TRANSFORMATION_KEYS: Final = (
+    "feature_transformation",
+    "user_defined_function",
+    "aggregations",
+    "labeler_field",
+    "conflict_policy",
+    "retain_history",
+)
+_VERSION: Final = re.compile(r"v(?:ersion)?([0-9]{1,9})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ViewInput:
+    """A value that a view computes from: a feature of another view, or a field of a request.
+
+    Attributes:
+        view: the view or request source it comes from.
+        feature: feature or field.
+        version: the pinned version of that view, ``None`` for the latest.
+        dtype: its type as the view that uses it recorded it.
+        request: it comes with the request and no view stands behind it.
+    """
+
+    view: str
+    feature: str
+    version: int | None = None
+    dtype: str = ""
+    request: bool = False
+
+
+def mapping(value: object) -> JsonObject:
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: object) -> Iterator[JsonObject]:
+    if isinstance(value, (list, tuple)):
+        yield from (item for item in value if isinstance(item, Mapping))
+
+
+def text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> int | None:
+    """A protobuf integer, which JSON spells as a number or (64 bit) as a string."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
+    return int(value) if isinstance(value, str) and is_digits else None
+
+
+def dtype(field: JsonObject) -> str:
+    """A field's type: ``FLOAT``, ``FLOAT_LIST[384]``, ``STRUCT<{…}>``."""
+    tags = mapping(field.get("tags"))
+    inner = "".join(f"<{tags[key]}>" for key in _INNER_TYPE_TAGS if key in tags)
+    length = number(field.get("vector_length"))
+    return text(field.get("value_type")) + inner + (f"[{length}]" if length else "")
+
+
+def same_type(was: str, now: str) -> bool:
+    """Whether two types agree; a vector length counts only where both sides state one."""
+    if was == now:
+        return True
+    return was.partition("[")[0] == now.partition("[")[0] and ("[" in was) != ("[" in now)
+
+
+def field_types(value: object) -> dict[str, str]:
+    """Name → type of a list of fields, in its order."""
+    return {name: dtype(field) for field in mappings(value) if (name := text(field.get("name")))}
+
+
+def entity_join_keys(snapshot: RegistrySnapshot, spec: JsonObject) -> dict[str, str]:
+    """Join key → value type of the view's own entities.
+
+    The entity's type goes before the view's column, which is derived from it; an entity without a
+    type takes the column's.
+    """
+    keys = field_types(spec.get("entity_columns"))
+    entities = snapshot.objects.get("entity", {})
+    for name in spec.get("entities", ()) if isinstance(spec.get("entities"), (list, tuple)) else ():
+        if (entity := entities.get(name) if isinstance(name, str) else None) is not None:
+            key, value_type = text(entity.get("join_key")) or name, text(entity.get("value_type"))
+            keys[key] = value_type if value_type not in _UNTYPED else keys.get(key, "")
+    keys.pop(DUMMY_JOIN_KEY, None)
+    return keys
+
+
+def source_core(source: object) -> dict[str, Any]:
+    """A data source without what is no part of the data: tags, owner and description."""
+    core = {k: v for k, v in mapping(source).items() if k not in _ANNOTATIONS}
+    if "batch_source" in core:
+        core["batch_source"] = source_core(core["batch_source"])
+    if "request_data_options" in core:
+        core["request_data_options"] = field_types(
+            mapping(core["request_data_options"]).get("schema")
+        )
+    return core
+
+
+def source_names(spec: JsonObject) -> str:
+    """The sources of a view as a person would name them."""
+    sources = (mapping(spec.get(key)) for key in ("batch_source", "stream_source", "source"))
+    return ", ".join(text(source.get("name")) for source in sources if source)
+
+
+def source_digest(spec: JsonObject) -> str:
+    """Digest of the batch and stream source, "" where the view has none."""
+    sources = {
+        key: core
+        for key in ("batch_source", "stream_source", "source")
+        if (core := source_core(spec.get(key)))
+    }
+    return short_digest(sources) if sources else ""
+
+
+def transformation_digest(spec: JsonObject) -> str:
+    """Digest of what computes the features of a view, "" where nothing does."""
+    parts = {key: spec[key] for key in _TRANSFORMATION_KEYS if key in spec}
+    if not parts:
+        return ""
+    context = {key: spec[key] for key in ("mode", "singleton", "timestamp_field") if key in spec}
+    return short_digest({**parts, **context})
+
+
+def has_function(spec: JsonObject) -> bool:
+    """Whether repo code computes the features of the view."""
+    return "feature_transformation" in spec or "user_defined_function" in spec
+
+
+def pinned_version(spec: JsonObject) -> str:
+    """The version a view is pinned to (``v2``), "" for the latest."""
+    match = _VERSION.fullmatch(text(spec.get("version")))
+    return f"v{int(match[1])}" if match else ""
+
+
+def ttl(spec: JsonObject) -> str:
+    return text(spec.get("ttl"))
+
+
+def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...]:
+    """What an on-demand (or derived) view computes from, sorted."""
+    found: list[ViewInput] = []
+    for name, value in mapping(spec.get("sources")).items():
+        source = mapping(value)
+        if "request_data_source" in source:
+            request = mapping(source["request_data_source"])
+            types = field_types(mapping(request.get("request_data_options")).get("schema"))
+            found += [ViewInput(name, f, None, t, request=True) for f, t in types.items()]
+        elif "feature_view_projection" in source:
+            projection = mapping(source["feature_view_projection"])
+            view = text(projection.get("feature_view_name")) or name
+            version = number(projection.get("version_tag"))
+            types = field_types(projection.get("feature_columns"))
+            found += [ViewInput(view, f, version, t) for f, t in types.items()]
+        else:
+            found += _all_features(snapshot, text(source.get("feature_view")) or name)
+    for embedded in mappings(spec.get("source_views")):
+        types = field_types(embedded.get("features"))
+        found += [ViewInput(text(embedded.get("name")), f, None, t) for f, t in types.items()]
+    return tuple(sorted(found))
+
+
+def source_views(spec: JsonObject) -> frozenset[str]:
+    """Names of the views that feed a view."""
+    names = {text(embedded.get("name")) for embedded in mappings(spec.get("source_views"))}
+    for name, source in mapping(spec.get("sources")).items():
+        if "request_data_source" not in mapping(source):
+            projection = mapping(mapping(source).get("feature_view_projection"))
+            whole = text(mapping(source).get("feature_view"))
+            names.add(text(projection.get("feature_view_name")) or whole or name)
+    return frozenset(names)
+
+
+def short_digest(value: object) -> str:
+    """A digest for use inside a definition: half the length keeps ten thousand guards small."""
+    return digest_of(value)[:32]
+
+
+def _all_features(snapshot: RegistrySnapshot, view: str) -> list[ViewInput]:
+    found = snapshot.view(view)
+    types = field_types(found[1].get("features")) if found else {}
+    return [ViewInput(view, feature, None, dtype) for feature, dtype in types.items()]
