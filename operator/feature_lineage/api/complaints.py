@@ -7,7 +7,7 @@ user chose from a list or a pattern; values of Secrets are never repeated.
 from __future__ import annotations
 
 import difflib
-import types
+import re
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -50,8 +50,7 @@ def complaint(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f'"{detail["input"]}" is not allowed: use one of {allowed}'
     if kind in _TYPES:
         return _TYPES[kind]
-    message = detail["msg"]
-    return message[:1].lower() + message[1:] if message.startswith("Input ") else message
+    return re.sub(r"^\w+ should ", "must ", detail["msg"])
 
 
 def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
@@ -67,6 +66,6 @@ def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:
     """The model in `Model`, `Model | None`, `tuple[Model, ...]` or `Annotated[…]` of these."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if isinstance(annotation, type):
         return annotation if issubclass(annotation, BaseModel) else None
     return next(filter(None, map(_model_within, typing.get_args(annotation))), None)

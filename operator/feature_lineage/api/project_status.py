@@ -75,6 +75,7 @@ class OperationStatus(StatusModel):
     )
     window_end: Timestamp | None = Field(None, description="End of the window.")
     schedule: str | None = Field(None, description="The schedule it runs for.")
+    started_for: Timestamp | None = Field(None, description="The scheduled time it runs for.")
     backfill: str | None = Field(None, description="The backfill it runs for.")
     views: Annotated[tuple[OperationView, ...], MAP_BY_NAME] = Field(
         (), description="The views it materializes, each with its window."

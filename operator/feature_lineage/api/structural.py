@@ -59,9 +59,8 @@ class _Translation:
             result["enum"] = [schema["const"]]
         if result.get("type") == "integer":
             result["format"] = "int64"
-        if self._defaults and self._is_worth_saying(schema.get("default")):
-            # Fields of an object have their own defaults; {} makes the API server fill them in.
-            result["default"] = {} if isinstance(schema["default"], dict) else schema["default"]
+        if self._defaults and (default := _without_empty(schema.get("default"))) is not None:
+            result["default"] = default
         if "items" in schema:
             result["items"] = self.translate(schema["items"])
         if "properties" in schema:
@@ -91,7 +90,13 @@ class _Translation:
             return {"x-kubernetes-preserve-unknown-fields": True}
         return {"additionalProperties": self.translate(extra)}
 
-    @staticmethod
-    def _is_worth_saying(default: object) -> bool:
-        """An absent list or map is an empty one; a default would only print `[]` everywhere."""
-        return default is not None and default not in ([], {})
+
+def _without_empty(default: Any) -> Any:
+    """Leave out empty lists and maps: absent says the same, and would not print `[]` everywhere.
+
+    Objects are spelled out, because Kubernetes judges a default before it fills fields in.
+    """
+    if isinstance(default, dict):
+        parts = {key: _without_empty(value) for key, value in default.items()}
+        default = {key: value for key, value in parts.items() if value is not None}
+    return None if default in ([], {}) else default

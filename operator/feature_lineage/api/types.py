@@ -20,6 +20,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    StrictInt,
+    StrictStr,
     WithJsonSchema,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -262,15 +264,20 @@ DataKey = Annotated[
     Field(min_length=1, max_length=253),
     Pattern(r"^[-._a-zA-Z0-9]+$", "letters, digits, -, _ and ., such as feature_store.yaml"),
 ]
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?([EPTGMK]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
+
+
+def _only_quantity(value: str | int) -> str | int:
+    if re.fullmatch(_QUANTITY, str(value)):
+        return value
+    fact = f'"{value}" is not a quantity: write a number with a unit, such as 500m or 2Gi'
+    raise PydanticCustomError("quantity", "{fact}", {"fact": fact})
+
+
 Quantity = Annotated[
-    str | int,
-    Field(union_mode="left_to_right"),
-    WithJsonSchema(
-        {
-            "x-kubernetes-int-or-string": True,
-            "pattern": r"^[0-9]+(\.[0-9]+)?([EPTGMK]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
-        }
-    ),
+    StrictStr | StrictInt,
+    AfterValidator(_only_quantity),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": _QUANTITY}),
 ]
 PodFragment = Annotated[
     dict[str, Any],

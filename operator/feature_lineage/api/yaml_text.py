@@ -54,7 +54,7 @@ class Document:
         return self.lines.get(path, 1)
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """A document that expands or nests beyond what any real manifest needs."""
 
 
@@ -78,7 +78,7 @@ def read_documents(text: str) -> Iterator[Document | Fault]:
         yield Fault(mark.line + 1 if mark else 1, f"not YAML: {problem}")
     except yaml.YAMLError as error:
         yield Fault(1, f"not YAML: {error}")
-    except (TooLarge, RecursionError) as error:
+    except (TooLargeError, RecursionError) as error:
         yield Fault(1, f"{error}: write it out in several documents")
     finally:
         loader.dispose()
@@ -100,7 +100,7 @@ class _Reading:
     def _value(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
-            raise TooLarge("the document expands to too many values")
+            raise TooLargeError("the document expands to too many values")
         self._lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
