@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from feature_lineage.features.diff import Change
-from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot, digest_of
+from feature_lineage.features.diff import Change, delta
+from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot, digest_of
 from feature_lineage.operations.protection import Impact
 
 SHORT: Final = 12
@@ -51,41 +51,12 @@ class Plan:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Delta:
-    """One object that is not the same in two snapshots, by content.
-
-    Attributes:
-        kind: section of the snapshot.
-        name: the object.
-        was: digest of its content before, "" when there was none.
-        now: digest of its content afterwards, "" when there is none.
-    """
-
-    kind: str
-    name: str
-    was: str
-    now: str
-
-
-def deltas(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[Delta, ...]:
-    """Every object whose content differs, sorted; also where no `Change` has a word for it."""
-    found: list[Delta] = []
-    for kind in sorted({*current.objects, *desired.objects}):
-        before, after = current.objects.get(kind, {}), desired.objects.get(kind, {})
-        for name in sorted({*before, *after}):
-            was, now = before.get(name), after.get(name)
-            if was != now:
-                found.append(Delta(kind, name, _content(was), _content(now)))
-    return tuple(found)
-
-
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
     """Objects that would be gone, as ``kind/name``; a view may be replaced by one of other kind."""
     return tuple(
-        f"{delta.kind}/{delta.name}"
-        for delta in deltas(current, desired)
-        if not delta.now and not _replaced(delta.kind, delta.name, desired)
+        f"{item.kind}/{item.name}"
+        for item in delta(current, desired)
+        if item.now is None and not _replaced(item.kind, item.name, desired)
     )
 
 
@@ -121,7 +92,10 @@ def plan_digest(
     return digest_of(
         {
             "project": desired.project,
-            "objects": [[d.kind, d.name, d.was, d.now] for d in deltas(current, desired)],
+            "objects": [
+                [item.kind, item.name, _content(item.was), _content(item.now)]
+                for item in delta(current, desired)
+            ],
             "closures": closures,
             "impacts": sorted(
                 [
@@ -148,7 +122,7 @@ def names_plan(given: str, digest: str) -> bool:
     return _NAMED.fullmatch(given) is not None and digest.startswith(given)
 
 
-def _content(spec: object) -> str:
+def _content(spec: JsonObject | None) -> str:
     return "" if spec is None else digest_of(spec)
 
 

@@ -1,7 +1,7 @@
 """The audit record of one operation: an MLflow run with Feast's own tags, params and metrics.
 
-Built here as plain data; `tracking` makes it true in MLflow, converging to exactly one run per
-operation id.
+Plain values: `audit` builds them from what happened, `tracking` makes them true in MLflow,
+converging to exactly one run per operation id.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from feature_lineage.operations.protocol import OperationKind
+
+OPERATION_TAG: Final = "featurelineage.io/operation"
 OPERATION_ID_TAG: Final = "featurelineage.io/operation-id"
+RESOURCE_TAG: Final = "featurelineage.io/resource"
+REVISION_TAG: Final = "featurelineage.io/revision"
+RESULT_TAG: Final = "featurelineage.io/result"
+REASON_TAG: Final = "featurelineage.io/reason"
+ATTEMPT_TAG: Final = "featurelineage.io/attempt"
 REGISTRY_DIGEST_TAG: Final = "featurelineage.io/registry-digest"
+PLAN_DIGEST_TAG: Final = "featurelineage.io/plan-digest"
+OVERRIDE_TAG: Final = "featurelineage.io/override"
+ERROR_TAG: Final = "featurelineage.io/error"
+FAILED_VIEWS_TAG: Final = "featurelineage.io/failed-views"
 SNAPSHOT_ARTIFACT: Final = "registry_snapshot.json"
 PLAN_ARTIFACT: Final = "plan.json"
+VIEWS_ARTIFACT: Final = "views.json"
+ERROR_ARTIFACT: Final = "error.txt"
 
 
 @dataclass(frozen=True)
@@ -40,3 +54,42 @@ class OpsRun:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the operator knows of an operation, with or without a report of its job.
+
+    Attributes:
+        id, kind, project: which.
+        resource: ``namespace/name`` of the FeatureStoreProject.
+        revision: commit or tree, "" where it has none.
+        started_at, ended_at: as the operator saw it (aware); a report knows better.
+        attempt: 1 is the first.
+        override: the annotation that let it through and why, "" without one.
+        incremental: materialize: from each view's last interval on.
+        snapshot_on_record: an earlier run of this project holds the same snapshot already.
+        reason, message, output_tail: how it ended, where no report tells.
+    """
+
+    id: str
+    kind: OperationKind
+    project: str
+    resource: str
+    started_at: datetime
+    ended_at: datetime
+    revision: str = ""
+    attempt: int = 1
+    override: str = ""
+    incremental: bool = False
+    snapshot_on_record: bool = False
+    reason: str = ""
+    message: str = ""
+    output_tail: str = ""
+
+    @property
+    def feast_name(self) -> str:
+        """The operation as Feast calls it; Feast has no word for plan, observe and delete."""
+        if self.kind is OperationKind.MATERIALIZE and self.incremental:
+            return "materialize_incremental"
+        return str(self.kind)

@@ -1,0 +1,135 @@
+"""When a schedule is due, as a CronJob would have it, and which window a tick stands for.
+
+Only the newest tick that passed is run: after an outage one materialization catches up, not forty.
+cronsim follows Debian cron through daylight saving: a fixed time that does not exist runs at the
+next minute that does, one that exists twice runs once, and ``*/15`` simply goes on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+from feature_lineage.api.schedules import Schedule
+from feature_lineage.errors import InvalidManifest
+from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
+
+MOST_MISSED: Final = 100
+_LONGEST_FOLD: Final = timedelta(hours=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a schedule asks for at one moment.
+
+    Attributes:
+        tick: the scheduled time to run now (UTC), None when there is none.
+        next: the first scheduled time to come (UTC); None while suspended.
+        missed: ticks that passed and are not run, at most 100; 100 means "or more".
+        skipped: the newest tick when it is too late to start it: handled without a run.
+    """
+
+    tick: datetime | None = None
+    next: datetime | None = None
+    missed: int = 0
+    skipped: datetime | None = None
+
+
+def due(schedule: Schedule, *, last: datetime | None, since: datetime, now: datetime) -> Due:
+    """What the schedule asks for at `now`.
+
+    Args:
+        schedule: cron, time zone, starting deadline, suspend.
+        last: the newest tick that was handled.
+        since: when the schedule came to be in this form; ticks before it never were.
+        now: aware; no tick is later.
+
+    Raises:
+        InvalidManifest: cron or time zone do not parse, or the cron never comes.
+    """
+    zone = _zone(schedule)
+    following = _first_after(schedule, zone, now)
+    if schedule.suspend:
+        return Due()
+    start = since if last is None else max(last, since)
+    passed = list(islice(_back_from(schedule, zone, now, start), MOST_MISSED + 1))
+    if not passed:
+        return Due(next=following)
+    newest = passed[0]
+    if now - newest > schedule.starting_deadline:
+        missed = min(len(passed), MOST_MISSED)
+        return Due(next=following, missed=missed, skipped=newest)
+    return Due(tick=newest, next=following, missed=len(passed) - 1)
+
+
+def materialization(schedule: Schedule, tick: datetime, *, now: datetime) -> MaterializeRequest:
+    """What one tick materializes; no window reaches into the future.
+
+    Args:
+        schedule: views (all of the project when none) and the kind of window.
+        tick: the scheduled time.
+        now: aware.
+    """
+    start, end = None, min(tick, now)
+    if schedule.window is not None:
+        end = min(tick - schedule.window.delay, now)
+        start = tick - schedule.window.delay - schedule.window.duration
+    if not schedule.views:
+        return MaterializeRequest(all_views_start=start, all_views_end=end)
+    return MaterializeRequest(
+        views=tuple(ViewWindow(name=view, start=start, end=end) for view in schedule.views)
+    )
+
+
+def _zone(schedule: Schedule) -> tzinfo:
+    try:
+        return UTC if schedule.time_zone == "UTC" else ZoneInfo(schedule.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidManifest(
+            f"schedules[{schedule.name}].timeZone {schedule.time_zone!r} is no time zone here;"
+            " write an IANA name such as Europe/Berlin, or UTC"
+        ) from error
+
+
+def _ticks(schedule: Schedule, start: datetime, *, back: bool = False) -> Iterator[datetime]:
+    """Ticks strictly after `start`, or strictly before it, in `start`'s zone."""
+    try:
+        return iter(CronSim(schedule.cron, start, reverse=back))
+    except CronSimError as error:
+        raise InvalidManifest(
+            f"schedules[{schedule.name}].cron {schedule.cron!r} never comes"
+            f" ({error}); write minute, hour, day of month, month and day of week of days that"
+            ' exist, such as "5 * * * *"'
+        ) from error
+
+
+def _first_after(schedule: Schedule, zone: tzinfo, moment: datetime) -> datetime:
+    for tick in _ticks(schedule, moment.astimezone(zone)):
+        # In the second pass of an hour that exists twice cronsim still offers ticks of the first.
+        if tick.astimezone(UTC) > moment:
+            return tick.astimezone(UTC)
+    raise InvalidManifest(
+        f"schedules[{schedule.name}].cron {schedule.cron!r} never comes;"
+        ' write days that exist, such as "0 3 1 * *"'
+    )
+
+
+def _back_from(
+    schedule: Schedule, zone: tzinfo, now: datetime, start: datetime
+) -> Iterator[datetime]:
+    """Ticks after `start` up to and including `now`, newest first."""
+    local = (now.astimezone(UTC) + timedelta(seconds=1)).astimezone(zone)
+    if local.fold:
+        # cronsim walks fixed times in local time and cannot tell the second pass of an hour from
+        # the first: begin behind it, and pass over what is still to come.
+        local = (local.astimezone(UTC) + _LONGEST_FOLD).astimezone(zone)
+    for tick in _ticks(schedule, local, back=True):
+        moment = tick.astimezone(UTC)
+        if moment <= start:
+            return
+        if moment <= now:
+            yield moment
