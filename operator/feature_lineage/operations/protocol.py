@@ -85,6 +85,8 @@ class ApplyRequest(_Message):
         on_unknown: what models with unknown features do.
         closures: closures of the last applied snapshot, by view.
         owned_elsewhere: registry ids that an older resource owns for this project.
+        last_views: views of the last applied snapshot: the online table of one that is neither in
+            the registry nor in the repo any more was left by a killed apply, and is dropped.
     """
 
     prune: bool = True
@@ -98,6 +100,7 @@ class ApplyRequest(_Message):
     allow_adoption: Override | None = None
     closures: dict[str, str] = Field(default_factory=dict)
     owned_elsewhere: tuple[str, ...] = ()
+    last_views: tuple[str, ...] = ()
 
 
 class ViewWindow(_Message):

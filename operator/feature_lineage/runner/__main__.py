@@ -1,0 +1,25 @@
+"""``python -P -m feature_lineage.runner --request FILE --report FILE [--log FILE]``.
+
+Reads one `JobRequest`, writes one `JobReport` (atomically), and exits 0, 65 or 75 as the report
+says. Anything else is a crash. ``-P`` keeps the working directory off the module path: a feature
+repo may hold a ``json.py``.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from feature_lineage.runner.supervisor import supervise
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -P -m feature_lineage.runner")
+    parser.add_argument("--request", type=Path, required=True, help="the JobRequest, JSON")
+    parser.add_argument("--report", type=Path, required=True, help="where the JobReport goes")
+    parser.add_argument("--log", type=Path, help="append progress here, one JSON object per line")
+    options = parser.parse_args()
+    return supervise(options.request, options.report, options.log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

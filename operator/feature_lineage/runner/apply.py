@@ -1,0 +1,179 @@
+"""Plan and apply: import the repo, compare, and either stop or change the registry all at once.
+
+One import of Feast and no gap between the plan and the apply: the registry that was planned
+against is the one that is changed, or the job steps back.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from feature_lineage.errors import TerminalError
+from feature_lineage.features.diff import Change, ChangeClass, ObjectDelta, delta
+from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
+from feature_lineage.operations.explain import explain
+from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
+from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.protocol import (
+    ApplyRequest,
+    JobReport,
+    OperationKind,
+    Outcome,
+)
+from feature_lineage.runner import commit, online
+from feature_lineage.runner.closures import closures_of
+from feature_lineage.runner.ending import SteppedBack
+from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.reader import Reading, views_of
+from feature_lineage.runner.repo import desired_snapshot, import_repo
+
+# What only `saved_dataset`-like calls make and remove; no repo holds them.
+_NOT_IN_REPOS: Final = ("saved_dataset", "validation_reference")
+
+
+def apply(job: Job) -> JobReport:
+    """Judge what the repo would do to the registry and, unless only a plan was asked for, do it.
+
+    Raises:
+        InvalidRepo: the repo's code or configuration is at fault.
+        SteppedBack: guard or registry are no longer what this job was given.
+    """
+    request = job.request.apply or ApplyRequest()
+    _check_owner(job, request)
+    before = job.read()
+    current = job.snapshot(before)
+    store = job.open_store()
+    with job.wire.phase("import_repo"):
+        contents = import_repo(job.repo, store)
+    with job.wire.phase("infer"):
+        declared = desired_snapshot(store, contents, before.proto)
+        closures = closures_of(contents, job.repo)
+    with job.wire.phase("plan"):
+        desired = _desired(current, declared, closures, prune=request.prune)
+        changes = delta(current, desired)
+        dropped = online.dropped_views(current, desired)
+        plan = make_plan(
+            current=current,
+            desired=desired,
+            request=request,
+            now=datetime.now(UTC),
+            online_tables_dropped=dropped,
+        )
+    known: dict[str, Any] = {
+        "plan": plan,
+        "previous": current.digest,
+        "counts": _counts(changes),
+        "warnings": _not_backfilled(plan, before, job.project),
+    }
+    if stopped := _stop(job, plan, request, current, before, known):
+        return stopped
+    with job.wire.phase("apply"):
+        store._registry = None
+        tables = online.OnlineTables(store, contents, before.proto)
+        if changes or not before.exists:
+            writing = commit.Changes(contents, changes)
+            commit.commit(store, job.repo, before, current.digest, writing, tables.create)
+        else:
+            tables.create()
+        tables.drop(dropped, request.last_views)
+    with job.wire.phase("read_back"):
+        after = job.read()
+    snapshot = job.snapshot(after, desired.closures)
+    known["warnings"] += _kept_differently(snapshot, desired)
+    views = view_reports(after.proto, job.project)
+    return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
+
+
+def _check_owner(job: Job, request: ApplyRequest) -> None:
+    if job.settings.registry_id in request.owned_elsewhere:
+        raise TerminalError(
+            f"project {job.project!r} in this registry belongs to an older resource: "
+            "delete one of the two, or give this one another project or registry",
+            reason="ProjectOwnedByOther",
+        )
+
+
+def _desired(
+    current: RegistrySnapshot,
+    declared: RegistrySnapshot,
+    closures: Mapping[str, str],
+    *,
+    prune: bool,
+) -> RegistrySnapshot:
+    """What the registry shall hold: the repo's objects, and those that no repo can hold."""
+    objects = {kind: dict(named) for kind, named in declared.objects.items()}
+    for kind in _NOT_IN_REPOS:
+        if kind in current.objects:
+            objects[kind] = dict(current.objects[kind])
+    desired = RegistrySnapshot(declared.project, objects, closures)
+    return desired if prune else unpruned(current, desired)
+
+
+def _counts(changes: tuple[ObjectDelta, ...]) -> dict[str, int]:
+    return {
+        "created": sum(change.was is None for change in changes),
+        "updated": sum(change.was is not None and change.now is not None for change in changes),
+        "deleted": sum(change.now is None for change in changes),
+    }
+
+
+def _stop(
+    job: Job,
+    plan: Plan,
+    request: ApplyRequest,
+    current: RegistrySnapshot,
+    before: Reading,
+    known: dict[str, Any],
+) -> JobReport | None:
+    """The report where nothing is to be written: blocked, or only a plan was asked for."""
+    if plan.reason == "GuardUnavailable":
+        raise SteppedBack(
+            "what is known of the protected models is older than maxGuardAge; "
+            "nothing was changed, and it is tried again with a new guard",
+            reason=plan.reason,
+        )
+    known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
+    if plan.verdict is PlanVerdict.BLOCKED:
+        overrides = [
+            given.plan_digest for given in (request.allow_breaking, request.allow_adoption) if given
+        ]
+        message = explain(plan, job.request.revision, overrides=overrides)
+        return job.report(Outcome.BLOCKED, reason=plan.reason, message=message, **known)
+    if job.request.kind is OperationKind.PLAN:
+        return job.report(Outcome.PLANNED, **known)
+    return None
+
+
+def _not_backfilled(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:
+    """Feast keeps a changed view's intervals, so nothing fills its new column for the past."""
+    materialized = {
+        message.spec.name
+        for _, message in views_of(before.proto, project)
+        if materialized_until(message) is not None
+    }
+    features: dict[str, list[str]] = {}
+    for change in plan.changes:
+        if change.name in materialized and _new_column(change):
+            features.setdefault(change.name, []).append(change.feature)
+    return tuple(
+        f"feature view {view!r} keeps its materialization intervals although "
+        f"{', '.join(names)} changed: the past is not filled in; run a backfill of {view!r}"
+        for view, names in sorted(features.items())
+    )
+
+
+def _new_column(change: Change) -> bool:
+    return (
+        change.kind in VIEW_KINDS
+        and bool(change.feature)
+        and change.change in (ChangeClass.TYPE_CHANGED, ChangeClass.CREATED)
+    )
+
+
+def _kept_differently(snapshot: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
+    """What Feast stored otherwise than declared, as it does for views pinned to an old version."""
+    return tuple(
+        f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} otherwise than the repo "
+        "declares it, as it does for a view that is pinned to an earlier version"
+        for item in delta(desired, snapshot)
+    )

@@ -1,0 +1,183 @@
+"""The code that a user-defined function reaches in its repo: what the registry cannot know.
+
+Feast stores a function's own source. Change a helper or a constant that it uses and neither the
+source nor Feast's diff moves, though every value it computes may. So the function is walked while
+it is alive: functions and classes under the repo's root by their syntax tree, constants by value,
+modules by their file.
+"""
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from feast.repo_contents import RepoContents
+from feast.repo_operations import get_repo_files
+
+from feature_lineage.runner.canonical import syntax
+
+
+class _CannotWalkError(Exception):
+    """Something was reached whose meaning cannot be read off."""
+
+
+def closures_of(contents: RepoContents, repo: Path) -> dict[str, str]:
+    """View → hex sha256 of the repo code that its function reaches.
+
+    Where a function cannot be walked the digest covers every Python file of the repo instead:
+    it then changes too often, never too seldom.
+    """
+    result, whole = {}, ""
+    for view in (
+        *contents.on_demand_feature_views,
+        *contents.stream_feature_views,
+        *contents.feature_views,
+    ):
+        function = function_of(view)
+        if function is None:
+            continue
+        try:
+            result[view.name] = _sha256(repr(_Walk(repo).function(function)))
+        except (_CannotWalkError, RecursionError):
+            whole = whole or _whole_repo(repo)
+            result[view.name] = whole
+    return result
+
+
+def function_of(view: Any) -> Any:
+    """The live user-defined function of a view, None where there is none."""
+    transformation = getattr(view, "feature_transformation", None)
+    return getattr(transformation, "udf", None) or getattr(view, "udf", None)
+
+
+class _Walk:
+    """One traversal; remembers what it has seen, so that recursion ends."""
+
+    def __init__(self, repo: Path) -> None:
+        self._repo = repo
+        self._seen: set[int] = set()
+
+    def function(self, function: Any) -> Any:
+        """A function: its syntax, and everything its names lead to, in name order."""
+        function = inspect.unwrap(function)
+        if not isinstance(function, FunctionType):
+            raise _CannotWalkError
+        if id(function) in self._seen:
+            return ["seen", function.__qualname__]
+        self._seen.add(id(function))
+        known = function.__globals__
+        reached = [
+            [name, self.value(known[name])]
+            for name in sorted(set(_names(function.__code__)))
+            if name in known
+        ]
+        try:
+            free = inspect.getclosurevars(function).nonlocals
+        except ValueError as error:
+            raise _CannotWalkError from error
+        reached += [[name, self.value(value)] for name, value in sorted(free.items())]
+        defaults = [self.value(v) for v in function.__defaults__ or ()]
+        keywords = [[k, self.value(v)] for k, v in sorted((function.__kwdefaults__ or {}).items())]
+        return ["function", self._syntax(function), reached, defaults, keywords]
+
+    def value(self, value: Any) -> Any:
+        """Anything a name may stand for."""
+        match value:
+            case None | bool() | int() | float() | complex() | str() | bytes():
+                return [type(value).__name__, repr(value)]
+            case list() | tuple():
+                return [type(value).__name__, [self.value(item) for item in value]]
+            case set() | frozenset():
+                return [type(value).__name__, sorted(repr(self.value(item)) for item in value)]
+            case dict():
+                pairs = [(repr(self.value(k)), self.value(v)) for k, v in value.items()]
+                return ["dict", sorted(pairs, key=lambda pair: pair[0])]
+            case ModuleType():
+                return self._module(value)
+            case type():
+                return self._class(value)
+        if callable(value) and hasattr(value, "__code__") and self._is_ours(value):
+            return self.function(value)
+        if not self._is_ours(value if callable(value) else type(value)):
+            return self._foreign(value)
+        raise _CannotWalkError
+
+    def _class(self, cls: type) -> Any:
+        if not self._is_ours(cls):
+            return ["class", f"{cls.__module__}.{cls.__qualname__}"]
+        if id(cls) in self._seen:
+            return ["seen", cls.__qualname__]
+        self._seen.add(id(cls))
+        methods = [
+            [name, self.function(member)]
+            for name, member in sorted(vars(cls).items())
+            if isinstance(inspect.unwrap(member) if callable(member) else member, FunctionType)
+        ]
+        return ["class", self._syntax(cls), [self._class(base) for base in cls.__bases__], methods]
+
+    def _module(self, module: ModuleType) -> Any:
+        """A module of the repo is its file and what that imports; another is its name."""
+        file = getattr(module, "__file__", None)
+        if file is None or not Path(file).resolve().is_relative_to(self._repo):
+            return ["module", module.__name__]
+        if id(module) in self._seen:
+            return ["seen", module.__name__]
+        self._seen.add(id(module))
+        inner = [
+            [name, self._module(value)]
+            for name, value in sorted(vars(module).items())
+            if isinstance(value, ModuleType)
+        ]
+        return ["module", _sha256(_file_syntax(Path(file))), inner]
+
+    def _foreign(self, value: Any) -> Any:
+        """Something of a library: its name; its content only where it says the same each time."""
+        if callable(value) and hasattr(value, "__qualname__"):
+            return ["foreign", f"{getattr(value, '__module__', '')}.{value.__qualname__}"]
+        text = repr(value)
+        if " at 0x" in text or " object at " in text:
+            raise _CannotWalkError
+        return ["foreign", type(value).__qualname__, text]
+
+    def _is_ours(self, value: Any) -> bool:
+        try:
+            file = inspect.getsourcefile(value)
+        except TypeError:
+            return False
+        return file is not None and Path(file).resolve().is_relative_to(self._repo)
+
+    def _syntax(self, value: Any) -> str:
+        try:
+            return repr(syntax(ast.parse(textwrap.dedent(inspect.getsource(value)))))
+        except (OSError, TypeError, SyntaxError) as error:
+            raise _CannotWalkError from error
+
+
+def _names(code: CodeType) -> Iterable[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _file_syntax(path: Path) -> str:
+    try:
+        return repr(syntax(ast.parse(path.read_bytes())))
+    except (OSError, SyntaxError) as error:
+        raise _CannotWalkError from error
+
+
+def _whole_repo(repo: Path) -> str:
+    files = [
+        (str(file.relative_to(repo)), hashlib.sha256(file.read_bytes()).hexdigest())
+        for file in get_repo_files(repo)
+    ]
+    return _sha256(repr(files))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

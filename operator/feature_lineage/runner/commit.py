@@ -1,0 +1,247 @@
+"""Changes the registry in one piece: after a kill at any moment it is the old one or the new one.
+
+Stock Feast commits row by row (SQL) or truncates the file before it writes. Here a SQL registry
+gets one transaction, of which every transaction that Feast begins becomes a savepoint, and a file
+registry is built in memory and renamed into place. Both compare first: where the registry is no
+longer the one that was planned against, nothing is written.
+
+Deletions go first, as a view may come back as one of another kind under its old name.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from feast import FeatureStore
+from feast.feature_view import DUMMY_ENTITY
+from feast.infra.registry import sql
+from feast.infra.registry.file import FileRegistryStore
+from feast.infra.registry.registry import REGISTRY_SCHEMA_VERSION
+from feast.repo_contents import RepoContents
+from sqlalchemy.exc import OperationalError
+
+from feature_lineage.features.diff import ObjectDelta
+from feature_lineage.runner.canonical import snapshot_of
+from feature_lineage.runner.ending import RegistryUnreadable, SteppedBack, one_line
+from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of
+from feature_lineage.runner.repo import memory_registry
+
+_LOCK_TIMEOUT: Final = "60s"
+_MOVED: Final = (
+    "the registry was changed by somebody else between plan and apply; "
+    "nothing was changed, and it is planned anew"
+)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What to write.
+
+    Attributes:
+        contents: the repo's live objects, inferred.
+        deltas: what differs; only this is written.
+    """
+
+    contents: RepoContents
+    deltas: tuple[ObjectDelta, ...]
+
+    def write(self, registry: Any, project: str) -> None:
+        """Make the changes through Feast's own registry methods, which keep versions and dates."""
+        contents = self.contents
+        registry.apply_project(contents.projects[0], commit=False)
+        for item in self.deltas:
+            if item.now is None:
+                _delete(registry, item, project)
+        for source in self._changed("data_source", contents.data_sources):
+            registry.apply_data_source(source, project=project, commit=False)
+        for kind, views in (
+            ("feature_view", contents.feature_views),
+            ("on_demand_feature_view", contents.on_demand_feature_views),
+            ("stream_feature_view", contents.stream_feature_views),
+            ("label_view", contents.label_views),
+        ):
+            for view in self._changed(kind, views):
+                registry.apply_feature_view(view, project=project, commit=False)
+        for entity in (*self._changed("entity", contents.entities), DUMMY_ENTITY):
+            registry.apply_entity(entity, project=project, commit=False)
+        for service in self._changed("feature_service", contents.feature_services):
+            registry.apply_feature_service(service, project=project, commit=False)
+        for permission in self._changed("permission", contents.permissions):
+            registry.apply_permission(permission, project=project, commit=False)
+
+    def _changed(self, kind: str, objects: list[Any]) -> Iterator[Any]:
+        left = {item.name for item in self.deltas if item.kind == kind and item.now is not None}
+        for item in objects:
+            if item.name in left:
+                left.discard(item.name)
+                yield item
+
+
+def _delete(registry: Any, item: ObjectDelta, project: str) -> None:
+    match item.kind:
+        case "entity":
+            registry.delete_entity(item.name, project=project, commit=False)
+        case "data_source":
+            registry.delete_data_source(item.name, project=project, commit=False)
+        case "feature_service":
+            registry.delete_feature_service(item.name, project=project, commit=False)
+        case "permission":
+            registry.delete_permission(item.name, project=project, commit=False)
+        case _:
+            registry.delete_feature_view(item.name, project=project, commit=False)
+
+
+def commit(
+    store: FeatureStore,
+    repo: Path,
+    before: Reading,
+    expected: str,
+    changes: Changes,
+    prepare: Callable[[], None],
+) -> None:
+    """Write the changes if the registry is still the one they were computed from.
+
+    Args:
+        before: the registry as it was read for the plan.
+        expected: digest of this project's snapshot then.
+        prepare: called with everything written and nothing committed; what it raises undoes all.
+
+    Raises:
+        SteppedBack: the registry has moved.
+    """
+    config = store.config
+    kind = config.registry.registry_type or "file"
+    if kind == "sql":
+        with sql_transaction(store, expected) as registry:
+            changes.write(registry, store.project)
+            prepare()
+    elif kind == "file" or config.registry.registry_store_type is not None:
+        registry = staged_registry(store, before)
+        changes.write(registry, store.project)
+        prepare()
+        publish(registry.cached_registry_proto, registry_store(config, repo), before)
+    else:  # a registry server, Snowflake: no transaction to be had; what is there is compared
+        found = snapshot_of(store.registry.proto(), store.project, store.project)
+        if found.digest != expected:
+            raise SteppedBack(_MOVED)
+        changes.write(store.registry, store.project)
+        prepare()
+        store.registry.commit()
+
+
+def staged_registry(store: FeatureStore, before: Reading) -> Any:
+    """A file-like registry in memory, to be changed and then published."""
+    registry = memory_registry(store, before.proto)
+    settings = store.config.registry
+    registry.purge_feast_metadata = settings.purge_feast_metadata
+    registry.enable_online_versioning = settings.enable_online_feature_view_versioning
+    if not registry.cached_registry_proto.registry_schema_version:
+        registry.cached_registry_proto.registry_schema_version = REGISTRY_SCHEMA_VERSION
+    return registry
+
+
+def publish(proto: Any, target: Any, before: Reading) -> None:
+    """Put a file-like registry in place of the one that was read.
+
+    Raises:
+        SteppedBack: it is not the one that was read.
+    """
+    if isinstance(target, FileRegistryStore):
+        with file_lock(target._filepath):
+            found = read_file(target._filepath)
+            if (found.exists, found.fingerprint) != (before.exists, before.fingerprint):
+                raise SteppedBack(_MOVED)
+            replace_file(target, proto)
+        return
+    try:
+        version = target.get_registry_proto().version_id
+    except FileNotFoundError:
+        version = ""
+    if version != before.proto.version_id:
+        raise SteppedBack(_MOVED)
+    target.update_registry_proto(proto)  # an object store puts an object whole or not at all
+
+
+def replace_file(target: Any, proto: Any) -> None:
+    """Write a file registry as Feast does, but beside the old one, and rename it into place."""
+    path: Path = target._filepath
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    target._filepath = temporary
+    try:
+        FileRegistryStore._write_registry(target, proto)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode)
+        temporary.replace(path)
+    finally:
+        target._filepath = path
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """One writer of ours at a time, by a lock on the directory: it leaves no file behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
+    """The SQL registry with every write of Feast's inside one transaction.
+
+    Raises:
+        SteppedBack: this project's rows are not what was planned against.
+        RegistryUnreadable: the lock was not to be had.
+    """
+    registry = store.registry
+    engine, reading = registry.write_engine, registry.read_engine
+    refresh = registry.refresh
+    with engine.connect() as connection, connection.begin():
+        lock_tables(connection)
+        found = snapshot_of(rows_of(connection, store.project), store.project, store.project)
+        if found.digest != expected:
+            raise SteppedBack(_MOVED)
+
+        @contextlib.contextmanager
+        def savepoint() -> Iterator[Any]:
+            with connection.begin_nested():
+                yield connection
+
+        class Joined:
+            dialect = engine.dialect
+            begin = connect = staticmethod(savepoint)
+
+        registry.write_engine = registry.read_engine = Joined()
+        registry.refresh = lambda project=None: None  # noqa: ARG005  else the cost is quadratic
+        try:
+            yield registry
+        finally:
+            registry.write_engine, registry.read_engine = engine, reading
+            registry.refresh = refresh
+
+
+def lock_tables(connection: Any) -> None:
+    """Keep every other writer out until this transaction ends; readers go on."""
+    dialect = connection.engine.dialect.name
+    try:
+        if dialect == "sqlite":
+            # Without it the driver begins late and a savepoint would commit.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif dialect == "postgresql":
+            names = ", ".join(sorted(table.name for table in sql.metadata.sorted_tables))
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+            connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+    except OperationalError as error:
+        raise RegistryUnreadable(
+            f"the SQL registry stayed locked by another writer: {one_line(error)}"
+        ) from error

@@ -1,0 +1,96 @@
+"""Removes one project from a registry that others may share.
+
+Never `FeatureStore.teardown`, which wipes every project of the registry. Online tables go first:
+a kill in between leaves a registry that still names them, and the next attempt finds them there.
+"""
+
+from typing import Any
+
+from feast.infra.registry import sql
+from sqlalchemy import create_engine
+from sqlalchemy import delete as delete_rows
+
+from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcome
+from feature_lineage.runner import commit, online
+from feature_lineage.runner.canonical import SECTIONS, spec_of
+from feature_lineage.runner.job import Job, view_reports
+from feature_lineage.runner.reader import Reading, registry_store, views_of
+
+
+def delete(job: Job) -> JobReport:
+    """Remove the project's online tables and its part of the registry; again is fine."""
+    request = job.request.delete or DeleteRequest()
+    before = job.read()
+    current = job.snapshot(before)
+    users = request.guard.models if request.guard and request.protection == "Enforce" else ()
+    if users and not request.allow:
+        names = ", ".join(sorted(f"{user.model}/{user.version}" for user in users)[:10])
+        return job.report(
+            Outcome.BLOCKED,
+            reason="Blocked",
+            message=f"protected model versions use this project: {names}; move their aliases, or "
+            'annotate featurelineage.io/allow-delete: "<why>"',
+            previous=current.digest,
+            snapshot=current,
+            views=view_reports(before.proto, job.project),
+        )
+    with job.wire.phase("delete"):
+        if before.exists:
+            messages = [message for _, message in views_of(before.proto, job.project)]
+            online.drop_tables(job.open_store(), messages)
+            _forget(job, before)
+        after = job.read()
+    count = sum(len(named) for named in current.objects.values())
+    return job.report(
+        Outcome.SUCCEEDED,
+        previous=current.digest,
+        snapshot=job.snapshot(after),
+        counts={"created": 0, "updated": 0, "deleted": count},
+    )
+
+
+def _forget(job: Job, before: Reading) -> None:
+    """Take the project out of the registry, in one piece."""
+    config = job.settings.config
+    kind = job.settings.registry_type
+    if kind == "sql":
+        _delete_rows(config.registry, job.project)
+    elif kind == "file" or config.registry.registry_store_type is not None:
+        proto = type(before.proto)()
+        proto.CopyFrom(before.proto)
+        if _strip(proto, job.project):
+            commit.publish(proto, registry_store(config, job.repo), before)
+    else:
+        job.open_store().registry.delete_project(job.project)
+
+
+def _delete_rows(registry: Any, project: str) -> None:
+    """Every row of the project, in one transaction; Feast's own forgets the version history."""
+    engine = create_engine(registry.path, **registry.sqlalchemy_config_kwargs)
+    try:
+        with engine.begin() as connection:
+            commit.lock_tables(connection)
+            for table in sql.metadata.sorted_tables:
+                connection.execute(delete_rows(table).where(table.c.project_id == project))
+    finally:
+        engine.dispose()
+
+
+def _strip(proto: Any, project: str) -> bool:
+    """Drop the project's messages; whether there were any."""
+    found = False
+    for field in SECTIONS:
+        found |= _keep(getattr(proto, field), lambda m: spec_of(m).project != project)
+    found |= _keep(proto.projects, lambda m: m.spec.name != project)
+    found |= _keep(proto.project_metadata, lambda m: m.project != project)
+    history = proto.feature_view_version_history.records
+    return found | _keep(history, lambda record: record.project_id != project)
+
+
+def _keep(messages: Any, wanted: Any) -> bool:
+    kept = [message for message in messages if wanted(message)]
+    if len(kept) == len(messages):
+        return False
+    del messages[:]
+    messages.extend(kept)
+    return True

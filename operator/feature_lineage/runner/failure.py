@@ -1,0 +1,85 @@
+"""Turns whatever ended an operation into a report that says whose fault it is and where.
+
+Reasons follow the error's class where it is one of ours; else the phase decides: while the repo's
+code was running it is the repo's, after that it is the job's.
+"""
+
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import feast
+
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.runner.ending import SteppedBack, one_line
+from feature_lineage.runner.wire import Wire
+
+REPO_PHASES: Final = frozenset({"import_repo", "infer"})
+
+
+def report(request: JobRequest, wire: Wire, started: datetime, error: BaseException) -> JobReport:
+    """The report of an operation that did not come to its end."""
+    match error:
+        case SteppedBack():
+            outcome, reason, message = Outcome.STEPPED_BACK, error.reason, error.message
+        case FeatureLineageError():
+            outcome, reason, message = Outcome.FAILED, error.reason, error.message
+        case _ if wire.phase_name in REPO_PHASES:
+            outcome, reason = Outcome.FAILED, "InvalidRepo"
+            message = repo_fault(error, Path(request.repo).resolve())
+        case _:
+            outcome, reason, message = Outcome.FAILED, "JobFailed", one_line(error)
+            traceback.print_exception(error)
+    return JobReport(
+        operation_id=request.operation_id,
+        kind=request.kind,
+        project=request.project,
+        revision=request.revision,
+        outcome=outcome,
+        reason=reason,
+        message=message,
+        started_at=started,
+        finished_at=datetime.now(UTC),
+        feast_version=feast.__version__,
+        seconds=wire.seconds,
+    )
+
+
+def repo_fault(error: BaseException, repo: Path) -> str:
+    """``features.py:12: NameError: …``, with the next step where there is an obvious one."""
+    where = _place(error, repo)
+    prefix = f"{where}: " if where else ""
+    match error:
+        case SystemExit():
+            return f"{prefix}the repo's code calls sys.exit({error.code!r}) when it is imported"
+        case ModuleNotFoundError() if error.name:
+            package = error.name.partition(".")[0]
+            return (
+                f"{prefix}there is no module named {error.name!r}: add {package!r} to the "
+                "runner image (spec.runtime.image), or the missing file to the repo"
+            )
+        case SyntaxError():
+            return f"{prefix}SyntaxError: {error.msg}"
+        case RecursionError():
+            return f"{prefix}RecursionError: the repo's code calls itself without end"
+        case _:
+            return prefix + one_line(error)
+
+
+def _place(error: BaseException, repo: Path) -> str:
+    """File and line of the repo that the error came through last, "" when it did not."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_relative(error.filename, repo) or error.filename}:{error.lineno}"
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if name := _relative(frame.filename, repo):
+            place = f"{name}:{frame.lineno}"
+    return place
+
+
+def _relative(filename: str, repo: Path) -> str:
+    path = Path(os.path.realpath(filename))
+    return str(path.relative_to(repo)) if path.is_relative_to(repo) else ""

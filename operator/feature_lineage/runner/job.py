@@ -1,0 +1,146 @@
+"""One operation as the worker sees it: the request, what it needs, and the report it ends with."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import feast
+from feast import FeatureStore
+
+from feature_lineage.errors import TerminalError
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.protocol import (
+    JobReport,
+    JobRequest,
+    OperationKind,
+    Outcome,
+    ViewReport,
+)
+from feature_lineage.runner.canonical import SECTIONS, snapshot_of
+from feature_lineage.runner.reader import Reading, RegistryReader, views_of
+from feature_lineage.runner.settings import Settings, check_project, load_settings, open_store
+from feature_lineage.runner.wire import Wire
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every operation works with.
+
+    Attributes:
+        request: what to do.
+        wire: progress.
+        started: when the worker began.
+        repo: the feature repo, resolved; also the working directory.
+        settings: its feature_store.yaml.
+        reader: reads the registry that names.
+    """
+
+    request: JobRequest
+    wire: Wire
+    started: datetime
+    repo: Path
+    settings: Settings
+    reader: RegistryReader
+
+    @property
+    def project(self) -> str:
+        return self.request.project
+
+    def read(self) -> Reading:
+        return self.reader.read()
+
+    def open_store(self) -> FeatureStore:
+        return open_store(self.settings, self.repo)
+
+    def snapshot(
+        self, reading: Reading, closures: Mapping[str, str] | None = None
+    ) -> RegistrySnapshot:
+        found = snapshot_of(reading.proto, self.project, self.project)
+        return RegistrySnapshot(found.project, found.objects, dict(closures or {}))
+
+    def report(self, outcome: Outcome, **fields: Any) -> JobReport:
+        """The report so far known; the supervisor adds what only it can see."""
+        request = self.request
+        return JobReport(
+            operation_id=request.operation_id,
+            kind=request.kind,
+            project=request.project,
+            revision=request.revision,
+            outcome=outcome,
+            started_at=self.started,
+            finished_at=datetime.now(UTC),
+            feast_version=feast.__version__,
+            registry_type=self.settings.registry_type,
+            online_store_type=self.settings.online_store_type,
+            registry_id=self.settings.registry_id,
+            seconds=self.wire.seconds,
+            **fields,
+        )
+
+
+def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
+    """Carry out one operation.
+
+    Raises:
+        FeatureLineageError: it cannot be done, or not now.
+    """
+    repo = Path(request.repo).resolve()
+    settings = load_settings(repo, request.feature_store_yaml)
+    wire.emit("secrets", values=settings.secrets)
+    check_project(settings, request.project)
+    os.chdir(repo)
+    reader = RegistryReader(settings.config, repo)
+    job = Job(request, wire, started, repo, settings, reader)
+    match request.kind:
+        case OperationKind.APPLY | OperationKind.PLAN:
+            from feature_lineage.runner.apply import apply
+
+            return apply(job)
+        case OperationKind.MATERIALIZE:
+            from feature_lineage.runner.materialize import materialize
+
+            return materialize(job)
+        case OperationKind.DELETE:
+            from feature_lineage.runner.delete import delete
+
+            return delete(job)
+        case OperationKind.OBSERVE:
+            return observe(job)
+
+
+def observe(job: Job) -> JobReport:
+    """Read the registry; no repo code, no write."""
+    with job.wire.phase("observe"):
+        reading = job.read()
+        snapshot = job.snapshot(reading)
+    if not reading.exists:
+        raise TerminalError("there is no registry at this address yet", reason="RegistryUnreadable")
+    return job.report(
+        Outcome.SUCCEEDED,
+        previous=snapshot.digest,
+        snapshot=snapshot,
+        views=view_reports(reading.proto, job.project),
+    )
+
+
+def view_reports(
+    proto: Any, project: str, done: Mapping[str, ViewReport] | None = None
+) -> tuple[ViewReport, ...]:
+    """Every view as the registry has it, merged with what this operation did to it; by name."""
+    found = {}
+    for section, message in views_of(proto, project):
+        name = message.spec.name
+        until = materialized_until(message)
+        report = (done or {}).get(name) or ViewReport(name=name, kind=SECTIONS[section])
+        found[name] = report.model_copy(update={"materialized_until": until})
+    missing = {name: report for name, report in (done or {}).items() if name not in found}
+    return tuple(report for _, report in sorted({**found, **missing}.items()))
+
+
+def materialized_until(message: Any) -> datetime | None:
+    """End of a view's newest materialization interval."""
+    intervals = getattr(message.meta, "materialization_intervals", ())
+    return max((i.end_time.ToDatetime(tzinfo=UTC) for i in intervals), default=None)

@@ -1,0 +1,230 @@
+"""Materializes one view after another, each on its own: a failure of one is not the next one's.
+
+Feast stops at the first failure and says nothing of rows, so each view gets its own call and its
+own ``except``, and what is written is counted on its way into the online store. No repo code is
+imported: the registry holds the definitions. The repo is on the module path, at its end, since
+pickled functions may look for their module there.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from feast import FeatureStore
+from feast.infra.registry.file import FileRegistryStore
+
+from feature_lineage.operations.protocol import (
+    JobReport,
+    MaterializeRequest,
+    Outcome,
+    ViewReport,
+    ViewWindow,
+)
+from feature_lineage.runner.canonical import SECTIONS
+from feature_lineage.runner.commit import file_lock, replace_file
+from feature_lineage.runner.ending import InvalidRepo, one_line
+from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.reader import views_of
+
+_YEAR: Final = timedelta(weeks=52)  # what Feast goes back where nothing else says how far
+_IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
+
+
+class _RefusedError(Exception):
+    """A view that cannot be materialized; the text is for people."""
+
+
+def materialize(job: Job) -> JobReport:
+    """Materialize what is asked for; the outcome is Partial when only some views failed."""
+    request = job.request.materialize or MaterializeRequest()
+    before = job.read()
+    if not before.exists:
+        raise InvalidRepo("there is no registry yet: apply the repo first")
+    sys.path.append(str(job.repo))
+    views = {
+        message.spec.name: (section, message)
+        for section, message in views_of(before.proto, job.project)
+    }
+    store = job.open_store()
+    done: dict[str, ViewReport] = {}
+    with job.wire.phase("materialize"), _safe_file_writes(store):
+        for window in _windows(request, views):
+            done[window.name] = _one(store, window, views)
+            _tell(job, done[window.name])
+    after = job.read()
+    failed = [report.name for report in done.values() if report.result == "Failed"]
+    outcome = Outcome.SUCCEEDED
+    if failed:
+        outcome = Outcome.FAILED if len(failed) == len(done) else Outcome.PARTIAL
+    first = f"; {failed[0]}: {done[failed[0]].error}" if failed else ""
+    current = job.snapshot(after)
+    return job.report(
+        outcome,
+        reason="ViewsFailing" if failed else "",
+        message=f"{len(failed)} of {len(done)} views failed{first}" if failed else "",
+        previous=job.snapshot(before).digest,
+        snapshot=current,
+        views=view_reports(after.proto, job.project, done),
+    )
+
+
+def _windows(request: MaterializeRequest, views: dict[str, Any]) -> Iterator[ViewWindow]:
+    yield from request.views
+    if request.all_views_end is None:
+        return
+    named = {window.name for window in request.views}
+    for name, (section, message) in sorted(views.items()):
+        if name not in named and _materializable(section, message):
+            yield ViewWindow(name=name, start=request.all_views_start, end=request.all_views_end)
+
+
+def _materializable(section: str, message: Any) -> bool:
+    spec = message.spec
+    if getattr(spec, "disabled", False):
+        return False
+    if section == "on_demand_feature_views":
+        return bool(spec.write_to_online_store)
+    return section in ("feature_views", "stream_feature_views") and bool(spec.online)
+
+
+def _one(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> ViewReport:
+    section = views[window.name][0] if window.name in views else "feature_views"
+    report = {"name": window.name, "kind": SECTIONS[section], "end": window.end}
+    started = time.monotonic()
+    counter = _Counter()
+    try:
+        start = window.start or _incremental_start(window, views)
+        report["start"] = min(start, window.end)
+        if start < window.end:
+            with counter.counting(store):
+                store.materialize(start, window.end, feature_views=[window.name])
+        rows = counter.rows if counter.used or _in_process(store) else None
+        report |= {"result": "Succeeded", "rows": rows}
+    except Exception as error:  # noqa: BLE001  any engine and any store may raise anything here
+        report |= {"result": "Failed", "rows": counter.rows, "error": _human(error, window, views)}
+    report |= {
+        "seconds": round(time.monotonic() - started, 3),
+        "newest_event_time": counter.newest,
+    }
+    return ViewReport.model_validate(report)
+
+
+def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
+    """Where Feast's own incremental materialization would start."""
+    if window.name not in views:
+        raise _RefusedError(_unknown(window.name, views))
+    section, message = views[window.name]
+    if section == "on_demand_feature_views":
+        sources = [
+            s.feature_view_projection.feature_view_name for s in message.spec.sources.values()
+        ]
+        lives = [_ttl(views[name][1]) for name in sources if name in views]
+        return window.end - (max(lives, default=timedelta(0)) or _YEAR)
+    if section == "label_views":
+        raise _RefusedError("a label view is filled by pushing labels, not by materializing")
+    until = materialized_until(message)
+    return until if until is not None else datetime.now(UTC) - (_ttl(message) or _YEAR)
+
+
+def _ttl(message: Any) -> timedelta:
+    ttl = getattr(message.spec, "ttl", None)
+    return ttl.ToTimedelta() if ttl is not None else timedelta(0)
+
+
+def _in_process(store: FeatureStore) -> bool:
+    engine = store.config.batch_engine_config
+    kind = engine.get("type") if isinstance(engine, dict) else engine
+    return str(kind) in _IN_PROCESS_ENGINES
+
+
+def _unknown(name: str, views: dict[str, Any]) -> str:
+    known = ", ".join(sorted(views)[:20]) or "none"
+    return f"there is no feature view {name!r} in the registry; there are: {known}"
+
+
+def _human(error: Exception, window: ViewWindow, views: dict[str, Any]) -> str:
+    """One line that says what is wrong with the view, not with the line of code."""
+    if window.name not in views:
+        return _unknown(window.name, views)
+    message = views[window.name][1]
+    source = getattr(message.spec, "batch_source", None)
+    where = source.file_options.uri if source is not None else ""
+    place = f" of source {where or source.name!r}" if source is not None else ""
+    match error:
+        case _RefusedError():
+            return str(error)
+        case FileNotFoundError():
+            return f"the source file {error.filename or where or error} is not there"
+        case KeyError():
+            return f"a column is missing in the data{place}: {error.args[0] if error.args else ''}"
+        case _:
+            return one_line(error)
+
+
+def _tell(job: Job, report: ViewReport) -> None:
+    job.wire.emit(
+        "view",
+        name=report.name,
+        result=report.result,
+        rows=report.rows,
+        seconds=report.seconds,
+        error=report.error,
+    )
+
+
+class _Counter:
+    """Counts what goes into the online store."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.used = False
+        self.newest: datetime | None = None
+
+    @contextmanager
+    def counting(self, store: FeatureStore) -> Iterator[None]:
+        target = store._get_provider().online_store
+        write: Callable[..., Any] = target.online_write_batch
+
+        def counted(config: Any, table: Any, data: Any, progress: Any = None) -> Any:
+            result = write(config, table, data, progress)
+            self.used = True
+            self.rows += len(data)
+            moments = [at if at.tzinfo else at.replace(tzinfo=UTC) for _, _, at, _ in data]
+            self.newest = max((*moments, *([self.newest] if self.newest else ())), default=None)
+            return result
+
+        target.online_write_batch = counted
+        try:
+            yield
+        finally:
+            del target.online_write_batch
+
+
+@contextmanager
+def _safe_file_writes(store: FeatureStore) -> Iterator[None]:
+    """Let a file registry lose neither itself nor another process's intervals.
+
+    Feast writes its cached copy of the whole file, whoever wrote since, and truncates first. Each
+    write here takes the lock, reads the file anew, and renames the result into place.
+    """
+    registry = store.registry
+    target = getattr(registry, "_registry_store", None)
+    if not isinstance(target, FileRegistryStore):
+        yield
+        return
+    target._write_registry = lambda proto: replace_file(target, proto)
+    for name in ("apply_materialization", "apply_feature_view"):
+        setattr(registry, name, _fresh(getattr(registry, name), registry, target))
+    yield
+
+
+def _fresh(write: Callable[..., Any], registry: Any, target: Any) -> Callable[..., Any]:
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with file_lock(target._filepath):
+            registry.refresh()
+            return write(*args, **kwargs)
+
+    return locked

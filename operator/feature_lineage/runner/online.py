@@ -1,0 +1,130 @@
+"""The online store's tables: made before the registry names a view, dropped after it forgot it.
+
+In that order a reader never meets a view without its table, and a kill leaves at worst a table too
+many. The next apply drops that one: the operator remembers which views there were. Tables are
+never guessed from their names, since ``p`` + ``1_x`` and ``p_1`` + ``x`` are the same table.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from feast import FeatureStore
+from feast.feature_view import FeatureView
+from feast.protos.feast.core.FeatureView_pb2 import FeatureView as FeatureViewProto
+from feast.repo_contents import RepoContents
+
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.runner.reader import views_of
+
+
+def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
+    """Views that go and take an online table with them; not those that change their kind."""
+    staying = {name for _, name, _ in desired.views()}
+    return tuple(
+        sorted(
+            name
+            for kind, name, spec in current.views()
+            if name not in staying and has_table(kind, spec)
+        )
+    )
+
+
+def has_table(kind: str, spec: Any) -> bool:
+    """Whether Feast keeps an online table for such a view."""
+    if kind == "on_demand_feature_view":
+        return bool(spec.get("write_to_online_store"))
+    return True
+
+
+class OnlineTables:
+    """The tables of one project."""
+
+    def __init__(self, store: FeatureStore, contents: RepoContents, before: Any) -> None:
+        self._store = store
+        self._contents = contents
+        self._before = before
+
+    def create(self) -> None:
+        """Make every table that is missing."""
+        contents = self._contents
+        views = [
+            *contents.feature_views,
+            *contents.stream_feature_views,
+            *(v for v in contents.on_demand_feature_views if v.write_to_online_store),
+            *contents.label_views,
+        ]
+        if self._store.config.registry.enable_online_feature_view_versioning:
+            self._remember_versions(views)
+        self._store._get_provider().update_infra(
+            project=self._store.project,
+            tables_to_delete=[],
+            tables_to_keep=views,
+            entities_to_delete=[],
+            entities_to_keep=contents.entities,
+            partial=False,
+        )
+
+    def drop(self, names: Iterable[str], last_views: Iterable[str]) -> None:
+        """Drop the tables of these views, and of views that an earlier, killed apply left."""
+        contents = self._contents
+        staying = {
+            view.name
+            for views in (
+                contents.feature_views,
+                contents.stream_feature_views,
+                contents.on_demand_feature_views,
+                contents.label_views,
+            )
+            for view in views
+        }
+        known = {message.spec.name: message for _, message in views_of(self._before, self._project)}
+        orphans = set(last_views) - staying - known.keys()
+        drop_tables(
+            self._store, [known.get(name) or named(name) for name in sorted({*names, *orphans})]
+        )
+
+    @property
+    def _project(self) -> str:
+        return str(self._store.project)
+
+    def _remember_versions(self, views: list[Any]) -> None:
+        """With versioned tables a view's table bears the version that the registry gave it."""
+        versions = {
+            message.spec.name: message.meta.current_version_number
+            for _, message in views_of(self._before, self._project)
+        }
+        for view in views:
+            if getattr(view, "current_version_number", None) is None:
+                view.current_version_number = versions.get(view.name) or None
+
+
+def drop_tables(store: FeatureStore, messages: list[Any]) -> None:
+    """Drop the online tables of these views; never `OnlineStore.teardown`, which takes all."""
+    if not messages:
+        return
+    store._get_provider().update_infra(
+        project=store.project,
+        tables_to_delete=[_as_view(message) for message in messages],
+        tables_to_keep=[],
+        entities_to_delete=[],
+        entities_to_keep=[],
+        partial=False,
+    )
+
+
+def named(name: str) -> Any:
+    """A view of which only the name is left."""
+    message = FeatureViewProto()
+    message.spec.name = name
+    return message
+
+
+def _as_view(message: Any) -> FeatureView:
+    """Whatever its kind, a view that says its name and features: all that dropping needs."""
+    bare = FeatureViewProto()
+    bare.spec.name = message.spec.name
+    bare.spec.features.extend(message.spec.features)
+    version = getattr(message.meta, "current_version_number", 0)
+    if version:
+        bare.meta.current_version_number = version
+    return FeatureView.from_proto(bare, skip_udf=True)

@@ -1,0 +1,122 @@
+"""Imports the repo's code and works out what it wants the registry to hold. Writes nothing.
+
+Feast's own `parse_repo` finds the objects and its own inference completes them, so what a repo
+means here is what it means to ``feast apply``. The registry they are given is a copy in memory.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore
+from feast.infra.registry.registry import Registry
+from feast.infra.registry.registry_store import NoopRegistryStore
+from feast.project import Project
+from feast.repo_contents import RepoContents
+from feast.repo_operations import get_repo_files, parse_repo
+
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.runner.canonical import snapshot_of
+from feature_lineage.runner.ending import InvalidRepo
+from feature_lineage.runner.settings import keep_quiet
+
+
+def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
+    """Run the repo's code and collect its Feast objects.
+
+    Raises:
+        InvalidRepo: a file cannot be imported under its name, or the project does not fit.
+    """
+    os.chdir(repo)
+    _refuse_shadowing_names(repo)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(repo))
+    try:
+        contents = parse_repo(repo)
+    finally:
+        os.chdir(repo)  # repo code may have gone elsewhere; relative sources must not
+        keep_quiet(store)
+    if not contents.projects:
+        description = store.config.project_description or ""
+        contents.projects.append(Project(name=store.project, description=description))
+    names = sorted({project.name for project in contents.projects})
+    if names != [store.project]:
+        raise InvalidRepo(
+            f"the repo defines Project {', '.join(map(repr, names))}, "
+            f"feature_store.yaml says {store.project!r}: one project, one name"
+        )
+    _add_inner_sources(contents)
+    return contents
+
+
+def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) -> RegistrySnapshot:
+    """What the registry holds after these objects are applied and nothing else is.
+
+    Args:
+        current: the registry's message, for references to what is applied already.
+    """
+    store._registry = memory_registry(store, current)
+    store._validate_all_feature_views(
+        contents.feature_views,
+        contents.on_demand_feature_views,
+        contents.stream_feature_views,
+        contents.label_views,
+    )
+    store._make_inferences(
+        contents.data_sources,
+        contents.entities,
+        contents.feature_views,
+        contents.on_demand_feature_views,
+        contents.stream_feature_views,
+        contents.feature_services,
+        contents.label_views,
+    )
+    return snapshot_of(contents.to_registry_proto(), store.project, owner=None)
+
+
+def memory_registry(store: FeatureStore, current: Any) -> Registry:
+    """A registry that holds ``current`` and can write nowhere."""
+    registry = Registry(store.project, None, None)
+    registry.cached_registry_proto_ttl = timedelta(0)  # never expires
+    registry._registry_store = NoopRegistryStore()
+    registry._registry_store.get_registry_proto = lambda: registry.cached_registry_proto
+    copy = type(current)()
+    copy.CopyFrom(current)
+    registry.cached_registry_proto = copy
+    return registry
+
+
+def _refuse_shadowing_names(repo: Path) -> None:
+    """Refuse files that ``import`` would pass over for another module of that name.
+
+    Feast imports repo files by name. Where the name is taken, Python hands out the other module
+    and the file's objects are missed without a word.
+    """
+    for file in get_repo_files(repo):
+        relative = file.relative_to(repo)
+        top = relative.parts[0].removesuffix(".py")
+        if top in sys.stdlib_module_names:
+            taken = "a module of Python's standard library"
+        elif top in sys.modules:
+            taken = "a package that is already loaded"
+        else:
+            continue
+        raise InvalidRepo(
+            f"{relative}: {top!r} is the name of {taken}, so this file would never be read; "
+            "rename it or list it in .feastignore"
+        )
+
+
+def _add_inner_sources(contents: RepoContents) -> None:
+    """Add the sources that only other objects name, as Feast does when it applies them."""
+    found: list[Any] = [getattr(source, "batch_source", None) for source in contents.data_sources]
+    for view in contents.on_demand_feature_views:
+        found += view.source_request_sources.values()
+        found += (p.batch_source for p in view.source_feature_view_projections.values())
+    known = list(contents.data_sources)
+    for source in found:
+        if source is not None and not any(source is other for other in known):
+            known.append(source)
+            contents.data_sources.append(source)

@@ -1,0 +1,151 @@
+"""Reads feature_store.yaml and opens a `FeatureStore` that keeps quiet.
+
+Feast's own MLflow and OpenLineage reporting is switched off in memory: it would double the audit
+record, blocks for minutes when MLflow is down, and reports an apply before it is committed.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from feast import FeatureStore
+from feast.repo_config import RepoConfig
+from pydantic import ValidationError
+
+from feature_lineage.errors import TerminalError
+from feature_lineage.runner.ending import InvalidRepo, one_line
+
+FILE_NAME: Final = "feature_store.yaml"
+_SECRET_WORDS: Final = ("password", "secret", "token", "access_key", "private_key", "credential")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A valid feature_store.yaml.
+
+    Attributes:
+        config: Feast's own reading of it.
+        registry_type: such as ``file`` or ``sql``.
+        registry_id: digest of the registry's type and address, credentials left out.
+        secrets: what must not appear in anything that is shown.
+    """
+
+    config: RepoConfig
+    registry_type: str
+    registry_id: str
+    secrets: tuple[str, ...]
+
+    @property
+    def online_store_type(self) -> str:
+        return str(getattr(self.config.online_store, "type", "") or "")
+
+
+def load_settings(repo: Path, text: str | None) -> Settings:
+    """Read ``text``, or the repo's own file where it is None.
+
+    Raises:
+        InvalidRepo: it is missing or not what Feast accepts.
+    """
+    what = FILE_NAME if text is None else f"{FILE_NAME} (given by featureStoreYaml)"
+    if not repo.is_dir():
+        raise InvalidRepo(f"{repo} is no directory")
+    if text is None:
+        try:
+            text = (repo / FILE_NAME).read_text()
+        except FileNotFoundError as error:
+            raise InvalidRepo(f"there is no {FILE_NAME} in the repo: is the path right?") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidRepo(f"{what} cannot be read: {one_line(error)}") from error
+    try:
+        raw = yaml.safe_load(os.path.expandvars(text))
+    except yaml.YAMLError as error:
+        raise InvalidRepo(f"{what} is no YAML: {one_line(error)}") from error
+    if not isinstance(raw, dict):
+        raise InvalidRepo(f"{what} must hold a mapping, with a project and a registry")
+    try:
+        config = RepoConfig(**raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise InvalidRepo(f"{what} is not valid: {where}: {first['msg']}") from error
+    config.repo_path = repo
+    try:
+        registry = config.registry
+    except (ValueError, TypeError) as error:
+        raise InvalidRepo(f"{what} is not valid: registry: {one_line(error)}") from error
+    if registry is None:
+        raise InvalidRepo(f"{what} names no registry")
+    registry.cache_mode = "sync"  # a refreshing thread would write between our reads
+    kind = str(registry.registry_type or "file")
+    address = registry_address(kind, str(registry.path), repo)
+    identity = hashlib.sha256(f"{kind}\n{address}".encode()).hexdigest()[:16]
+    return Settings(config, kind, identity, tuple(sorted(_secrets(raw))))
+
+
+def check_project(settings: Settings, expected: str) -> None:
+    """Refuse a feature_store.yaml of another project.
+
+    Raises:
+        TerminalError: it names another one.
+    """
+    if settings.config.project != expected:
+        raise TerminalError(
+            f"{FILE_NAME} says project {settings.config.project!r}, the resource says "
+            f"{expected!r}: make them the same",
+            reason="ProjectMismatch",
+        )
+
+
+def open_store(settings: Settings, repo: Path) -> FeatureStore:
+    """A `FeatureStore` that has opened nothing yet and reports to nobody."""
+    store = FeatureStore(repo_path=str(repo), config=settings.config)
+    keep_quiet(store)
+    return store
+
+
+def keep_quiet(store: FeatureStore) -> None:
+    """Switch Feast's MLflow and OpenLineage reporting off; again after repo code has run."""
+    if store.config.mlflow is not None:
+        store.config.mlflow.enabled = False
+    store._mlflow_client = None  # None means "looked, and off"; enabled=False alone is not enough
+    if store.config.openlineage is not None:
+        store.config.openlineage.enabled = False
+    store._openlineage_emitter = None
+
+
+def registry_address(kind: str, path: str, repo: Path) -> str:
+    """Where a registry is, in one spelling and without credentials."""
+    parts = urlsplit(path)
+    if kind == "sql":
+        if parts.scheme.startswith("sqlite"):
+            database = path.partition("///")[2].partition("?")[0]
+            return f"sqlite:{_absolute(database, repo)}"
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{port}{parts.path}"
+    if parts.scheme in ("", "file"):
+        return _absolute(parts.path if parts.scheme else path, repo)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _absolute(path: str, repo: Path) -> str:
+    return os.path.realpath(repo / path)
+
+
+def _secrets(value: Any, key: str = "") -> set[str]:
+    """Passwords in URLs and under telling keys, at any depth."""
+    if isinstance(value, dict):
+        return set().union(*(_secrets(v, str(k)) for k, v in value.items()))
+    if isinstance(value, list):
+        return set().union(*(_secrets(v, key) for v in value))
+    if not isinstance(value, str) or len(value) < 4:
+        return set()
+    found = set()
+    if any(word in key.lower() for word in _SECRET_WORDS):
+        found.add(value)
+    if "://" in value and (password := urlsplit(value).password):
+        found |= {password, unquote(password)}
+    return found

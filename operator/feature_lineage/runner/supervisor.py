@@ -1,0 +1,223 @@
+"""Keeps the promise that every job ends with a report, whatever the repo's code does.
+
+It starts the worker in a session of its own, drains what the worker prints (keeping the tail),
+enforces the deadline on the whole process group, and asks the witness whether the registry holds
+what the worker reported. It imports no Feast, so it starts in a blink and stays small.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from feature_lineage.runner.wire import PUBLIC_EVENTS
+
+MAX_LINE: Final = 64 * 1024 * 1024
+TAIL: Final = 4096
+KILL_GRACE: Final = 5.0
+WITNESS_PATIENCE: Final = 60.0
+# What Feast and MLflow would otherwise send, or leave behind, on their own account.
+QUIET_ENVIRONMENT: Final = {
+    "FEAST_USAGE": "False",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass
+class Watched:
+    """What has been seen of the worker so far."""
+
+    report: dict[str, Any] | None = None
+    phase: str = "start"
+    secrets: list[str] = field(default_factory=list)
+    output: bytes = b""
+    stopped_by: str = ""
+    returncode: int | None = None
+    answer: dict[str, Any] | None = None
+
+
+def supervise(request_path: Path, report_path: Path, log_path: Path | None) -> int:
+    """Run one operation to its report; returns the exit code."""
+    started = time.time()
+    with tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True) as tmp:
+        worker = Worker(request_path, scratch=tmp)
+        try:
+            # Imported while the worker imports Feast on the other core.
+            from feature_lineage.operations.protocol import JobRequest
+            from feature_lineage.runner.verdict import conclude
+
+            request = JobRequest.model_validate_json(request_path.read_bytes())
+            with (
+                contextlib.nullcontext() if log_path is None else log_path.open("a") as log,
+                worker.stopped_by_signals(),
+            ):
+                seen = worker.watch(started + request.deadline_seconds, log)
+        finally:
+            worker.kill()
+    report = conclude(request, seen, started)
+    _write_atomically(report_path, report.model_dump_json().encode())
+    return int(report.exit_code)
+
+
+class Worker:
+    """The worker's process group and the pipes to it."""
+
+    def __init__(self, request_path: Path, scratch: str) -> None:
+        events_read, events_write = os.pipe()
+        ask_read, ask_write = os.pipe()
+        answer_read, answer_write = os.pipe()
+        output_read, output_write = os.pipe()
+        theirs = (events_write, ask_read, answer_write)
+        environment = {**os.environ, **QUIET_ENVIRONMENT, "TMPDIR": scratch}
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "feature_lineage.runner.worker"),
+                *(str(request_path.resolve()), str(os.getpid()), *map(str, theirs)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output_write,
+            stderr=subprocess.STDOUT,
+            pass_fds=theirs,
+            start_new_session=True,
+            env=environment,
+        )
+        for descriptor in (*theirs, output_write):
+            os.close(descriptor)
+        self._output = output_read
+        self._events, self._ask, self._answer = events_read, ask_write, answer_read
+        self._stop_asked = ""
+
+    @contextlib.contextmanager
+    def stopped_by_signals(self) -> Any:
+        """While open, SIGTERM and SIGINT to us end the job, with a report."""
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self._stop_asked = signal.Signals(number).name
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def watch(self, deadline: float, log: Any) -> Watched:
+        """Read until the report is there, the worker is gone, or its time is up."""
+        seen = Watched()
+        lines = {self._events: b"", self._answer: b""}
+        witness_until: float | None = None
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (self._events, self._output, self._answer):
+                os.set_blocking(descriptor, False)
+                selector.register(descriptor, selectors.EVENT_READ)
+            gone = False
+            while not seen.stopped_by:
+                ready = selector.select(0 if gone else 0.1)
+                for key, _ in ready:
+                    chunk = os.read(key.fd, 1 << 16)
+                    if not chunk:
+                        selector.unregister(key.fd)
+                    elif key.fd == self._output:
+                        seen.output = (seen.output + chunk)[-4 * TAIL :]
+                    else:
+                        lines[key.fd] = self._take(lines[key.fd] + chunk, seen, log)
+                now = time.time()
+                if seen.report is not None:
+                    if witness_until is None:
+                        witness_until = now + WITNESS_PATIENCE
+                        if not self._ask_witness(seen.report):
+                            break
+                    if seen.answer is not None or now > witness_until:
+                        break
+                elif gone and not ready:
+                    break
+                elif self._stop_asked:
+                    seen.stopped_by = self._stop_asked
+                elif now > deadline:
+                    seen.stopped_by = "deadline"
+                gone = gone or self.process.poll() is not None
+        if seen.stopped_by:
+            self._terminate()
+            self._drain(seen)
+        seen.returncode = self.process.poll()
+        return seen
+
+    def _take(self, data: bytes, seen: Watched, log: Any) -> bytes:
+        """Handle whole lines, return the rest."""
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            try:
+                message = json.loads(line)
+                event = message["event"]
+            except (ValueError, TypeError, KeyError):
+                continue
+            if event == "report":
+                seen.report = message["report"]
+            elif event == "registry":
+                seen.answer = message
+            elif event == "secrets":
+                seen.secrets.extend(message["values"])
+            elif event in PUBLIC_EVENTS:
+                if event == "phase":
+                    seen.phase = message["name"]
+                if log is not None:
+                    log.write(line.decode() + "\n")
+                    log.flush()
+        if len(rest) > MAX_LINE:
+            seen.stopped_by = "oversized report"
+        return rest
+
+    def _ask_witness(self, report: dict[str, Any]) -> bool:
+        if report.get("outcome") not in ("Succeeded", "Partial") or report.get("kind") == "observe":
+            return False
+        try:
+            os.write(self._ask, b"read\n")
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _terminate(self) -> None:
+        self._signal_group(signal.SIGTERM)
+        try:
+            self.process.wait(KILL_GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal_group(signal.SIGKILL)
+            self.process.wait()
+
+    def _drain(self, seen: Watched) -> None:
+        """Take what is left in the pipe; whoever still holds its other end is about to go."""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._output, 1 << 16):
+                seen.output = (seen.output + chunk)[-4 * TAIL :]
+
+    def kill(self) -> None:
+        """End the whole group: worker, witness, and whatever the repo's code has started."""
+        self._signal_group(signal.SIGKILL)
+        self.process.wait()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

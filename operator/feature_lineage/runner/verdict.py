@@ -1,0 +1,132 @@
+"""From what the supervisor saw to the report the operator reads.
+
+The worker's own report is taken only when it parses and belongs to this request; a process that
+merely exits 0 has proved nothing. What killed a worker that left no report decides the reason.
+"""
+
+import signal
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from pydantic import ValidationError
+
+from feature_lineage.operations.protocol import (
+    OUTPUT_TAIL_BYTES,
+    JobReport,
+    JobRequest,
+    OperationKind,
+    Outcome,
+)
+
+REPO_PHASES: Final = frozenset({"import_repo", "infer"})
+WHILE: Final = {
+    "start": "starting",
+    "import_feast": "importing feast",
+    "import_repo": "importing the repo's code",
+    "infer": "working out features from the repo's code",
+    "plan": "planning",
+    "apply": "applying",
+    "materialize": "materializing",
+    "observe": "reading the registry",
+    "delete": "deleting",
+}
+NEEDS_WITNESS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
+
+
+class Seen(Protocol):
+    """What the supervisor saw of the worker."""
+
+    report: dict[str, Any] | None
+    phase: str
+    secrets: list[str]
+    output: bytes
+    stopped_by: str
+    returncode: int | None
+    answer: dict[str, Any] | None
+
+
+def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
+    """The report of this job; total, whatever was seen."""
+    common = {
+        "finished_at": datetime.now(UTC),
+        "output_tail": _tail(seen.output, seen.secrets),
+    }
+    if seen.report is None:
+        reason, message = _without_report(request, seen)
+        return _failed(request, started, reason, message, common)
+    try:
+        report = JobReport.model_validate(seen.report)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"the worker's report does not parse: {where}: {first['msg']}"
+        return _failed(request, started, "JobFailed", message, common)
+    if (report.operation_id, report.kind) != (request.operation_id, request.kind):
+        message = "the worker's report belongs to another operation"
+        return _failed(request, started, "JobFailed", message, common)
+    report = report.model_copy(update=common)
+    if report.kind is OperationKind.OBSERVE:
+        return report.model_copy(update={"verified": report.snapshot is not None})
+    return _witnessed(report, seen.answer) if report.outcome in NEEDS_WITNESS else report
+
+
+def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
+    """Hold the report against what the witness found in the registry."""
+    digest = answer.get("digest") if answer else None
+    if digest is None:
+        why = (answer or {}).get("error") or "it gave no answer"
+        warning = f"the registry could not be read a second time to verify the report: {why}"
+        return report.model_copy(update={"warnings": (*report.warnings, warning)})
+    if report.snapshot is not None and digest == report.snapshot.digest:
+        return report.model_copy(update={"verified": True})
+    return report.model_copy(
+        update={
+            "outcome": Outcome.FAILED,
+            "reason": "JobFailed",
+            "message": "the registry does not hold what the job reported: either somebody else "
+            "wrote to it at the same time, or the repo's code interferes with Feast; "
+            "the next attempt starts from what is there",
+        }
+    )
+
+
+def _without_report(request: JobRequest, seen: Seen) -> tuple[str, str]:
+    """Reason and message for a worker that never reported."""
+    doing = f"while {WHILE.get(seen.phase, seen.phase)}"
+    if seen.stopped_by == "deadline":
+        limit = f"{request.deadline_seconds:g} s"
+        return "DeadlineExceeded", f"stopped {doing}: its deadline of {limit} has passed"
+    if seen.stopped_by:
+        return "JobFailed", f"stopped {doing}: {seen.stopped_by}"
+    code = seen.returncode
+    if code == -signal.SIGKILL:
+        step = "raise spec.runtime.resources.limits.memory"
+        return "JobFailed", f"killed by the kernel {doing}, most likely for want of memory; {step}"
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if seen.phase in REPO_PHASES:
+        return "InvalidRepo", f"the repo's code ended the process ({how}) {doing}"
+    return "JobFailed", f"the worker ended without a report ({how}) {doing}"
+
+
+def _failed(
+    request: JobRequest, started: float, reason: str, message: str, common: dict[str, Any]
+) -> JobReport:
+    return JobReport(
+        operation_id=request.operation_id,
+        kind=request.kind,
+        project=request.project,
+        revision=request.revision,
+        outcome=Outcome.FAILED,
+        reason=reason,
+        message=message,
+        started_at=datetime.fromtimestamp(started, UTC),
+        **common,
+    )
+
+
+def _tail(output: bytes, secrets: list[str]) -> str:
+    text = output.decode(errors="replace")
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    data = text.encode()
+    return data[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")

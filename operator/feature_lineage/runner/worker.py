@@ -1,0 +1,68 @@
+"""The process that runs one operation: Feast first, then the witness, then everything else.
+
+Feast is imported before the repo comes anywhere near the module path, and the witness is forked
+before any of the repo's code has run. Whatever happens then ends here, at the one broad ``except``
+of the runner, as a report; the process leaves with ``os._exit``, since a repo may have started
+threads that never end.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from feature_lineage.runner.wire import Wire
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent goes: nobody would hear its report.
+
+    A killed supervisor must not leave a worker behind that writes while its successor does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> NoReturn:
+    request_path, parent, events, ask, answer = sys.argv[1:]
+    die_with(int(parent))
+    wire = Wire(int(events))
+    started = datetime.now(UTC)
+    with wire.phase("import_feast"):
+        import feast  # noqa: F401
+
+        from feature_lineage.operations.protocol import JobRequest
+        from feature_lineage.runner import job, witness
+    request = JobRequest.model_validate_json(Path(request_path).read_bytes())
+    if witness.wanted(request):
+        witness.fork(request, int(ask), int(answer), also_close=int(events))
+    for descriptor in (int(ask), int(answer)):
+        os.close(descriptor)
+    report = _guarded(request, wire, started, job.run)
+    wire.emit("report", report=report)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _guarded(request: Any, wire: Wire, started: datetime, run: Any) -> dict[str, Any]:
+    """Run the operation; every way out of it is a report."""
+    from feature_lineage.runner import failure
+
+    try:
+        report = run(request, wire, started)
+    except BaseException as error:  # noqa: BLE001  sys.exit in a repo is a way out as well
+        report = failure.report(request, wire, started, error)
+    value: dict[str, Any] = report.model_dump(mode="json")
+    return value
+
+
+if __name__ == "__main__":
+    main()
