@@ -7,9 +7,9 @@ with its file, line, object and field.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,10 +17,11 @@ from feature_lineage.api.base import API_VERSION, GROUP, ApiModel
 from feature_lineage.api.complaints import complaint, nearest, path_text
 from feature_lineage.api.core import ConfigMap, Secret
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
-from feature_lineage.api.yaml_text import Document, Fault, read_documents
+from feature_lineage.api.yaml_text import Document, Fault, Path, read_documents
 from feature_lineage.errors import InvalidManifest
 
 Resource = FeatureStoreProject | TrainedModel | Secret | ConfigMap
+ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
 
 _KINDS: dict[tuple[str, str], type[Resource]] = {
     (API_VERSION, "FeatureStoreProject"): FeatureStoreProject,
@@ -71,6 +72,20 @@ def load_manifests(
     return manifests
 
 
+def parse(kind: type[ResourceT], content: Mapping[str, Any]) -> ResourceT:
+    """An object as the API server sends it, validated.
+
+    Raises InvalidManifest with one line for each field that is wrong: an object may be older than
+    the CRD, or newer than this operator.
+    """
+    try:
+        return kind.model_validate(dict(content), by_alias=True, by_name=False)
+    except ValidationError as error:
+        where = f"{kind.__name__}/{_name_of(content)}"
+        lines = [f"{where}: {fact}" for _, fact in _complaints(error, kind)]
+        raise InvalidManifest("\n".join(lines)) from error
+
+
 @dataclass(frozen=True)
 class _Judged:
     manifest: Manifest | None = None
@@ -95,24 +110,24 @@ def _judge(document: Document, source: str) -> _Judged:
             return _Judged(errors=(*twins, fact))
         note = f"{source}:{line}: skipped {api_version} {kind}: not a kind this project reads"
         return _Judged(errors=twins, note=note)
-    where = f"{kind}/{_name_of(content)}"
     try:
         resource = model.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
-        return _Judged(errors=twins + _complaints(error, model, document, source, where))
+        where = f"{kind}/{_name_of(content)}"
+        wrong = tuple(
+            f"{source}:{document.line_of(path)}: {where}: {fact}"
+            for path, fact in _complaints(error, model)
+        )
+        return _Judged(errors=twins + wrong)
     return _Judged(manifest=Manifest(resource, source, line), errors=twins)
 
 
-def _complaints(
-    error: ValidationError, model: type[ApiModel], document: Document, source: str, where: str
-) -> tuple[str, ...]:
-    lines = []
+def _complaints(error: ValidationError, model: type[ApiModel]) -> Iterator[tuple[Path, str]]:
+    """Each thing that is wrong: where, and "field: fact and next step"."""
     for detail in error.errors(include_url=False):
-        field = path_text(detail["loc"])
-        subject = f"{where}: {field}" if field else where
-        line = document.line_of(tuple(detail["loc"]))
-        lines.append(f"{source}:{line}: {subject}: {complaint(detail, model)}")
-    return tuple(lines)
+        path = tuple(detail["loc"])
+        fact = complaint(detail, model)
+        yield path, f"{path_text(path)}: {fact}" if path else fact
 
 
 def _unknown_kind(api_version: str, kind: str) -> str:
@@ -122,7 +137,7 @@ def _unknown_kind(api_version: str, kind: str) -> str:
     return f"{kind} is not a kind of {API_VERSION}: {nearest(kind, kinds)}"
 
 
-def _name_of(content: dict[str, Any]) -> str:
+def _name_of(content: Mapping[str, Any]) -> str:
     metadata = content.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
     return name if isinstance(name, str) and name else "<no name>"

@@ -108,8 +108,9 @@ class _Reading:
             return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
         try:
             return self._loader.construct_object(node)
-        except (yaml.MarkedYAMLError, ValueError) as error:
-            self._faults.append(Fault(node.start_mark.line + 1, f"not a plain value: {error}"))
+        except (yaml.YAMLError, ValueError):
+            # The error's own text quotes the value, and the value may be a secret.
+            self._faults.append(Fault(node.start_mark.line + 1, f"not a value of type {node.tag}"))
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Conditions: when their time moves, and which reasons there are."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from feature_lineage.api import Condition
+from feature_lineage.api.conditions import (
+    MODEL_REASONS,
+    PROJECT_REASONS,
+    ModelReason,
+    ProjectCondition,
+    ProjectReason,
+    find_condition,
+    remove_condition,
+    set_condition,
+)
+
+THEN = datetime(2026, 7, 1, tzinfo=UTC)
+NOW = THEN + timedelta(hours=1)
+
+
+def condition(status="True", reason="Succeeded", message="", type_="Ready", at=NOW):
+    return Condition(
+        type=type_, status=status, reason=reason, message=message, last_transition_time=at
+    )
+
+
+def test_a_new_condition_starts_now():
+    (ready,) = set_condition((), condition(at=THEN), NOW)
+
+    assert ready.last_transition_time == NOW
+
+
+@pytest.mark.parametrize("status", ["False", "Unknown"])
+def test_a_flipped_status_moves_the_time(status):
+    (ready,) = set_condition((condition(at=THEN),), condition(status, "Blocked"), NOW)
+
+    assert ready.status == status
+    assert ready.last_transition_time == NOW
+
+
+def test_another_reason_or_message_does_not_move_the_time():
+    before = (condition("False", "Blocked", "breaks driver_model", at=THEN),)
+
+    (ready,) = set_condition(before, condition("False", "JobFailed", "exit code 1"), NOW)
+
+    assert (ready.reason, ready.message) == ("JobFailed", "exit code 1")
+    assert ready.last_transition_time == THEN
+
+
+def test_the_same_condition_changes_nothing():
+    before = (condition(at=THEN), condition("False", "Stale", type_="Fresh", at=THEN))
+
+    after = set_condition(before, condition("False", "Stale", type_="Fresh"), NOW)
+
+    assert after == before
+
+
+def test_the_order_stays():
+    before = (condition(at=THEN), condition(type_="Fresh", at=THEN))
+
+    after = set_condition(before, condition("False", "Blocked"), NOW)
+
+    assert [c.type for c in after] == ["Ready", "Fresh"]
+
+
+def test_a_removed_condition_is_gone_and_returns_with_a_new_time():
+    before = (condition(type_=ProjectCondition.STALLED, at=THEN),)
+
+    removed = remove_condition(before, ProjectCondition.STALLED)
+    again = set_condition(removed, condition(type_=ProjectCondition.STALLED), NOW)
+
+    assert removed == ()
+    found = find_condition(again, "Stalled")
+    assert found is not None
+    assert found.last_transition_time == NOW
+
+
+def test_every_reason_belongs_to_a_condition_or_to_all():
+    of_all = {"Succeeded", "Progressing", "Suspended", "InvalidManifest"}
+    of_deletion = {"Deleting", "DeletionBlocked"}
+
+    project = set().union(*PROJECT_REASONS.values())
+    model = set().union(*MODEL_REASONS.values())
+
+    assert set(ProjectReason) - project == (of_all - {"Progressing", "Suspended"}) | of_deletion | {
+        "Observed"
+    }
+    assert set(ModelReason) - model == of_all | {"Verified", "Unchanged"}
+
+
+def test_every_reason_is_one_that_kubernetes_accepts():
+    for reason in (*ProjectReason, *ModelReason):
+        assert condition("False", str(reason)).reason == reason

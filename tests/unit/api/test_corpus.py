@@ -1,0 +1,40 @@
+"""The corpus, judged by the local validator; a cluster test judges the same files by an API server."""
+
+from pathlib import Path
+
+import pytest
+
+from feature_lineage.api.manifests import load_manifests
+from feature_lineage.errors import InvalidManifest
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+GOOD = sorted(CORPUS.glob("good/*.yaml"))
+BAD = sorted(CORPUS.glob("bad/*.yaml"))
+
+
+def file_name(path: Path) -> str:
+    return path.stem
+
+
+def test_the_corpus_is_there():
+    assert len(GOOD) >= 18
+    assert len(BAD) >= 42
+
+
+@pytest.mark.parametrize("path", GOOD, ids=file_name)
+def test_good_manifests_load(path):
+    assert load_manifests(path.read_text(encoding="utf-8"), path.name)
+
+
+@pytest.mark.parametrize("path", BAD, ids=file_name)
+def test_bad_manifests_say_what_is_wrong(path):
+    text = path.read_text(encoding="utf-8")
+    first, _ = text.split("\n", 1)
+    expected = first.removeprefix("# expect: ")
+    assert expected != first, "the first line says which error to expect"
+
+    with pytest.raises(InvalidManifest) as caught:
+        load_manifests(text, f"bad/{path.name}")
+
+    assert expected in caught.value.message
+    assert "\n" not in caught.value.message, "one mistake, one complaint"
