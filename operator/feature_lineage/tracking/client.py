@@ -1,0 +1,288 @@
+"""The calls of MLflow's REST API that the operator makes, each a typed method.
+
+Errors are those of `http.Http.body`; an answer of an unexpected shape is a `ServerUnavailable`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from feature_lineage.errors import RequestRejected
+from feature_lineage.tracking import answers, wire
+from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.http import Call, Http
+from feature_lineage.tracking.server import MLflowServer
+
+API: Final = "/api/2.0/mlflow/"
+ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
+MAX_ARTIFACT: Final = 64 * 1024 * 1024
+ARTIFACT_PATIENCE: Final = 4.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MLflowClient:
+    """One server, seen with one credential.
+
+    Args:
+        server: where to and as whom.
+        now: the present, aware, in UTC.
+    """
+
+    def __init__(self, server: MLflowServer, *, now: Callable[[], datetime] = utc_now) -> None:
+        self.server = server
+        self.http = Http(server, now=now)
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.http.circuit
+
+    async def close(self) -> None:
+        await self.http.close()
+
+    # Registry
+
+    async def search_models(
+        self, *, page_size: int = 1000, token: str = ""
+    ) -> tuple[list[wire.RegisteredModel], str]:
+        """One page of registered models by name, with aliases, and the token of the next or ""."""
+        query = {"max_results": str(page_size), "order_by": "name ASC"}
+        answer = await self._get("registered-models/search", _paged(query, token))
+        with self.shaped("registered-models/search"):
+            return wire.registered_models(answer), str(answer.get("next_page_token", ""))
+
+    async def search_versions(
+        self,
+        *,
+        order_by: Sequence[str],
+        filter_string: str = "",
+        page_size: int,
+        token: str = "",
+    ) -> tuple[list[wire.VersionRow], str]:
+        """One page of model versions and the token of the next or ""; aliases are not in it."""
+        query: dict[str, Any] = {"max_results": str(page_size), "order_by": list(order_by)}
+        if filter_string:
+            query["filter"] = filter_string
+        answer = await self._get("model-versions/search", _paged(query, token))
+        with self.shaped("model-versions/search"):
+            return wire.model_versions(answer), str(answer.get("next_page_token", ""))
+
+    async def get_version(self, name: str, version: str) -> wire.VersionRow:
+        """One version.
+
+        Raises:
+            NotFound: there is none, or no such model.
+        """
+        answer = await self._get("model-versions/get", {"name": name, "version": version})
+        with self.shaped("model-versions/get"):
+            return wire.model_version(answer["model_version"])
+
+    async def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        body = {"name": name, "version": version, "key": key, "value": value}
+        await self._post("model-versions/set-tag", body, safe=True)
+
+    async def delete_version_tag(self, name: str, version: str, key: str) -> None:
+        """Remove a tag; one that is absent is no error."""
+        body = {"name": name, "version": version, "key": key}
+        path = API + "model-versions/delete-tag"
+        await self.http.value(Call("DELETE", path, json=body, safe=True))
+
+    async def logged_model_run(self, model_id: str) -> str:
+        """The run that logged a model, "" where it names none.
+
+        Raises:
+            NotFound: there is no such LoggedModel.
+        """
+        answer = await self._get(f"logged-models/{quote(model_id, safe='')}", {})
+        with self.shaped("logged-models"):
+            return str(answer["model"]["info"].get("source_run_id", ""))
+
+    # Experiments and runs
+
+    async def experiment_ids(self) -> list[str]:
+        """Every experiment, deleted ones too: a run's model may outlive its experiment."""
+        found: list[str] = []
+        token = ""
+        while True:
+            body = {"max_results": 10_000, "view_type": "ALL"}
+            answer = await self._post("experiments/search", _paged(body, token), safe=True)
+            with self.shaped("experiments/search"):
+                found += [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
+                token = str(answer.get("next_page_token", ""))
+            if not token:
+                return found
+
+    async def experiment(self, name: str) -> tuple[str, bool]:
+        """(id, deleted) of an experiment.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        answer = await self._get("experiments/get-by-name", {"experiment_name": name})
+        with self.shaped("experiments/get-by-name"):
+            raw = answer["experiment"]
+            return str(raw["experiment_id"]), raw.get("lifecycle_stage") == "deleted"
+
+    async def create_experiment(self, name: str) -> str:
+        """Create an experiment; returns its id.
+
+        Raises:
+            RequestRejected: ``RESOURCE_ALREADY_EXISTS``, also while it is soft-deleted.
+        """
+        answer = await self._post("experiments/create", {"name": name})
+        with self.shaped("experiments/create"):
+            return str(answer["experiment_id"])
+
+    async def search_runs(
+        self,
+        experiment_ids: Sequence[str],
+        filter_string: str,
+        *,
+        page_size: int = 1000,
+        order_by: Sequence[str] = (),
+        token: str = "",
+        deleted_too: bool = True,
+    ) -> tuple[list[dict[str, Any]], str]:
+        """One page of runs as MLflow's JSON, and the token of the next or ""."""
+        body: dict[str, Any] = {
+            "experiment_ids": list(experiment_ids),
+            "filter": filter_string,
+            "run_view_type": "ALL" if deleted_too else "ACTIVE_ONLY",
+            "max_results": page_size,
+            "order_by": list(order_by),
+        }
+        answer = await self._post("runs/search", _paged(body, token), safe=True)
+        with self.shaped("runs/search"):
+            return list(answer.get("runs", ())), str(answer.get("next_page_token", ""))
+
+    async def create_run(
+        self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Create a run; never retried, for a lost answer may hide a created run."""
+        body = {
+            "experiment_id": experiment_id,
+            "run_name": name,
+            "start_time": start_ms,
+            "tags": _pairs(tags),
+        }
+        answer = await self._post("runs/create", body)
+        with self.shaped("runs/create"):
+            return dict(answer["run"])
+
+    async def log_batch(
+        self,
+        run_id: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        metrics: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """At most 100 tags, 100 params and 1000 metrics; repeating it changes nothing."""
+        body = {
+            "run_id": run_id,
+            "tags": _pairs(tags or {}),
+            "params": _pairs(params or {}),
+            "metrics": list(metrics),
+        }
+        await self._post("runs/log-batch", body, safe=True)
+
+    async def finish_run(self, run_id: str, status: str, end_ms: int) -> None:
+        body = {"run_id": run_id, "status": status, "end_time": end_ms}
+        await self._post("runs/update", body, safe=True)
+
+    async def delete_run(self, run_id: str) -> None:
+        """Soft-delete a run; deleting twice is fine."""
+        await self._post("runs/delete", {"run_id": run_id}, safe=True)
+
+    # Artifacts
+
+    async def download(self, run_id: str, path: str, *, cap: int = MAX_ARTIFACT) -> bytes:
+        """A run's artifact, from wherever the server itself can read it.
+
+        Raises:
+            NotFound: there is no such artifact.
+            ServerUnavailable: also when the server cannot reach the storage.
+        """
+        query = {"run_id": run_id, "path": path}
+        call = Call("GET", "/get-artifact", query, safe=True, cap=cap, patience=ARTIFACT_PATIENCE)
+        return await self.http.body(call)
+
+    async def upload(self, run_id: str, artifact_uri: str, path: str, content: bytes) -> None:
+        """Write a run's artifact, replacing one of that name.
+
+        Where the server proxies artifacts it takes any size; otherwise it stores at most 10 MB
+        with its own credentials.
+
+        Raises:
+            RequestRejected: more than 10 MB for a server that does not proxy artifacts.
+        """
+        root = proxied_root(artifact_uri)
+        if root is not None:
+            target = ARTIFACTS + quote(f"{root}/{path}".lstrip("/"))
+            call = Call("PUT", target, content=content, safe=True, patience=ARTIFACT_PATIENCE)
+        else:
+            query = {"run_uuid": run_id, "path": path}
+            call = Call(
+                "POST",
+                "/ajax-api/2.0/mlflow/upload-artifact",
+                query,
+                content=content,
+                safe=True,
+                patience=ARTIFACT_PATIENCE,
+            )
+        await self.http.body(call)
+
+    async def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        return await self.http.value(Call("GET", API + path, query, safe=True))
+
+    async def _post(
+        self, path: str, body: Mapping[str, Any], *, safe: bool = False
+    ) -> dict[str, Any]:
+        return await self.http.value(Call("POST", API + path, json=body, safe=safe))
+
+    @contextmanager
+    def shaped(self, path: str) -> Iterator[None]:
+        """What comes from outside may lack any field and be of any type."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            fact = f"JSON of another shape ({type(error).__name__}: {error})"
+            raise answers.strange(self.server, path, fact) from error
+
+
+def proxied_root(artifact_uri: str) -> str | None:
+    """The path below the artifact proxy, None where the server does not proxy this location."""
+    scheme, _, rest = artifact_uri.partition(":")
+    if scheme == "mlflow-artifacts":
+        # mlflow-artifacts:/1/… or mlflow-artifacts://host:port/1/…
+        return rest.lstrip("/") if not rest.startswith("//") else rest[2:].partition("/")[2]
+    if scheme in {"http", "https"} and ARTIFACTS in rest:
+        return rest.split(ARTIFACTS, 1)[1]
+    return None
+
+
+def quoted(value: str) -> str:
+    """A string for a filter; MLflow's grammar has no escapes, so one kind of quote must be free.
+
+    Raises:
+        RequestRejected: the value has both kinds of quotes.
+    """
+    for mark in ("'", '"'):
+        if mark not in value:
+            return f"{mark}{value}{mark}"
+    raise RequestRejected(
+        f"{value!r} holds both kinds of quotes; MLflow cannot search for it",
+        error_code="INVALID_PARAMETER_VALUE",
+    )
+
+
+def _paged(query: Mapping[str, Any], token: str) -> dict[str, Any]:
+    return {**query, "page_token": token} if token else dict(query)
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in values.items()]

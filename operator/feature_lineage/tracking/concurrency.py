@@ -1,0 +1,25 @@
+"""A few calls at a time, and the first error as itself rather than in an exception group."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeVar
+
+AT_ONCE: Final = 4
+
+Item = TypeVar("Item")
+
+
+async def each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> None:
+    """Await ``do(item)`` for every item, `AT_ONCE` at a time; the first error ends all of them."""
+    rest = iter(items)
+
+    async def work() -> None:
+        for item in rest:
+            await do(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors

@@ -1,0 +1,62 @@
+"""An operation's record cut to what MLflow takes, with the full text kept as an artifact.
+
+Texts come from job reports and repos, so they may be long, or hold characters that no database
+stores. A list of Feast's (``feast.*``) that is too long is left out and named, never cut: half a
+list of references reads like a whole one, which is how Feast itself loses lineage.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from feature_lineage.features.snapshot import canonical_json
+from feature_lineage.operations.records import OpsRun
+
+OMITTED_TAG: Final = "featurelineage.io/omitted-tags"
+FULL_VALUES_ARTIFACT: Final = "full_values.json"
+MAX_KEY: Final = 250
+MAX_PARAM: Final = 6000
+MAX_TAG: Final = 8000
+"""Characters. MLflow itself takes longer ones without an error, and the database decides."""
+_NOT_IN_KEYS: Final = re.compile(r"[^\w./ :-]")
+
+
+def fitted(run: OpsRun) -> OpsRun:
+    """The run as MLflow takes it."""
+    tags, params = _clean(run.tags), _clean(run.params)
+    full_tags = {key: value for key, value in tags.items() if len(value) > MAX_TAG}
+    full_params = {key: value for key, value in params.items() if len(value) > MAX_PARAM}
+    artifacts = {path: _storable(text) for path, text in run.artifacts.items()}
+    if full_tags or full_params:
+        full = {"tags": full_tags, "params": full_params}
+        artifacts[FULL_VALUES_ARTIFACT] = canonical_json(full)
+    omitted = sorted(key for key in full_tags if key.startswith("feast."))
+    kept = {key: _cut(value, MAX_TAG) for key, value in tags.items() if key not in omitted}
+    if omitted:
+        kept[OMITTED_TAG] = _cut(",".join(omitted), MAX_TAG)
+    return replace(
+        run,
+        name=_cut(_storable(run.name), MAX_KEY),
+        tags=kept,
+        params={key: _cut(value, MAX_PARAM) for key, value in params.items()},
+        metrics={_key(key): value for key, value in run.metrics.items()},
+        artifacts=artifacts,
+    )
+
+
+def _clean(values: Mapping[str, str]) -> dict[str, str]:
+    return {_key(key): _storable(value) for key, value in values.items()}
+
+
+def _key(key: str) -> str:
+    return _NOT_IN_KEYS.sub("_", _storable(key))[:MAX_KEY]
+
+
+def _storable(text: str) -> str:
+    """No lone surrogates (they are no UTF-8) and no NUL (PostgreSQL stores none)."""
+    return text.encode(errors="replace").decode().replace("\0", "�")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,206 @@
+"""One HTTP exchange with an MLflow server: deadlines, few safe retries, a cap on what is read.
+
+Every exchange ends within connect_deadline + read_deadline (times `patience` for artifacts),
+retries included. A call is retried only where doing it twice does no harm; creating a run is not
+such a call, and whoever creates looks again instead (`ops`).
+
+Connections are kept alive, for TLS handshakes are dear, but for less than the 5 s after which
+MLflow's uvicorn closes them, so that no request meets a closing connection.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from feature_lineage.errors import FeatureLineageError, ServerUnavailable
+from feature_lineage.tracking import answers
+from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.server import BasicAuth, BearerToken, MLflowServer
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+RETRY_PAUSES: Final = (0.1, 0.4)
+KEEP_ALIVE: Final = 4.0
+MAX_CONNECTIONS: Final = 4
+"""Two MLflow workers on two CPUs serve no more than that at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request.
+
+    Attributes:
+        method, path: path below the tracking URI.
+        params: query.
+        json: body as a JSON value.
+        content: body as bytes.
+        safe: doing it twice does no harm, so it may be retried.
+        cap: most bytes of an answer that are read.
+        patience: factor on the read deadline, for large artifacts.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    json: Any = None
+    content: bytes | None = None
+    safe: bool = False
+    cap: int = MAX_ANSWER
+    patience: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Http:
+    """Exchanges with one server as one identity.
+
+    Args:
+        server: where to and as whom.
+        now: the present, for the circuit.
+        pause: sleeps; injected so that tests need not wait.
+    """
+
+    def __init__(
+        self,
+        server: MLflowServer,
+        *,
+        now: Callable[[], datetime],
+        pause: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        self.server = server
+        self.circuit = Circuit(now)
+        self._pause = pause
+        self._client = httpx.AsyncClient(
+            base_url=server.tracking_uri,
+            headers=_headers(server),
+            # A context costs 20 ms and is not needed for plain HTTP.
+            verify=server.tls() if server.tracking_uri.startswith("https:") else True,
+            timeout=httpx.Timeout(None, connect=server.connect_deadline),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE),
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def value(self, call: Call) -> dict[str, Any]:
+        """The JSON object that answers `call`; see `body` for errors."""
+        return answers.decoded(self.server, str(call), await self.body(call))
+
+    async def body(self, call: Call) -> bytes:
+        """The body that answers `call`.
+
+        Raises:
+            ServerUnavailable: no answer, not MLflow's, or a failure inside the server.
+            AccessRefused: 401, 403, or the host check.
+            NotFound: MLflow says that the named thing does not exist.
+            RequestRejected: MLflow refuses the request, or the answer exceeds `call.cap`.
+        """
+        self.circuit.enter()
+        try:
+            body = await self._within_deadline(call)
+        except answers.ServerFailed:
+            self.circuit.succeeded()
+            raise
+        except ServerUnavailable as error:
+            self.circuit.failed(error)
+            raise
+        except FeatureLineageError:
+            self.circuit.succeeded()
+            raise
+        self.circuit.succeeded()
+        return body
+
+    async def _within_deadline(self, call: Call) -> bytes:
+        seconds = self.server.connect_deadline + self.server.read_deadline * call.patience
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._with_retries(call, seconds)
+        except TimeoutError:
+            fact = f"{call} was not answered within {seconds:g} s"
+            raise answers.unavailable(self.server, fact) from None
+
+    async def _with_retries(self, call: Call, seconds: float) -> bytes:
+        for wait in RETRY_PAUSES:
+            try:
+                return await self._once(call)
+            except _Again as again:
+                if not call.safe or again.after >= seconds:
+                    raise again.error from again.__cause__
+                await self._pause(max(wait, again.after))
+        try:
+            return await self._once(call)
+        except _Again as again:
+            raise again.error from again.__cause__
+
+    async def _once(self, call: Call) -> bytes:
+        server, name = self.server, str(call)
+        request = self._client.build_request(
+            call.method, call.path, params=call.params, json=call.json, content=call.content
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                body = await self._read(response, call)
+            finally:
+                await response.aclose()
+        except httpx.ConnectTimeout as error:
+            # Not again: it took all of its deadline already.
+            fact = f"no connection within {server.connect_deadline:g} s"
+            raise answers.unavailable(server, fact) from error
+        except httpx.ConnectError as error:
+            raise _Again(answers.unavailable(server, f"no connection ({error})")) from error
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            fact = f"the connection broke during {name} ({type(error).__name__})"
+            raise _Again(answers.unavailable(server, fact)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise answers.unavailable(server, f"{type(error).__name__} at {name}") from error
+        if response.status_code == 200:
+            return body
+        location = response.headers.get("location", "")
+        refusal = answers.refusal(server, name, response.status_code, location, body)
+        if isinstance(refusal, ServerUnavailable) and response.status_code in answers.OUTAGE_STATUS:
+            raise _Again(refusal, _seconds(response.headers.get("retry-after", "")))
+        raise refusal
+
+    async def _read(self, response: httpx.Response, call: Call) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > call.cap:
+                raise answers.too_large(self.server, str(call), call.cap)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+class _Again(Exception):  # noqa: N818 - a signal between two methods, never seen outside
+    """This attempt failed in a way that another may not."""
+
+    def __init__(self, error: ServerUnavailable, after: float = 0.0) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.after = after
+
+
+def _headers(server: MLflowServer) -> dict[str, str]:
+    headers = {"User-Agent": "feature-lineage-operator", "Accept": "application/json"}
+    if server.workspace:
+        headers["X-MLFLOW-WORKSPACE"] = server.workspace
+    match server.credential:
+        case BasicAuth(username, password):
+            pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        case BearerToken(token):
+            headers["Authorization"] = f"Bearer {token}"
+        case None:
+            pass
+    return headers
+
+
+def _seconds(retry_after: str) -> float:
+    """Seconds of a Retry-After header; the date form counts as none."""
+    return float(retry_after) if retry_after.isdecimal() else 0.0

@@ -1,0 +1,118 @@
+"""One MLflow server, seen with one credential: everything a host needs from it, in one place."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from feature_lineage.errors import NotFound
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.records import OpsRun
+from feature_lineage.tracking import tags as version_tags
+from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.ops import OpsRuns
+from feature_lineage.tracking.server import MLflowServer
+from feature_lineage.tracking.timeline import Timeline
+from feature_lineage.tracking.view import FULL_EVERY, SharedView
+
+
+class MLflowRegistry:
+    """Shared by all resources that name this server with this credential.
+
+    Every method raises `ServerUnavailable`, `AccessRefused` or `RequestRejected` as the server
+    answers; during an outage all calls but one probe every 5 to 30 seconds fail at once.
+
+    Args:
+        server: where to and as whom.
+        now: the present, aware, in UTC.
+        full_every: how old tags in the view may get before the next reading is a whole one.
+    """
+
+    def __init__(
+        self,
+        server: MLflowServer,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        full_every: timedelta = FULL_EVERY,
+    ) -> None:
+        self.server = server
+        self._client = MLflowClient(server, now=now)
+        self._view = SharedView(self._client, now=now, full_every=full_every)
+        self._ops = OpsRuns(self._client)
+        self._timeline = Timeline(self._client)
+
+    @property
+    def last_view(self) -> RegistryView | None:
+        """The last good reading, however old; survives an outage."""
+        return self._view.last
+
+    @property
+    def news_at(self) -> datetime | None:
+        """When aliases and new versions were last read."""
+        return self._view.news_at
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether the server is out, and when it is looked at again."""
+        return self._client.circuit
+
+    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
+        """The model registry, read at most `max_age` before this call; `full`: all of it."""
+        return await self._view.view(max_age=max_age, full=full)
+
+    async def record(self, run: OpsRun) -> str:
+        """Make the ops run of one operation true; returns its id. Converges to exactly one."""
+        return await self._ops.record(run)
+
+    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
+        """The registry's timeline as the ops runs tell it, oldest first."""
+        return await self._timeline.history(experiment)
+
+    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        """A snapshot kept with an ops run, its digest checked; None where there is none."""
+        return await self._timeline.snapshot(experiment, digest)
+
+    async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Write tags on a version, after looking that it still is that version.
+
+        Raises:
+            NotFound: it is gone, or another version stands in its place.
+            RequestRejected: a value is too long (reason ``TagTooLong``); those before are written.
+        """
+        if not tags:
+            return
+        await self._same(version)
+        for key, value in tags.items():
+            await version_tags.set_version_tag(
+                self._client, version.name, version.version, key, value
+            )
+            self._view.wrote(version, {key: value})
+
+    async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
+        """Remove tags from a version; absent ones are fine, and so is a version that is gone."""
+        try:
+            if keys:
+                await self._same(version)
+            for key in keys:
+                await version_tags.delete_version_tag(
+                    self._client, version.name, version.version, key
+                )
+                self._view.wrote(version, {key: None})
+        except NotFound:
+            return
+
+    async def close(self) -> None:
+        """Stop a reading that is under way and close the connections."""
+        await self._view.close()
+        await self._client.close()
+
+    async def _same(self, version: ModelVersion) -> None:
+        found = await self._client.get_version(version.name, version.version)
+        if found.version.created_at != version.created_at:
+            raise NotFound(
+                f"model {version.name} version {version.version} at {self.server.tracking_uri} was"
+                f" created {found.version.created_at}, not {version.created_at}: it was deleted and"
+                " created anew; the next reading of the registry shows the new one",
+                reason="VersionNotFound",
+            )

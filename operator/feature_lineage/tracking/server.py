@@ -1,0 +1,116 @@
+"""Which server, as whom: the one value that all of tracking is built from.
+
+It doubles as the key by which hosts share a view, so it compares by value, credential included:
+two tenants with different credentials never see each other's reading. Its `repr` shows no secret.
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from feature_lineage.errors import InvalidManifest
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """User and password, as MLflow's own ``basic-auth`` app takes them."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A token for a gateway in front of MLflow; blanks around it are no part of it."""
+
+    token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        token = self.token.strip()
+        # Checked here because the HTTP library would quote an illegal header in its error.
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise InvalidManifest(
+                "the MLflow bearer token is empty or holds characters that no HTTP header may;"
+                " write the token alone into the secret"
+            )
+        object.__setattr__(self, "token", token)
+
+
+Credential = BasicAuth | BearerToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class MLflowServer:
+    """One MLflow server, seen with one credential.
+
+    Attributes:
+        tracking_uri: ``http(s)://host[:port][/prefix]``, normalized to no trailing slash.
+        workspace: MLflow workspace, "" for the server's default.
+        credential: `BasicAuth`, `BearerToken` or None.
+        ca_bundle: PEM text of certificates trusted besides the public ones, "" for none.
+        connect_deadline: seconds until a connection must stand.
+        read_deadline: seconds until an answer must be complete, once connected.
+
+    Raises:
+        InvalidManifest: the URI is of another scheme, carries a credential, or a CA does not parse.
+    """
+
+    tracking_uri: str
+    workspace: str = ""
+    credential: Credential = None
+    ca_bundle: str = field(default="", repr=False)
+    connect_deadline: float = 3.0
+    read_deadline: float = 15.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tracking_uri", _normalized(self.tracking_uri))
+        if not self.workspace.isascii() or not self.workspace.isprintable():
+            raise InvalidManifest(
+                f"MLflow workspace {self.workspace!r} cannot be sent in a header;"
+                " use a name of printable ASCII characters"
+            )
+        if self.ca_bundle:
+            self.tls()
+
+    @property
+    def host(self) -> str:
+        """``host:port`` as the server sees it in the Host header."""
+        return urlsplit(self.tracking_uri).netloc
+
+    def tls(self) -> ssl.SSLContext:
+        """Trusts the public certificates and the bundle; building one takes about 20 ms."""
+        context = httpx.create_ssl_context()
+        if self.ca_bundle:
+            try:
+                context.load_verify_locations(cadata=self.ca_bundle)
+            except (ssl.SSLError, ValueError) as error:
+                raise InvalidManifest(
+                    f"the CA bundle for MLflow at {self.tracking_uri} is not PEM text of"
+                    " certificates; put them there as -----BEGIN CERTIFICATE----- blocks"
+                ) from error
+        return context
+
+
+def _normalized(uri: str) -> str:
+    uri = uri.strip()
+    try:
+        parts = urlsplit(uri)
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidManifest(f"MLflow trackingUri does not parse: {error}") from error
+    if parts.username is not None or parts.password is not None:
+        # The URI itself is not repeated: it holds a secret.
+        raise InvalidManifest(
+            f"MLflow trackingUri of host {host} carries a user or password;"
+            " remove it there and name a secret under auth"
+        )
+    if parts.scheme not in {"http", "https"} or not host:
+        raise InvalidManifest(
+            f"MLflow trackingUri {uri!r} is not supported: write http://host:port or https://…;"
+            " the operator talks to a tracking server, not to files, databases or Databricks"
+        )
+    if parts.query or parts.fragment:
+        raise InvalidManifest(f"MLflow trackingUri of host {host} has a query or fragment; drop it")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))

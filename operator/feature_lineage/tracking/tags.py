@@ -1,0 +1,45 @@
+"""One tag on a model version, one HTTP call; MLflow's own client makes two of each.
+
+Whether the version still is the one that was meant is the caller's to check (`registry`).
+"""
+
+from typing import Final
+
+from feature_lineage.errors import RequestRejected
+from feature_lineage.tracking.client import MLflowClient
+
+MAX_KEY: Final = 250
+MAX_VALUE: Final = 100_000
+"""Characters that MLflow takes on a model version; it refuses more."""
+
+
+async def set_version_tag(
+    client: MLflowClient, name: str, version: str, key: str, value: str
+) -> None:
+    """Write a tag, replacing its value.
+
+    A value beyond MLflow's limit is refused here and never cut: half a list of references reads
+    like a whole one.
+
+    Raises:
+        RequestRejected: key or value too long (reason ``TagTooLong``), or MLflow refuses.
+        NotFound: the version is gone.
+    """
+    if len(key) > MAX_KEY or len(value) > MAX_VALUE:
+        raise RequestRejected(
+            f"tag {key[:MAX_KEY]!r} of model {name} version {version} is not written: a key of"
+            f" {len(key)} and a value of {len(value)} characters; MLflow takes {MAX_KEY} and"
+            f" {MAX_VALUE}",
+            error_code="INVALID_PARAMETER_VALUE",
+            reason="TagTooLong",
+        )
+    await client.set_version_tag(name, version, key, value)
+
+
+async def delete_version_tag(client: MLflowClient, name: str, version: str, key: str) -> None:
+    """Remove a tag; one that is absent is no error.
+
+    Raises:
+        NotFound: the version is gone.
+    """
+    await client.delete_version_tag(name, version, key)

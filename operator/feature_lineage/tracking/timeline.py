@@ -1,0 +1,96 @@
+"""Which registry stood when, read back from the ops runs: the baseline of every verdict.
+
+What comes back is untrusted, for anybody may write to an experiment: a snapshot counts only if it
+has the digest that its run names.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from feature_lineage.errors import InvalidReport, NotFound
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
+from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ARTIFACT
+from feature_lineage.tracking import wire
+from feature_lineage.tracking.client import MLflowClient, quoted
+from feature_lineage.tracking.ops import RECORDED_TAG
+
+REVISION_TAG: Final = "featurelineage.io/revision"
+_WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
+
+
+class Timeline:
+    """Reads the ops runs of one server."""
+
+    def __init__(self, client: MLflowClient) -> None:
+        self._client = client
+
+    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
+        """The registry's timeline, oldest first: one record per change of digest.
+
+        Empty when there is no such experiment: nothing was recorded yet. Runs that failed, were
+        deleted or are not recorded completely do not count.
+        """
+        found: list[SnapshotRecord] = []
+        async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
+            with self._client.shaped("runs/search"):
+                info, tags = raw["info"], wire.pairs(raw["data"]["tags"])
+                found.append(
+                    SnapshotRecord(
+                        at=wire.moment(info.get("end_time") or info["start_time"]),
+                        digest=tags[REGISTRY_DIGEST_TAG],
+                        revision=tags.get(REVISION_TAG, ""),
+                    )
+                )
+        changes: list[SnapshotRecord] = []
+        for record in sorted(found):
+            if not changes or changes[-1].digest != record.digest:
+                changes.append(record)
+        return tuple(changes)
+
+    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        """The snapshot of that digest; None when no finished ops run has it.
+
+        Raises:
+            InvalidReport: runs have it, but none of what they hold is a snapshot of that digest.
+        """
+        problem: InvalidReport | None = None
+        async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"):
+            with self._client.shaped("runs/search"):
+                run_id = str(raw["info"]["run_id"])
+            try:
+                body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, cap=MAX_BYTES)
+                snapshot = RegistrySnapshot.from_json(body)
+                if snapshot.digest == digest:
+                    return snapshot
+                problem = InvalidReport(
+                    f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} has digest {snapshot.digest}, not"
+                    f" {digest}: it was changed after it was recorded"
+                )
+            except NotFound:
+                continue
+            except InvalidReport as error:
+                problem = error
+        if problem is not None:
+            raise problem
+        return None
+
+    async def _runs(self, experiment: str, wanted: str) -> AsyncIterator[dict[str, Any]]:
+        try:
+            # A deleted experiment's runs are deleted with it, and still tell what stood when.
+            experiment_id, deleted = await self._client.experiment(experiment)
+        except NotFound:
+            return
+        token = ""
+        while True:
+            page, token = await self._client.search_runs(
+                [experiment_id],
+                f"{_WHOLE} AND {wanted}",
+                order_by=["attributes.start_time DESC"],
+                deleted_too=deleted,
+                token=token,
+            )
+            for raw in page:
+                yield raw
+            if not token:
+                return

@@ -1,0 +1,112 @@
+"""Training runs: asked for in bulk, kept for good once finished.
+
+A run that ended does not change any more as far as lineage goes, so in the long run a reading of
+the registry asks only for the runs of new versions and for those still going.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
+from feature_lineage.models.facts import TrainingRun
+from feature_lineage.tracking import wire
+from feature_lineage.tracking.answers import ServerFailed
+from feature_lineage.tracking.client import MLflowClient, quoted
+from feature_lineage.tracking.concurrency import each
+from feature_lineage.tracking.sources import RUN_ID
+
+FEATURES_ARTIFACT: Final = "feast_features.json"
+MAX_FEATURES: Final = 1024 * 1024
+IDS_PER_CALL: Final = 500
+
+
+class TrainingRuns:
+    """The runs that versions name, with a memory."""
+
+    def __init__(self, client: MLflowClient) -> None:
+        self._client = client
+        self._final: dict[str, TrainingRun] = {}
+        self._absent: set[str] = set()
+        self._unread: set[str] = set()
+
+    async def of(self, run_ids: Iterable[str], *, anew: bool) -> Mapping[str, TrainingRun]:
+        """The runs of these ids as far as the server has them, deleted ones too.
+
+        Args:
+            run_ids: ids; those that MLflow could not have issued are left out.
+            anew: ask again for runs that were missing and artifacts that could not be read, and
+                forget runs no longer named.
+        """
+        wanted = {run_id for run_id in run_ids if RUN_ID.fullmatch(run_id)}
+        if anew:
+            keep = wanted - self._unread
+            self._final = {i: run for i, run in self._final.items() if i in keep}
+            self._absent.clear()
+            self._unread.clear()
+        missing = wanted - self._final.keys() - self._absent
+        rows = {row.run.run_id: row for row in await self._search(missing)}
+        found = {run_id: row.run for run_id, row in rows.items()}
+
+        async def read_artifact(run: TrainingRun) -> None:
+            found[run.run_id] = await self._with_artifact(run)
+
+        await each([run for run in found.values() if needs_artifact(run.tags)], read_artifact)
+        self._final.update({i: run for i, run in found.items() if rows[i].final})
+        self._absent |= missing - found.keys()
+        return {i: self._final[i] for i in wanted & self._final.keys()} | found
+
+    async def _search(self, run_ids: set[str]) -> list[wire.RunRow]:
+        if not run_ids:
+            return []
+        # runs/search finds nothing without experiments, and get would be one call per run.
+        experiments = await self._client.experiment_ids()
+        rows: list[wire.RunRow] = []
+        for some in _batches(sorted(run_ids), IDS_PER_CALL):
+            ids = ", ".join(quoted(run_id) for run_id in some)
+            found, _ = await self._client.search_runs(
+                experiments, f"attributes.run_id IN ({ids})", page_size=IDS_PER_CALL
+            )
+            with self._client.shaped("runs/search"):
+                rows += wire.runs({"runs": found})
+        return rows
+
+    async def _with_artifact(self, run: TrainingRun) -> TrainingRun:
+        try:
+            body = await self._client.download(run.run_id, FEATURES_ARTIFACT, cap=MAX_FEATURES)
+        except (NotFound, RequestRejected):
+            return run
+        except (AccessRefused, ServerFailed):
+            # Not for us, or in a storage that the server cannot read: its list stays unknown,
+            # which the verdict shows. Other versions are not to suffer.
+            self._unread.add(run.run_id)
+            return run
+        return replace(run, features_artifact=_references(body))
+
+
+def needs_artifact(tags: Mapping[str, str]) -> bool:
+    """The tag with the references was cut: it does not hold as many as were counted."""
+    count = tags.get("feast.feature_count")
+    if count is None:
+        return False
+    return count != str(len([ref for ref in tags.get("feast.feature_refs", "").split(",") if ref]))
+
+
+def _references(body: bytes) -> tuple[str, ...] | None:
+    """The references in a ``feast_features.json``; None when it is not a JSON list of strings."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return None
+    return tuple(sys.intern(item) for item in value)
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

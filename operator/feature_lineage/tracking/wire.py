@@ -1,0 +1,148 @@
+"""MLflow's JSON as facts: kept tags only, strings shared, nothing else held on to.
+
+Ten thousand versions are read every ten minutes, and a page's JSON must not live on in them:
+strings that repeat (keys, names, references, ids) are interned, so that equal ones are one.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from feature_lineage.models.facts import ModelVersion, TrainingRun
+
+Json = Mapping[str, Any]
+
+KEPT_PREFIXES: Final = ("feast.", "featurelineage.io/")
+PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
+FINAL_STATUS: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A registered model as the list of models shows it.
+
+    Attributes:
+        name: as MLflow spells it.
+        created_ms: tells it from a deleted one of the same name.
+        aliases: alias → version.
+        has_versions: the list names at least one version of it.
+    """
+
+    name: str
+    created_ms: int
+    aliases: Mapping[str, str]
+    has_versions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version with when MLflow last changed it; tags and aliases do not count as a change."""
+
+    version: ModelVersion
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run, and whether it may still change."""
+
+    run: TrainingRun
+    final: bool
+
+
+def moment(milliseconds: int | str) -> datetime:
+    """MLflow's milliseconds since 1970, exactly."""
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+def milliseconds(moment: datetime) -> int:
+    """The inverse of `moment`; what is finer than a millisecond is cut."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def tags_of(raw: Json) -> Mapping[str, str]:
+    """The tags that lineage needs."""
+    kept = {
+        sys.intern(tag["key"]): sys.intern(tag.get("value", ""))
+        for tag in raw.get("tags", ())
+        if tag["key"].startswith(KEPT_PREFIXES)
+    }
+    return kept or _NO_TAGS
+
+
+def registered_models(answer: Json) -> list[RegisteredModel]:
+    """One page of ``registered-models/search``, prompts left out."""
+    return [
+        RegisteredModel(
+            name=sys.intern(raw["name"]),
+            created_ms=int(raw["creation_timestamp"]),
+            aliases={a["alias"]: sys.intern(str(a["version"])) for a in raw.get("aliases", ())},
+            has_versions=bool(raw.get("latest_versions")),
+        )
+        for raw in answer.get("registered_models", ())
+        if not _is_prompt(raw)
+    ]
+
+
+def model_versions(answer: Json) -> list[VersionRow]:
+    """One page of ``model-versions/search``, prompts left out."""
+    rows = answer.get("model_versions", ())
+    return [model_version(raw) for raw in rows if not _is_prompt(raw)]
+
+
+def model_version(raw: Json) -> VersionRow:
+    """One version; aliases are known only to the list of models."""
+    source = raw.get("source", "")
+    version = ModelVersion(
+        name=sys.intern(raw["name"]),
+        version=sys.intern(str(raw["version"])),
+        created_at=moment(raw["creation_timestamp"]),
+        source=source,
+        run_id=raw.get("run_id", ""),
+        model_id=raw.get("model_id") or logged_model_of(source),
+        tags=tags_of(raw),
+    )
+    return VersionRow(version, int(raw.get("last_updated_timestamp", 0)))
+
+
+def logged_model_of(source: str) -> str:
+    """``m-…`` of ``models:/m-…``, "" for any other source. The server itself forgets model ids."""
+    rest = source.removeprefix("models:/")
+    if rest == source or not rest.startswith("m-"):
+        return ""
+    head, _, tail = rest.partition("/")
+    # models:/m-other/3 is version 3 of a model that is called "m-other".
+    return "" if tail.isdecimal() or "@" in head else head
+
+
+def runs(answer: Json) -> list[RunRow]:
+    """One page of ``runs/search``."""
+    return [_run(raw) for raw in answer.get("runs", ())]
+
+
+def _run(raw: Json) -> RunRow:
+    info = raw["info"]
+    return RunRow(
+        TrainingRun(
+            run_id=info["run_id"],
+            started_at=moment(info.get("start_time", 0)),
+            deleted=info.get("lifecycle_stage") == "deleted",
+            tags=tags_of(raw.get("data", {})),
+        ),
+        final=info.get("status") in FINAL_STATUS,
+    )
+
+
+def pairs(raw: Iterable[Json]) -> dict[str, str]:
+    """MLflow's list of {key, value} as a dict."""
+    return {pair["key"]: pair.get("value", "") for pair in raw}
+
+
+def _is_prompt(raw: Json) -> bool:
+    tags = raw.get("tags", ())
+    return any(t["key"] == PROMPT_TAG and t.get("value", "").lower() == "true" for t in tags)
