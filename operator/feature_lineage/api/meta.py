@@ -56,7 +56,7 @@ class Condition(StatusModel):
         pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
         description="Why, for programs.",
     )
-    message: str = Field("", max_length=32768, description="Why, for people, with the next step.")
+    message: str = Field("", description="Why, for people, with the next step.")
     last_transition_time: Timestamp = Field(description="When the status last flipped.")
     observed_generation: StrictInt | None = Field(
         None, ge=0, description="The generation of the spec this was computed from."

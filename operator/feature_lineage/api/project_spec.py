@@ -54,12 +54,12 @@ HttpUrl = Annotated[
     ),
 ]
 Globs = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], SET, Field(max_length=100)
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=100), SET
 ]
 BlockOn = Annotated[
     tuple[Harm, ...],
-    SET,
     Field(max_length=2),
+    SET,
     Check(
         "blockOn must contain Broken: to block nothing, set mode to Warn or Off",
         cel="'Broken' in self",

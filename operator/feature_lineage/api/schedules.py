@@ -53,7 +53,7 @@ TimeZone = Annotated[
     Pattern("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", "an IANA name such as Europe/Berlin, or UTC"),
     AfterValidator(_known_time_zone),
 ]
-ViewNames = Annotated[tuple[Text, ...], SET, Field(max_length=500)]
+ViewNames = Annotated[tuple[Text, ...], Field(max_length=500), SET]
 
 
 class Incremental(ApiModel):

@@ -229,12 +229,15 @@ def _only_rfc3339(value: object) -> object:
 
 
 def _utc_seconds(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(microsecond=0)
+    try:
+        return value.astimezone(UTC).replace(microsecond=0)
+    except OverflowError as error:
+        raise PydanticCustomError("timestamp", "a time is in the years 1 to 9999, UTC") from error
 
 
 def format_timestamp(value: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: `2026-07-01T00:00:00Z`. The value must be aware."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 Timestamp = Annotated[

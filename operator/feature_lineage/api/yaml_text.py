@@ -66,8 +66,8 @@ def read_documents(text: str) -> Iterator[Document | Fault]:
     if len(text) > MAX_CHARACTERS:
         yield Fault(1, f"the text has {len(text)} characters, more than {MAX_CHARACTERS}: split it")
         return
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is not None:
@@ -80,8 +80,6 @@ def read_documents(text: str) -> Iterator[Document | Fault]:
         yield Fault(1, f"not YAML: {error}")
     except (TooLargeError, RecursionError) as error:
         yield Fault(1, f"{error}: write it out in several documents")
-    finally:
-        loader.dispose()
 
 
 class _Reading:

@@ -1,4 +1,8 @@
-"""The corpus, judged by the local validator; a cluster test judges the same files by an API server."""
+"""The corpus, judged by the local validator.
+
+A bad manifest names its error in the first line, `# expect:`. Where an API server words it
+differently, `# cluster:` says how; `# local-only:` marks what only the local validator can know.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Manifests from text: all errors at once, each with its place, and nothing that leaks or runs away."""
+"""Manifests from text: all errors at once, each with its place; nothing leaks or runs away."""
 
 import base64
 
@@ -51,8 +51,8 @@ def test_all_errors_of_all_documents_come_together():
     assert errors(f"{broken}---\n{broken}") == [
         'a.yaml:6: TrainedModel/m: spec.model.allias: unknown field: did you mean "alias"?',
         "a.yaml:7: TrainedModel/m: spec.suspend: must be true or false, without quotes",
-        'a.yaml:13: TrainedModel/m: spec.model.allias: unknown field: did you mean "alias"?',
-        "a.yaml:14: TrainedModel/m: spec.suspend: must be true or false, without quotes",
+        'a.yaml:14: TrainedModel/m: spec.model.allias: unknown field: did you mean "alias"?',
+        "a.yaml:15: TrainedModel/m: spec.suspend: must be true or false, without quotes",
     ]
 
 
