@@ -4,7 +4,6 @@ A run records a service's features as the service spells them, alias and version
 registry knows the view. This module is where one becomes the other.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from feature_lineage.features.refs import FeatureRef
@@ -67,11 +66,6 @@ def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, 
     """References of a service in its order, without repeats; ``None`` where it does not exist."""
     members = service_members(snapshot, service)
     return None if members is None else tuple(dict.fromkeys(member.ref for member in members))
-
-
-def spellings(snapshot: RegistrySnapshot, service: str) -> Mapping[str, FeatureRef]:
-    """A service's own spelling of each member → the reference by the view's real name."""
-    return {member.spelled: member.ref for member in service_members(snapshot, service) or ()}
 
 
 def request_keys(

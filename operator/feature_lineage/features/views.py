@@ -176,7 +176,7 @@ def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...
             types = field_types(projection.get("feature_columns"))
             found += [ViewInput(view, f, version, t) for f, t in types.items()]
         else:
-            found += _all_features(snapshot, text(source.get("feature_view")) or name)
+            found += _all_features(snapshot, _whole_view(source) or name)
     for embedded in mappings(spec.get("source_views")):
         types = field_types(embedded.get("features"))
         found += [ViewInput(text(embedded.get("name")), f, None, t) for f, t in types.items()]
@@ -186,17 +186,21 @@ def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...
 def source_views(spec: JsonObject) -> frozenset[str]:
     """Names of the views that feed a view."""
     names = {text(embedded.get("name")) for embedded in mappings(spec.get("source_views"))}
-    for name, source in mapping(spec.get("sources")).items():
-        if "request_data_source" not in mapping(source):
-            projection = mapping(mapping(source).get("feature_view_projection"))
-            whole = text(mapping(source).get("feature_view"))
-            names.add(text(projection.get("feature_view_name")) or whole or name)
+    for name, value in mapping(spec.get("sources")).items():
+        source = mapping(value)
+        if "request_data_source" not in source:
+            projection = mapping(source.get("feature_view_projection"))
+            names.add(text(projection.get("feature_view_name")) or _whole_view(source) or name)
     return frozenset(names)
 
 
 def short_digest(value: object) -> str:
     """A digest for use inside a definition: half the length keeps ten thousand guards small."""
     return digest_of(value)[:32]
+
+
+def _whole_view(source: JsonObject) -> str:
+    return text(mapping(mapping(source.get("feature_view")).get("spec")).get("name"))
 
 
 def _all_features(snapshot: RegistrySnapshot, view: str) -> list[ViewInput]:

@@ -2,10 +2,31 @@
 
 Broken: serving fails or lies. Changed: it runs on something else than it was trained on.
 Verified: neither, against the definitions at training time. Unchanged: neither, since first sight.
+
+`problems.compare` finds what differs; `judge` is an ordered chain of small checks over one gathered
+value, and the first that applies decides.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Literal
+
+from feature_lineage.features.definitions import define_all, schema_digest
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.links import Link, LinkReason
+from feature_lineage.models.problems import BREAKING, Problem, ProblemKind, compare, gone
+
+__all__ = [
+    "BREAKING",
+    "Judgement",
+    "Problem",
+    "ProblemKind",
+    "Verdict",
+    "compare",
+    "judge",
+]
 
 
 class Verdict(StrEnum):
@@ -17,43 +38,211 @@ class Verdict(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class ProblemKind(StrEnum):
-    """Why a feature is not as it was."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said of one model version.
 
-    FEATURE_GONE = "FeatureGone"
-    VIEW_GONE = "ViewGone"
-    SERVICE_GONE = "ServiceGone"
-    TYPE_CHANGED = "TypeChanged"
-    JOIN_KEYS_CHANGED = "JoinKeysChanged"
-    SOURCE_CHANGED = "SourceChanged"
-    TRANSFORMATION_CHANGED = "TransformationChanged"
-    TTL_CHANGED = "TTLChanged"
-    VERSION_CHANGED = "VersionChanged"
+    Attributes:
+        verdict: the one word.
+        reason: condition reason: the verdict's name, or why there is no better one.
+        problems: sorted; the breaking and the changing ones.
+        baseline_schema_digest: of the definitions trained on, "" where not known.
+        current_schema_digest: of the same features now, "" where the registry is unseen.
+        message: names the object, the fact and the next step.
+    """
+
+    verdict: Verdict
+    reason: str
+    problems: tuple[Problem, ...] = ()
+    baseline_schema_digest: str = ""
+    current_schema_digest: str = ""
+    message: str = ""
 
 
-BREAKING = frozenset(
-    {
-        ProblemKind.FEATURE_GONE,
-        ProblemKind.VIEW_GONE,
-        ProblemKind.SERVICE_GONE,
-        ProblemKind.TYPE_CHANGED,
-        ProblemKind.JOIN_KEYS_CHANGED,
-    }
+def judge(
+    link: Link,
+    baseline: RegistrySnapshot | None,
+    baseline_from: Literal["Training", "FirstSight"] | None,
+    current: RegistrySnapshot | None,
+    *,
+    recorded_digest: str | None = None,
+) -> Judgement:
+    """The verdict on one linked version.
+
+    Args:
+        baseline: the registry as `choose_baseline` names it; ``None`` where it is not kept.
+        baseline_from: whether that is the registry at training time.
+        current: the registry as last read.
+        recorded_digest: the schema digest recorded when the baseline was chosen; it can stand in
+            for a baseline that is not kept any more, as long as nothing changed.
+    """
+    evidence = _gather(link, baseline, baseline_from, current, recorded_digest or "")
+    verdict, reason, message = next(
+        finding for check in _CHAIN if (finding := check(evidence)) is not None
+    )
+    return Judgement(
+        verdict,
+        reason,
+        evidence.problems,
+        evidence.was_digest,
+        evidence.now_digest,
+        message,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """All that the checks look at.
+
+    Attributes:
+        trained: the baseline is the registry at training time.
+        was_digest, now_digest: of the model's features in the baseline and at present.
+        unseen: features that the baseline lacks and the present has: nothing to compare with.
+    """
+
+    link: Link
+    trained: bool
+    has_baseline: bool
+    has_current: bool
+    was_digest: str = ""
+    now_digest: str = ""
+    problems: tuple[Problem, ...] = ()
+    unseen: tuple[FeatureRef, ...] = ()
+
+
+_Finding = tuple[Verdict, str, str]
+_Check = Callable[[_Evidence], _Finding | None]
+
+
+def _gather(
+    link: Link,
+    baseline: RegistrySnapshot | None,
+    baseline_from: str | None,
+    current: RegistrySnapshot | None,
+    recorded_digest: str,
+) -> _Evidence:
+    was = define_all(baseline, link.refs, link.service) if baseline is not None else ()
+    now = define_all(current, link.refs, link.service) if current is not None else ()
+    problems: tuple[Problem, ...] = ()
+    unseen: tuple[FeatureRef, ...] = ()
+    if current is not None:
+        known = {definition.ref for definition in was}
+        untold = tuple(ref for ref in link.refs if ref not in known)
+        problems = tuple(sorted({*compare(was, current, link.service), *gone(untold, current)}))
+        if baseline is not None:
+            there = {definition.ref for definition in now}
+            unseen = tuple(ref for ref in untold if ref in there)
+    return _Evidence(
+        link,
+        baseline_from == "Training",
+        baseline is not None,
+        current is not None,
+        schema_digest(was) if was else recorded_digest,
+        schema_digest(now) if now else "",
+        problems,
+        unseen,
+    )
+
+
+def _no_lineage(evidence: _Evidence) -> _Finding | None:
+    if evidence.link.reason is not LinkReason.NO_FEAST_LINEAGE:
+        return None
+    message = (
+        "no Feast features are recorded for this version; train with Feast's MLflow integration "
+        "or set spec.featureService"
+    )
+    return Verdict.UNKNOWN, LinkReason.NO_FEAST_LINEAGE, message
+
+
+def _other_project(evidence: _Evidence) -> _Finding | None:
+    if evidence.link.reason is not LinkReason.PROJECT_MISMATCH:
+        return None
+    return Verdict.AMBIGUOUS, LinkReason.PROJECT_MISMATCH, _notes(evidence)
+
+
+def _registry_unseen(evidence: _Evidence) -> _Finding | None:
+    if evidence.has_current and evidence.link.reason is not LinkReason.REGISTRY_UNSEEN:
+        return None
+    message = "the registry of the project has not been read yet"
+    return Verdict.UNKNOWN, LinkReason.REGISTRY_UNSEEN, message
+
+
+def _broken(evidence: _Evidence) -> _Finding | None:
+    """Before Ambiguous: of a truncated list, what is recorded is certain, and may be gone."""
+    breaking = [problem for problem in evidence.problems if problem.kind in BREAKING]
+    if not breaking:
+        return None
+    return Verdict.BROKEN, Verdict.BROKEN, _told(breaking)
+
+
+def _ambiguous(evidence: _Evidence) -> _Finding | None:
+    if evidence.link.reason is not LinkReason.AMBIGUOUS:
+        return None
+    return Verdict.AMBIGUOUS, LinkReason.AMBIGUOUS, _notes(evidence)
+
+
+def _nothing_used(evidence: _Evidence) -> _Finding | None:
+    if evidence.link.refs:
+        return None
+    message = f"service {evidence.link.service} has no features"
+    return Verdict.UNKNOWN, LinkReason.NO_FEAST_LINEAGE, message
+
+
+def _baseline_unseen(evidence: _Evidence) -> _Finding | None:
+    """Equal digests are equal definitions, even where the snapshot itself is not kept."""
+    if evidence.has_baseline or (
+        evidence.was_digest and evidence.was_digest == evidence.now_digest
+    ):
+        return None
+    message = "the registry snapshot this version is compared with is not kept any more"
+    return Verdict.UNKNOWN, LinkReason.REGISTRY_UNSEEN, message
+
+
+def _changed(evidence: _Evidence) -> _Finding | None:
+    if not evidence.problems:
+        return None
+    return Verdict.CHANGED, Verdict.CHANGED, _told(evidence.problems)
+
+
+def _as_it_was(evidence: _Evidence) -> _Finding:
+    """A feature that the baseline lacks was first seen after it: that is no verification."""
+    verified = evidence.trained and not evidence.unseen
+    verdict = Verdict.VERIFIED if verified else Verdict.UNCHANGED
+    if evidence.link.reason is LinkReason.SERVICE_MISMATCH:
+        return verdict, LinkReason.SERVICE_MISMATCH, _notes(evidence)
+    count = len(evidence.link.refs)
+    since = "at training time" if verified else "when first seen"
+    message = f"{count} features are defined as they were {since}"
+    if evidence.trained and evidence.unseen:
+        message += f"; {evidence.unseen[0]} was not in the registry known of training time"
+    return verdict, verdict, message
+
+
+# The order is the meaning: the first that applies decides.
+_CHAIN: Final[tuple[_Check, ...]] = (
+    _no_lineage,
+    _other_project,
+    _registry_unseen,
+    _broken,
+    _ambiguous,
+    _nothing_used,
+    _baseline_unseen,
+    _changed,
+    _as_it_was,
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One difference between what a model was trained on and what there is.
+def _notes(evidence: _Evidence) -> str:
+    return "; ".join(evidence.link.problems)
 
-    Attributes:
-        feature: the reference concerned; the service's name for `SERVICE_GONE`.
-        kind: what differs.
-        was: short human text of the baseline.
-        now: short human text of the present, "" when gone.
-    """
 
-    feature: str
-    kind: ProblemKind
-    was: str = ""
-    now: str = ""
+def _told(problems: Iterable[Problem]) -> str:
+    """The first problems in words, and how many more there are."""
+    told = [_words(problem) for problem in problems]
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    return "; ".join(told[:3]) + more
+
+
+def _words(problem: Problem) -> str:
+    change = f": {problem.was} → {problem.now}" if problem.now else f" (was {problem.was})"
+    return f"{problem.feature} {problem.kind}{change if problem.was or problem.now else ''}"

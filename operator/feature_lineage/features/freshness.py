@@ -1,0 +1,186 @@
+"""How fresh a feature view is, and with it everything that is served from it.
+
+Fresh means materialized within `max_age`. Facts age too: a snapshot older than half of `max_age`
+may miss a materialization by somebody else, so it can still say Fresh, which only time undoes, and
+never Stale.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from feature_lineage.features.definitions import feeding_views
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+
+
+class FreshnessReason(StrEnum):
+    """The word for it in the `Fresh` and `FeaturesFresh` conditions."""
+
+    FRESH = "Fresh"
+    STALE = "Stale"
+    NEVER_MATERIALIZED = "NeverMaterialized"
+    NO_OBJECTIVE = "NoObjective"
+    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """What is known of the materialization of one view.
+
+    Attributes:
+        name: feature view.
+        kind: section of the snapshot.
+        materialized_until: end of its newest interval; ``None``: never materialized.
+        newest_event_time: newest event timestamp written, where the engine tells.
+        max_age: the objective; ``None``: there is none.
+    """
+
+    name: str
+    kind: str
+    materialized_until: datetime | None = None
+    newest_event_time: datetime | None = None
+    max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Whether a view meets its objective.
+
+    Attributes:
+        fresh: ``None`` where there is no objective or the facts cannot tell: see `reason`.
+        next_stale_at: when Fresh turns into not fresh, if nothing happens; ``None`` where it
+            is not fresh.
+    """
+
+    fresh: bool | None
+    reason: FreshnessReason
+    next_stale_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFreshness:
+    """Freshness of all that a model's features are served from.
+
+    Attributes:
+        oldest_view: the view materialized longest ago, "" where no view is served online.
+        materialized_until: of that view; ``None``: never.
+        max_age: objective of the view that decides (the oldest of the least fresh).
+        deciding_view: the view that decides.
+        next_stale_at: when the first of them flips.
+    """
+
+    fresh: bool | None
+    reason: FreshnessReason
+    oldest_view: str = ""
+    materialized_until: datetime | None = None
+    max_age: timedelta | None = None
+    deciding_view: str = ""
+    next_stale_at: datetime | None = None
+
+
+def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = None) -> Freshness:
+    """Whether a view meets its objective at `now`.
+
+    Args:
+        observed_at: when the registry was read; ``None``: just now.
+    """
+    if state.max_age is None:
+        return Freshness(None, FreshnessReason.NO_OBJECTIVE)
+    if state.materialized_until is not None:
+        stale_at = state.materialized_until + state.max_age
+        if now < stale_at:
+            return Freshness(True, FreshnessReason.FRESH, stale_at)
+    if observed_at is not None and now - observed_at > state.max_age / 2:
+        return Freshness(None, FreshnessReason.OBSERVED_TOO_SELDOM)
+    never = state.materialized_until is None
+    return Freshness(False, FreshnessReason.NEVER_MATERIALIZED if never else FreshnessReason.STALE)
+
+
+def next_stale_at(
+    states: Iterable[ViewState], now: datetime, observed_at: datetime | None = None
+) -> datetime | None:
+    """When the next of several views flips: the moment to look again."""
+    moments = (judge_view(state, now, observed_at).next_stale_at for state in states)
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
+    """Views that features are served from, sorted: on-demand views stand for those that feed
+    them, and a view that is not online is not served."""
+    names: set[str] = set()
+    for view in {ref.view for ref in refs}:
+        names |= feeding_views(snapshot, view)
+    return tuple(sorted(name for name in names if is_served(snapshot, name)))
+
+
+def is_served(snapshot: RegistrySnapshot, name: str) -> bool:
+    """Whether the view is materialized into the online store."""
+    found = snapshot.view(name)
+    if found is None:
+        return False
+    kind, spec = found
+    online = "write_to_online_store" if kind == "on_demand_feature_view" else "online"
+    return spec.get(online) is True
+
+
+def judge_model(
+    snapshot: RegistrySnapshot,
+    refs: Iterable[FeatureRef],
+    states: Mapping[str, ViewState],
+    now: datetime,
+    observed_at: datetime | None = None,
+    max_age: timedelta | None = None,
+) -> ModelFreshness:
+    """Freshness of a model: that of the least fresh view its features are served from.
+
+    Args:
+        states: what is known, by view; a view without is one that was not observed.
+        max_age: the model's own objective, where stricter than a view's.
+    """
+    needed = []
+    for name in served_views(snapshot, refs):
+        state = states.get(name)
+        seen = replace(state, max_age=_stricter(state.max_age, max_age)) if state else None
+        needed.append((name, seen, _judge(seen, now, observed_at)))
+    if not needed:
+        return ModelFreshness(None, FreshnessReason.NO_OBJECTIVE)
+    oldest, oldest_state, _ = min(needed, key=lambda item: _until(item[1]))
+    deciding, state, worst = min(
+        needed, key=lambda item: (_RANK[item[2].reason], _until(item[1]), item[0])
+    )
+    return ModelFreshness(
+        worst.fresh,
+        worst.reason,
+        oldest,
+        oldest_state.materialized_until if oldest_state else None,
+        state.max_age if state else max_age,
+        deciding,
+        min((f.next_stale_at for _, _, f in needed if f.next_stale_at), default=None),
+    )
+
+
+_RANK = {
+    FreshnessReason.NEVER_MATERIALIZED: 0,
+    FreshnessReason.STALE: 1,
+    FreshnessReason.OBSERVED_TOO_SELDOM: 2,
+    FreshnessReason.FRESH: 3,
+    FreshnessReason.NO_OBJECTIVE: 4,
+}
+
+
+def _judge(state: ViewState | None, now: datetime, observed_at: datetime | None) -> Freshness:
+    if state is None:
+        return Freshness(None, FreshnessReason.OBSERVED_TOO_SELDOM)
+    return judge_view(state, now, observed_at)
+
+
+def _until(state: ViewState | None) -> float:
+    if state is None or state.materialized_until is None:
+        return float("-inf")
+    return state.materialized_until.timestamp()
+
+
+def _stricter(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((age for age in (one, other) if age is not None), default=None)

@@ -1,0 +1,235 @@
+"""The reverse index: from a feature to everything that uses it.
+
+Feast's lineage ends at the feature service, MLflow's begins at the run. Here one question crosses
+both: which model versions, under which aliases, does this feature, view or service reach? Answers
+are complete and paged, and a page's cursor stays good over a rebuild.
+
+Ten thousand versions are numbered in the order they are shown in, so that a posting list is an
+array of four-byte numbers, sorted for free, and a union of lists is a sort of numbers.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from feature_lineage.features.definitions import feeding_views
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.views import field_types
+from feature_lineage.features.views import inputs as view_inputs
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.links import Link
+
+_SortKey = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedVersion:
+    """A model version as the index knows it.
+
+    Attributes:
+        service: the feature service it is held to, "" where none.
+        refs: its features, sorted.
+    """
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    service: str
+    refs: tuple[FeatureRef, ...]
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.model}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One model version that a change would reach.
+
+    Attributes:
+        features: which of its features are concerned; all of them for a service.
+    """
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    service: str
+    features: tuple[FeatureRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of an answer.
+
+    Attributes:
+        items: sorted by model, then by version as a number.
+        total: of the whole answer.
+        after: where the next page starts; ``None`` at the end.
+    """
+
+    items: tuple[Affected, ...]
+    total: int
+    after: str | None
+
+
+class Reach:
+    """A whole answer, of which pages are made when asked for."""
+
+    def __init__(
+        self, index: "ReverseIndex", numbers: "array[int]", refs: frozenset[FeatureRef] | None
+    ) -> None:
+        self._index = index
+        self._numbers = numbers
+        self._refs = refs
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[Affected]:
+        return map(self._affected, self._numbers)
+
+    @property
+    def promoted(self) -> int:
+        """How many of them an alias points to."""
+        return sum(1 for number in self._numbers if self._index.versions[number].aliases)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Feature services through which the versions are served, sorted."""
+        found = {self._index.versions[number].service for number in self._numbers}
+        return tuple(sorted(found - {""}))
+
+    def page(self, after: str | None = None, limit: int = 100) -> Page:
+        """Up to `limit` versions behind the cursor `after` (``model/version``)."""
+        start = 0
+        if after is not None:
+            model, _, version = after.rpartition("/")
+            key = _sort_key(model, version)
+            start = bisect_right(self._numbers, key, key=self._key)
+        chosen = self._numbers[start : start + max(limit, 1)]
+        end = start + len(chosen)
+        more = end < len(self._numbers)
+        cursor = self._index.versions[chosen[-1]].cursor if more else None
+        return Page(tuple(map(self._affected, chosen)), len(self._numbers), cursor)
+
+    def _key(self, number: int) -> _SortKey:
+        version = self._index.versions[number]
+        return _sort_key(version.model, version.version)
+
+    def _affected(self, number: int) -> Affected:
+        version = self._index.versions[number]
+        refs = version.refs
+        if self._refs is not None:
+            refs = tuple(ref for ref in refs if ref in self._refs)
+        return Affected(version.model, version.version, version.aliases, version.service, refs)
+
+
+class ReverseIndex:
+    """Feature → views → services → model versions → aliases. Built whole, never changed.
+
+    Attributes:
+        versions: sorted by model, then by version as a number.
+    """
+
+    def __init__(
+        self, versions: tuple[IndexedVersion, ...], snapshot: RegistrySnapshot | None
+    ) -> None:
+        self.versions = versions
+        self._snapshot = snapshot
+        self._by_ref: dict[FeatureRef, array[int]] = {}
+        self._by_service: dict[str, array[int]] = {}
+        for number, version in enumerate(versions):
+            for ref in version.refs:
+                self._by_ref.setdefault(ref, array("I")).append(number)
+            if version.service:
+                self._by_service.setdefault(version.service, array("I")).append(number)
+        self._by_view: dict[str, list[FeatureRef]] = {}
+        for ref in self._by_ref:
+            self._by_view.setdefault(ref.view, []).append(ref)
+
+    def impact_of_feature(self, ref: FeatureRef) -> Reach:
+        """Versions that use the feature, in whatever version of its view, or an on-demand view
+        that computes from it."""
+        return self._reach(self._computed_from(ref.view, ref.feature))
+
+    def impact_of_view(self, view: str) -> Reach:
+        """Versions that use a feature of the view, or of a view that it feeds."""
+        names = {name for name in self._by_view if view in self._feeding(name)} | {view}
+        return self._reach({ref for name in names for ref in self._by_view.get(name, ())})
+
+    def impact_of_service(self, service: str) -> Reach:
+        """Versions that are served through the service."""
+        return Reach(self, self._by_service.get(service, array("I")), None)
+
+    def _reach(self, refs: Iterable[FeatureRef]) -> Reach:
+        known = frozenset(ref for ref in refs if ref in self._by_ref)
+        numbers = {number for ref in known for number in self._by_ref[ref]}
+        return Reach(self, array("I", sorted(numbers)), known)
+
+    def _feeding(self, view: str) -> frozenset[str]:
+        return feeding_views(self._snapshot, view) if self._snapshot is not None else frozenset()
+
+    def _computed_from(self, view: str, feature: str) -> set[FeatureRef]:
+        """Used references of the feature, and of all that is computed from it."""
+        found: set[FeatureRef] = set()
+        seen = {(view, feature)}
+        to_do = [(view, feature)]
+        while to_do:
+            name, own = to_do.pop()
+            found.update(ref for ref in self._by_view.get(name, ()) if ref.feature == own)
+            new = self._computed.get((name, own), set()) - seen
+            seen |= new
+            to_do += new
+        return found
+
+    @cached_property
+    def _computed(self) -> dict[tuple[str, str], set[tuple[str, str]]]:
+        """(view, feature) → what is computed from it, one step on."""
+        steps: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        for _, name, spec in self._snapshot.views() if self._snapshot is not None else ():
+            if "sources" in spec or "source_views" in spec:
+                own = {(name, feature) for feature in field_types(spec.get("features"))}
+                for item in view_inputs(self._snapshot, spec) if self._snapshot else ():
+                    steps.setdefault((item.view, item.feature), set()).update(own)
+        return steps
+
+
+def build(
+    linked: Iterable[tuple[ModelVersion, Link]], snapshot: RegistrySnapshot | None = None
+) -> ReverseIndex:
+    """Index the versions whose features are known.
+
+    Args:
+        linked: model versions with their links, in any order.
+        snapshot: tells which views feed others; without it only direct uses are found.
+    """
+    shared: dict[tuple[FeatureRef, ...], tuple[FeatureRef, ...]] = {}
+    lists = ((version, link, _sorted(link.refs)) for version, link in linked if link.refs)
+    versions = [
+        IndexedVersion(
+            version.name,
+            version.version,
+            version.aliases,
+            link.service,
+            shared.setdefault(refs, refs),
+        )
+        for version, link, refs in lists
+    ]
+    versions.sort(key=lambda item: _sort_key(item.model, item.version))
+    return ReverseIndex(tuple(versions), snapshot)
+
+
+def _sorted(refs: tuple[FeatureRef, ...]) -> tuple[FeatureRef, ...]:
+    return tuple(sorted(refs, key=_ref_key))
+
+
+def _sort_key(model: str, version: str) -> _SortKey:
+    is_number = version.isascii() and version.isdigit() and len(version) < 10
+    return (model, int(version) if is_number else -1, version)
+
+
+def _ref_key(ref: FeatureRef) -> tuple[str, str, int]:
+    return (ref.view, ref.feature, -1 if ref.version is None else ref.version)

@@ -1,0 +1,149 @@
+"""What is not as it was: a model's features then, held against a registry now.
+
+Used twice: for the verdict on what is, and for protection from what a plan would make of it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from feature_lineage.features.definitions import GONE, FeatureDefinition, Missing, look_up
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.services import service_refs
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.views import same_type
+
+
+class ProblemKind(StrEnum):
+    """Why a feature is not as it was."""
+
+    FEATURE_GONE = "FeatureGone"
+    VIEW_GONE = "ViewGone"
+    SERVICE_GONE = "ServiceGone"
+    TYPE_CHANGED = "TypeChanged"
+    JOIN_KEYS_CHANGED = "JoinKeysChanged"
+    SOURCE_CHANGED = "SourceChanged"
+    TRANSFORMATION_CHANGED = "TransformationChanged"
+    TTL_CHANGED = "TTLChanged"
+    VERSION_CHANGED = "VersionChanged"
+
+
+BREAKING = frozenset(
+    {
+        ProblemKind.FEATURE_GONE,
+        ProblemKind.VIEW_GONE,
+        ProblemKind.SERVICE_GONE,
+        ProblemKind.TYPE_CHANGED,
+        ProblemKind.JOIN_KEYS_CHANGED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One difference between what a model was trained on and what there is.
+
+    Attributes:
+        feature: the reference concerned; the service's name for `SERVICE_GONE`.
+        kind: what differs.
+        was: short human text of the baseline.
+        now: short human text of the present, "" when gone.
+    """
+
+    feature: str
+    kind: ProblemKind
+    was: str = ""
+    now: str = ""
+
+
+def compare(
+    baseline: Iterable[FeatureDefinition], current: RegistrySnapshot, service: str = ""
+) -> tuple[Problem, ...]:
+    """Everything about those features that is not as it was, sorted.
+
+    Args:
+        baseline: definitions at training time (or at first sight).
+        current: the registry to hold them against: as it is, or as a plan would make it.
+        service: the feature service the model is served through; "" where it is not.
+    """
+    found: set[Problem] = set()
+    served = service_refs(current, service) if service else None
+    service_gone = bool(service) and served is None
+    if service_gone:
+        found.add(Problem(service, ProblemKind.SERVICE_GONE, was=f"service {service}"))
+    for was in baseline:
+        now = look_up(current, was.ref, service)
+        if isinstance(now, Missing):
+            found.add(_absent(now, was.dtype))
+        elif served is not None and not _versions(was.ref, served):
+            found.add(_left(was.ref, service))
+        else:
+            found.update(
+                problem
+                for problem in _differences(was, now)
+                # A service that is gone renames no join keys any more: that is said already.
+                if not (service_gone and problem.kind is ProblemKind.JOIN_KEYS_CHANGED)
+            )
+            found.update(_repinned(was.ref, served or ()))
+    return tuple(sorted(found))
+
+
+def gone(refs: Iterable[FeatureRef], current: RegistrySnapshot) -> tuple[Problem, ...]:
+    """The features of which nothing was known before, and that are not there either, sorted."""
+    found = (look_up(current, ref) for ref in refs)
+    return tuple(sorted(_absent(item, "") for item in found if isinstance(item, Missing)))
+
+
+def _absent(missing: Missing, was: str) -> Problem:
+    kind = ProblemKind.VIEW_GONE if missing.what == "view" else ProblemKind.FEATURE_GONE
+    if missing.what == "view":
+        was = f"view {missing.view}"
+    return Problem(str(missing.ref), kind, was=was)
+
+
+def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Problem]:
+    ref = str(was.ref)
+    if was.dtype and now.dtype and not same_type(was.dtype, now.dtype):
+        yield Problem(ref, ProblemKind.TYPE_CHANGED, was.dtype, now.dtype)
+    if was.join_keys != now.join_keys:
+        yield Problem(ref, ProblemKind.JOIN_KEYS_CHANGED, _keys(was), _keys(now))
+    if was.version != now.version:
+        yield Problem(ref, ProblemKind.VERSION_CHANGED, _pin(was.version), _pin(now.version))
+    if was.source != now.source:
+        yield Problem(ref, ProblemKind.SOURCE_CHANGED, was.source[:12], now.source[:12])
+    current = dict(now.inputs)
+    for name, digest in was.inputs:
+        if current.get(name, GONE) != digest:
+            state = "differs" if current.get(name, GONE) != GONE else "gone"
+            yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"input {name}", f"{name} {state}")
+    if was.transformation != now.transformation:
+        texts = was.transformation[:12], now.transformation[:12]
+        yield Problem(ref, ProblemKind.TRANSFORMATION_CHANGED, *texts)
+    elif was.closure and now.closure and was.closure != now.closure:
+        texts = f"code {was.closure[:12]}", f"code {now.closure[:12]}"
+        yield Problem(ref, ProblemKind.TRANSFORMATION_CHANGED, *texts)
+    if was.ttl != now.ttl:
+        yield Problem(ref, ProblemKind.TTL_CHANGED, was.ttl or "none", now.ttl or "none")
+
+
+def _versions(ref: FeatureRef, served: Iterable[FeatureRef]) -> list[int | None]:
+    return [r.version for r in served if (r.view, r.feature) == (ref.view, ref.feature)]
+
+
+def _left(ref: FeatureRef, service: str) -> Problem:
+    return Problem(str(ref), ProblemKind.FEATURE_GONE, was=f"in service {service}")
+
+
+def _repinned(ref: FeatureRef, served: Iterable[FeatureRef]) -> Iterator[Problem]:
+    versions = _versions(ref, served)
+    if versions and ref.version not in versions:
+        texts = (_pin("" if v is None else f"v{v}") for v in (ref.version, versions[0]))
+        yield Problem(str(ref), ProblemKind.VERSION_CHANGED, *texts)
+
+
+def _keys(definition: FeatureDefinition) -> str:
+    return ", ".join(f"{key} {value_type}".rstrip() for key, value_type in definition.join_keys)
+
+
+def _pin(version: str) -> str:
+    return version or "latest"

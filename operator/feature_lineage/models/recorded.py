@@ -1,0 +1,124 @@
+"""The lists of features that Feast, its artifact or somebody's tags recorded, and which are whole.
+
+Feast cuts a tag at 4,990 characters and writes its artifact from the cut tag; the number of
+features stays right. So a list is whole where its length is the recorded number and no cut shows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from feature_lineage.errors import TerminalError
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.models.facts import ModelVersion, TrainingRun
+
+PROJECT_TAG: Final = "feast.project"
+SERVICE_TAG: Final = "feast.feature_service"
+REFS_TAG: Final = "feast.feature_refs"
+COUNT_TAG: Final = "feast.feature_count"
+
+# 4,987 or 4,990 characters and "...", by Feast's version; a tag written by hand is not that long.
+_CUT_AT: Final = 4_980
+_ELLIPSIS: Final = "..."
+
+
+class Origin(StrEnum):
+    """Where the list of features comes from."""
+
+    RUN_TAG = "RunTag"
+    ARTIFACT = "Artifact"
+    VERSION_TAG = "VersionTag"
+    DECLARED = "Declared"
+    REGISTRY = "Registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One list as somebody recorded it.
+
+    Attributes:
+        items: the texts as recorded; without the last where the list was cut.
+        count: the number of features recorded beside it.
+        cut: the list was cut off.
+    """
+
+    origin: Origin
+    items: tuple[str, ...]
+    count: int | None
+    cut: bool
+
+    @property
+    def precise(self) -> bool:
+        if self.cut or not self.items or not all(map(is_reference, self.items)):
+            return False
+        return self.count is None or len(self.items) == self.count
+
+    @property
+    def partial(self) -> bool:
+        """Its items are features of the version, though not all of them."""
+        return not self.precise and (self.count is None or len(self.items) < self.count or self.cut)
+
+    def __str__(self) -> str:
+        where = {
+            Origin.RUN_TAG: f"run tag {REFS_TAG}",
+            Origin.ARTIFACT: "feast_features.json",
+            Origin.VERSION_TAG: f"version tag {REFS_TAG}",
+        }[self.origin]
+        bad = sum(not is_reference(item) for item in self.items)
+        malformed = f", {bad} of them malformed" if bad else ""
+        total = "an unrecorded number" if self.count is None else str(self.count)
+        return f"{where} has {len(self.items)} of {total} features{malformed}"
+
+
+def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[Record]:
+    """The lists there are, most trusted first."""
+    tags: Mapping[str, str] = run.tags if run is not None else {}
+    count = _number(tags)
+    if tags.get(REFS_TAG):
+        yield _tag_record(Origin.RUN_TAG, tags[REFS_TAG], count)
+    if run is not None and run.features_artifact:
+        items = tuple(item.strip() for item in run.features_artifact)
+        # Written from the tag, so cut where the tag is.
+        cut = _is_cut(",".join(items))
+        yield Record(Origin.ARTIFACT, items[:-1] if cut else items, count, cut)
+    if version.tags.get(REFS_TAG):
+        own = _number(version.tags)
+        yield _tag_record(Origin.VERSION_TAG, version.tags[REFS_TAG], count if own is None else own)
+
+
+def count_of(version: ModelVersion, run: TrainingRun | None) -> int | None:
+    """The recorded number of features, also where no list was recorded."""
+    counts = (_number(tags) for tags in ((run.tags if run else {}), version.tags))
+    return next((count for count in counts if count is not None), None)
+
+
+def projects_of(version: ModelVersion, run: TrainingRun | None) -> tuple[str, ...]:
+    recorded = (version.tags.get(PROJECT_TAG), run.tags.get(PROJECT_TAG) if run else None)
+    return tuple(name for name in recorded if name)
+
+
+def parse(text: str) -> FeatureRef | None:
+    try:
+        return FeatureRef.parse(text)
+    except TerminalError:
+        return None
+
+
+def is_reference(text: str) -> bool:
+    return parse(text) is not None
+
+
+def _tag_record(origin: Origin, text: str, count: int | None) -> Record:
+    items = tuple(item.strip() for item in text.split(","))
+    cut = _is_cut(text)
+    return Record(origin, items[:-1] if cut else items, count, cut)
+
+
+def _is_cut(text: str) -> bool:
+    return len(text) >= _CUT_AT and text.endswith(_ELLIPSIS)
+
+
+def _number(tags: Mapping[str, str]) -> int | None:
+    text = tags.get(COUNT_TAG, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
