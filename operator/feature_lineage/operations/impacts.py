@@ -5,6 +5,7 @@ a commit that mends it, or one that does not touch it.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -20,10 +21,7 @@ def impacts(
     """Protected versions that going from `current` to `desired` makes worse, sorted."""
     found: list[Impact] = []
     for model in models:
-        problems = _worse(
-            before=compare(model.features, current, model.service),
-            after=compare(model.features, desired, model.service),
-        )
+        problems = _worse(model, current, desired)
         if problems:
             found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
     return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
@@ -38,9 +36,21 @@ def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple
     )
 
 
-def _worse(*, before: Iterable[Problem], after: Iterable[Problem]) -> tuple[Problem, ...]:
-    known = frozenset(before)
+def _worse(
+    model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
+) -> tuple[Problem, ...]:
+    known = frozenset(compare(model.features, current, model.service))
+    if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
+        # A service that comes back with less in it heals, too: look at the features alone.
+        desired = _without_service(desired, model.service)
+    after = compare(model.features, desired, model.service)
     # What was gone cannot get worse: a feature that comes back, even otherwise than it was, heals.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
     new = {problem for problem in after if problem not in known and problem.feature not in gone}
     return tuple(sorted(new))
+
+
+def _without_service(snapshot: RegistrySnapshot, service: str) -> RegistrySnapshot:
+    services = dict(snapshot.objects.get("feature_service", {}))
+    services.pop(service, None)
+    return replace(snapshot, objects={**snapshot.objects, "feature_service": services})

@@ -77,7 +77,7 @@ def materialization(schedule: Schedule, tick: datetime, *, now: datetime) -> Mat
     start, end = None, min(tick, now)
     if schedule.window is not None:
         end = min(tick - schedule.window.delay, now)
-        start = tick - schedule.window.delay - schedule.window.duration
+        start = end - schedule.window.duration
     if not schedule.views:
         return MaterializeRequest(all_views_start=start, all_views_end=end)
     return MaterializeRequest(

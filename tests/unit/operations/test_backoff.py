@@ -1,0 +1,46 @@
+"""Retries: 30 s … 10 min, with jitter that a restart does not change."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_lineage.operations.backoff import LONGEST, SHORTEST, delay, exhausted
+
+
+@given(st.text(), st.integers(-5, 10**9))
+def test_a_delay_is_between_30_seconds_and_10_minutes(operation: str, attempt: int) -> None:
+    assert timedelta(seconds=30) == SHORTEST
+    assert timedelta(minutes=10) == LONGEST
+    assert SHORTEST <= delay(operation, attempt) <= LONGEST
+
+
+@given(st.text(), st.integers(1, 5))
+def test_the_delay_after_a_later_attempt_is_longer_until_the_cap(op: str, attempt: int) -> None:
+    if attempt < 5:
+        assert delay(op, attempt) < delay(op, attempt + 1)
+
+
+def test_a_restart_computes_the_same_moment() -> None:
+    assert delay("apply-1-abc", 2) == delay("apply-1-abc", 2)
+
+
+def test_a_hundred_operations_that_failed_together_do_not_come_back_together() -> None:
+    delays = {delay(f"apply-{number}-abc", 9) for number in range(100)}
+
+    assert len(delays) == 100
+    assert max(delays) - min(delays) > timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "retries", "expected"),
+    [
+        pytest.param(1, 0, True, id="no retries: the first attempt is the last"),
+        pytest.param(1, 3, False, id="three retries after the first attempt"),
+        pytest.param(3, 3, False, id="the third attempt is the second retry"),
+        pytest.param(4, 3, True, id="the fourth attempt was the third retry"),
+    ],
+)
+def test_retries(attempt: int, retries: int, expected: bool) -> None:
+    assert expected is exhausted(attempt, retries)

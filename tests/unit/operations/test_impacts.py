@@ -1,0 +1,169 @@
+"""Whom a plan makes worse off: what it causes counts, what was there before does not."""
+
+import pytest
+
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.verdicts import ProblemKind
+from feature_lineage.operations.impacts import blocking, impacts
+from tests.unit.operations.build import model, registry, service, view
+
+BOTH = {"conv_rate": "FLOAT", "acc_rate": "FLOAT"}
+SERVICES = {"activity": service({"stats": BOTH})}
+BASELINE = registry({"stats": view(BOTH)}, services=SERVICES)
+
+
+def stats(features: dict[str, str] | None = None, **options: str) -> RegistrySnapshot:
+    return registry({"stats": view(BOTH if features is None else features, **options)}, services=SERVICES)  # fmt: skip
+
+
+NO_VIEW = registry(services=SERVICES)
+NO_SERVICE = registry({"stats": view(BOTH)})
+WITHOUT_CONV_RATE = stats({"acc_rate": "FLOAT"})
+CONV_RATE_AS_TEXT = stats({"conv_rate": "STRING", "acc_rate": "FLOAT"})
+CONV_RATE_AS_NUMBER = stats({"conv_rate": "INT64", "acc_rate": "FLOAT"})
+PARTIAL_SERVICE = registry(
+    {"stats": view(BOTH)}, services={"activity": service({"stats": {"acc_rate": "FLOAT"}})}
+)
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "expected"),
+    [
+        pytest.param(BASELINE, BASELINE, [], id="nothing changes"),
+        pytest.param(
+            BASELINE,
+            WITHOUT_CONV_RATE,
+            [ProblemKind.FEATURE_GONE],
+            id="a feature is dropped",
+        ),
+        pytest.param(BASELINE, NO_VIEW, [ProblemKind.VIEW_GONE] * 2, id="the view is dropped"),
+        pytest.param(BASELINE, NO_SERVICE, [ProblemKind.SERVICE_GONE], id="the service is dropped"),
+        pytest.param(BASELINE, CONV_RATE_AS_TEXT, [ProblemKind.TYPE_CHANGED], id="a type changes"),
+        pytest.param(
+            BASELINE,
+            stats(join_key="rider_id"),
+            [ProblemKind.JOIN_KEYS_CHANGED] * 2,
+            id="the join key changes",
+        ),
+        pytest.param(
+            BASELINE, stats(ttl="3600s"), [ProblemKind.TTL_CHANGED] * 2, id="the TTL changes"
+        ),
+        pytest.param(
+            BASELINE,
+            stats({**BOTH, "trips": "INT64"}),
+            [],
+            id="a feature more hurts nobody",
+        ),
+        pytest.param(
+            WITHOUT_CONV_RATE,
+            WITHOUT_CONV_RATE,
+            [],
+            id="what is gone already is not this plan's doing",
+        ),
+        pytest.param(WITHOUT_CONV_RATE, BASELINE, [], id="going back to the baseline heals"),
+        pytest.param(
+            stats({"acc_rate": "STRING"}),
+            WITHOUT_CONV_RATE,
+            [],
+            id="mending one problem and leaving another is no harm",
+        ),
+        pytest.param(
+            WITHOUT_CONV_RATE,
+            stats({}),
+            [ProblemKind.FEATURE_GONE],
+            id="dropping another feature of a broken model is harm",
+        ),
+        pytest.param(
+            CONV_RATE_AS_TEXT,
+            WITHOUT_CONV_RATE,
+            [ProblemKind.FEATURE_GONE],
+            id="from another type to gone is worse",
+        ),
+        pytest.param(
+            CONV_RATE_AS_TEXT,
+            CONV_RATE_AS_NUMBER,
+            [ProblemKind.TYPE_CHANGED],
+            id="from one wrong type to another is another problem",
+        ),
+        pytest.param(
+            WITHOUT_CONV_RATE,
+            CONV_RATE_AS_TEXT,
+            [],
+            id="a feature that comes back with another type was gone before",
+        ),
+        pytest.param(
+            NO_VIEW, WITHOUT_CONV_RATE, [], id="a view that comes back without a feature heals"
+        ),
+        pytest.param(
+            NO_SERVICE,
+            PARTIAL_SERVICE,
+            [],
+            id="a service that comes back without a feature heals",
+        ),
+        pytest.param(
+            BASELINE,
+            PARTIAL_SERVICE,
+            [ProblemKind.FEATURE_GONE],
+            id="a service that loses a feature is harm",
+        ),
+        pytest.param(
+            NO_SERVICE,
+            registry(),
+            [ProblemKind.VIEW_GONE] * 2,
+            id="losing the view too, after the service, is worse",
+        ),
+    ],
+)
+def test_what_a_model_suffers(
+    current: RegistrySnapshot, desired: RegistrySnapshot, expected: list[ProblemKind]
+) -> None:
+    champion = model(BASELINE, ["stats:conv_rate", "stats:acc_rate"], service="activity")
+
+    found = impacts([champion], current, desired)
+
+    assert expected == [problem.kind for impact in found for problem in impact.problems]
+
+
+def test_other_code_behind_a_transformation_counts_where_both_sides_are_known() -> None:
+    transformed = {**view(BOTH), "user_defined_function": {"name": "f", "body_text": "f(x)"}}
+    known, other, unknown = (
+        registry({"stats": transformed}, closures=closures)
+        for closures in ({"stats": "a" * 64}, {"stats": "b" * 64}, {})
+    )
+    champion = model(known, ["stats:conv_rate"])
+
+    (impact,) = impacts([champion], known, other)
+
+    assert [problem.kind for problem in impact.problems] == [ProblemKind.TRANSFORMATION_CHANGED]
+    assert impacts([champion], known, unknown) == ()
+
+
+def test_models_that_use_something_else_are_left_out_and_the_rest_is_sorted() -> None:
+    models = [
+        model(BASELINE, ["stats:conv_rate"], name="z"),
+        model(BASELINE, ["stats:acc_rate"], name="untouched"),
+        model(BASELINE, ["stats:conv_rate"], name="a", version="9", aliases=("prod", "champion")),
+    ]
+
+    found = impacts(models, BASELINE, WITHOUT_CONV_RATE)
+
+    assert [(impact.model, impact.version, impact.aliases) for impact in found] == [
+        ("a", "9", ("champion", "prod")),
+        ("z", "3", ("champion",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("desired", "block_on", "blocks"),
+    [
+        pytest.param(WITHOUT_CONV_RATE, ("Broken",), True, id="broken blocks on Broken"),
+        pytest.param(stats(ttl="1s"), ("Broken",), False, id="changed does not block on Broken"),
+        pytest.param(stats(ttl="1s"), ("Broken", "Changed"), True, id="changed blocks on both"),
+        pytest.param(WITHOUT_CONV_RATE, (), False, id="nothing blocks on nothing"),
+    ],
+)
+def test_what_blocks(desired: RegistrySnapshot, block_on: tuple[str, ...], blocks: bool) -> None:
+    found = impacts([model(BASELINE, ["stats:conv_rate"])], BASELINE, desired)
+
+    assert found
+    assert blocks is bool(blocking(found, block_on))

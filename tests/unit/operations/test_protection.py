@@ -1,0 +1,126 @@
+"""Which versions are protected, and what travels with a job."""
+
+from datetime import timedelta
+
+import pytest
+
+from feature_lineage.api.project_spec import NameFilter, Protection
+from feature_lineage.operations.protection import (
+    Guard,
+    GuardCandidate,
+    GuardedModel,
+    build_guard,
+    guard_digest,
+    is_stale,
+    protected_aliases,
+)
+from tests.unit.operations.build import NOW, model, registry, view
+
+BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
+CHAMPION = model(BASELINE, ["stats:conv_rate", "stats:acc_rate"])
+
+
+def names(*include: str, exclude: tuple[str, ...] = ()) -> NameFilter:
+    return NameFilter(include=include, exclude=exclude)
+
+
+@pytest.mark.parametrize(
+    ("aliases", "models", "expected"),
+    [
+        pytest.param(names("*"), names("*"), ("challenger", "champion"), id="all, by default"),
+        pytest.param(names("champ*"), names("*"), ("champion",), id="included by glob"),
+        pytest.param(
+            names("*", exclude=("chall*",)), names("*"), ("champion",), id="an exclude wins"
+        ),
+        pytest.param(names("Champion"), names("*"), (), id="case counts"),
+        pytest.param(names("*"), names("rider_*"), (), id="another model"),
+        pytest.param(
+            names("*"), names("*", exclude=("driver_*",)), (), id="a model that is excluded"
+        ),
+        pytest.param(NameFilter(include=()), names("*"), (), id="nothing included"),
+    ],
+)
+def test_protected_aliases(
+    aliases: NameFilter, models: NameFilter, expected: tuple[str, ...]
+) -> None:
+    found = protected_aliases(["champion", "challenger"], aliases, "driver_model", models)
+
+    assert expected == found
+
+
+def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> GuardCandidate:
+    features = CHAMPION.features if known else None
+    return GuardCandidate("driver_model", version, aliases, "activity", features)
+
+
+def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:
+    policy = Protection(aliases=names("*", exclude=("archived",)))
+
+    guard = build_guard(
+        NOW,
+        [
+            candidate("4", ("challenger",), known=False),
+            candidate("3", ("champion", "archived")),
+            candidate("2", ("archived",)),
+            candidate("1", (), known=False),
+        ],
+        policy,
+    )
+
+    assert [(m.version, m.aliases, m.service) for m in guard.models] == [
+        ("3", ("champion",), "activity")
+    ]
+    assert guard.unknown == ("driver_model/4",)
+    assert guard.read_at == NOW
+
+
+def test_the_digest_of_a_guard_says_nothing_of_when_or_in_which_order_it_was_read() -> None:
+    other = model(BASELINE, ["stats:conv_rate"], name="other", aliases=("a", "b"))
+    swapped = GuardedModel("other", "3", ("b", "a"), "", other.features)
+    reversed_features = GuardedModel(
+        CHAMPION.model, CHAMPION.version, CHAMPION.aliases, "", CHAMPION.features[::-1]
+    )
+
+    assert guard_digest(Guard(NOW, (CHAMPION, other), ("x/1", "y/2"))) == guard_digest(
+        Guard(NOW + timedelta(days=1), (swapped, reversed_features), ("y/2", "x/1"))
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(Guard(NOW), id="without the model"),
+        pytest.param(Guard(NOW, (CHAMPION,), ("x/1",)), id="with an unknown one"),
+        pytest.param(
+            Guard(NOW, (model(BASELINE, ["stats:conv_rate", "stats:acc_rate"], version="4"),)),
+            id="with another version",
+        ),
+        pytest.param(Guard(NOW, (model(BASELINE, ["stats:conv_rate"]),)), id="with less features"),
+        pytest.param(
+            Guard(
+                NOW,
+                (
+                    model(
+                        registry({"stats": view({"conv_rate": "INT64", "acc_rate": "FLOAT"})}),
+                        ["stats:conv_rate", "stats:acc_rate"],
+                    ),
+                ),
+            ),
+            id="with another baseline",
+        ),
+    ],
+)
+def test_another_guard_has_another_digest(other: Guard) -> None:
+    assert guard_digest(other) != guard_digest(Guard(NOW, (CHAMPION,)))
+
+
+@pytest.mark.parametrize(
+    ("age", "stale"),
+    [
+        pytest.param(timedelta(minutes=10), False, id="as old as is allowed"),
+        pytest.param(timedelta(minutes=10, seconds=1), True, id="older"),
+        pytest.param(timedelta(minutes=-1), False, id="read by a clock that is ahead"),
+    ],
+)
+def test_staleness(age: timedelta, stale: bool) -> None:
+    assert stale is is_stale(Guard(NOW - age), timedelta(minutes=10), NOW)
