@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
@@ -33,6 +35,17 @@ CRON_PATTERN = "^{}$".format(
 )
 
 
+def _comes_true(cron: str) -> str:
+    """What a pattern cannot tell: ranges that run backwards, and days like the 30th of February."""
+    try:
+        CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        what = str(error).removeprefix("Bad ")
+        fact = f'"{cron}" never comes true: correct its {what}'
+        raise PydanticCustomError("cron", "{fact}", {"fact": fact}) from error
+    return cron
+
+
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -46,6 +59,7 @@ Cron = Annotated[
     str,
     Field(min_length=9, max_length=128),
     Pattern(CRON_PATTERN, "minute, hour, day of month, month and day of week, such as 5 * * * *"),
+    AfterValidator(_comes_true),
 ]
 TimeZone = Annotated[
     str,

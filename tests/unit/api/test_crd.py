@@ -155,17 +155,8 @@ def test_names_columns_and_selectors():
         for kind in KINDS
     }
     assert columns == {
-        "FeatureStoreProject": ["Project", "Revision", "Ready", "Reason", "Stale", "Broken", "Age"],
-        "TrainedModel": [
-            "Model",
-            "Version",
-            "Service",
-            "Verdict",
-            "Fresh",
-            "Ready",
-            "Reason",
-            "Age",
-        ],
+        "FeatureStoreProject": "Project Revision Ready Reason Stale Broken Age",
+        "TrainedModel": "Model Version Service Verdict Fresh Ready Reason Age",
     }
 
 

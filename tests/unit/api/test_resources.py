@@ -1,8 +1,10 @@
 """The two resources: defaults, frozenness, and that what is printed reads back the same."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -33,7 +35,7 @@ from feature_lineage.api.project_status import (
     OperationStatus,
     OverrideStatus,
 )
-from feature_lineage.api.schedules import Backfill, Schedule
+from feature_lineage.api.schedules import CRON_PATTERN, Backfill, Schedule
 from feature_lineage.api.sources import GitRef, GitSource, ImageSource, Source
 
 IMAGE = {"image": {"path": "/repo"}}
@@ -113,6 +115,18 @@ def test_a_minimal_model_has_every_default():
 )
 def test_observe_reads_the_registry_again_even_where_nobody_says_how_often(spec, expected):
     assert project(**spec).spec.registry_poll_interval == expected
+
+
+@given(st.from_regex(CRON_PATTERN, fullmatch=True))
+def test_a_cron_is_one_that_the_scheduler_reads_or_is_refused_with_the_field(cron):
+    content = {"name": "a", "cron": cron, "incremental": {}}
+
+    try:
+        schedule = Schedule.model_validate(content)
+    except ValidationError as error:
+        assert re.search("never comes true: correct its|at most 128 characters", str(error))
+    else:
+        assert next(CronSim(schedule.cron, datetime(2026, 7, 1, tzinfo=UTC)))
 
 
 def test_specs_and_statuses_are_frozen():

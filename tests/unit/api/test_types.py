@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -67,11 +67,9 @@ def test_a_minimum_is_inclusive():
         ten_seconds.validate_python("9999ms")
 
 
-in_utc_years = st.datetimes(datetime.min.replace(year=2), datetime.max.replace(year=9998))
-
-
-@given(in_utc_years, st.timezones())
+@given(st.datetimes(), st.timezones())
 def test_timestamps_round_trip_as_utc_seconds(clock, zone):
+    assume(2 <= clock.year <= 9998)
     moment = clock.replace(tzinfo=zone)
     shown = format_timestamp(moment)
 
