@@ -1,0 +1,190 @@
+"""What the core needs from the world, and nothing else: the seams between it and its hosts.
+
+The cluster host and the local host implement these; fault tests wrap them. Every method may raise
+the errors of `feature_lineage.errors`; none returns an empty answer for a failure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.protocol import JobReport, JobRequest
+from feature_lineage.operations.records import OpsRun
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Names one resource."""
+
+    kind: Literal["FeatureStoreProject", "TrainedModel"]
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """A source, resolved.
+
+    Attributes:
+        revision: commit sha, or ``sha256:…`` of a tree; "" without a source.
+        feature_store_yaml: text that replaces the repo's file, None where the spec names none.
+    """
+
+    revision: str
+    feature_store_yaml: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A job as its host sees it.
+
+    Attributes:
+        running: still going.
+        report: what it wrote, None while running or when it wrote none.
+        reason: condition reason when it ended without a report, such as ``JobFailed``.
+        message: what is known of that end.
+    """
+
+    running: bool
+    report: JobReport | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling a user once."""
+
+    key: Key
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+class Resources(Protocol):
+    """The custom resources as the host knows them, and the one way to write their status."""
+
+    def project(self, namespace: str, name: str) -> FeatureStoreProject | None: ...
+
+    def model(self, namespace: str, name: str) -> TrainedModel | None: ...
+
+    def projects(self) -> Iterable[FeatureStoreProject]: ...
+
+    def models(self) -> Iterable[TrainedModel]: ...
+
+    async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
+        """Write the status of a resource; what was read before must still be there."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present, aware, in UTC."""
+        ...
+
+
+class Source(Protocol):
+    async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
+        """Find the newest revision the spec names; starts no job.
+
+        Raises:
+            NotFound: ref, path, secret or config map is not there.
+            AccessRefused: a credential or a rule stands in the way.
+            TransientError: the host does not answer.
+        """
+        ...
+
+
+class JobRunner(Protocol):
+    async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
+        """Start a job named after its operation id; one that is there already is left alone.
+
+        The host puts the repo where the job finds it: `request.repo` is the host's to fill.
+        """
+        ...
+
+    async def look(self, operation_id: str) -> JobFacts | None:
+        """What became of a job; None when there is none of that name."""
+        ...
+
+    async def forget(self, operation_id: str) -> None:
+        """The operation is on record: its job may go. Forgetting twice is fine."""
+        ...
+
+
+class ModelRegistry(Protocol):
+    """One MLflow server, seen with one credential."""
+
+    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
+        """The model registry, no older than `max_age`; `full` reads all of it anew."""
+        ...
+
+    @property
+    def last_view(self) -> RegistryView | None:
+        """The last good reading, however old; survives an outage."""
+        ...
+
+    async def record(self, run: OpsRun) -> str:
+        """Make the ops run of one operation true; returns its id. Converges to exactly one."""
+        ...
+
+    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
+        """The registry's timeline as the ops runs tell it."""
+        ...
+
+    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        """A snapshot kept with an ops run."""
+        ...
+
+    async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Write tags on a version, after looking that it still is that version."""
+        ...
+
+    async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
+        """Remove tags from a version; absent ones are fine."""
+        ...
+
+
+class ModelRegistries(Protocol):
+    async def of(self, project: FeatureStoreProject) -> ModelRegistry | None:
+        """The server a project names, shared by all that name it alike; None when it names none.
+
+        Raises:
+            NotFound: a secret or config map is not there.
+        """
+        ...
+
+
+class SnapshotStore(Protocol):
+    async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
+        """Keep a snapshot and its place in the timeline. Putting twice is fine."""
+        ...
+
+    async def get(self, key: Key, digest: str) -> RegistrySnapshot | None: ...
+
+    async def history(self, key: Key) -> tuple[SnapshotRecord, ...]: ...
+
+
+class Events(Protocol):
+    async def emit(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything a reconcile may touch; built once by the host."""
+
+    clock: Clock
+    resources: Resources
+    source: Source
+    jobs: JobRunner
+    registries: ModelRegistries
+    snapshots: SnapshotStore
+    events: Events

@@ -1,0 +1,179 @@
+"""One reconcile, top to bottom: gather, decide, write the status, act, write what came of it.
+
+Both hosts run exactly this. The order is the promise: what a status speaks of is kept before it is
+written, the intent to start a job is written before the job starts, and a job goes only once nobody
+needs its report any more.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.ports import Event, Ports
+from feature_lineage.reconcile.gather import Memory, key_of, observe_model, observe_project
+from feature_lineage.reconcile.model import decide_model
+from feature_lineage.reconcile.outcomes import Outcomes, settle
+from feature_lineage.reconcile.project import decide, needed_jobs
+from feature_lineage.reconcile.recording import ops_run_of
+from feature_lineage.reconcile.values import (
+    Action,
+    Decision,
+    DeleteTags,
+    Failure,
+    KeepSnapshot,
+    Record,
+    SetTags,
+    StartJob,
+)
+
+AFTER_FAILURE: Final = timedelta(seconds=30)
+ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a host has to know of one pass.
+
+    Attributes:
+        resource: with its status as written.
+        next_look: when to look again without being woken; None: only when woken.
+        again: something was done: look again at once.
+        wrote: the status changed.
+        finished: the resource is gone and nothing is left to do for it.
+    """
+
+    resource: FeatureStoreProject | TrainedModel
+    next_look: datetime | None
+    again: bool = False
+    wrote: bool = False
+    finished: bool = False
+
+
+class Controller:
+    """Reconciles resources through the ports; holds nothing that a restart would miss."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._memory = Memory()
+
+    async def reconcile_project(
+        self, project: FeatureStoreProject, *, requested: bool = False
+    ) -> Pass:
+        """One pass over a project.
+
+        Args:
+            requested: somebody asks to look now: back-off does not hold.
+        """
+        observed = await observe_project(self._ports, self._memory, project, requested=requested)
+        decision = decide(observed)
+        for keep in decision.before:
+            await self._keep(project, keep)
+        written = await self._write(project, decision.status)
+        outcomes = Outcomes()
+        for action in decision.after:
+            await self._act(action, written, outcomes)
+        settled = settle(written.status, outcomes, self._ports.clock.now())
+        final = await self._write(written, settled)
+        await self._tell(decision.events)
+        await self._forget(project, final)
+        acted = bool(decision.after) and not outcomes.failed
+        return Pass(
+            final,
+            self._next_look(decision, outcomes),
+            again=acted or bool(decision.before),
+            wrote=final.status != project.status,
+            finished=decision.finished,
+        )
+
+    async def reconcile_model(self, model: TrainedModel) -> Pass:
+        """One pass over a model."""
+        observed = await observe_model(self._ports, self._memory, model)
+        decision = decide_model(observed)
+        written = await self._write(model, decision.status)
+        outcomes = Outcomes()
+        for action in decision.after:
+            await self._act_on_version(action, observed.project, outcomes)
+        await self._tell(decision.events)
+        return Pass(
+            written,
+            self._next_look(decision, outcomes),
+            again=bool(decision.after) and not outcomes.failed,
+            wrote=written.status != model.status,
+            finished=decision.finished,
+        )
+
+    async def _write(self, resource: ResourceT, status: object) -> ResourceT:
+        if resource.status == status:
+            return resource
+        changed = resource.model_copy(update={"status": status})
+        await self._ports.resources.save(changed)
+        return changed
+
+    async def _keep(self, project: FeatureStoreProject, keep: KeepSnapshot) -> None:
+        record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
+        await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
+
+    async def _act(
+        self,
+        action: Action,
+        project: FeatureStoreProject,
+        outcomes: Outcomes,
+    ) -> None:
+        try:
+            if isinstance(action, StartJob):
+                await self._ports.jobs.start(action.request, project)
+            elif isinstance(action, Record) and not outcomes.failed:
+                await self._record(action, project, outcomes)
+        except FeatureLineageError as error:
+            if isinstance(action, StartJob):
+                outcomes.not_started = Failure.of(error)
+            else:
+                outcomes.not_recorded = Failure.of(error)
+
+    async def _record(
+        self, action: Record, project: FeatureStoreProject, outcomes: Outcomes
+    ) -> None:
+        registry = await self._ports.registries.of(project)
+        listed = next(
+            (op for op in project.status.operations if op.id == action.operation_id), None
+        )
+        if registry is None or listed is None:
+            return
+        job = await self._ports.jobs.look(listed.job) if listed.job else None
+        run = ops_run_of(project, listed, job)
+        outcomes.recorded[listed.id] = await registry.record(run)
+
+    async def _act_on_version(
+        self, action: Action, project: FeatureStoreProject | None, outcomes: Outcomes
+    ) -> None:
+        if project is None:
+            return
+        try:
+            registry = await self._ports.registries.of(project)
+            if registry is None:
+                return
+            if isinstance(action, SetTags):
+                await registry.set_version_tags(action.version, action.tags)
+            elif isinstance(action, DeleteTags):
+                await registry.delete_version_tags(action.version, action.keys)
+        except FeatureLineageError as error:
+            outcomes.not_recorded = Failure.of(error)
+
+    async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
+        recorded = after.spec.mlflow is not None and after.spec.mlflow.log_operations
+        needed = needed_jobs(after.status, recorded=recorded)
+        for operation_id in sorted(needed_jobs(before.status, recorded=recorded) - needed):
+            await self._ports.jobs.forget(operation_id)
+
+    async def _tell(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            await self._ports.events.emit(event)
+
+    def _next_look(self, decision: Decision[Any], outcomes: Outcomes) -> datetime | None:
+        if not outcomes.failed:
+            return decision.next_look
+        soon = self._ports.clock.now() + AFTER_FAILURE
+        return min(soon, decision.next_look) if decision.next_look else soon

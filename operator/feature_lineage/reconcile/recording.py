@@ -1,0 +1,36 @@
+"""From a finished operation to the ops run that MLflow shall hold."""
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.project_status import OperationRecord
+from feature_lineage.operations.audit import ops_run
+from feature_lineage.operations.records import Operation, OpsRun
+from feature_lineage.ports import JobFacts
+from feature_lineage.reconcile.requests import COMMANDS
+
+
+def ops_run_of(
+    project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
+) -> OpsRun:
+    """The audit record of one operation, as complete as what is left of its job."""
+    mlflow, metadata = project.spec.mlflow, project.metadata
+    assert mlflow is not None
+    started = listed.started_at or listed.finished_at
+    ended = listed.finished_at or started
+    assert started is not None
+    assert ended is not None
+    report = job.report if job is not None else None
+    operation = Operation(
+        id=listed.id,
+        kind=COMMANDS[listed.kind],
+        project=project.spec.project,
+        resource=f"{metadata.namespace}/{metadata.name}",
+        started_at=started,
+        ended_at=ended,
+        revision=listed.revision or "",
+        attempt=listed.attempt,
+        override=f"{listed.override.kind}: {listed.override.why}" if listed.override else "",
+        incremental=bool(report and any(v.result for v in report.views)) and not listed.backfill,
+        reason=listed.reason or "",
+        message=listed.message or "",
+    )
+    return ops_run(operation, report, experiment_suffix=mlflow.ops_experiment_suffix)
