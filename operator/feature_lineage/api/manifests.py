@@ -96,20 +96,20 @@ class _Judged:
 def _judge(document: Document, source: str) -> _Judged:
     content = document.content
     line = document.line_of(())
-    twins = tuple(f"{source}:{fault.line}: {fault.message}" for fault in document.faults)
+    faults = tuple(f"{source}:{fault.line}: {fault.message}" for fault in document.faults)
     if not isinstance(content, dict):
-        return _Judged(errors=(*twins, f"{source}:{line}: a manifest is a mapping with a kind"))
+        return _Judged(errors=(*faults, f"{source}:{line}: a manifest is a mapping with a kind"))
     api_version, kind = content.get("apiVersion"), content.get("kind")
     model = _KINDS.get((str(api_version), str(kind)))
     if model is None:
         if not isinstance(api_version, str) or not isinstance(kind, str):
             fact = f"{source}:{line}: apiVersion and kind are required, as text"
-            return _Judged(errors=(*twins, fact))
+            return _Judged(errors=(*faults, fact))
         if api_version.split("/")[0] == GROUP:
             fact = f"{source}:{document.line_of(('kind',))}: {_unknown_kind(api_version, kind)}"
-            return _Judged(errors=(*twins, fact))
+            return _Judged(errors=(*faults, fact))
         note = f"{source}:{line}: skipped {api_version} {kind}: not a kind this project reads"
-        return _Judged(errors=twins, note=note)
+        return _Judged(errors=faults, note=note)
     try:
         resource = model.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -118,8 +118,8 @@ def _judge(document: Document, source: str) -> _Judged:
             f"{source}:{document.line_of(path)}: {where}: {fact}"
             for path, fact in _complaints(error, model)
         )
-        return _Judged(errors=twins + wrong)
-    return _Judged(manifest=Manifest(resource, source, line), errors=twins)
+        return _Judged(errors=faults + wrong)
+    return _Judged(manifest=Manifest(resource, source, line), errors=faults)
 
 
 def _complaints(error: ValidationError, model: type[ApiModel]) -> Iterator[tuple[Path, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_lineage.api.crd import crd_documents
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.errors import InvalidManifest
 
@@ -42,3 +43,24 @@ def test_bad_manifests_say_what_is_wrong(path):
 
     assert expected in caught.value.message
     assert "\n" not in caught.value.message, "one mistake, one complaint"
+
+
+def rule_messages(node):
+    """Every message of a CEL rule anywhere in a CRD."""
+    if isinstance(node, dict):
+        yield from (rule["message"] for rule in node.get("x-kubernetes-validations", []))
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from rule_messages(child)
+
+
+def test_where_no_other_wording_is_named_the_message_is_that_of_a_rule():
+    messages = set(rule_messages(crd_documents()))
+
+    for path in BAD:
+        first, second = path.read_text(encoding="utf-8").split("\n")[:2]
+        if second.startswith(("# cluster: ", "# local-only: ")):
+            continue
+        expected = first.removeprefix("# expect: ")
+        assert any(expected in message for message in messages), path.name
