@@ -1,0 +1,357 @@
+"""Servers that are out, slow, not MLflow, or refuse: the error, its message, and how soon."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.servers.mlflow import Server
+from tests.servers.tcp import Script, Seen, answer, bad_server, sequence, silence
+
+from feature_lineage.errors import (
+    AccessRefused,
+    FeatureLineageError,
+    NotFound,
+    RequestRejected,
+    ServerUnavailable,
+)
+from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
+from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.http import Call, Http
+
+GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, safe=True)
+CREATE = Call("POST", "/api/2.0/mlflow/runs/create", json={})
+
+
+@asynccontextmanager
+async def http(url: str, **more: Any) -> AsyncIterator[Http]:
+    """Retries do not wait here; `pauses` tells how long they would have."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    exchange = Http(MLflowServer(url, **more), now=utc_now, pause=pause)
+    exchange.pauses = pauses  # type: ignore[attr-defined]
+    try:
+        yield exchange
+    finally:
+        await exchange.close()
+
+
+async def failure(script: Script, call: Call = GET, **more: Any) -> FeatureLineageError:
+    async with bad_server(script) as server, http(server.url, **more) as exchange:
+        with pytest.raises(FeatureLineageError) as raised:
+            await exchange.value(call)
+        assert server.url in raised.value.message
+        return raised.value
+
+
+async def test_a_closed_port_is_found_out_within_the_deadline() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        server = MLflowServer(url, connect_deadline=3)
+        exchange = Http(server, now=utc_now)
+        start = time.monotonic()
+        with pytest.raises(ServerUnavailable, match=f"{url} is not available: no connection"):
+            await exchange.value(GET)
+
+    assert time.monotonic() - start < 3
+    await exchange.close()
+
+
+async def test_a_host_that_does_not_resolve_is_an_outage() -> None:
+    async with http("http://no-such-host.invalid:5000") as exchange:
+        with pytest.raises(ServerUnavailable, match="no connection"):
+            await exchange.value(GET)
+
+
+async def test_a_black_hole_costs_the_connect_deadline_once() -> None:
+    with socket.socket() as hole:
+        # A full backlog: the kernel drops further SYNs, as a firewall would.
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        url = f"http://127.0.0.1:{hole.getsockname()[1]}"
+        async with http(url, connect_deadline=0.3, read_deadline=5) as exchange:
+            start = time.monotonic()
+            with pytest.raises(ServerUnavailable, match=r"no connection within 0\.3 s"):
+                await exchange.value(GET)
+            assert time.monotonic() - start < 0.9
+        for filler in fillers:
+            filler.close()
+
+
+async def test_a_server_that_takes_the_request_and_says_nothing() -> None:
+    start = time.monotonic()
+    error = await failure(silence, connect_deadline=0.1, read_deadline=0.3)
+
+    assert isinstance(error, ServerUnavailable)
+    assert "was not answered within 0.4 s" in error.message
+    assert time.monotonic() - start < 1
+
+
+async def test_an_answer_that_drips_does_not_stretch_the_deadline() -> None:
+    async def drip(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    start = time.monotonic()
+    error = await failure(drip, connect_deadline=0.1, read_deadline=0.3)
+
+    assert isinstance(error, ServerUnavailable)
+    assert time.monotonic() - start < 1
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+
+
+async def test_half_a_body_is_an_outage() -> None:
+    async def half(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(HALF)
+        await writer.drain()
+
+    error = await failure(half)
+
+    assert isinstance(error, ServerUnavailable)
+    assert "the connection broke" in error.message
+
+
+@pytest.mark.parametrize(
+    ("script", "fact"),
+    [
+        (answer(200, "<html>Sign in</html>", kind="text/html"), "is not JSON: '<html>Sign in"),
+        (answer(200, '{"model_versions": [', kind="application/json"), "is not JSON"),
+        (answer(200, "[]"), "JSON that is no object"),
+        (answer(404, "<html>nginx</html>", kind="text/html"), "status 404 and '<html>nginx"),
+        (answer(302, "", location="https://sso.example/login?state=s3cret"), "a redirect (302)"),
+        (answer(200, b"\xff\xfe\x00"), "is not JSON"),
+    ],
+)
+async def test_something_else_than_mlflow_answers(script: Script, fact: str) -> None:
+    error = await failure(script)
+
+    assert isinstance(error, ServerUnavailable)
+    assert error.reason == "MLflowUnavailable"
+    assert fact in error.message
+    assert "trackingUri" in error.message
+    assert "s3cret" not in error.message
+
+
+async def test_json_of_another_shape_is_an_outage_of_that_server() -> None:
+    script = answer(200, '{"model_versions": [{"name": 7}]}')
+    async with bad_server(script) as server:
+        client = MLflowClient(MLflowServer(server.url))
+        with pytest.raises(ServerUnavailable, match="another shape"):
+            await client.search_versions(order_by=["name ASC"], page_size=10)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason", "says"),
+    [
+        (answer(401, "Unauthorized", kind="text/plain"), AccessRefused, "AuthFailed", "401"),
+        (
+            answer(403, "Permission denied", kind="text/plain"),
+            AccessRefused,
+            "AuthFailed",
+            "Permission denied",
+        ),
+        (
+            answer(403, '{"error_code": "PERMISSION_DENIED", "message": "no"}'),
+            AccessRefused,
+            "AuthFailed",
+            "PERMISSION_DENIED: no",
+        ),
+        (
+            answer(404, '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no model m"}'),
+            NotFound,
+            "NotFound",
+            "no model m",
+        ),
+        (
+            answer(400, '{"error_code": "INVALID_PARAMETER_VALUE", "message": "a\\nSQL"}'),
+            RequestRejected,
+            "RequestRejected",
+            "(INVALID_PARAMETER_VALUE: a)",
+        ),
+        (
+            answer(500, '{"error_code": "INTERNAL_ERROR", "message": "oops"}'),
+            ServerUnavailable,
+            "MLflowUnavailable",
+            "fails at",
+        ),
+    ],
+)
+async def test_refusals(script: Script, kind: type, reason: str, says: str) -> None:
+    error = await failure(script)
+
+    assert isinstance(error, kind)
+    assert error.reason == reason
+    assert says in error.message
+
+
+async def test_a_rejection_carries_the_servers_code() -> None:
+    body = '{"error_code": "RESOURCE_ALREADY_EXISTS", "message": "twice"}'
+    error = await failure(answer(400, body))
+
+    assert isinstance(error, RequestRejected)
+    assert error.error_code == "RESOURCE_ALREADY_EXISTS"
+
+
+async def test_an_answer_beyond_the_cap_is_not_read() -> None:
+    call = Call("GET", "/x", safe=True, cap=1000)
+    error = await failure(answer(200, b'"' + b"x" * 100_000 + b'"'), call)
+
+    assert isinstance(error, RequestRejected)
+    assert error.error_code == "ANSWER_TOO_LARGE"
+
+
+BUSY = (503, "busy", "text/plain", {})
+FINE = (200, '{"ok": 1}', "application/json", {})
+
+
+async def test_a_read_is_retried_twice_and_quickly() -> None:
+    async with bad_server(sequence(BUSY, BUSY, FINE)) as server, http(server.url) as exchange:
+        assert await exchange.value(GET) == {"ok": 1}
+
+        assert len(server.seen) == 3
+        assert exchange.pauses == [0.1, 0.4]  # type: ignore[attr-defined]
+
+
+async def test_a_read_is_not_retried_a_third_time() -> None:
+    async with bad_server(sequence(BUSY)) as server, http(server.url) as exchange:
+        with pytest.raises(ServerUnavailable, match="503"):
+            await exchange.value(GET)
+
+        assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_create_is_never_retried(status: int) -> None:
+    script = sequence((status, "busy", "text/plain", {}), FINE)
+    async with bad_server(script) as server, http(server.url) as exchange:
+        with pytest.raises(ServerUnavailable):
+            await exchange.value(CREATE)
+
+        assert len(server.seen) == 1
+
+
+async def test_retry_after_is_honored_within_the_deadline() -> None:
+    later = (429, "slow down", "text/plain", {"Retry-After": "2"})
+    async with bad_server(sequence(later, FINE)) as server, http(server.url) as exchange:
+        assert await exchange.value(GET) == {"ok": 1}
+
+        assert exchange.pauses == [2.0]  # type: ignore[attr-defined]
+
+
+async def test_retry_after_beyond_the_deadline_is_an_outage_at_once() -> None:
+    later = (503, "slow down", "text/plain", {"Retry-After": "3600"})
+    async with bad_server(sequence(later, FINE)) as server, http(server.url) as exchange:
+        with pytest.raises(ServerUnavailable, match="503"):
+            await exchange.value(GET)
+
+        assert exchange.pauses == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("credential", "header"),
+    [
+        (None, None),
+        (BasicAuth("mé", "p:w"), "Basic bcOpOnA6dw=="),
+        (BearerToken("abc"), "Bearer abc"),
+    ],
+)
+async def test_credential_and_workspace_travel_in_headers(
+    credential: Any, header: str | None
+) -> None:
+    async with (
+        bad_server(answer(200)) as server,
+        http(server.url, credential=credential, workspace="team-a") as exchange,
+    ):
+        await exchange.value(GET)
+
+        assert server.seen[0].headers.get("authorization") == header
+        assert server.seen[0].headers["x-mlflow-workspace"] == "team-a"
+
+
+async def test_no_secret_is_in_an_error() -> None:
+    for script in (answer(401), answer(403), answer(500), answer(200, "<html>")):
+        error = await failure(script, credential=BasicAuth("me", "hunter2"))
+        texts = (error.message, repr(error), repr(error.__cause__))
+        assert not any("hunter2" in t or "bWU6aHVudGVyMg" in t for t in texts)
+
+
+async def test_a_prefix_of_the_tracking_uri_is_kept() -> None:
+    async with bad_server(answer(200)) as server, http(f"{server.url}/ml/") as exchange:
+        await exchange.value(GET)
+
+        assert server.seen[0].line.startswith("GET /ml/api/2.0/mlflow/model-versions/get?name=m ")
+
+
+async def test_during_an_outage_one_probe_asks_and_recovery_opens_for_all() -> None:
+    time_ = [datetime(2026, 11, 21, tzinfo=UTC)]
+    script = sequence(BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, FINE)
+    async with bad_server(script) as server:
+        exchange = Http(MLflowServer(server.url), now=lambda: time_[0], pause=lambda _: _nothing())
+        for _ in range(100):
+            with pytest.raises(ServerUnavailable, match="503"):
+                await exchange.value(GET)
+        assert len(server.seen) == 3
+
+        time_[0] += timedelta(seconds=5)
+        for _ in range(100):
+            with pytest.raises(ServerUnavailable, match="503"):
+                await exchange.value(GET)
+        assert len(server.seen) == 6
+
+        time_[0] += timedelta(seconds=10)
+        assert await exchange.value(GET) == {"ok": 1}
+        results = await asyncio.gather(*(exchange.value(GET) for _ in range(20)))
+        assert results == [{"ok": 1}] * 20
+        await exchange.close()
+
+
+async def test_a_refusal_is_no_outage() -> None:
+    async with bad_server(answer(401)) as server, http(server.url) as exchange:
+        for _ in range(3):
+            with pytest.raises(AccessRefused):
+                await exchange.value(GET)
+
+        assert len(server.seen) == 3
+        assert not exchange.circuit.is_open
+
+
+async def test_mlflow_itself_refuses_an_unknown_host_name(mlflow_server: Server) -> None:
+    """The real server: healthy by its own account, and every call is a 403 that is not JSON."""
+    client = MLflowClient(MLflowServer(mlflow_server.url))
+    client.http._client.headers["Host"] = "mlflow.ml:5000"
+    with pytest.raises(AccessRefused) as error:
+        await client.search_models()
+    await client.close()
+
+    assert error.value.reason == "HostNotAllowed"
+    host = client.server.host
+    assert f"start the server with `--allowed-hosts` including {host}" in error.value.message
+
+
+async def test_mlflow_itself_answers_an_unknown_route_with_html(mlflow_server: Server) -> None:
+    client = MLflowClient(MLflowServer(f"{mlflow_server.url}/prefix"))
+    with pytest.raises(ServerUnavailable, match="trackingUri"):
+        await client.search_models()
+    await client.close()
+
+
+async def _nothing() -> None:
+    return None

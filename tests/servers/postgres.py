@@ -1,0 +1,154 @@
+"""A real PostgreSQL server for tests and benchmarks: made, started and stopped with its folder.
+
+It refuses to run as root, so under root it runs as the ``postgres`` user (or ``nobody``). It trusts
+loopback, keeps nothing safe from a power cut, and is stopped by its own process.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+START_DEADLINE = 60.0
+"""Seconds until a server that takes no connections is given up."""
+
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=60")
+
+
+@dataclass
+class Postgres:
+    """A running server with trust authentication on loopback.
+
+    Attributes:
+        port: on 127.0.0.1.
+        pid: of the postmaster.
+        log: file with what it prints.
+    """
+
+    port: int
+    pid: int
+    log: Path
+    _process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    def url(self, database: str = "postgres", scheme: str = "postgresql+psycopg") -> str:
+        return f"{scheme}://postgres@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database; returns its SQLAlchemy URL."""
+        import psycopg
+
+        with psycopg.connect(self.url(scheme="postgresql"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def stop(self, grace: float = 10.0) -> None:
+        """Fast shutdown; safe to call twice."""
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if self._process.poll() is not None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
+
+    def __enter__(self) -> "Postgres":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start_postgres(folder: Path | str) -> Postgres:
+    """Make a database cluster under `folder` and start it.
+
+    Raises:
+        RuntimeError: there is no PostgreSQL on this machine, or it does not come up.
+    """
+    folder = Path(folder)
+    data, log = folder / "data", folder / "postgres.log"
+    data.mkdir(parents=True)
+    drop = _drop_root(folder, data)
+    init = [str(binary("initdb")), "-D", str(data), "-A", "trust", "-U", "postgres", "-N"]
+    made = subprocess.run([*init, "-E", "UTF8", "--no-locale"], capture_output=True, **drop)
+    if made.returncode != 0:
+        raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')}")
+    port = _free_port()
+    settings = [*_FAST, "listen_addresses=127.0.0.1", "unix_socket_directories="]
+    command = [str(binary("postgres")), "-D", str(data), "-p", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, *(part for setting in settings for part in ("-c", setting))],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **drop,
+        )
+    server = Postgres(port, process.pid, log, process)
+    try:
+        _wait(server, process)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def binary(name: str) -> Path:
+    """A PostgreSQL server program: from PATH, or where Debian hides them.
+
+    Raises:
+        RuntimeError: not installed. A missing server fails the tests, it does not skip them.
+    """
+    if found := shutil.which(name):
+        return Path(found).resolve()
+    for candidate in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True):
+        return candidate
+    raise RuntimeError(f"no PostgreSQL here ({name}); on Debian: apt-get install postgresql")
+
+
+def _drop_root(folder: Path, data: Path) -> dict[str, Any]:
+    """What makes a subprocess run as somebody else than root, where we are root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwnam(name)
+            break
+    else:
+        raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres here")
+    os.chown(data, user.pw_uid, user.pw_gid)
+    for path in (folder, *folder.parents):
+        if not path.stat().st_mode & 0o001 and path.stat().st_uid == 0:
+            path.chmod(path.stat().st_mode | 0o011)  # it must be able to walk down to its data
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": str(data)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(server: Postgres, process: "subprocess.Popen[bytes]") -> None:
+    import psycopg
+
+    host = urlsplit(server.url()).hostname
+    deadline = time.monotonic() + START_DEADLINE
+    while True:
+        try:
+            psycopg.connect(host=host, port=server.port, user="postgres", connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                log = server.log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"PostgreSQL does not come up: {error}\n{log}") from error
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,146 @@
+"""A registry in memory that pages and forgets as MLflow does, and a clock that stands still."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from feature_lineage.errors import FeatureLineageError, NotFound
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking import wire
+from feature_lineage.tracking.circuit import Circuit
+
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **more: float) -> None:
+        self.time += timedelta(**more)
+
+
+@dataclass
+class Row:
+    name: str
+    version: str
+    updated_ms: int
+    created_ms: int = 0
+    run_id: str = ""
+    source: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class FakeClient:
+    """Answers as `MLflowClient` does, from rows that a test may change between two calls."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.models: dict[str, dict[str, str]] = {}
+        self.born: dict[str, int] = {}
+        self.rows: list[Row] = []
+        self.run_status: dict[str, str] = {}
+        self.run_tags: dict[str, dict[str, str]] = {}
+        self.artifacts: dict[str, bytes | FeatureLineageError] = {}
+        self.calls: list[str] = []
+        self.before_call: Callable[[str], None] = lambda call: None
+        self.gate: asyncio.Event | None = None
+        self.circuit = Circuit(clock)
+
+    def add(self, name: str, version: str, updated_ms: int, **more: Any) -> Row:
+        self.models.setdefault(name, {})
+        row = Row(name, version, updated_ms, **more)
+        self.rows.append(row)
+        return row
+
+    async def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self.before_call(name)
+        if self.gate is not None:
+            await self.gate.wait()
+
+    async def search_models(
+        self, *, page_size: int, token: str = ""
+    ) -> tuple[list[wire.RegisteredModel], str]:
+        await self._call("models")
+        names = sorted(self.models)
+        start = int(token or 0)
+        page = [
+            wire.RegisteredModel(
+                name,
+                self.born.get(name, 0),
+                dict(self.models[name]),
+                any(row.name == name for row in self.rows),
+            )
+            for name in names[start : start + page_size]
+        ]
+        following = str(start + page_size) if start + page_size < len(names) else ""
+        return page, following
+
+    async def search_versions(
+        self,
+        *,
+        order_by: Sequence[str],
+        filter_string: str = "",
+        page_size: int,
+        token: str = "",
+    ) -> tuple[list[wire.VersionRow], str]:
+        news = order_by[0].startswith("last_updated")
+        await self._call("news" if news else f"versions {filter_string}".strip())
+        rows = [r for r in self.rows if not filter_string or filter_string == f"name = '{r.name}'"]
+        rows.sort(key=lambda r: (-r.updated_ms, r.name) if news else (0, r.name, int(r.version)))
+        start = int(token or 0)
+        following = str(start + page_size) if start + page_size < len(rows) else ""
+        return [self._row(row) for row in rows[start : start + page_size]], following
+
+    def _row(self, row: Row) -> wire.VersionRow:
+        version = ModelVersion(
+            row.name,
+            row.version,
+            wire.moment(row.created_ms),
+            row.source,
+            row.run_id,
+            wire.logged_model_of(row.source),
+            dict(row.tags),
+        )
+        return wire.VersionRow(version, row.updated_ms)
+
+    async def logged_model_run(self, model_id: str) -> str:
+        await self._call(f"logged {model_id}")
+        raise NotFound(model_id)
+
+    async def experiment_ids(self) -> list[str]:
+        await self._call("experiments")
+        return ["1"]
+
+    async def search_runs(
+        self, experiments: Sequence[str], wanted: str, *, page_size: int
+    ) -> tuple[list[dict[str, Any]], str]:
+        await self._call("runs")
+        return [
+            {
+                "info": {"run_id": run_id, "start_time": 1, "status": status},
+                "data": {
+                    "tags": [
+                        {"key": k, "value": v} for k, v in self.run_tags.get(run_id, {}).items()
+                    ]
+                },
+            }
+            for run_id, status in self.run_status.items()
+            if f"'{run_id}'" in wanted
+        ], ""
+
+    async def download(self, run_id: str, path: str, *, cap: int) -> bytes:
+        await self._call(f"artifact {run_id}")
+        found = self.artifacts.get(run_id, NotFound(run_id))
+        if isinstance(found, FeatureLineageError):
+            raise found
+        return found
+
+    def shaped(self, path: str) -> Any:
+        return nullcontext()

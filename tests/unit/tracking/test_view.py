@@ -1,0 +1,319 @@
+"""One reading for all who ask: how many calls it takes, and what stays when it fails."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.tracking.fake import Clock, FakeClient
+
+from feature_lineage.errors import AccessRefused, ServerUnavailable
+from feature_lineage.tracking.view import SharedView
+
+NOW = timedelta(0)
+POLL = timedelta(seconds=30)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> Any:
+    fake = FakeClient(clock)
+    fake.add("m", "1", 1, run_id="run1")
+    fake.models["m"]["champion"] = "1"
+    fake.run_status["run1"] = "FINISHED"
+    return fake
+
+
+@pytest.fixture
+def shared(client: Any, clock: Clock) -> SharedView:
+    return SharedView(client, now=clock)
+
+
+async def test_however_many_ask_one_reading_answers_them(shared: SharedView, client: Any) -> None:
+    views = await asyncio.gather(*(shared.view(max_age=POLL) for _ in range(500)))
+
+    assert client.calls == ["models", "versions", "experiments", "runs"]
+    assert all(view is views[0] for view in views)
+
+
+async def test_within_max_age_nothing_is_asked(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    await shared.view(max_age=POLL)
+    client.calls.clear()
+    clock.advance(seconds=30)
+
+    await shared.view(max_age=POLL)
+    assert client.calls == []
+
+    clock.advance(seconds=1)
+    await shared.view(max_age=POLL)
+    assert client.calls == ["models", "news"]
+
+
+async def test_a_reading_that_finds_nothing_new_gives_the_same_view(
+    shared: SharedView, clock: Clock
+) -> None:
+    first = await shared.view(max_age=POLL)
+    clock.advance(minutes=1)
+
+    assert await shared.view(max_age=POLL) is first
+    assert shared.news_at == clock.time
+
+
+async def test_every_ten_minutes_all_is_read(shared: SharedView, client: Any, clock: Clock) -> None:
+    await shared.view(max_age=POLL)
+    clock.advance(minutes=10)
+    assert (await shared.view(max_age=POLL)).read_at == clock.time - timedelta(minutes=10)
+
+    clock.advance(seconds=31)
+    client.calls.clear()
+    view = await shared.view(max_age=POLL)
+
+    assert client.calls == ["models", "versions"]
+    assert view.read_at == clock.time
+
+
+async def test_full_means_tags_too(shared: SharedView, client: Any, clock: Clock) -> None:
+    for i in range(300):
+        client.add("other", str(i), 1000 + i)
+    await shared.view(max_age=NOW)
+    clock.advance(seconds=10)
+    client.rows[0].tags["feast.project"] = "p"
+
+    assert "feast.project" not in (await shared.view(max_age=NOW)).versions["m"]["1"].tags
+    found = await shared.view(max_age=NOW, full=True)
+
+    assert found.versions["m"]["1"].tags["feast.project"] == "p"
+    assert found.read_at == clock.time
+
+
+async def test_who_comes_while_a_reading_runs_gets_one_that_is_not_older_than_asked(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    client.gate = asyncio.Event()
+    first = asyncio.create_task(shared.view(max_age=NOW))
+    while not client.calls:
+        await asyncio.sleep(0)
+    clock.advance(seconds=1)
+    late = [asyncio.create_task(shared.view(max_age=NOW)) for _ in range(20)]
+    fine_with_it = asyncio.create_task(shared.view(max_age=POLL))
+    await asyncio.sleep(0)
+    client.gate.set()
+    await asyncio.gather(first, fine_with_it, *late)
+
+    assert client.calls.count("models") == 2
+
+
+async def test_a_caller_that_gives_up_takes_the_reading_from_nobody(
+    shared: SharedView, client: Any
+) -> None:
+    client.gate = asyncio.Event()
+    first, second = (asyncio.create_task(shared.view(max_age=NOW)) for _ in range(2))
+    while not client.calls:
+        await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    client.gate.set()
+
+    assert (await second).by_alias("m", "champion") is not None
+
+
+async def test_a_failure_keeps_the_last_good_view_and_is_shared(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    good = await shared.view(max_age=POLL)
+    clock.advance(minutes=1)
+
+    def refuse(call: str) -> None:
+        raise AccessRefused("401")
+
+    client.before_call = refuse
+    client.calls.clear()
+    results = await asyncio.gather(
+        *(shared.view(max_age=POLL) for _ in range(50)), return_exceptions=True
+    )
+
+    assert {type(result) for result in results} == {AccessRefused}
+    assert client.calls == ["models"]
+    assert shared.last is good
+
+
+async def test_after_a_refusal_nobody_asks_for_30_seconds(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    def refuse(call: str) -> None:
+        raise AccessRefused("401")
+
+    client.before_call = refuse
+    for _ in range(30):
+        with pytest.raises(AccessRefused):
+            await shared.view(max_age=POLL)
+        clock.advance(seconds=1)
+    assert client.calls == ["models"]
+
+    client.before_call = lambda call: None
+    assert await shared.view(max_age=POLL)
+
+
+async def test_an_outage_is_left_to_the_circuit(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    def out(call: str) -> None:
+        error = ServerUnavailable("out")
+        client.circuit.failed(error)
+        raise error
+
+    client.before_call = out
+    with pytest.raises(ServerUnavailable):
+        await shared.view(max_age=POLL)
+    client.circuit.succeeded()
+    client.before_call = lambda call: None
+
+    assert await shared.view(max_age=POLL)
+
+
+async def test_finished_runs_are_asked_for_once_and_running_ones_again(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    client.add("m", "2", 2, run_id="run2")
+    client.run_status["run2"] = "RUNNING"
+    await shared.view(max_age=NOW)
+    client.run_tags["run2"] = {"feast.project": "p"}
+    clock.advance(minutes=1)
+    view = await shared.view(max_age=NOW)
+    assert view.runs["run2"].tags == {"feast.project": "p"}
+
+    client.run_status["run2"] = "FINISHED"
+    clock.advance(minutes=1)
+    await shared.view(max_age=NOW)
+    client.calls.clear()
+    clock.advance(minutes=1)
+    await shared.view(max_age=NOW, full=True)
+
+    assert client.calls == ["models", "versions"]
+
+
+async def test_a_run_that_is_not_there_is_asked_for_at_whole_readings_only(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    del client.run_status["run1"]
+    view = await shared.view(max_age=NOW)
+    assert view.run_of(view.versions["m"]["1"]) is None
+    client.calls.clear()
+    clock.advance(minutes=1)
+    await shared.view(max_age=NOW)
+    assert "runs" not in client.calls
+
+    client.run_status["run1"] = "FINISHED"
+    clock.advance(minutes=1)
+    view = await shared.view(max_age=NOW, full=True)
+
+    assert view.run_of(view.versions["m"]["1"]) is not None
+
+
+CUT = {"feast.feature_refs": "v:a,v:b...", "feast.feature_count": "3"}
+
+
+@pytest.mark.parametrize(
+    ("body", "features"),
+    [
+        (b'["v:a", "v:b", "v:c"]', ("v:a", "v:b", "v:c")),
+        (b"[]", ()),
+        (b'{"a": 1}', None),
+        (b"[1]", None),
+        (b"<html>", None),
+        (b"[" * 100_000, None),
+        (AccessRefused("no"), None),
+    ],
+)
+async def test_the_artifact_is_read_where_the_tag_was_cut(
+    shared: SharedView, client: Any, body: Any, features: Any
+) -> None:
+    client.run_tags["run1"] = CUT
+    client.artifacts["run1"] = body
+
+    view = await shared.view(max_age=NOW)
+
+    assert view.runs["run1"].features_artifact == features
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {"feast.feature_refs": "v:a,v:b", "feast.feature_count": "2"}]
+)
+async def test_nobody_reads_the_artifact_where_the_tag_is_whole(
+    shared: SharedView, client: Any, tags: dict[str, str]
+) -> None:
+    client.run_tags["run1"] = tags
+
+    await shared.view(max_age=NOW)
+
+    assert "artifact run1" not in client.calls
+
+
+async def test_an_artifact_denied_once_is_asked_for_at_the_next_whole_reading(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    client.run_tags["run1"] = CUT
+    client.artifacts["run1"] = AccessRefused("no")
+    await shared.view(max_age=NOW)
+    client.artifacts["run1"] = b'["v:a", "v:b", "v:c"]'
+    clock.advance(minutes=1)
+    await shared.view(max_age=NOW)
+    assert client.calls.count("artifact run1") == 1
+
+    clock.advance(minutes=1)
+    view = await shared.view(max_age=NOW, full=True)
+
+    assert view.runs["run1"].features_artifact == ("v:a", "v:b", "v:c")
+
+
+async def test_what_we_wrote_shows_at_once_and_gives_way_to_the_next_whole_reading(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    version = (await shared.view(max_age=NOW)).versions["m"]["1"]
+    clock.advance(seconds=1)
+    shared.wrote(version, {"featurelineage.io/verdict": "Broken"})
+    assert shared.last is not None
+    assert shared.last.versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
+
+    clock.advance(seconds=60)
+    view = await shared.view(max_age=NOW)
+    assert view.versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
+
+    client.rows[0].tags["featurelineage.io/verdict"] = "Somebody else's"
+    clock.advance(seconds=60)
+    view = await shared.view(max_age=NOW, full=True)
+    assert view.versions["m"]["1"].tags == {"featurelineage.io/verdict": "Somebody else's"}
+
+
+async def test_what_was_written_while_a_reading_ran_is_not_lost(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    version = (await shared.view(max_age=NOW)).versions["m"]["1"]
+    clock.advance(seconds=1)
+    client.gate = asyncio.Event()
+    reading = asyncio.create_task(shared.view(max_age=NOW, full=True))
+    while "models" not in client.calls[4:]:
+        await asyncio.sleep(0)
+    clock.advance(seconds=1)
+    shared.wrote(version, {"featurelineage.io/verdict": "Broken"})
+    client.gate.set()
+
+    assert (await reading).versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
+
+
+async def test_closing_ends_a_reading_that_hangs(shared: SharedView, client: Any) -> None:
+    client.gate = asyncio.Event()
+    waiting = asyncio.create_task(shared.view(max_age=NOW))
+    while not client.calls:
+        await asyncio.sleep(0)
+
+    await shared.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
