@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from feature_lineage.errors import TerminalError
+from feature_lineage.errors import TerminalError, TransientError
 from feature_lineage.features.diff import Change, ChangeClass, ObjectDelta, delta
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
@@ -69,17 +69,16 @@ def apply(job: Job) -> JobReport:
         return stopped
     with job.wire.phase("apply"):
         store._registry = None
-        tables = online.OnlineTables(store, contents, before.proto)
+        tables = online.OnlineTables(store, contents, before.proto, job.wire)
         if changes or not before.exists:
             writing = commit.Changes(contents, changes)
             commit.commit(store, job.repo, before, current.digest, writing, tables.create)
         else:
             tables.create()
         tables.drop(dropped, request.last_views)
-    with job.wire.phase("read_back"):
-        after = job.read()
+    after = job.read()
     snapshot = job.snapshot(after, desired.closures)
-    known["warnings"] += _kept_differently(snapshot, desired)
+    known["warnings"] += _kept_differently(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
 
@@ -170,10 +169,22 @@ def _new_column(change: Change) -> bool:
     )
 
 
-def _kept_differently(snapshot: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
-    """What Feast stored otherwise than declared, as it does for views pinned to an old version."""
+def _kept_differently(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
+    """What Feast stored otherwise than declared, as it does for views pinned to an old version.
+
+    Raises:
+        TransientError: something is not there that was applied, or there that was deleted.
+    """
+    for item in differences:
+        if item.was is None or item.now is None:
+            state = "still" if item.was is None else "not"
+            raise TransientError(
+                f"{item.kind.replace('_', ' ')} {item.name!r} is {state} in the registry after the "
+                "apply: somebody else wrote to it, or the repo's code interferes with Feast",
+                reason="JobFailed",
+            )
     return tuple(
         f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} otherwise than the repo "
         "declares it, as it does for a view that is pinned to an earlier version"
-        for item in delta(desired, snapshot)
+        for item in differences
     )

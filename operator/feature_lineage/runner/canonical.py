@@ -6,15 +6,13 @@ are the same to Feast), the copies of sources inside projections, and order that
 meaning. User-defined functions are compared by the syntax tree of their source text.
 """
 
-import ast
-import hashlib
-import textwrap
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.runner.ending import InvalidRepo
+from feature_lineage.runner.syntax import code_digest
 
 SECTIONS: Final = {
     "entities": "entity",
@@ -116,24 +114,3 @@ def _value(item: Any, field: Any, by_name: bool) -> Any:
     if isinstance(item, list):
         return [_message(part, described, by_name) for part in item]
     return _message(item, described, by_name)
-
-
-def code_digest(text: str) -> str:
-    """Digest of source code, blind to comments, blanks, line breaks and quotes."""
-    try:
-        text = repr(syntax(ast.parse(textwrap.dedent(text))))
-    except (SyntaxError, ValueError):  # such as a lambda cut out of a call
-        text = "\n".join(line.rstrip() for line in text.strip().splitlines())
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def syntax(node: Any) -> Any:
-    """A syntax tree as plain lists that Python 3.10 to 3.13 agree on; ``ast.dump`` they do not."""
-    if isinstance(node, ast.AST):
-        fields = (
-            (name, getattr(node, name, None))
-            for name in node._fields
-            if name not in ("ctx", "kind", "type_comment", "type_params")
-        )
-        return [type(node).__name__, [[n, syntax(v)] for n, v in fields if v not in (None, [])]]
-    return [syntax(item) for item in node] if isinstance(node, list) else repr(node)

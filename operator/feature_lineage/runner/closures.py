@@ -9,24 +9,26 @@ modules by their file.
 import ast
 import hashlib
 import inspect
+import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from feast.repo_contents import RepoContents
-from feast.repo_operations import get_repo_files
-
-from feature_lineage.runner.canonical import syntax
+from feature_lineage.runner.syntax import syntax
 
 
 class _CannotWalkError(Exception):
     """Something was reached whose meaning cannot be read off."""
 
 
-def closures_of(contents: RepoContents, repo: Path) -> dict[str, str]:
+def closures_of(contents: Any, repo: Path) -> dict[str, str]:
     """View → hex sha256 of the repo code that its function reaches.
+
+    Args:
+        contents: Feast's ``RepoContents``.
+        repo: the repo's root, resolved.
 
     Where a function cannot be walked the digest covers every Python file of the repo instead:
     it then changes too often, never too seldom.
@@ -63,7 +65,8 @@ class _Walk:
 
     def function(self, function: Any) -> Any:
         """A function: its syntax, and everything its names lead to, in name order."""
-        function = inspect.unwrap(function)
+        if not isinstance(function, FunctionType):  # such as one behind functools.cache
+            function = inspect.unwrap(function)
         if not isinstance(function, FunctionType):
             raise _CannotWalkError
         if id(function) in self._seen:
@@ -100,11 +103,22 @@ class _Walk:
                 return self._module(value)
             case type():
                 return self._class(value)
-        if callable(value) and hasattr(value, "__code__") and self._is_ours(value):
-            return self.function(value)
-        if not self._is_ours(value if callable(value) else type(value)):
-            return self._foreign(value)
-        raise _CannotWalkError
+            case re.Pattern():
+                return ["pattern", value.pattern, value.flags]
+        if callable(value) and isinstance(inspect.unwrap(value), FunctionType):
+            return self.function(value) if self._is_ours(inspect.unwrap(value)) else _name(value)
+        if self._is_ours(type(value)):
+            return self._instance(value)
+        return _foreign(value)
+
+    def _instance(self, value: Any) -> Any:
+        """An object of one of the repo's classes: the class, and what it holds."""
+        if not hasattr(value, "__dict__"):
+            raise _CannotWalkError
+        if id(value) in self._seen:
+            return ["seen", type(value).__qualname__]
+        self._seen.add(id(value))
+        return ["instance", self._class(type(value)), self.value(vars(value))]
 
     def _class(self, cls: type) -> Any:
         if not self._is_ours(cls):
@@ -112,12 +126,18 @@ class _Walk:
         if id(cls) in self._seen:
             return ["seen", cls.__qualname__]
         self._seen.add(id(cls))
-        methods = [
-            [name, self.function(member)]
-            for name, member in sorted(vars(cls).items())
-            if isinstance(inspect.unwrap(member) if callable(member) else member, FunctionType)
-        ]
-        return ["class", self._syntax(cls), [self._class(base) for base in cls.__bases__], methods]
+        members = []
+        for name, member in sorted(vars(cls).items()):
+            match member:
+                case staticmethod() | classmethod():
+                    members.append([name, self.value(member.__func__)])
+                case property():
+                    members.append([name, self.value([member.fget, member.fset])])
+                case FunctionType():
+                    members.append([name, self.function(member)])
+                case _ if not name.startswith("__"):
+                    members.append([name, self.value(member)])
+        return ["class", self._syntax(cls), [self._class(base) for base in cls.__bases__], members]
 
     def _module(self, module: ModuleType) -> Any:
         """A module of the repo is its file and what that imports; another is its name."""
@@ -134,15 +154,6 @@ class _Walk:
         ]
         return ["module", _sha256(_file_syntax(Path(file))), inner]
 
-    def _foreign(self, value: Any) -> Any:
-        """Something of a library: its name; its content only where it says the same each time."""
-        if callable(value) and hasattr(value, "__qualname__"):
-            return ["foreign", f"{getattr(value, '__module__', '')}.{value.__qualname__}"]
-        text = repr(value)
-        if " at 0x" in text or " object at " in text:
-            raise _CannotWalkError
-        return ["foreign", type(value).__qualname__, text]
-
     def _is_ours(self, value: Any) -> bool:
         try:
             file = inspect.getsourcefile(value)
@@ -155,6 +166,20 @@ class _Walk:
             return repr(syntax(ast.parse(textwrap.dedent(inspect.getsource(value)))))
         except (OSError, TypeError, SyntaxError) as error:
             raise _CannotWalkError from error
+
+
+def _name(value: Any) -> Any:
+    return ["foreign", f"{getattr(value, '__module__', '')}.{value.__qualname__}"]
+
+
+def _foreign(value: Any) -> Any:
+    """Something of a library: its name, or its text where that says all of it each time alike."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return _name(value)
+    text = repr(value)
+    if " at 0x" in text or "..." in text:  # an address, or cut short
+        raise _CannotWalkError
+    return ["foreign", type(value).__qualname__, text]
 
 
 def _names(code: CodeType) -> Iterable[str]:
@@ -172,6 +197,8 @@ def _file_syntax(path: Path) -> str:
 
 
 def _whole_repo(repo: Path) -> str:
+    from feast.repo_operations import get_repo_files
+
     files = [
         (str(file.relative_to(repo)), hashlib.sha256(file.read_bytes()).hexdigest())
         for file in get_repo_files(repo)

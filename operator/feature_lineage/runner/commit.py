@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feast import FeatureStore
+from feast.errors import FeastError
 from feast.feature_view import DUMMY_ENTITY
 from feast.infra.registry import sql
 from feast.infra.registry.file import FileRegistryStore
@@ -26,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 from feature_lineage.features.diff import ObjectDelta
 from feature_lineage.runner.canonical import snapshot_of
-from feature_lineage.runner.ending import RegistryUnreadable, SteppedBack, one_line
+from feature_lineage.runner.ending import InvalidRepo, RegistryUnreadable, SteppedBack, one_line
 from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of
 from feature_lineage.runner.repo import memory_registry
 
@@ -50,7 +51,17 @@ class Changes:
     deltas: tuple[ObjectDelta, ...]
 
     def write(self, registry: Any, project: str) -> None:
-        """Make the changes through Feast's own registry methods, which keep versions and dates."""
+        """Make the changes through Feast's own registry methods, which keep versions and dates.
+
+        Raises:
+            InvalidRepo: Feast refuses one of the objects.
+        """
+        try:
+            self._write(registry, project)
+        except (FeastError, ValueError) as error:
+            raise InvalidRepo(f"Feast refuses to register it: {one_line(error)}") from error
+
+    def _write(self, registry: Any, project: str) -> None:
         contents = self.contents
         registry.apply_project(contents.projects[0], commit=False)
         for item in self.deltas:

@@ -19,12 +19,6 @@ class RegistryUnreadable(TransientError):
     reason = "RegistryUnreadable"
 
 
-class OnlineStoreFailed(TransientError):
-    """The online store does not answer or refuses; the registry was not written."""
-
-    reason = "JobFailed"
-
-
 class SteppedBack(WaitingError):
     """The facts this job was given no longer hold; nothing was changed."""
 

@@ -7,17 +7,13 @@ code was running it is the repo's, after that it is the job's.
 import os
 import traceback
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
-
-import feast
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner.ending import SteppedBack, one_line
-from feature_lineage.runner.wire import Wire
-
-REPO_PHASES: Final = frozenset({"import_repo", "infer"})
+from feature_lineage.runner.wire import DOING, REPO_PHASES, Wire
 
 
 def report(request: JobRequest, wire: Wire, started: datetime, error: BaseException) -> JobReport:
@@ -31,7 +27,8 @@ def report(request: JobRequest, wire: Wire, started: datetime, error: BaseExcept
             outcome, reason = Outcome.FAILED, "InvalidRepo"
             message = repo_fault(error, Path(request.repo).resolve())
         case _:
-            outcome, reason, message = Outcome.FAILED, "JobFailed", one_line(error)
+            outcome, reason = Outcome.FAILED, "JobFailed"
+            message = f"while {DOING.get(wire.phase_name, wire.phase_name)}: {one_line(error)}"
             traceback.print_exception(error)
     return JobReport(
         operation_id=request.operation_id,
@@ -43,7 +40,7 @@ def report(request: JobRequest, wire: Wire, started: datetime, error: BaseExcept
         message=message,
         started_at=started,
         finished_at=datetime.now(UTC),
-        feast_version=feast.__version__,
+        feast_version=version("feast"),
         seconds=wire.seconds,
     )
 

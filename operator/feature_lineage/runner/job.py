@@ -10,7 +10,6 @@ from typing import Any
 import feast
 from feast import FeatureStore
 
-from feature_lineage.errors import TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protocol import (
     JobReport,
@@ -20,6 +19,7 @@ from feature_lineage.operations.protocol import (
     ViewReport,
 )
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
+from feature_lineage.runner.ending import RegistryUnreadable
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
 from feature_lineage.runner.settings import Settings, check_project, load_settings, open_store
 from feature_lineage.runner.wire import Wire
@@ -50,7 +50,8 @@ class Job:
         return self.request.project
 
     def read(self) -> Reading:
-        return self.reader.read()
+        with self.wire.phase("read"):
+            return self.reader.read()
 
     def open_store(self) -> FeatureStore:
         return open_store(self.settings, self.repo)
@@ -113,11 +114,10 @@ def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
 
 def observe(job: Job) -> JobReport:
     """Read the registry; no repo code, no write."""
-    with job.wire.phase("observe"):
-        reading = job.read()
-        snapshot = job.snapshot(reading)
+    reading = job.read()
     if not reading.exists:
-        raise TerminalError("there is no registry at this address yet", reason="RegistryUnreadable")
+        raise RegistryUnreadable("there is no registry yet: apply the repo first")
+    snapshot = job.snapshot(reading)
     return job.report(
         Outcome.SUCCEEDED,
         previous=snapshot.digest,

@@ -25,7 +25,7 @@ from feature_lineage.operations.protocol import (
 )
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
-from feature_lineage.runner.ending import InvalidRepo, one_line
+from feature_lineage.runner.ending import RegistryUnreadable, one_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
 from feature_lineage.runner.reader import views_of
 
@@ -42,7 +42,7 @@ def materialize(job: Job) -> JobReport:
     request = job.request.materialize or MaterializeRequest()
     before = job.read()
     if not before.exists:
-        raise InvalidRepo("there is no registry yet: apply the repo first")
+        raise RegistryUnreadable("there is no registry yet: apply the repo first")
     sys.path.append(str(job.repo))
     views = {
         message.spec.name: (section, message)

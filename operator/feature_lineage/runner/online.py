@@ -15,6 +15,7 @@ from feast.repo_contents import RepoContents
 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.runner.reader import views_of
+from feature_lineage.runner.wire import Wire
 
 
 def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
@@ -31,16 +32,17 @@ def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple
 
 def has_table(kind: str, spec: Any) -> bool:
     """Whether Feast keeps an online table for such a view."""
-    if kind == "on_demand_feature_view":
-        return bool(spec.get("write_to_online_store"))
-    return True
+    return bool(spec.get("write_to_online_store" if kind == "on_demand_feature_view" else "online"))
 
 
 class OnlineTables:
     """The tables of one project."""
 
-    def __init__(self, store: FeatureStore, contents: RepoContents, before: Any) -> None:
+    def __init__(
+        self, store: FeatureStore, contents: RepoContents, before: Any, wire: Wire
+    ) -> None:
         self._store = store
+        self._wire = wire
         self._contents = contents
         self._before = before
 
@@ -55,14 +57,15 @@ class OnlineTables:
         ]
         if self._store.config.registry.enable_online_feature_view_versioning:
             self._remember_versions(views)
-        self._store._get_provider().update_infra(
-            project=self._store.project,
-            tables_to_delete=[],
-            tables_to_keep=views,
-            entities_to_delete=[],
-            entities_to_keep=contents.entities,
-            partial=False,
-        )
+        with self._wire.phase("online_tables"):
+            self._store._get_provider().update_infra(
+                project=self._store.project,
+                tables_to_delete=[],
+                tables_to_keep=views,
+                entities_to_delete=[],
+                entities_to_keep=contents.entities,
+                partial=False,
+            )
 
     def drop(self, names: Iterable[str], last_views: Iterable[str]) -> None:
         """Drop the tables of these views, and of views that an earlier, killed apply left."""
@@ -79,9 +82,9 @@ class OnlineTables:
         }
         known = {message.spec.name: message for _, message in views_of(self._before, self._project)}
         orphans = set(last_views) - staying - known.keys()
-        drop_tables(
-            self._store, [known.get(name) or named(name) for name in sorted({*names, *orphans})]
-        )
+        going = [known.get(name) or named(name) for name in sorted({*names, *orphans})]
+        with self._wire.phase("online_tables"):
+            drop_tables(self._store, going)
 
     @property
     def _project(self) -> str:

@@ -73,6 +73,8 @@ def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) 
         contents.feature_services,
         contents.label_views,
     )
+    os.chdir(store.repo_path)  # inference runs on-demand functions
+    keep_quiet(store)
     return snapshot_of(contents.to_registry_proto(), store.project, owner=None)
 
 

@@ -4,12 +4,10 @@ Feast's own MLflow and OpenLineage reporting is switched off in memory: it would
 record, blocks for minutes when MLflow is down, and reports an apply before it is committed.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from typing import Final
 
 import yaml
 from feast import FeatureStore
@@ -17,10 +15,10 @@ from feast.repo_config import RepoConfig
 from pydantic import ValidationError
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.ending import InvalidRepo, one_line
 
 FILE_NAME: Final = "feature_store.yaml"
-_SECRET_WORDS: Final = ("password", "secret", "token", "access_key", "private_key", "credential")
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,8 @@ def load_settings(repo: Path, text: str | None) -> Settings:
         raise InvalidRepo(f"{what} names no registry")
     registry.cache_mode = "sync"  # a refreshing thread would write between our reads
     kind = str(registry.registry_type or "file")
-    address = registry_address(kind, str(registry.path), repo)
-    identity = hashlib.sha256(f"{kind}\n{address}".encode()).hexdigest()[:16]
-    return Settings(config, kind, identity, tuple(sorted(_secrets(raw))))
+    identity = registry_id(kind, str(registry.path), repo)
+    return Settings(config, kind, identity, secrets_in(raw))
 
 
 def check_project(settings: Settings, expected: str) -> None:
@@ -115,37 +112,3 @@ def keep_quiet(store: FeatureStore) -> None:
     if store.config.openlineage is not None:
         store.config.openlineage.enabled = False
     store._openlineage_emitter = None
-
-
-def registry_address(kind: str, path: str, repo: Path) -> str:
-    """Where a registry is, in one spelling and without credentials."""
-    parts = urlsplit(path)
-    if kind == "sql":
-        if parts.scheme.startswith("sqlite"):
-            database = path.partition("///")[2].partition("?")[0]
-            return f"sqlite:{_absolute(database, repo)}"
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{port}{parts.path}"
-    if parts.scheme in ("", "file"):
-        return _absolute(parts.path if parts.scheme else path, repo)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _absolute(path: str, repo: Path) -> str:
-    return os.path.realpath(repo / path)
-
-
-def _secrets(value: Any, key: str = "") -> set[str]:
-    """Passwords in URLs and under telling keys, at any depth."""
-    if isinstance(value, dict):
-        return set().union(*(_secrets(v, str(k)) for k, v in value.items()))
-    if isinstance(value, list):
-        return set().union(*(_secrets(v, key) for v in value))
-    if not isinstance(value, str) or len(value) < 4:
-        return set()
-    found = set()
-    if any(word in key.lower() for word in _SECRET_WORDS):
-        found.add(value)
-    if "://" in value and (password := urlsplit(value).password):
-        found |= {password, unquote(password)}
-    return found

@@ -31,6 +31,7 @@ QUIET_ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONWARNINGS": "ignore",  # Feast's own would push the repo's output out of the tail
 }
 
 
@@ -159,21 +160,21 @@ class Worker:
         for line in whole:
             try:
                 message = json.loads(line)
-                event = message["event"]
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 continue
-            if event == "report":
-                seen.report = message["report"]
-            elif event == "registry":
-                seen.answer = message
-            elif event == "secrets":
-                seen.secrets.extend(message["values"])
-            elif event in PUBLIC_EVENTS:
-                if event == "phase":
-                    seen.phase = message["name"]
-                if log is not None:
-                    log.write(line.decode() + "\n")
-                    log.flush()
+            match message:
+                case {"event": "report", "report": dict(report)}:
+                    seen.report = report
+                case {"event": "registry"}:
+                    seen.answer = message
+                case {"event": "secrets", "values": list(values)}:
+                    seen.secrets += [value for value in values if isinstance(value, str)]
+                case {"event": str(event)} if event in PUBLIC_EVENTS:
+                    if event == "phase":
+                        seen.phase = str(message.get("name", seen.phase))
+                    if log is not None:
+                        log.write(line.decode(errors="replace") + "\n")
+                        log.flush()
         if len(rest) > MAX_LINE:
             seen.stopped_by = "oversized report"
         return rest

@@ -4,6 +4,7 @@ The worker's own report is taken only when it parses and belongs to this request
 merely exits 0 has proved nothing. What killed a worker that left no report decides the reason.
 """
 
+import re
 import signal
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -17,19 +18,10 @@ from feature_lineage.operations.protocol import (
     OperationKind,
     Outcome,
 )
+from feature_lineage.runner.wire import DOING, REPO_PHASES
 
-REPO_PHASES: Final = frozenset({"import_repo", "infer"})
-WHILE: Final = {
-    "start": "starting",
-    "import_feast": "importing feast",
-    "import_repo": "importing the repo's code",
-    "infer": "working out features from the repo's code",
-    "plan": "planning",
-    "apply": "applying",
-    "materialize": "materializing",
-    "observe": "reading the registry",
-    "delete": "deleting",
-}
+_TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
 NEEDS_WITNESS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
 
 
@@ -64,7 +56,7 @@ def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         message = "the worker's report belongs to another operation"
         return _failed(request, started, "JobFailed", message, common)
-    report = report.model_copy(update=common)
+    report = _blotted(report, seen.secrets).model_copy(update=common)
     if report.kind is OperationKind.OBSERVE:
         return report.model_copy(update={"verified": report.snapshot is not None})
     return _witnessed(report, seen.answer) if report.outcome in NEEDS_WITNESS else report
@@ -92,7 +84,7 @@ def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
 
 def _without_report(request: JobRequest, seen: Seen) -> tuple[str, str]:
     """Reason and message for a worker that never reported."""
-    doing = f"while {WHILE.get(seen.phase, seen.phase)}"
+    doing = f"while {DOING.get(seen.phase, seen.phase)}"
     if seen.stopped_by == "deadline":
         limit = f"{request.deadline_seconds:g} s"
         return "DeadlineExceeded", f"stopped {doing}: its deadline of {limit} has passed"
@@ -125,8 +117,19 @@ def _failed(
 
 
 def _tail(output: bytes, secrets: list[str]) -> str:
-    text = output.decode(errors="replace")
+    text = _blot(_TERMINAL_CODES.sub("", output.decode(errors="replace")), secrets)
+    return text.encode()[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
+
+
+def _blotted(report: JobReport, secrets: list[str]) -> JobReport:
+    """The report without secrets in what people read; drivers put URLs into their errors."""
+    views = tuple(v.model_copy(update={"error": _blot(v.error, secrets)}) for v in report.views)
+    warnings = tuple(_blot(warning, secrets) for warning in report.warnings)
+    message = _blot(report.message, secrets)
+    return report.model_copy(update={"message": message, "views": views, "warnings": warnings})
+
+
+def _blot(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    data = text.encode()
-    return data[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
+    return text

@@ -17,6 +17,20 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 PUBLIC_EVENTS: Final = frozenset({"phase", "view"})
+# Phases in which code of the repo runs: what goes wrong there is the repo's.
+REPO_PHASES: Final = frozenset({"import_repo", "infer"})
+DOING: Final = {
+    "start": "starting",
+    "import_feast": "importing feast",
+    "read": "reading the registry",
+    "import_repo": "importing the repo's code",
+    "infer": "working out features from the repo's code",
+    "plan": "planning",
+    "apply": "writing the registry",
+    "online_tables": "changing tables of the online store",
+    "materialize": "materializing",
+    "delete": "deleting the project",
+}
 
 
 class Wire:
@@ -42,11 +56,12 @@ class Wire:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time a phase; `phase_name` stays on it when it raises."""
-        self.phase_name = name
+        outer, self.phase_name = self.phase_name, name
         self.emit("phase", name=name)
         started = time.monotonic()
         try:
             yield
+            self.phase_name = outer
         finally:
             spent = time.monotonic() - started
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)

@@ -1,0 +1,61 @@
+"""Who a registry is, and which words of its configuration are secret.
+
+Two resources that write to one registry must find out from the same name for it, whoever's
+credentials they use; and what opens a store must not appear in anything that is shown.
+"""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+_SECRET_WORDS: Final = ("password", "secret", "token", "access_key", "private_key", "credential")
+_DEFAULT_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+
+
+def registry_id(kind: str, path: str, repo: Path) -> str:
+    """Sixteen hex digits that stand for a registry's type and address."""
+    address = registry_address(kind, path, repo)
+    return hashlib.sha256(f"{kind}\n{address}".encode()).hexdigest()[:16]
+
+
+def secrets_in(value: Any) -> tuple[str, ...]:
+    """Passwords in URLs and under telling keys, at any depth, longest first."""
+    return tuple(sorted(_secrets(value), key=lambda secret: (-len(secret), secret)))
+
+
+def registry_address(kind: str, path: str, repo: Path) -> str:
+    """Where a registry is, in one spelling and without credentials."""
+    parts = urlsplit(path)
+    if kind == "sql":
+        if parts.scheme.startswith("sqlite"):
+            database = path.partition("///")[2].partition("?")[0]
+            return f"sqlite:{_absolute(database, repo)}"
+        server = parts.scheme.partition("+")[0]
+        port = parts.port or _DEFAULT_PORTS.get(server, 0)
+        return f"{server}://{parts.hostname or ''}:{port}{parts.path}"
+    if parts.scheme in ("", "file"):
+        return _absolute(parts.path if parts.scheme else path, repo)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _absolute(path: str, repo: Path) -> str:
+    return os.path.realpath(repo / path)
+
+
+def _secrets(value: Any, key: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*(_secrets(v, str(k)) for k, v in value.items()))
+    if isinstance(value, list):
+        return set().union(*(_secrets(v, key) for v in value))
+    if not isinstance(value, str) or len(value) < 4:
+        return set()
+    found = set()
+    if any(word in key.lower() for word in _SECRET_WORDS):
+        found.add(value)
+    with contextlib.suppress(ValueError):  # no URL after all
+        if "://" in value and (password := urlsplit(value).password):
+            found |= {password, unquote(password)}
+    return found

@@ -1,0 +1,111 @@
+"""Runs operations without paying for ``import feast`` each time: one process imports, then forks.
+
+Started as a script. Each line on stdin is a command; each answer is a line on stdout:
+
+    {"request": {...}, "kill": null | {"target": "module:attribute", "when": "before"|"after",
+     "call": 1} | {"after": seconds}}
+    → {"report": {...} | null, "status": wait status, "seconds": float}
+
+The child runs exactly what the worker runs after its imports. It is killed either by itself, with
+SIGKILL, around a named call, or by this process after some time.
+"""
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+
+def main() -> None:
+    import feast  # noqa: F401
+
+    # What reading a feature_store.yaml and materializing would otherwise import in every child.
+    import feast.infra.compute_engines.local.compute
+    import feast.infra.offline_stores.dask
+    import feast.infra.online_stores.postgres_online_store.postgres
+    import feast.infra.online_stores.sqlite
+    import feast.infra.passthrough_provider  # noqa: F401
+
+    from feature_lineage.operations.protocol import JobRequest
+    from feature_lineage.runner import apply, delete, job, materialize, worker  # noqa: F401
+    from feature_lineage.runner.wire import Wire
+
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what repos print is not an answer
+    os.write(answers, b"ready\n")
+    for line in sys.stdin:
+        command = json.loads(line)
+        kill = command["kill"] or {}
+        read, write = os.pipe()
+        started = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            os.close(read)
+            if "target" in kill:
+                arm(**kill)
+            request = JobRequest.model_validate(command["request"])
+            wire = Wire(write)
+            report = worker._guarded(request, wire, datetime.now(UTC), job.run)
+            wire.emit("report", report=report)
+            os._exit(0)
+        os.close(write)
+        report, status = follow(child, read, kill.get("after"))
+        os.close(read)
+        answer = {"report": report, "status": status, "seconds": time.monotonic() - started}
+        os.write(answers, json.dumps(answer).encode() + b"\n")
+
+
+def arm(target: str, when: str, call: int = 1) -> None:
+    """Have this process kill itself around a call of `target`."""
+    module, _, path = target.partition(":")
+    owner = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    real, calls = getattr(owner, name), 0
+
+    def deadly(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **kwargs)
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, deadly)
+
+
+def follow(child: int, read: int, kill_after: float | None) -> tuple[dict | None, int]:
+    """The child's report and wait status; `kill_after` counts from the start of its apply phase."""
+    data, report, kill_at = b"", None, None
+    while True:
+        left = None if kill_at is None else max(0.0, kill_at - time.monotonic())
+        ready, _, _ = select.select([read], [], [], left)
+        if not ready:
+            os.killpg(child, signal.SIGKILL)
+            kill_at = None
+            continue
+        chunk = os.read(read, 1 << 16)
+        if not chunk:
+            break
+        data += chunk
+        *lines, data = data.split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message["event"] == "report":
+                report = message["report"]
+            elif message == {"event": "phase", "name": "apply"} and kill_after is not None:
+                kill_at = time.monotonic() + kill_after
+    _, status = os.waitpid(child, 0)
+    return report, status
+
+
+if __name__ == "__main__":
+    main()
