@@ -133,7 +133,7 @@ def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> 
         tags[REGISTRY_DIGEST_TAG] = report.snapshot.digest
     if report is not None and report.plan is not None:
         tags[PLAN_DIGEST_TAG] = report.plan.digest
-    return {key: _line(value) for key, value in tags.items() if value}
+    return {key: line for key, value in tags.items() if (line := _line(value))}
 
 
 def _own_metrics(report: JobReport | None) -> dict[str, float]:
@@ -168,7 +168,7 @@ def _artifacts(operation: Operation, report: JobReport | None, *, done: bool) ->
 
 def _message(operation: Operation, report: JobReport | None) -> str:
     told = (report.message if report else "") or operation.message
-    return told or "the job ended without a report"
+    return told.strip() or "the job ended without a report"
 
 
 def _touched(report: JobReport | None) -> tuple[ViewReport, ...]:

@@ -5,7 +5,6 @@ a commit that mends it, or one that does not touch it.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Final
 
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -40,17 +39,13 @@ def _worse(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Problem, ...]:
     known = frozenset(compare(model.features, current, model.service))
+    after = compare(model.features, desired, model.service)
     if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
         # A service that comes back with less in it heals, too: look at the features alone.
-        desired = _without_service(desired, model.service)
-    after = compare(model.features, desired, model.service)
+        known = frozenset(compare(model.features, current))
+        after = compare(model.features, desired)
     # What was gone cannot get worse: a feature that comes back, even otherwise than it was, heals.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
-    new = {problem for problem in after if problem not in known and problem.feature not in gone}
-    return tuple(sorted(new))
-
-
-def _without_service(snapshot: RegistrySnapshot, service: str) -> RegistrySnapshot:
-    services = dict(snapshot.objects.get("feature_service", {}))
-    services.pop(service, None)
-    return replace(snapshot, objects={**snapshot.objects, "feature_service": services})
+    return tuple(
+        sorted(problem for problem in after if problem not in known and problem.feature not in gone)
+    )

@@ -80,7 +80,11 @@ def test_progress(through: datetime | None, expected: Progress) -> None:
 
 spans = st.builds(
     backfill,
-    start=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.timezones()),
+    start=st.datetimes(
+        datetime(2020, 1, 1),  # noqa: DTZ001
+        datetime(2030, 1, 1),  # noqa: DTZ001
+        timezones=st.timezones(),
+    ),
     length=st.timedeltas(timedelta(seconds=1), timedelta(days=10)),
     chunk=st.sampled_from(["17m", "1h", "1d", "30d", "25h"]),
 )

@@ -1,11 +1,11 @@
 """Whom a plan makes worse off: what it causes counts, what was there before does not."""
 
 import pytest
+from tests.unit.operations.build import model, registry, service, view
 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import ProblemKind
 from feature_lineage.operations.impacts import blocking, impacts
-from tests.unit.operations.build import model, registry, service, view
 
 BOTH = {"conv_rate": "FLOAT", "acc_rate": "FLOAT"}
 SERVICES = {"activity": service({"stats": BOTH})}
@@ -13,7 +13,8 @@ BASELINE = registry({"stats": view(BOTH)}, services=SERVICES)
 
 
 def stats(features: dict[str, str] | None = None, **options: str) -> RegistrySnapshot:
-    return registry({"stats": view(BOTH if features is None else features, **options)}, services=SERVICES)  # fmt: skip
+    features = BOTH if features is None else features
+    return registry({"stats": view(features, **options)}, services=SERVICES)
 
 
 NO_VIEW = registry(services=SERVICES)
@@ -111,6 +112,12 @@ PARTIAL_SERVICE = registry(
             registry(),
             [ProblemKind.VIEW_GONE] * 2,
             id="losing the view too, after the service, is worse",
+        ),
+        pytest.param(
+            NO_SERVICE,
+            registry({"stats": view(BOTH, join_key="rider_id")}),
+            [ProblemKind.JOIN_KEYS_CHANGED] * 2,
+            id="so are other join keys after the service is gone",
         ),
     ],
 )

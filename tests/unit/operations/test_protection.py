@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from tests.unit.operations.build import NOW, model, registry, view
 
 from feature_lineage.api.project_spec import NameFilter, Protection
 from feature_lineage.operations.protection import (
@@ -14,7 +15,6 @@ from feature_lineage.operations.protection import (
     is_stale,
     protected_aliases,
 )
-from tests.unit.operations.build import NOW, model, registry, view
 
 BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
 CHAMPION = model(BASELINE, ["stats:conv_rate", "stats:acc_rate"])

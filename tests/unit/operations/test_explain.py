@@ -1,0 +1,167 @@
+"""What a blocked plan says: the commit, the feature, the models, the next step; and no more."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
+from feature_lineage.operations.explain import describe, explain, short_revision
+from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.protection import Impact
+
+DIGEST = "0123456789abcdef" * 4
+COMMIT = "3f2c1ab9d8e7" + "0" * 28
+GONE = Problem("stats:conv_rate", ProblemKind.FEATURE_GONE, "FLOAT")
+LATER = Problem("stats:acc_rate", ProblemKind.SOURCE_CHANGED, "a", "b")
+
+
+def blocked(*impacts: Impact, reason: str = "Blocked", **fields: tuple[str, ...]) -> Plan:
+    return Plan(DIGEST, PlanVerdict.BLOCKED, impacts=impacts, reason=reason, **fields)
+
+
+def impact(name: str = "driver_model", *problems: Problem) -> Impact:
+    return Impact(name, "3", ("champion", "prod"), problems or (GONE,))
+
+
+def test_a_breaking_commit() -> None:
+    assert explain(blocked(impact()), COMMIT) == (
+        "commit 3f2c1ab9d8e7 is not applied: it would hurt 1 protected model version: driver_model"
+        " v3 (@champion, @prod): stats:conv_rate is gone. Change the commit, move the aliases, or"
+        ' annotate featurelineage.io/allow-breaking: "0123456789ab: <why>"'
+    )
+
+
+def test_the_worst_comes_first() -> None:
+    text = explain(blocked(impact("a_changed", LATER), impact("z_broken", LATER, GONE)), COMMIT)
+
+    assert text.index("z_broken v3 (@champion, @prod): stats:conv_rate is gone and 1 more") < (
+        text.index("a_changed v3 (@champion, @prod): stats:acc_rate changes source")
+    )
+
+
+def test_models_whose_features_are_not_known() -> None:
+    assert (
+        "the features of 2 protected model versions are not known, so it may break a/1, b/2."
+    ) in explain(blocked(unknown_models=("a/1", "b/2")), COMMIT)
+
+
+def test_unknown_models_beside_known_ones() -> None:
+    text = explain(blocked(impact(), unknown_models=("a/1",)), COMMIT)
+
+    assert "; what 1 protected model version more use is not known." in text
+
+
+def test_an_adoption() -> None:
+    text = explain(
+        blocked(reason="AdoptionWouldDelete", adoption_deletes=("feature_view/stats", "entity/d")),
+        COMMIT,
+    )
+
+    assert text == (
+        "commit 3f2c1ab9d8e7 is not applied: as the first apply of this resource it would delete"
+        " objects that somebody else applied (2): feature_view/stats, entity/d. Add them to the"
+        " repo, set apply.prune to false, or annotate"
+        ' featurelineage.io/allow-adoption: "0123456789ab: <why>"'
+    )
+
+
+def test_an_adoption_that_also_hurts_points_to_the_second_annotation() -> None:
+    plan = blocked(impact(), reason="AdoptionWouldDelete", adoption_deletes=("entity/d",))
+
+    assert "also hurt 1 protected model version: see featurelineage.io/allow-breaking" in (
+        explain(plan, COMMIT)
+    )
+
+
+def test_facts_that_are_too_old() -> None:
+    assert explain(blocked(reason="GuardUnavailable"), COMMIT).endswith(
+        "is too old to judge it. It is tried again once MLflow answers."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_", "told"),
+    [
+        pytest.param("feedfacecafe", True, id="a permission for another plan is pointed out"),
+        pytest.param("0123456789ab", False, id="one for this plan is not"),
+        pytest.param("", False, id="none is not"),
+    ],
+)
+def test_permissions_for_other_plans(given_: str, told: bool) -> None:
+    text = explain(blocked(impact()), COMMIT, overrides=[given_])
+
+    assert told is ("The permission given for plan feedfacecafe is not for this plan." in text)
+
+
+@pytest.mark.parametrize("verdict", [PlanVerdict.CLEAN, PlanVerdict.ALLOWED])
+def test_a_plan_that_is_not_blocked_needs_no_words(verdict: PlanVerdict) -> None:
+    assert explain(Plan(DIGEST, verdict), COMMIT) == ""
+
+
+@pytest.mark.parametrize("kind", list(ProblemKind))
+def test_every_problem_has_a_phrase_that_names_the_feature(kind: ProblemKind) -> None:
+    phrase = describe(Problem("stats:conv_rate", kind, "FLOAT", "STRING"))
+
+    assert "stats:conv_rate" in phrase
+    assert ("is gone" in phrase) or ("changes" in phrase)
+    assert ("changes type from FLOAT to STRING" in phrase) is (kind is ProblemKind.TYPE_CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [
+        pytest.param(COMMIT, "3f2c1ab9d8e7", id="a commit"),
+        pytest.param("sha256:" + "ab" * 32, "sha256:abababababab", id="a tree"),
+        pytest.param("v1.2", "v1.2", id="anything else"),
+        pytest.param("", "of unknown revision", id="nothing"),
+    ],
+)
+def test_revisions_are_quoted_short(revision: str, expected: str) -> None:
+    assert expected == short_revision(revision)
+
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=400)
+problems = st.builds(Problem, names, st.sampled_from(ProblemKind), names, names)
+impacts = st.builds(
+    Impact,
+    names,
+    names,
+    st.lists(names, max_size=3).map(tuple),
+    st.lists(problems, min_size=1, max_size=5).map(tuple),
+)
+
+
+@given(
+    st.lists(impacts, max_size=60),
+    st.lists(names, max_size=60),
+    st.lists(names, max_size=60),
+    st.sampled_from(["Blocked", "AdoptionWouldDelete"]),
+    st.one_of(st.just(COMMIT), names),
+)
+def test_however_much_is_hurt_the_message_is_short_one_line_and_ends_with_the_next_step(
+    hurt: list[Impact], unknown: list[str], deletes: list[str], reason: str, revision: str
+) -> None:
+    plan = blocked(
+        *hurt, reason=reason, unknown_models=tuple(unknown), adoption_deletes=tuple(deletes)
+    )
+
+    text = explain(plan, revision, overrides=["feedfacecafe"])
+
+    assert len(text) <= 1024
+    assert "\n" not in text
+    assert re.search(r'annotate featurelineage\.io/allow-\w+: "0123456789ab: <why>"$', text)
+
+
+def test_a_message_says_how_many_it_leaves_out() -> None:
+    text = explain(blocked(*(impact(f"model_{number:04}") for number in range(1000))), COMMIT)
+
+    shown = text.count("is gone")
+    assert shown > 5
+    assert f" and {1000 - shown} more. Change" in text
+    assert "hurt 1000 protected model versions" in text
+
+
+def test_breaking_kinds_and_the_rest_cover_all_kinds() -> None:
+    assert set(ProblemKind) > BREAKING

@@ -1,0 +1,193 @@
+"""What holds for every plan, whatever the registries and whoever is protected."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.operations.build import NOW, registry, request, service, view
+
+from feature_lineage.features.definitions import define, define_all
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
+from feature_lineage.models.verdicts import BREAKING
+from feature_lineage.operations.impacts import impacts
+from feature_lineage.operations.plan import Plan, PlanVerdict, plan_digest, unpruned
+from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.protection import GuardedModel
+
+VIEWS = ("stats", "orders", "drivers")
+FEATURES = ("a", "b", "c")
+REFS = [FeatureRef(name, feature) for name in VIEWS for feature in FEATURES]
+types = st.sampled_from(["FLOAT", "INT64"])
+
+
+@st.composite
+def registries(draw: st.DrawFn) -> RegistrySnapshot:
+    """Few names and few values, so that two of them meet often and differ somewhere."""
+    views = {
+        name: view(
+            draw(st.dictionaries(st.sampled_from(FEATURES), types, max_size=3)),
+            join_key=draw(st.sampled_from(["driver_id", "rider_id"])),
+            source=draw(st.sampled_from(["x", "y"])),
+            ttl=draw(st.sampled_from(["", "60s"])),
+            tags=draw(st.sampled_from([{}, {"team": "t"}])),
+        )
+        for name in draw(st.sets(st.sampled_from(VIEWS)))
+    }
+    members = draw(
+        st.dictionaries(st.sampled_from(VIEWS), st.dictionaries(st.sampled_from(FEATURES), types))
+    )
+    services = {"svc": service(members)} if members else {}
+    closures = draw(st.dictionaries(st.sampled_from(VIEWS), st.sampled_from(["1" * 64, "2" * 64])))
+    return registry(views, services=services, closures=closures)
+
+
+@st.composite
+def guarded_models(draw: st.DrawFn) -> tuple[GuardedModel, ...]:
+    found = []
+    for number in range(draw(st.integers(0, 3))):
+        baseline = draw(registries())
+        refs = draw(st.lists(st.sampled_from(REFS), unique=True))
+        served = draw(st.sampled_from(["", "svc"]))
+        definitions = define_all(baseline, refs, served)
+        found.append(GuardedModel(f"m{number}", "1", ("champion",), served, definitions))
+    return tuple(found)
+
+
+def plan_of(
+    current: RegistrySnapshot, desired: RegistrySnapshot, *models: GuardedModel, **fields: Any
+) -> Plan:
+    return make_plan(
+        current=current,
+        desired=desired,
+        request=request(*models, **fields),
+        now=NOW,
+        online_tables_dropped=(),
+    )
+
+
+@given(registries(), registries(), guarded_models(), st.booleans())
+def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses(
+    current: RegistrySnapshot,
+    desired: RegistrySnapshot,
+    models: tuple[GuardedModel, ...],
+    prune: bool,
+) -> None:
+    plan = plan_of(current, desired, *models, prune=prune)
+    after = desired if prune else unpruned(current, desired)
+
+    if plan.verdict is not PlanVerdict.BLOCKED:
+        for model in models:
+            for was in model.features:
+                # Asked of the registry itself, not of the comparison that protection uses.
+                now = define(current, was.ref)
+                if now is not None and (now.dtype, now.join_keys) == (was.dtype, was.join_keys):
+                    then = define(after, was.ref)
+                    assert then is not None
+                    assert (then.dtype, then.join_keys) == (was.dtype, was.join_keys)
+
+
+@given(registries(), guarded_models())
+def test_a_plan_that_changes_nothing_is_clean(
+    current: RegistrySnapshot, models: tuple[GuardedModel, ...]
+) -> None:
+    plan = plan_of(current, current, *models, first=True, block_on=("Broken", "Changed"))
+
+    assert plan.verdict is PlanVerdict.CLEAN
+    assert plan.changes == ()
+
+
+@given(registries(), registries(), st.lists(st.sampled_from(REFS), unique=True))
+def test_going_back_to_the_baseline_hurts_nobody(
+    baseline: RegistrySnapshot, current: RegistrySnapshot, refs: list[FeatureRef]
+) -> None:
+    model = GuardedModel("m", "1", ("champion",), "", define_all(baseline, refs))
+
+    assert impacts([model], current, baseline) == ()
+
+
+@given(registries(), registries(), guarded_models(), guarded_models())
+def test_one_more_protected_model_hides_no_impact_on_the_others(
+    current: RegistrySnapshot,
+    desired: RegistrySnapshot,
+    some: tuple[GuardedModel, ...],
+    more: tuple[GuardedModel, ...],
+) -> None:
+    assert set(impacts(some, current, desired)) <= set(impacts(some + more, current, desired))
+
+
+@given(registries(), registries(), guarded_models(), st.sampled_from(VIEWS))
+def test_dropping_a_view_on_top_leaves_nobody_better_off(
+    current: RegistrySnapshot,
+    desired: RegistrySnapshot,
+    models: tuple[GuardedModel, ...],
+    dropped: str,
+) -> None:
+    less = RegistrySnapshot(
+        desired.project,
+        {
+            kind: {
+                name: spec
+                for name, spec in named.items()
+                if not (kind in VIEW_KINDS and name == dropped)
+            }
+            for kind, named in desired.objects.items()
+        },
+        desired.closures,
+    )
+
+    def broken(after: RegistrySnapshot) -> set[str]:
+        return {
+            impact.model
+            for impact in impacts(models, current, after)
+            if any(problem.kind in BREAKING for problem in impact.problems)
+        }
+
+    assert broken(desired) <= broken(less)
+
+
+@given(registries(), registries(), guarded_models(), st.randoms())
+def test_the_digest_depends_on_no_order(
+    current: RegistrySnapshot, desired: RegistrySnapshot, models: tuple[GuardedModel, ...], random
+) -> None:
+    def shuffled(snapshot: RegistrySnapshot) -> RegistrySnapshot:
+        def mixed(named: Any) -> Any:
+            items = list(named.items())
+            random.shuffle(items)
+            return dict(items)
+
+        objects = {kind: mixed(named) for kind, named in mixed(snapshot.objects).items()}
+        return RegistrySnapshot(snapshot.project, objects, mixed(snapshot.closures))
+
+    other_models = list(models)
+    random.shuffle(other_models)
+
+    assert plan_of(current, desired, *models) == plan_of(
+        shuffled(current), shuffled(desired), *other_models
+    )
+
+
+@given(registries(), registries(), registries())
+def test_plans_with_other_content_have_other_digests(
+    current: RegistrySnapshot, one: RegistrySnapshot, other: RegistrySnapshot
+) -> None:
+    same_content = one.objects == other.objects
+
+    same_digest = plan_digest(current, one, ()) == plan_digest(current, other, ())
+
+    if same_digest:
+        assert same_content
+    if same_content and one.closures == other.closures:
+        assert same_digest
+
+
+@given(registries(), registries())
+def test_unpruned_deletes_nothing_and_keeps_all_that_is_wanted(
+    current: RegistrySnapshot, desired: RegistrySnapshot
+) -> None:
+    kept = unpruned(current, desired)
+
+    for kind, named in desired.objects.items():
+        assert dict(named).items() <= dict(kept.objects[kind]).items()
+    for kind, named in current.objects.items():
+        assert set(named) <= set(kept.objects[kind])

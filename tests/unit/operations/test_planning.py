@@ -1,0 +1,315 @@
+"""May this commit be applied? Every way to yes, and every way to no."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.operations.build import NOW, model, registry, request, service, view
+
+from feature_lineage.features.diff import Change, ChangeClass
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short, unpruned
+from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.protocol import ApplyRequest, Override
+
+BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
+BREAKING = registry({"stats": view({"acc_rate": "FLOAT"})})
+CHANGING = registry(
+    {"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"}, source="elsewhere.parquet")}
+)
+GROWING = registry({**BASELINE.objects["feature_view"], "orders": view({"total": "DOUBLE"})})
+RETAGGED = registry(
+    {"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"}, tags={"team": "x"})}
+)
+EMPTY = registry()
+CHAMPION = model(BASELINE, ["stats:conv_rate"])
+
+
+def plan(
+    asked: ApplyRequest,
+    desired: RegistrySnapshot,
+    current: RegistrySnapshot = BASELINE,
+    *,
+    minutes_later: float = 0,
+    online_tables_dropped: tuple[str, ...] = (),
+) -> Plan:
+    return make_plan(
+        current=current,
+        desired=desired,
+        request=asked,
+        now=NOW + timedelta(minutes=minutes_later),
+        online_tables_dropped=online_tables_dropped,
+    )
+
+
+CLEAN, ALLOWED, BLOCKED = PlanVerdict
+
+
+@pytest.mark.parametrize(
+    ("desired", "fields", "verdict"),
+    [
+        pytest.param(BASELINE, {}, CLEAN, id="no change is clean"),
+        pytest.param(GROWING, {}, CLEAN, id="a new view is clean"),
+        pytest.param(BREAKING, {}, BLOCKED, id="dropping a champion's feature is blocked"),
+        pytest.param(EMPTY, {}, BLOCKED, id="dropping its view is blocked"),
+        pytest.param(CHANGING, {}, ALLOWED, id="another source is allowed by default"),
+        pytest.param(
+            CHANGING,
+            {"block_on": ("Broken", "Changed")},
+            BLOCKED,
+            id="another source is blocked where Changed blocks",
+        ),
+        pytest.param(BREAKING, {"protection": "Warn"}, ALLOWED, id="Warn lets it through"),
+        pytest.param(BREAKING, {"protection": "Off"}, CLEAN, id="Off does not look"),
+        pytest.param(BREAKING, {"guard": None}, CLEAN, id="no guard, no protection"),
+        pytest.param(EMPTY, {"prune": False}, CLEAN, id="what is not pruned is not lost"),
+        pytest.param(
+            BREAKING,
+            {"prune": False},
+            BLOCKED,
+            id="a feature dropped from a view is lost without pruning, too",
+        ),
+    ],
+)
+def test_protection(
+    desired: RegistrySnapshot, fields: dict[str, Any], verdict: PlanVerdict
+) -> None:
+    found = plan(request(CHAMPION).model_copy(update=fields), desired)
+
+    assert verdict is found.verdict
+    assert found.reason == ("Blocked" if verdict is BLOCKED else "")
+
+
+@pytest.mark.parametrize(
+    ("desired", "fields", "verdict"),
+    [
+        pytest.param(BREAKING, {}, CLEAN, id="Warn lets a deletion through"),
+        pytest.param(BREAKING, {"on_unknown": "Block"}, BLOCKED, id="Block stops a deletion"),
+        pytest.param(CHANGING, {"on_unknown": "Block"}, BLOCKED, id="Block stops another source"),
+        pytest.param(GROWING, {"on_unknown": "Block"}, CLEAN, id="something new hurts nobody"),
+        pytest.param(RETAGGED, {"on_unknown": "Block"}, CLEAN, id="a tag hurts nobody"),
+        pytest.param(
+            BREAKING,
+            {"on_unknown": "Block", "protection": "Warn"},
+            CLEAN,
+            id="under Warn nothing blocks",
+        ),
+    ],
+)
+def test_models_whose_features_are_not_known(
+    desired: RegistrySnapshot, fields: dict[str, Any], verdict: PlanVerdict
+) -> None:
+    found = plan(request(unknown=("rider_model/7",), **fields), desired)
+
+    assert verdict is found.verdict
+    assert found.unknown_models == ("rider_model/7",)
+
+
+def test_with_every_model_known_Block_on_unknown_blocks_nothing() -> None:  # noqa: N802
+    assert plan(request(on_unknown="Block"), BREAKING).verdict is CLEAN
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [
+        pytest.param(lambda digest: digest, ALLOWED, id="the whole digest"),
+        pytest.param(lambda digest: digest[:12], ALLOWED, id="the 12 digits that are printed"),
+        pytest.param(lambda digest: f" {digest[:20].upper()} ", ALLOWED, id="in capitals, padded"),
+        pytest.param(lambda digest: digest[:11], BLOCKED, id="too short to be safe"),
+        pytest.param(lambda digest: "", BLOCKED, id="nothing"),
+        pytest.param(lambda digest: "0" * 12, BLOCKED, id="another plan's"),
+        pytest.param(lambda digest: digest + "0", BLOCKED, id="longer than any"),
+        pytest.param(lambda digest: digest[:11] + ".", BLOCKED, id="not hexadecimal"),
+    ],
+)
+def test_a_permission_names_its_plan_by(given: Any, verdict: PlanVerdict) -> None:
+    blocked = plan(request(CHAMPION), BREAKING)
+    override = Override(plan_digest=given(blocked.digest), why="retrained tonight")
+
+    found = plan(request(CHAMPION, allow_breaking=override), BREAKING)
+
+    assert verdict is found.verdict
+    assert found.digest == blocked.digest
+
+
+def permitted(blocked: Plan) -> Override:
+    return Override(plan_digest=short(blocked.digest), why="retrained tonight")
+
+
+def test_a_permission_is_void_once_another_model_is_hurt() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+    rider = model(BASELINE, ["stats:conv_rate"], name="rider_model")
+
+    assert plan(request(CHAMPION, rider, allow_breaking=override), BREAKING).verdict is BLOCKED
+
+
+def test_a_permission_is_void_once_the_alias_points_to_another_version() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+    successor = model(BASELINE, ["stats:conv_rate"], version="4")
+
+    assert plan(request(successor, allow_breaking=override), BREAKING).verdict is BLOCKED
+
+
+def test_a_permission_is_void_for_any_other_content() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+    more = registry({"stats": view({"acc_rate": "FLOAT"}, tags={"team": "x"})})
+
+    assert plan(request(CHAMPION, allow_breaking=override), more).verdict is BLOCKED
+
+
+def test_a_permission_outlives_a_model_that_is_not_hurt() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+    other = model(BASELINE, ["stats:acc_rate"], name="rider_model")
+
+    assert plan(request(CHAMPION, other, allow_breaking=override), BREAKING).verdict is ALLOWED
+
+
+def test_a_permission_covers_unknown_models_until_there_is_another() -> None:
+    asked = request(unknown=("a/1",), on_unknown="Block")
+    override = permitted(plan(asked, BREAKING))
+
+    same = request(unknown=("a/1",), on_unknown="Block", allow_breaking=override)
+    more = request(unknown=("a/1", "b/1"), on_unknown="Block", allow_breaking=override)
+
+    assert plan(same, BREAKING).verdict is ALLOWED
+    assert plan(more, BREAKING).verdict is BLOCKED
+
+
+def test_where_unknown_models_do_not_block_a_new_one_voids_no_permission() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+
+    found = plan(request(CHAMPION, unknown=("new/1",), allow_breaking=override), BREAKING)
+
+    assert found.verdict is ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("desired", "fields", "reason", "deletes"),
+    [
+        pytest.param(GROWING, {}, "", (), id="taking over and adding is fine"),
+        pytest.param(
+            EMPTY,
+            {},
+            "AdoptionWouldDelete",
+            ("feature_view/stats",),
+            id="deleting what others applied is not",
+        ),
+        pytest.param(
+            EMPTY,
+            {"protection": "Off"},
+            "AdoptionWouldDelete",
+            ("feature_view/stats",),
+            id="nor is it with protection off",
+        ),
+        pytest.param(EMPTY, {"prune": False}, "", (), id="without pruning nothing is deleted"),
+        pytest.param(EMPTY, {"first": False}, "", (), id="later applies delete what is theirs"),
+        pytest.param(
+            registry(on_demand_feature_view={"stats": view({"conv_rate": "FLOAT"})}),
+            {},
+            "",
+            (),
+            id="a view that becomes one of another kind is not deleted",
+        ),
+    ],
+)
+def test_adoption(
+    desired: RegistrySnapshot, fields: dict[str, Any], reason: str, deletes: tuple[str, ...]
+) -> None:
+    found = plan(request(**{"first": True, **fields}), desired)
+
+    assert reason == found.reason
+    assert deletes == found.adoption_deletes
+
+
+def test_adoption_is_allowed_by_its_own_permission_and_no_other() -> None:
+    blocked = plan(request(first=True), EMPTY)
+
+    for field, verdict in (("allow_adoption", ALLOWED), ("allow_breaking", BLOCKED)):
+        found = plan(request(first=True, **{field: permitted(blocked)}), EMPTY)
+
+        assert verdict is found.verdict
+
+
+def test_an_adoption_that_also_breaks_needs_both_permissions() -> None:
+    first = plan(request(CHAMPION, first=True), EMPTY)
+    override = permitted(first)
+
+    half = plan(request(CHAMPION, first=True, allow_adoption=override), EMPTY)
+    both = plan(
+        request(CHAMPION, first=True, allow_adoption=override, allow_breaking=override), EMPTY
+    )
+
+    assert [found.reason for found in (first, half, both)] == ["AdoptionWouldDelete", "Blocked", ""]
+    assert both.verdict is ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("protection", "minutes", "reason"),
+    [
+        pytest.param("Enforce", 10, "", id="facts as old as is allowed clear a plan"),
+        pytest.param("Enforce", 11, "GuardUnavailable", id="older ones clear nobody"),
+        pytest.param("Warn", 11, "", id="under Warn nothing blocks"),
+    ],
+)
+def test_a_guard_is_only_good_while_it_is_fresh(
+    protection: str, minutes: float, reason: str
+) -> None:
+    found = plan(request(CHAMPION, protection=protection), GROWING, minutes_later=minutes)
+
+    assert reason == found.reason
+
+
+def test_no_permission_covers_facts_that_are_too_old() -> None:
+    override = permitted(plan(request(CHAMPION), BREAKING))
+
+    found = plan(request(CHAMPION, allow_breaking=override), BREAKING, minutes_later=11)
+
+    assert (found.verdict, found.reason) == (BLOCKED, "GuardUnavailable")
+
+
+def test_a_plan_tells_all_changes_and_the_tables_that_go() -> None:
+    found = plan(request(), EMPTY, online_tables_dropped=("z", "stats"))
+
+    assert found.changes == (Change("feature_view", "stats", ChangeClass.DELETED),)
+    assert found.online_tables_dropped == ("stats", "z")
+
+
+def test_code_that_the_applied_snapshot_had_comes_with_the_request() -> None:
+    function = {"name": "f", "body_text": "f(x)"}
+    spec = {**view({"conv_rate": "FLOAT"}), "user_defined_function": function}
+    applied = registry({"stats": spec}, closures={"stats": "a" * 64})
+    desired = registry({"stats": spec}, closures={"stats": "b" * 64})
+    in_registry = registry({"stats": spec})
+    asked = request(model(applied, ["stats:conv_rate"]), closures={"stats": "a" * 64})
+
+    found = plan(asked, desired, in_registry)
+
+    assert [change.change for change in found.changes] == [ChangeClass.TRANSFORMATION_CHANGED]
+    assert found.verdict is ALLOWED
+    assert found.digest != plan(asked, in_registry, in_registry).digest
+
+
+def test_unpruned_keeps_what_left_the_repo_and_what_it_says_of_the_rest() -> None:
+    current = registry(
+        {"stats": view({"conv_rate": "FLOAT"}), "old": view({"x": "FLOAT"})},
+        closures={"old": "a" * 64, "stats": "b" * 64},
+    )
+    desired = registry({"stats": view({"acc_rate": "FLOAT"})}, services={"s": service({})})
+
+    kept = unpruned(current, desired)
+
+    assert kept.objects == {
+        "feature_view": {
+            "stats": desired.objects["feature_view"]["stats"],
+            "old": current.objects["feature_view"]["old"],
+        },
+        "feature_service": {"s": service({})},
+    }
+    assert kept.closures == {"old": "a" * 64}
+
+
+def test_what_is_printed_is_enough_to_type() -> None:
+    digest = plan(request(), BREAKING).digest
+
+    assert len(short(digest)) == 12
+    assert names_plan(short(digest), digest)
