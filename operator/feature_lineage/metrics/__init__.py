@@ -1,0 +1,8 @@
+"""Prometheus metrics: gauges from state at scrape time, counters of what happens, one server."""
+
+from feature_lineage.metrics.collector import StateCollector
+from feature_lineage.metrics.instruments import Instruments, result_of
+from feature_lineage.metrics.server import start
+from feature_lineage.metrics.state import FactTimes, State
+
+__all__ = ["FactTimes", "Instruments", "State", "StateCollector", "result_of", "start"]

@@ -1,0 +1,227 @@
+"""Every metric there is: name, type, labels, and what to do with it.
+
+One list, so that the collector, the instruments and `docs/metrics.md` cannot tell different
+stories. The help text is what somebody reads at night in a query builder: it says what follows.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric.
+
+    Attributes:
+        name: as it is exposed, ``_total`` included.
+        labels: in the order in which values are given.
+        help: what it means and what to do with it.
+    """
+
+    name: str
+    type: Literal["gauge", "counter", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+
+
+PROJECT: Final = ("namespace", "name", "project")
+VIEW: Final = (*PROJECT, "feature_view")
+MODEL: Final = ("namespace", "name", "model", "alias")
+HOME: Final = ("project_namespace", "project_name", "project")
+CONDITION: Final = ("kind", "namespace", "name", "type")
+
+
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> Definition:
+    return Definition(name, "gauge", labels, text)
+
+
+GAUGES: Final = (
+    _gauge(
+        "feast_feature_freshness_seconds",
+        VIEW,
+        "Seconds since the end of the newest materialized window, as Feast measures it. "
+        "Absent while never materialized: see feature_lineage_feature_view_never_materialized.",
+    ),
+    _gauge(
+        "feature_lineage_feature_view_never_materialized",
+        VIEW,
+        "1 while a view that is served online was never materialized, else 0. "
+        "Add it to a schedule or a backfill of the project.",
+    ),
+    _gauge(
+        "feature_lineage_feature_view_stale",
+        VIEW,
+        "1 while a view misses its freshness objective or was never materialized, else 0. "
+        "Absent without an objective, or while the registry was read too seldom to tell.",
+    ),
+    _gauge(
+        "feature_lineage_feature_view_max_age_seconds",
+        VIEW,
+        "Freshness objective of a view; compare feast_feature_freshness_seconds with it.",
+    ),
+    _gauge(
+        "feature_lineage_feature_view_rows",
+        VIEW,
+        "Rows of the last successful materialization, where the engine tells. "
+        "A sudden drop means that the source has lost rows.",
+    ),
+    _gauge(
+        "feature_lineage_feature_view_consecutive_failures",
+        VIEW,
+        "Materializations of a view that failed since the last success. "
+        "Above 0: read lastError in status.featureViews of the project.",
+    ),
+    _gauge(
+        "feature_lineage_project_models",
+        (*PROJECT, "state"),
+        "Model versions linked to a project, and the broken ones among them: "
+        "broken is a part of linked, so do not sum them.",
+    ),
+    _gauge(
+        "feature_lineage_plan_blocked",
+        PROJECT,
+        "1 while protection stops the newest revision, else 0. "
+        "Read status.plan: change the feature repo, or allow that plan by annotation.",
+    ),
+    _gauge(
+        "feature_lineage_plan_blocked_since_timestamp_seconds",
+        PROJECT,
+        "Unix time since when revisions are stopped; absent while none is.",
+    ),
+    _gauge(
+        "feature_lineage_plan_impacts",
+        PROJECT,
+        "Model versions that the newest plan would hurt, or has hurt where it was let through.",
+    ),
+    _gauge(
+        "feature_lineage_operation_in_progress",
+        (*PROJECT, "kind"),
+        "1 while an operation of this kind is in flight, waiting for its next attempt "
+        "included, else 0.",
+    ),
+    _gauge(
+        "feature_lineage_operation_last_success_timestamp_seconds",
+        (*PROJECT, "kind"),
+        "Unix time of the last operation of this kind that did what it should, as far as "
+        "status.operations reaches back.",
+    ),
+    _gauge(
+        "feature_lineage_operations_unrecorded",
+        PROJECT,
+        "Finished operations that MLflow does not have yet. They are kept until it does: "
+        "look at the Recorded condition.",
+    ),
+    _gauge(
+        "feature_lineage_mlflow_view_age_seconds",
+        PROJECT,
+        "Age of the oldest fact about models. Far above ten minutes: MLflow does not answer, "
+        "and verdicts stand as of then.",
+    ),
+    _gauge(
+        "feature_lineage_registry_snapshot_age_seconds",
+        PROJECT,
+        "Seconds since the Feast registry was last read by a job of this project.",
+    ),
+    _gauge(
+        "feature_lineage_guard_age_seconds",
+        PROJECT,
+        "Age of the facts that a change would be held against. Above maxGuardAge of the "
+        "project nothing is applied.",
+    ),
+    _gauge(
+        "feature_lineage_schedule_next_timestamp_seconds",
+        (*PROJECT, "schedule"),
+        "Unix time of the next tick of a schedule. In the past by more than its "
+        "startingDeadline: something holds the project up.",
+    ),
+    _gauge(
+        "feature_lineage_model_info",
+        (*MODEL, "version", "feature_service", "origin", *HOME),
+        "Always 1. Says which version a TrainedModel stands for, and which project it uses; "
+        "join it on (namespace, name).",
+    ),
+    _gauge(
+        "feature_lineage_model_feature_view_info",
+        (*MODEL, "version", "feature_service", "feature_view", *HOME),
+        "Always 1, for each view that feeds a model, directly or through another view. "
+        "Join it with view metrics on (project_namespace, project_name, feature_view).",
+    ),
+    _gauge(
+        "feature_lineage_model_verdict",
+        (*MODEL, "verdict"),
+        "1 for the verdict on a model's features, 0 for all others. "
+        "Broken: serving the model fails or lies; read status.lineage.problems.",
+    ),
+    _gauge(
+        "feature_lineage_model_verdict_since_timestamp_seconds",
+        MODEL,
+        "Unix time since when the verdict stands.",
+    ),
+    _gauge(
+        "feature_lineage_model_problems",
+        MODEL,
+        "Differences between the features a model was trained on and those it is served.",
+    ),
+    _gauge(
+        "feature_lineage_model_features_fresh",
+        MODEL,
+        "1 while every view that feeds a model meets its objective, 0 while one does not. "
+        "Absent without an objective or while that is not known.",
+    ),
+    _gauge(
+        "feature_lineage_condition",
+        (*CONDITION, "status", "reason"),
+        "Always 1. Each condition of each resource: what is stuck, and why. "
+        "The message is in the resource's status.",
+    ),
+    _gauge(
+        "feature_lineage_condition_last_transition_timestamp_seconds",
+        CONDITION,
+        "Unix time at which the status of a condition last flipped: since when it is stuck.",
+    ),
+)
+"""Computed at scrape time from the state of the resources: `collector`."""
+
+INSTRUMENTS: Final = (
+    Definition(
+        "feast_materialization_result_total",
+        "counter",
+        (*VIEW, "status"),
+        "Materializations per view, each attempt on its own; status is success or failure.",
+    ),
+    Definition(
+        "feast_materialization_duration_seconds",
+        "histogram",
+        VIEW,
+        "Duration of a view's materialization. Nearing the schedule's interval: split the views.",
+    ),
+    Definition(
+        "feature_lineage_operations_total",
+        "counter",
+        (*PROJECT, "kind", "result"),
+        "Operations that ended, by kind and result; retries of one are not counted apart.",
+    ),
+    Definition(
+        "feature_lineage_reconcile_total",
+        "counter",
+        ("kind", "result"),
+        "Passes over resources. transient and waiting mend themselves, terminal needs a user, "
+        "crash is a defect of the operator: report it.",
+    ),
+    Definition(
+        "feature_lineage_reconcile_duration_seconds",
+        "histogram",
+        ("kind",),
+        "Duration of one pass over a resource; jobs are not waited for. "
+        "High: MLflow or the API server is slow.",
+    ),
+    Definition(
+        "feature_lineage_build_info",
+        "gauge",
+        ("version", "python_version"),
+        "Always 1. Which operator this is; more than one version during a roll-out only.",
+    ),
+)
+"""Counted as it happens, in the process it happens in: `instruments`."""
+
+CATALOGUE: Final = (*GAUGES, *INSTRUMENTS)

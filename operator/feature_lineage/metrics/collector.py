@@ -1,0 +1,96 @@
+"""Gauges about resources, computed from their state at scrape time.
+
+So there are no stale series (a resource that is gone has none), freshness is exact to the scrape,
+and a restart loses nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from prometheus_client.core import Metric
+
+from feature_lineage.metrics import projects, trained
+from feature_lineage.metrics.catalogue import GAUGES
+from feature_lineage.metrics.families import Row, family
+from feature_lineage.metrics.state import Scene, State, name_of, scene_of
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class StateCollector:
+    """A collector for a `prometheus_client.CollectorRegistry`.
+
+    Args:
+        state: called once for each scrape, on the thread that serves it: it returns values that
+            nobody changes any more, and an empty `State` where this process is not the leader.
+        now: the present, aware; injected so that tests need not wait.
+    """
+
+    def __init__(
+        self, state: Callable[[], State], now: Callable[[], datetime] | None = None
+    ) -> None:
+        self._state = state
+        self._now = now or _now
+
+    def describe(self) -> Iterable[Metric]:
+        """The families without samples: registering asks for names only."""
+        return [family(definition) for definition in GAUGES]
+
+    def collect(self) -> Iterator[Metric]:
+        scene = scene_of(self._state(), self._now())
+        for definition in GAUGES:
+            yield family(definition, partial(SAMPLES[definition.name], scene))
+
+
+def _conditions(scene: Scene) -> Iterator[Row]:
+    for resource in scene.resources():
+        for condition in resource.status.conditions:
+            yield (
+                (
+                    *(resource.kind, *name_of(resource), condition.type),
+                    *(condition.status, condition.reason),
+                ),
+                1.0,
+            )
+
+
+def _transitions(scene: Scene) -> Iterator[Row]:
+    for resource in scene.resources():
+        for condition in resource.status.conditions:
+            yield (
+                (resource.kind, *name_of(resource), condition.type),
+                condition.last_transition_time.timestamp(),
+            )
+
+
+SAMPLES: Final[dict[str, Callable[[Scene], Iterator[Row]]]] = {
+    "feast_feature_freshness_seconds": projects.freshness,
+    "feature_lineage_feature_view_never_materialized": projects.never_materialized,
+    "feature_lineage_feature_view_stale": projects.stale,
+    "feature_lineage_feature_view_max_age_seconds": projects.max_age,
+    "feature_lineage_feature_view_rows": projects.rows,
+    "feature_lineage_feature_view_consecutive_failures": projects.consecutive_failures,
+    "feature_lineage_project_models": projects.models,
+    "feature_lineage_plan_blocked": projects.plan_blocked,
+    "feature_lineage_plan_blocked_since_timestamp_seconds": projects.plan_blocked_since,
+    "feature_lineage_plan_impacts": projects.plan_impacts,
+    "feature_lineage_operation_in_progress": projects.operation_in_progress,
+    "feature_lineage_operation_last_success_timestamp_seconds": projects.last_success,
+    "feature_lineage_operations_unrecorded": projects.unrecorded,
+    "feature_lineage_mlflow_view_age_seconds": projects.mlflow_view_age,
+    "feature_lineage_registry_snapshot_age_seconds": projects.registry_snapshot_age,
+    "feature_lineage_guard_age_seconds": projects.guard_age,
+    "feature_lineage_schedule_next_timestamp_seconds": projects.schedule_next,
+    "feature_lineage_model_info": trained.info,
+    "feature_lineage_model_feature_view_info": trained.feature_views,
+    "feature_lineage_model_verdict": trained.verdict,
+    "feature_lineage_model_verdict_since_timestamp_seconds": trained.verdict_since,
+    "feature_lineage_model_problems": trained.problems,
+    "feature_lineage_model_features_fresh": trained.features_fresh,
+    "feature_lineage_condition": _conditions,
+    "feature_lineage_condition_last_transition_timestamp_seconds": _transitions,
+}

@@ -1,0 +1,150 @@
+"""What is counted as it happens: passes, operations, materializations.
+
+A registry of its own, never the library's default one, which anything imported may fill. Series
+belong to a resource and go with it.
+"""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final, Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from feature_lineage import __version__
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import Result
+from feature_lineage.api.project_status import FeatureViewStatus, OperationRecord
+from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
+from feature_lineage.metrics.catalogue import INSTRUMENTS, Definition
+from feature_lineage.metrics.families import label
+from feature_lineage.metrics.state import Name, name_of
+
+Kind = Literal["FeatureStoreProject", "TrainedModel"]
+PassResult = Literal["success", "transient", "waiting", "terminal", "crash"]
+
+MATERIALIZATION_BUCKETS: Final = (
+    *(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0),
+)
+"""Feast's own, so that its dashboards work."""
+
+PASS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_BY_NAME: Final = {definition.name: definition for definition in INSTRUMENTS}
+
+
+def result_of(error: BaseException | None) -> PassResult:
+    """The word for how a pass ended."""
+    if error is None:
+        return "success"
+    if isinstance(error, TransientError):
+        return "transient"
+    if isinstance(error, TerminalError):
+        return "terminal"
+    return "waiting" if isinstance(error, FeatureLineageError) else "crash"
+
+
+class Instruments:
+    """Counters of one process; also the registry that everything else registers with."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._views = _counter("feast_materialization_result_total", self.registry)
+        self._view_seconds = _histogram(
+            "feast_materialization_duration_seconds", self.registry, MATERIALIZATION_BUCKETS
+        )
+        self._operations = _counter("feature_lineage_operations_total", self.registry)
+        self._passes = _counter("feature_lineage_reconcile_total", self.registry)
+        self._pass_seconds = _histogram(
+            "feature_lineage_reconcile_duration_seconds", self.registry, PASS_BUCKETS
+        )
+        self._series: dict[Name, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
+        build = _BY_NAME["feature_lineage_build_info"]
+        Gauge(build.name, build.help, build.labels, registry=self.registry).labels(
+            __version__, platform.python_version()
+        ).set(1)
+        ProcessCollector(registry=self.registry)  # process_*: memory, open files, start time
+
+    def reconciled(self, kind: Kind, result: PassResult, seconds: float) -> None:
+        """One pass over a resource ended."""
+        for each in get_args(PassResult):  # a series that starts at 0 shows its first increase
+            self._passes.labels(kind, each).inc(each == result)
+        self._pass_seconds.labels(kind).observe(seconds)
+
+    @contextmanager
+    def timed(self, kind: Kind) -> Iterator[None]:
+        """Count and time one pass; what it raises goes on to the host."""
+        start = monotonic()
+        try:
+            yield
+        except Exception as error:
+            self.reconciled(kind, result_of(error), monotonic() - start)
+            raise
+        self.reconciled(kind, "success", monotonic() - start)
+
+    def project_changed(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
+        """Count what a pass found to have ended: operations, and attempts to materialize a view.
+
+        Args:
+            before: as the pass found it.
+            after: with its status as written.
+        """
+        counted = {record.id for record in before.status.operations}
+        for record in after.status.operations:
+            if record.id not in counted:
+                self.operation_finished(after, record)
+        known = {view.name: view.attempted_at for view in before.status.feature_views}
+        for view in after.status.feature_views:
+            if view.attempted_at is not None and view.attempted_at != known.get(view.name):
+                self.view_materialized(after, view)
+
+    def operation_finished(self, project: FeatureStoreProject, record: OperationRecord) -> None:
+        """An operation ended, after however many attempts."""
+        for result in Result:
+            values = (*_labels(project), record.kind.value, result.value)
+            self._keep(project, self._operations, values)
+            self._operations.labels(*values).inc(result is record.result)
+
+    def view_materialized(self, project: FeatureStoreProject, view: FeatureViewStatus) -> None:
+        """An attempt to materialize one view ended."""
+        values = (*_labels(project), label(view.name))
+        succeeded = view.last_result is Result.SUCCEEDED
+        for status, happened in (("success", succeeded), ("failure", not succeeded)):
+            self._keep(project, self._views, (*values, status))
+            self._views.labels(*values, status).inc(happened)
+        if view.last_duration_seconds is not None:
+            self._keep(project, self._view_seconds, values)
+            self._view_seconds.labels(*values).observe(view.last_duration_seconds)
+
+    def project_gone(self, namespace: str, name: str) -> None:
+        """The resource was deleted: its series go with it."""
+        for metric, values in self._series.pop((namespace, name), ()):
+            metric.remove(*values)
+
+    def _keep(
+        self, project: FeatureStoreProject, metric: Counter | Histogram, values: tuple[str, ...]
+    ) -> None:
+        self._series.setdefault(name_of(project), set()).add((metric, values))
+
+
+def _labels(project: FeatureStoreProject) -> tuple[str, str, str]:
+    return (*name_of(project), project.spec.project)
+
+
+def _counter(name: str, registry: CollectorRegistry) -> Counter:
+    definition = _definition(name, "counter")
+    return Counter(definition.name, definition.help, definition.labels, registry=registry)
+
+
+def _histogram(name: str, registry: CollectorRegistry, buckets: tuple[float, ...]) -> Histogram:
+    definition = _definition(name, "histogram")
+    return Histogram(
+        definition.name, definition.help, definition.labels, registry=registry, buckets=buckets
+    )
+
+
+def _definition(name: str, type_: str) -> Definition:
+    definition = _BY_NAME[name]
+    assert definition.type == type_
+    return definition

@@ -1,0 +1,153 @@
+"""Samples about projects: their views, plans, operations, schedules and the age of their facts."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from feature_lineage.api.enums import OperationKind, PlanVerdict, Result
+from feature_lineage.metrics.families import Row
+from feature_lineage.metrics.state import ProjectScene, Scene
+from feature_lineage.reconcile.project_views import objective
+
+DID_ITS_WORK: Final = {
+    **dict.fromkeys(OperationKind, Result.SUCCEEDED),
+    OperationKind.PLAN: Result.PLANNED,
+}
+
+
+def freshness(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for state in project.states.values():
+            if state.materialized_until is not None:
+                yield (
+                    (*project.labels, state.name),
+                    (scene.now - state.materialized_until).total_seconds(),
+                )
+
+
+def never_materialized(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for name in project.judged:
+            never = project.states[name].materialized_until is None
+            yield (*project.labels, name), float(never)
+
+
+def stale(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for name, judged in project.judged.items():
+            if judged.fresh is not None:
+                yield (*project.labels, name), float(not judged.fresh)
+
+
+def max_age(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for name in project.judged:
+            asked = objective(project.project.spec, name)
+            if asked is not None:
+                yield (*project.labels, name), asked.total_seconds()
+
+
+def rows(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for view in project.project.status.feature_views:
+            if view.rows is not None:
+                yield (*project.labels, view.name), float(view.rows)
+
+
+def consecutive_failures(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for view in project.project.status.feature_views:
+            if view.name in project.judged or view.last_result is not None:
+                yield (*project.labels, view.name), float(view.consecutive_failures)
+
+
+def models(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        counts = project.project.status.counts
+        if counts is not None:
+            yield (*project.labels, "linked"), float(counts.linked_models)
+            yield (*project.labels, "broken"), float(counts.broken_models)
+
+
+def plan_blocked(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        plan = project.project.status.plan
+        if plan is not None and plan.verdict is not None:
+            yield project.labels, float(plan.verdict is PlanVerdict.BLOCKED)
+
+
+def plan_blocked_since(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        plan = project.project.status.plan
+        if plan is not None and plan.blocked_since is not None:
+            yield project.labels, plan.blocked_since.timestamp()
+
+
+def plan_impacts(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        plan = project.project.status.plan
+        if plan is not None:
+            yield project.labels, float(plan.impacts_total)
+
+
+def operation_in_progress(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        operation = project.project.status.operation
+        for kind in OperationKind:
+            running = operation is not None and operation.kind is kind
+            yield (*project.labels, kind.value), float(running)
+
+
+def last_success(scene: Scene) -> Iterator[Row]:
+    """What was applied is known for good; of other kinds, as much as the list still holds."""
+    for project in scene.projects.values():
+        status = project.project.status
+        ends: dict[OperationKind, datetime] = {}
+        if status.applied is not None and status.applied.at is not None:
+            ends[OperationKind.APPLY] = status.applied.at
+        for record in status.operations:
+            end = record.finished_at
+            if end is not None and record.result is DID_ITS_WORK[record.kind]:
+                ends[record.kind] = max(end, ends.get(record.kind, end))
+        for kind, end in sorted(ends.items()):
+            yield (*project.labels, kind.value), end.timestamp()
+
+
+def unrecorded(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        mlflow = project.project.spec.mlflow
+        if mlflow is not None and mlflow.log_operations:
+            waiting = [
+                record
+                for record in project.project.status.operations
+                if record.mlflow_run_id is None and record.job is not None
+            ]
+            yield project.labels, float(len(waiting))
+
+
+def mlflow_view_age(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        yield from _age(scene, project, project.facts.mlflow)
+
+
+def registry_snapshot_age(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        registry = project.project.status.registry
+        yield from _age(scene, project, registry.observed_at if registry else None)
+
+
+def guard_age(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        yield from _age(scene, project, project.facts.guard)
+
+
+def schedule_next(scene: Scene) -> Iterator[Row]:
+    for project in scene.projects.values():
+        for schedule in project.project.status.schedules:
+            if schedule.next is not None:
+                yield (*project.labels, schedule.name), schedule.next.timestamp()
+
+
+def _age(scene: Scene, project: ProjectScene, read_at: datetime | None) -> Iterator[Row]:
+    if read_at is not None:
+        yield project.labels, (scene.now - read_at).total_seconds()
