@@ -10,7 +10,7 @@ is empty, and an empty side is never compared.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from feature_lineage.features import views
@@ -30,7 +30,7 @@ class FeatureDefinition:
         dtype: Feast value type, such as ``FLOAT`` or ``INT64``; "" where not known.
         join_keys: (join key, value type) of the view's entities, sorted. An on-demand view has
             those of the views that feed it.
-        source: digest of the batch and stream source, "" where the view has none.
+        source: names and digest of the batch and stream source, "" where the view has none.
         transformation: digest of what computes the feature, "" where nothing does.
         closure: digest of the repo code the function reaches; "" where not known.
         ttl: as the registry spells it (``86400s``), "" where unset.
@@ -66,11 +66,19 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What all features of a view share."""
+    """A view, read once.
+
+    Attributes:
+        types: feature → type.
+        template: what its features share.
+        lacks: a view that feeds it and is not there, "" where none.
+        definitions: those made so far: ten thousand models use the same few features.
+    """
 
     types: dict[str, str]
     template: FeatureDefinition
-    lacks: str = ""  # a source view of an on-demand view that is not there
+    lacks: str = ""
+    definitions: dict[str, FeatureDefinition] = field(default_factory=dict)
 
 
 def define(snapshot: RegistrySnapshot, ref: FeatureRef) -> FeatureDefinition | None:
@@ -142,9 +150,13 @@ def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:
 
 
 def _latest(ref: FeatureRef, view: _View) -> FeatureDefinition | Missing:
-    if ref.feature not in view.types:
-        return Missing(ref, "feature", ref.view)
-    return replace(view.template, ref=ref, dtype=view.types[ref.feature])
+    found = view.definitions.get(ref.feature)
+    if found is None:
+        if ref.feature not in view.types:
+            return Missing(ref, "feature", ref.view)
+        found = replace(view.template, ref=ref, dtype=view.types[ref.feature])
+        view.definitions[ref.feature] = found
+    return found
 
 
 def _pinned(

@@ -152,9 +152,9 @@ def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) ->
     after = _pairs(views.entity_join_keys(now, new))
     if before != after:
         yield Change(kind, name, ChangeClass.JOIN_KEYS_CHANGED, "", before, after)
-    if views.source_digest(old) != views.source_digest(new):
-        sources = views.source_names(old), views.source_names(new)
-        yield Change(kind, name, ChangeClass.SOURCE_CHANGED, "", *sources)
+    sources = views.source_digest(old), views.source_digest(new)
+    if sources[0] != sources[1]:
+        yield Change(kind, name, ChangeClass.SOURCE_CHANGED, "", *views.source_texts(*sources))
     elif lost := sorted(_inputs(was, old).items() - _inputs(now, new).items()):
         current = _inputs(now, new)
         yield Change(

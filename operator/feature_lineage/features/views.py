@@ -127,13 +127,21 @@ def source_names(spec: JsonObject) -> str:
 
 
 def source_digest(spec: JsonObject) -> str:
-    """Digest of the batch and stream source, "" where the view has none."""
+    """Names and digest of the batch and stream source (``a, b#3f…``), "" where there is none."""
     sources = {
         key: core
         for key in ("batch_source", "stream_source", "source")
         if (core := source_core(spec.get(key)))
     }
-    return short_digest(sources) if sources else ""
+    return f"{source_names(spec)}#{short_digest(sources)}" if sources else ""
+
+
+def source_texts(was: str, now: str) -> tuple[str, str]:
+    """Two results of `source_digest` for people: by their names, where those tell them apart."""
+    before, after = (source.rpartition("#")[0] for source in (was, now))
+    if before != after:
+        return before, after
+    return was[: len(before) + 9], now[: len(after) + 9]
 
 
 def transformation_digest(spec: JsonObject) -> str:

@@ -11,7 +11,7 @@ from feature_lineage.features.definitions import GONE, FeatureDefinition, Missin
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.features.views import same_type
+from feature_lineage.features.views import same_type, source_texts
 
 
 class ProblemKind(StrEnum):
@@ -102,6 +102,8 @@ def _absent(missing: Missing, was: str) -> Problem:
 
 
 def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Problem]:
+    if was == now:
+        return
     ref = str(was.ref)
     if was.dtype and now.dtype and not same_type(was.dtype, now.dtype):
         yield Problem(ref, ProblemKind.TYPE_CHANGED, was.dtype, now.dtype)
@@ -110,7 +112,7 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
     if was.version != now.version:
         yield Problem(ref, ProblemKind.VERSION_CHANGED, _pin(was.version), _pin(now.version))
     if was.source != now.source:
-        yield Problem(ref, ProblemKind.SOURCE_CHANGED, was.source[:12], now.source[:12])
+        yield Problem(ref, ProblemKind.SOURCE_CHANGED, *source_texts(was.source, now.source))
     current = dict(now.inputs)
     for name, digest in was.inputs:
         if current.get(name, GONE) != digest:

@@ -57,7 +57,9 @@ class Record:
     @property
     def partial(self) -> bool:
         """Its items are features of the version, though not all of them."""
-        return not self.precise and (self.count is None or len(self.items) < self.count or self.cut)
+        if self.precise or self.count is None or self.cut:
+            return not self.precise
+        return sum(map(is_reference, self.items)) < self.count
 
     def __str__(self) -> str:
         where = {

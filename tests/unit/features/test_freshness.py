@@ -1,0 +1,165 @@
+"""Freshness: time alone makes stale, old facts never do."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+from tests.strategies import EPOCH as NOW
+
+from feature_lineage.features.freshness import (
+    Freshness,
+    FreshnessReason,
+    ViewState,
+    judge_model,
+    judge_view,
+    next_stale_at,
+    served_views,
+)
+from feature_lineage.features.refs import FeatureRef
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+FRESH, STALE = FreshnessReason.FRESH, FreshnessReason.STALE
+NEVER, SELDOM = FreshnessReason.NEVER_MATERIALIZED, FreshnessReason.OBSERVED_TOO_SELDOM
+NO_OBJECTIVE = FreshnessReason.NO_OBJECTIVE
+REAL = some.real_snapshot()
+
+
+def _state(
+    age: timedelta | None, max_age: timedelta | None = HOUR, name: str = "driver_hourly_stats"
+) -> ViewState:
+    until = None if age is None else NOW - age
+    return ViewState(name, "feature_view", until, max_age=max_age)
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "fact_age", "expected"),
+    [
+        pytest.param(MINUTE, HOUR, MINUTE, (True, FRESH), id="within its objective"),
+        pytest.param(HOUR, HOUR, MINUTE, (False, STALE), id="exactly at its objective"),
+        pytest.param(2 * HOUR, HOUR, MINUTE, (False, STALE), id="over its objective"),
+        pytest.param(-HOUR, HOUR, MINUTE, (True, FRESH), id="materialized into the future"),
+        pytest.param(None, HOUR, MINUTE, (False, NEVER), id="never materialized"),
+        pytest.param(2 * HOUR, None, MINUTE, (None, NO_OBJECTIVE), id="no objective"),
+        pytest.param(None, None, MINUTE, (None, NO_OBJECTIVE), id="never, and no objective"),
+        pytest.param(2 * HOUR, HOUR, 31 * MINUTE, (None, SELDOM), id="over it by old facts"),
+        pytest.param(2 * HOUR, HOUR, 30 * MINUTE, (False, STALE), id="facts of just half"),
+        pytest.param(None, HOUR, 31 * MINUTE, (None, SELDOM), id="never, by old facts"),
+        pytest.param(45 * MINUTE, HOUR, 40 * MINUTE, (True, FRESH), id="fresh even by old facts"),
+    ],
+)
+def test_a_view_is_judged(
+    age: timedelta | None,
+    max_age: timedelta | None,
+    fact_age: timedelta,
+    expected: tuple[bool | None, FreshnessReason],
+) -> None:
+    actual = judge_view(_state(age, max_age), NOW, observed_at=NOW - fact_age)
+
+    assert expected == (actual.fresh, actual.reason)
+
+
+def test_the_moment_it_flips_is_known_and_is_the_first_that_is_not_fresh() -> None:
+    state = _state(MINUTE)
+    flips = next_stale_at([state, _state(2 * MINUTE), _state(None), _state(3 * HOUR)], NOW)
+
+    assert flips == NOW + 58 * MINUTE
+    assert judge_view(state, NOW) == Freshness(True, FRESH, NOW + 59 * MINUTE)
+    assert judge_view(state, NOW + 59 * MINUTE).fresh is False
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_without_news_a_view_never_becomes_fresh_again(
+    max_age: int, first: int, later: int
+) -> None:
+    state = _state(HOUR, timedelta(seconds=max_age))
+    early = judge_view(state, NOW + timedelta(seconds=first)).fresh
+    late = judge_view(state, NOW + timedelta(seconds=first + later)).fresh
+
+    assert early or not late
+
+
+def _refs(*texts: str) -> list[FeatureRef]:
+    return [FeatureRef.parse(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("driver_hourly_stats:conv_rate", ("driver_hourly_stats",), id="a plain view"),
+        pytest.param(
+            "transformed:conv_plus", ("driver_hourly_stats",), id="on demand: its sources"
+        ),
+        pytest.param("mixed:mix", ("driver_hourly_stats",), id="a source view that is not online"),
+        pytest.param("driver_customer:clicks", (), id="a view that is not online"),
+        pytest.param("gone:x", (), id="a view that is gone"),
+    ],
+)
+def test_features_are_served_from_views_that_are_online(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    assert expected == served_views(REAL, _refs(text))
+
+
+BOTH = _refs("transformed:conv_plus", "driver_stream:trips", "driver_customer:clicks")
+
+
+@pytest.mark.parametrize(
+    ("stats", "stream", "expected"),
+    [
+        pytest.param(
+            (MINUTE, HOUR), (2 * MINUTE, HOUR), (True, FRESH, "driver_stream"), id="both fresh"
+        ),
+        pytest.param(
+            (3 * HOUR, None),
+            (2 * HOUR, HOUR),
+            (False, STALE, "driver_hourly_stats"),
+            id="the oldest has no objective",
+        ),
+        pytest.param(
+            (None, HOUR), (2 * HOUR, HOUR), (False, NEVER, "driver_hourly_stats"), id="one never"
+        ),
+        pytest.param(
+            (MINUTE, None),
+            (2 * HOUR, None),
+            (None, NO_OBJECTIVE, "driver_stream"),
+            id="no objectives",
+        ),
+    ],
+)
+def test_a_model_is_as_fresh_as_its_least_fresh_view(
+    stats: tuple[timedelta | None, timedelta | None],
+    stream: tuple[timedelta | None, timedelta | None],
+    expected: tuple[bool | None, FreshnessReason, str],
+) -> None:
+    states = {
+        name: _state(age, max_age, name)
+        for name, (age, max_age) in {"driver_hourly_stats": stats, "driver_stream": stream}.items()
+    }
+
+    actual = judge_model(REAL, BOTH, states, NOW)
+
+    assert expected == (actual.fresh, actual.reason, actual.oldest_view)
+
+
+def test_a_models_own_objective_counts_where_it_is_stricter() -> None:
+    states = {"driver_hourly_stats": _state(30 * MINUTE)}
+    refs = _refs("driver_hourly_stats:conv_rate")
+
+    strict = judge_model(REAL, refs, states, NOW, max_age=10 * MINUTE)
+    loose = judge_model(REAL, refs, states, NOW, max_age=10 * HOUR)
+
+    assert (strict.fresh, strict.max_age) == (False, 10 * MINUTE)
+    assert (loose.fresh, loose.max_age, loose.next_stale_at) == (True, HOUR, NOW + 30 * MINUTE)
+
+
+def test_a_view_nobody_observed_is_not_called_stale() -> None:
+    actual = judge_model(REAL, BOTH, {}, NOW, max_age=HOUR)
+
+    assert (actual.fresh, actual.reason) == (None, SELDOM)
+
+
+def test_a_model_of_request_data_only_has_no_objective() -> None:
+    assert judge_model(REAL, _refs("driver_customer:clicks"), {}, NOW).reason is NO_OBJECTIVE

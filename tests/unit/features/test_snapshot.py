@@ -1,0 +1,85 @@
+"""The registry snapshot: an identity that does not depend on order, and a strict reader."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+
+from feature_lineage.errors import InvalidReport
+from feature_lineage.features.definitions import define_all
+from feature_lineage.features.diff import diff
+from feature_lineage.features.services import service_refs
+from feature_lineage.features.snapshot import RegistrySnapshot
+
+
+def _reversed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _reversed(value[key]) for key in reversed(value)}
+    return [_reversed(item) for item in value] if isinstance(value, list) else value
+
+
+@given(some.snapshots())
+def test_the_digest_does_not_depend_on_the_order_of_keys(snapshot: RegistrySnapshot) -> None:
+    turned = RegistrySnapshot(snapshot.project, _reversed(snapshot.objects))
+
+    assert snapshot.digest == turned.digest
+
+
+@given(some.snapshots())
+def test_a_snapshot_survives_being_written_and_read(snapshot: RegistrySnapshot) -> None:
+    actual = RegistrySnapshot.from_json(snapshot.to_json())
+
+    assert snapshot == actual
+    assert snapshot.digest == actual.digest
+
+
+def test_closures_are_no_part_of_the_digest() -> None:
+    """A registry has no place for them."""
+    plain, real = some.real_snapshot(), some.real_snapshot()
+    known = RegistrySnapshot(real.project, real.objects, {"transformed": "0" * 64})
+
+    assert plain.digest == known.digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"project": 1, "objects": {}}', id="a project that is no name"),
+        pytest.param('{"project": "p"}', id="no objects"),
+        pytest.param('{"project": "p", "objects": {"models": {}}}', id="an unknown kind"),
+        pytest.param('{"project": "p", "objects": {"entity": {"a": 1}}}', id="a spec that is none"),
+        pytest.param('{"project": "p", "objects": {}, "closures": {"v": 1}}', id="a bad closure"),
+        pytest.param("[" * 200_000, id="nested without end"),
+    ],
+)
+def test_what_is_no_snapshot_is_refused(text: str) -> None:
+    with pytest.raises(InvalidReport, match="does not parse"):
+        RegistrySnapshot.from_json(text)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["features", "sources", "entities", "name", "ttl"]), _json))
+def test_a_spec_of_any_shape_is_read_without_an_error(spec: dict[str, Any]) -> None:
+    """The reader checks objects, not what is in them: reading them must not raise."""
+    objects = {
+        "on_demand_feature_view": {"v": spec},
+        "feature_view": {"w": spec},
+        "feature_service": {"s": spec},
+        "entity": {"e": spec},
+    }
+    snapshot = RegistrySnapshot.from_json(json.dumps({"project": "p", "objects": objects}))
+
+    define_all(snapshot, [*some.all_refs(snapshot), *(service_refs(snapshot, "s") or ())], "s")
+    diff(snapshot, RegistrySnapshot("p", {"feature_view": {"w": {}}}))
+    assert diff(snapshot, snapshot) == ()

@@ -1,0 +1,79 @@
+"""What a version is compared with."""
+
+from datetime import timedelta
+
+import pytest
+from tests.strategies import EPOCH
+
+from feature_lineage.features.history import SnapshotRecord, standing_at
+from feature_lineage.models.baseline import (
+    BASELINE_DIGEST_TAG,
+    BASELINE_FROM_TAG,
+    REGISTRY_DIGEST_TAG,
+    Baseline,
+    choose_baseline,
+)
+from feature_lineage.models.facts import TrainingRun
+
+DAY = timedelta(days=1)
+OLD, NEW, NOW = "a" * 64, "b" * 64, "c" * 64
+HISTORY = [SnapshotRecord(EPOCH + 2 * DAY, NEW), SnapshotRecord(EPOCH, OLD)]
+CURRENT = SnapshotRecord(EPOCH + 9 * DAY, NOW)
+
+
+def _run(day: float) -> TrainingRun:
+    return TrainingRun("run", EPOCH + day * DAY)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        pytest.param(_run(1), Baseline(OLD, "Training"), id="the registry when the run started"),
+        pytest.param(_run(2), Baseline(NEW, "Training"), id="from the very moment it stood"),
+        pytest.param(_run(-1), Baseline(NOW, "FirstSight"), id="before history: first sight"),
+        pytest.param(
+            None, Baseline(NEW, "FirstSight"), id="no run: the earliest sight is its creation"
+        ),
+    ],
+)
+def test_history_gives_the_baseline(run: TrainingRun | None, expected: Baseline) -> None:
+    actual = choose_baseline({}, run, EPOCH + 3 * DAY, HISTORY, CURRENT)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        pytest.param(
+            {REGISTRY_DIGEST_TAG: OLD, BASELINE_FROM_TAG: "Training", BASELINE_DIGEST_TAG: NEW},
+            Baseline(OLD, "Training", NEW),
+            id="as it was recorded",
+        ),
+        pytest.param(
+            {REGISTRY_DIGEST_TAG: OLD}, Baseline(OLD, "FirstSight"), id="origin not recorded"
+        ),
+        pytest.param(
+            {REGISTRY_DIGEST_TAG: OLD, BASELINE_FROM_TAG: "training", BASELINE_DIGEST_TAG: "../x"},
+            Baseline(OLD, "FirstSight"),
+            id="untrusted text beside it",
+        ),
+        pytest.param(
+            {REGISTRY_DIGEST_TAG: "../../etc/passwd"},
+            Baseline(NEW, "Training"),
+            id="no digest: as if it were not there",
+        ),
+    ],
+)
+def test_a_recorded_baseline_is_found_again(tags: dict[str, str], expected: Baseline) -> None:
+    actual = choose_baseline(tags, _run(3), EPOCH + 3 * DAY, HISTORY, CURRENT)
+
+    assert expected == actual
+
+
+def test_there_is_no_baseline_before_a_registry_was_seen() -> None:
+    assert choose_baseline({}, _run(1), EPOCH, [], None) is None
+
+
+def test_history_that_starts_later_says_nothing() -> None:
+    assert standing_at(HISTORY, EPOCH - DAY) is None
