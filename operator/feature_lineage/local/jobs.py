@@ -7,7 +7,8 @@ is known from memory.
     jobs/<operation id>/
         request.json   written first
         lock           held by the job's process (flock), free once it is gone
-        pid            its process group
+        pid            its process group, written by itself
+        spawned        there was a process, whatever became of it
         report.json    appears whole, by rename
         progress.jsonl one JSON object a line, written while it works
         output.log     what the runner itself had to say
@@ -57,7 +58,7 @@ class SubprocessJobs:
         objects: Objects,
         source: LocalSource,
     ) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
         self._source = source
         self._ended = ended
         self._objects = objects
@@ -101,6 +102,7 @@ class SubprocessJobs:
                 start_new_session=True,
                 pass_fds=(lock.fileno(),),
             )
+        (home / "spawned").touch()
         self._children[request.operation_id] = child
         self._watch(request.operation_id, child.pid, request.deadline_seconds + GRACE_SECONDS)
 
@@ -115,7 +117,8 @@ class SubprocessJobs:
             return JobFacts(running=True)
         if (home / "report.json").exists():  # it ended between the two looks
             return self._reported(home)
-        if not (home / "pid").exists():  # the host died before the process started
+        if not (home / "pid").exists() and not (home / "spawned").exists():
+            # The host that wanted it died before there was a process.
             return None
         return JobFacts(
             running=False,
@@ -127,6 +130,12 @@ class SubprocessJobs:
         self._reap(operation_id)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._home(operation_id))
+
+    def known(self) -> set[str]:
+        """Every job that has a folder, whatever became of it."""
+        if not self._folder.is_dir():
+            return set()
+        return {home.name for home in self._folder.iterdir() if home.is_dir()}
 
     def progress(self, operation_id: str) -> Path:
         """The file a running job writes its progress to, one JSON object a line."""

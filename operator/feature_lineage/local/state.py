@@ -55,7 +55,7 @@ class StateFolder:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()
         self._lock: IO[str] | None = None
 
     @property

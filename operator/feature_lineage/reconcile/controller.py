@@ -16,7 +16,7 @@ from feature_lineage.ports import Event, Ports
 from feature_lineage.reconcile.gather import Memory, key_of, observe_model, observe_project
 from feature_lineage.reconcile.model import decide_model
 from feature_lineage.reconcile.outcomes import Outcomes, settle
-from feature_lineage.reconcile.project import decide, needed_jobs
+from feature_lineage.reconcile.project import decide, needed_jobs, records_operations
 from feature_lineage.reconcile.recording import ops_run_of
 from feature_lineage.reconcile.values import (
     Action,
@@ -163,7 +163,7 @@ class Controller:
             outcomes.not_recorded = Failure.of(error)
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
-        recorded = after.spec.mlflow is not None and after.spec.mlflow.log_operations
+        recorded = records_operations(after.spec)
         needed = needed_jobs(after.status, recorded=recorded)
         for operation_id in sorted(needed_jobs(before.status, recorded=recorded) - needed):
             await self._ports.jobs.forget(operation_id)

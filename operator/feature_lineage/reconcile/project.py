@@ -17,6 +17,7 @@ from feature_lineage.api.enums import (
     PlanVerdict,
     Result,
 )
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import (
     BackfillStatus,
     FeatureStoreProjectStatus,
@@ -173,7 +174,7 @@ def _finish(draft: Draft, operation: OperationStatus) -> None:
         job,
         observed.now,
         guard_digest=guard_digest(guard) if guard else None,
-        recorded=records(observed),
+        recorded=records_operations(observed.resource.spec),
         override=overridden,
     )
     if operation.schedule is not None:
@@ -212,10 +213,9 @@ def _note_tick(draft: Draft, operation: OperationStatus) -> None:
     draft.update(schedules=tuple(states[key] for key in sorted(states)))
 
 
-def records(observed: ObservedProject) -> bool:
+def records_operations(spec: FeatureStoreProjectSpec) -> bool:
     """Whether operations become ops runs in MLflow."""
-    mlflow = observed.resource.spec.mlflow
-    return mlflow is not None and mlflow.log_operations
+    return spec.mlflow is not None and spec.mlflow.log_operations
 
 
 def _situation(draft: Draft) -> Situation:
@@ -278,7 +278,7 @@ def _give_up(draft: Draft, operation: OperationStatus) -> None:
         facts,
         draft.observed.now,
         guard_digest=None,
-        recorded=records(draft.observed),
+        recorded=records_operations(draft.observed.resource.spec),
         override=None,
     )
 
@@ -310,7 +310,7 @@ def _start(draft: Draft, operation: OperationStatus) -> None:
 
 def _record(draft: Draft) -> None:
     """Every operation MLflow does not have yet, oldest first, while MLflow answers."""
-    if not records(draft.observed) or draft.observed.resource.spec.suspend:
+    if not records_operations(draft.observed.resource.spec) or draft.observed.resource.spec.suspend:
         return
     models = draft.observed.models
     if models is None or models.failure is not None:

@@ -1,0 +1,162 @@
+"""``feature-lineage``, also installed as the kubectl plugin ``kubectl lineage``."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from feature_lineage import __version__
+from feature_lineage.errors import FeatureLineageError, InvalidManifest
+
+NOT_READY: Final = 1
+INVALID: Final = 2
+BLOCKED: Final = 3
+INTERRUPTED: Final = 130
+
+FOLDER = click.argument(
+    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=False), default=Path()
+)
+STATE = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where status, snapshots and jobs are kept.  [default: DIR/.feature-lineage]",
+)
+
+
+class Cli(click.Group):
+    """Turns our errors into one line and an exit code; anything else is a bug and shows itself."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except FeatureLineageError as error:
+            click.echo(f"Error: {error.message}", err=True)
+            ctx.exit(INVALID)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Cli,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `feature-lineage local --help`, or read the quick start in docs/.",
+)
+@click.version_option(__version__, prog_name="feature-lineage")
+def main() -> None:
+    """Keep the line between features (Feast) and models (MLflow) true, visible and safe.
+
+    \b
+    On one machine      feature-lineage local DIR --once
+    In a pull request   feature-lineage plan DIR
+    What is there       feature-lineage get DIR
+    Why is it so        feature-lineage describe DIR NAME
+    """
+
+
+@main.command()
+@FOLDER
+@STATE
+@click.option("--once", is_flag=True, help="Do everything that can be done now, then stop.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics there.")
+def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None) -> None:
+    """Reconcile the manifests of DIR on this machine, without a cluster.
+
+    Jobs run as subprocesses; the status of each resource is kept as YAML in the state folder.
+    Without --once it goes on until Ctrl-C, reading changed manifests and feature repos again.
+
+    \b
+    Exit codes of --once:
+      0  every resource is Ready
+      1  at least one is not; `feature-lineage describe DIR` says why
+      2  a manifest does not validate, or the state folder cannot be used
+    """
+    from feature_lineage.cli.local import run_local
+
+    sys.exit(run_local(folder, state or state_of(folder), once=once, metrics_port=metrics_port))
+
+
+@main.command()
+@FOLDER
+@STATE
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def plan(folder: Path, state: Path | None, output: str) -> None:
+    """Print what the newest revision would do, and which models it would break.
+
+    Nothing is written: not to the registry, not to MLflow. This is the check for pull requests.
+
+    \b
+    Exit codes:
+      0  nothing stands against it
+      1  the plan could not be made
+      2  a manifest does not validate
+      3  it is blocked: it would break a protected model, or delete what others applied
+    """
+    from feature_lineage.cli.plan import run_plan
+
+    sys.exit(run_plan(folder, state or state_of(folder), output))
+
+
+@main.command()
+@FOLDER
+@STATE
+@click.option("-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table")
+def get(folder: Path, state: Path | None, output: str) -> None:
+    """List the resources of DIR with the columns that kubectl prints."""
+    from feature_lineage.cli.show import run_get
+
+    run_get(folder, state or state_of(folder), output)
+
+
+@main.command()
+@FOLDER
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@STATE
+def describe(folder: Path, names: tuple[str, ...], state: Path | None) -> None:
+    """Tell everything about resources of DIR: conditions, lineage, recent operations, events."""
+    from feature_lineage.cli.show import run_describe
+
+    run_describe(folder, names, state or state_of(folder))
+
+
+@main.command()
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write one file per resource there instead of printing.",
+)
+def crds(output_dir: Path | None) -> None:
+    """Print the CustomResourceDefinitions, for kubectl apply -f -."""
+    from feature_lineage.api.crd import crd_documents, crd_files, dump
+
+    if output_dir is None:
+        click.echo(dump(crd_documents()), nl=False)
+        return
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in crd_files().items():
+        (output_dir / name).write_text(text, encoding="utf-8")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the shell's completion script.
+
+    \b
+    bash   source <(feature-lineage completion bash)
+    zsh    source <(feature-lineage completion zsh)
+    fish   feature-lineage completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(main, {}, "feature-lineage", "_FEATURE_LINEAGE_COMPLETE").source())
+
+
+def state_of(folder: Path) -> Path:
+    """The state folder that goes with a manifest folder."""
+    return (folder if folder.is_dir() else folder.parent) / ".feature-lineage"
+
+
+__all__ = ["BLOCKED", "INVALID", "NOT_READY", "InvalidManifest", "main", "state_of"]

@@ -1,0 +1,197 @@
+"""The manifest folder: every resource in it, with the status that the state folder holds."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedModel
+from feature_lineage.api.manifests import load_manifests
+from feature_lineage.errors import InvalidManifest, StateUnusable
+from feature_lineage.local.state import StateFolder
+from feature_lineage.ports import Key
+
+Resource = FeatureStoreProject | TrainedModel
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """All that a folder says.
+
+    Attributes:
+        resources: custom resources by key, without status.
+        objects: Secrets and ConfigMaps.
+        skipped: notes about documents of foreign kinds.
+    """
+
+    resources: dict[Key, Resource]
+    objects: tuple[Secret | ConfigMap, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def manifest_files(folder: Path, state: Path) -> list[Path]:
+    """YAML files of the folder itself and of its subfolders that hold manifests.
+
+    Feature repos below it have YAML of their own (``feature_store.yaml``); a folder with that file
+    is a repo and holds no manifests, and neither does the state folder.
+    """
+    if folder.is_file():
+        return [folder]
+    found: list[Path] = []
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        if current == state or (current != folder and (current / "feature_store.yaml").exists()):
+            continue
+        for path in sorted(current.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                pending.append(path)
+            elif path.suffix in (".yaml", ".yml") and path.name != "feature_store.yaml":
+                found.append(path)
+    return sorted(found)
+
+
+def read_folder(folder: Path, state: Path) -> Manifests:
+    """Read and validate every manifest.
+
+    Raises:
+        InvalidManifest: with every error of every file.
+    """
+    if not folder.exists():
+        raise InvalidManifest(f"{folder} does not exist; name a folder with manifests")
+    errors: list[str] = []
+    skipped: list[str] = []
+    resources: dict[Key, Resource] = {}
+    objects: list[Secret | ConfigMap] = []
+    for path in manifest_files(folder, state):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            errors.append(f"{path}: cannot be read: {error}")
+            continue
+        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
+        try:
+            manifests = load_manifests(text, name, on_skip=skipped.append)
+        except InvalidManifest as error:
+            errors.append(error.message)
+            continue
+        for manifest in manifests:
+            resource = manifest.resource
+            if isinstance(resource, Secret | ConfigMap):
+                objects.append(resource)
+                continue
+            key = Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
+            if key in resources:
+                errors.append(f"{name}:{manifest.line}: {key} is there twice; keep one")
+            resources[key] = resource
+    if errors:
+        raise InvalidManifest("\n".join(errors))
+    return Manifests(resources, tuple(objects), tuple(skipped))
+
+
+class LocalResources:
+    """`Resources` of the local host: manifests say the spec, the state folder the status."""
+
+    def __init__(self, state: StateFolder) -> None:
+        self._state = state
+        self._resources: dict[Key, Resource] = {}
+
+    def project(self, namespace: str, name: str) -> FeatureStoreProject | None:
+        found = self._resources.get(Key("FeatureStoreProject", namespace, name))
+        return found if isinstance(found, FeatureStoreProject) else None
+
+    def model(self, namespace: str, name: str) -> TrainedModel | None:
+        found = self._resources.get(Key("TrainedModel", namespace, name))
+        return found if isinstance(found, TrainedModel) else None
+
+    def projects(self) -> Iterable[FeatureStoreProject]:
+        return [r for r in self._resources.values() if isinstance(r, FeatureStoreProject)]
+
+    def models(self) -> Iterable[TrainedModel]:
+        return [r for r in self._resources.values() if isinstance(r, TrainedModel)]
+
+    def get(self, key: Key) -> Resource | None:
+        return self._resources.get(key)
+
+    def all_keys(self) -> list[Key]:
+        return sorted(self._resources, key=str)
+
+    async def save(self, resource: Resource) -> None:
+        key = Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
+        self._state.save(key, resource.as_dict())
+        self._resources[key] = resource
+
+    def drop(self, key: Key) -> None:
+        """The resource is gone and nothing is left to do for it."""
+        self._state.delete(key)
+        self._resources.pop(key, None)
+
+    def load(self, manifests: Manifests, now: datetime) -> set[Key]:
+        """Take over what the folder says now; returns the resources that are new or changed.
+
+        A resource whose manifest is gone is being deleted, as if by ``kubectl delete``.
+
+        Raises:
+            StateUnusable: a state file is not what was written.
+        """
+        changed = set()
+        for key in {*manifests.resources, *self._state.keys()}:
+            before = self._resources.get(key) or self._stored(key)
+            after = _merged(manifests.resources.get(key), before, key, now)
+            if after != self._resources.get(key):
+                changed.add(key)
+            self._resources[key] = after
+        return changed
+
+    def _stored(self, key: Key) -> Resource | None:
+        stored = self._state.load(key)
+        return None if stored is None else parse_stored(key, stored)
+
+
+def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
+    """A resource as the state folder holds it.
+
+    Raises:
+        StateUnusable: it does not validate.
+    """
+    try:
+        if key.kind == "FeatureStoreProject":
+            return FeatureStoreProject.model_validate(stored)
+        return TrainedModel.model_validate(stored)
+    except ValidationError as error:
+        raise StateUnusable(
+            f"the state of {key} does not validate ({error.error_count()} errors); "
+            "delete its file under resources/ to start it afresh"
+        ) from error
+
+
+def _merged(
+    manifest: Resource | None, before: Resource | None, key: Key, now: datetime
+) -> Resource:
+    """Spec of the manifest, status of the state, and the metadata an API server would keep."""
+    if manifest is None:
+        assert before is not None
+        metadata = before.metadata
+        if metadata.deletion_timestamp is None:
+            metadata = metadata.model_copy(update={"deletion_timestamp": now})
+        return before.model_copy(update={"metadata": metadata})
+    given = manifest.metadata
+    if before is None or before.metadata.deletion_timestamp is not None:
+        uid = hashlib.sha256(f"{key}@{now.isoformat()}".encode()).hexdigest()[:32]
+        fresh = {"uid": uid, "generation": 1, "creation_timestamp": now.replace(microsecond=0)}
+        return manifest.model_copy(update={"metadata": given.model_copy(update=fresh)})
+    generation = before.metadata.generation + (manifest.spec != before.spec)
+    kept = {
+        "uid": before.metadata.uid,
+        "generation": generation,
+        "creation_timestamp": before.metadata.creation_timestamp,
+    }
+    return manifest.model_copy(
+        update={"metadata": given.model_copy(update=kept), "status": before.status}
+    )

@@ -1,0 +1,231 @@
+"""The local host: the same core as in a cluster, on a folder of manifests.
+
+It builds the object graph once, reads manifests, and reconciles whatever is woken: by a changed
+file, an ended job, a due time, or a project whose status changed under its models.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.conditions import find_condition
+from feature_lineage.api.enums import OperationPhase
+from feature_lineage.errors import FeatureLineageError, InvalidManifest, StateUnusable
+from feature_lineage.local.agenda import Agenda
+from feature_lineage.local.folder import LocalResources, Manifests, Resource, read_folder
+from feature_lineage.local.jobs import SubprocessJobs
+from feature_lineage.local.objects import Objects
+from feature_lineage.local.registries import SharedRegistries
+from feature_lineage.local.source import LocalSource
+from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
+from feature_lineage.local.watch import Watch
+from feature_lineage.ports import Event, Key, Ports
+from feature_lineage.reconcile.absorb import job_id
+from feature_lineage.reconcile.controller import Controller, Pass
+from feature_lineage.reconcile.gather import key_of
+from feature_lineage.reconcile.project import needed_jobs, records_operations
+
+WATCH_SECONDS: Final = 1.0
+AFTER_FAILURE: Final = timedelta(seconds=30)
+
+
+class UtcClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Listener(Protocol):
+    """Who is told what happens; the terminal, the metrics, or a test."""
+
+    def told(self, event: Event) -> None: ...
+
+    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None: ...
+
+    def failed(self, key: Key, error: FeatureLineageError) -> None: ...
+
+    def invalid(self, error: InvalidManifest) -> None: ...
+
+
+class LocalHost:
+    """Reconciles the manifests of a folder.
+
+    Args:
+        folder: of manifests; relative paths in them start from it.
+        state: where status, snapshots and jobs are kept.
+        listener: who is told.
+        wrap: lets tests stand between the core and its ports.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        state: Path,
+        listener: Listener,
+        *,
+        wrap: Callable[[Ports], Ports] = lambda ports: ports,
+    ) -> None:
+        self.folder = folder
+        self.state = StateFolder(state)
+        self.resources = LocalResources(self.state)
+        self._listener = listener
+        self._objects = Objects()
+        self._agenda = Agenda()
+        clock = UtcClock()
+        base = folder if folder.is_dir() else folder.parent
+        source = LocalSource(base.resolve(), self.state.repos, self._objects)
+        self._source = source
+        self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self._objects, source)
+        self.registries = SharedRegistries(self._objects, clock.now)
+        self.ports = wrap(
+            Ports(
+                clock=clock,
+                resources=self.resources,
+                source=source,
+                jobs=self.jobs,
+                registries=self.registries,
+                snapshots=FileSnapshots(self.state),
+                events=FileEvents(self.state, clock.now, listener.told),
+            )
+        )
+        self._controller = Controller(self.ports)
+        self._requested: set[Key] = set()
+
+    async def __aenter__(self) -> "LocalHost":
+        self.state.acquire()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.jobs.stop_all()
+        await self.registries.close()
+        self.state.release()
+
+    def load(self) -> Manifests:
+        """Read the folder; whatever is new or changed is woken.
+
+        Raises:
+            InvalidManifest: with every error of every file; the last good state stays in force.
+        """
+        manifests = read_folder(self.folder, self.state.root)
+        self._objects.replace(manifests.objects)
+        for key in self.resources.load(manifests, self.ports.clock.now()):
+            self._agenda.wake(key)
+        return manifests
+
+    async def run_once(self) -> bool:
+        """Reconcile until nothing more can be done now; whether all are Ready."""
+        self.load()
+        await self._sweep_jobs()
+        for key in self.resources.all_keys():
+            self._requested.add(key)
+            self._agenda.wake(key)
+        while True:
+            for key in self._agenda.woken():
+                await self._reconcile(key)
+            if self._agenda.idle:
+                if not self._in_flight():
+                    return all(map(is_ready, map(self.resources.get, self.resources.all_keys())))
+                await self._agenda.wait(None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Reconcile until `stop`, reading changed files again."""
+        self.load()
+        await self._sweep_jobs()
+        for key in self.resources.all_keys():
+            self._agenda.wake(key)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._work()), group.create_task(self._watch())]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            for key in self._agenda.due(self.ports.clock.now()):
+                await self._reconcile(key)
+            await self._agenda.wait(self.ports.clock.now())
+
+    async def _watch(self) -> None:
+        """Manifests and repos are ordinary files: look at their times once a second."""
+        watch = Watch(self.folder, self.state.root)
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if watch.manifests_changed():
+                try:
+                    self.load()
+                except InvalidManifest as error:
+                    self._listener.invalid(error)
+            for project in self.resources.projects():
+                folder = self._source.watched(project)
+                if folder is not None and watch.repo_changed(folder):
+                    self._agenda.wake(key_of(project))
+
+    async def _reconcile(self, key: Key) -> None:
+        resource = self.resources.get(key)
+        if resource is None:
+            return
+        began = time.perf_counter()
+        requested = key in self._requested
+        self._requested.discard(key)
+        try:
+            if isinstance(resource, FeatureStoreProject):
+                result = await self._controller.reconcile_project(resource, requested=requested)
+            else:
+                result = await self._controller.reconcile_model(resource)
+        except StateUnusable:
+            raise
+        except FeatureLineageError as error:
+            self._listener.failed(key, error)
+            self._agenda.schedule(key, self.ports.clock.now() + AFTER_FAILURE)
+            return
+        self._listener.passed(key, resource, result, time.perf_counter() - began)
+        if result.finished:
+            self.resources.drop(key)
+            self._agenda.forget([key])
+            return
+        if result.wrote and isinstance(resource, FeatureStoreProject):
+            self._wake_models(resource)
+        if result.again:
+            self._agenda.wake(key)
+        self._agenda.schedule(key, result.next_look)
+
+    def _wake_models(self, project: FeatureStoreProject) -> None:
+        for model in self.resources.models():
+            namespace = model.spec.project_ref.namespace or model.metadata.namespace
+            if (namespace, model.spec.project_ref.name) == (
+                project.metadata.namespace,
+                project.metadata.name,
+            ):
+                self._agenda.wake(key_of(model))
+
+    def _job_ended(self, job: str) -> None:
+        for project in self.resources.projects():
+            operation = project.status.operation
+            if operation is not None and job_id(operation) == job:
+                self._agenda.wake(key_of(project))
+
+    def _in_flight(self) -> bool:
+        return any(
+            project.status.operation is not None
+            and project.status.operation.phase is not OperationPhase.BACKING_OFF
+            for project in self.resources.projects()
+        )
+
+    async def _sweep_jobs(self) -> None:
+        """Forget jobs that a host before this one was about to forget when it died."""
+        needed: set[str] = set()
+        for project in self.resources.projects():
+            needed |= needed_jobs(project.status, recorded=records_operations(project.spec))
+        for job in self.jobs.known() - needed:
+            await self.ports.jobs.forget(job)
+
+
+def is_ready(resource: FeatureStoreProject | TrainedModel | None) -> bool:
+    """Whether the resource's Ready condition is True; what is gone stands in nobody's way."""
+    if resource is None:
+        return True
+    ready = find_condition(resource.status.conditions, "Ready")
+    return ready is not None and ready.status == "True"
