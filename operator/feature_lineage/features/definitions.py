@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from feature_lineage.features import views
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.services import request_keys, service_members
+from feature_lineage.features.services import renamed_keys, service_members
 from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
 
 GONE: Final = "gone"
@@ -35,6 +35,8 @@ class FeatureDefinition:
         closure: digest of the repo code the function reaches; "" where not known.
         ttl: as the registry spells it (``86400s``), "" where unset.
         version: the version the reference or the view is pinned to (``v2``), "" for the latest.
+        renamed: (join key, what a request calls it), where the feature was looked up through a
+            service that renames the view's keys.
         inputs: (reference, digest of its definition) of what an on-demand view computes from,
             sorted; `GONE` instead of a digest where the view no longer has the input.
     """
@@ -48,6 +50,7 @@ class FeatureDefinition:
     ttl: str = ""
     version: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,7 @@ def define_all(
     """Definitions of those features that the snapshot defines, in the order of `refs`.
 
     Args:
-        service: the service they are served through: its renamed join keys are then the ones a
-            request must carry.
+        service: the service they are served through, which may rename join keys.
     """
     found = (look_up(snapshot, ref, service) for ref in refs)
     return tuple(item for item in found if isinstance(item, FeatureDefinition))
@@ -111,8 +113,8 @@ def look_up(
         return Missing(ref, "view", view.lacks)
     found = _pinned(snapshot, ref, view) if ref.version is not None else _latest(ref, view)
     if isinstance(found, FeatureDefinition) and service:
-        keys = request_keys(snapshot, service, ref.view, found.join_keys)
-        return found if keys == found.join_keys else replace(found, join_keys=keys)
+        renamed = renamed_keys(snapshot, service, ref.view, found.join_keys)
+        return replace(found, renamed=renamed) if renamed else found
     return found
 
 
@@ -143,6 +145,7 @@ def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:
                 d.ttl,
                 d.version,
                 d.inputs,
+                d.renamed,
             ]
             for d in definitions
         )

@@ -68,16 +68,13 @@ def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, 
     return None if members is None else tuple(dict.fromkeys(member.ref for member in members))
 
 
-def request_keys(
+def renamed_keys(
     snapshot: RegistrySnapshot, service: str, view: str, join_keys: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """The join keys a request to the service must carry for a view: the view's own, renamed."""
+    """(join key, what a request to the service calls it) of a view's keys, sorted; empty where
+    the service renames none of them."""
     maps = {m.join_key_map for m in service_members(snapshot, service) or () if m.ref.view == view}
     if not any(maps):
-        return join_keys
-    renamed = {
-        (dict(join_key_map).get(key, key), value_type)
-        for join_key_map in maps
-        for key, value_type in join_keys
-    }
-    return tuple(sorted(renamed))
+        return ()
+    pairs = {(key, dict(renames).get(key, key)) for renames in maps for key, _ in join_keys}
+    return tuple(sorted(pairs))

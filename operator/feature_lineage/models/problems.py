@@ -4,7 +4,7 @@ Used twice: for the verdict on what is, and for protection from what a plan woul
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from feature_lineage.features.definitions import GONE, FeatureDefinition, Missing, look_up
@@ -68,8 +68,7 @@ def compare(
     """
     found: set[Problem] = set()
     served = service_refs(current, service) if service else None
-    service_gone = bool(service) and served is None
-    if service_gone:
+    if service and served is None:
         found.add(Problem(service, ProblemKind.SERVICE_GONE, was=f"service {service}"))
     for was in baseline:
         now = look_up(current, was.ref, service)
@@ -78,12 +77,8 @@ def compare(
         elif served is not None and not _versions(was.ref, served):
             found.add(_left(was.ref, service))
         else:
-            found.update(
-                problem
-                for problem in _differences(was, now)
-                # A service that is gone renames no join keys any more: that is said already.
-                if not (service_gone and problem.kind is ProblemKind.JOIN_KEYS_CHANGED)
-            )
+            # Keys are renamed by a service that is there, or else by nobody.
+            found.update(_differences(was if served else replace(was, renamed=()), now))
             found.update(_repinned(was.ref, served or ()))
     return tuple(sorted(found))
 
@@ -107,7 +102,7 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
     ref = str(was.ref)
     if was.dtype and now.dtype and not same_type(was.dtype, now.dtype):
         yield Problem(ref, ProblemKind.TYPE_CHANGED, was.dtype, now.dtype)
-    if was.join_keys != now.join_keys:
+    if (was.join_keys, was.renamed) != (now.join_keys, now.renamed):
         yield Problem(ref, ProblemKind.JOIN_KEYS_CHANGED, _keys(was), _keys(now))
     if was.version != now.version:
         yield Problem(ref, ProblemKind.VERSION_CHANGED, _pin(was.version), _pin(now.version))
@@ -144,7 +139,8 @@ def _repinned(ref: FeatureRef, served: Iterable[FeatureRef]) -> Iterator[Problem
 
 
 def _keys(definition: FeatureDefinition) -> str:
-    return ", ".join(f"{key} {value_type}".rstrip() for key, value_type in definition.join_keys)
+    keys = [f"{key} {value_type}".rstrip() for key, value_type in definition.join_keys]
+    return ", ".join(keys + [f"{key} as {name}" for key, name in definition.renamed if key != name])
 
 
 def _pin(version: str) -> str:

@@ -230,12 +230,13 @@ class TestService:
     def test_a_service_that_is_not_there_is_not_an_empty_one(self) -> None:
         assert service_refs(REAL, "gone") is None
 
-    def test_a_renamed_join_key_is_what_a_request_must_carry(self) -> None:
+    def test_a_join_key_that_a_service_renames_is_said(self) -> None:
         ref = FeatureRef("driver_customer", "clicks")
 
         (actual,) = define_all(REAL, [ref], "driver_activity_v2")
 
-        assert actual.join_keys == (("customer_id", "STRING"), ("orig_driver", "INT64"))
+        assert actual.join_keys == (("customer_id", "STRING"), ("driver_id", "INT64"))
+        assert actual.renamed == (("customer_id", "customer_id"), ("driver_id", "orig_driver"))
 
 
 @given(some.snapshots(), st.data())

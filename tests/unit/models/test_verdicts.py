@@ -48,7 +48,8 @@ def _retyped(objects: Objects) -> None:
         item["value_type"] = "STRING"
 
 
-def _split_key(objects: Objects) -> None:
+def _split_key(objects: Objects, without: str = "") -> None:
+    objects["feature_service"].pop(without, None)
     objects["entity"]["driver"]["value_type"] = "STRING"
 
 
@@ -175,6 +176,13 @@ ON_DEMAND = _link("transformed:conv_plus")
             Verdict.BROKEN,
             {ProblemKind.SERVICE_GONE},
             id="a service that is gone is one problem, not two",
+        ),
+        pytest.param(
+            _link("driver_customer:clicks", service=V2),
+            lambda o: _split_key(o, without=V2),
+            Verdict.BROKEN,
+            {ProblemKind.SERVICE_GONE, ProblemKind.JOIN_KEYS_CHANGED},
+            id="a service that is gone hides no changed keys",
         ),
         pytest.param(
             _link("driver_hourly_stats@v1:conv_rate"),
