@@ -38,14 +38,23 @@ def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple
 def _worse(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Problem, ...]:
-    known = frozenset(compare(model.features, current, model.service))
-    after = compare(model.features, desired, model.service)
+    """New problems of the model as it is served, and of its features whatever serves them.
+
+    Both count: a feature that has left the service already is what bringing it back would need.
+    """
+    as_served = _new(model, current, desired, model.service)
+    told = {(problem.feature, problem.kind) for problem in as_served}
+    alone = _new(model, current, desired, "") if model.service else set()
+    return tuple(sorted(as_served | {p for p in alone if (p.feature, p.kind) not in told}))
+
+
+def _new(
+    model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot, service: str
+) -> set[Problem]:
+    known = frozenset(compare(model.features, current, service))
     if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
-        # A service that comes back with less in it heals, too: look at the features alone.
-        known = frozenset(compare(model.features, current))
-        after = compare(model.features, desired)
+        return set()  # a service that comes back, even with less in it, heals
     # What was gone cannot get worse: a feature that comes back, even otherwise than it was, heals.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
-    return tuple(
-        sorted(problem for problem in after if problem not in known and problem.feature not in gone)
-    )
+    after = compare(model.features, desired, service)
+    return {problem for problem in after if problem not in known and problem.feature not in gone}

@@ -102,6 +102,12 @@ PARTIAL_SERVICE = registry(
             id="a service that comes back without a feature heals",
         ),
         pytest.param(
+            PARTIAL_SERVICE,
+            registry(services=PARTIAL_SERVICE.objects["feature_service"]),
+            [ProblemKind.VIEW_GONE] * 2,
+            id="a feature that left the service is needed to bring it back",
+        ),
+        pytest.param(
             BASELINE,
             PARTIAL_SERVICE,
             [ProblemKind.FEATURE_GONE],
