@@ -1,11 +1,45 @@
 """``feature-lineage local``: the local host with a terminal in front of it."""
 
 import asyncio
+import contextlib
 import signal
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
+from feature_lineage.errors import FeatureLineageError, InvalidManifest
 from feature_lineage.local.console import PlainConsole
-from feature_lineage.local.host import LocalHost
+from feature_lineage.local.folder import Resource
+from feature_lineage.local.host import Listener, LocalHost
+from feature_lineage.local.scrape import Scrape
+from feature_lineage.ports import Event, Key
+from feature_lineage.reconcile.controller import Pass
+
+INTERRUPTED: Final = 130
+
+
+class Both:
+    """Tells two listeners."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def told(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener.told(event)
+
+    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+        for listener in self._listeners:
+            listener.passed(key, before, result, seconds)
+
+    def failed(self, key: Key, error: FeatureLineageError) -> None:
+        for listener in self._listeners:
+            listener.failed(key, error)
+
+    def invalid(self, error: InvalidManifest) -> None:
+        for listener in self._listeners:
+            listener.invalid(error)
 
 
 def run_local(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
@@ -14,22 +48,60 @@ def run_local(folder: Path, state: Path, *, once: bool, metrics_port: int | None
 
 
 async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
-    del metrics_port
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
-    console = PlainConsole()
-    async with LocalHost(folder, state, console) as host:
-        if not once:
+    scrape = Scrape(metrics_port) if metrics_port is not None else None
+    console = _console()
+    listener: Listener = console if scrape is None else Both(console, scrape)
+    try:
+        async with LocalHost(folder, state, listener) as host, _followed(console, host):
+            if scrape is not None:
+                scrape.show(host.resources, host.controller)
+                console.line(f"· metrics on http://127.0.0.1:{scrape.port}/metrics")
+            if once:
+                return await _once(host, stop)
+            console.line(f"· reconciling {folder}; Ctrl-C stops")
             await host.run(stop)
             return 0
-        work = asyncio.create_task(host.run_once())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not work.done():
-            work.cancel()
-            await asyncio.wait({work})
-            return 130
-        return 0 if work.result() else 1
+    finally:
+        if scrape is not None:
+            scrape.stop()
+
+
+async def _once(host: LocalHost, stop: asyncio.Event) -> int:
+    work = asyncio.create_task(host.run_once())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})
+        return INTERRUPTED
+    return 0 if work.result() else 1
+
+
+def _console() -> PlainConsole:
+    """A live one where a person looks and `rich` is installed, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        with contextlib.suppress(ImportError):
+            from feature_lineage.local.live import LiveConsole
+
+            return LiveConsole()
+    return PlainConsole()
+
+
+@contextlib.asynccontextmanager
+async def _followed(console: PlainConsole, host: LocalHost) -> AsyncIterator[None]:
+    follow = getattr(console, "follow", None)
+    if follow is None:
+        yield
+        return
+    with console:  # type: ignore[attr-defined]
+        task = asyncio.create_task(follow(host))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})

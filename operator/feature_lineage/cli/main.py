@@ -7,11 +7,9 @@ from typing import Final
 import click
 
 from feature_lineage import __version__
-from feature_lineage.errors import FeatureLineageError, InvalidManifest
+from feature_lineage.errors import FeatureLineageError
 
-NOT_READY: Final = 1
 INVALID: Final = 2
-BLOCKED: Final = 3
 INTERRUPTED: Final = 130
 
 FOLDER = click.argument(
@@ -157,6 +155,3 @@ def completion(shell: str) -> None:
 def state_of(folder: Path) -> Path:
     """The state folder that goes with a manifest folder."""
     return (folder if folder.is_dir() else folder.parent) / ".feature-lineage"
-
-
-__all__ = ["BLOCKED", "INVALID", "NOT_READY", "InvalidManifest", "main", "state_of"]

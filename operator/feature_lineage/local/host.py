@@ -72,14 +72,14 @@ class LocalHost:
         self.state = StateFolder(state)
         self.resources = LocalResources(self.state)
         self._listener = listener
-        self._objects = Objects()
+        self.objects = Objects()
         self._agenda = Agenda()
         clock = UtcClock()
         base = folder if folder.is_dir() else folder.parent
-        source = LocalSource(base.resolve(), self.state.repos, self._objects)
-        self._source = source
-        self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self._objects, source)
-        self.registries = SharedRegistries(self._objects, clock.now)
+        source = LocalSource(base.resolve(), self.state.repos, self.objects)
+        self.source = source
+        self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
+        self.registries = SharedRegistries(self.objects, clock.now)
         self.ports = wrap(
             Ports(
                 clock=clock,
@@ -91,7 +91,7 @@ class LocalHost:
                 events=FileEvents(self.state, clock.now, listener.told),
             )
         )
-        self._controller = Controller(self.ports)
+        self.controller = Controller(self.ports)
         self._requested: set[Key] = set()
 
     async def __aenter__(self) -> "LocalHost":
@@ -99,9 +99,13 @@ class LocalHost:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+        self.state.release()
+
+    async def close(self) -> None:
+        """End what runs and close what is open; what is kept stays."""
         await self.jobs.stop_all()
         await self.registries.close()
-        self.state.release()
 
     def load(self) -> Manifests:
         """Read the folder; whatever is new or changed is woken.
@@ -110,7 +114,7 @@ class LocalHost:
             InvalidManifest: with every error of every file; the last good state stays in force.
         """
         manifests = read_folder(self.folder, self.state.root)
-        self._objects.replace(manifests.objects)
+        self.objects.replace(manifests.objects)
         for key in self.resources.load(manifests, self.ports.clock.now()):
             self._agenda.wake(key)
         return manifests
@@ -159,7 +163,7 @@ class LocalHost:
                 except InvalidManifest as error:
                     self._listener.invalid(error)
             for project in self.resources.projects():
-                folder = self._source.watched(project)
+                folder = self.source.watched(project)
                 if folder is not None and watch.repo_changed(folder):
                     self._agenda.wake(key_of(project))
 
@@ -172,9 +176,9 @@ class LocalHost:
         self._requested.discard(key)
         try:
             if isinstance(resource, FeatureStoreProject):
-                result = await self._controller.reconcile_project(resource, requested=requested)
+                result = await self.controller.reconcile_project(resource, requested=requested)
             else:
-                result = await self._controller.reconcile_model(resource)
+                result = await self.controller.reconcile_model(resource)
         except StateUnusable:
             raise
         except FeatureLineageError as error:

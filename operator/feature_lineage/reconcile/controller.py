@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Event, Ports
 from feature_lineage.reconcile.gather import Memory, key_of, observe_model, observe_project
 from feature_lineage.reconcile.model import decide_model
@@ -24,6 +25,7 @@ from feature_lineage.reconcile.values import (
     DeleteTags,
     Failure,
     KeepSnapshot,
+    ModelFacts,
     Record,
     SetTags,
     StartJob,
@@ -58,6 +60,14 @@ class Controller:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._memory = Memory()
+
+    def facts_of(
+        self, project: FeatureStoreProject
+    ) -> tuple[RegistrySnapshot | None, ModelFacts | None]:
+        """What the last pass over a project knew: its registry, and what MLflow said."""
+        digest = project.status.registry.digest if project.status.registry else None
+        remembered = self._memory.facts.get(key_of(project))
+        return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
 
     async def reconcile_project(
         self, project: FeatureStoreProject, *, requested: bool = False

@@ -73,9 +73,19 @@ def experiment_of(project: FeatureStoreProject) -> str:
 
 
 async def observe_project(
-    ports: Ports, memory: Memory, project: FeatureStoreProject, *, requested: bool = False
+    ports: Ports,
+    memory: Memory,
+    project: FeatureStoreProject,
+    *,
+    requested: bool = False,
+    planning: bool = False,
 ) -> ObservedProject:
-    """Everything known about one project."""
+    """Everything known about one project.
+
+    Args:
+        requested: somebody asks to look now.
+        planning: the facts about models must be fresh enough for a guard in any case.
+    """
     annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
     asked = requested or (
         annotation is not None and annotation != project.status.last_handled_reconcile_at
@@ -92,7 +102,8 @@ async def observe_project(
         job=job,
         snapshot=snapshot,
     )
-    models = await _model_facts(ports, memory, observed)
+    fresh = planning or _wants_apply(observed)
+    models = await _model_facts(ports, memory, observed, fresh=fresh)
     return ObservedProject(**{**vars(observed), "models": models, "now": ports.clock.now()})
 
 
@@ -171,6 +182,8 @@ def _seniority(resource: FeatureStoreProject | TrainedModel) -> tuple[bool, str,
 def _wants_apply(observed: ObservedProject) -> bool:
     """Whether an apply may start now, for which the facts about models must be fresh."""
     status = observed.resource.status
+    if observed.job is not None and observed.job.running:
+        return False
     if observed.deleted:
         return True
     if observed.resource.spec.apply.mode is ApplyMode.OBSERVE or observed.resource.spec.suspend:
@@ -186,7 +199,7 @@ def _wants_apply(observed: ObservedProject) -> bool:
 
 
 async def _model_facts(
-    ports: Ports, memory: Memory, observed: ObservedProject
+    ports: Ports, memory: Memory, observed: ObservedProject, *, fresh: bool
 ) -> ModelFacts | None:
     project, mlflow = observed.resource, observed.resource.spec.mlflow
     if mlflow is None:
@@ -194,7 +207,6 @@ async def _model_facts(
     registry: ModelRegistry | None = None
     failure: Failure | None = None
     view: RegistryView | None = None
-    fresh = _wants_apply(observed) and not (observed.job is not None and observed.job.running)
     max_age = min(GUARD_FRESH, mlflow.poll_interval) if fresh else mlflow.poll_interval
     try:
         registry = await ports.registries.of(project)

@@ -29,6 +29,7 @@ from feature_lineage.api.project_status import (
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.operations import backfills
 from feature_lineage.operations.identity import operation_id
+from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.protection import guard_digest
 from feature_lineage.operations.queue import Work
 from feature_lineage.ports import Event, JobFacts, Key, SourceFacts
@@ -200,7 +201,7 @@ def _override_used(draft: Draft, operation: OperationStatus) -> OverrideStatus |
         return None
     for kind in (OverrideKind.ALLOW_ADOPTION, OverrideKind.ALLOW_BREAKING):
         given = override(annotations, kind)
-        if given is not None and given.plan_digest and plan.digest.startswith(given.plan_digest):
+        if given is not None and names_plan(given.plan_digest, plan.digest):
             return OverrideStatus(kind=given.kind, why=given.why)
     return None
 

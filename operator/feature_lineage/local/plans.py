@@ -1,0 +1,117 @@
+"""A plan made on this machine: what the newest revision of a project would do, and to whom.
+
+It goes the way of every apply up to the moment of applying: the same facts, guard, job and policy.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.annotations import override
+from feature_lineage.api.enums import OverrideKind
+from feature_lineage.errors import InvalidManifest
+from feature_lineage.local.host import LocalHost
+from feature_lineage.local.jobs import SubprocessJobs
+from feature_lineage.operations.plan import Plan
+from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.ports import Key, SourceFacts
+from feature_lineage.reconcile.gather import Memory, key_of, observe_project
+from feature_lineage.reconcile.ownership import guard_failure
+from feature_lineage.reconcile.requests import apply_request
+from feature_lineage.reconcile.values import Failure, ObservedProject
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would happen to one project.
+
+    Attributes:
+        plan: None when it could not be made.
+        problem: why not, "" otherwise.
+        overrides: digests that permissions were given for.
+        warnings: what the job had to say besides.
+    """
+
+    key: Key
+    revision: str
+    plan: Plan | None
+    problem: str = ""
+    overrides: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+async def plan_folder(host: LocalHost) -> list[Planned]:
+    """Plan every project of the host's folder that has a source, one after another.
+
+    Raises:
+        InvalidManifest: with every error of every file.
+    """
+    host.load()
+    projects = [project for project in host.resources.projects() if project.spec.source]
+    if not projects:
+        raise InvalidManifest(
+            f"{host.folder} holds no FeatureStoreProject with a source; there is nothing to plan"
+        )
+    return [await _plan(host, project) for project in sorted(projects, key=_name)]
+
+
+def _name(project: FeatureStoreProject) -> str:
+    return str(key_of(project))
+
+
+async def _plan(host: LocalHost, project: FeatureStoreProject) -> Planned:
+    observed = await observe_project(host.ports, Memory(), project, planning=True)
+    key, source = key_of(project), observed.source
+    if isinstance(source, Failure):
+        return Planned(key, "", None, source.message)
+    assert isinstance(source, SourceFacts)
+    failure = guard_failure(observed)
+    if failure is not None:
+        return Planned(key, source.revision, None, failure.message)
+    with tempfile.TemporaryDirectory(prefix="feature-lineage-plan-") as folder:
+        return await _run(host, observed, source, Path(folder))
+
+
+async def _run(
+    host: LocalHost, observed: ObservedProject, source: SourceFacts, folder: Path
+) -> Planned:
+    project, ended = observed.resource, asyncio.Event()
+    jobs = SubprocessJobs(folder, lambda _: ended.set(), host.objects, host.source)
+    apply = apply_request(observed, project.status)
+    # Whoever plans from an empty state folder asks what the change would do where it is applied.
+    known = host.state.load(key_of(project)) is not None
+    request = JobRequest(
+        operation_id="plan",
+        kind=OperationKind.PLAN,
+        project=project.spec.project,
+        repo="",
+        revision=source.revision,
+        feature_store_yaml=source.feature_store_yaml,
+        deadline_seconds=project.spec.runtime.timeout.total_seconds(),
+        apply=apply if known else apply.model_copy(update={"first": False}),
+    )
+    try:
+        await jobs.start(request, project)
+        await ended.wait()
+        facts = await jobs.look("plan")
+    finally:
+        await jobs.stop_all()
+    report = facts.report if facts else None
+    if facts is None or report is None or report.plan is None:
+        problem = report.message if report else (facts.message if facts else "the job is gone")
+        tail = f"\n{report.output_tail}" if report and report.output_tail else ""
+        return Planned(key_of(project), source.revision, None, problem + tail)
+    annotations = project.metadata.annotations
+    given = (
+        override(annotations, kind)
+        for kind in (OverrideKind.ALLOW_BREAKING, OverrideKind.ALLOW_ADOPTION)
+    )
+    return Planned(
+        key_of(project),
+        source.revision,
+        report.plan,
+        overrides=tuple(item.plan_digest for item in given if item is not None),
+        warnings=report.warnings,
+    )
