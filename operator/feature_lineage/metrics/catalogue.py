@@ -131,8 +131,8 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_schedule_next_timestamp_seconds",
         (*PROJECT, "schedule"),
-        "Unix time of the next tick of a schedule. In the past by more than its "
-        "startingDeadline: something holds the project up.",
+        "Unix time of the next tick of a schedule. In the past: no pass has looked at the "
+        "project since.",
     ),
     _gauge(
         "feature_lineage_model_info",

@@ -2,11 +2,12 @@
 
 Ten thousand models have two hundred thousand series. Held at once they would be half of the
 operator's memory, so a family computes its samples anew each time it is read, and `exposition`
-turns one slice after another into text.
+writes them one slice after another.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Final, cast
 
@@ -14,11 +15,14 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 from feature_lineage.metrics.catalogue import Definition
 
 MAX_LABEL: Final = 256
 SLICE: Final = 2000
+
+_number: Callable[[float], str] = floatToGoString
 
 Row = tuple[tuple[str, ...], float]
 """Label values in the order of the definition, and the value."""
@@ -27,8 +31,8 @@ Row = tuple[tuple[str, ...], float]
 def label(value: str) -> str:
     """A label value fit for text: names come from registries that anybody may fill.
 
-    The library escapes quotes and line ends; here lone surrogates, which no UTF-8 can spell, become
-    escapes, and what is too long is cut and told apart by a digest, so that no two series collide.
+    Lone surrogates, which no UTF-8 can spell, become escapes, and what is too long is cut and told
+    apart by a digest, so that no two series collide. Quotes and line ends are the writer's.
     """
     if value.isascii() and len(value) <= MAX_LABEL:
         return value
@@ -49,8 +53,20 @@ class _Samples:
     def __iter__(self) -> Iterator[Sample]:
         name, labels = self._definition.name, self._definition.labels
         for values, value in self._rows():
-            named = zip(labels, map(label, values), strict=True)
-            yield Sample(name, dict(named), value)
+            yield Sample(name, dict(zip(labels, map(label, values), strict=True)), value)
+
+    def lines(self) -> Iterator[str]:
+        """The same as text: the order of labels is settled once, not once a line."""
+        labels = self._definition.labels
+        order = sorted(range(len(labels)), key=labels.__getitem__)
+        head = f"{self._definition.name}{{"
+        names = [f'{labels[index]}="' for index in order]
+        for values, value in self._rows():
+            pairs = [
+                f'{name}{_spelled(values[index])}"'
+                for name, index in zip(names, order, strict=True)
+            ]
+            yield f"{head}{','.join(pairs)}}} {_number(value)}\n"
 
 
 def family(definition: Definition, rows: Callable[[], Iterator[Row]] = lambda: iter(())) -> Metric:
@@ -72,19 +88,29 @@ class _Only:
 
 
 def exposition(registry: Collector) -> Iterator[bytes]:
-    """The registry in Prometheus' text format, piece by piece.
+    """The registry in Prometheus' text format, piece by piece, as the library would write it.
 
-    ``_created`` series, one more for every counter and histogram, are left out: Prometheus finds
-    resets without them.
+    Two differences. Lines of our own families are put together here, in half the library's time:
+    ten thousand models must fit into a scrape timeout on a slice of a core. And ``_created``
+    series, one more for every counter and histogram, are left out: Prometheus finds resets
+    without them.
     """
     for metric in registry.collect():
-        created = f"{metric.name}_created"
-        samples = (sample for sample in metric.samples if sample.name != created)
-        head = True
-        while (batch := list(islice(samples, SLICE))) or head:
-            part = Metric(metric.name, metric.documentation, metric.type)
-            part.samples = batch
-            text = generate_latest(_Only(part))
-            # HELP and TYPE stand once, before the first sample of a family.
-            yield text if head else text.split(b"\n", 2)[2]
-            head = False
+        # A list by its annotation, ours by what `family` put there.
+        ours: object = metric.samples
+        part = Metric(metric.name, metric.documentation, metric.type)
+        if not isinstance(ours, _Samples):
+            created = f"{metric.name}_created"
+            part.samples = [sample for sample in metric.samples if sample.name != created]
+        yield generate_latest(_Only(part))
+        if isinstance(ours, _Samples):
+            lines = ours.lines()
+            while piece := "".join(islice(lines, SLICE)):
+                yield piece.encode()
+
+
+@lru_cache(maxsize=16384)
+def _spelled(text: str) -> str:
+    """A label value as it stands between quotes, by the text format's three rules."""
+    clean = label(text)
+    return clean.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
