@@ -185,6 +185,6 @@ def _kept_differently(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
             )
     return tuple(
         f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} otherwise than the repo "
-        "declares it, as it does for a view that is pinned to an earlier version"
+        "declares it: a view pinned to an earlier version, or a change that Feast does not store"
         for item in differences
     )

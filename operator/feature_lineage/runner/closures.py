@@ -162,6 +162,8 @@ class _Walk:
         return file is not None and Path(file).resolve().is_relative_to(self._repo)
 
     def _syntax(self, value: Any) -> str:
+        if getattr(value, "__name__", "") == "<lambda>":
+            return _lambda_syntax(value.__code__)
         try:
             return repr(syntax(ast.parse(textwrap.dedent(inspect.getsource(value)))))
         except (OSError, TypeError, SyntaxError) as error:
@@ -187,6 +189,22 @@ def _names(code: CodeType) -> Iterable[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+def _lambda_syntax(code: CodeType) -> str:
+    """A lambda is cut out of a larger line, so it is looked up in its file by that line."""
+    try:
+        tree = ast.parse(Path(code.co_filename).read_bytes())
+    except (OSError, SyntaxError) as error:
+        raise _CannotWalkError from error
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno
+    ]
+    if len(found) != 1:
+        raise _CannotWalkError
+    return repr(syntax(found[0]))
 
 
 def _file_syntax(path: Path) -> str:

@@ -23,7 +23,7 @@ def report(request: JobRequest, wire: Wire, started: datetime, error: BaseExcept
             outcome, reason, message = Outcome.STEPPED_BACK, error.reason, error.message
         case FeatureLineageError():
             outcome, reason, message = Outcome.FAILED, error.reason, error.message
-        case _ if wire.phase_name in REPO_PHASES:
+        case _ if wire.phase_name in REPO_PHASES or isinstance(error, ModuleNotFoundError):
             outcome, reason = Outcome.FAILED, "InvalidRepo"
             message = repo_fault(error, Path(request.repo).resolve())
         case _:
@@ -51,7 +51,7 @@ def repo_fault(error: BaseException, repo: Path) -> str:
     prefix = f"{where}: " if where else ""
     match error:
         case SystemExit():
-            return f"{prefix}the repo's code calls sys.exit({error.code!r}) when it is imported"
+            return f"{prefix}the repo's code calls sys.exit({error.code!r})"
         case ModuleNotFoundError() if error.name:
             package = error.name.partition(".")[0]
             return (

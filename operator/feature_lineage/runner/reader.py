@@ -22,9 +22,9 @@ from feast.protos.feast.core.Registry_pb2 import Registry
 from feast.repo_config import RepoConfig
 from google.protobuf.message import DecodeError
 from sqlalchemy import create_engine, inspect, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from feature_lineage.runner.ending import RegistryUnreadable, one_line
+from feature_lineage.runner.ending import InvalidRepo, RegistryUnreadable, one_line
 
 # Registry message field → SQL table and its column; the same for every Feast SQL registry.
 _TABLES = {
@@ -79,6 +79,8 @@ class RegistryReader:
                 return self._read_stored()
             store = FeatureStore(repo_path=str(self._repo), config=self._config)
             return Reading(store.registry.proto(), exists=True)
+        except ArgumentError as error:
+            raise InvalidRepo(f"registry.path is no database URL: {one_line(error)}") from error
         except SQLAlchemyError as error:
             raise RegistryUnreadable(
                 f"the SQL registry cannot be read: {one_line(error)}"

@@ -11,7 +11,9 @@ from typing import Final
 
 import yaml
 from feast import FeatureStore
-from feast.repo_config import RepoConfig
+from feast.errors import FeastError
+from feast.infra.registry.registry import REGISTRY_STORE_CLASS_FOR_SCHEME
+from feast.repo_config import RegistryConfig, RepoConfig
 from pydantic import ValidationError
 
 from feature_lineage.errors import TerminalError
@@ -64,23 +66,33 @@ def load_settings(repo: Path, text: str | None) -> Settings:
         raise InvalidRepo(f"{what} is no YAML: {one_line(error)}") from error
     if not isinstance(raw, dict):
         raise InvalidRepo(f"{what} must hold a mapping, with a project and a registry")
-    try:
-        config = RepoConfig(**raw)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise InvalidRepo(f"{what} is not valid: {where}: {first['msg']}") from error
+    config, registry = _validate(raw, what)
     config.repo_path = repo
-    try:
-        registry = config.registry
-    except (ValueError, TypeError) as error:
-        raise InvalidRepo(f"{what} is not valid: registry: {one_line(error)}") from error
-    if registry is None:
-        raise InvalidRepo(f"{what} names no registry")
     registry.cache_mode = "sync"  # a refreshing thread would write between our reads
     kind = str(registry.registry_type or "file")
     identity = registry_id(kind, str(registry.path), repo)
     return Settings(config, kind, identity, secrets_in(raw))
+
+
+def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
+    """Feast's own checks, and those that it leaves to the first use."""
+    try:
+        config = RepoConfig(**raw)
+        registry = config.registry
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise InvalidRepo(f"{what} is not valid: {where}: {first['msg']}") from error
+    except (FeastError, ValueError, TypeError) as error:
+        raise InvalidRepo(f"{what} is not valid: {one_line(error)}") from error
+    if not isinstance(registry, RegistryConfig) or not registry.path:
+        raise InvalidRepo(f"{what} is not valid: registry: give it a path")
+    scheme = urlsplit(str(registry.path)).scheme
+    stored = (registry.registry_type or "file") == "file" and not registry.registry_store_type
+    if stored and scheme not in REGISTRY_STORE_CLASS_FOR_SCHEME:
+        known = ", ".join(sorted(filter(None, REGISTRY_STORE_CLASS_FOR_SCHEME)))
+        raise InvalidRepo(f"{what} is not valid: registry: {scheme}:// is none of {known}")
+    return config, registry
 
 
 def check_project(settings: Settings, expected: str) -> None:

@@ -31,7 +31,6 @@ QUIET_ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONWARNINGS": "ignore",  # Feast's own would push the repo's output out of the tail
 }
 
 

@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,6 +41,9 @@ def main() -> NoReturn:
 
         from feature_lineage.operations.protocol import JobRequest
         from feature_lineage.runner import job, witness
+
+    # Feast's experimental features would push the repo's own output out of the tail.
+    warnings.filterwarnings("ignore", module=r"feast\.")
     request = JobRequest.model_validate_json(Path(request_path).read_bytes())
     if witness.wanted(request):
         witness.fork(request, int(ask), int(answer), also_close=int(events))

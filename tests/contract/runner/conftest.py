@@ -5,7 +5,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-
 from tests.contract.runner.harness import Cli, Zygote
 from tests.contract.runner.repos import Repo
 from tests.contract.runner.stores import Stores, on_disk, on_postgres

@@ -95,14 +95,21 @@ class Zygote:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def send(self, job: JobRequest, kill: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run it; the raw answer."""
+    def post(self, job: JobRequest, kill: dict[str, Any] | None = None) -> None:
+        """Have it run, without waiting."""
         assert self._process.stdin is not None
         body = {"request": json.loads(encode(job)), "kill": kill}
         self._process.stdin.write(json.dumps(body) + "\n")
         self._process.stdin.flush()
+
+    def receive(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._line())
         return answer
+
+    def send(self, job: JobRequest, kill: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run it; the raw answer."""
+        self.post(job, kill)
+        return self.receive()
 
     def run(self, job: JobRequest) -> JobReport:
         answer = self.send(job)

@@ -5,12 +5,11 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pandas as pd
-
 from tests.contract.runner.stores import Stores
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
-RICH = '''
+RICH = """
 from datetime import timedelta
 
 import pandas as pd
@@ -88,7 +87,7 @@ reader = Permission(
     name="reader", types=[FeatureView], policy=RoleBasedPolicy(roles=["r"]),
     actions=[AuthzedAction.DESCRIBE, AuthzedAction.READ_ONLINE],
 )
-'''
+"""
 HELPERS = """
 FACTOR = 3
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-
 from tests.servers.postgres import Postgres
 
 

@@ -3,6 +3,9 @@
 import dataclasses
 
 import pytest
+from tests.contract.runner.conftest import Build
+from tests.contract.runner.harness import Zygote, request
+from tests.contract.runner.repos import NOW
 
 from feature_lineage.operations.plan import PlanVerdict
 from feature_lineage.operations.protocol import (
@@ -12,9 +15,6 @@ from feature_lineage.operations.protocol import (
     Outcome,
     ViewReport,
 )
-from tests.contract.runner.conftest import Build
-from tests.contract.runner.harness import Zygote, request
-from tests.contract.runner.repos import NOW
 
 KINDS = ("file", "sqlite", "postgres")
 ONLINE = {"driver_stats", "inferred", "pushed", "streamed", "labels"}

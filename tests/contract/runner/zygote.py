@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 
 
 def main() -> None:
-    import feast  # noqa: F401
+    import feast
 
     # What reading a feature_store.yaml and materializing would otherwise import in every child.
     import feast.infra.compute_engines.local.compute

@@ -1,0 +1,146 @@
+"""Materialization, view by view: windows, rows, times, and failures that stay on their own."""
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from tests.contract.runner.conftest import Build
+from tests.contract.runner.harness import Zygote, request
+from tests.contract.runner.repos import NOW, Repo, frame
+from tests.contract.runner.test_life_of_a_project import KINDS, views
+
+from feature_lineage.operations.protocol import (
+    ExitCode,
+    MaterializeRequest,
+    Outcome,
+    ViewWindow,
+)
+
+BAD = """
+from feast import FeatureView, Field, FileSource
+from feast.types import Int64
+
+from features import driver
+
+no_file = FeatureView(
+    name="no_file", entities=[driver], schema=[Field(name="trips", dtype=Int64)],
+    source=FileSource(name="lost", path="data/lost.parquet", timestamp_field="event_timestamp"),
+)
+no_column = FeatureView(
+    name="no_column", entities=[driver], schema=[Field(name="absent", dtype=Int64)],
+    source=FileSource(name="s2", path="data/stats.parquet", timestamp_field="event_timestamp"),
+)
+no_time = FeatureView(
+    name="no_time", entities=[driver], schema=[Field(name="trips", dtype=Int64)],
+    source=FileSource(name="s3", path="data/stats.parquet", timestamp_field="when"),
+)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_view_after_another_each_on_its_own(kind: str, build: Build, zygote: Zygote) -> None:
+    repo = build(kind).views(a="trips:Int64", z="conv_rate:Float32").write(BAD, "bad.py")
+    applied = zygote.run(request("apply", repo.path))
+    assert applied.outcome is Outcome.SUCCEEDED, applied.message
+    window = MaterializeRequest(
+        views=(ViewWindow(name="nobody", end=NOW),),
+        all_views_start=NOW - timedelta(days=2),
+        all_views_end=NOW,
+    )
+
+    report = zygote.run(request("materialize", repo.path, window))
+
+    assert (report.outcome, report.reason) == (Outcome.PARTIAL, "ViewsFailing")
+    assert report.exit_code == ExitCode.TRANSIENT
+    found = views(report)
+    assert {name: view.result for name, view in found.items()} == {
+        **dict.fromkeys(("a", "z"), "Succeeded"),
+        **dict.fromkeys(("no_file", "no_column", "no_time", "nobody"), "Failed"),
+    }
+    assert found["no_file"].error == "the source file data/lost.parquet is not there"
+    assert "absent" in found["no_column"].error
+    assert "data/stats.parquet" in found["no_column"].error
+    assert "when" in found["no_time"].error
+    assert found["nobody"].error == (
+        "there is no feature view 'nobody' in the registry; "
+        "there are: a, no_column, no_file, no_time, z"
+    )
+    assert (found["a"].rows, found["a"].start) == (3, NOW - timedelta(days=2))
+    assert found["a"].materialized_until == NOW
+    assert found["a"].newest_event_time == NOW - timedelta(hours=1)
+    assert found["no_file"].materialized_until is None
+    assert report.snapshot == applied.snapshot
+
+
+def test_windows(repo: Repo, zygote: Zygote) -> None:
+    zygote.run(request("apply", repo.views(a="trips:Int64").path))
+
+    def run(**window: object) -> tuple[object, ...]:
+        asked = MaterializeRequest(views=(ViewWindow(name="a", **window),))  # type: ignore[arg-type]
+        report = zygote.run(request("materialize", repo.path, asked))
+        assert report.outcome is Outcome.SUCCEEDED, report.message
+        view = report.views[0]
+        return view.start, view.end, view.rows, view.materialized_until
+
+    half = NOW - timedelta(hours=1, minutes=30)
+    assert run(start=NOW - timedelta(hours=4), end=half) == (
+        NOW - timedelta(hours=4), half, 2, half,
+    )  # fmt: skip
+    assert run(end=NOW) == (half, NOW, 1, NOW), "incremental: from where it stopped"
+    assert run(end=NOW) == (NOW, NOW, 0, NOW), "nothing new"
+    later = NOW + timedelta(minutes=1)
+    assert run(end=later) == (NOW, later, 0, later), "an empty window succeeds with no rows"
+
+
+def test_all_failed_and_no_registry(repo: Repo, zygote: Zygote) -> None:
+    repo.views(a="trips:Int64")
+    asked = MaterializeRequest(all_views_end=NOW)
+    nothing = zygote.run(request("materialize", repo.path, asked))
+    assert (nothing.outcome, nothing.reason) == (Outcome.FAILED, "RegistryUnreadable")
+    assert not (repo.stores.folder / "registry.db").exists()
+
+    zygote.run(request("apply", repo.path))
+    (repo.path / "data/stats.parquet").unlink()
+    failed = zygote.run(request("materialize", repo.path, asked))
+    assert (failed.outcome, failed.reason) == (Outcome.FAILED, "ViewsFailing")
+    assert (
+        failed.message == "1 of 1 views failed; a: the source file data/stats.parquet is not there"
+    )
+
+    frame().iloc[:0].to_parquet(repo.path / "data/stats.parquet")
+    empty = zygote.run(request("materialize", repo.path, asked))
+    assert (empty.outcome, empty.views[0].rows) == (Outcome.SUCCEEDED, 0)
+
+
+def test_repo_code_is_not_imported(repo: Repo, zygote: Zygote) -> None:
+    zygote.run(request("apply", repo.views(a="trips:Int64").path))
+    repo.write("raise SystemExit('imported')", "features.py")
+
+    report = zygote.run(request("materialize", repo.path, MaterializeRequest(all_views_end=NOW)))
+
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+
+
+def test_intervals_of_another_process_are_not_lost(repo: Repo, zygote: Zygote) -> None:
+    """Feast writes a file registry from its cache; here each write reads it anew."""
+    zygote.run(request("apply", repo.views(a="trips:Int64", b="trips:Int64").path))
+    slow = pd.concat([frame()] * 1)
+    slow.to_parquet(repo.path / "data/stats.parquet")
+    second = Zygote()
+    try:
+        for round_ in range(1, 4):
+            end = NOW + timedelta(minutes=round_)
+            jobs = [
+                (process, request("materialize", repo.path, MaterializeRequest(
+                    views=(ViewWindow(name=name, start=NOW, end=end),))))
+                for process, name in ((zygote, "a"), (second, "b"))
+            ]  # fmt: skip
+            for process, job in jobs:
+                process.post(job)
+            for process, _ in jobs:
+                answer = process.receive()
+                assert answer["report"]["outcome"] == "Succeeded", answer
+            seen = views(zygote.run(request("observe", repo.path)))
+            assert {view.materialized_until for view in seen.values()} == {end}
+    finally:
+        second.stop()
