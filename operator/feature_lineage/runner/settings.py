@@ -7,7 +7,8 @@ record, blocks for minutes when MLflow is down, and reports an apply before it i
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 from feast import FeatureStore
