@@ -141,6 +141,11 @@ class SubprocessJobs:
         """The file a running job writes its progress to, one JSON object a line."""
         return self._home(operation_id) / "progress.jsonl"
 
+    def abandon(self) -> None:
+        """Stop watching; whatever runs, runs on. What the end of this process would do."""
+        for task in self._watched.values():
+            task.cancel()
+
     async def stop_all(self) -> None:
         """End every running job and forget it, so that the next host starts it afresh."""
         for operation_id, task in list(self._watched.items()):

@@ -69,7 +69,11 @@ def link_version(
         trained_on=trained_on,
     )
     judgement = judge(
-        link, trained_on, baseline.frm if baseline is not None else "FirstSight", snapshot
+        link,
+        trained_on,
+        baseline.frm if baseline is not None else "FirstSight",
+        snapshot,
+        recorded_digest=baseline.schema_digest if baseline is not None else None,
     )
     return LinkedVersion(version, link, baseline, judgement)
 

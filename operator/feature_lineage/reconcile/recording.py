@@ -14,6 +14,11 @@ def ops_run_of(
     """The audit record of one operation, as complete as what is left of its job."""
     mlflow, metadata = project.spec.mlflow, project.metadata
     assert mlflow is not None
+    earlier = {
+        other.registry_digest
+        for other in project.status.operations
+        if other.id != listed.id and other.mlflow_run_id is not None
+    }
     started = listed.started_at or listed.finished_at
     ended = listed.finished_at or started
     assert started is not None
@@ -30,6 +35,7 @@ def ops_run_of(
         attempt=listed.attempt,
         override=f"{listed.override.kind}: {listed.override.why}" if listed.override else "",
         incremental=bool(report and any(v.result for v in report.views)) and not listed.backfill,
+        snapshot_on_record=listed.registry_digest in earlier,
         reason=listed.reason or "",
         message=listed.message or "",
     )

@@ -1,0 +1,63 @@
+"""Real Feast, real MLflow, no cluster: what the scenes of the local host share."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.local.scene import MLflow
+from tests.servers.fixtures import mlflow_server
+from tests.servers.mlflow import Server
+
+from feature_lineage.errors import FeatureLineageError, InvalidManifest
+from feature_lineage.local.folder import Resource
+from feature_lineage.local.host import LocalHost
+from feature_lineage.ports import Event, Key
+from feature_lineage.reconcile.controller import Pass
+
+__all__ = ["mlflow_server"]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def mlflow(mlflow_server: Server) -> MLflow:
+    return MLflow(mlflow_server.url)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Names that no other test has on the shared server."""
+    return lambda stem: f"{stem}_{next(_numbers)}"
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.failures: list[tuple[Key, FeatureLineageError]] = []
+        self.rejected: list[InvalidManifest] = []
+        self.passes: list[tuple[Key, Pass]] = []
+
+    def told(self, event: Event) -> None:
+        self.events.append(event)
+
+    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+        self.passes.append((key, result))
+
+    def failed(self, key: Key, error: FeatureLineageError) -> None:
+        self.failures.append((key, error))
+
+    def invalid(self, error: InvalidManifest) -> None:
+        self.rejected.append(error)
+
+
+async def run_once(folder: Path, told: Told | None = None, *, deadline: float = 300) -> bool:
+    """What ``feature-lineage local FOLDER --once`` does."""
+    async with (
+        asyncio.timeout(deadline),
+        LocalHost(folder, folder / ".feature-lineage", told or Told()) as host,
+    ):
+        return await host.run_once()

@@ -1,0 +1,246 @@
+"""The local host dies before and after every port call, and is started again: same end state.
+
+A host that dies here is really gone: nothing of it cleans up, its jobs run on, and the next host
+knows only what is in the state folder, the job folders, Feast and MLflow. Each test kills at every
+call of one port method, once each, over one scene; the scene must end as if nobody had died.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.local.conftest import Told, run_once
+from tests.local.scene import (
+    MLflow,
+    backfill,
+    model_manifest,
+    project_manifest,
+    write_repo,
+    write_yaml,
+)
+
+from feature_lineage.local.host import LocalHost
+from feature_lineage.ports import Ports
+
+CALLS = {
+    "source": ("resolve",),
+    "jobs": ("start", "look", "forget"),
+    "resources": ("save",),
+    "snapshots": ("put", "get", "history"),
+    "events": ("emit",),
+    "registries": ("of",),
+    "registry": ("view", "record", "set_version_tags"),
+}
+MOST_DEATHS = 60
+
+
+class HostDied(BaseException):
+    """Not an Exception: nothing in the code may catch it."""
+
+
+@dataclass
+class Fate:
+    """Where hosts die: at each distinct call of one method, once.
+
+    Attributes:
+        port, method: which.
+        moment: ``before`` or ``after`` the call has its effect.
+        died_at: the calls that already killed a host.
+    """
+
+    port: str
+    method: str
+    moment: str
+    died_at: set[str] = field(default_factory=set)
+
+    def strikes(self, name: str, moment: str, call: str) -> bool:
+        if (name, moment) != (f"{self.port}.{self.method}", self.moment) or call in self.died_at:
+            return False
+        self.died_at.add(call)
+        return True
+
+
+class Mortal:
+    """Stands before a port and lets the host die at its calls."""
+
+    def __init__(self, target: Any, name: str, fate: Fate) -> None:
+        self._target = target
+        self._name = name
+        self._fate = fate
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(self._target, attribute)
+        if attribute not in CALLS.get(self._name, ()):
+            return value
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            said = describe_call(args, kwargs)
+            if self._fate.strikes(f"{self._name}.{attribute}", "before", said):
+                raise HostDied
+            result = await value(*args, **kwargs)
+            if self._fate.strikes(f"{self._name}.{attribute}", "after", said):
+                raise HostDied
+            if self._name == "registries" and result is not None:
+                return Mortal(result, "registry", self._fate)
+            return result
+
+        return call
+
+
+def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What makes this call another one than the last: its subject, without times."""
+    said = []
+    for value in (*args, *kwargs.values()):
+        if hasattr(value, "metadata"):
+            status = value.status
+            operation = getattr(status, "operation", None)
+            said.append(
+                f"{value.metadata.name} {operation and (operation.id, operation.phase)} "
+                f"{[(o.id, o.mlflow_run_id is not None) for o in getattr(status, 'operations', ())]} "
+                f"{[(c.type, c.status, c.reason) for c in status.conditions]}"
+            )
+        elif hasattr(value, "operation_id"):
+            said.append(value.operation_id)
+        elif hasattr(value, "digest"):
+            said.append(value.digest)
+        elif isinstance(value, str | bool):
+            said.append(str(value))
+    return " ".join(said)
+
+
+async def run_mortal(folder: Path, fate: Fate) -> bool:
+    """One host's life; True when it came to its end."""
+
+    def wrap(ports: Ports) -> Ports:
+        mortal = {
+            name: Mortal(getattr(ports, name), name, fate) for name in CALLS if name != "registry"
+        }
+        return replace(ports, **mortal)
+
+    host = LocalHost(folder, folder / ".feature-lineage", Told(), wrap=wrap)
+    host.state.acquire()
+    try:
+        async with asyncio.timeout(240):
+            await host.run_once()
+    except HostDied:
+        return False
+    finally:
+        # What the kernel does for a dead process: its locks and sockets go. Its jobs stay.
+        host.jobs.abandon()
+        host.state.release()
+        await host.registries.close()
+    return True
+
+
+def write_scene(folder: Path, mlflow: MLflow, project: str) -> str:
+    """One project with one backfill, one model; returns the model's name."""
+    write_repo(folder / "repo", project)
+    model = f"{project}_model"
+    refs = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
+    mlflow.train(model, project, refs, alias="champion")
+    write_yaml(
+        folder / "manifests.yaml",
+        project_manifest(project, mlflow.url, backfills=[backfill()]),
+        model_manifest(model),
+    )
+    return model
+
+
+def check_end(folder: Path, mlflow: MLflow, project: str, model: str) -> None:
+    """The state that an undisturbed host reaches, and exactly one ops run for each operation."""
+    resources = folder / ".feature-lineage" / "resources"
+    status = yaml.safe_load((resources / "FeatureStoreProject/default/driver.yaml").read_text())[
+        "status"
+    ]
+    ready = {c["type"]: c["status"] for c in status["conditions"]}
+    assert ready["Ready"] == "True"
+    assert ready["Recorded"] == "True"
+    assert "operation" not in status
+    kinds = [operation["kind"] for operation in reversed(status["operations"])]
+    assert kinds == ["Apply", "Backfill"]
+    assert [operation["result"] for operation in status["operations"]] == ["Succeeded"] * 2
+    assert [view["rows"] for view in status["featureViews"]] == [5]
+    assert status["backfills"][0]["state"] == "Succeeded"
+
+    runs = mlflow.ops_runs(project)
+    recorded = {op["id"]: op["mlflowRunId"] for op in status["operations"]}
+    assert {
+        run["tags"]["featurelineage.io/operation-id"]: run["run_id"] for run in runs
+    } == recorded
+    assert len(runs) == 2
+    assert {run["status"] for run in runs} == {"FINISHED"}
+
+    model_status = yaml.safe_load((resources / "TrainedModel/default/ranker.yaml").read_text())[
+        "status"
+    ]
+    assert model_status["lineage"]["verdict"] == "Unchanged"
+    tags = mlflow.version_tags(model, "1")
+    assert tags["featurelineage.io/verdict"] == "Unchanged"
+    assert tags["featurelineage.io/registry-digest"] == status["applied"]["registryDigest"]
+    assert not list((folder / ".feature-lineage" / "jobs").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("port", "method"), [(port, method) for port, methods in CALLS.items() for method in methods]
+)
+async def test_a_host_that_dies_at_a_port_call_leaves_nothing_wrong(
+    tmp_path: Path,
+    mlflow: MLflow,
+    unique: Callable[[str], str],
+    port: str,
+    method: str,
+    moment: str,
+) -> None:
+    project = unique("faults")
+    model = write_scene(tmp_path, mlflow, project)
+    fate = Fate(port, method, moment)
+
+    deaths = 0
+    while not await run_mortal(tmp_path, fate):
+        deaths += 1
+        assert deaths < MOST_DEATHS, fate.died_at
+
+    assert deaths > 0
+    check_end(tmp_path, mlflow, project, model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_killed_process_leaves_nothing_wrong(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str], seed: int
+) -> None:
+    """A real process, killed at a seeded random moment of its work, jobs and all or not."""
+    project = unique("killed")
+    model = write_scene(tmp_path, mlflow, project)
+    chance = random.Random(seed)
+    host = subprocess.Popen(
+        [sys.executable, "-m", "feature_lineage.cli", "local", str(tmp_path), "--once"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        host.wait(timeout=chance.uniform(0.5, 25))
+    if chance.random() < 0.5:
+        for pid in (tmp_path / ".feature-lineage" / "jobs").glob("*/pid"):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                os.killpg(int(pid.read_text()), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(host.pid, signal.SIGKILL)
+    host.wait()
+
+    assert await run_once(tmp_path)
+
+    check_end(tmp_path, mlflow, project, model)
