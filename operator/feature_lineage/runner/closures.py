@@ -65,8 +65,7 @@ class _Walk:
 
     def function(self, function: Any) -> Any:
         """A function: its syntax, and everything its names lead to, in name order."""
-        if not isinstance(function, FunctionType):  # such as one behind functools.cache
-            function = inspect.unwrap(function)
+        function = self._outermost(function)
         if not isinstance(function, FunctionType):
             raise _CannotWalkError
         if id(function) in self._seen:
@@ -105,11 +104,17 @@ class _Walk:
                 return self._class(value)
             case re.Pattern():
                 return ["pattern", value.pattern, value.flags]
-        if callable(value) and isinstance(inspect.unwrap(value), FunctionType):
-            return self.function(value) if self._is_ours(inspect.unwrap(value)) else _name(value)
+        if callable(value) and isinstance(target := self._outermost(value), FunctionType):
+            return self.function(target) if self._is_ours(target) else _name(value)
         if self._is_ours(type(value)):
             return self._instance(value)
         return _foreign(value)
+
+    def _outermost(self, function: Any) -> Any:
+        """The function itself, or what a library's wrapper (such as a cache) stands for."""
+        if isinstance(function, FunctionType) and self._is_ours(function):
+            return function
+        return inspect.unwrap(function)
 
     def _instance(self, value: Any) -> Any:
         """An object of one of the repo's classes: the class, and what it holds."""
@@ -165,7 +170,9 @@ class _Walk:
         if getattr(value, "__name__", "") == "<lambda>":
             return _lambda_syntax(value.__code__)
         try:
-            return repr(syntax(ast.parse(textwrap.dedent(inspect.getsource(value)))))
+            # The code, not the function: getsource would look through a wrapper.
+            source = inspect.getsource(getattr(value, "__code__", value))
+            return repr(syntax(ast.parse(textwrap.dedent(source))))
         except (OSError, TypeError, SyntaxError) as error:
             raise _CannotWalkError from error
 

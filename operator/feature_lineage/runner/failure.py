@@ -78,5 +78,7 @@ def _place(error: BaseException, repo: Path) -> str:
 
 
 def _relative(filename: str, repo: Path) -> str:
+    if not Path(filename).is_absolute():  # such as "<string>"
+        return ""
     path = Path(os.path.realpath(filename))
     return str(path.relative_to(repo)) if path.is_relative_to(repo) else ""

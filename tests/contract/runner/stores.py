@@ -55,11 +55,10 @@ class Stores:
             connection.commit()
 
     def _registry_rows(self) -> Iterator[tuple[str, str]]:
-        names = (
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-            if self.kind == "sqlite"
-            else "SELECT table_name FROM information_schema.columns WHERE column_name = 'project_id'"
-        )
+        names = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if self.kind == "postgres":
+            columns = "information_schema.columns"
+            names = f"SELECT table_name FROM {columns} WHERE column_name = 'project_id'"
         if self.kind == "sqlite" and not (self.folder / "registry.sqlite").exists():
             return
         with self._registry() as connection:
@@ -94,7 +93,7 @@ class Stores:
 
 
 def on_disk(kind: str, repo: Path) -> Stores:
-    """A file registry or a SQLite one, beside an online store in SQLite, under a repo's ``data``."""
+    """A file or SQLite registry beside an online store in SQLite, under a repo's ``data``."""
     folder = repo / "data"
     registry = {
         "file": f"registry: {folder}/registry.db",

@@ -290,7 +290,8 @@ def test_registries_that_cannot_be_read(repo: Repo, zygote: Zygote) -> None:
 
 def test_an_online_store_that_refuses_leaves_the_registry_alone(repo: Repo, zygote: Zygote) -> None:
     repo.views(a="trips:Int64")
-    online = "online_store: {type: postgres, port: 1, database: d, user: u, password: p}"
+    where = "host: 127.0.0.1, port: 1, database: d, user: u, password: p"
+    online = f"online_store: {{type: postgres, {where}}}"
     text = repo.yaml().partition("online_store:")[0] + online
 
     report = zygote.run(request("apply", repo.path, feature_store_yaml=text))
