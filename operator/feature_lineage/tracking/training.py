@@ -1,13 +1,15 @@
 """Training runs: asked for in bulk, kept for good once finished.
 
 A run that ended does not change any more as far as lineage goes, so in the long run a reading of
-the registry asks only for the runs of new versions and for those still going.
+the registry asks only for the runs of new versions and for those still going. Runs that a crash
+left unfinished for ever are asked for at whole readings only.
 """
 
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -22,6 +24,8 @@ from feature_lineage.tracking.sources import RUN_ID
 FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
 IDS_PER_CALL: Final = 500
+FOLLOWED_FOR: Final = timedelta(hours=1)
+"""A run that is not finished so long after its start was abandoned more likely than not."""
 
 
 class TrainingRuns:
@@ -30,24 +34,32 @@ class TrainingRuns:
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
         self._final: dict[str, TrainingRun] = {}
+        self._unfinished: dict[str, TrainingRun] = {}
         self._absent: set[str] = set()
         self._unread: set[str] = set()
 
-    async def of(self, run_ids: Iterable[str], *, anew: bool) -> Mapping[str, TrainingRun]:
+    async def of(
+        self, run_ids: Iterable[str], *, now: datetime, anew: bool
+    ) -> Mapping[str, TrainingRun]:
         """The runs of these ids as far as the server has them, deleted ones too.
 
         Args:
             run_ids: ids; those that MLflow could not have issued are left out.
-            anew: ask again for runs that were missing and artifacts that could not be read, and
-                forget runs no longer named.
+            now: decides which unfinished runs are asked for again: those of the last hour.
+            anew: ask again for all unfinished runs, for runs that were missing and for artifacts
+                that could not be read; forget runs no longer named.
         """
         wanted = {run_id for run_id in run_ids if RUN_ID.fullmatch(run_id)}
         if anew:
             keep = wanted - self._unread
             self._final = {i: run for i, run in self._final.items() if i in keep}
+            self._unfinished.clear()
             self._absent.clear()
             self._unread.clear()
-        missing = wanted - self._final.keys() - self._absent
+        abandoned = {
+            i for i, run in self._unfinished.items() if run.started_at < now - FOLLOWED_FOR
+        }
+        missing = wanted - self._final.keys() - self._absent - abandoned
         rows = {row.run.run_id: row for row in await self._search(missing)}
         found = {run_id: row.run for run_id, row in rows.items()}
 
@@ -55,9 +67,12 @@ class TrainingRuns:
             found[run.run_id] = await self._with_artifact(run)
 
         await each([run for run in found.values() if needs_artifact(run.tags)], read_artifact)
-        self._final.update({i: run for i, run in found.items() if rows[i].final})
+        for run_id, run in found.items():
+            self._unfinished.pop(run_id, None)
+            (self._final if rows[run_id].final else self._unfinished)[run_id] = run
         self._absent |= missing - found.keys()
-        return {i: self._final[i] for i in wanted & self._final.keys()} | found
+        known = self._final | self._unfinished
+        return {i: known[i] for i in wanted & known.keys()}
 
     async def _search(self, run_ids: set[str]) -> list[wire.RunRow]:
         if not run_ids:

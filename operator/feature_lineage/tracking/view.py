@@ -146,7 +146,7 @@ class SharedView:
             reading = await read_news(self._client, before)
         runs_of = await self._sources.runs_of(reading, anew=whole)
         run_ids = {v.run_id for named in reading.versions.values() for v in named.values()}
-        runs = await self._training.of(run_ids | set(runs_of.values()), anew=whole)
+        runs = await self._training.of(run_ids | set(runs_of.values()), now=began, anew=whole)
         # No await from here on: what was written meanwhile must not get lost. What was written
         # before a whole reading began is in it.
         if whole:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -24,11 +24,14 @@ class Rest:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=60, headers=headers)
 
+    def close(self) -> None:
+        self._client.close()
+
     def call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
         path = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         json, params = (None, body) if method == "GET" else (body, None)
         answer = self._client.request(method, path, json=json, params=params)
-        assert answer.status_code == 200, answer.text
+        assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
@@ -57,6 +60,10 @@ class Rest:
             self.post("runs/update", run_id=info["run_id"], status=status, end_time=start + 1)
         return str(info["run_id"])
 
+    def logged_model(self, experiment: str, run_id: str | None) -> str:
+        body = {"experiment_id": experiment} | ({"source_run_id": run_id} if run_id else {})
+        return str(self.post("logged-models", **body)["model"]["info"]["model_id"])
+
     def model(self, name: str | None = None, **more: Any) -> str:
         name = name or unique("model")
         self.post("registered-models/create", name=name, **more)
@@ -76,6 +83,11 @@ class Rest:
         found = self.call("GET", "model-versions/get", name=name, version=version)
         return {tag["key"]: tag["value"] for tag in found["model_version"].get("tags", ())}
 
+    def get_artifact(self, run_id: str, path: str) -> int:
+        """The status of reading an artifact through the server."""
+        query = {"run_id": run_id, "path": path}
+        return self._client.get("/get-artifact", params=query).status_code
+
     def runs(self, experiment: str, view: str = "ALL") -> list[dict[str, Any]]:
         body = {"experiment_ids": [experiment], "run_view_type": view, "max_results": 1000}
         return list(self.post("runs/search", **body).get("runs", ()))
@@ -86,8 +98,10 @@ def unique(stem: str) -> str:
 
 
 @pytest.fixture
-def rest(mlflow_server: Server) -> Rest:
-    return Rest(mlflow_server.url)
+def rest(mlflow_server: Server) -> Iterator[Rest]:
+    rest = Rest(mlflow_server.url)
+    yield rest
+    rest.close()
 
 
 @pytest_asyncio.fixture

@@ -1,5 +1,6 @@
 """The registry view against a real server: every trap of MLflow's registry, one by one."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -232,27 +233,32 @@ async def test_a_running_run_is_followed_until_it_ends(polled: MLflowRegistry, r
     assert (await news(polled)).runs[run_id].tags == {"feast.project": "p"}
 
 
-async def test_sources_lead_to_the_run(registry: MLflowRegistry, rest: Rest) -> None:
+async def test_sources_lead_to_the_run(
+    registry: MLflowRegistry, rest: Rest, mlflow_server: Server
+) -> None:
+    """This server fills in the run by itself; what older ones stored without it is played here."""
     experiment = rest.experiment()
     run_id = rest.run(experiment, project="p")
-    logged = rest.post("logged-models", experiment_id=experiment, source_run_id=run_id)
-    model_id = logged["model"]["info"]["model_id"]
+    model_id = rest.logged_model(experiment, run_id)
+    orphan_id = rest.logged_model(experiment, None)
     name = rest.model()
-    # This server takes runs:/ only together with the run; older ones took it alone.
     by_run = rest.version(name, f"runs:/{run_id}/model", run_id=run_id)
-    by_model = rest.version(name, f"models:/{model_id}")
-    rest.alias(name, "champion", by_model)
+    by_model = rest.version(name, f"models:/{model_id}", model_id=model_id)
     by_number = rest.version(name, f"models:/{name}/{by_run}")
-    by_alias = rest.version(name, f"models:/{name}@champion")
-    lost = rest.version(name, "models:/m-" + "0" * 32)
+    by_copy_of_model = rest.version(name, f"models:/{name}/{by_model}")
+    orphan = rest.version(name, f"models:/{orphan_id}", model_id=orphan_id)
     none = rest.version(name, "s3://bucket/model")
+    with sqlite3.connect(mlflow_server.log.parent / "mlflow.db") as database:
+        changed = "UPDATE model_versions SET run_id = '' WHERE name = ?"
+        assert database.execute(changed, (name,)).rowcount == 6
+    database.close()
 
     view = await full(registry)
 
-    for number in (by_run, by_model, by_number, by_alias):
+    for number in (by_run, by_model, by_number, by_copy_of_model):
         assert the(view, name, number).run_id == run_id, number
     assert the(view, name, by_model).model_id == model_id
-    assert the(view, name, lost).run_id == ""
+    assert the(view, name, orphan).run_id == ""
     assert the(view, name, none).run_id == ""
     assert run_id in view.runs
 

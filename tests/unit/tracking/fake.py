@@ -45,6 +45,7 @@ class FakeClient:
         self.born: dict[str, int] = {}
         self.rows: list[Row] = []
         self.run_status: dict[str, str] = {}
+        self.run_started_ms: dict[str, int] = {}
         self.run_tags: dict[str, dict[str, str]] = {}
         self.artifacts: dict[str, bytes | FeatureLineageError] = {}
         self.calls: list[str] = []
@@ -124,7 +125,11 @@ class FakeClient:
         await self._call("runs")
         return [
             {
-                "info": {"run_id": run_id, "start_time": 1, "status": status},
+                "info": {
+                    "run_id": run_id,
+                    "start_time": self.run_started_ms.get(run_id, wire.milliseconds(START)),
+                    "status": status,
+                },
                 "data": {
                     "tags": [
                         {"key": k, "value": v} for k, v in self.run_tags.get(run_id, {}).items()

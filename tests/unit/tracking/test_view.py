@@ -9,6 +9,7 @@ from tests.unit.tracking.fake import Clock, FakeClient
 
 from feature_lineage.errors import AccessRefused, ServerUnavailable
 from feature_lineage.tracking.view import SharedView
+from feature_lineage.tracking.wire import milliseconds
 
 NOW = timedelta(0)
 POLL = timedelta(seconds=30)
@@ -196,6 +197,23 @@ async def test_finished_runs_are_asked_for_once_and_running_ones_again(
     await shared.view(max_age=NOW, full=True)
 
     assert client.calls == ["models", "versions"]
+
+
+async def test_runs_that_a_crash_left_unfinished_cost_nothing_between_whole_readings(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    client.run_status["run1"] = "RUNNING"
+    client.run_started_ms["run1"] = milliseconds(clock.time - timedelta(hours=2))
+    await shared.view(max_age=NOW)
+    client.calls.clear()
+    clock.advance(minutes=1)
+    view = await shared.view(max_age=NOW)
+    assert client.calls == ["models", "news"]
+    assert "run1" in view.runs
+
+    clock.advance(minutes=1)
+    await shared.view(max_age=NOW, full=True)
+    assert "runs" in client.calls
 
 
 async def test_a_run_that_is_not_there_is_asked_for_at_whole_readings_only(
