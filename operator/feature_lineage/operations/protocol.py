@@ -203,7 +203,8 @@ class JobReport(_Message):
         previous: digest of the registry before.
         snapshot: the registry afterwards.
         verified: a process without repo code read the registry and found `snapshot` in it.
-        seconds: phase → seconds (``import_feast``, ``import_repo``, ``plan``, ``apply``, …).
+        seconds: phase → seconds (``import_feast``, ``import_repo``, ``infer``, ``plan``, ``apply``,
+            ``verify``, …); ``apply`` includes ``online_tables``.
         counts: ``created``, ``updated``, ``deleted``.
     """
 

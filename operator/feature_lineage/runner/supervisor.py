@@ -45,16 +45,17 @@ class Watched:
     stopped_by: str = ""
     returncode: int | None = None
     answer: dict[str, Any] | None = None
+    verify_seconds: float | None = None
 
 
 def supervise(request_path: Path, report_path: Path, log_path: Path | None) -> int:
     """Run one operation to its report; returns the exit code."""
-    started = time.time()
+    started, clock = time.time(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True) as tmp:
         worker = Worker(request_path, scratch=tmp)
         try:
             # Imported while the worker imports Feast on the other core.
-            from feature_lineage.operations.protocol import JobRequest
+            from feature_lineage.operations.protocol import JobRequest, encode
             from feature_lineage.runner.verdict import conclude
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
@@ -62,11 +63,11 @@ def supervise(request_path: Path, report_path: Path, log_path: Path | None) -> i
                 contextlib.nullcontext() if log_path is None else log_path.open("a") as log,
                 worker.stopped_by_signals(),
             ):
-                seen = worker.watch(started + request.deadline_seconds, log)
+                seen = worker.watch(clock + request.deadline_seconds, log)
         finally:
             worker.kill()
     report = conclude(request, seen, started)
-    _write_atomically(report_path, report.model_dump_json().encode())
+    _write_atomically(report_path, encode(report).encode())
     return int(report.exit_code)
 
 
@@ -132,13 +133,14 @@ class Worker:
                         seen.output = (seen.output + chunk)[-4 * TAIL :]
                     else:
                         lines[key.fd] = self._take(lines[key.fd] + chunk, seen, log)
-                now = time.time()
+                now = time.monotonic()
                 if seen.report is not None:
                     if witness_until is None:
                         witness_until = now + WITNESS_PATIENCE
                         if not self._ask_witness(seen.report):
                             break
                     if seen.answer is not None or now > witness_until:
+                        seen.verify_seconds = WITNESS_PATIENCE - (witness_until - now)
                         break
                 elif gone and not ready:
                     break

@@ -35,6 +35,7 @@ class Seen(Protocol):
     stopped_by: str
     returncode: int | None
     answer: dict[str, Any] | None
+    verify_seconds: float | None
 
 
 def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
@@ -59,7 +60,10 @@ def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
     report = _blotted(report, seen.secrets).model_copy(update=common)
     if report.kind is OperationKind.OBSERVE:
         return report.model_copy(update={"verified": report.snapshot is not None})
-    return _witnessed(report, seen.answer) if report.outcome in NEEDS_WITNESS else report
+    if report.outcome not in NEEDS_WITNESS:
+        return report
+    seconds = {**report.seconds, "verify": round(seen.verify_seconds or 0.0, 3)}
+    return _witnessed(report.model_copy(update={"seconds": seconds}), seen.answer)
 
 
 def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:

@@ -23,6 +23,7 @@ class Seen:
     stopped_by: str = ""
     returncode: int | None = None
     answer: dict[str, Any] | None = None
+    verify_seconds: float | None = None
 
 
 def asked(kind: str = "apply") -> JobRequest:
