@@ -5,7 +5,7 @@ features stays right. So a list is whole where its length is the recorded number
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -17,6 +17,10 @@ PROJECT_TAG: Final = "feast.project"
 SERVICE_TAG: Final = "feast.feature_service"
 REFS_TAG: Final = "feast.feature_refs"
 COUNT_TAG: Final = "feast.feature_count"
+VIEWS_TAG: Final = "feast.feature_views"
+DECLARED_TAG: Final = "featurelineage.io/declared-service"
+"""Says that a version's Feast keys are a copy of what a resource declared: no record of their own.
+Without it, the declaration could never be changed again: its own copy would contradict it."""
 
 # 4,987 or 4,990 characters and "...", by Feast's version; a tag written by hand is not that long.
 _CUT_AT: Final = 4_980
@@ -93,6 +97,15 @@ def count_of(version: ModelVersion, run: TrainingRun | None) -> int | None:
     """The recorded number of features, also where no list was recorded."""
     counts = (_number(tags) for tags in ((run.tags if run else {}), version.tags))
     return next((count for count in counts if count is not None), None)
+
+
+def own_records(version: ModelVersion) -> ModelVersion:
+    """The version without the Feast keys that a declaration put there."""
+    if DECLARED_TAG not in version.tags:
+        return version
+    copied = (SERVICE_TAG, REFS_TAG, COUNT_TAG, VIEWS_TAG)
+    tags = {key: value for key, value in version.tags.items() if key not in copied}
+    return replace(version, tags=tags)
 
 
 def projects_of(version: ModelVersion, run: TrainingRun | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import Baseline, choose_baseline
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import OnConflict, resolve_link
-from feature_lineage.models.recorded import PROJECT_TAG
+from feature_lineage.models.recorded import PROJECT_TAG, own_records
 from feature_lineage.models.verdicts import judge
 from feature_lineage.operations.protection import (
     Guard,
@@ -60,7 +60,7 @@ def link_version(
     """One version with its features and what became of them."""
     trained_on = baselines.get(baseline.digest) if baseline is not None else None
     link = resolve_link(
-        version,
+        own_records(version) if declared_service else version,
         view.run_of(version),
         snapshot,
         declared_service,

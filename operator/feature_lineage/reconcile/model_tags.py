@@ -14,13 +14,20 @@ from feature_lineage.models.baseline import (
     BASELINE_FROM_TAG,
     REGISTRY_DIGEST_TAG,
 )
-from feature_lineage.models.recorded import COUNT_TAG, PROJECT_TAG, REFS_TAG, SERVICE_TAG
+from feature_lineage.models.recorded import (
+    COUNT_TAG,
+    DECLARED_TAG,
+    PROJECT_TAG,
+    REFS_TAG,
+    SERVICE_TAG,
+    VIEWS_TAG,
+    Origin,
+)
 from feature_lineage.models.verdicts import Verdict
 from feature_lineage.reconcile.values import LinkedVersion
 
 VERDICT_TAG: Final = "featurelineage.io/verdict"
 REVISION_TAG: Final = "featurelineage.io/revision"
-VIEWS_TAG: Final = "feast.feature_views"
 MAX_TAG: Final = 100_000
 _SETTLED = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
 
@@ -77,6 +84,8 @@ def _feast(
     if link.service:
         wanted[SERVICE_TAG] = link.service
     wanted = {key: value for key, value in wanted.items() if len(value) <= MAX_TAG}
+    if link.origin is Origin.DECLARED and (DECLARED_TAG in present or SERVICE_TAG not in present):
+        return {**wanted, DECLARED_TAG: link.service}
     if spec.on_conflict is OnConflict.USE_DECLARED and spec.feature_service:
         return wanted
     return {key: value for key, value in wanted.items() if key not in present}
