@@ -185,6 +185,11 @@ class MLflow:
             for run in found.get("runs", [])
         ]
 
+    def artifacts(self, run_id: str) -> list[str]:
+        """Paths of a run's artifacts, sorted."""
+        found = self.get("artifacts/list", run_id=run_id).get("files", [])
+        return sorted(item["path"] for item in found)
+
     def _has_model(self, model: str) -> bool:
         answer = httpx.get(
             f"{self.url}/api/2.0/mlflow/registered-models/get", params={"name": model}, timeout=60

@@ -104,9 +104,10 @@ def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if hasattr(value, "metadata"):
             status = value.status
             operation = getattr(status, "operation", None)
+            listed = getattr(status, "operations", ())
             said.append(
                 f"{value.metadata.name} {operation and (operation.id, operation.phase)} "
-                f"{[(o.id, o.mlflow_run_id is not None) for o in getattr(status, 'operations', ())]} "
+                f"{[(o.id, o.mlflow_run_id is not None) for o in listed]} "
                 f"{[(c.type, c.status, c.reason) for c in status.conditions]}"
             )
         elif hasattr(value, "operation_id"):

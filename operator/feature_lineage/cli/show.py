@@ -26,7 +26,7 @@ def load(folder: Path, state: Path) -> tuple[list[Resource], StateFolder]:
     """Every resource of a folder with its status; nothing is locked or written."""
     kept = StateFolder(state)
     resources = LocalResources(kept)
-    resources.load(read_folder(folder, kept.root), datetime.now(UTC))
+    resources.load(read_folder(folder, kept.root), datetime.now(UTC), keep=False)
     found = [resources.get(key) for key in resources.all_keys()]
     return [resource for resource in found if resource is not None], kept
 

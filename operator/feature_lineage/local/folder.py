@@ -132,10 +132,14 @@ class LocalResources:
         self._state.delete(key)
         self._resources.pop(key, None)
 
-    def load(self, manifests: Manifests, now: datetime) -> set[Key]:
+    def load(self, manifests: Manifests, now: datetime, *, keep: bool) -> set[Key]:
         """Take over what the folder says now; returns the resources that are new or changed.
 
         A resource whose manifest is gone is being deleted, as if by ``kubectl delete``.
+
+        Args:
+            keep: write changes to the state folder, as an API server would; identity and
+                generation are decided once.
 
         Raises:
             StateUnusable: a state file is not what was written.
@@ -146,6 +150,8 @@ class LocalResources:
             after = _merged(manifests.resources.get(key), before, key, now)
             if after != self._resources.get(key):
                 changed.add(key)
+                if keep and (before is None or _described(before) != _described(after)):
+                    self._state.save(key, after.as_dict())
             self._resources[key] = after
         return changed
 
@@ -169,6 +175,10 @@ def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
             f"the state of {key} does not validate ({error.error_count()} errors); "
             "delete its file under resources/ to start it afresh"
         ) from error
+
+
+def _described(resource: Resource) -> tuple[object, object]:
+    return resource.metadata, resource.spec
 
 
 def _merged(

@@ -107,15 +107,18 @@ class LocalHost:
         await self.jobs.stop_all()
         await self.registries.close()
 
-    def load(self) -> Manifests:
+    def load(self, *, keep: bool = True) -> Manifests:
         """Read the folder; whatever is new or changed is woken.
+
+        Args:
+            keep: write new and changed resources to the state folder.
 
         Raises:
             InvalidManifest: with every error of every file; the last good state stays in force.
         """
         manifests = read_folder(self.folder, self.state.root)
         self.objects.replace(manifests.objects)
-        for key in self.resources.load(manifests, self.ports.clock.now()):
+        for key in self.resources.load(manifests, self.ports.clock.now(), keep=keep):
             self._agenda.wake(key)
         return manifests
 

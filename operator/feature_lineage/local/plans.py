@@ -48,7 +48,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
     Raises:
         InvalidManifest: with every error of every file.
     """
-    host.load()
+    host.load(keep=False)
     projects = [project for project in host.resources.projects() if project.spec.source]
     if not projects:
         raise InvalidManifest(

@@ -1,0 +1,107 @@
+"""What the scenes look at: statuses and events in the state folder, Feast's registry, commands."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+KINDS = {"fsp": "FeatureStoreProject", "ftm": "TrainedModel"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One resource as the state folder shows it."""
+
+    resource: dict[str, Any]
+    events: tuple[dict[str, str], ...]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.resource["status"])
+
+    def condition(self, name: str) -> dict[str, Any]:
+        """A condition by type; empty when there is none."""
+        found = (item for item in self.status["conditions"] if item["type"] == name)
+        return next(found, {})
+
+    def state(self, name: str) -> tuple[str, str]:
+        """(status, reason) of a condition; ("", "") when there is none."""
+        found = self.condition(name)
+        return found.get("status", ""), found.get("reason", "")
+
+    def message(self, name: str) -> str:
+        return str(self.condition(name).get("message", ""))
+
+    def view(self, name: str) -> dict[str, Any]:
+        return next(dict(view) for view in self.status["featureViews"] if view["name"] == name)
+
+    def told(self, reason: str) -> list[str]:
+        """Messages of events with this reason, oldest first."""
+        return [event["message"] for event in self.events if event["reason"] == reason]
+
+
+def state_file(folder: Path, name: str, kind: str = "fsp") -> Path:
+    return folder / ".feature-lineage" / "resources" / KINDS[kind] / "default" / f"{name}.yaml"
+
+
+def look(folder: Path, name: str = "driver", kind: str = "fsp") -> Look:
+    """A resource of the folder, with the events told about it."""
+    from feature_lineage.local.state import StateFolder, read_events
+    from feature_lineage.ports import Key
+
+    state = StateFolder(folder / ".feature-lineage")
+    events = read_events(state, Key(KINDS[kind], "default", name))
+    resource = yaml.safe_load(state_file(folder, name, kind).read_text())
+    return Look(resource, tuple(events))
+
+
+def registry_of(repo: Path) -> dict[str, list[str]]:
+    """What Feast's registry file holds: feature views with features as ``view:feature``."""
+    from feast.protos.feast.core.Registry_pb2 import Registry
+
+    path = repo / "data" / "registry.db"
+    registry = Registry()
+    registry.ParseFromString(path.read_bytes())
+    return {
+        "projects": sorted(item.spec.name for item in registry.projects),
+        "features": sorted(
+            f"{view.spec.name}:{feature.name}"
+            for view in registry.feature_views
+            for feature in view.spec.features
+        ),
+        "services": sorted(item.spec.name for item in registry.feature_services),
+    }
+
+
+def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder with its time and content."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "lock"
+    }
+
+
+def command(*arguments: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
+    """Run ``feature-lineage`` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "feature_lineage.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def feast(repo: Path, *arguments: str) -> None:
+    """Run Feast's own command line in a repo."""
+    done = subprocess.run(
+        [sys.executable, "-m", "feast.cli.cli", *arguments],
+        cwd=repo,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
