@@ -131,6 +131,15 @@ async def test_search_runs_pages(client: MLflowClient, rest: Rest) -> None:
     assert end == ""
 
 
+async def test_search_runs_takes_500_ids_at_once(client: MLflowClient, rest: Rest) -> None:
+    experiment = rest.experiment()
+    ids = [rest.run(experiment), *(f"{i:032x}" for i in range(499))]
+    wanted = ", ".join(quoted(run_id) for run_id in ids)
+
+    found, _ = await client.search_runs([experiment], f"attributes.run_id IN ({wanted})")
+    assert [raw["info"]["run_id"] for raw in found] == ids[:1]
+
+
 async def test_search_runs_finds_nothing_without_experiments(
     client: MLflowClient, rest: Rest
 ) -> None:
