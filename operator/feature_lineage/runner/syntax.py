@@ -11,12 +11,30 @@ from typing import Any
 
 
 def code_digest(text: str) -> str:
-    """Digest of source code, blind to comments, blanks, line breaks and quotes."""
+    """Digest of source code, blind to comments, blanks, line breaks and quotes.
+
+    Blind also to the decorator that makes the function a view: what it says (tags, owner, sources,
+    schema) is on record by itself, and a new description is no other transformation.
+    """
     try:
-        text = repr(syntax(ast.parse(textwrap.dedent(text))))
+        tree = ast.parse(textwrap.dedent(text))
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                statement.decorator_list = [
+                    decorator
+                    for decorator in statement.decorator_list
+                    if not _makes_a_view(decorator)
+                ]
+        text = repr(syntax(tree))
     except (SyntaxError, ValueError):  # such as a lambda cut out of a call
         text = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _makes_a_view(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return str(name).endswith(("feature_view", "transformation"))
 
 
 def syntax(node: Any) -> Any:

@@ -11,7 +11,10 @@ import os
 from pathlib import Path
 
 from feature_lineage.operations.protocol import JobRequest, OperationKind
-from feature_lineage.runner.ending import one_line
+from feature_lineage.runner.canonical import snapshot_of
+from feature_lineage.runner.ending import InvalidRepo, one_line
+from feature_lineage.runner.reader import RegistryReader
+from feature_lineage.runner.settings import Settings, load_settings
 
 VERIFIED_KINDS = frozenset({OperationKind.APPLY, OperationKind.MATERIALIZE, OperationKind.DELETE})
 
@@ -23,30 +26,34 @@ def wanted(request: JobRequest) -> bool:
 def fork(request: JobRequest, ask: int, answer: int, also_close: int) -> None:
     """Leave a witness behind; returns in the worker only.
 
+    The configuration is read before the fork, so that the witness has every module it needs and
+    answers within milliseconds. Where it cannot be read there is nothing to witness: the worker
+    will find the same fault and report it.
+
     Forking after ``import feast`` is safe for what the witness does: the native threads there are
     by then belong to libraries with their own at-fork handling, and reading a registry uses none.
     """
+    repo = Path(request.repo).resolve()
+    try:
+        settings = load_settings(repo, request.feature_store_yaml)
+    except InvalidRepo:
+        return
     if os.fork() != 0:
         return
     os.close(also_close)
     try:
         if os.read(ask, 5):
-            os.write(answer, _testimony(request))
+            os.write(answer, _testimony(settings, repo))
     finally:
         os._exit(0)
 
 
-def _testimony(request: JobRequest) -> bytes:
+def _testimony(settings: Settings, repo: Path) -> bytes:
+    project = settings.config.project
     try:
-        from feature_lineage.runner.canonical import snapshot_of
-        from feature_lineage.runner.reader import RegistryReader
-        from feature_lineage.runner.settings import load_settings
-
-        repo = Path(request.repo).resolve()
         os.chdir(repo)
-        settings = load_settings(repo, request.feature_store_yaml)
         reading = RegistryReader(settings.config, repo).read()
-        digest = snapshot_of(reading.proto, settings.config.project, settings.config.project).digest
+        digest = snapshot_of(reading.proto, project, project).digest
         message = {"event": "registry", "digest": digest}
     except Exception as error:  # noqa: BLE001  a witness that cannot read says so, and why
         message = {"event": "registry", "error": one_line(error)}
