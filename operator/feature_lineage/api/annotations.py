@@ -30,10 +30,6 @@ class Override:
     plan_digest: str
     why: str
 
-    def allows(self, plan_digest: str) -> bool:
-        """Whether this permission is for that plan, and not for an earlier or a later one."""
-        return self.plan_digest == plan_digest
-
 
 def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | None:
     """The permission of this kind, or None where the annotation is absent.

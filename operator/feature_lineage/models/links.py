@@ -29,7 +29,7 @@ from feature_lineage.models.recorded import (
     records_of,
 )
 
-__all__ = ["Link", "LinkReason", "OnConflict", "Origin", "needs_artifact", "resolve_link"]
+__all__ = ["Link", "LinkReason", "OnConflict", "Origin", "resolve_link"]
 
 OnConflict = Literal["Report", "UseDeclared"]
 
@@ -119,15 +119,6 @@ def resolve_link(
         return replace(link, reason=LinkReason.PROJECT_MISMATCH, problems=(note,))
     resolver = _Resolver(link, records, registries, declared_service or "", on_conflict)
     return resolver.resolve()
-
-
-def needs_artifact(version: ModelVersion, run: TrainingRun | None) -> bool:
-    """Whether the run's ``feast_features.json`` could tell more than its tags do."""
-    if run is None or run.features_artifact is not None or REFS_TAG not in run.tags:
-        return False
-    return not any(
-        record.precise for record in records_of(version, run) if record.origin is Origin.RUN_TAG
-    )
 
 
 @dataclass(frozen=True, slots=True)

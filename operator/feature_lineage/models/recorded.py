@@ -93,6 +93,13 @@ def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[Recor
         yield _tag_record(Origin.VERSION_TAG, version.tags[REFS_TAG], count if own is None else own)
 
 
+def needs_artifact(run: TrainingRun) -> bool:
+    """Whether the run's ``feast_features.json`` could tell more than its tags do."""
+    if run.features_artifact is not None or not run.tags.get(REFS_TAG):
+        return False
+    return not _tag_record(Origin.RUN_TAG, run.tags[REFS_TAG], _number(run.tags)).precise
+
+
 def count_of(version: ModelVersion, run: TrainingRun | None) -> int | None:
     """The recorded number of features, also where no list was recorded."""
     counts = (_number(tags) for tags in ((run.tags if run else {}), version.tags))

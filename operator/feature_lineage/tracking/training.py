@@ -15,6 +15,7 @@ from typing import Final
 
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import TrainingRun
+from feature_lineage.models.recorded import needs_artifact
 from feature_lineage.tracking import wire
 from feature_lineage.tracking.answers import ServerFailed
 from feature_lineage.tracking.client import MLflowClient, quoted
@@ -66,7 +67,7 @@ class TrainingRuns:
         async def read_artifact(run: TrainingRun) -> None:
             found[run.run_id] = await self._with_artifact(run)
 
-        await each([run for run in found.values() if needs_artifact(run.tags)], read_artifact)
+        await each([run for run in found.values() if needs_artifact(run)], read_artifact)
         for run_id, run in found.items():
             self._unfinished.pop(run_id, None)
             (self._final if rows[run_id].final else self._unfinished)[run_id] = run
@@ -100,14 +101,6 @@ class TrainingRuns:
             self._unread.add(run.run_id)
             return run
         return replace(run, features_artifact=_references(body))
-
-
-def needs_artifact(tags: Mapping[str, str]) -> bool:
-    """The tag with the references was cut: it does not hold as many as were counted."""
-    count = tags.get("feast.feature_count")
-    if count is None:
-        return False
-    return count != str(len([ref for ref in tags.get("feast.feature_refs", "").split(",") if ref]))
 
 
 def _references(body: bytes) -> tuple[str, ...] | None:

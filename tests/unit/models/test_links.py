@@ -12,7 +12,8 @@ from tests.strategies import EPOCH, Objects, edited, training_run
 from feature_lineage.features.services import service_members, service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, TrainingRun
-from feature_lineage.models.links import Link, LinkReason, Origin, needs_artifact, resolve_link
+from feature_lineage.models.links import Link, LinkReason, Origin, resolve_link
+from feature_lineage.models.recorded import needs_artifact
 
 REAL = some.real_snapshot()
 VERSION = ModelVersion("driver_model", "1", EPOCH, run_id="run")
@@ -387,7 +388,7 @@ def test_a_service_is_read_as_it_was_at_training_time() -> None:
 def test_the_artifact_is_asked_for_only_where_it_can_help(
     make: Callable[[], TrainingRun], expected: bool
 ) -> None:
-    assert expected == needs_artifact(VERSION, make())
+    assert expected == needs_artifact(make())
 
 
 @given(some.snapshots(), st.data())
