@@ -121,6 +121,10 @@ class MLflow:
         assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
+    def delete(self, path: str, **body: Any) -> None:
+        answer = httpx.request("DELETE", f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=60)
+        assert answer.is_success, answer.text
+
     def train(
         self, model: str, project: str, refs: list[str], *, alias: str | None = None, **tags: str
     ) -> str:

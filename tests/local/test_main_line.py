@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.local.conftest import Told, run_once
@@ -51,7 +52,7 @@ async def test_a_repo_is_applied_materialized_linked_tagged_and_recorded(
     )
     assert await run_once(tmp_path)
     linked_and_verified(tmp_path, model)
-    tagged(mlflow, model, look(tmp_path).status)
+    tagged(mlflow, model, look(tmp_path).status["applied"])
     recorded(mlflow, project, look(tmp_path).status)
 
     # Nothing happened since: nothing is written, told or started.
@@ -122,20 +123,20 @@ def linked_and_verified(folder: Path, model: str) -> None:
     assert look(folder).status["counts"]["linkedModels"] == 1
 
 
-def tagged(mlflow: MLflow, model: str, project: dict) -> None:
+def tagged(mlflow: MLflow, model: str, applied: dict[str, Any]) -> None:
     tags = mlflow.version_tags(model, "1")
     assert tags["feast.feature_views"] == "mine"  # what is there stays
     assert tags["feast.feature_refs"] == ",".join(REFS)
     assert tags["feast.feature_count"] == "2"
     assert tags["feast.feature_service"] == "driver_activity_v1"
-    assert tags["feast.project"] == project["applied"]["revision"] or tags["feast.project"]
+    assert tags["feast.project"] == model.removesuffix("_model")
     assert tags["featurelineage.io/verdict"] == "Verified"
     assert tags["featurelineage.io/baseline-from"] == "Training"
-    assert tags["featurelineage.io/registry-digest"] == project["applied"]["registryDigest"]
-    assert tags["featurelineage.io/revision"] == project["applied"]["revision"]
+    assert tags["featurelineage.io/registry-digest"] == applied["registryDigest"]
+    assert tags["featurelineage.io/revision"] == applied["revision"]
 
 
-def recorded(mlflow: MLflow, project: str, status: dict) -> None:
+def recorded(mlflow: MLflow, project: str, status: dict[str, Any]) -> None:
     runs = mlflow.ops_runs(project)
     assert [run["tags"]["feast.operation"] for run in runs] == ["apply", "materialize"]
     assert {op["mlflowRunId"] for op in status["operations"]} == {run["run_id"] for run in runs}
