@@ -56,7 +56,7 @@ def main() -> int:
         screen.note(f"What was written stays in {stage.root} (logs/ first).")
         return 1
     except BaseException:
-        stage.close()
+        stage.close()  # a bug of the demo's own: with its traceback
         raise
     stage.close()
     stage.remove()

@@ -24,6 +24,9 @@ class Play:
 
     Attributes:
         now: the full hour the data ends at.
+        trainer: see `trainer.py`.
+        airflow: the other team's Feast.
+        plain_model: URI of the model that was logged by plain MLflow.
     """
 
     stage: Stage
@@ -32,6 +35,7 @@ class Play:
     )
     trainer: Process | None = None
     airflow: Process | None = None
+    plain_model: str = ""
 
     @property
     def mlflow(self) -> MLflow:
@@ -128,6 +132,7 @@ def train_plainly(play: Play) -> str:
         columns=["conv_rate", "acc_rate", "avg_daily_trips"],
         model="activity_model",
     )
+    play.plain_model = trained["uri"]
     tags = play.mlflow.version_tags("activity_model", trained["version"])
     check(not tags, "MLflow knows nothing of this version's features", tags)
     return "activity_model v1 @champion by plain MLflow: no tag says which features feed it"

@@ -58,14 +58,6 @@ class MLflow:
             for run in found.get("runs", [])
         ]
 
-    def register_copy(self, model: str, name: str) -> None:
-        """Register a model's first version under another name, without its run: what it was
-        trained on is then on no record."""
-        version = self._get("model-versions/get", name=model, version="1")["model_version"]
-        self._post("registered-models/create", name=name)
-        self._post("model-versions/create", name=name, source=version["source"])
-        self._post("registered-models/alias", name=name, alias="champion", version="1")
-
     def _post(self, path: str, **body: Any) -> dict[str, Any]:
         response = self._http.post(path, json=body)
         response.raise_for_status()

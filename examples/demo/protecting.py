@@ -70,7 +70,7 @@ def observe_elsewhere(play: Play) -> str:
     assert play.airflow is not None
     check(play.airflow.wait() == 0, "the other team's feast apply works", play.airflow.tail())
     repo = stage.elsewhere / "feature_repo"
-    play.mlflow.register_copy("activity_model", "night_model")
+    play.train("also_as", uri=play.plain_model, model="night_model")
     settings = (repo / "feature_store.yaml").read_text()
     for path in ("data/registry.db", "data/online_store.db"):
         settings = settings.replace(path, str(repo / path))

@@ -51,13 +51,19 @@ def through_mlflow(source: str, columns: list[str], model: str) -> dict[str, Any
     with mlflow.start_run(run_name=model):
         training = pd.read_parquet(Path(source))
         fitted = LinearRegression().fit(training[columns[:-1]], training[columns[-1]])
-        mlflow.sklearn.log_model(
+        logged = mlflow.sklearn.log_model(
             fitted,
             name="model",
             pip_requirements=REQUIREMENTS,
             registered_model_name=model,
         )
-    return {"version": _champion(model), "rows": len(training)}
+    return {"version": _champion(model), "uri": logged.model_uri}
+
+
+def also_as(uri: str, model: str) -> dict[str, Any]:
+    """Register a logged model under another name as well."""
+    mlflow.register_model(uri, model)
+    return {"version": _champion(model)}
 
 
 def _champion(model: str) -> str:
@@ -72,6 +78,7 @@ def _champion(model: str) -> str:
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "through_feast": through_feast,
     "through_mlflow": through_mlflow,
+    "also_as": also_as,
 }
 
 
