@@ -17,7 +17,7 @@ from feature_lineage.local.folder import LocalResources, Resource, read_folder
 from feature_lineage.local.state import StateFolder, read_events
 from feature_lineage.operations.explain import short_revision
 from feature_lineage.ports import Key
-from feature_lineage.reconcile.gather import key_of
+from feature_lineage.reconcile.memory import key_of
 
 _CONDITION = re.compile(r'\.status\.conditions\[\?\(@\.type==[\'"](\w+)[\'"]\)\]\.(\w+)')
 

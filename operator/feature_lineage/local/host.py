@@ -24,10 +24,9 @@ from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
 from feature_lineage.local.watch import Watch
 from feature_lineage.ports import Event, Key, Ports
-from feature_lineage.reconcile.absorb import job_id
 from feature_lineage.reconcile.controller import Controller, Pass
-from feature_lineage.reconcile.gather import key_of
-from feature_lineage.reconcile.project import needed_jobs, records_operations
+from feature_lineage.reconcile.listing import job_id, needed_jobs, records_operations
+from feature_lineage.reconcile.memory import key_of
 
 WATCH_SECONDS: Final = 1.0
 AFTER_FAILURE: Final = timedelta(seconds=30)

@@ -17,7 +17,8 @@ from feature_lineage.local.jobs import SubprocessJobs
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest, OperationKind
 from feature_lineage.ports import Key, SourceFacts
-from feature_lineage.reconcile.gather import Memory, key_of, observe_project
+from feature_lineage.reconcile.gather import observe_project
+from feature_lineage.reconcile.memory import Memory, key_of
 from feature_lineage.reconcile.ownership import guard_failure
 from feature_lineage.reconcile.requests import apply_request
 from feature_lineage.reconcile.values import Failure, ObservedProject

@@ -75,9 +75,11 @@ def _deletion(situation: Situation) -> Candidate | None:
         return None
     if status.registry is None or not situation.guard_ready:
         return None
-    done = [op for op in status.operations if op.kind is OperationKind.DELETE]
-    if done and done[0].inputs_digest == situation.inputs_digest:
-        return None
+    done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
+    if done is not None and done.inputs_digest == situation.inputs_digest:
+        unblocked = done.result is Result.BLOCKED and not _guarded(observed)
+        if done.result is Result.SUCCEEDED or not (unblocked or observed.requested):
+            return None
     revision = status.applied.revision if status.applied else None
     since = observed.resource.metadata.deletion_timestamp or observed.now
     return Candidate(
@@ -113,6 +115,10 @@ def _apply(situation: Situation) -> Candidate | None:
         situation.inputs_digest,
         observed.source.revision,
     )
+
+
+def _guarded(observed: ObservedProject) -> bool:
+    return bool(observed.models and observed.models.guard and observed.models.guard.models)
 
 
 def _guard(observed: ObservedProject) -> str | None:
@@ -221,13 +227,15 @@ def _observe(situation: Situation) -> Candidate | None:
         return None
     if isinstance(observed.source, SourceFacts) is False and observed.source is not None:
         return None
+    looked = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
     seen = status.registry.observed_at if status.registry else None
-    if seen is not None and observed.now < seen + interval and not observed.requested:
+    last = max((at for at in (seen, looked and looked.finished_at) if at), default=None)
+    if last is not None and observed.now < last + interval and not observed.requested:
         return None
     if seen is None and observed.resource.spec.apply.mode is not ApplyMode.OBSERVE:
         return None
     revision = observed.source.revision if isinstance(observed.source, SourceFacts) else ""
-    since = observed.now if seen is None else seen + interval
+    since = observed.now if last is None else last + interval
     return Candidate(Work.OBSERVE, OperationKind.OBSERVE, since, revision=revision)
 
 

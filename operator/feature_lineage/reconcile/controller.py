@@ -14,10 +14,13 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Event, Ports
-from feature_lineage.reconcile.gather import Memory, key_of, observe_model, observe_project
+from feature_lineage.reconcile.gather import observe_project
+from feature_lineage.reconcile.gather_model import observe_model
+from feature_lineage.reconcile.listing import needed_jobs, records_operations
+from feature_lineage.reconcile.memory import Memory, key_of
 from feature_lineage.reconcile.model import decide_model
 from feature_lineage.reconcile.outcomes import Outcomes, settle
-from feature_lineage.reconcile.project import decide, needed_jobs, records_operations
+from feature_lineage.reconcile.project import decide
 from feature_lineage.reconcile.recording import ops_run_of
 from feature_lineage.reconcile.values import (
     Action,

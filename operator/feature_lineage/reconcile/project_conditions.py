@@ -12,6 +12,7 @@ from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.enums import ApplyMode, OperationKind, OperationPhase, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.features.freshness import Freshness, FreshnessReason
+from feature_lineage.operations.explain import short_revision
 from feature_lineage.operations.protocol import TERMINAL_REASONS
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile.candidates import Situation
@@ -45,7 +46,7 @@ def conditions_of(
 def _source_ready(observed: ObservedProject, conditions: Conditions) -> None:
     source = observed.source
     if isinstance(source, SourceFacts):
-        conditions.true(C.SOURCE_READY, message=source.revision)
+        conditions.true(C.SOURCE_READY, message=short_revision(source.revision))
     elif source is None:
         conditions.true(C.SOURCE_READY, message="no source is needed")
     elif source.terminal or source.reason not in {"SourceUnreachable", "TransientError"}:
@@ -97,8 +98,12 @@ def _in_flight(operation: OperationStatus, conditions: Conditions) -> None:
         conditions.false(C.APPLIED, operation.reason or "JobFailed", message)
     else:
         conditions.false(
-            C.APPLIED, "Progressing", f"{operation.id} works on revision {operation.revision}"
+            C.APPLIED, "Progressing", f"{operation.id} works on revision {_short(operation)}"
         )
+
+
+def _short(operation: OperationStatus) -> str:
+    return short_revision(operation.revision or "")
 
 
 def _as_last_applied(status: FeatureStoreProjectStatus, conditions: Conditions) -> None:
@@ -107,7 +112,9 @@ def _as_last_applied(status: FeatureStoreProjectStatus, conditions: Conditions) 
     message = last.message or ""
     match last.result:
         case Result.SUCCEEDED:
-            conditions.true(C.APPLIED, message=f"revision {last.revision} is in effect")
+            conditions.true(
+                C.APPLIED, message=f"revision {short_revision(last.revision or '')} is in effect"
+            )
         case Result.PLANNED:
             conditions.false(C.APPLIED, "Planned", message or "spec.apply.mode is PlanOnly")
         case Result.BLOCKED:

@@ -20,8 +20,8 @@ from feature_lineage.features.freshness import (
 )
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
-from feature_lineage.reconcile.absorb import unhealthy_first
 from feature_lineage.reconcile.values import ObservedProject
+from feature_lineage.reconcile.view_status import unhealthy_first
 
 
 def objective(spec: FeatureStoreProjectSpec, view: str) -> Duration | None:

@@ -18,7 +18,7 @@ from feature_lineage.operations.protocol import (
     ViewWindow,
 )
 from feature_lineage.ports import SourceFacts
-from feature_lineage.reconcile.absorb import job_id
+from feature_lineage.reconcile.listing import job_id
 from feature_lineage.reconcile.values import ObservedProject
 
 COMMANDS: Final = {
@@ -126,6 +126,7 @@ def inputs_digest(observed: ObservedProject) -> str:
             "apply": spec.apply.as_dict(),
             "runtime": spec.runtime.as_dict(),
             "deletion": observed.deleted,
+            "elders": sorted(elder.registry_id for elder in observed.elders),
             "overrides": {
                 kind: annotations.get(f"featurelineage.io/{kind}") for kind in OverrideKind
             },

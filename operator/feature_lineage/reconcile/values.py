@@ -5,11 +5,12 @@ the host acts on that.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.enums import Result
 from feature_lineage.errors import (
     FeatureLineageError,
     ServerUnavailable,
@@ -154,6 +155,23 @@ class ObservedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How one attempt ended, whether or not it left a report.
+
+    Attributes:
+        result: how the operation would be shown if it ended here.
+        retry: whether another attempt may help.
+        unspent: the attempt does not count (the job stepped back before it did anything).
+    """
+
+    result: Result
+    reason: str
+    message: str
+    retry: bool
+    unspent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class KeepSnapshot:
     """Keep the snapshot of a finished job before any status speaks of it."""
 
@@ -210,4 +228,3 @@ class Decision(Generic[StatusT]):
     events: tuple[Event, ...] = ()
     next_look: datetime | None = None
     finished: bool = False
-    outcomes: Mapping[str, str] = field(default_factory=dict)

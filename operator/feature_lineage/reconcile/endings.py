@@ -1,0 +1,201 @@
+"""What the end of a job means for the status of its project.
+
+An end is taken over in one patch: the operation leaves `status.operation`, joins
+`status.operations`, and all its report says of registry, plan and views comes with it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from feature_lineage.api.enums import (
+    BackfillState,
+    OperationKind,
+    OperationPhase,
+    Result,
+)
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.api.project_status import (
+    AppliedStatus,
+    FeatureStoreProjectStatus,
+    LastApply,
+    OperationStatus,
+    OverrideStatus,
+    RegistryStatus,
+    RuntimeStatus,
+)
+from feature_lineage.operations.backoff import delay
+from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.ports import JobFacts
+from feature_lineage.reconcile.listing import listed, record
+from feature_lineage.reconcile.plan_status import plan_status
+from feature_lineage.reconcile.values import Ending
+from feature_lineage.reconcile.view_status import outcome, with_views
+
+APPLYING = frozenset({OperationKind.APPLY, OperationKind.PLAN})
+
+
+def ending_of(job: JobFacts) -> Ending:
+    """Judge a job that is not running any more."""
+    report = job.report
+    if report is None:
+        return Ending(Result.FAILED, job.reason or "JobFailed", job.message, retry=True)
+    match report.outcome:
+        case Outcome.SUCCEEDED:
+            return Ending(Result.SUCCEEDED, "", report.message, retry=False)
+        case Outcome.PLANNED:
+            return Ending(Result.PLANNED, "", report.message, retry=False)
+        case Outcome.BLOCKED:
+            reason = report.reason or "Blocked"
+            return Ending(Result.BLOCKED, reason, report.message, retry=False)
+        case Outcome.PARTIAL:
+            return Ending(Result.FAILED, "ViewsFailing", report.message, retry=True)
+        case Outcome.STEPPED_BACK:
+            reason = report.reason or "GuardUnavailable"
+            return Ending(Result.FAILED, reason, report.message, retry=True, unspent=True)
+        case Outcome.FAILED:
+            retry = report.exit_code != 65
+            return Ending(Result.FAILED, report.reason or "JobFailed", report.message, retry=retry)
+
+
+def back_off(
+    status: FeatureStoreProjectStatus, ending: Ending, job: JobFacts, now: datetime
+) -> FeatureStoreProjectStatus:
+    """The operation in flight waits for its next attempt; views that are done are not repeated."""
+    operation = status.operation
+    if operation is None:
+        return status
+    done = {view.name: view for view in (job.report.views if job.report else ()) if view.result}
+    views = tuple(
+        view.model_copy(update=outcome(done[view.name])) if view.name in done else view
+        for view in operation.views
+    )
+    wait = now + delay(operation.id, operation.attempt)
+    if ending.unspent and operation.attempt <= 2:
+        wait = now + timedelta(seconds=1)
+    waiting = operation.model_copy(
+        update={
+            "phase": OperationPhase.BACKING_OFF,
+            "attempt": operation.attempt + 1,
+            "not_before": wait,
+            "views": views,
+            "reason": ending.reason,
+            "message": ending.message,
+        }
+    )
+    return with_views(status.model_copy(update={"operation": waiting}), job.report, now)
+
+
+def finish(
+    status: FeatureStoreProjectStatus,
+    spec: FeatureStoreProjectSpec,
+    ending: Ending,
+    job: JobFacts | None,
+    now: datetime,
+    *,
+    guard_digest: str | None,
+    recorded: bool,
+    override: OverrideStatus | None,
+) -> FeatureStoreProjectStatus:
+    """The operation is over: everything it found out is taken over.
+
+    Args:
+        guard_digest: of the facts about models the apply was held against.
+        recorded: whether MLflow is to have it (then it stays listed until it does).
+        override: the annotation that let it through.
+    """
+    operation = status.operation
+    if operation is None:
+        return status
+    report = job.report if job else None
+    changes: dict[str, Any] = {
+        "operation": None,
+        "operations": listed(
+            (record(operation, ending, report, now, override), *status.operations), recorded
+        ),
+    }
+    if report is not None and report.feast_version:
+        changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
+    if report is not None and report.registry_id:
+        changes["registry"] = _registry(status.registry, report, now)
+    if operation.kind in APPLYING:
+        changes |= _apply_outcome(status, operation, ending, report, now, guard_digest)
+    if operation.backfill:
+        changes["backfills"] = _backfills(status, operation, ending, now, spec)
+    return with_views(status.model_copy(update=changes), report, now)
+
+
+def _registry(current: RegistryStatus | None, report: JobReport, now: datetime) -> RegistryStatus:
+    seen = report.snapshot is not None
+    kept = current or RegistryStatus()
+    return RegistryStatus(
+        id=report.registry_id,
+        digest=report.snapshot.digest if report.snapshot else kept.digest,
+        observed_at=report.finished_at if seen else kept.observed_at or now,
+        operation_id=report.operation_id if seen else kept.operation_id,
+    )
+
+
+def _apply_outcome(
+    status: FeatureStoreProjectStatus,
+    operation: OperationStatus,
+    ending: Ending,
+    report: JobReport | None,
+    now: datetime,
+    guard_digest: str | None,
+) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "last_apply": LastApply(
+            operation_id=operation.id,
+            inputs_digest=operation.inputs_digest,
+            guard_digest=guard_digest,
+            result=ending.result,
+            reason=ending.reason or None,
+            message=ending.message[:2000] or None,
+            attempt=operation.attempt,
+            at=now,
+            revision=operation.revision,
+        )
+    }
+    if report is None:
+        return changes
+    if report.plan is not None:
+        changes["plan"] = plan_status(report.plan, operation.revision, status.plan, now)
+    if ending.result is Result.SUCCEEDED and report.snapshot is not None:
+        changes["applied"] = AppliedStatus(
+            revision=operation.revision,
+            registry_digest=report.snapshot.digest,
+            at=report.finished_at,
+            created=report.counts.get("created", 0),
+            updated=report.counts.get("updated", 0),
+            deleted=report.counts.get("deleted", 0),
+            operation_id=operation.id,
+        )
+    return changes
+
+
+def _backfills(
+    status: FeatureStoreProjectStatus,
+    operation: OperationStatus,
+    ending: Ending,
+    now: datetime,
+    spec: FeatureStoreProjectSpec,
+) -> tuple[Any, ...]:
+    ends = {backfill.name: backfill.end for backfill in spec.backfills}
+    changed = []
+    for backfill in status.backfills:
+        if backfill.name != operation.backfill:
+            changed.append(backfill)
+            continue
+        through = operation.window_end
+        if ending.result is not Result.SUCCEEDED or through is None:
+            update: dict[str, Any] = {"state": BackfillState.FAILED, "finished_at": now}
+        elif through >= ends.get(backfill.name, through):
+            update = {
+                "state": BackfillState.SUCCEEDED,
+                "completed_through": through,
+                "finished_at": now,
+            }
+        else:
+            update = {"state": BackfillState.RUNNING, "completed_through": through}
+        changed.append(backfill.model_copy(update=update))
+    return tuple(changed)

@@ -1,0 +1,125 @@
+"""What is worth not reading or computing twice; losing it costs time and nothing else."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import RegistryView
+from feature_lineage.ports import Key, ModelRegistry, Ports
+from feature_lineage.reconcile.values import (
+    Failure,
+    ModelFacts,
+)
+
+MAX_SNAPSHOTS: Final = 64
+LOOK_AGAIN: Final = timedelta(minutes=10)
+
+
+@dataclass
+class Memory:
+    """What is worth not computing twice; losing it costs time and nothing else.
+
+    Attributes:
+        snapshots: by digest, immutable; the most recently used ones.
+        absent: digests nobody has, and when that was found out.
+        facts: of each project, with what they were computed from.
+    """
+
+    snapshots: dict[str, RegistrySnapshot] = field(default_factory=dict)
+    absent: dict[str, datetime] = field(default_factory=dict)
+    facts: dict[Key, "Remembered"] = field(default_factory=dict)
+
+    def keep(self, digest: str, snapshot: RegistrySnapshot) -> None:
+        self.snapshots.pop(digest, None)
+        self.snapshots[digest] = snapshot
+        while len(self.snapshots) > MAX_SNAPSHOTS:
+            del self.snapshots[next(iter(self.snapshots))]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Facts about a project's models, and what they were computed from."""
+
+    view: RegistryView
+    digest: str
+    failure: Failure | None
+    spec: FeatureStoreProjectSpec
+    facts: ModelFacts
+
+    def of(
+        self, view: RegistryView, digest: str, failure: Failure | None, project: FeatureStoreProject
+    ) -> bool:
+        same = self.view is view and self.digest == digest and self.failure == failure
+        return same and self.spec == project.spec
+
+
+def key_of(resource: FeatureStoreProject | TrainedModel) -> Key:
+    return Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
+
+
+def experiment_of(project: FeatureStoreProject) -> str:
+    """The MLflow experiment of a project's ops runs."""
+    suffix = project.spec.mlflow.ops_experiment_suffix if project.spec.mlflow else "-feast-ops"
+    return f"{project.spec.project}{suffix}"
+
+
+async def snapshots(
+    ports: Ports,
+    memory: Memory,
+    project: FeatureStoreProject,
+    registry: ModelRegistry | None,
+    digests: Iterable[str],
+) -> dict[str, RegistrySnapshot]:
+    """Snapshots by digest: from memory, from where the host keeps them, else from the ops runs."""
+    found: dict[str, RegistrySnapshot] = {}
+    for digest in digests:
+        snapshot = memory.snapshots.get(digest)
+        if snapshot is None:
+            snapshot = await ports.snapshots.get(key_of(project), digest)
+        if snapshot is None and registry is not None:
+            snapshot = await _from_ops_runs(ports, memory, project, registry, digest)
+        if snapshot is not None:
+            found[digest] = snapshot
+            memory.keep(digest, snapshot)
+    return found
+
+
+async def _from_ops_runs(
+    ports: Ports,
+    memory: Memory,
+    project: FeatureStoreProject,
+    registry: ModelRegistry,
+    digest: str,
+) -> RegistrySnapshot | None:
+    now = ports.clock.now()
+    looked = memory.absent.get(digest)
+    if looked is not None and now - looked < LOOK_AGAIN:
+        return None
+    snapshot = await registry.snapshot(experiment_of(project), digest)
+    if snapshot is None:
+        memory.absent[digest] = now
+    return snapshot
+
+
+async def current_snapshot(
+    ports: Ports, memory: Memory, project: FeatureStoreProject
+) -> RegistrySnapshot | None:
+    registry = project.status.registry
+    if registry is None or registry.digest is None:
+        return None
+    found = await snapshots(ports, memory, project, None, {registry.digest})
+    return found.get(registry.digest)
+
+
+def seniority(resource: FeatureStoreProject | TrainedModel) -> tuple[bool, str, str, str]:
+    created = resource.metadata.creation_timestamp
+    return (
+        created is None,
+        created.isoformat() if created else "",
+        resource.metadata.namespace,
+        resource.metadata.name,
+    )

@@ -1,0 +1,100 @@
+"""A plan as the status shows it: one entry an object, capped, with totals."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from feature_lineage.api.enums import (
+    ChangeAction,
+    PlanVerdict,
+    Verdict,
+)
+from feature_lineage.api.project_status import (
+    PlanChange,
+    PlanImpact,
+    PlanStatus,
+    Problem,
+)
+from feature_lineage.features.diff import Change, ChangeClass
+from feature_lineage.models.verdicts import BREAKING
+from feature_lineage.operations.plan import Plan
+
+MAX_CHANGES = 50
+
+
+MAX_IMPACTS = 50
+
+
+MAX_PROBLEMS = 50
+
+
+_CREATED = frozenset({ChangeClass.CREATED})
+
+
+_DELETED = frozenset({ChangeClass.DELETED})
+
+
+def plan_status(
+    plan: Plan, revision: str | None, before: PlanStatus | None, now: datetime
+) -> PlanStatus:
+    """A plan as the status shows it: capped, with totals."""
+    blocked = plan.verdict.value == PlanVerdict.BLOCKED.value
+    since = before.blocked_since if before and before.blocked_since else now
+    return PlanStatus(
+        revision=revision,
+        digest=plan.digest,
+        verdict=PlanVerdict(plan.verdict.value),
+        changes=_changes(plan.changes)[:MAX_CHANGES],
+        changes_total=len(_changes(plan.changes)),
+        impacts=tuple(
+            PlanImpact(
+                model=impact.model,
+                version=impact.version,
+                aliases=impact.aliases,
+                verdict=Verdict.BROKEN
+                if any(problem.kind in BREAKING for problem in impact.problems)
+                else Verdict.CHANGED,
+                problems=tuple(
+                    Problem(
+                        feature=problem.feature,
+                        kind=str(problem.kind),
+                        was=problem.was or None,
+                        now=problem.now or None,
+                    )
+                    for problem in impact.problems[:MAX_PROBLEMS]
+                ),
+            )
+            for impact in plan.impacts[:MAX_IMPACTS]
+        ),
+        impacts_total=len(plan.impacts),
+        online_tables_dropped=plan.online_tables_dropped[:MAX_CHANGES],
+        blocked_since=since if blocked else None,
+    )
+
+
+def _changes(changes: Iterable[Change]) -> tuple[PlanChange, ...]:
+    """One entry an object: what happens to it, and the details."""
+    grouped: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        grouped.setdefault((change.kind, change.name), []).append(change)
+    return tuple(
+        PlanChange(kind=kind, name=name, action=_action(group), details=_details(group))
+        for (kind, name), group in sorted(grouped.items())
+    )
+
+
+def _action(group: list[Change]) -> ChangeAction:
+    whole = {change.change for change in group if not change.feature}
+    if whole & _CREATED:
+        return ChangeAction.CREATE
+    return ChangeAction.DELETE if whole & _DELETED else ChangeAction.UPDATE
+
+
+def _details(group: list[Change]) -> tuple[str, ...]:
+    details = []
+    for change in group:
+        if change.change in _CREATED | _DELETED and not change.feature:
+            continue
+        arrow = f": {change.was} → {change.now}" if change.was or change.now else ""
+        subject = f" {change.feature}" if change.feature else ""
+        details.append(f"{change.change}{subject}{arrow}"[:200])
+    return tuple(details[:20])
