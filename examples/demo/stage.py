@@ -122,7 +122,9 @@ class Stage:
             if any(_runs(group) for group in groups):
                 raise DemoError(f"an earlier demo still runs here; stop it: {stop_command(groups)}")
         self.remove()
-        (self.root / "logs").mkdir(parents=True)
+        for name in ("logs", "tmp"):
+            (self.root / name).mkdir(parents=True)
+        self._env["TMPDIR"] = str(self.root / "tmp")
 
     def remove(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -138,7 +140,7 @@ class Stage:
             "no_proxy": local,
             "PYTHONUNBUFFERED": "1",
         }
-        self.server = launch_mlflow(self.root / "mlflow", port=port)
+        self.server = launch_mlflow(self.root / "mlflow", port=port, env=self._env)
 
     def start(self, name: str, words: list[str], *, cwd: Path | None = None) -> Process:
         """Start something in the background; it writes to a log and reads commands."""
