@@ -32,7 +32,13 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.local.objects import Objects
 from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import write_atomically
-from feature_lineage.operations.protocol import JobRequest, OperationKind, decode_report, encode
+from feature_lineage.operations.protocol import (
+    INTERRUPTED,
+    JobRequest,
+    OperationKind,
+    decode_report,
+    encode,
+)
 from feature_lineage.ports import JobFacts
 
 GRACE_SECONDS: Final = 30.0
@@ -153,7 +159,9 @@ class SubprocessJobs:
             pid = self._pid(home)
             if pid is not None and self._running(home):
                 await self._kill(pid, home)
-                if not (home / "report.json").exists():
+                facts = await self.look(operation_id)
+                report = facts.report if facts else None
+                if report is None or report.reason == INTERRUPTED:
                     await self.forget(operation_id)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -250,6 +250,10 @@ TERMINAL_REASONS: Final = frozenset(
 )
 
 
+INTERRUPTED: Final = "Interrupted"
+"""Reason of a report whose process was told to stop; the attempt does not count."""
+
+
 def encode(message: JobRequest | JobReport) -> str:
     """Canonical JSON of a request or report."""
     return canonical_json(message.model_dump(mode="json"))

@@ -24,7 +24,7 @@ from feature_lineage.api.project_status import (
     RuntimeStatus,
 )
 from feature_lineage.operations.backoff import delay
-from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.operations.protocol import INTERRUPTED, ExitCode, JobReport, Outcome
 from feature_lineage.ports import JobFacts
 from feature_lineage.reconcile.listing import listed, record
 from feature_lineage.reconcile.plan_status import plan_status
@@ -53,8 +53,10 @@ def ending_of(job: JobFacts) -> Ending:
             reason = report.reason or "GuardUnavailable"
             return Ending(Result.FAILED, reason, report.message, retry=True, unspent=True)
         case Outcome.FAILED:
-            retry = report.exit_code != 65
-            return Ending(Result.FAILED, report.reason or "JobFailed", report.message, retry=retry)
+            unspent = report.reason == INTERRUPTED
+            reason = "JobFailed" if unspent else report.reason or "JobFailed"
+            retry = report.exit_code is not ExitCode.TERMINAL
+            return Ending(Result.FAILED, reason, report.message, retry=retry, unspent=unspent)
 
 
 def back_off(

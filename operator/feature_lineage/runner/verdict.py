@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 
 from feature_lineage.operations.protocol import (
+    INTERRUPTED,
     OUTPUT_TAIL_BYTES,
     JobReport,
     JobRequest,
@@ -93,7 +94,7 @@ def _without_report(request: JobRequest, seen: Seen) -> tuple[str, str]:
         limit = f"{request.deadline_seconds:g} s"
         return "DeadlineExceeded", f"stopped {doing}: its deadline of {limit} has passed"
     if seen.stopped_by:
-        return "JobFailed", f"stopped {doing}: {seen.stopped_by}"
+        return INTERRUPTED, f"stopped {doing}: {seen.stopped_by}"
     code = seen.returncode
     if code == -signal.SIGKILL:
         step = "raise spec.runtime.resources.limits.memory"

@@ -177,7 +177,7 @@ class Http:
         return b"".join(chunks)
 
 
-class _Again(Exception):  # noqa: N818 - a signal between two methods, never seen outside
+class _Again(Exception):
     """This attempt failed in a way that another may not."""
 
     def __init__(self, error: ServerUnavailable, after: float = 0.0) -> None:

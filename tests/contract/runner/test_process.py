@@ -173,7 +173,7 @@ def test_ending_the_supervisor_ends_the_worker(tmp_path: Path) -> None:
 
     assert all(gone(worker) for worker in workers)
     finished = clis[0].finish(processes[0])
-    assert (finished.code, finished.report.reason) == (75, "JobFailed")
+    assert (finished.code, finished.report.reason) == (75, "Interrupted")
     assert finished.report.message == "stopped while importing the repo's code: SIGTERM"
     processes[1].wait(10)
     assert not clis[1].paths["report"].exists()

@@ -72,7 +72,7 @@ def told(kind: str = "apply", outcome: Outcome = Outcome.SUCCEEDED, **more: Any)
         ),
         (
             Seen(returncode=-15, phase="plan", stopped_by="SIGTERM"),
-            "JobFailed",
+            "Interrupted",
             "stopped while planning: SIGTERM",
         ),
         (
