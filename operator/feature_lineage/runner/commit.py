@@ -1,7 +1,7 @@
 """Changes the registry in one piece: after a kill at any moment it is the old one or the new one.
 
 Stock Feast commits row by row (SQL) or truncates the file before it writes. Here a SQL registry
-gets one transaction, of which every transaction that Feast begins becomes a savepoint, and a file
+gets one transaction, which every transaction that Feast begins becomes a part of, and a file
 registry is built in memory and renamed into place. Both compare first: where the registry is no
 longer the one that was planned against, nothing is written.
 
@@ -218,19 +218,21 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
     engine, reading = registry.write_engine, registry.read_engine
     refresh = registry.refresh
     with engine.connect() as connection, connection.begin():
-        lock_tables(connection)
+        exclusive = lock_tables(connection)
         found = snapshot_of(rows_of(connection, store.project), store.project, store.project)
         if found.digest != expected:
             raise SteppedBack(_MOVED)
 
         @contextlib.contextmanager
-        def savepoint() -> Iterator[Any]:
-            with connection.begin_nested():
+        def part() -> Iterator[Any]:
+            # Feast recovers from lost races; where nobody else can write there are none, and a
+            # savepoint per statement would double the number of statements.
+            with contextlib.nullcontext() if exclusive else connection.begin_nested():
                 yield connection
 
         class Joined:
             dialect = engine.dialect
-            begin = connect = staticmethod(savepoint)
+            begin = connect = staticmethod(part)
 
         registry.write_engine = registry.read_engine = Joined()
         registry.refresh = lambda project=None: None  # noqa: ARG005  else the cost is quadratic
@@ -241,18 +243,25 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
             registry.refresh = refresh
 
 
-def lock_tables(connection: Any) -> None:
-    """Keep every other writer out until this transaction ends; readers go on."""
+def lock_tables(connection: Any) -> bool:
+    """Keep every other writer out until this transaction ends; readers go on.
+
+    Returns:
+        Whether it did: other databases than SQLite and PostgreSQL have no such lock here.
+    """
     dialect = connection.engine.dialect.name
     try:
         if dialect == "sqlite":
-            # Without it the driver begins late and a savepoint would commit.
+            # Without it the driver begins late and what comes before is not covered.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        elif dialect == "postgresql":
+            return True
+        if dialect == "postgresql":
             names = ", ".join(sorted(table.name for table in sql.metadata.sorted_tables))
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+            return True
     except OperationalError as error:
         raise RegistryUnreadable(
             f"the SQL registry stayed locked by another writer: {one_line(error)}"
         ) from error
+    return False

@@ -5,11 +5,13 @@ many. The next apply drops that one: the operator remembers which views there we
 never guessed from their names, since ``p`` + ``1_x`` and ``p_1`` + ``x`` are the same table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from feast import FeatureStore
 from feast.feature_view import FeatureView
+from feast.infra.online_stores.sqlite import SqliteOnlineStore
 from feast.protos.feast.core.FeatureView_pb2 import FeatureView as FeatureViewProto
 from feast.repo_contents import RepoContents
 
@@ -57,8 +59,9 @@ class OnlineTables:
         ]
         if self._store.config.registry.enable_online_feature_view_versioning:
             self._remember_versions(views)
-        with self._wire.phase("online_tables"):
-            self._store._get_provider().update_infra(
+        provider = self._store._get_provider()
+        with self._wire.phase("online_tables"), _one_disk_write(provider.online_store, self._store):
+            provider.update_infra(
                 project=self._store.project,
                 tables_to_delete=[],
                 tables_to_keep=views,
@@ -99,6 +102,22 @@ class OnlineTables:
         for view in views:
             if getattr(view, "current_version_number", None) is None:
                 view.current_version_number = versions.get(view.name) or None
+
+
+@contextmanager
+def _one_disk_write(online_store: Any, store: FeatureStore) -> Iterator[None]:
+    """SQLite waits for the disk at each statement outside a transaction: three per view."""
+    if type(online_store) is not SqliteOnlineStore:
+        yield
+        return
+    connection = online_store._get_conn(store.config)
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def drop_tables(store: FeatureStore, messages: list[Any]) -> None:

@@ -165,7 +165,8 @@ def test_ending_the_supervisor_ends_the_worker(tmp_path: Path) -> None:
         repos.append(Repo(path, on_disk("file", path)).write(SLOW, "slow.py"))
         (tmp_path / f"{name}-files").mkdir()
         clis.append(Cli(tmp_path / f"{name}-files"))
-        processes.append(clis[-1].start(request("apply", path)))
+        env = {"TMPDIR": str(tmp_path)}  # a killed supervisor cannot clean up
+        processes.append(clis[-1].start(request("apply", path), env))
     workers = [int(appears(repo.path / "worker.pid")) for repo in repos]
 
     processes[0].send_signal(signal.SIGTERM)
