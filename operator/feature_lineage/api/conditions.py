@@ -67,6 +67,8 @@ class ProjectReason(StrEnum):
     PROJECT_MISMATCH = "ProjectMismatch"
     PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther"
     EPHEMERAL_STORE = "EphemeralStore"
+    REGISTRY_UNREADABLE = "RegistryUnreadable"
+    REGISTRY_MOVED = "RegistryMoved"
     JOB_FAILED = "JobFailed"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     IMAGE_PULL_FAILED = "ImagePullFailed"
@@ -134,6 +136,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.PROGRESSING, _P.PLANNED, _P.BLOCKED, _P.ADOPTION_WOULD_DELETE),
             *(_P.GUARD_UNAVAILABLE, _P.INVALID_REPO, _P.PROJECT_MISMATCH),
             *(_P.PROJECT_OWNED_BY_OTHER, _P.EPHEMERAL_STORE, _P.JOB_FAILED),
+            *(_P.REGISTRY_UNREADABLE, _P.REGISTRY_MOVED),
             *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
             *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED),
         }

@@ -91,6 +91,7 @@ class SubprocessJobs:
                     WRITE_PID_AND_BECOME,
                     str(home / "pid"),
                     sys.executable,
+                    "-P",
                     "-m",
                     "feature_lineage.runner",
                     "--request",

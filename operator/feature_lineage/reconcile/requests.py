@@ -81,6 +81,9 @@ def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) 
         allow_breaking=_override(observed, OverrideKind.ALLOW_BREAKING),
         allow_adoption=_override(observed, OverrideKind.ALLOW_ADOPTION),
         closures=dict(observed.snapshot.closures) if observed.snapshot else {},
+        last_views=tuple(sorted(name for _, name, _ in observed.snapshot.views()))
+        if observed.snapshot
+        else (),
         owned_elsewhere=tuple(elder.registry_id for elder in observed.elders if elder.registry_id),
     )
 
