@@ -19,6 +19,7 @@ from feature_lineage.api.project_status import (
     FeatureStoreProjectStatus,
     LastApply,
     OperationStatus,
+    OperationView,
     OverrideStatus,
     RegistryStatus,
     RuntimeStatus,
@@ -66,11 +67,7 @@ def back_off(
     operation = status.operation
     if operation is None:
         return status
-    done = {view.name: view for view in (job.report.views if job.report else ()) if view.result}
-    views = tuple(
-        view.model_copy(update=outcome(done[view.name])) if view.name in done else view
-        for view in operation.views
-    )
+    views = _views_after(operation, job.report)
     wait = now + delay(operation.id, operation.attempt)
     if ending.unspent and operation.attempt <= 2:
         wait = now + timedelta(seconds=1)
@@ -85,6 +82,21 @@ def back_off(
         }
     )
     return with_views(status.model_copy(update={"operation": waiting}), job.report, now)
+
+
+def _views_after(operation: OperationStatus, report: JobReport | None) -> tuple[OperationView, ...]:
+    """The operation's views with what became of them; one that meant every view names them now."""
+    done = {view.name: view for view in (report.views if report else ()) if view.result}
+    start, end = operation.window_start, operation.window_end
+    every = (
+        OperationView(name=name, start=start, end=end, incremental=start is None)
+        for name in sorted(done)
+        if end is not None
+    )
+    return tuple(
+        view.model_copy(update=outcome(done[view.name])) if view.name in done else view
+        for view in operation.views or every
+    )
 
 
 def finish(

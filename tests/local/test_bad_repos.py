@@ -1,0 +1,99 @@
+"""Repos that cannot be applied: each says what is wrong and where, and nothing is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.local.conftest import Told, run_once
+from tests.local.looking import look, registry_of
+from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
+
+LOUD = """
+import sys
+for _ in range(10):
+    print("x" * (1 << 20))
+sys.stdout.flush()
+"""
+BROKEN: dict[str, tuple[str, str, str, str]] = {
+    # name: what features.py begins with, reason, fact, next step
+    "syntax": ("def f(:\n", "InvalidRepo", "features.py:1: SyntaxError", ""),
+    "import": (
+        "from feast import Nothing\n",
+        "InvalidRepo",
+        "features.py:1: ImportError",
+        "Nothing",
+    ),
+    "package": (
+        "import notthere\n",
+        "InvalidRepo",
+        "features.py:1: there is no module named 'notthere'",
+        "spec.runtime.image",
+    ),
+    "endless": ("while True: pass\n", "DeadlineExceeded", "its deadline of 10 s has passed", ""),
+}
+WRONG: dict[str, tuple[str, str, str]] = {
+    "misnamed": ("ProjectMismatch", "says project 'another'", "make them the same"),
+    "unsettled": ("InvalidRepo", "there is no feature_store.yaml", "is the path right?"),
+    "corrupt": ("RegistryUnreadable", "data/registry.db cannot be read", "restore it"),
+    "nowhere": ("RefNotFound", "is no folder", "point source.local.path at"),
+}
+
+
+@pytest.mark.slow
+async def test_each_bad_repo_says_what_is_wrong_and_nothing_is_written(
+    tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    """All in one folder: none stands in the way of the good one, nor of any other."""
+    projects = {name: unique(name) for name in (*BROKEN, *WRONG, "loud")}
+
+    def manifest(name: str) -> dict[str, Any]:
+        # An endless repo is not tried again: it would be just as endless.
+        runtime = {"timeout": "10s", "retries": 0} if name == "endless" else {"retries": 0}
+        source = {"local": {"path": name}}
+        return project_manifest(projects[name], name=name, source=source, runtime=runtime)
+
+    for name, project in projects.items():
+        if name != "nowhere":
+            prefix = LOUD if name == "loud" else BROKEN.get(name, ("",))[0]
+            write_repo(tmp_path / name, project, prefix + FEATURES)
+    settings = tmp_path / "misnamed" / "feature_store.yaml"
+    settings.write_text(settings.read_text().replace(projects["misnamed"], "another"))
+    (tmp_path / "unsettled" / "feature_store.yaml").unlink()
+    garbage = b"\xff\xfe this is no registry \x00" * 100
+    (tmp_path / "corrupt" / "data" / "registry.db").write_bytes(garbage)
+    write_yaml(tmp_path / "manifests.yaml", *map(manifest, projects))
+    assert not await run_once(tmp_path)
+
+    for name, (_, reason, fact, step) in BROKEN.items():
+        project_ = look(tmp_path, name)
+        assert project_.state("Applied") == ("False", reason), name
+        assert project_.state("Ready") == ("False", reason), name
+        assert project_.state("Stalled") == ("True", reason), name
+        assert fact in project_.message("Applied"), name
+        assert step in project_.message("Applied"), name
+        assert [op["result"] for op in project_.status["operations"]] == ["Failed"], name
+        assert project_.told(reason), name
+        assert not (tmp_path / name / "data" / "registry.db").exists(), name
+    for name, (reason, fact, step) in WRONG.items():
+        project_ = look(tmp_path, name)
+        assert project_.state("Ready") == ("False", reason), name
+        assert fact in project_.message("Ready"), name
+        assert step in project_.message("Ready"), name
+        assert "applied" not in project_.status, name
+    assert (tmp_path / "corrupt" / "data" / "registry.db").read_bytes() == garbage
+
+    # What a repo prints is drained, not kept: ten megabytes change nothing.
+    assert look(tmp_path, "loud").state("Ready")[0] == "True"
+    assert registry_of(tmp_path / "loud")["services"] == ["driver_activity_v1"]
+    state = tmp_path / ".feature-lineage"
+    assert sum(path.stat().st_size for path in state.rglob("*") if path.is_file()) < 1 << 20
+
+    # A repo at fault is not tried again until it changes; once it is right, it is applied.
+    (tmp_path / "syntax" / "features.py").write_text(FEATURES)
+    write_yaml(tmp_path / "manifests.yaml", *map(manifest, ["syntax", "package", "misnamed"]))
+    told = Told()
+    assert not await run_once(tmp_path, told)
+    assert look(tmp_path, "syntax").state("Ready")[0] == "True"
+    assert len(look(tmp_path, "package").status["operations"]) == 1
+    assert {event.key.name for event in told.events} == {"syntax"}

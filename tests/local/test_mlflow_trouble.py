@@ -1,0 +1,235 @@
+"""MLflow refuses, lies, stalls or goes away: nothing unguarded happens and no record is lost."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.local.conftest import Told, run_once
+from tests.local.looking import look, registry_of
+from tests.local.scene import (
+    FEATURES,
+    MLflow,
+    model_manifest,
+    project_manifest,
+    write_repo,
+    write_yaml,
+)
+from tests.servers.mlflow import free_port
+from tests.servers.tcp import Script, Seen, answer, bad_server, silence
+
+from feature_lineage.local.host import LocalHost
+from feature_lineage.ports import Ports
+
+LONGEST = 45.0
+"""Seconds for a pass over all servers; one deadline is 18 s, and only one of them stalls."""
+
+PASSWORD = "hunter2-is-not-shown"
+HOST_CHECK = "Invalid Host header - possible DNS rebinding attack detected"
+
+
+async def half_a_body(seen: Seen, writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"registered_models": [')
+    await writer.drain()
+
+
+TROUBLES: dict[str, tuple[Script | None, str, str, str]] = {
+    # name: script, reason of Recorded's kin, fact, next step
+    "refused": (None, "MLflowUnavailable", "no connection", "check that the server runs"),
+    "html": (
+        answer(200, "<html>Please log in</html>", kind="text/html"),
+        "MLflowUnavailable",
+        "not JSON",
+        "check that trackingUri leads to MLflow itself",
+    ),
+    "unauthorized": (
+        answer(401, "You are not authenticated"),
+        "AuthFailed",
+        "refuses the credential (401)",
+        "check the secret named under auth",
+    ),
+    "hostcheck": (answer(403, HOST_CHECK), "HostNotAllowed", "(403)", "--allowed-hosts"),
+    "failing": (answer(500, "oops"), "MLflowUnavailable", "with 500", "its log tells why"),
+    "half": (
+        half_a_body,
+        "MLflowUnavailable",
+        "the connection broke",
+        "check that the server runs",
+    ),
+    "silent": (silence, "MLflowUnavailable", "was not answered within", "check that the server"),
+}
+
+
+@pytest.mark.slow
+async def test_without_facts_about_models_nothing_is_applied_and_it_says_why(
+    tmp_path: Path,
+) -> None:
+    """Seven servers, each bad in its own way, met in one pass."""
+    write_repo(tmp_path / "repo", "unseen")
+    documents: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "mlflow"},
+            "type": "kubernetes.io/basic-auth",
+            "stringData": {"username": "operator", "password": PASSWORD},
+        }
+    ]
+    async with all_servers() as urls:
+        for name, url in urls.items():
+            mlflow: dict[str, Any] = {"trackingUri": url, "pollInterval": "1s"}
+            if name == "unauthorized":
+                mlflow["auth"] = {"basic": {"secretRef": {"name": "mlflow"}}}
+            project = project_manifest(f"unseen_{name}", name=name)
+            project["spec"]["mlflow"] = mlflow
+            documents += [
+                project,
+                model_manifest("m", name=name, projectRef={"name": name}),
+            ]
+        write_yaml(tmp_path / "manifests.yaml", *documents)
+        started, told = time.monotonic(), Told()
+        assert not await run_once(tmp_path, told)
+        assert time.monotonic() - started < LONGEST
+
+    assert told.failures == []
+    assert not (tmp_path / ".feature-lineage" / "jobs").exists()
+    assert not (tmp_path / "repo" / "data" / "registry.db").exists()
+    for name, (_, reason, fact, step) in TROUBLES.items():
+        project, model = look(tmp_path, name), look(tmp_path, name, "ftm")
+        assert project.state("Applied") == ("False", "GuardUnavailable"), name
+        assert project.state("Ready") == ("False", "GuardUnavailable"), name
+        assert project.state("FactsCurrent") == ("False", "MLflowViewOld"), name
+        assert project.state("Stalled") == ("", ""), name
+        for text in (urls[name], fact, step):
+            assert text in project.message("Applied"), name
+            assert text in model.message("Ready"), name
+        wanted = "AuthFailed" if reason == "AuthFailed" else "MLflowUnavailable"
+        assert model.state("Resolved") == ("Unknown", wanted), name
+    written = [path for path in (tmp_path / ".feature-lineage").rglob("*") if path.is_file()]
+    assert not any(PASSWORD.encode() in path.read_bytes() for path in written)
+
+
+@pytest.mark.slow
+async def test_operations_that_mlflow_missed_are_recorded_once_it_is_back(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    """MLflow goes away while a job runs; what was decided before stands, the next waits for it."""
+    project = unique("outage")
+    repo = write_repo(tmp_path / "repo", project)
+    async with door(mlflow.url) as way:
+        write_yaml(
+            tmp_path / "manifests.yaml",
+            project_manifest(project, way.url),
+            model_manifest("whatever"),
+        )
+
+        def shut_at_start(ports: Ports) -> Ports:
+            return replace(ports, jobs=ShutsDoor(ports.jobs, way))
+
+        host = LocalHost(tmp_path, tmp_path / ".feature-lineage", Told(), wrap=shut_at_start)
+        async with asyncio.timeout(200), host:
+            await host.run_once()
+        missed = look(tmp_path)
+        assert missed.state("Applied")[0] == "True"
+        assert missed.state("Ready")[0] == "True"
+        assert missed.state("Recorded") == ("False", "MLflowUnavailable")
+        assert "1 operations wait for MLflow" in missed.message("Recorded")
+        assert registry_of(repo)["services"] == ["driver_activity_v1"]
+        assert len(list((tmp_path / ".feature-lineage" / "jobs").iterdir())) == 1
+
+        # Still away: a new revision is not applied without a guard, and nothing is forgotten.
+        (repo / "features.py").write_text(FEATURES.replace("driver_activity_v1", "renamed"))
+        assert not await run_once(tmp_path)
+        waiting = look(tmp_path)
+        assert waiting.state("Applied") == ("False", "GuardUnavailable")
+        assert waiting.state("Recorded") == ("False", "MLflowUnavailable")
+        assert registry_of(repo)["services"] == ["driver_activity_v1"]
+        assert mlflow.ops_runs(project) == []
+
+        await way.open()
+        await run_once(tmp_path)
+    back = look(tmp_path)
+    assert back.state("Recorded")[0] == back.state("FactsCurrent")[0] == "True"
+    assert registry_of(repo)["services"] == ["renamed"]
+    runs = mlflow.ops_runs(project)
+    assert [run["status"] for run in runs] == ["FINISHED", "FINISHED"]
+    ids = [run["tags"]["featurelineage.io/operation-id"] for run in runs]
+    assert ids == [op["id"] for op in reversed(back.status["operations"])]
+    assert all(run["tags"]["featurelineage.io/attempt"] == "1" for run in runs)
+    assert not list((tmp_path / ".feature-lineage" / "jobs").iterdir())
+
+
+@asynccontextmanager
+async def all_servers() -> AsyncIterator[dict[str, str]]:
+    urls: dict[str, str] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for name, (script, *_) in TROUBLES.items():
+            if script is None:
+                urls[name] = f"http://127.0.0.1:{free_port()}"
+            else:
+                urls[name] = (await stack.enter_async_context(bad_server(script))).url
+        yield urls
+
+
+class Door:
+    """A way to a server that can be shut: then the port refuses connections."""
+
+    def __init__(self, url: str) -> None:
+        self._host, self._port = urlsplit(url).hostname, urlsplit(url).port
+        self._own = free_port()
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self.url = f"http://127.0.0.1:{self._own}"
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._own)
+
+    async def shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        while self._writers:
+            self._writers.pop().close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, onward = await asyncio.open_connection(self._host, self._port)
+        self._writers += [writer, onward]
+        await asyncio.gather(self._copy(reader, onward), self._copy(there, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def door(url: str) -> AsyncIterator[Door]:
+    way = Door(url)
+    await way.open()
+    try:
+        yield way
+    finally:
+        await way.shut()
+
+
+class ShutsDoor:
+    """A job runner during whose jobs MLflow goes away."""
+
+    def __init__(self, jobs: Any, way: Door) -> None:
+        self._jobs = jobs
+        self._way = way
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def start(self, *args: Any) -> None:
+        await self._jobs.start(*args)
+        await self._way.shut()
