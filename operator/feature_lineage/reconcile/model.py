@@ -113,19 +113,22 @@ def _number(version: str) -> int:
 
 
 def _actions(observed: ObservedModel) -> tuple[Action, ...]:
-    linked, project = observed.linked, observed.project
-    if linked is None or project is None or observed.failure is not None:
+    linked, project, spec = observed.linked, observed.project, observed.resource.spec
+    if project is None or observed.failure is not None or observed.elders:
         return ()
-    if observed.resource.metadata.deletion_timestamp is not None or observed.elders:
+    if observed.resource.metadata.deletion_timestamp is not None:
+        return ()
+    if spec.tags.mode is TagsMode.OFF or spec.suspend:
         return ()
     actions: list[Action] = []
-    revision = project.status.applied.revision if project.status.applied else None
-    tags = tags_to_write(linked, observed.resource.spec, project.spec.project, revision)
-    if tags:
-        actions.append(SetTags(linked.version, tags))
+    if linked is not None:
+        revision = project.status.applied.revision if project.status.applied else None
+        tags = tags_to_write(linked, spec, project.spec.project, revision)
+        if tags:
+            actions.append(SetTags(linked.version, tags))
+    # The alias moved on, or is gone: what it left carries no verdict that nobody keeps true.
     left = observed.left
-    writes = observed.resource.spec.tags.mode is not TagsMode.OFF
-    if left is not None and writes and VERDICT_TAG in left.tags:
+    if left is not None and VERDICT_TAG in left.tags:
         actions.append(DeleteTags(left, (VERDICT_TAG,)))
     return tuple(actions)
 
