@@ -1,0 +1,34 @@
+"""A version's Feast keys that were copied from a declaration count as no record of their own."""
+
+from datetime import UTC, datetime
+
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.recorded import DECLARED_TAG, own_records, records_of
+
+COPIED = {
+    "feast.project": "driver_ranking",
+    "feast.feature_service": "driver_activity_v1",
+    "feast.feature_refs": "driver_hourly_stats:conv_rate",
+    "feast.feature_count": "1",
+    "feast.feature_views": "driver_hourly_stats",
+}
+
+
+def version(tags: dict[str, str]) -> ModelVersion:
+    return ModelVersion("m", "1", datetime(2026, 11, 21, tzinfo=UTC), tags=tags)
+
+
+def test_a_copy_of_a_declaration_is_no_record() -> None:
+    """Else the declaration could never be changed: its own copy would contradict it."""
+    copy = own_records(version({**COPIED, DECLARED_TAG: "driver_activity_v1"}))
+
+    assert list(records_of(copy, None)) == []
+    assert "feast.feature_service" not in copy.tags
+    assert copy.tags["feast.project"] == "driver_ranking"
+
+
+def test_what_feast_or_somebody_wrote_stays_a_record() -> None:
+    written = version(COPIED)
+
+    assert own_records(written) is written
+    assert len(list(records_of(own_records(written), None))) == 1
