@@ -1,0 +1,147 @@
+"""The command line as people and pipelines meet it: exit codes, texts, JSON; it writes nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.local.looking import command, files_of, look
+from tests.local.scene import (
+    FEATURES,
+    MLflow,
+    model_manifest,
+    project_manifest,
+    write_repo,
+    write_yaml,
+)
+
+TRIPS = "driver_hourly_stats:trips"
+PROJECT_COLUMNS = ["NAME", "PROJECT", "REVISION", "READY", "REASON", "STALE", "BROKEN", "AGE"]
+MODEL_COLUMNS = [
+    *("NAME", "MODEL", "VERSION", "SERVICE", "VERDICT", "FRESH", "READY", "REASON", "AGE"),
+]
+COMMANDS = ("local", "plan", "get", "describe", "crds", "completion")
+
+
+@pytest.mark.slow
+def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("typed")
+    model = f"{project}_model"
+    repo = write_repo(tmp_path / "repo", project)
+    write_yaml(
+        tmp_path / "manifests.yaml", project_manifest(project, mlflow.url), model_manifest(model)
+    )
+    folder = str(tmp_path)
+
+    # Before anything ran there is something to see already, and nothing is made by looking.
+    empty = command("get", folder)
+    assert (empty.returncode, empty.stderr) == (0, "")
+    assert not (tmp_path / ".feature-lineage").exists()
+
+    # One resource is not Ready: 1, and the lines say which and why.
+    missing = command("local", folder, "--once")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "= fsp/driver  Ready, Succeeded" in missing.stderr
+    assert "= ftm/ranker  not Ready, ModelNotFound" in missing.stderr
+    assert "▸ fsp/driver  Apply" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+    mlflow.train(model, project, [TRIPS], alias="champion")
+    done = command("local", folder, "--once")
+    assert done.returncode == 0, done.stderr
+
+    shown = command("get", folder).stdout.splitlines()
+    assert shown[0].split() == [
+        "NAME",
+        "PROJECT",
+        "REVISION",
+        "READY",
+        "REASON",
+        "STALE",
+        "BROKEN",
+        "AGE",
+    ]
+    row = shown[1].split()
+    assert row[:2] == ["driver", project]
+    assert row[2].startswith("sha256:")
+    assert row[3:7] == ["True", "Succeeded", "0", "0"]
+    assert shown[3].split() == MODEL_COLUMNS
+    assert shown[4].split()[:3] == ["ranker", model, "1"]
+    assert "Verified" in shown[4]
+    as_json = json.loads(command("get", folder, "-o", "json").stdout)
+    as_yaml = list(yaml.safe_load_all(command("get", folder, "-o", "yaml").stdout))
+    assert [item["kind"] for item in as_json] == ["FeatureStoreProject", "TrainedModel"]
+    assert [item["metadata"]["name"] for item in as_yaml] == ["driver", "ranker"]
+
+    told = command("describe", folder).stdout
+    for part in ("FeatureStoreProject default/driver", "TrainedModel default/ranker", "LineageVer"):
+        assert part in told
+    status = look(tmp_path).status
+    one = command("describe", folder, "fsp/driver").stdout
+    assert status["operations"][0]["id"] in one
+    assert "ApplySucceeded" in one
+    assert "ranker" not in one
+    unknown = command("describe", folder, "nobody")
+    assert unknown.returncode == 2
+    assert "there is no nobody; the folder has: fsp/driver, ftm/ranker" in unknown.stderr
+
+    # The pull-request check: 3 when it would break the champion, and nothing is written by asking.
+    (repo / "features.py").write_text(
+        FEATURES.replace('Field(name="trips", dtype=Int64),', "").replace(
+            '[["conv_rate", "trips"]]', '[["conv_rate"]]'
+        )
+    )
+    before = files_of(tmp_path / ".feature-lineage"), files_of(repo), mlflow.ops_runs(project)
+    breaks = command("plan", folder)
+    assert breaks.returncode == 3, breaks.stderr
+    for part in ("fsp/driver", "Blocked", f"{model} v1 (@champion)", f"{TRIPS} is gone"):
+        assert part in breaks.stdout
+    as_data = command("plan", folder, "-o", "json")
+    assert as_data.returncode == 3
+    (plan,) = json.loads(as_data.stdout)
+    assert plan["resource"] == "FeatureStoreProject/default/driver"
+    assert plan["verdict"] == "Blocked"
+    assert plan["revision"].startswith("sha256:")
+    assert [(impact["model"], impact["version"]) for impact in plan["impacts"]] == [(model, "1")]
+    assert f"- feature_view {TRIPS}" in breaks.stdout
+    assert plan["digest"][:12] in breaks.stdout
+
+    # 1 when there can be no plan, with the reason; 0 when nothing stands against it.
+    (repo / "features.py").write_text("def f(:\n")
+    unreadable = command("plan", folder)
+    assert unreadable.returncode == 1
+    assert "features.py:1: SyntaxError" in unreadable.stdout
+    (repo / "features.py").write_text(FEATURES)
+    fine = command("plan", folder)
+    assert fine.returncode == 0, fine.stdout
+    assert "No changes" in fine.stdout
+    after = files_of(tmp_path / ".feature-lineage"), files_of(repo), mlflow.ops_runs(project)
+    assert after[0] == before[0]
+    assert after[1].keys() == before[1].keys()
+    assert after[1]["data/registry.db"] == before[1]["data/registry.db"]
+    assert after[2] == before[2]
+
+
+def test_every_command_has_help_and_those_with_exit_codes_list_them() -> None:
+    overview = command("--help").stdout
+    for name in COMMANDS:
+        assert f"  {name} " in overview
+    for name, codes in {"local": "012", "plan": "0123"}.items():
+        helped = command(name, "--help")
+        assert helped.returncode == 0
+        assert "Exit codes" in helped.stdout
+        for code in codes:
+            assert f"\n    {code}  " in helped.stdout
+    assert command("frobnicate").returncode == 2
+    assert command("--version").stdout.startswith("feature-lineage, version ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell: str) -> None:
+    done = command("completion", shell)
+
+    assert done.returncode == 0
+    assert "_FEATURE_LINEAGE_COMPLETE" in done.stdout
