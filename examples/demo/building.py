@@ -56,7 +56,8 @@ class Play:
 
 
 def set_the_stage(play: Play) -> str:
-    """Everything slow starts at once: MLflow, the trainer's imports, the other team's Feast."""
+    """What is slow starts at once: MLflow beside the trainer's imports; then, beside the first act,
+    the other team's Feast."""
     from examples.demo.data import write_sources
 
     stage = play.stage
@@ -69,9 +70,9 @@ def set_the_stage(play: Play) -> str:
     shutil.copytree(
         stage.house / "feature_repo" / "data", stage.elsewhere / "feature_repo" / "data"
     )
-    _other_team_applies(play)
     assert stage.server is not None
     stage.server.wait_healthy()
+    _other_team_applies(play)
     return f"{rows} rows of driver data, and an MLflow server that is the real one"
 
 
