@@ -138,7 +138,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.PROJECT_OWNED_BY_OTHER, _P.EPHEMERAL_STORE, _P.JOB_FAILED),
             *(_P.REGISTRY_UNREADABLE, _P.REGISTRY_MOVED),
             *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
-            *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED),
+            *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED, _P.INVALID_MANIFEST),
         }
     ),
     ProjectCondition.MATERIALIZED: frozenset({_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED}),

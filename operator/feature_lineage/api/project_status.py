@@ -64,7 +64,11 @@ class OperationStatus(StatusModel):
     sequence: StrictInt = Field(0, description="Its number in the project.")
     revision: str | None = Field(None, description="The revision it works on.")
     inputs_digest: str | None = Field(None, description="Digest of everything it depends on.")
+    guard_digest: str | None = Field(
+        None, description="Digest of the facts about models this attempt is held against."
+    )
     attempt: StrictInt = Field(1, description="Which attempt this is, from 1.")
+    failures: StrictInt = Field(0, description="How many attempts failed, and count as retries.")
     not_before: Timestamp | None = Field(None, description="When the next attempt may start.")
     phase: OperationPhase = Field(OperationPhase.PENDING, description="How far it is.")
     started_at: Timestamp | None = Field(None, description="When it was decided.")

@@ -6,6 +6,7 @@ from typing import Final
 
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
+    ApplyMode,
     OperationKind,
     OperationPhase,
     OverrideKind,
@@ -17,15 +18,18 @@ from feature_lineage.api.project_status import (
     OverrideStatus,
     ScheduleStatus,
 )
+from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.protection import guard_digest
-from feature_lineage.ports import JobFacts
+from feature_lineage.ports import JobFacts, SourceFacts
 from feature_lineage.reconcile.draft import Draft
 from feature_lineage.reconcile.endings import back_off, ending_of, finish
 from feature_lineage.reconcile.listing import records_operations
+from feature_lineage.reconcile.ownership import APPLYING, held, permission_failure
 from feature_lineage.reconcile.requests import inputs_digest, job_request
 from feature_lineage.reconcile.values import (
     KeepSnapshot,
+    ObservedProject,
     StartJob,
 )
 
@@ -36,10 +40,14 @@ def absorb_job(draft: Draft) -> None:
     operation, job, now = draft.status.operation, draft.observed.job, draft.observed.now
     if operation is None or operation.phase is OperationPhase.BACKING_OFF:
         return
-    if job is None and _outdated(draft, operation):
-        draft.update(operation=None)  # it never ran, and what it would do is not wanted any more
+    if job is None and outdated(draft.observed, operation):
+        if operation.phase is OperationPhase.PENDING and operation.attempt == 1:
+            draft.update(operation=None)  # it never ran, and nobody wants it any more
+        else:
+            give_up(draft, operation)
     elif job is None:
-        start(draft, operation)
+        if held(draft.observed, operation.kind) is None:
+            start(draft, operation)
     elif job.running:
         draft.update(operation=operation.model_copy(update={"phase": OperationPhase.RUNNING}))
         draft.looks.append(now + RUNNING_LOOK)
@@ -47,9 +55,23 @@ def absorb_job(draft: Draft) -> None:
         _end(draft, operation)
 
 
-def _outdated(draft: Draft, operation: OperationStatus) -> bool:
-    applies = operation.kind in (OperationKind.APPLY, OperationKind.PLAN)
-    return applies and operation.inputs_digest != inputs_digest(draft.observed)
+def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
+    """Whether nobody wants what the operation would do, now that it has no job."""
+    spec = observed.resource.spec
+    if operation.kind is OperationKind.DELETE:
+        return False
+    if observed.deleted:
+        return True
+    if operation.kind in APPLYING:
+        if spec.apply.mode is ApplyMode.OBSERVE:
+            return True
+        known = isinstance(observed.source, SourceFacts)
+        return known and operation.inputs_digest != inputs_digest(observed)
+    if operation.backfill is not None:
+        return operation.inputs_digest not in {content_digest(each) for each in spec.backfills}
+    if operation.schedule is not None:
+        return operation.schedule not in {schedule.name for schedule in spec.schedules}
+    return False
 
 
 def _end(draft: Draft, operation: OperationStatus) -> None:
@@ -65,7 +87,9 @@ def _end(draft: Draft, operation: OperationStatus) -> None:
                 report.snapshot, report.finished_at, (operation.revision or "") if applied else ""
             )
         )
-    if ending.retry and operation.attempt <= spec.runtime.retries and not observed.deleted:
+    wanted = not observed.deleted or operation.kind is OperationKind.DELETE
+    left = ending.unspent or operation.failures < spec.runtime.retries
+    if ending.retry and left and wanted:
         draft.status = back_off(draft.status, ending, job, observed.now)
         draft.tell("Warning", ending.reason, f"{operation.id}: {ending.message}")
         return
@@ -78,14 +102,12 @@ def _finish(draft: Draft, operation: OperationStatus) -> None:
         return
     ending = ending_of(job)
     overridden = _override_used(draft, operation)
-    guard = observed.models.guard if observed.models else None
     draft.status = finish(
         draft.status,
         observed.resource.spec,
         ending,
         job,
         observed.now,
-        guard_digest=guard_digest(guard) if guard else None,
         recorded=records_operations(observed.resource.spec),
         override=overridden,
     )
@@ -105,6 +127,8 @@ def _override_used(draft: Draft, operation: OperationStatus) -> OverrideStatus |
     job = draft.observed.job
     plan = job.report.plan if job and job.report else None
     annotations = draft.observed.resource.metadata.annotations
+    if permission_failure(draft.observed) is not None:
+        return None
     if operation.kind is OperationKind.DELETE:
         given = override(annotations, OverrideKind.ALLOW_DELETE)
         return OverrideStatus(kind=given.kind, why=given.why) if given else None
@@ -126,26 +150,33 @@ def _note_tick(draft: Draft, operation: OperationStatus) -> None:
 
 
 def give_up(draft: Draft, operation: OperationStatus) -> None:
+    """The operation is over without another attempt; what it was part of goes on without it."""
+    running = operation.phase is OperationPhase.RUNNING
+    told = "its job is gone" if running else operation.message or "failed"
     facts = JobFacts(
         running=False,
         reason=operation.reason or "JobFailed",
-        message=f"{operation.message or 'failed'}; superseded before its next attempt",
+        message=f"{told}; superseded before its next attempt",
     )
-    last = operation.model_copy(update={"attempt": max(1, operation.attempt - 1)})
-    draft.update(operation=last)
+    attempt = operation.attempt if running else max(1, operation.attempt - 1)
+    draft.update(operation=operation.model_copy(update={"attempt": attempt}))
+    backfills = draft.status.backfills
     draft.status = finish(
         draft.status,
         draft.observed.resource.spec,
         replace(ending_of(facts), retry=False),
         facts,
         draft.observed.now,
-        guard_digest=None,
         recorded=records_operations(draft.observed.resource.spec),
         override=None,
     )
+    draft.update(backfills=backfills)
 
 
 def start(draft: Draft, operation: OperationStatus) -> None:
     """Write the intent down; the job is started once that is written."""
+    guard = draft.observed.models.guard if draft.observed.models else None
+    if operation.kind in APPLYING and guard is not None:
+        operation = operation.model_copy(update={"guard_digest": guard_digest(guard)})
     draft.update(operation=operation, sequence=max(draft.status.sequence, operation.sequence))
     draft.after.append(StartJob(job_request(draft.observed, draft.status, operation)))

@@ -23,6 +23,7 @@ from feature_lineage.operations.protocol import TERMINAL_REASONS, MaterializeReq
 from feature_lineage.operations.queue import Candidate as QueueCandidate
 from feature_lineage.operations.queue import Work, choose_next
 from feature_lineage.ports import SourceFacts
+from feature_lineage.reconcile.ownership import held
 from feature_lineage.reconcile.values import ObservedProject
 
 
@@ -59,8 +60,6 @@ class Situation:
     observed: ObservedProject
     status: FeatureStoreProjectStatus
     inputs_digest: str
-    guard_ready: bool
-    owned: bool
 
 
 MATERIALIZE: Final = OperationKind.MATERIALIZE
@@ -73,7 +72,7 @@ def _deletion(situation: Situation) -> Candidate | None:
     observed, status = situation.observed, situation.status
     if not observed.deleted or observed.resource.spec.deletion_policy is not DeletionPolicy.DELETE:
         return None
-    if status.registry is None or not situation.guard_ready:
+    if status.registry is None:
         return None
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
     if done is not None and done.inputs_digest == situation.inputs_digest:
@@ -92,9 +91,7 @@ def _apply(situation: Situation) -> Candidate | None:
     observed, status, spec = situation.observed, situation.status, situation.observed.resource.spec
     if observed.deleted or spec.apply.mode is ApplyMode.OBSERVE:
         return None
-    if not isinstance(observed.source, SourceFacts) or not situation.owned:
-        return None
-    if not situation.guard_ready:
+    if not isinstance(observed.source, SourceFacts):
         return None
     last = status.last_apply
     if last is not None and last.inputs_digest == situation.inputs_digest:
@@ -227,9 +224,8 @@ def _observe(situation: Situation) -> Candidate | None:
         return None
     if isinstance(observed.source, SourceFacts) is False and observed.source is not None:
         return None
-    looked = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
     seen = status.registry.observed_at if status.registry else None
-    last = max((at for at in (seen, looked and looked.finished_at) if at), default=None)
+    last = last_looked(status)
     if last is not None and observed.now < last + interval and not observed.requested:
         return None
     if seen is None and observed.resource.spec.apply.mode is not ApplyMode.OBSERVE:
@@ -239,18 +235,23 @@ def _observe(situation: Situation) -> Candidate | None:
     return Candidate(Work.OBSERVE, OperationKind.OBSERVE, since, revision=revision)
 
 
+def last_looked(status: FeatureStoreProjectStatus) -> datetime | None:
+    """When the registry was last read, or that was last tried in vain."""
+    looked = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
+    seen = status.registry.observed_at if status.registry else None
+    return max((at for at in (seen, looked and looked.finished_at) if at), default=None)
+
+
 CHAIN: Final[tuple[Check, ...]] = (_deletion, _apply, _schedule, _backfill, _observe)
 
 
 def next_operation(situation: Situation) -> Candidate | None:
-    """The one operation to start now, or None. A suspended project starts none."""
+    """The one operation to start now, or None where none is due or may start."""
     observed = situation.observed
-    if observed.resource.spec.suspend and not observed.deleted:
-        return None
     due = {
         QueueCandidate(candidate.work, str(candidate.kind), candidate.since): candidate
         for check in CHAIN
-        if (candidate := check(situation)) is not None
+        if (candidate := check(situation)) is not None and held(observed, candidate.kind) is None
     }
     chosen = choose_next(due, running=False, now=observed.now)
     return None if chosen is None else due[chosen]

@@ -96,7 +96,8 @@ class Controller:
         return Pass(
             final,
             self._next_look(decision, outcomes),
-            again=acted or bool(decision.before),
+            # A job that could not be started is told of at once, not when it is tried again.
+            again=acted or bool(decision.before) or outcomes.not_started is not None,
             wrote=final.status != project.status,
             finished=decision.finished,
         )

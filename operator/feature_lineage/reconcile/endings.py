@@ -4,12 +4,12 @@ An end is taken over in one patch: the operation leaves `status.operation`, join
 `status.operations`, and all its report says of registry, plan and views comes with it.
 """
 
+import re
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from feature_lineage.api.enums import (
     BackfillState,
-    OperationKind,
     OperationPhase,
     Result,
 )
@@ -28,36 +28,43 @@ from feature_lineage.operations.backoff import delay
 from feature_lineage.operations.protocol import INTERRUPTED, ExitCode, JobReport, Outcome
 from feature_lineage.ports import JobFacts
 from feature_lineage.reconcile.listing import listed, record
+from feature_lineage.reconcile.ownership import APPLYING
 from feature_lineage.reconcile.plan_status import plan_status
 from feature_lineage.reconcile.values import Ending
 from feature_lineage.reconcile.view_status import outcome, with_views
 
-APPLYING = frozenset({OperationKind.APPLY, OperationKind.PLAN})
+MAX_MESSAGE: Final = 2000
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 
 
 def ending_of(job: JobFacts) -> Ending:
-    """Judge a job that is not running any more."""
+    """Judge a job that is not running any more; what its report says is not to be trusted."""
     report = job.report
     if report is None:
-        return Ending(Result.FAILED, job.reason or "JobFailed", job.message, retry=True)
+        message = job.message[:MAX_MESSAGE]
+        return Ending(Result.FAILED, job.reason or "JobFailed", message, retry=True)
+    message = report.message[:MAX_MESSAGE]
     match report.outcome:
         case Outcome.SUCCEEDED:
-            return Ending(Result.SUCCEEDED, "", report.message, retry=False)
+            return Ending(Result.SUCCEEDED, "", message, retry=False)
         case Outcome.PLANNED:
-            return Ending(Result.PLANNED, "", report.message, retry=False)
+            return Ending(Result.PLANNED, "", message, retry=False)
         case Outcome.BLOCKED:
-            reason = report.reason or "Blocked"
-            return Ending(Result.BLOCKED, reason, report.message, retry=False)
+            return Ending(Result.BLOCKED, _reason(report, "Blocked"), message, retry=False)
         case Outcome.PARTIAL:
-            return Ending(Result.FAILED, "ViewsFailing", report.message, retry=True)
+            return Ending(Result.FAILED, "ViewsFailing", message, retry=True)
         case Outcome.STEPPED_BACK:
-            reason = report.reason or "GuardUnavailable"
-            return Ending(Result.FAILED, reason, report.message, retry=True, unspent=True)
+            reason = _reason(report, "GuardUnavailable")
+            return Ending(Result.FAILED, reason, message, retry=True, unspent=True)
         case Outcome.FAILED:
             unspent = report.reason == INTERRUPTED
-            reason = "JobFailed" if unspent else report.reason or "JobFailed"
+            reason = "JobFailed" if unspent else _reason(report, "JobFailed")
             retry = report.exit_code is not ExitCode.TERMINAL
-            return Ending(Result.FAILED, reason, report.message, retry=retry, unspent=unspent)
+            return Ending(Result.FAILED, reason, message, retry=retry, unspent=unspent)
+
+
+def _reason(report: JobReport, otherwise: str) -> str:
+    return report.reason if _REASON.fullmatch(report.reason) else otherwise
 
 
 def back_off(
@@ -68,14 +75,16 @@ def back_off(
     if operation is None:
         return status
     views = _views_after(operation, job.report)
-    wait = now + delay(operation.id, operation.attempt)
+    failures = operation.failures + (not ending.unspent)
+    wait = now + delay(operation.id, operation.attempt if ending.unspent else failures)
     if ending.unspent and operation.attempt <= 2:
         wait = now + timedelta(seconds=1)
     waiting = operation.model_copy(
         update={
             "phase": OperationPhase.BACKING_OFF,
             "attempt": operation.attempt + 1,
-            "not_before": wait,
+            "failures": failures,
+            "not_before": wait.replace(microsecond=0),
             "views": views,
             "reason": ending.reason,
             "message": ending.message,
@@ -106,14 +115,12 @@ def finish(
     job: JobFacts | None,
     now: datetime,
     *,
-    guard_digest: str | None,
     recorded: bool,
     override: OverrideStatus | None,
 ) -> FeatureStoreProjectStatus:
     """The operation is over: everything it found out is taken over.
 
     Args:
-        guard_digest: of the facts about models the apply was held against.
         recorded: whether MLflow is to have it (then it stays listed until it does).
         override: the annotation that let it through.
     """
@@ -130,22 +137,24 @@ def finish(
     if report is not None and report.feast_version:
         changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
     if report is not None and report.registry_id:
-        changes["registry"] = _registry(status.registry, report, now)
+        changes["registry"] = _registry(status.registry, report, operation.id, now)
     if operation.kind in APPLYING:
-        changes |= _apply_outcome(status, operation, ending, report, now, guard_digest)
+        changes |= _apply_outcome(status, operation, ending, report, now)
     if operation.backfill:
         changes["backfills"] = _backfills(status, operation, ending, now, spec)
     return with_views(status.model_copy(update=changes), report, now)
 
 
-def _registry(current: RegistryStatus | None, report: JobReport, now: datetime) -> RegistryStatus:
+def _registry(
+    current: RegistryStatus | None, report: JobReport, operation_id: str, now: datetime
+) -> RegistryStatus:
     seen = report.snapshot is not None
     kept = current or RegistryStatus()
     return RegistryStatus(
         id=report.registry_id,
         digest=report.snapshot.digest if report.snapshot else kept.digest,
         observed_at=report.finished_at if seen else kept.observed_at or now,
-        operation_id=report.operation_id if seen else kept.operation_id,
+        operation_id=operation_id if seen else kept.operation_id,
     )
 
 
@@ -155,16 +164,15 @@ def _apply_outcome(
     ending: Ending,
     report: JobReport | None,
     now: datetime,
-    guard_digest: str | None,
 ) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "last_apply": LastApply(
             operation_id=operation.id,
             inputs_digest=operation.inputs_digest,
-            guard_digest=guard_digest,
+            guard_digest=operation.guard_digest,
             result=ending.result,
             reason=ending.reason or None,
-            message=ending.message[:2000] or None,
+            message=ending.message or None,
             attempt=operation.attempt,
             at=now,
             revision=operation.revision,
@@ -197,7 +205,7 @@ def _backfills(
     ends = {backfill.name: backfill.end for backfill in spec.backfills}
     changed = []
     for backfill in status.backfills:
-        if backfill.name != operation.backfill:
+        if (backfill.name, backfill.digest) != (operation.backfill, operation.inputs_digest):
             changed.append(backfill)
             continue
         through = operation.window_end

@@ -45,7 +45,7 @@ def settle(
         waiting = status.operation.model_copy(
             update={
                 "phase": OperationPhase.BACKING_OFF,
-                "not_before": now + RETRY_START,
+                "not_before": (now + RETRY_START).replace(microsecond=0),
                 "reason": outcomes.not_started.reason,
                 "message": outcomes.not_started.message,
             }

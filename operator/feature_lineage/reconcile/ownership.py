@@ -1,7 +1,48 @@
-"""What must be settled before anything is planned: whose project it is, and what models say."""
+"""What must be settled before a job starts, be it the first attempt of an operation or a later one.
 
-from feature_lineage.api.enums import OnGuardUnavailable, ProtectionMode
+Whose project it is, what models say, what its annotations permit, and whether it may work at all.
+"""
+
+from typing import Final
+
+from feature_lineage.api.annotations import override
+from feature_lineage.api.enums import (
+    OnGuardUnavailable,
+    OperationKind,
+    OverrideKind,
+    ProtectionMode,
+)
+from feature_lineage.errors import InvalidManifest
 from feature_lineage.reconcile.values import Failure, ObservedProject
+
+APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
+
+
+def held(observed: ObservedProject, kind: OperationKind) -> Failure | None:
+    """Why no job of this kind may start now; None when it may."""
+    if observed.resource.spec.suspend and not observed.deleted:
+        return Failure("Suspended", "spec.suspend is true; set it to false to go on")
+    source = observed.source
+    if isinstance(source, Failure) and (
+        # Without the text that replaces the repo's, a job would work on another registry.
+        kind in APPLYING or observed.resource.spec.feature_store_yaml is not None
+    ):
+        return source
+    if kind in APPLYING:
+        return permission_failure(observed) or owner_failure(observed) or guard_failure(observed)
+    if kind is OperationKind.DELETE:
+        return permission_failure(observed) or guard_failure(observed)
+    return None
+
+
+def permission_failure(observed: ObservedProject) -> Failure | None:
+    """An annotation that does not say what it permits, and why: nothing is done on a guess."""
+    try:
+        for kind in OverrideKind:
+            override(observed.resource.metadata.annotations, kind)
+    except InvalidManifest as error:
+        return Failure.of(error)
+    return None
 
 
 def guard_failure(observed: ObservedProject) -> Failure | None:

@@ -3,7 +3,9 @@
 It reads top to bottom: absorb the job in flight, start the next operation, describe the state.
 """
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.enums import (
@@ -25,23 +27,28 @@ from feature_lineage.operations.identity import operation_id
 from feature_lineage.operations.queue import Work
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile import candidates
-from feature_lineage.reconcile.absorb import absorb_job, give_up, start
+from feature_lineage.reconcile.absorb import absorb_job, give_up, outdated, start
 from feature_lineage.reconcile.candidates import Candidate, Situation, next_operation
 from feature_lineage.reconcile.draft import Draft, ProjectStatus
 from feature_lineage.reconcile.listing import records_operations
-from feature_lineage.reconcile.ownership import guard_failure, owner_failure
+from feature_lineage.reconcile.ownership import held
 from feature_lineage.reconcile.project_conditions import conditions_of
 from feature_lineage.reconcile.project_views import counts, judge_views, with_freshness
 from feature_lineage.reconcile.requests import COMMANDS, inputs_digest
 from feature_lineage.reconcile.values import (
     Decision,
+    Failure,
     ObservedProject,
     Record,
 )
 
+WAITING: Final = timedelta(minutes=1)
+
 
 def decide(observed: ObservedProject) -> Decision[ProjectStatus]:
     """What follows from everything known about one project."""
+    # A status tells whole seconds: it must be the same when it comes back from where it is kept.
+    observed = replace(observed, now=observed.now.replace(microsecond=0))
     draft = Draft(observed, observed.resource.status)
     _note_source(draft)
     _sync_backfills(draft)
@@ -103,8 +110,6 @@ def _situation(draft: Draft) -> Situation:
         observed=observed,
         status=draft.status,
         inputs_digest=inputs_digest(observed),
-        guard_ready=guard_failure(observed) is None,
-        owned=owner_failure(observed) is None,
     )
 
 
@@ -112,27 +117,32 @@ def _start_next(draft: Draft, situation: Situation) -> None:
     operation = draft.status.operation
     if operation is not None and operation.phase is not OperationPhase.BACKING_OFF:
         return
+    if operation is not None and outdated(draft.observed, operation):
+        give_up(draft, operation)
+        operation, situation = None, replace(situation, status=draft.status)
     try:
         candidate = next_operation(situation)
     except InvalidManifest as error:
         draft.tell("Warning", error.reason, error.message)
         return
-    now = draft.observed.now
     if operation is not None:
-        waits = operation.not_before is not None and now < operation.not_before
-        superseded = candidate is not None and _supersedes(candidate, operation)
-        if not superseded:
-            if waits and not draft.observed.requested:
-                draft.looks.append(operation.not_before or now)
-                return
-            retried = operation.model_copy(
-                update={"phase": OperationPhase.PENDING, "not_before": None}
-            )
-            start(draft, retried)
+        if candidate is None or not _supersedes(candidate, operation):
+            _try_again(draft, operation)
             return
         give_up(draft, operation)
     if candidate is not None:
         start(draft, _operation(draft, candidate))
+
+
+def _try_again(draft: Draft, operation: OperationStatus) -> None:
+    observed, not_before = draft.observed, operation.not_before
+    if not_before is not None and observed.now < not_before and not observed.requested:
+        draft.looks.append(not_before)
+    elif held(observed, operation.kind) is None:
+        start(
+            draft,
+            operation.model_copy(update={"phase": OperationPhase.PENDING, "not_before": None}),
+        )
 
 
 def _supersedes(candidate: Candidate, operation: OperationStatus) -> bool:
@@ -163,7 +173,8 @@ def _operation(draft: Draft, candidate: Candidate) -> OperationStatus:
 
 def _record(draft: Draft) -> None:
     """Every operation MLflow does not have yet, oldest first, while MLflow answers."""
-    if not records_operations(draft.observed.resource.spec) or draft.observed.resource.spec.suspend:
+    spec = draft.observed.resource.spec
+    if not records_operations(spec) or (spec.suspend and not draft.observed.deleted):
         return
     models = draft.observed.models
     if models is None or models.failure is not None:
@@ -205,10 +216,11 @@ def _next_looks(draft: Draft) -> None:
         draft.looks.append(observed.now + spec.source.poll_interval)
     if spec.mlflow is not None:
         draft.looks.append(observed.now + spec.mlflow.poll_interval)
-    interval = spec.registry_poll_interval
-    registry = draft.status.registry
-    if interval is not None and registry is not None and registry.observed_at is not None:
-        draft.looks.append(registry.observed_at + interval)
+    if spec.source is None and isinstance(observed.source, Failure):
+        draft.looks.append(observed.now + WAITING)
+    interval, looked = spec.registry_poll_interval, candidates.last_looked(draft.status)
+    if interval is not None and looked is not None and looked + interval > observed.now:
+        draft.looks.append(looked + interval)
     draft.looks = [max(look, observed.now + timedelta(seconds=1)) for look in draft.looks]
 
 

@@ -17,11 +17,10 @@ from feature_lineage.operations.protocol import TERMINAL_REASONS
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile.candidates import Situation
 from feature_lineage.reconcile.conditions import Conditions
-from feature_lineage.reconcile.ownership import guard_failure, owner_failure
+from feature_lineage.reconcile.ownership import APPLYING, held
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
-APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
-STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "HostNotAllowed"}
+STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "HostNotAllowed", "InvalidManifest"}
 
 
 def conditions_of(
@@ -65,16 +64,14 @@ def _applied(
     if spec.apply.mode is ApplyMode.OBSERVE:
         _observed(status, conditions)
     elif operation is not None and operation.kind in APPLYING:
-        _in_flight(operation, conditions)
+        _in_flight(observed, operation, conditions)
     elif status.last_apply is not None and (
         status.last_apply.inputs_digest == situation.inputs_digest
         or not isinstance(observed.source, SourceFacts)
     ):
         _as_last_applied(status, conditions)
-    elif spec.suspend:
-        conditions.false(C.APPLIED, "Suspended", "spec.suspend is true; set it to false to go on")
     else:
-        why = owner_failure(observed) or guard_failure(observed)
+        why = held(observed, OperationKind.APPLY)
         reason = why.reason if why else "Progressing"
         conditions.false(C.APPLIED, reason, why.message if why else "waits for its turn")
 
@@ -89,8 +86,13 @@ def _observed(status: FeatureStoreProjectStatus, conditions: Conditions) -> None
         conditions.true(C.APPLIED, "Observed", "somebody else applies; the registry was read")
 
 
-def _in_flight(operation: OperationStatus, conditions: Conditions) -> None:
-    if operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
+def _in_flight(
+    observed: ObservedProject, operation: OperationStatus, conditions: Conditions
+) -> None:
+    why = held(observed, operation.kind)
+    if why is not None and operation.phase is not OperationPhase.RUNNING:
+        conditions.false(C.APPLIED, why.reason, why.message)
+    elif operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
         message = (
             f"{operation.message}; attempt {operation.attempt} starts at "
             f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
@@ -253,7 +255,9 @@ def _stalled(
     source, applied = observed.source, conditions.get(C.APPLIED)
     if isinstance(source, Failure) and source.terminal:
         return source
-    if applied is None or applied.status == "True" or status.operation is not None:
+    if applied is None or applied.status == "True":
+        return None
+    if status.operation is not None and status.operation.kind in APPLYING:
         return None
     last = status.last_apply
     exhausted = last is not None and last.result is Result.FAILED and applied.reason == last.reason

@@ -15,6 +15,7 @@ from feature_lineage.api.project_status import (
 from feature_lineage.operations.protocol import JobReport, ViewReport
 
 MAX_VIEWS = 500
+MAX_ERROR = 500
 
 
 def with_views(
@@ -47,20 +48,23 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
         succeeded = seen.result == "Succeeded"
         changes |= {
             "last_result": Result.SUCCEEDED if succeeded else Result.FAILED,
-            "last_error": seen.error or None,
+            "last_error": seen.error[:MAX_ERROR] or None,
             "attempted_at": now,
             "last_duration_seconds": None if seen.seconds is None else round(seen.seconds, 3),
             "consecutive_failures": 0 if succeeded else view.consecutive_failures + 1,
         }
         if succeeded:
             changes["rows"] = seen.rows
-            changes["newest_event_time"] = seen.newest_event_time or view.newest_event_time
+            newest = seen.newest_event_time
+            changes["newest_event_time"] = (
+                newest.replace(microsecond=0) if newest else view.newest_event_time
+            )
     return view.model_copy(update=changes)
 
 
 def outcome(view: ViewReport) -> dict[str, Any]:
     result = Result.SUCCEEDED if view.result == "Succeeded" else Result.FAILED
-    return {"result": result, "rows": view.rows, "error": view.error or None}
+    return {"result": result, "rows": view.rows, "error": view.error[:MAX_ERROR] or None}
 
 
 def unhealthy_first(views: Mapping[str, FeatureViewStatus]) -> tuple[FeatureViewStatus, ...]:

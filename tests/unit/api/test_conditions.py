@@ -84,9 +84,7 @@ def test_every_reason_belongs_to_a_condition_or_to_all():
     project = set().union(*PROJECT_REASONS.values())
     model = set().union(*MODEL_REASONS.values())
 
-    assert set(ProjectReason) - project == (of_all - {"Progressing", "Suspended"}) | of_deletion | {
-        "Observed"
-    }
+    assert set(ProjectReason) - project == {"Succeeded", "Observed"} | of_deletion
     assert set(ModelReason) - model == of_all | {"Verified", "Unchanged"}
 
 
