@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import ServiceMember, service_members
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -20,7 +21,6 @@ from feature_lineage.models.recorded import (
     PROJECT_TAG,
     REFS_TAG,
     SERVICE_TAG,
-    Origin,
     Record,
     count_of,
     is_reference,
@@ -29,7 +29,7 @@ from feature_lineage.models.recorded import (
     records_of,
 )
 
-__all__ = ["Link", "LinkReason", "OnConflict", "Origin", "resolve_link"]
+__all__ = ["Link", "LinkReason", "OnConflict", "resolve_link"]
 
 OnConflict = Literal["Report", "UseDeclared"]
 

@@ -6,9 +6,9 @@ features stays right. So a list is whole where its length is the recorded number
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
+from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.errors import TerminalError
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.models.facts import ModelVersion, TrainingRun
@@ -25,16 +25,6 @@ Without it, the declaration could never be changed again: its own copy would con
 # 4,987 or 4,990 characters and "...", by Feast's version; a tag written by hand is not that long.
 _CUT_AT: Final = 4_980
 _ELLIPSIS: Final = "..."
-
-
-class Origin(StrEnum):
-    """Where the list of features comes from."""
-
-    RUN_TAG = "RunTag"
-    ARTIFACT = "Artifact"
-    VERSION_TAG = "VersionTag"
-    DECLARED = "Declared"
-    REGISTRY = "Registry"
 
 
 @dataclass(frozen=True, slots=True)

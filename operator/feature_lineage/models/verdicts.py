@@ -9,9 +9,9 @@ value, and the first that applies decides.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Literal
 
+from feature_lineage.api.enums import Verdict
 from feature_lineage.features.definitions import define_all, schema_digest
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -27,15 +27,6 @@ __all__ = [
     "compare",
     "judge",
 ]
-
-
-class Verdict(StrEnum):
-    VERIFIED = "Verified"
-    UNCHANGED = "Unchanged"
-    CHANGED = "Changed"
-    BROKEN = "Broken"
-    AMBIGUOUS = "Ambiguous"
-    UNKNOWN = "Unknown"
 
 
 @dataclass(frozen=True, slots=True)

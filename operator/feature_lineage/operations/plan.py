@@ -7,21 +7,15 @@ have looked at: other content, or one more model hurt, is another plan.
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from feature_lineage.api.enums import PlanVerdict as PlanVerdict
 from feature_lineage.features.diff import Change, delta
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot, digest_of
 from feature_lineage.operations.protection import Impact
 
 SHORT: Final = 12
 _NAMED: Final = re.compile(rf"[0-9a-f]{{{SHORT},64}}")
-
-
-class PlanVerdict(StrEnum):
-    CLEAN = "Clean"
-    ALLOWED = "Allowed"
-    BLOCKED = "Blocked"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ says that its declaration counts). The baseline is written once, the verdict whe
 from collections.abc import Mapping
 from typing import Final
 
+from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.api.enums import OnConflict, TagsMode
 from feature_lineage.api.model_spec import TrainedModelSpec
 from feature_lineage.models.baseline import (
@@ -21,7 +22,6 @@ from feature_lineage.models.recorded import (
     REFS_TAG,
     SERVICE_TAG,
     VIEWS_TAG,
-    Origin,
 )
 from feature_lineage.models.verdicts import Verdict
 from feature_lineage.reconcile.values import LinkedVersion

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tests import strategies as some
 from tests.strategies import EPOCH, Objects, edited, training_run
 
+from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.features.services import service_members, service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, TrainingRun
-from feature_lineage.models.links import Link, LinkReason, Origin, resolve_link
+from feature_lineage.models.links import Link, LinkReason, resolve_link
 from feature_lineage.models.recorded import needs_artifact
 
 REAL = some.real_snapshot()
@@ -135,7 +136,11 @@ class TestTruncated:
 
         actual = resolve_link(VERSION, _cut(recorded), registry, "wide_v1")
 
-        assert (actual.origin, _texts(actual), actual.reason) == (Origin.DECLARED, recorded, None)
+        assert (actual.origin, _texts(actual), actual.reason) == (
+            Origin.DECLARED,
+            recorded,
+            None,
+        )
 
     def test_a_declared_service_that_cannot_be_the_list_is_reported(self) -> None:
         registry, recorded = _wide(300)
@@ -217,7 +222,11 @@ class TestVersionTags:
 
         actual = resolve_link(version, None, REAL)
 
-        assert (actual.origin, _texts(actual), actual.service) == (Origin.VERSION_TAG, V1_REFS, V1)
+        assert (actual.origin, _texts(actual), actual.service) == (
+            Origin.VERSION_TAG,
+            V1_REFS,
+            V1,
+        )
 
     def test_a_services_name_and_a_count_are_enough(self) -> None:
         actual = resolve_link(_tagged(feature_service=V1, feature_count="4"), None, REAL)
@@ -234,7 +243,11 @@ class TestVersionTags:
     def test_a_services_name_that_is_declared_too_is_the_list(self) -> None:
         actual = resolve_link(_tagged(feature_service=V1), None, REAL, V1)
 
-        assert (actual.origin, _texts(actual), actual.reason) == (Origin.DECLARED, V1_REFS, None)
+        assert (actual.origin, _texts(actual), actual.reason) == (
+            Origin.DECLARED,
+            V1_REFS,
+            None,
+        )
 
     def test_another_service_declared_than_recorded_is_reported(self) -> None:
         actual = resolve_link(_tagged(feature_service=V1), None, REAL, V2)
@@ -261,7 +274,11 @@ class TestDeclared:
     def test_a_declaration_alone_is_the_list(self) -> None:
         actual = resolve_link(VERSION, None, REAL, V1)
 
-        assert (actual.origin, actual.service, _texts(actual)) == (Origin.DECLARED, V1, V1_REFS)
+        assert (actual.origin, actual.service, _texts(actual)) == (
+            Origin.DECLARED,
+            V1,
+            V1_REFS,
+        )
 
     def test_a_record_that_differs_counts_and_the_conflict_is_reported(self) -> None:
         actual = resolve_link(VERSION, training_run(V1_REFS, V1), REAL, V2, "Report")
