@@ -45,6 +45,10 @@ bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 crds: $(STAMP) ## Write crds/ anew from the pydantic models
 	@$(BIN)/feature-lineage crds --output-dir crds
 
+.PHONY: docs
+docs: $(STAMP) ## Write the generated tables of docs/ anew
+	@$(BIN)/python docs/generate.py
+
 .PHONY: lock
 lock: | $(UV) ## Resolve the locked dependencies anew
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \

@@ -1,0 +1,280 @@
+"""What the documentation says is what the code does, as far as a program can tell."""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import click
+import pytest
+
+from feature_lineage.api.conditions import (
+    MODEL_REASONS,
+    PROJECT_REASONS,
+    ModelCondition,
+    ModelReason,
+    ProjectCondition,
+    ProjectReason,
+)
+from feature_lineage.api.manifests import load_manifests
+from feature_lineage.cli.main import main
+from feature_lineage.metrics.catalogue import CATALOGUE
+from feature_lineage.operations import records
+from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequest
+from feature_lineage.tracking import ops
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted(
+    [*(ROOT / "docs").rglob("*.md"), *(ROOT / f for f in ("README.md", "CONTRIBUTING.md"))]
+)
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+PROJECT_PAGE = ROOT / "docs/spec/v1alpha1/featurestoreproject.md"
+MODEL_PAGE = ROOT / "docs/spec/v1alpha1/trainedmodel.md"
+ARCHITECTURE = ROOT / "docs/architecture.md"
+# Its YAML is Prometheus' rules, which its own test reads.
+NO_MANIFESTS = {ROOT / "docs/metrics.md"}
+SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
+
+
+class Block(NamedTuple):
+    """A fenced block: what stands behind the fence, the text, and the line it begins at."""
+
+    info: str
+    text: str
+    line: int
+
+
+@cache
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    for found in re.finditer(r"^```([^\n]*)\n(.*?)^```$", read(page), re.DOTALL | re.MULTILINE):
+        line = read(page).count("\n", 0, found.start()) + 1
+        yield Block(found[1].strip(), found[2], line)
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of every row of every table, headers and rulers left out."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        if re.match(r"\|[\s|:-]+\|$", line):
+            found.pop()
+        elif line.startswith("|"):
+            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    return found
+
+
+def section(page: Path, heading: str) -> str:
+    level = heading.partition(" ")[0]
+    _, found, rest = read(page).partition(f"\n{heading}\n")
+    assert found, f"{page.name} has no heading {heading!r}"
+    return re.split(rf"\n#{{2,{len(level)}}} ", rest)[0]
+
+
+def names_in(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@cache
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kind", ["FeatureStoreProject", "TrainedModel"])
+def test_generated_blocks_are_current(kind: str) -> None:
+    page = generator().SPEC_PAGES[kind]
+
+    assert generator().filled(read(page), kind) == read(page), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_manifests_validate(page: Path) -> None:
+    for block in blocks(page):
+        if block.info != "yaml" or page in NO_MANIFESTS:
+            continue
+
+        manifests = load_manifests(block.text, f"{page.name} block at line {block.line}")
+
+        assert manifests, f"{page.name}:{block.line}: no manifest; is it a fragment?"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_only_whole_manifests_and_known_languages_are_fenced(page: Path) -> None:
+    known = {"", "yaml", "yaml fragment", "sh", "console", "promql"}
+
+    assert {block.info for block in blocks(page)} <= known
+
+
+def commands(page: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every command of a block and of a piece of code in the text, as words."""
+    for block in blocks(page):
+        for number, line in enumerate(block.text.splitlines(), block.line + 1):
+            text = line.strip().removeprefix("- ").removeprefix("run: ")
+            if block.info == "console":
+                if not text.startswith("$ "):
+                    continue
+                text = text.removeprefix("$ ")
+            yield number, shlex.split(text, comments=True) if _is_command(text) else []
+    for number, line in enumerate(prose(page).splitlines(), 1):
+        for text in names_in(line):
+            yield number, shlex.split(text) if _is_command(text) and "…" not in text else []
+
+
+def _is_command(text: str) -> bool:
+    return text.startswith(("feature-lineage ", "make "))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_commands_and_their_options_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE)
+    for line, words in commands(page):
+        if not words:
+            continue
+        end = next((i for i, word in enumerate(words) if word in SEPARATORS), len(words))
+        program, *arguments = words[:end]
+        if program == "make":
+            named = {word for word in arguments if "=" not in word and "/" not in word}
+            assert named <= set(targets), f"{page.name}:{line}: make {named - set(targets)}"
+            continue
+        try:
+            parses(arguments)
+        except click.ClickException as error:
+            pytest.fail(f"{page.name}:{line}: {' '.join(words)}: {error.format_message()}")
+
+
+def parses(arguments: list[str]) -> None:
+    """Read a command line as `main` would, without doing anything."""
+    try:
+        with main.make_context("feature-lineage", list(arguments)) as context:
+            if not (words := [*context._protected_args, *context.args]):
+                return
+            name, command, rest = main.resolve_command(context, words)
+            assert command is not None
+            command.make_context(name, rest, parent=context)
+    except click.exceptions.Exit:
+        return  # --help and --version end at once
+
+
+def anchors(page: Path) -> set[str]:
+    """As the usual viewers derive them from headings."""
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        found.add(re.sub(r"[^\w\- ]", "", text).replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+
+        assert there.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(there), f"{page.name}: {target}"
+
+
+def documented(page: Path, condition: str) -> set[str]:
+    """Reasons in the table of one condition."""
+    text = section(page, f"### `{condition}`")
+    return {name for cells in rows(text) for name in names_in(cells[0])}
+
+
+# Reasons of a condition that is True, and Progressing, which any condition may have for a while.
+BESIDES = {
+    ProjectCondition.APPLIED: {ProjectReason.OBSERVED},
+    ModelCondition.LINEAGE_VERIFIED: {ModelReason.VERIFIED, ModelReason.UNCHANGED},
+    ModelCondition.TAGGED: {ModelReason.PROGRESSING},
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "condition", "reasons"),
+    [
+        *((PROJECT_PAGE, condition, reasons) for condition, reasons in PROJECT_REASONS.items()),
+        *((MODEL_PAGE, condition, reasons) for condition, reasons in MODEL_REASONS.items()),
+    ],
+    ids=lambda value: str(value) if isinstance(value, ProjectCondition | ModelCondition) else "",
+)
+def test_each_condition_lists_its_reasons_and_no_others(
+    page: Path, condition: str, reasons: frozenset[str]
+) -> None:
+    expected = {str(reason) for reason in (*reasons, *BESIDES.get(condition, ()))}
+
+    assert documented(page, condition) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "conditions", "reasons"),
+    [(PROJECT_PAGE, ProjectCondition, ProjectReason), (MODEL_PAGE, ModelCondition, ModelReason)],
+    ids=["project", "model"],
+)
+def test_every_reason_and_condition_is_documented(
+    page: Path, conditions: type, reasons: type
+) -> None:
+    found = set().union(*(documented(page, str(condition)) for condition in conditions))
+
+    assert found == {str(reason) for reason in reasons}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_no_metric_is_made_up(page: Path) -> None:
+    known = {definition.name for definition in CATALOGUE}
+    told = re.findall(r"\b(feature_lineage_\w+|feast_(?:feature|materialization)_\w+)", read(page))
+    used = {re.sub(r"(_seconds)_(bucket|sum|count)$", r"\1", name) for name in told}
+
+    assert used <= known
+
+
+@pytest.mark.parametrize("model", [JobRequest, ApplyRequest, JobReport])
+def test_the_protocol_is_documented_field_by_field(
+    model: type[JobRequest | ApplyRequest | JobReport],
+) -> None:
+    tables = re.split(r"^\| field of ", read(ARCHITECTURE), flags=re.MULTILINE)
+    (table,) = (t for t in tables if t.startswith(f"`{model.__name__}`"))
+    found = {
+        name
+        for cells in rows(f"| {table.partition(chr(10) * 2)[0]}")
+        for name in names_in(cells[0])
+    }
+
+    assert found == set(model.model_fields)
+
+
+def test_every_tag_and_artifact_of_an_ops_run_is_documented() -> None:
+    text = section(ARCHITECTURE, "## Ops runs")
+    values = {
+        value
+        for module in (records, ops)
+        for name, value in vars(module).items()
+        if name.endswith(("_TAG", "_ARTIFACT")) and isinstance(value, str)
+    }
+    told = {name for cells in rows(text) for name in names_in(cells[0])}
+
+    assert told == values
+
+
+def test_modules_that_are_named_exist() -> None:
+    code = ROOT / "operator/feature_lineage"
+    named = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", read(ARCHITECTURE))
+
+    assert [name for name in named if not (code / name).exists()] == []
+    assert len(named) > 20
