@@ -1,0 +1,107 @@
+"""A pass over a project of 500 views to which 2,000 model versions are linked.
+
+* decide: the pure function, against writing its status as JSON once, which is the least that a
+  controller does that patches at every pass;
+* a quiet pass (gather, decide, compare, nothing to write), against the same pass with nothing
+  remembered, which links and judges every version anew;
+* the pass after MLflow changed, against linking the versions in one plain loop.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from benchmarks.house import NOW, PROJECT, House
+from benchmarks.measure import Row, Size, timed_in_turn
+from benchmarks.world import World
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.models.links import resolve_link
+from feature_lineage.reconcile.controller import Controller
+from feature_lineage.reconcile.gather import observe_project
+from feature_lineage.reconcile.memory import Memory
+from feature_lineage.reconcile.project import decide as decide_project
+
+PASSES_UNTIL_QUIET = 20
+
+
+def decide(size: Size) -> Iterator[Row]:
+    """`decide`, a quiet pass, and a pass with new facts."""
+    house = House(20, 40, 5) if size.quick else House(500, 2_000)
+    name = f"project of {house.views} views, {house.versions:,} linked versions"
+    world = World(_project(), house.snapshot(), house.view())
+    with asyncio.Runner() as runner:
+        # Not Runner.run: it spells out the task for its signal handler, result and all.
+        run = runner.get_loop().run_until_complete
+        controller = Controller(world.ports)
+        run(_settle(controller, world))
+        if (counts := world.project_.status.counts) is None or not counts.linked_models:
+            raise RuntimeError("nothing was linked: this house is empty")
+
+        memory = Memory()
+        observed = run(observe_project(world.ports, memory, world.project_))
+        status = decide_project(observed).status
+        repeat = 1 if size.quick else 5
+        floor, ours = timed_in_turn(
+            size,
+            lambda: status.model_dump_json(by_alias=True, exclude_none=True),
+            lambda: decide_project(observed),
+            repeat,
+        )
+        yield Row(f"{name}, decide", ours, floor, "its status as JSON, once")
+
+        def quiet(of: Controller) -> None:
+            saved = world.saved
+            done = run(of.reconcile_project(world.project_))
+            if done.wrote or done.again or world.saved != saved:
+                raise RuntimeError("the pass was not quiet")
+
+        quiet(controller)
+        floor, ours = timed_in_turn(
+            size, lambda: quiet(Controller(world.ports)), lambda: quiet(controller)
+        )
+        yield Row(f"{name}, quiet pass", ours, floor, "the pass, nothing remembered", goal=1.0)
+
+        def news() -> None:
+            # Read anew with the same content: whoever compares by identity has to work.
+            world.registry_view = replace(world.registry_view)
+            quiet(controller)
+
+        floor, ours = timed_in_turn(size, lambda: _link_all(world), news)
+        yield Row(f"{name}, pass after MLflow changed", ours, floor, "linking them in a loop")
+
+
+async def _settle(controller: Controller, world: World) -> None:
+    for _ in range(PASSES_UNTIL_QUIET):
+        done = await controller.reconcile_project(world.project_)
+        if not done.again and not done.wrote:
+            return
+        world.time += timedelta(seconds=1)
+    raise RuntimeError("the project does not come to rest")
+
+
+def _link_all(world: World) -> None:
+    view, snapshot = world.registry_view, world.registry_snapshot
+    for versions in view.versions.values():
+        for version in versions.values():
+            resolve_link(version, view.run_of(version), snapshot)
+
+
+def _project() -> FeatureStoreProject:
+    return FeatureStoreProject.model_validate(
+        {
+            "metadata": {
+                "name": "ranking",
+                "namespace": "ml",
+                "uid": "u-1",
+                "generation": 1,
+                "creationTimestamp": f"{NOW:%Y-%m-%dT%H:%M:%SZ}",
+            },
+            "spec": {
+                "project": PROJECT,
+                "source": {"git": {"url": "https://git.example/r.git", "ref": {"branch": "main"}}},
+                "freshness": {"maxAge": "1d"},
+                "mlflow": {"trackingUri": "http://mlflow:5000"},
+            },
+        }
+    )

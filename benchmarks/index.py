@@ -1,0 +1,120 @@
+"""The reverse index on 10,000 model versions of 20 features each.
+
+* build: against one plain dictionary from reference to versions, filled in one loop;
+* a pull request's question (one view changed: which versions, under which aliases?): against
+  looking through all versions, which is the answer without an index;
+* memory: what the index adds, and what a process holds with all facts and the index in it.
+"""
+
+import gc
+import multiprocessing
+import os
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.house import House, view_name
+from benchmarks.measure import Row, Size, timed_in_turn
+from feature_lineage.features.definitions import feeding_views
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.index import build
+from feature_lineage.models.links import Link, resolve_link
+
+Linked = list[tuple[ModelVersion, Link]]
+MEMORY_GOAL = 256 * 2**20 / 1e6
+QUERIES = 20
+
+
+def index(size: Size) -> Iterator[Row]:
+    """Build, query and memory of the reverse index."""
+    house = House(20, 200, 5) if size.quick else House()
+    snapshot, view = house.snapshot(), house.view()
+    linked = link_all(view, snapshot)
+    name = f"index {house.versions:,} versions x {house.features}"
+    floor, ours = timed_in_turn(size, lambda: _plain(linked), lambda: build(linked, snapshot))
+    yield Row(f"{name}, build", ours, floor, "one dict of lists, one loop")
+
+    built, asked = build(linked, snapshot), [view_name(n) for n in range(0, house.views, 20)]
+    for changed in asked:
+        reached = {(item.model, item.version) for item in built.impact_of_view(changed)}
+        if reached != set(_scan(linked, snapshot, changed)):
+            raise RuntimeError(f"index and scan disagree about {changed}")
+    floor, ours = timed_in_turn(
+        size,
+        lambda: [list(_scan(linked, snapshot, changed)) for changed in asked[:QUERIES]],
+        lambda: [list(built.impact_of_view(changed)) for changed in asked[:QUERIES]],
+    )
+    each = [[value / len(asked[:QUERIES]) for value in side] for side in (floor, ours)]
+    yield Row(f"{name}, impact of one view, whole", each[1], each[0], "looking through all")
+    yield from _memory(house, name)
+
+
+def link_all(view: RegistryView, snapshot: RegistrySnapshot) -> Linked:
+    """Every version with its features, parsed from its run's tags as the operator does."""
+    return [
+        (version, resolve_link(version, view.run_of(version), snapshot, trained_on=snapshot))
+        for versions in view.versions.values()
+        for version in versions.values()
+    ]
+
+
+def _plain(linked: Linked) -> dict[FeatureRef, list[tuple[str, str]]]:
+    found: dict[FeatureRef, list[tuple[str, str]]] = {}
+    for version, link in linked:
+        key = (version.name, version.version)
+        for ref in link.refs:
+            found.setdefault(ref, []).append(key)
+    return found
+
+
+def _scan(linked: Linked, snapshot: RegistrySnapshot, changed: str) -> Iterator[tuple[str, str]]:
+    reached = {name for _, name, _ in snapshot.views() if changed in feeding_views(snapshot, name)}
+    for version, link in linked:
+        if any(ref.view in reached for ref in link.refs):
+            yield version.name, version.version
+
+
+def _memory(house: House, name: str) -> Iterator[Row]:
+    """In a process of its own: freed memory of earlier work would hide what is new."""
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1) as pool:
+        traced = pool.apply(traced_memory, (house,))
+    with spawn.Pool(1) as pool:
+        added, whole = pool.apply(resident_memory, (house,))
+    yield Row(f"{name}, index alone, tracemalloc", [traced], unit="MB")
+    yield Row(f"{name}, index alone, RSS", [added], unit="MB")
+    yield Row(f"{name}, process with all facts, RSS", [whole], unit="MB", goal=MEMORY_GOAL)
+
+
+def traced_memory(house: House) -> float:
+    """MB that the index itself keeps."""
+    snapshot = house.snapshot()
+    linked = link_all(house.view(), snapshot)
+    gc.collect()
+    tracemalloc.start()
+    kept = build(linked, snapshot)
+    gc.collect()
+    used = tracemalloc.get_traced_memory()[0] / 1e6
+    del kept
+    return used
+
+
+def resident_memory(house: House) -> tuple[float, float]:
+    """MB that the index adds to the process, and MB of the process with the facts in it."""
+    snapshot, view = house.snapshot(), house.view()
+    linked = link_all(view, snapshot)
+    gc.collect()
+    before = resident()
+    kept = build(linked, snapshot)
+    gc.collect()
+    after = resident()
+    del kept
+    return after - before, after
+
+
+def resident() -> float:
+    """Resident set size of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

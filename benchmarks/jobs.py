@@ -1,0 +1,164 @@
+"""Our apply and materialize jobs against bare ``feast apply`` and ``feast materialize``.
+
+Whole processes, as a shell and as the local host start them, each side on a repo of its own with
+the same contents. The floor is Feast with no guard, no snapshot, no verification, no transaction
+and no report. Most of either side is the import of Feast, which both pay once.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import Row, Size, in_turn
+from benchmarks.repos import END, PROJECT, START, Repo
+from feature_lineage.local.jobs import WRITE_PID_AND_BECOME
+from feature_lineage.operations.protocol import (
+    ApplyRequest,
+    JobRequest,
+    MaterializeRequest,
+    OperationKind,
+    Outcome,
+    decode_report,
+    encode,
+)
+
+GOAL = 1.15
+SHOWN = 0.005
+"""Share of the whole from which on a phase is listed."""
+SMALL = 5
+LARGE = 100
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One process with all its children, in seconds.
+
+    Attributes:
+        wall: from start to end.
+        cpu: user and system time.
+        phases: of one of our jobs, as its report tells.
+    """
+
+    wall: float
+    cpu: float
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+def jobs(size: Size) -> Iterator[Row]:
+    """Apply and materialize of a small repo, wall and processor time."""
+    yield from _jobs(size, 2 if size.quick else SMALL)
+
+
+def large_jobs(size: Size) -> Iterator[Row]:
+    """The same of a repo in which the work outweighs the import."""
+    yield from _jobs(size, 3 if size.quick else LARGE)
+
+
+def _jobs(size: Size, views: int) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="bench-jobs-") as tmp:
+        theirs, mine = Repo(Path(tmp, "theirs"), views), Repo(Path(tmp, "mine"), views)
+        runner = Runner(Path(tmp, "jobs"), mine)
+        yield from _rows(
+            f"apply {views} views",
+            *in_turn(size, lambda: _feast_apply(theirs), runner.apply),
+            "feast apply",
+        )
+        yield from _rows(
+            f"materialize {views} views",
+            *in_turn(size, lambda: _feast_materialize(theirs), runner.materialize),
+            "feast materialize",
+        )
+
+
+def _rows(name: str, floor: list[Cost], ours: list[Cost], against: str) -> Iterator[Row]:
+    walls = [cost.wall for cost in ours], [cost.wall for cost in floor]
+    yield Row(f"{name}, wall", *walls, against=against, goal=GOAL)
+    for phase in ours[0].phases:
+        took = [cost.phases[phase] for cost in ours]
+        if median(took) >= SHOWN * median(walls[0]):
+            yield Row(f"{name}, of which {phase}", took)
+    cpus = [cost.cpu for cost in ours], [cost.cpu for cost in floor]
+    yield Row(f"{name}, cpu of all processes", *cpus, against=against)
+
+
+def _feast_apply(repo: Repo) -> Cost:
+    repo.turn()
+    return _run([_feast(), "apply"], repo.folder)
+
+
+def _feast_materialize(repo: Repo) -> Cost:
+    return _run([_feast(), "materialize", START.isoformat(), END.isoformat()], repo.folder)
+
+
+class Runner:
+    """Our jobs, started as the local host starts them."""
+
+    def __init__(self, folder: Path, repo: Repo) -> None:
+        self._folder, self._repo = folder, repo
+        self._numbers = count()
+        self._applied = False
+
+    def apply(self) -> Cost:
+        self._repo.turn()
+        body = ApplyRequest(first=not self._applied)
+        self._applied = True
+        return self._job(OperationKind.APPLY, apply=body)
+
+    def materialize(self) -> Cost:
+        start, end = START.to_pydatetime(), END.to_pydatetime()
+        body = MaterializeRequest(all_views_start=start, all_views_end=end)
+        return self._job(OperationKind.MATERIALIZE, materialize=body)
+
+    def _job(
+        self,
+        kind: OperationKind,
+        apply: ApplyRequest | None = None,
+        materialize: MaterializeRequest | None = None,
+    ) -> Cost:
+        home = self._folder / str(next(self._numbers))
+        home.mkdir(parents=True)
+        request = JobRequest(
+            operation_id=f"bench-{home.name}",
+            kind=kind,
+            project=PROJECT,
+            repo=str(self._repo.folder),
+            revision=f"r{self._repo.version}",
+            apply=apply,
+            materialize=materialize,
+        )
+        (home / "request.json").write_text(encode(request))
+        command = ["/bin/sh", "-c", WRITE_PID_AND_BECOME, str(home / "pid"), sys.executable]
+        command += ["-m", "feature_lineage.runner", "--request", str(home / "request.json")]
+        command += ["--report", str(home / "report.json"), "--log", str(home / "progress.jsonl")]
+        cost = _run(command, home)
+        report = decode_report((home / "report.json").read_bytes())
+        if report.outcome is not Outcome.SUCCEEDED or not report.verified:
+            raise RuntimeError(f"the job ended as {report.outcome}: {report.message}")
+        around = cost.wall - (report.finished_at - report.started_at).total_seconds()
+        return replace(cost, phases={**report.seconds, "before and after the worker": around})
+
+
+def _feast() -> str:
+    return str(Path(sys.executable).with_name("feast"))
+
+
+def _run(command: list[str], folder: Path) -> Cost:
+    log = folder / "output.log"
+    with log.open("wb") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command} ended with {process.returncode}: {log.read_text()[-2000:]}")
+    return Cost(wall, used.ru_utime + used.ru_stime)

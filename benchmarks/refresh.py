@@ -1,0 +1,104 @@
+"""A full reading of an MLflow server with 1,000 model versions, against its bare HTTP calls.
+
+A real server on sqlite. The floor sends the very requests that a reading makes, one after another
+over one kept-alive connection of plain httpx, and drops the answers: no JSON, no retries, no
+facts. What is left above it is ours.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from examples.mlflow_server import start_mlflow
+
+from benchmarks.measure import Row, Size, timed_in_turn
+from benchmarks.seed import seed
+from feature_lineage.tracking import MLflowRegistry, MLflowServer
+
+GOAL = 1.3
+NOW_OR_NEVER = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a reading."""
+
+    method: str
+    url: str
+    body: bytes
+
+
+def refresh(size: Size) -> Iterator[Row]:
+    """The first full reading of a process, and a later one, which knows the finished runs."""
+    versions = 48 if size.quick else 1_000
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-mlflow-") as tmp,
+        start_mlflow(tmp) as server,
+        asyncio.Runner() as runner,
+    ):
+        seed(server.url, Path(tmp, "mlflow.db"), versions)
+        later = MLflowRegistry(MLflowServer(server.url))
+        first = runner.run(_recorded(later))
+        if len(first) < 2 or (view := later.last_view) is None:
+            raise RuntimeError("nothing was read")
+        if (len(view.versions), len(view.runs)) != (versions // 4, versions):
+            raise RuntimeError(f"read {len(view.versions)} models and {len(view.runs)} runs")
+        again = runner.run(_recorded(later))
+
+        def reading(of: MLflowRegistry | None) -> None:
+            runner.run(_read(of or MLflowRegistry(MLflowServer(server.url)), keep=of is not None))
+
+        name = f"MLflow, {versions:,} versions, "
+        floor, ours = timed_in_turn(size, lambda: _replay_afresh(first), lambda: reading(None))
+        against = f"the same {len(first)} requests, bare"
+        yield Row(f"{name}first full reading", ours, floor, against, goal=GOAL)
+        with _client() as client:
+            floor, ours = timed_in_turn(
+                size, lambda: _replay(again, client), lambda: reading(later)
+            )
+        against = f"the same {len(again)} requests, bare"
+        yield Row(f"{name}full reading again", ours, floor, against, goal=GOAL)
+        runner.run(later.close())
+
+
+async def _read(registry: MLflowRegistry, *, keep: bool) -> None:
+    await registry.view(max_age=NOW_OR_NEVER, full=True)
+    if not keep:
+        await registry.close()
+
+
+async def _recorded(registry: MLflowRegistry) -> list[Request]:
+    """Read once and note what is asked."""
+    asked: list[Request] = []
+
+    async def note(request: httpx.Request) -> None:
+        asked.append(Request(request.method, str(request.url), request.content))
+
+    hooks = registry._client.http._client.event_hooks["request"]
+    hooks.append(note)
+    try:
+        await _read(registry, keep=True)
+    finally:
+        hooks.remove(note)
+    return asked
+
+
+def _replay(requests: list[Request], client: httpx.Client) -> None:
+    for request in requests:
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        answer = client.request(request.method, request.url, content=request.body, headers=headers)
+        answer.raise_for_status()
+
+
+def _replay_afresh(requests: list[Request]) -> None:
+    with _client() as client:
+        _replay(requests, client)
+
+
+def _client() -> httpx.Client:
+    # Without verify=False it would read the certificates of the world, for a server without TLS.
+    return httpx.Client(timeout=60, verify=False)

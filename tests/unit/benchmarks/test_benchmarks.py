@@ -1,0 +1,65 @@
+"""The benchmarks run, so that they cannot rot; what they measure is nobody's failure."""
+
+import pytest
+from benchmarks.__main__ import NAMES, PURE, benchmark, main
+from benchmarks.measure import Row, Size, in_turn
+from benchmarks.table import table
+
+
+def test_the_quick_ones_run_and_print_a_row_for_each_thing_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--quick"]) == 0
+
+    printed = capsys.readouterr().out
+    assert all(f"\n{word} " in printed for word in ("index", "project", "scrape"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_leads_to_a_benchmark(name: str) -> None:
+    assert callable(benchmark(name))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["speed"])
+
+    printed = capsys.readouterr().err
+    assert all(name in printed for name in PURE)
+
+
+def test_measurements_are_taken_in_turn_after_a_pair_that_does_not_count() -> None:
+    taken: list[str] = []
+
+    def side(name: str) -> str:
+        taken.append(name)
+        return f"{name}{len(taken)}"
+
+    floor, ours = in_turn(Size(pairs=2), lambda: side("floor"), lambda: side("ours"))
+
+    assert taken == ["floor", "ours"] * 3
+    assert (floor, ours) == (["floor3", "floor5"], ["ours4", "ours6"])
+
+
+def test_ratios_are_of_pairs() -> None:
+    row = Row("x", ours=[2.0, 9.0], floor=[1.0, 3.0])
+
+    assert row.ratios == [2.0, 3.0]
+
+
+def test_a_goal_is_held_against_the_median_of_the_ratios() -> None:
+    rows = [
+        Row("fine", ours=[1.1, 1.1, 9.0], floor=[1.0, 1.0, 1.0], against="bare", goal=1.15),
+        Row("slow", ours=[1.2, 1.2, 1.0], floor=[1.0, 1.0, 1.0], against="bare", goal=1.15),
+        Row("big", ours=[300.0], unit="MB", goal=256.0),
+    ]
+
+    lines = table(rows).splitlines()[1:]
+
+    assert ["1.15x met" in lines[0], "1.15x MISSED" in lines[1], "256 MB MISSED" in lines[2]] == [
+        True,
+        True,
+        True,
+    ]
