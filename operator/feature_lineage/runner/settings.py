@@ -85,7 +85,7 @@ def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise InvalidRepo(f"{what} is not valid: {where}: {first['msg']}") from error
     except (FeastError, ValueError, TypeError) as error:
-        raise InvalidRepo(f"{what} is not valid: {one_line(error)}") from error
+        raise InvalidRepo(f"{what} is not valid: {_package(error) or one_line(error)}") from error
     if not isinstance(registry, RegistryConfig) or not registry.path:
         raise InvalidRepo(f"{what} is not valid: registry: give it a path")
     scheme = urlsplit(str(registry.path)).scheme
@@ -94,6 +94,15 @@ def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
         known = ", ".join(sorted(filter(None, REGISTRY_STORE_CLASS_FOR_SCHEME)))
         raise InvalidRepo(f"{what} is not valid: registry: {scheme}:// is none of {known}")
     return config, registry
+
+
+def _package(error: BaseException) -> str:
+    """What is missing where Feast only says which of its own modules it could not load."""
+    cause = error.__cause__
+    if not isinstance(cause, ModuleNotFoundError) or not cause.name:
+        return ""
+    package = cause.name.partition(".")[0]
+    return f"it needs the package {package!r}: add it to the runner image (spec.runtime.image)"
 
 
 def check_project(settings: Settings, expected: str) -> None:
