@@ -12,13 +12,13 @@ from benchmarks.table import machine, table
 PURE = ("index", "decide", "scrape")
 """They need no server and no Feast."""
 USUAL = (*PURE, "refresh", "jobs")
-NAMES = (*USUAL, "large_jobs")
-"""The last one only when it is asked for: it takes as long as all others together."""
+NAMES = (*USUAL, "large_jobs", "library_jobs")
+"""The last two only when they are asked for: each takes as long as all others together."""
 
 
 def benchmark(name: str) -> Callable[[Size], Iterator[Row]]:
     """The function `name` of its module; what is not asked for is not imported."""
-    module = importlib.import_module(f"benchmarks.{name.removeprefix('large_')}")
+    module = importlib.import_module(f"benchmarks.{name.rpartition('_')[2]}")
     found: Callable[[Size], Iterator[Row]] = getattr(module, name)
     return found
 
