@@ -115,6 +115,25 @@ async def test_without_facts_about_models_nothing_is_applied_and_it_says_why(
     assert not any(PASSWORD.encode() in path.read_bytes() for path in written)
 
 
+async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> None:
+    """A Secret that is not there, and a server of a platform that a single machine is not."""
+    write_repo(tmp_path / "repo", "unnamed")
+    secretive, served = (project_manifest(f"un{name}", name=name) for name in ("keyed", "served"))
+    auth = {"bearer": {"secretRef": {"name": "absent"}}}
+    secretive["spec"]["mlflow"] = {"trackingUri": "http://127.0.0.1:9", "auth": auth}
+    served["spec"]["mlflow"] = {"serverRef": "prod"}
+    write_yaml(tmp_path / "manifests.yaml", secretive, served)
+
+    assert not await run_once(tmp_path)
+
+    missing = look(tmp_path, "keyed").message("Applied")
+    assert "Secret default/absent is not there; add its manifest to the folder" in missing
+    assert "use spec.mlflow.trackingUri" in look(tmp_path, "served").message("Applied")
+    for name in ("keyed", "served"):
+        assert look(tmp_path, name).state("Applied") == ("False", "GuardUnavailable")
+    assert not (tmp_path / ".feature-lineage" / "jobs").exists()
+
+
 @pytest.mark.slow
 async def test_operations_that_mlflow_missed_are_recorded_once_it_is_back(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
