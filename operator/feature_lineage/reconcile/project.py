@@ -30,7 +30,7 @@ from feature_lineage.reconcile import candidates
 from feature_lineage.reconcile.absorb import absorb_job, give_up, outdated, start
 from feature_lineage.reconcile.candidates import Candidate, Situation, next_operation
 from feature_lineage.reconcile.draft import Draft, ProjectStatus
-from feature_lineage.reconcile.listing import records_operations
+from feature_lineage.reconcile.listing import listed, records_operations
 from feature_lineage.reconcile.ownership import held
 from feature_lineage.reconcile.project_conditions import conditions_of
 from feature_lineage.reconcile.project_views import counts, judge_views, with_freshness
@@ -174,6 +174,7 @@ def _operation(draft: Draft, candidate: Candidate) -> OperationStatus:
 def _record(draft: Draft) -> None:
     """Every operation MLflow does not have yet, oldest first, while MLflow answers."""
     spec = draft.observed.resource.spec
+    draft.update(operations=listed(draft.status.operations, records_operations(spec)))
     if not records_operations(spec) or (spec.suspend and not draft.observed.deleted):
         return
     models = draft.observed.models

@@ -9,7 +9,13 @@ from datetime import timedelta
 from typing import Final
 
 from feature_lineage.api.conditions import ProjectCondition as C
-from feature_lineage.api.enums import ApplyMode, OperationKind, OperationPhase, Result
+from feature_lineage.api.enums import (
+    ApplyMode,
+    DeletionPolicy,
+    OperationKind,
+    OperationPhase,
+    Result,
+)
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.features.freshness import Freshness, FreshnessReason
 from feature_lineage.operations.explain import short_revision
@@ -231,7 +237,7 @@ def _ready(
     planned = observed.resource.spec.apply.mode is ApplyMode.PLAN_ONLY
     in_effect = applied.status == "True" or (planned and applied.reason == "Planned")
     if observed.deleted:
-        conditions.false(C.READY, "Deleting", "the project is being deleted")
+        _deleting(observed, status, conditions)
     elif source.status != "True":
         conditions.false(C.READY, source.reason, source.message)
     elif not in_effect:
@@ -248,10 +254,36 @@ def _ready(
     conditions.only_while(C.RECONCILING, working, ready.reason, ready.message)
 
 
+def _deleting(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
+) -> None:
+    stuck, waits = _deletion_blocked(observed, status), held(observed, OperationKind.DELETE)
+    if stuck is not None:
+        conditions.false(C.READY, stuck.reason, stuck.message)
+    else:
+        message = waits.message if waits else "the project is being deleted"
+        conditions.false(C.READY, "Deleting", message)
+
+
+def _deletion_blocked(
+    observed: ObservedProject, status: FeatureStoreProjectStatus
+) -> Failure | None:
+    """Why the project's objects are still there, once nothing is tried any more."""
+    policy = observed.resource.spec.deletion_policy
+    if policy is not DeletionPolicy.DELETE or status.operation is not None:
+        return None
+    tried = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
+    if tried is None or tried.result is Result.SUCCEEDED:
+        return None
+    return Failure("DeletionBlocked", tried.message or "the objects could not be deleted")
+
+
 def _stalled(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
 ) -> Failure | None:
     """What nothing will change until somebody changes spec, source or annotation."""
+    if observed.deleted:
+        return _deletion_blocked(observed, status)
     source, applied = observed.source, conditions.get(C.APPLIED)
     if isinstance(source, Failure) and source.terminal:
         return source

@@ -13,7 +13,7 @@ from typing import Any
 from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
-from feature_lineage.api.enums import Verdict
+from feature_lineage.api.enums import LineageOrigin, Verdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -328,7 +328,7 @@ def linked(
     fields = {
         "refs": REFS,
         "service": "activity",
-        "origin": LineageLineageOrigin.RUN_TAG,
+        "origin": LineageOrigin.RUN_TAG,
         "count": 2,
         **link,
     }
