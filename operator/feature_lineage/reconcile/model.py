@@ -1,5 +1,6 @@
 """`decide` for a TrainedModel: which version it is, what became of its features, what to write."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from feature_lineage.api.model_status import (
 from feature_lineage.ports import Event, Key
 from feature_lineage.reconcile.model_conditions import conditions_of
 from feature_lineage.reconcile.model_freshness import model_freshness
-from feature_lineage.reconcile.model_status import history, lineage, resolved
+from feature_lineage.reconcile.model_status import closed, history, lineage, resolved
 from feature_lineage.reconcile.model_tags import VERDICT_TAG, tags_to_write
 from feature_lineage.reconcile.values import (
     Action,
@@ -30,6 +31,8 @@ WAITING: Final = timedelta(seconds=30)
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
     """What follows from everything known about one model."""
+    # A status tells whole seconds: it must be the same when it comes back from where it is kept.
+    now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     resource, status = observed.resource, observed.resource.status
     problem = unresolved(observed)
     changes: dict[str, Any] = {"observed_generation": resource.metadata.generation or None}
@@ -44,6 +47,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         changes["freshness"] = model_freshness(observed, linked)
     elif problem is not None and not problem.outage:
         changes |= {"resolved": None, "lineage": None, "freshness": None}
+        changes["history"] = closed(observed)
     status = status.model_copy(update=changes)
     actions = _actions(observed)
     status = status.model_copy(
@@ -53,7 +57,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         status=status,
         after=actions,
         events=_events(observed, status),
-        next_look=_next_look(observed),
+        next_look=_next_look(observed, now),
         finished=resource.metadata.deletion_timestamp is not None,
     )
 
@@ -76,10 +80,7 @@ def unresolved(observed: ObservedModel) -> Failure | None:
     if observed.view is None:
         failure = observed.failure
         message = failure.message if failure else "MLflow was not read yet"
-        reason = failure.reason if failure else "MLflowUnavailable"
-        return Failure(
-            "MLflowUnavailable" if reason != "AuthFailed" else reason, message, outage=True
-        )
+        return Failure("MLflowUnavailable", message, outage=True)
     if observed.linked is None:
         return _not_found(observed)
     return None
@@ -152,8 +153,8 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event,
     )
 
 
-def _next_look(observed: ObservedModel) -> datetime:
+def _next_look(observed: ObservedModel, now: datetime) -> datetime:
     project = observed.project
     if project is None or project.spec.mlflow is None:
-        return observed.now + WAITING
-    return observed.now + project.spec.mlflow.poll_interval
+        return now + WAITING
+    return now + project.spec.mlflow.poll_interval

@@ -131,8 +131,8 @@ def _ready(
     elif ReadyRequirement.FRESHNESS in requires and fresh.status == "False":
         conditions.false(C.READY, fresh.reason, fresh.message)
     else:
-        verdict = status.lineage.verdict if status.lineage else Verdict.UNKNOWN
-        conditions.true(C.READY, str(verdict) if requires else "Succeeded")
+        known = status.lineage if ReadyRequirement.LINEAGE in requires else None
+        conditions.true(C.READY, str(known.verdict) if known else "Succeeded")
     waiting = problem is not None and not problem.terminal
     conditions.only_while(
         C.RECONCILING,

@@ -101,5 +101,12 @@ def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntr
     newest = status.history[0]
     if newest.to is None and _same_version(observed, linked):
         return (newest.model_copy(update={"verdict": verdict}), *status.history[1:])
-    closed = newest if newest.to else newest.model_copy(update={"to": now})
-    return (current, closed, *status.history[1:])[:MAX_HISTORY]
+    return (current, *closed(observed))[:MAX_HISTORY]
+
+
+def closed(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
+    """The history once the alias is known to point to none of it any more."""
+    past = observed.resource.status.history
+    if not past or past[0].to is not None or observed.view is None:
+        return past
+    return (past[0].model_copy(update={"to": observed.now}), *past[1:])

@@ -4,7 +4,7 @@ It reads top to bottom: absorb the job in flight, start the next operation, desc
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
@@ -48,7 +48,7 @@ WAITING: Final = timedelta(minutes=1)
 def decide(observed: ObservedProject) -> Decision[ProjectStatus]:
     """What follows from everything known about one project."""
     # A status tells whole seconds: it must be the same when it comes back from where it is kept.
-    observed = replace(observed, now=observed.now.replace(microsecond=0))
+    now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     draft = Draft(observed, observed.resource.status)
     _note_source(draft)
     _sync_backfills(draft)
@@ -58,7 +58,7 @@ def decide(observed: ObservedProject) -> Decision[ProjectStatus]:
     _record(draft)
     _sync_schedules(draft)
     _describe(draft, situation)
-    _next_looks(draft)
+    _next_looks(draft, now)
     return Decision(
         status=draft.status,
         before=tuple(draft.before),
@@ -211,18 +211,18 @@ def _describe(draft: Draft, situation: Situation) -> None:
     )
 
 
-def _next_looks(draft: Draft) -> None:
+def _next_looks(draft: Draft, now: datetime) -> None:
     observed, spec = draft.observed, draft.observed.resource.spec
     if spec.source is not None:
-        draft.looks.append(observed.now + spec.source.poll_interval)
+        draft.looks.append(now + spec.source.poll_interval)
     if spec.mlflow is not None:
-        draft.looks.append(observed.now + spec.mlflow.poll_interval)
+        draft.looks.append(now + spec.mlflow.poll_interval)
     if spec.source is None and isinstance(observed.source, Failure):
-        draft.looks.append(observed.now + WAITING)
+        draft.looks.append(now + WAITING)
     interval, looked = spec.registry_poll_interval, candidates.last_looked(draft.status)
-    if interval is not None and looked is not None and looked + interval > observed.now:
+    if interval is not None and looked is not None and looked + interval > now:
         draft.looks.append(looked + interval)
-    draft.looks = [max(look, observed.now + timedelta(seconds=1)) for look in draft.looks]
+    draft.looks = [max(look, now + timedelta(seconds=1)) for look in draft.looks]
 
 
 def _finished(draft: Draft) -> bool:
