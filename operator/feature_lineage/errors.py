@@ -10,7 +10,7 @@
         ├── InvalidManifest            a resource that does not validate
         ├── InvalidReport              a job's report that does not parse: untrusted input
         ├── RequestRejected            a server understood the request and refuses it
-        └── StateUnusable              the state folder cannot be used (read-only, locked by another host)
+        └── StateUnusable              the state folder is read-only or locked by another host
 
 An error carries the condition `reason` it becomes and a message that names the object, the fact
 and the next step. Secrets never enter a message.

@@ -286,7 +286,7 @@ class FeatureStoreProjectStatus(StatusModel):
     plan: PlanStatus | None = Field(None, description="What the newest revision would do.")
     runtime: RuntimeStatus | None = Field(None, description="What the jobs ran with.")
     feature_views: Annotated[tuple[FeatureViewStatus, ...], MAP_BY_NAME] = Field(
-        (), description="Up to 100 views, unhealthy first; counts.featureViews is the total."
+        (), description="Up to 500 views, unhealthy first; counts.featureViews is the total."
     )
     schedules: Annotated[tuple[ScheduleStatus, ...], MAP_BY_NAME] = Field(
         (), description="The schedules."

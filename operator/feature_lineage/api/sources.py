@@ -83,7 +83,7 @@ class LocalSource(ApiModel):
     """A folder of this machine. Only the local host reads it; a cluster says so and stalls."""
 
     path: Annotated[str, Field(min_length=1, max_length=4096)] = Field(
-        description="Directory of feature_store.yaml, relative to the manifest."
+        description="Directory of feature_store.yaml, relative to the manifest folder."
     )
 
 

@@ -8,7 +8,7 @@ carries no meaning. Two registries that define the same have the same digest, wh
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -61,9 +61,33 @@ class RegistrySnapshot:
     closures: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def digest(self) -> str:
-        """Hex sha256 of project and objects; closures are no part of what a registry holds."""
+    def objects_digest(self) -> str:
+        """Hex sha256 of project and objects: of what a registry itself can hold."""
         return digest_of({"project": self.project, "objects": self.objects})
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the snapshot: of what the registry holds and the code behind its functions.
+
+        Equal to `objects_digest` where no code is known. Other code under the same registry is
+        another snapshot: a model trained before a helper changed is compared with the one before.
+        """
+        if not self.closures:
+            return self.objects_digest
+        return digest_of({"objects": self.objects_digest, "closures": self.closures})
+
+    def knowing(self, other: "RegistrySnapshot") -> "RegistrySnapshot":
+        """This snapshot with the closures that `other` knows, for views that are the same in both.
+
+        A registry read without its repo knows none; what did not change still has its own.
+        """
+        closures = {
+            name: other.closures[name]
+            for _, name, _ in self.views()
+            if name in other.closures and other.view(name) == self.view(name)
+        }
+        closures.update(self.closures)
+        return self if closures == self.closures else replace(self, closures=closures)
 
     @cached_property
     def derived(self) -> dict[Any, Any]:

@@ -79,6 +79,8 @@ class SubprocessJobs:
         repo = await self._source.prepare(project, request.revision, exact=exact)
         request = request.model_copy(update={"repo": str(repo)})
         home = self._home(request.operation_id)
+        # For this user's eyes only: a request may carry what a Secret says.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(home / "request.json", encode(request))
         environment = {**os.environ, **self._objects.environment(project)}
         environment.pop("PYTHONPATH", None)

@@ -48,6 +48,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
 
     Raises:
         InvalidManifest: with every error of every file.
+        StateUnusable: a source needs a working tree, and another host is using it.
     """
     host.load(keep=False)
     projects = [project for project in host.resources.projects() if project.spec.source]
@@ -55,7 +56,13 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
         raise InvalidManifest(
             f"{host.folder} holds no FeatureStoreProject with a source; there is nothing to plan"
         )
-    return [await _plan(host, project) for project in sorted(projects, key=_name)]
+    if any(project.spec.source and project.spec.source.local is None for project in projects):
+        # Their working trees lie in the state folder: one host at a time may check out there.
+        host.state.acquire()
+    try:
+        return [await _plan(host, project) for project in sorted(projects, key=_name)]
+    finally:
+        host.state.release()
 
 
 def _name(project: FeatureStoreProject) -> str:

@@ -27,6 +27,7 @@ from feature_lineage.ports import Event, Key
 
 KINDS: Final = ("FeatureStoreProject", "TrainedModel")
 EVENTS_KEPT: Final = 1000
+EVENTS_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -148,9 +149,9 @@ class FileSnapshots:
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         folder = self._folder(key)
-        kept = await self.get(key, snapshot.digest)
-        if kept is None or (snapshot.closures and kept.closures != snapshot.closures):
-            write_atomically(folder / f"{snapshot.digest}.json", snapshot.to_json())
+        path = folder / f"{snapshot.digest}.json"
+        if not path.exists():
+            write_atomically(path, snapshot.to_json())
         history = await self.history(key)
         if not history or history[-1].digest != record.digest:
             lines = [[r.at.isoformat(), r.digest, r.revision] for r in sorted((*history, record))]
@@ -194,6 +195,10 @@ class FileEvents:
         }
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            size = file.tell()
+        if size > EVENTS_MAX_BYTES:
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_atomically(self._path, "".join(lines[-EVENTS_KEPT:]))
         self._tell(event)
 
 

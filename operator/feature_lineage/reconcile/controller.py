@@ -5,7 +5,7 @@ written, the intent to start a job is written before the job starts, and a job g
 needs its report any more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,7 @@ from feature_lineage.ports import Event, Ports
 from feature_lineage.reconcile.gather import observe_project
 from feature_lineage.reconcile.gather_model import observe_model
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
-from feature_lineage.reconcile.memory import Memory, key_of
+from feature_lineage.reconcile.memory import Memory, key_of, snapshots
 from feature_lineage.reconcile.model import decide_model
 from feature_lineage.reconcile.outcomes import Outcomes, settle
 from feature_lineage.reconcile.project import decide
@@ -157,6 +157,14 @@ class Controller:
         if registry is None or listed is None:
             return
         job = await self._ports.jobs.look(listed.job) if listed.job else None
+        if job is not None and job.report is not None and listed.registry_digest is not None:
+            # As it was kept, with the code behind it: a job that read the registry alone
+            # reported less.
+            kept = await snapshots(
+                self._ports, self._memory, project, None, {listed.registry_digest}
+            )
+            snapshot = kept.get(listed.registry_digest, job.report.snapshot)
+            job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
         run = ops_run_of(project, listed, job)
         outcomes.recorded[listed.id] = await registry.record(run)
 

@@ -3,6 +3,7 @@
 What cannot be known becomes a `Failure` in the observation; nothing is left out silently.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -10,6 +11,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.enums import ApplyMode, Result
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.ports import JobFacts, ModelRegistry, Ports, SourceFacts
 from feature_lineage.reconcile.facts import guard_of, versions_of
@@ -54,12 +56,21 @@ async def observe_project(
         requested=asked,
         source=source,
         elders=_elders(ports, project),
-        job=job,
+        job=_with_known_code(job, snapshot),
         snapshot=snapshot,
     )
     fresh = planning or _wants_apply(observed)
     models = await _model_facts(ports, memory, observed, fresh=fresh)
     return ObservedProject(**{**vars(observed), "models": models, "now": ports.clock.now()})
+
+
+def _with_known_code(job: JobFacts | None, known: RegistrySnapshot | None) -> JobFacts | None:
+    """A job that did not import the repo cannot know the code behind unchanged views; we do."""
+    report = job.report if job is not None else None
+    if job is None or report is None or report.snapshot is None or known is None:
+        return job
+    snapshot = report.snapshot.knowing(known)
+    return replace(job, report=report.model_copy(update={"snapshot": snapshot}))
 
 
 async def _source(ports: Ports, project: FeatureStoreProject) -> SourceFacts | Failure | None:

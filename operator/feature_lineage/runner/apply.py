@@ -61,7 +61,7 @@ def apply(job: Job) -> JobReport:
         )
     known: dict[str, Any] = {
         "plan": plan,
-        "previous": current.digest,
+        "previous": current.objects_digest,
         "counts": _counts(changes),
         "warnings": _not_backfilled(plan, before, job.project),
     }
@@ -72,7 +72,7 @@ def apply(job: Job) -> JobReport:
         tables = online.OnlineTables(store, contents, before.proto, job.wire)
         if changes or not before.exists:
             writing = commit.Changes(contents, changes)
-            commit.commit(store, job.repo, before, current.digest, writing, tables.create)
+            commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()
         tables.drop(dropped, request.last_views)

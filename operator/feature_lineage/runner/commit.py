@@ -137,7 +137,7 @@ def commit(
         publish(registry.cached_registry_proto, registry_store(config, repo), before)
     else:  # a registry server, Snowflake: no transaction to be had; what is there is compared
         found = snapshot_of(store.registry.proto(), store.project, store.project)
-        if found.digest != expected:
+        if found.objects_digest != expected:
             raise SteppedBack(_MOVED)
         changes.write(store.registry, store.project)
         prepare()
@@ -220,7 +220,7 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
     with engine.connect() as connection, connection.begin():
         exclusive = lock_tables(connection)
         found = snapshot_of(rows_of(connection, store.project), store.project, store.project)
-        if found.digest != expected:
+        if found.objects_digest != expected:
             raise SteppedBack(_MOVED)
 
         @contextlib.contextmanager

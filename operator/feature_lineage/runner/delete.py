@@ -30,7 +30,7 @@ def delete(job: Job) -> JobReport:
             reason="Blocked",
             message=f"protected model versions use this project: {names}; move their aliases, or "
             'annotate featurelineage.io/allow-delete: "<why>"',
-            previous=current.digest,
+            previous=current.objects_digest,
             snapshot=current,
             views=view_reports(before.proto, job.project),
         )
@@ -43,7 +43,7 @@ def delete(job: Job) -> JobReport:
     count = sum(len(named) for named in current.objects.values())
     return job.report(
         Outcome.SUCCEEDED,
-        previous=current.digest,
+        previous=current.objects_digest,
         snapshot=job.snapshot(after),
         counts={"created": 0, "updated": 0, "deleted": count},
     )

@@ -120,7 +120,7 @@ def observe(job: Job) -> JobReport:
     snapshot = job.snapshot(reading)
     return job.report(
         Outcome.SUCCEEDED,
-        previous=snapshot.digest,
+        previous=snapshot.objects_digest,
         snapshot=snapshot,
         views=view_reports(reading.proto, job.project),
     )

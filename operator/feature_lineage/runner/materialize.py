@@ -65,7 +65,7 @@ def materialize(job: Job) -> JobReport:
         outcome,
         reason="ViewsFailing" if failed else "",
         message=f"{len(failed)} of {len(done)} views failed{first}" if failed else "",
-        previous=job.snapshot(before).digest,
+        previous=job.snapshot(before).objects_digest,
         snapshot=current,
         views=view_reports(after.proto, job.project, done),
     )

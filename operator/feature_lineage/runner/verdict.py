@@ -74,7 +74,7 @@ def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
         why = (answer or {}).get("error") or "it gave no answer"
         warning = f"the registry could not be read a second time to verify the report: {why}"
         return report.model_copy(update={"warnings": (*report.warnings, warning)})
-    if report.snapshot is not None and digest == report.snapshot.digest:
+    if report.snapshot is not None and digest == report.snapshot.objects_digest:
         return report.model_copy(update={"verified": True})
     return report.model_copy(
         update={

@@ -53,7 +53,7 @@ def _testimony(settings: Settings, repo: Path) -> bytes:
     try:
         os.chdir(repo)
         reading = RegistryReader(settings.config, repo).read()
-        digest = snapshot_of(reading.proto, project, project).digest
+        digest = snapshot_of(reading.proto, project, project).objects_digest
         message = {"event": "registry", "digest": digest}
     except Exception as error:  # noqa: BLE001  a witness that cannot read says so, and why
         message = {"event": "registry", "error": one_line(error)}

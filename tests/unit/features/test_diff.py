@@ -263,7 +263,7 @@ def test_a_patch_makes_one_registry_of_the_other(
 ) -> None:
     now = data.draw(some.edits(was) | some.snapshots())
 
-    assert patch(was, delta(was, now)).digest == now.digest
+    assert patch(was, delta(was, now)).objects_digest == now.objects_digest
 
 
 @given(some.snapshots(), st.data())

@@ -36,12 +36,28 @@ def test_a_snapshot_survives_being_written_and_read(snapshot: RegistrySnapshot) 
     assert snapshot.digest == actual.digest
 
 
-def test_closures_are_no_part_of_the_digest() -> None:
-    """A registry has no place for them."""
+def test_other_code_under_the_same_registry_is_another_snapshot() -> None:
+    """A registry has no place for it, and says the same; a baseline must tell them apart."""
     plain, real = some.real_snapshot(), some.real_snapshot()
     known = RegistrySnapshot(real.project, real.objects, {"transformed": "0" * 64})
 
-    assert plain.digest == known.digest
+    assert plain.objects_digest == known.objects_digest
+    assert plain.digest == plain.objects_digest != known.digest
+
+
+def test_a_registry_read_without_its_repo_keeps_the_code_known_of_unchanged_views() -> None:
+    read = some.real_snapshot()
+    name = next(name for _, name, _ in read.views())
+    known = RegistrySnapshot(read.project, read.objects, {name: "0" * 64, "gone": "1" * 64})
+    changed = {
+        kind: {
+            n: {**spec, "description": "new"} if n == name else spec for n, spec in named.items()
+        }
+        for kind, named in read.objects.items()
+    }
+
+    assert read.knowing(known).closures == {name: "0" * 64}
+    assert RegistrySnapshot(read.project, changed).knowing(known).closures == {}
 
 
 @pytest.mark.parametrize(
