@@ -3,7 +3,7 @@
     FeatureLineageError
     ├── TransientError                 try again, with back-off
     │   └── ServerUnavailable          a shared server is out: nobody's retry is consumed
-    ├── WaitingError                   something else must happen first: look again at a fixed interval
+    ├── WaitingError                   something else must happen first: look again later
     │   ├── AccessRefused              a credential, a host check or a permission stands in the way
     │   └── NotFound                   what was named is not there (yet)
     └── TerminalError                  nothing helps until spec, source or annotation changes
