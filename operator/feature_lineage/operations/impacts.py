@@ -5,8 +5,11 @@ a commit that mends it, or one that does not touch it.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
+from feature_lineage.features.definitions import define_all
+from feature_lineage.features.services import service_members
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Problem, ProblemKind, compare
 from feature_lineage.operations.protection import GuardedModel, Impact, Severity, severity_of
@@ -20,7 +23,7 @@ def impacts(
     """Protected versions that going from `current` to `desired` makes worse, sorted."""
     found: list[Impact] = []
     for model in models:
-        problems = _worse(model, current, desired)
+        problems = _worse(_with_definitions(model, current), current, desired)
         if problems:
             found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
     return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
@@ -33,6 +36,24 @@ def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple
         for impact in impacts
         if any(severity_of(problem) in block_on for problem in impact.problems)
     )
+
+
+def _with_definitions(model: GuardedModel, current: RegistrySnapshot) -> GuardedModel:
+    """The model with what its baseline does not tell, as the registry defines it now.
+
+    What neither defines is gone already, and no plan makes that worse.
+    """
+    known = {definition.ref for definition in model.features}
+    missing = [ref for ref in model.refs if ref not in known]
+    if not missing:
+        return model
+    # Whoever linked the model without a registry could not tell a service's alias from a view.
+    members = service_members(current, model.service) or ()
+    spelled = {member.spelled: member.ref for member in members}
+    if spelled.keys() >= set(map(str, missing)):
+        missing = [spelled[str(ref)] for ref in missing]
+    found = define_all(current, dict.fromkeys(missing), model.service)
+    return replace(model, features=(*model.features, *found))
 
 
 def _worse(

@@ -12,6 +12,7 @@ from typing import Literal
 
 from feature_lineage.api.project_spec import NameFilter, Protection
 from feature_lineage.features.definitions import FeatureDefinition
+from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.models.verdicts import BREAKING, Problem
 
@@ -27,7 +28,9 @@ class GuardedModel:
         version: its number.
         aliases: the protected aliases that point to it.
         service: the feature service it is served through, "" when not recorded.
-        features: its baseline definitions.
+        features: its baseline definitions, as far as they are known.
+        refs: all features it uses; those without a definition here are held against the registry
+            as it is.
     """
 
     model: str
@@ -35,6 +38,7 @@ class GuardedModel:
     aliases: tuple[str, ...]
     service: str
     features: tuple[FeatureDefinition, ...]
+    refs: tuple[FeatureRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,16 @@ class GuardCandidate:
         model, version: which.
         aliases: all aliases that point to it.
         service: the feature service it is served through, "" when not recorded.
-        features: baseline definitions; ``None`` where they are not known (no lineage, ambiguous).
+        refs: all features it uses; ``None`` where they are not known (no lineage, ambiguous).
+        features: their baseline definitions, as far as those are known.
     """
 
     model: str
     version: str
     aliases: tuple[str, ...]
     service: str = ""
-    features: tuple[FeatureDefinition, ...] | None = None
+    refs: tuple[FeatureRef, ...] | None = None
+    features: tuple[FeatureDefinition, ...] = ()
 
 
 def severity_of(problem: Problem) -> Severity:
@@ -113,7 +119,7 @@ def build_guard(
         )
         if not protecting:
             continue
-        if candidate.features is None:
+        if candidate.refs is None:
             unknown.append(f"{candidate.model}/{candidate.version}")
             continue
         guarded.append(
@@ -123,6 +129,7 @@ def build_guard(
                 protecting,
                 candidate.service,
                 tuple(sorted(candidate.features, key=lambda definition: str(definition.ref))),
+                tuple(sorted(candidate.refs, key=str)),
             )
         )
     return Guard(
@@ -141,6 +148,7 @@ def guard_digest(guard: Guard) -> str:
             sorted(model.aliases),
             model.service,
             sorted(digest_of(asdict(definition)) for definition in model.features),
+            sorted(map(str, model.refs)),
         ]
         for model in guard.models
     )

@@ -94,6 +94,7 @@ def guard_of(
                 item.version.version,
                 item.version.aliases,
                 item.link.service,
+                item.link.refs if item.link.complete else None,
                 _definitions(item, baselines, snapshot),
             )
             for item in linked
@@ -109,9 +110,10 @@ def _definitions(
     item: LinkedVersion,
     baselines: Mapping[str, RegistrySnapshot],
     snapshot: RegistrySnapshot | None,
-) -> tuple[FeatureDefinition, ...] | None:
+) -> tuple[FeatureDefinition, ...]:
+    """Of the version's features, as far as its baseline has them; the plan knows the rest."""
     trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
     against = trained_on or snapshot
     if against is None or not item.link.complete:
-        return None
+        return ()
     return define_all(against, item.link.refs, item.link.service)

@@ -1,11 +1,15 @@
 """Whom a plan makes worse off: what it causes counts, what was there before does not."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.operations.build import model, registry, service, view
 
+from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import ProblemKind
 from feature_lineage.operations.impacts import blocking, impacts
+from feature_lineage.operations.protection import GuardedModel
 
 BOTH = {"conv_rate": "FLOAT", "acc_rate": "FLOAT"}
 SERVICES = {"activity": service({"stats": BOTH})}
@@ -135,6 +139,72 @@ def test_what_a_model_suffers(
     found = impacts([champion], current, desired)
 
     assert expected == [problem.kind for impact in found for problem in impact.problems]
+
+
+def unjudged(*refs: str, service: str = "") -> GuardedModel:
+    """A version whose features are known, and no definition of them."""
+    parsed = tuple(FeatureRef.parse(ref) for ref in refs)
+    return GuardedModel("driver_model", "3", ("champion",), service, (), parsed)
+
+
+@pytest.mark.parametrize(
+    ("refs", "service", "desired", "expected"),
+    [
+        pytest.param(
+            ["stats:conv_rate"], "", WITHOUT_CONV_RATE, [ProblemKind.FEATURE_GONE], id="dropped"
+        ),
+        pytest.param(
+            ["stats:conv_rate"], "", CONV_RATE_AS_TEXT, [ProblemKind.TYPE_CHANGED], id="retyped"
+        ),
+        pytest.param(["stats:acc_rate"], "", WITHOUT_CONV_RATE, [], id="another one is dropped"),
+        pytest.param(
+            ["stats:never", "gone:too"], "", WITHOUT_CONV_RATE, [], id="what nobody ever defined"
+        ),
+        pytest.param(
+            ["stats:never", "stats:conv_rate"],
+            "",
+            WITHOUT_CONV_RATE,
+            [ProblemKind.FEATURE_GONE],
+            id="one that nobody defined hides no other",
+        ),
+        pytest.param(
+            ["stats:conv_rate"],
+            "activity",
+            PARTIAL_SERVICE,
+            [ProblemKind.FEATURE_GONE],
+            id="leaves the service",
+        ),
+    ],
+)
+def test_what_no_baseline_tells_is_held_against_the_registry_as_it_is(
+    refs: list[str], service: str, desired: RegistrySnapshot, expected: list[ProblemKind]
+) -> None:
+    found = impacts([unjudged(*refs, service=service)], BASELINE, desired)
+
+    assert expected == [problem.kind for impact in found for problem in impact.problems]
+
+
+def test_a_feature_that_came_after_the_baseline_is_guarded() -> None:
+    older = model(WITHOUT_CONV_RATE, ["stats:acc_rate"])
+    refs = (*(item.ref for item in older.features), FeatureRef("stats", "conv_rate"))
+
+    (impact,) = impacts([replace(older, refs=refs)], BASELINE, WITHOUT_CONV_RATE)
+
+    assert [(p.feature, p.kind) for p in impact.problems] == [
+        ("stats:conv_rate", ProblemKind.FEATURE_GONE)
+    ]
+
+
+def test_an_alias_of_a_service_is_no_way_around_protection() -> None:
+    aliased = service({"stats": BOTH})
+    aliased["features"][0]["feature_view_name_alias"] = "driver"
+    services = {"activity": aliased}
+    current = registry({"stats": view(BOTH)}, services=services)
+    champion = unjudged("driver:conv_rate", "driver:acc_rate", service="activity")
+
+    (impact,) = impacts([champion], current, registry(services=services))
+
+    assert {problem.kind for problem in impact.problems} == {ProblemKind.VIEW_GONE}
 
 
 def test_other_code_behind_a_transformation_counts_where_both_sides_are_known() -> None:

@@ -50,7 +50,8 @@ def guarded_models(draw: st.DrawFn) -> tuple[GuardedModel, ...]:
         refs = draw(st.lists(st.sampled_from(REFS), unique=True))
         served = draw(st.sampled_from(["", "svc"]))
         definitions = define_all(baseline, refs, served)
-        found.append(GuardedModel(f"m{number}", "1", ("champion",), served, definitions))
+        used = tuple(refs) if draw(st.booleans()) else ()
+        found.append(GuardedModel(f"m{number}", "1", ("champion",), served, definitions, used))
     return tuple(found)
 
 
@@ -78,6 +79,9 @@ def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses
 
     if plan.verdict is not PlanVerdict.BLOCKED:
         for model in models:
+            known = {was.ref for was in model.features}
+            for ref in set(model.refs) - known:
+                assert (define(current, ref) is None) or (define(after, ref) is not None)
             for was in model.features:
                 # Asked of the registry itself, not of the comparison that protection uses.
                 now = define(current, was.ref)

@@ -1,5 +1,6 @@
 """May this commit be applied? Every way to yes, and every way to no."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from tests.unit.operations.build import NOW, model, registry, request, service, view
 
 from feature_lineage.features.diff import Change, ChangeClass
+from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short, unpruned
 from feature_lineage.operations.planning import make_plan
@@ -103,6 +105,15 @@ def test_models_whose_features_are_not_known(
 
     assert verdict is found.verdict
     assert found.unknown_models == ("rider_model/7",)
+
+
+def test_a_model_without_a_baseline_is_not_unknown_and_is_protected() -> None:
+    """As on a registry in use, before anything of it was read."""
+    unjudged = replace(CHAMPION, features=(), refs=(FeatureRef("stats", "conv_rate"),))
+
+    found = plan(request(unjudged), BREAKING)
+
+    assert (found.verdict, found.unknown_models) == (BLOCKED, ())
 
 
 def test_with_every_model_known_Block_on_unknown_blocks_nothing() -> None:  # noqa: N802

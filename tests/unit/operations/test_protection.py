@@ -1,11 +1,13 @@
 """Which versions are protected, and what travels with a job."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.unit.operations.build import NOW, model, registry, view
 
 from feature_lineage.api.project_spec import NameFilter, Protection
+from feature_lineage.features.refs import FeatureRef
 from feature_lineage.operations.protection import (
     Guard,
     GuardCandidate,
@@ -18,6 +20,7 @@ from feature_lineage.operations.protection import (
 
 BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
 CHAMPION = model(BASELINE, ["stats:conv_rate", "stats:acc_rate"])
+STRANGER = FeatureRef("orders", "total")
 
 
 def names(*include: str, exclude: tuple[str, ...] = ()) -> NameFilter:
@@ -49,8 +52,9 @@ def test_protected_aliases(
 
 
 def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> GuardCandidate:
-    features = CHAMPION.features if known else None
-    return GuardCandidate("driver_model", version, aliases, "activity", features)
+    refs = (STRANGER, *(item.ref for item in CHAMPION.features)) if known else None
+    features = CHAMPION.features if known else ()
+    return GuardCandidate("driver_model", version, aliases, "activity", refs, features)
 
 
 def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:
@@ -70,6 +74,11 @@ def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:
     assert [(m.version, m.aliases, m.service) for m in guard.models] == [
         ("3", ("champion",), "activity")
     ]
+    assert list(map(str, guard.models[0].refs)) == [
+        "orders:total",
+        "stats:acc_rate",
+        "stats:conv_rate",
+    ], "what the baseline lacks is guarded, too"
     assert guard.unknown == ("driver_model/4",)
     assert guard.read_at == NOW
 
@@ -96,6 +105,9 @@ def test_the_digest_of_a_guard_says_nothing_of_when_or_in_which_order_it_was_rea
             id="with another version",
         ),
         pytest.param(Guard(NOW, (model(BASELINE, ["stats:conv_rate"]),)), id="with less features"),
+        pytest.param(
+            Guard(NOW, (replace(CHAMPION, refs=(STRANGER,)),)), id="with a feature nobody defined"
+        ),
         pytest.param(
             Guard(
                 NOW,
