@@ -10,7 +10,7 @@ from tests.local.scene import MLflow
 from tests.servers.fixtures import mlflow_server
 from tests.servers.mlflow import Server
 
-from feature_lineage.errors import FeatureLineageError, InvalidManifest
+from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import LocalHost
 from feature_lineage.ports import Event, Key
@@ -37,7 +37,7 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.failures: list[tuple[Key, FeatureLineageError]] = []
+        self.failures: list[tuple[Key, Exception]] = []
         self.rejected: list[InvalidManifest] = []
         self.passes: list[tuple[Key, Pass]] = []
 
@@ -47,7 +47,7 @@ class Told:
     def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
         self.passes.append((key, result))
 
-    def failed(self, key: Key, error: FeatureLineageError) -> None:
+    def failed(self, key: Key, error: Exception) -> None:
         self.failures.append((key, error))
 
     def invalid(self, error: InvalidManifest) -> None:

@@ -83,6 +83,9 @@ class ProjectReason(StrEnum):
     NO_OBJECTIVE = "NoObjective"
     OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
 
+    EXPERIMENT_DELETED = "ExperimentDeleted"
+    REQUEST_REJECTED = "RequestRejected"
+
     MLFLOW_VIEW_OLD = "MLflowViewOld"
     REGISTRY_SNAPSHOT_OLD = "RegistrySnapshotOld"
     MLFLOW_UNAVAILABLE = "MLflowUnavailable"
@@ -93,8 +96,6 @@ class ModelReason(StrEnum):
 
     SUCCEEDED = "Succeeded"  # True, of every condition without a more telling reason
     PROGRESSING = "Progressing"
-    SUSPENDED = "Suspended"
-    INVALID_MANIFEST = "InvalidManifest"
     MLFLOW_UNAVAILABLE = "MLflowUnavailable"
 
     MODEL_NOT_FOUND = "ModelNotFound"
@@ -115,10 +116,15 @@ class ModelReason(StrEnum):
 
     OWNED_BY_OTHER = "OwnedByOther"
     DISABLED = "Disabled"
+    TAG_TOO_LONG = "TagTooLong"
+    REQUEST_REJECTED = "RequestRejected"
+    AUTH_FAILED = "AuthFailed"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
 
     STALE = "Stale"
     NEVER_MATERIALIZED = "NeverMaterialized"
     NO_OBJECTIVE = "NoObjective"
+    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
 
 
 _P, _M = ProjectReason, ModelReason
@@ -128,7 +134,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
         {
             *(_P.REF_NOT_FOUND, _P.HOST_NOT_ALLOWED, _P.AUTH_FAILED, _P.SECRET_NOT_FOUND),
             *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.APPLIED_REVISION_GONE),
-            *(_P.SUBMODULES_UNSUPPORTED, _P.LOCAL_SOURCE_UNSUPPORTED),
+            *(_P.SUBMODULES_UNSUPPORTED, _P.LOCAL_SOURCE_UNSUPPORTED, _P.INVALID_REPO),
         }
     ),
     ProjectCondition.APPLIED: frozenset(
@@ -137,6 +143,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.GUARD_UNAVAILABLE, _P.INVALID_REPO, _P.PROJECT_MISMATCH),
             *(_P.PROJECT_OWNED_BY_OTHER, _P.EPHEMERAL_STORE, _P.JOB_FAILED),
             *(_P.REGISTRY_UNREADABLE, _P.REGISTRY_MOVED),
+            *(_P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE, _P.REF_NOT_FOUND),
             *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
             *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED, _P.INVALID_MANIFEST),
         }
@@ -147,7 +154,10 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
     ),
     ProjectCondition.FACTS_CURRENT: frozenset({_P.MLFLOW_VIEW_OLD, _P.REGISTRY_SNAPSHOT_OLD}),
     ProjectCondition.RECORDED: frozenset(
-        {_P.MLFLOW_UNAVAILABLE, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED}
+        {
+            *(_P.PROGRESSING, _P.MLFLOW_UNAVAILABLE, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED),
+            *(_P.EXPERIMENT_DELETED, _P.REQUEST_REJECTED),
+        }
     ),
 }
 """Which reasons a condition of a project has while it is not True."""
@@ -165,8 +175,15 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[ModelReason]] = {
             *(_M.PROJECT_MISMATCH, _M.REGISTRY_UNSEEN),
         }
     ),
-    ModelCondition.TAGGED: frozenset({_M.OWNED_BY_OTHER, _M.DISABLED, _M.MLFLOW_UNAVAILABLE}),
-    ModelCondition.FEATURES_FRESH: frozenset({_M.STALE, _M.NEVER_MATERIALIZED, _M.NO_OBJECTIVE}),
+    ModelCondition.TAGGED: frozenset(
+        {
+            *(_M.PROGRESSING, _M.OWNED_BY_OTHER, _M.DISABLED, _M.MLFLOW_UNAVAILABLE),
+            *(_M.AUTH_FAILED, _M.HOST_NOT_ALLOWED, _M.TAG_TOO_LONG, _M.REQUEST_REJECTED),
+        }
+    ),
+    ModelCondition.FEATURES_FRESH: frozenset(
+        {_M.STALE, _M.NEVER_MATERIALIZED, _M.NO_OBJECTIVE, _M.OBSERVED_TOO_SELDOM}
+    ),
 }
 """Which reasons a condition of a model has while it is not True."""
 

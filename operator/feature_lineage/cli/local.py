@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from feature_lineage.errors import FeatureLineageError, InvalidManifest
+from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import Listener, LocalHost
@@ -33,7 +33,7 @@ class Both:
         for listener in self._listeners:
             listener.passed(key, before, result, seconds)
 
-    def failed(self, key: Key, error: FeatureLineageError) -> None:
+    def failed(self, key: Key, error: Exception) -> None:
         for listener in self._listeners:
             listener.failed(key, error)
 

@@ -38,12 +38,11 @@ class Agenda:
         keys, self._woken = sorted(self._woken, key=str), set()
         return keys
 
-    def due(self, now: datetime) -> list[Key]:
-        """Take the keys whose time has come, woken or not."""
+    def ripen(self, now: datetime) -> None:
+        """Wake the keys whose time has come."""
         for key in [key for key, moment in self._due.items() if moment <= now]:
             del self._due[key]
             self._woken.add(key)
-        return self.woken()
 
     @property
     def idle(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -48,8 +49,11 @@ class PlainConsole:
             state = "Ready" if now.status == "True" else "not Ready"
             self.line(f"= {short(key)}  {state}, {now.reason}{message}")
 
-    def failed(self, key: Key, error: FeatureLineageError) -> None:
-        self.line(f"! {short(key)}  {error.reason}: {error.message}; tried again in 30 s")
+    def failed(self, key: Key, error: Exception) -> None:
+        if isinstance(error, FeatureLineageError):
+            self.line(f"! {short(key)}  {error.reason}: {error.message}; tried again in 30 s")
+        else:  # a bug, or a machine in trouble: whoever mends it needs all of it
+            self.line(f"! {short(key)}  {''.join(traceback.format_exception(error)).rstrip()}")
 
     def invalid(self, error: InvalidManifest) -> None:
         self.line(f"! manifests do not validate; the last good state stays:\n{error.message}")

@@ -192,7 +192,7 @@ def _merged(
             metadata = metadata.model_copy(update={"deletion_timestamp": now})
         return before.model_copy(update={"metadata": metadata})
     given = manifest.metadata
-    if before is None or before.metadata.deletion_timestamp is not None:
+    if before is None:
         uid = hashlib.sha256(f"{key}@{now.isoformat()}".encode()).hexdigest()[:32]
         fresh = {"uid": uid, "generation": 1, "creation_timestamp": now.replace(microsecond=0)}
         return manifest.model_copy(update={"metadata": given.model_copy(update=fresh)})

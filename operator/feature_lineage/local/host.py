@@ -13,8 +13,10 @@ from typing import Final, Protocol
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import find_condition
-from feature_lineage.api.enums import OperationPhase
-from feature_lineage.errors import FeatureLineageError, InvalidManifest, StateUnusable
+from feature_lineage.errors import (
+    InvalidManifest,
+    StateUnusable,
+)
 from feature_lineage.local.agenda import Agenda
 from feature_lineage.local.folder import LocalResources, Manifests, Resource, read_folder
 from feature_lineage.local.jobs import SubprocessJobs
@@ -44,7 +46,7 @@ class Listener(Protocol):
 
     def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None: ...
 
-    def failed(self, key: Key, error: FeatureLineageError) -> None: ...
+    def failed(self, key: Key, error: Exception) -> None: ...
 
     def invalid(self, error: InvalidManifest) -> None: ...
 
@@ -92,6 +94,7 @@ class LocalHost:
         )
         self.controller = Controller(self.ports)
         self._requested: set[Key] = set()
+        self._failed: set[Key] = set()
 
     async def __aenter__(self) -> "LocalHost":
         self.state.acquire()
@@ -133,8 +136,9 @@ class LocalHost:
                 await self._reconcile(key)
             if self._agenda.idle:
                 if not self._in_flight():
-                    return all(map(is_ready, map(self.resources.get, self.resources.all_keys())))
-                await self._agenda.wait(None)
+                    return not self._failed and self._all_ready()
+                await self._agenda.wait(self.ports.clock.now())
+                self._agenda.ripen(self.ports.clock.now())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until `stop`, reading changed files again."""
@@ -142,15 +146,18 @@ class LocalHost:
         await self._sweep_jobs()
         for key in self.resources.all_keys():
             self._agenda.wake(key)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._work()), group.create_task(self._watch())]
-            await stop.wait()
-            for task in tasks:
-                task.cancel()
+        tasks = [asyncio.create_task(do) for do in (self._work(), self._watch(), stop.wait())]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            await task
 
     async def _work(self) -> None:
         while True:
-            for key in self._agenda.due(self.ports.clock.now()):
+            self._agenda.ripen(self.ports.clock.now())
+            for key in self._agenda.woken():
                 await self._reconcile(key)
             await self._agenda.wait(self.ports.clock.now())
 
@@ -183,20 +190,38 @@ class LocalHost:
                 result = await self.controller.reconcile_model(resource)
         except StateUnusable:
             raise
-        except FeatureLineageError as error:
+        except Exception as error:  # noqa: BLE001 - the boundary: one resource stops no other
+            self._failed.add(key)
             self._listener.failed(key, error)
             self._agenda.schedule(key, self.ports.clock.now() + AFTER_FAILURE)
             return
+        self._failed.discard(key)
         self._listener.passed(key, resource, result, time.perf_counter() - began)
         if result.finished:
             self.resources.drop(key)
             self._agenda.forget([key])
             return
         if result.wrote and isinstance(resource, FeatureStoreProject):
+            assert isinstance(result.resource, FeatureStoreProject)
             self._wake_models(resource)
+            self._wake_twins(result.resource, resource)
         if result.again:
             self._agenda.wake(key)
         self._agenda.schedule(key, result.next_look)
+
+    def _all_ready(self) -> bool:
+        return all(map(is_ready, map(self.resources.get, self.resources.all_keys())))
+
+    def _wake_twins(self, project: FeatureStoreProject, before: FeatureStoreProject) -> None:
+        """Younger resources of the same Feast project wait until this one names its registry."""
+        if (project.status.registry, project.status.last_apply) == (
+            before.status.registry,
+            before.status.last_apply,
+        ):
+            return
+        for other in self.resources.projects():
+            if other.spec.project == project.spec.project and key_of(other) != key_of(project):
+                self._agenda.wake(key_of(other))
 
     def _wake_models(self, project: FeatureStoreProject) -> None:
         for model in self.resources.models():
@@ -214,11 +239,8 @@ class LocalHost:
                 self._agenda.wake(key_of(project))
 
     def _in_flight(self) -> bool:
-        return any(
-            project.status.operation is not None
-            and project.status.operation.phase is not OperationPhase.BACKING_OFF
-            for project in self.resources.projects()
-        )
+        """Whether a job runs; an intent that is held (suspended, MLflow out) is not awaited."""
+        return self.jobs.watching
 
     async def _sweep_jobs(self) -> None:
         """Forget jobs that a host before this one was about to forget when it died."""

@@ -120,7 +120,7 @@ class SubprocessJobs:
         if (home / "report.json").exists():
             return self._reported(home)
         if self._running(home):
-            pid = self._pid(home)
+            pid = await self._pid_soon(home)
             if pid is not None:
                 self._watch(operation_id, pid, None)
             return JobFacts(running=True)
@@ -149,6 +149,11 @@ class SubprocessJobs:
     def progress(self, operation_id: str) -> Path:
         """The file a running job writes its progress to, one JSON object a line."""
         return self._home(operation_id) / "progress.jsonl"
+
+    @property
+    def watching(self) -> bool:
+        """Whether a job runs whose end will be told."""
+        return bool(self._watched)
 
     def abandon(self) -> None:
         """Stop watching; whatever runs, runs on. What the end of this process would do."""
@@ -192,6 +197,15 @@ class SubprocessJobs:
             return int((home / "pid").read_text())
         except (FileNotFoundError, ValueError):
             return None
+
+    async def _pid_soon(self, home: Path) -> int | None:
+        """The pid; a process that has just started writes it as the first thing it does."""
+        for _ in range(200):
+            pid = self._pid(home)
+            if pid is not None or not self._running(home):
+                return pid
+            await asyncio.sleep(0.01)
+        return None
 
     @staticmethod
     def _reported(home: Path) -> JobFacts:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.errors import FeatureLineageError, InvalidManifest
+from feature_lineage.errors import InvalidManifest
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.folder import LocalResources, Resource
 from feature_lineage.metrics.collector import StateCollector
@@ -45,7 +45,7 @@ class Scrape:
             if result.finished:
                 self.instruments.project_gone(key.namespace, key.name)
 
-    def failed(self, key: Key, error: FeatureLineageError) -> None:
+    def failed(self, key: Key, error: Exception) -> None:
         self.instruments.reconciled(key.kind, result_of(error), 0.0)
 
     def invalid(self, error: InvalidManifest) -> None:

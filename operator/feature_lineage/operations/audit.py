@@ -58,7 +58,7 @@ def ops_run(operation: Operation, report: JobReport | None, *, experiment_suffix
         report: what was done; None when the job ended without telling.
         experiment_suffix: ``mlflow.opsExperimentSuffix``.
     """
-    done = report is not None and report.outcome in _DONE
+    done = report.outcome in _DONE if report is not None else operation.succeeded
     return OpsRun(
         operation_id=operation.id,
         experiment=f"{operation.project}{experiment_suffix}",
@@ -124,7 +124,7 @@ def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> 
         REVISION_TAG: operation.revision or (report.revision if report else ""),
         ATTEMPT_TAG: str(operation.attempt),
         OVERRIDE_TAG: operation.override,
-        RESULT_TAG: str(report.outcome if report else Outcome.FAILED),
+        RESULT_TAG: str(report.outcome if report else _result(operation)),
         REASON_TAG: (report.reason if report else "") or operation.reason,
         ERROR_TAG: "" if done else _message(operation, report),
         FAILED_VIEWS_TAG: ",".join(failed),
@@ -134,6 +134,10 @@ def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> 
     if report is not None and report.plan is not None:
         tags[PLAN_DIGEST_TAG] = report.plan.digest
     return {key: line for key, value in tags.items() if (line := _line(value))}
+
+
+def _result(operation: Operation) -> Outcome:
+    return Outcome.SUCCEEDED if operation.succeeded else Outcome.FAILED
 
 
 def _own_metrics(report: JobReport | None) -> dict[str, float]:

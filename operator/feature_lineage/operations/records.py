@@ -69,6 +69,7 @@ class Operation:
         override: the annotation that let it through and why, "" without one.
         incremental: materialize: from each view's last interval on.
         snapshot_on_record: an earlier run of this project holds the same snapshot already.
+        succeeded: it did what it should, as far as the operator knows, where no report tells.
         reason, message, output_tail: how it ended, where no report tells.
     """
 
@@ -83,6 +84,7 @@ class Operation:
     override: str = ""
     incremental: bool = False
     snapshot_on_record: bool = False
+    succeeded: bool = False
     reason: str = ""
     message: str = ""
     output_tail: str = ""

@@ -19,7 +19,7 @@ from feature_lineage.api.project_status import FeatureStoreProjectStatus, Operat
 from feature_lineage.api.schedules import Schedule
 from feature_lineage.operations import backfills, schedules
 from feature_lineage.operations.protection import guard_digest
-from feature_lineage.operations.protocol import TERMINAL_REASONS, MaterializeRequest
+from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.operations.queue import Candidate as QueueCandidate
 from feature_lineage.operations.queue import Work, choose_next
 from feature_lineage.ports import SourceFacts
@@ -96,11 +96,7 @@ def _apply(situation: Situation) -> Candidate | None:
     last = status.last_apply
     if last is not None and last.inputs_digest == situation.inputs_digest:
         unblocked = last.result is Result.BLOCKED and last.guard_digest != _guard(observed)
-        again = (
-            last.result is Result.FAILED
-            and observed.requested
-            and last.reason not in TERMINAL_REASONS
-        )
+        again = last.result is Result.FAILED and observed.requested
         if not unblocked and not again:
             return None
     kind = OperationKind.PLAN if spec.apply.mode is ApplyMode.PLAN_ONLY else OperationKind.APPLY

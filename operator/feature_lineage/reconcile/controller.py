@@ -6,8 +6,8 @@ needs its report any more.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import FeatureLineageError
@@ -19,7 +19,7 @@ from feature_lineage.reconcile.gather_model import observe_model
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
 from feature_lineage.reconcile.memory import Memory, key_of, snapshots
 from feature_lineage.reconcile.model import decide_model
-from feature_lineage.reconcile.outcomes import Outcomes, settle
+from feature_lineage.reconcile.outcomes import Outcomes, settle, settle_model
 from feature_lineage.reconcile.project import decide
 from feature_lineage.reconcile.recording import ops_run_of
 from feature_lineage.reconcile.values import (
@@ -34,7 +34,6 @@ from feature_lineage.reconcile.values import (
     StartJob,
 )
 
-AFTER_FAILURE: Final = timedelta(seconds=30)
 ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
 
 
@@ -88,7 +87,7 @@ class Controller:
         outcomes = Outcomes()
         for action in decision.after:
             await self._act(action, written, outcomes)
-        settled = settle(written.status, outcomes, self._ports.clock.now())
+        settled = settle(written.status, project.spec, outcomes, self._ports.clock.now())
         final = await self._write(written, settled)
         await self._tell(decision.events)
         await self._forget(project, final)
@@ -110,6 +109,8 @@ class Controller:
         outcomes = Outcomes()
         for action in decision.after:
             await self._act_on_version(action, observed.project, outcomes)
+        settled = settle_model(written.status, outcomes, self._ports.clock.now())
+        written = await self._write(written, settled)
         await self._tell(decision.events)
         return Pass(
             written,
@@ -197,5 +198,5 @@ class Controller:
     def _next_look(self, decision: Decision[Any], outcomes: Outcomes) -> datetime | None:
         if not outcomes.failed:
             return decision.next_look
-        soon = self._ports.clock.now() + AFTER_FAILURE
+        soon = self._ports.clock.now() + outcomes.retry_after
         return min(soon, decision.next_look) if decision.next_look else soon

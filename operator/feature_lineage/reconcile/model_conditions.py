@@ -75,14 +75,13 @@ def _tagged_condition(
         )
     elif observed.failure is not None:
         conditions.unknown(C.TAGGED, "MLflowUnavailable", observed.failure.message)
-    elif problem is not None or writing:
-        conditions.false(
-            C.TAGGED,
-            "Progressing",
-            "tags are being written" if writing else "there is no version to tag",
-        )
-    else:
+    elif problem is not None:
+        conditions.false(C.TAGGED, "Progressing", "there is no version to tag")
+    elif not writing:
         conditions.true(C.TAGGED)
+    elif conditions.get(C.TAGGED) is None:
+        conditions.false(C.TAGGED, "Progressing", "tags are being written")
+    # Otherwise what was found out at the last attempt stands until this one ends.
 
 
 def _fresh_condition(status: TrainedModelStatus, conditions: Conditions) -> None:
@@ -94,7 +93,9 @@ def _fresh_condition(status: TrainedModelStatus, conditions: Conditions) -> None
     elif freshness.fresh:
         conditions.true(C.FEATURES_FRESH)
     elif freshness.fresh is None:
-        conditions.unknown(C.FEATURES_FRESH, "Stale", "the registry was read too long ago to say")
+        conditions.unknown(
+            C.FEATURES_FRESH, "ObservedTooSeldom", "the registry was read too long ago to say"
+        )
     elif freshness.materialized_until is None:
         conditions.false(
             C.FEATURES_FRESH,

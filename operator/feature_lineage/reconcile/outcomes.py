@@ -1,13 +1,32 @@
-"""What came of acting, and what it means for the status."""
+"""What came of acting, and what it means for the status.
 
-from dataclasses import dataclass, field
+An action that failed is no error of the pass: it is a fact, told by the condition it belongs to.
+"""
+
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
 
-from feature_lineage.api.enums import OperationPhase
+from feature_lineage.api import Condition
+from feature_lineage.api.conditions import ModelCondition, ProjectCondition, find_condition
+from feature_lineage.api.enums import OperationPhase, Result
+from feature_lineage.api.model_status import TrainedModelStatus
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.reconcile.values import Failure
+from feature_lineage.errors import WaitingError
+from feature_lineage.reconcile.conditions import Conditions
+from feature_lineage.reconcile.endings import finish
+from feature_lineage.reconcile.values import Ending, Failure
 
-RETRY_START = timedelta(seconds=30)
+MOVED: Final = WaitingError.reason
+"""The repo is not what it was when the operation was decided: what it is now is decided next."""
+
+RETRY_START: Final = timedelta(seconds=30)
+CHANGED: Final = timedelta(seconds=1)
+REFUSALS: Final = frozenset(
+    {"MLflowUnavailable", "AuthFailed", "HostNotAllowed", "ExperimentDeleted", "TagTooLong"}
+)
 
 
 @dataclass
@@ -28,9 +47,18 @@ class Outcomes:
     def failed(self) -> bool:
         return self.not_started is not None or self.not_recorded is not None
 
+    @property
+    def retry_after(self) -> timedelta:
+        """When to look again after a failure; at once where only the repo has moved on."""
+        moved = self.not_started is not None and self.not_started.reason == MOVED
+        return CHANGED if moved and self.not_recorded is None else RETRY_START
+
 
 def settle(
-    status: FeatureStoreProjectStatus, outcomes: Outcomes, now: datetime
+    status: FeatureStoreProjectStatus,
+    spec: FeatureStoreProjectSpec,
+    outcomes: Outcomes,
+    now: datetime,
 ) -> FeatureStoreProjectStatus:
     """The status once it is known what the actions led to."""
     if outcomes.recorded:
@@ -41,14 +69,50 @@ def settle(
             for operation in status.operations
         )
         status = status.model_copy(update={"operations": operations})
-    if outcomes.not_started is not None and status.operation is not None:
-        waiting = status.operation.model_copy(
-            update={
-                "phase": OperationPhase.BACKING_OFF,
-                "not_before": (now + RETRY_START).replace(microsecond=0),
-                "reason": outcomes.not_started.reason,
-                "message": outcomes.not_started.message,
-            }
+    if outcomes.not_recorded is not None:
+        status = status.model_copy(
+            update={"conditions": _not_recorded(status, outcomes.not_recorded, now)}
         )
-        status = status.model_copy(update={"operation": waiting})
-    return status
+    failure = outcomes.not_started
+    if failure is None or status.operation is None or failure.reason == MOVED:
+        return status
+    if failure.terminal:
+        ending = Ending(Result.FAILED, failure.reason, failure.message, retry=False)
+        return finish(status, spec, ending, None, now, recorded=True, override=None)
+    waiting = status.operation.model_copy(
+        update={
+            "phase": OperationPhase.BACKING_OFF,
+            "not_before": (now + RETRY_START).replace(microsecond=0),
+            "reason": failure.reason,
+            "message": failure.message,
+        }
+    )
+    return status.model_copy(update={"operation": waiting})
+
+
+def settle_model(
+    status: TrainedModelStatus, outcomes: Outcomes, now: datetime
+) -> TrainedModelStatus:
+    """The status once it is known whether the tags were taken."""
+    if outcomes.not_recorded is None:
+        return status
+    conditions = _told(status.conditions, ModelCondition.TAGGED, outcomes.not_recorded, now)
+    return status.model_copy(update={"conditions": conditions})
+
+
+def _not_recorded(
+    status: FeatureStoreProjectStatus, failure: Failure, now: datetime
+) -> tuple[Condition, ...]:
+    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
+    told = replace(failure, message=f"{waiting} operations wait for MLflow: {failure.message}")
+    return _told(status.conditions, ProjectCondition.RECORDED, told, now)
+
+
+def _told(
+    current: tuple[Condition, ...], type_: StrEnum, failure: Failure, now: datetime
+) -> tuple[Condition, ...]:
+    before = find_condition(current, type_)
+    conditions = Conditions(current, now, before.observed_generation if before else None)
+    reason = failure.reason if failure.reason in REFUSALS else "RequestRejected"
+    conditions.false(type_, reason, failure.message)
+    return conditions.values

@@ -230,9 +230,10 @@ def _finished(draft: Draft) -> bool:
     spec, status = draft.observed.resource.spec, draft.status
     if not draft.observed.deleted or status.operation is not None:
         return False
+    waits = any(operation.mlflow_run_id is None for operation in status.operations)
+    if records_operations(spec) and waits:
+        return False  # no audit run is lost
     if spec.deletion_policy is DeletionPolicy.RETAIN or status.registry is None:
         return True
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
-    if done is None or done.result is not Result.SUCCEEDED:
-        return False
-    return done.mlflow_run_id is not None or not records_operations(spec)
+    return done is not None and done.result is Result.SUCCEEDED

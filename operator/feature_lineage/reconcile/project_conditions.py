@@ -68,7 +68,7 @@ def _applied(
 ) -> None:
     spec, operation = observed.resource.spec, status.operation
     if spec.apply.mode is ApplyMode.OBSERVE:
-        _observed(status, conditions)
+        _observed(observed, status, conditions)
     elif operation is not None and operation.kind in APPLYING:
         _in_flight(observed, operation, conditions)
     elif status.last_apply is not None and (
@@ -82,7 +82,17 @@ def _applied(
         conditions.false(C.APPLIED, reason, why.message if why else "waits for its turn")
 
 
-def _observed(status: FeatureStoreProjectStatus, conditions: Conditions) -> None:
+def _observed(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
+) -> None:
+    looking = status.operation
+    if (
+        looking is not None
+        and looking.kind is OperationKind.OBSERVE
+        and looking.phase is OperationPhase.BACKING_OFF
+    ):
+        _in_flight(observed, looking, conditions)
+        return
     failed = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
     if failed is not None and failed.result is Result.FAILED:
         conditions.false(C.APPLIED, failed.reason or "JobFailed", failed.message or "")
@@ -224,8 +234,11 @@ def _recorded(
         conditions.false(
             C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
         )
-    else:
+    elif waiting == 0:
         conditions.true(C.RECORDED)
+    elif conditions.get(C.RECORDED) is None:
+        conditions.unknown(C.RECORDED, "Progressing", f"{waiting} operations are being recorded")
+    # Otherwise what was found out at the last attempt stands until this one ends.
 
 
 def _ready(

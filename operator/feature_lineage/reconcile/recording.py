@@ -39,6 +39,7 @@ def ops_run_of(
         override=f"{listed.override.kind}: {listed.override.why}" if listed.override else "",
         incremental=_incremental(project.spec, listed),
         snapshot_on_record=listed.registry_digest in earlier,
+        succeeded=listed.result in (Result.SUCCEEDED, Result.PLANNED),
         reason=listed.reason or "",
         message=listed.message or "",
     )

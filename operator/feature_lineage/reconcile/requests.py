@@ -126,6 +126,10 @@ def inputs_digest(observed: ObservedProject) -> str:
         {
             "revision": source.revision if source else "",
             "featureStoreYaml": digest_of(source.feature_store_yaml) if source else "",
+            "project": spec.project,
+            "source": spec.source.model_copy(update={"poll_interval": None}).as_dict()
+            if spec.source
+            else None,
             "apply": spec.apply.as_dict(),
             "runtime": spec.runtime.as_dict(),
             "deletion": observed.deleted,

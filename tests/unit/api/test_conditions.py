@@ -78,7 +78,7 @@ def test_a_removed_condition_is_gone_and_returns_with_a_new_time():
 
 
 def test_every_reason_belongs_to_a_condition_or_to_all():
-    of_all = {"Succeeded", "Progressing", "Suspended", "InvalidManifest"}
+    of_all = {"Succeeded"}
     of_deletion = {"Deleting", "DeletionBlocked"}
 
     project = set().union(*PROJECT_REASONS.values())

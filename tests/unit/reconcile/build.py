@@ -5,9 +5,10 @@ does, and hands the status back only after a trip through JSON, as the API serve
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from tests.unit.operations.build import registry, service, view
@@ -32,7 +33,6 @@ from feature_lineage.reconcile.values import (
     Decision,
     Elder,
     Failure,
-    KeepSnapshot,
     LinkedVersion,
     ModelFacts,
     ObservedModel,
@@ -164,29 +164,51 @@ class Play:
             snapshot=self.snapshot,
         )
 
-    def look(self, *, requested: bool = False) -> Decision[FeatureStoreProjectStatus]:
-        """One pass: decide, write, act, write what came of it."""
+    def look(
+        self, *, requested: bool = False, dies_after: int | None = None
+    ) -> Decision[FeatureStoreProjectStatus]:
+        """One pass: decide, keep, write, act, write what came of it, forget.
+
+        Args:
+            dies_after: the host dies after so many effects; `restart` is what follows.
+        """
         decision = decide(self.observed(requested=requested))
-        before, self.status = self.status, through_json(decision.status)
-        outcomes = Outcomes()
+        effects = self._effects(decision)
+        for _ in effects if dies_after is None else islice(effects, dies_after):
+            pass
+        return decision
+
+    def _effects(self, decision: Decision[FeatureStoreProjectStatus]) -> Iterator[None]:
+        before, outcomes = self.status, Outcomes()
         for keep in decision.before:
-            assert isinstance(keep, KeepSnapshot)
             self.snapshot = keep.snapshot
+            yield
+        self.status = through_json(decision.status)
+        yield
         for action in decision.after:
             if isinstance(action, StartJob):
                 self._start(action.request)
             elif isinstance(action, Record):
                 run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
                 outcomes.recorded[action.operation_id] = run
+            yield
+        self.status = through_json(settle(self.status, self.project.spec, outcomes, self.now))
+        yield
         self.events += [event.reason for event in decision.events]
-        self.status = through_json(settle(self.status, outcomes, self.now))
-        recorded = records_operations(self.project.spec)
-        for name in needed_jobs(before, recorded=recorded) - needed_jobs(
-            self.status, recorded=recorded
-        ):
+        self._forget(self._needed(before) - self._needed(self.status))
+        yield
+
+    def restart(self) -> None:
+        """A host starts: jobs that the one before was about to forget are forgotten."""
+        self._forget(set(self.jobs) - self._needed(self.status))
+
+    def _needed(self, status: FeatureStoreProjectStatus) -> frozenset[str]:
+        return needed_jobs(status, recorded=records_operations(self.project.spec))
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
             self.forgotten.append(name)
             self.jobs.pop(name, None)
-        return decision
 
     def _start(self, request: JobRequest) -> None:
         name = request.operation_id
