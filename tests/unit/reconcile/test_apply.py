@@ -273,7 +273,7 @@ def test_a_block_on_a_guard_that_moved_meanwhile_is_planned_again() -> None:
 
 
 @pytest.mark.parametrize("reason", ["InvalidRepo", "ProjectMismatch", "EphemeralStore"])
-def test_a_terminal_failure_waits_for_other_inputs(reason: str) -> None:
+def test_a_terminal_failure_waits_for_other_inputs_or_a_request(reason: str) -> None:
     play = Play()
     play.look()
 
@@ -283,11 +283,13 @@ def test_a_terminal_failure_waits_for_other_inputs(reason: str) -> None:
     assert play.says("Stalled") == ("True", reason)
     play.later(days=1)
     play.rest()
-    play.look(requested=True)
     assert len(play.started) == 1
+    play.look(requested=True)
+    assert play.operation.sequence == 2
+    play.end("Failed", reason=reason, message="features.py, line 3: no such field")
     play.push(B)
     play.look()
-    assert len(play.started) == 2
+    assert play.operation.sequence == 3
     assert play.says("Stalled") == ("", "")
 
 

@@ -1,10 +1,14 @@
 """Deletion: what goes with the resource, what stands in its way, what it waits for."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.reconcile.build import MLFLOW, OUTAGE, Play, backfill, guard, hourly
 
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.operations.protocol import OperationKind as Command
+from feature_lineage.ports import Key
+from feature_lineage.reconcile.values import Elder
 
 
 def going(**spec: object) -> Play:
@@ -91,6 +95,33 @@ def test_a_deletion_that_would_hurt_a_model_is_blocked_and_says_so() -> None:
     play.later(hours=1)
     play.rest()
     assert len(play.started) == 2
+
+
+def test_a_deletion_that_a_version_of_unknown_features_blocks_is_not_tried_over_and_over() -> None:
+    play = going()
+    play.guard = replace(guard(), unknown=("driver_model/1",))
+    play.delete()
+    play.look()
+
+    play.end("Blocked", reason="Blocked", message="driver_model/1 uses it")
+    play.later(hours=1)
+    play.rest()
+    assert len(play.started) == 2
+
+    play.guard = guard()
+    play.look()
+    assert len(play.started) == 3
+
+
+def test_a_deletion_knows_whose_project_it_is_and_how_old_facts_may_be() -> None:
+    play = going(apply={"protection": {"maxGuardAge": "2m"}})
+    play.elders = (Elder(Key("FeatureStoreProject", "ml", "elder"), "registry-9", settled=True),)
+    play.delete()
+    play.look()
+
+    assert play.request.delete is not None
+    assert play.request.delete.owned_elsewhere == ("registry-9",)
+    assert play.request.delete.max_guard_age_seconds == 120
 
 
 def test_allow_delete_lets_a_protected_project_go_and_is_recorded() -> None:
@@ -184,11 +215,11 @@ def test_what_waits_for_another_attempt_is_given_up(policy: str) -> None:
     play.crash()
 
     play.delete()
-    decision = play.look()
+    assert not play.look().finished
 
-    assert decision.finished
+    assert len(play.runs) == 1, "what was given up is on record first"
+    assert play.look().finished
     assert len(play.started) == 1
-    assert len(play.runs) == 1
 
 
 def test_a_job_that_runs_has_its_end_first() -> None:

@@ -1,0 +1,211 @@
+"""The ports in memory: everything the controller does lands in one log, in order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.unit.reconcile.build import NOW, A
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.protocol import JobReport, JobRequest
+from feature_lineage.operations.records import OpsRun
+from feature_lineage.ports import Event, JobFacts, Key, Ports, SourceFacts
+
+
+class World:
+    """One clock, one MLflow, one job runner; `log` tells what was done, `fail` what does not work.
+
+    Attributes:
+        log: (verb, what) in order.
+        fail: verb → the error it raises.
+        reports: by job name; a job without one runs.
+    """
+
+    def __init__(self) -> None:
+        self.instant = NOW
+        self.log: list[tuple[str, str]] = []
+        self.fail: dict[str, FeatureLineageError] = {}
+        self.resources: dict[tuple[str, str], FeatureStoreProject | TrainedModel] = {}
+        self.requests: dict[str, JobRequest] = {}
+        self.reports: dict[str, JobReport] = {}
+        self.kept: dict[str, RegistrySnapshot] = {}
+        self.timeline: list[SnapshotRecord] = []
+        self.versions: dict[str, ModelVersion] = {}
+        self.runs: list[OpsRun] = []
+        self.asked: list[bool] = []
+
+    def ports(self) -> Ports:
+        return Ports(
+            clock=_Clock(self),
+            resources=_Resources(self),
+            source=_Source(self),
+            jobs=_Jobs(self),
+            registries=_Registries(self),
+            snapshots=_Snapshots(self),
+            events=_Events(self),
+        )
+
+    def add(self, resource: FeatureStoreProject | TrainedModel) -> None:
+        self.resources[resource.kind, resource.metadata.name] = resource
+
+    def does(self, verb: str, what: str) -> None:
+        """Note an effect, or fail where it is to fail."""
+        if verb in self.fail:
+            raise self.fail[verb]
+        self.log.append((verb, what))
+
+    def verbs(self) -> list[str]:
+        return [verb for verb, _ in self.log]
+
+
+class _Clock:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def now(self) -> datetime:
+        return self.world.instant
+
+
+class _Resources:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def project(self, namespace: str, name: str) -> FeatureStoreProject | None:
+        found = self.world.resources.get(("FeatureStoreProject", name))
+        same = isinstance(found, FeatureStoreProject) and found.metadata.namespace == namespace
+        return found if same and isinstance(found, FeatureStoreProject) else None
+
+    def model(self, namespace: str, name: str) -> TrainedModel | None:
+        found = self.world.resources.get(("TrainedModel", name))
+        return found if isinstance(found, TrainedModel) else None
+
+    def projects(self) -> Iterable[FeatureStoreProject]:
+        return [r for r in self.world.resources.values() if isinstance(r, FeatureStoreProject)]
+
+    def models(self) -> Iterable[TrainedModel]:
+        return [r for r in self.world.resources.values() if isinstance(r, TrainedModel)]
+
+    async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
+        self.world.does("save", _shape(resource))
+        self.world.add(type(resource).model_validate(resource.as_dict()))
+
+
+def _shape(resource: FeatureStoreProject | TrainedModel) -> str:
+    """What a status says, in a word."""
+    if isinstance(resource, TrainedModel):
+        return "model"
+    operation, operations = resource.status.operation, resource.status.operations
+    if operation is not None:
+        return str(operation.phase)
+    return "recorded" if operations and operations[0].mlflow_run_id else "ended"
+
+
+class _Source:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
+        if "resolve" in self.world.fail:
+            raise self.world.fail["resolve"]
+        return SourceFacts(A)
+
+
+class _Jobs:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
+        self.world.does("start", request.operation_id)
+        self.world.requests[request.operation_id] = request
+
+    async def look(self, operation_id: str) -> JobFacts | None:
+        if operation_id not in self.world.requests:
+            return None
+        report = self.world.reports.get(operation_id)
+        return JobFacts(running=report is None, report=report)
+
+    async def forget(self, operation_id: str) -> None:
+        self.world.does("forget", operation_id)
+        self.world.requests.pop(operation_id, None)
+
+
+class _Registries:
+    def __init__(self, world: World) -> None:
+        self.registry = Registry(world)
+
+    async def of(self, project: FeatureStoreProject) -> "Registry | None":
+        return self.registry if project.spec.mlflow is not None else None
+
+
+class Registry:
+    """An MLflow server that holds versions and ops runs."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._last: RegistryView | None = None
+
+    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
+        if "view" in self.world.fail:
+            raise self.world.fail["view"]
+        self.world.asked.append(full)
+        named: dict[str, dict[str, ModelVersion]] = {}
+        for version in self.world.versions.values():
+            named.setdefault(version.name, {})[version.version] = version
+        if self._last is None or self._last.versions != named or full:
+            self._last = RegistryView(self.world.instant, named, {})
+        return self._last
+
+    @property
+    def last_view(self) -> RegistryView | None:
+        return self._last
+
+    async def record(self, run: OpsRun) -> str:
+        self.world.does("record", run.operation_id)
+        self.world.runs.append(run)
+        return f"run-{len(self.world.runs)}"
+
+    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
+        return ()
+
+    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        return None
+
+    async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        self.world.does("tag", version.version)
+        self._retag(version, {**version.tags, **tags})
+
+    async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
+        self.world.does("untag", version.version)
+        self._retag(version, {k: v for k, v in version.tags.items() if k not in keys})
+
+    def _retag(self, version: ModelVersion, tags: Mapping[str, Any]) -> None:
+        self.world.versions[version.version] = replace(version, tags=tags)
+
+
+class _Snapshots:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
+        self.world.does("keep", snapshot.digest)
+        self.world.kept[snapshot.digest] = snapshot
+        self.world.timeline.append(record)
+
+    async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
+        return self.world.kept.get(digest)
+
+    async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
+        return tuple(self.world.timeline)
+
+
+class _Events:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def emit(self, event: Event) -> None:
+        self.world.does("tell", event.reason)

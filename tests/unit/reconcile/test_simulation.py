@@ -1,0 +1,369 @@
+"""One project over months in seconds: whatever happens, in whatever order, the promises hold.
+
+Jobs end in any way or are lost, MLflow comes and goes, people change their minds, the host dies
+between any two effects. Time is a value.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.unit.reconcile.build import (
+    MLFLOW,
+    OUTAGE,
+    PLAN,
+    A,
+    B,
+    C,
+    Play,
+    backfill,
+    guard,
+    hourly,
+    plan,
+    view_report,
+)
+
+from feature_lineage.api.conditions import ProjectCondition
+from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.ports import JobFacts, SourceFacts
+from feature_lineage.reconcile.listing import job_id
+from feature_lineage.reconcile.project import decide
+from feature_lineage.reconcile.values import Decision, Failure
+
+ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}
+APPLYING = {OperationKind.APPLY, OperationKind.PLAN}
+UNREACHABLE = Failure("SourceUnreachable", "git.example does not answer", outage=True)
+
+SPECS: tuple[dict[str, Any], ...] = (
+    {"apply": {"mode": "Auto"}},
+    {"apply": {"mode": "PlanOnly"}},
+    {"apply": {"mode": "Observe"}},
+    {"apply": {"protection": {"mode": "Warn"}}},
+    {"apply": {"protection": {"mode": "Enforce"}}},
+    {"suspend": True},
+    {"suspend": False},
+    {"schedules": []},
+    {"schedules": [hourly()]},
+    {"schedules": [hourly(views=["stats"]), hourly("quarterly", cron="*/15 * * * *")]},
+    {"backfills": []},
+    {"backfills": [backfill()]},
+    {"backfills": [backfill(days=1), backfill("other", views=["stats", "extra"])]},
+    {"runtime": {"retries": 0}},
+    {"runtime": {"retries": 2}},
+    {"registry": {"pollInterval": "30m"}},
+    {"freshness": {"maxAge": "1h"}},
+)
+ENDS: dict[OperationKind, tuple[tuple[str, str], ...]] = {
+    OperationKind.APPLY: (("Succeeded", ""), ("Blocked", "Blocked"), ("Failed", "InvalidRepo")),
+    OperationKind.PLAN: (("Planned", ""), ("Blocked", "Blocked"), ("Failed", "InvalidRepo")),
+    OperationKind.OBSERVE: (("Succeeded", ""),),
+    OperationKind.MATERIALIZE: (("Succeeded", ""), ("Partial", "ViewsFailing")),
+    OperationKind.BACKFILL: (("Succeeded", ""), ("Partial", "ViewsFailing")),
+    OperationKind.DELETE: (("Succeeded", ""), ("Blocked", "Blocked")),
+}
+ALWAYS_POSSIBLE = (("Failed", "JobFailed"), ("Failed", "Interrupted"), ("SteppedBack", ""))
+MEANWHILE = st.sampled_from(
+    ("nothing", "nothing", "a push", "a revert", "MLflow out", "source out", "suspended", "deleted")
+)
+
+
+class OneProject(RuleBasedStateMachine):
+    """A project and everything that can happen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.play = Play(mlflow=MLFLOW)
+        self.ids: list[str] = []
+        self.ended: set[str] = set()
+        self.lost: set[str] = set()
+        self.pushed = 0
+        self.before = self.play.status
+
+    @initialize()
+    def first_look(self) -> None:
+        self._look()
+
+    @rule(revision=st.sampled_from((A, B, C)))
+    def somebody_pushes(self, revision: str) -> None:
+        self.play.source = SourceFacts(revision)
+
+    @rule()
+    def the_source_is_out(self) -> None:
+        self.play.source = UNREACHABLE
+
+    @rule(change=st.sampled_from(SPECS))
+    def somebody_changes_the_spec(self, change: dict[str, Any]) -> None:
+        self.play.change(**change)
+
+    @rule(value=st.sampled_from((f"{PLAN}: it goes tomorrow", "yes", None)))
+    def somebody_annotates(self, value: str | None) -> None:
+        self.play.annotate("allow-breaking", value)
+
+    @rule(up=st.booleans())
+    def mlflow_comes_or_goes(self, up: bool) -> None:
+        self.play.outage = None if up else OUTAGE
+
+    @rule(models=st.sampled_from(((), ("driver_model",), ("driver_model", "eta_model"))))
+    def models_are_promoted(self, models: tuple[str, ...]) -> None:
+        if self.play.outage is None:
+            self.play.guard = guard(*models, read_at=self.play.now)
+
+    @rule(minutes=st.sampled_from((1, 7, 31, 200)))
+    def time_passes(self, minutes: int) -> None:
+        self.play.later(minutes=minutes)
+
+    @precondition(lambda self: self._running)
+    @rule(data=st.data(), meanwhile=MEANWHILE)
+    def the_job_ends(self, data: st.DataObject, meanwhile: str) -> None:
+        ends = ENDS[self.play.operation.kind] + ALWAYS_POSSIBLE
+        self._end(*data.draw(st.sampled_from(ends)))
+        self._happens(meanwhile)
+        self._look()
+
+    @precondition(lambda self: self._running)
+    @rule(
+        reason=st.sampled_from(("JobFailed", "DeadlineExceeded", "ImagePullFailed")),
+        meanwhile=MEANWHILE,
+    )
+    def the_job_ends_without_a_word(self, reason: str, meanwhile: str) -> None:
+        self.play.jobs[self.play.job] = JobFacts(running=False, reason=reason, message="killed")
+        self.ended.add(self.play.operation.id)
+        self._look()
+        self._happens(meanwhile)
+        self._look()
+
+    @precondition(lambda self: self._running)
+    @rule(seen=st.booleans(), meanwhile=MEANWHILE)
+    def the_job_is_lost(self, seen: bool, meanwhile: str) -> None:
+        if seen:
+            self._look()
+        self.lost.add(self.play.job)
+        del self.play.jobs[self.play.job]
+        self._happens(meanwhile)
+        self._look()
+
+    @precondition(lambda self: self._backing_off)
+    @rule(meanwhile=MEANWHILE)
+    def a_wait_is_over(self, meanwhile: str) -> None:
+        self._happens(meanwhile)
+        self.play.wait_for_retry()
+        self._look()
+
+    @rule()
+    def a_good_day(self) -> None:
+        """Whatever stands in the way goes, and a commit is applied."""
+        self._heal()
+        self._settle()
+
+    @rule(count=st.integers(1, 14), down=st.booleans())
+    def a_bad_day(self, count: int, down: bool) -> None:
+        """One bad commit after another, and MLflow may be out."""
+        if down:
+            self.play.outage = OUTAGE
+            self.play.change(apply={"protection": {"mode": "Warn"}})
+        for _ in range(count):
+            self._happens("a push")
+            self._look()
+            if self._running:
+                self._end("Failed", "InvalidRepo")
+                self._look()
+
+    @rule(requested=st.booleans())
+    def the_host_looks(self, requested: bool) -> None:
+        self._look(requested=requested)
+
+    @rule(effects=st.integers(0, 4))
+    def the_host_dies_and_another_starts(self, effects: int) -> None:
+        self._look(dies_after=effects)
+        self.play.restart()
+
+    @rule()
+    def nothing_happens_for_a_while(self) -> None:
+        """A quiet project is left alone: no write, no job, no event, no look in vain."""
+        self.play.rest()
+        before = self.play.status
+        decision = self.play.look()
+
+        assert self.play.status == before
+        assert (decision.before, decision.after, decision.events) == ((), (), ())
+        waiting = sum(operation.mlflow_run_id is None for operation in before.operations)
+        assert len(before.operations) <= 10 + waiting
+        for _ in range(3):
+            assert decision.next_look is not None
+            if decision.next_look - self.play.now > timedelta(seconds=25):
+                return
+            self.play.now = decision.next_look + timedelta(seconds=1)
+            decision = self._look()
+            if self.play.status != before:
+                return
+        raise AssertionError("it is looked at again and again in vain")
+
+    @precondition(lambda self: not self.play.observed().deleted)
+    @rule(policy=st.sampled_from(("Retain", "Delete")), really=st.integers(0, 9))
+    def somebody_deletes_it(self, policy: str, really: int) -> None:
+        if really == 0:
+            self.play.change(deletionPolicy=policy)
+            self.play.delete()
+
+    def _heal(self) -> None:
+        self.play.outage = None
+        self.play.change(suspend=False)
+        self.play.annotate("allow-breaking", None)
+        self._happens("a push")
+
+    def _settle(self) -> None:
+        """Every job succeeds from now on, until there is nothing left to do."""
+        play = self.play
+        for _ in range(400):
+            decision = self._look()
+            operation = play.status.operation
+            if operation is None and not decision.after:
+                return
+            if self._backing_off:
+                play.wait_for_retry()
+            elif operation is not None and self._running:
+                planned = operation.kind is OperationKind.PLAN
+                self._end("Planned" if planned else "Succeeded", "")
+        raise AssertionError("it never settles")
+
+    def _happens(self, what: str) -> None:
+        match what:
+            case "a push":
+                self.pushed += 1
+                self.play.push(f"{self.pushed:040x}")
+            case "a revert" if self.play.status.applied is not None:
+                self.play.push(self.play.status.applied.revision or A)
+            case "MLflow out":
+                self.play.outage = OUTAGE
+            case "source out":
+                self.play.source = UNREACHABLE
+            case "suspended":
+                self.play.change(suspend=True)
+            case "deleted" if not self.play.observed().deleted and self.pushed % 4 == 3:
+                self.play.change(deletionPolicy="Delete")
+                self.play.delete()
+
+    def _end(self, outcome: str, reason: str) -> None:
+        play = self.play
+        fields: dict[str, Any] = {"reason": reason, "message": f"it {outcome}"}
+        if play.operation.kind in APPLYING and not reason:
+            fields["plan"] = plan()
+        if reason == "Blocked":
+            fields["plan"] = plan(PlanVerdict.BLOCKED, reason="Blocked")
+        if play.operation.kind in (OperationKind.MATERIALIZE, OperationKind.BACKFILL):
+            failing = outcome == "Partial"
+            fields["views"] = (
+                view_report("stats", "Failed" if failing else "Succeeded"),
+                view_report("extra", materialized_until=play.now),
+            )
+        play.jobs[play.job] = JobFacts(running=False, report=play.report(outcome, **fields))
+        self.ended.add(play.operation.id)
+
+    @property
+    def _backing_off(self) -> bool:
+        operation = self.play.status.operation
+        return operation is not None and operation.phase is OperationPhase.BACKING_OFF
+
+    @property
+    def _running(self) -> bool:
+        operation = self.play.status.operation
+        job = self.play.jobs.get(job_id(operation)) if operation else None
+        return job is not None and job.running
+
+    def _look(self, **how: Any) -> Decision[FeatureStoreProjectStatus]:
+        play = self.play
+        started, observed = len(play.started), play.observed()
+        decision = decide(observed)
+        assert decide(observed) == decision, "the same facts lead to the same decision"
+        play.look(**how)
+        for name in play.started[started:]:
+            self._may_start(name)
+        looks_again = decision.next_look
+        assert looks_again is not None
+        assert looks_again >= play.now + timedelta(seconds=1)
+        return decision
+
+    def _may_start(self, name: str) -> None:
+        play = self.play
+        kind = play.operation.kind
+        deleted = play.observed().deleted
+        assert deleted or not play.project.spec.suspend, "a suspended project starts nothing"
+        assert not deleted or kind is OperationKind.DELETE, "what goes is not worked on any more"
+        enforced = play.project.spec.apply.protection.mode == "Enforce"
+        if enforced and kind in APPLYING | {OperationKind.DELETE}:
+            assert play.outage is None, "the guard fails closed"
+        if kind in APPLYING:
+            assert isinstance(play.source, SourceFacts)
+            assert play.operation.revision == play.source.revision, "nobody wants another revision"
+        running = [job for job, facts in play.jobs.items() if facts.running]
+        assert running == [name], "one job at a time"
+
+    @invariant()
+    def ids_are_never_used_twice(self) -> None:
+        operation = self.play.status.operation
+        if operation is None or (self.ids and self.ids[-1] == operation.id):
+            return
+        assert operation.id not in self.ids
+        self.ids.append(operation.id)
+
+    @invariant()
+    def numbers_only_grow(self) -> None:
+        status = self.play.status
+        assert status.sequence >= self.before.sequence
+        assert status.operation is None or status.operation.sequence == status.sequence
+
+    @invariant()
+    def nothing_leaves_the_list_before_it_is_on_record(self) -> None:
+        listed = {operation.id for operation in self.play.status.operations}
+        for operation in self.before.operations:
+            assert operation.id in listed or operation.id in self.play.runs
+        self.before = self.play.status
+
+    @invariant()
+    def a_job_stays_while_somebody_needs_its_report(self) -> None:
+        play = self.play
+        for operation in play.status.operations:
+            given_up = (operation.message or "").endswith("superseded before its next attempt")
+            recorded = operation.id in play.runs or operation.job in self.lost
+            assert recorded or given_up or operation.job in play.jobs
+
+    @invariant()
+    def the_status_is_whole_and_within_its_caps(self) -> None:
+        status = self.play.status
+        types = [condition.type for condition in status.conditions]
+        if not types:
+            return
+        assert len(types) == len(set(types))
+        assert set(types) >= ALWAYS
+        assert {"Reconciling", "Stalled"} - set(types), "it moves, or it is stuck"
+        ready = self.play.says("Ready")[0] == "True"
+        assert not (ready and {"Reconciling", "Stalled"} & set(types))
+        assert all(len(condition.message) <= 2000 for condition in status.conditions)
+
+    def teardown(self) -> None:
+        """Everything is well again and stays so: everything comes to a good end."""
+        play = self.play
+        if not play.status.conditions:
+            return
+        self._heal()
+        self._settle()
+        play.later(hours=2)  # a look at the registry that failed waits for its interval
+        self._settle()
+        play.rest()
+
+        assert play.status.operation is None
+        assert not play.jobs, "every job is forgotten once its operation is on record"
+        assert self.ended <= set(play.runs), "every operation that ended is on record"
+        assert all(operation.mlflow_run_id for operation in play.status.operations)
+        assert len(play.status.operations) <= 10
+        if play.observed().deleted:
+            assert play.look().finished or play.says("Stalled") == ("True", "DeletionBlocked")
+        else:
+            assert play.says("Ready")[0] == "True"
+
+
+TestOneProject = OneProject.TestCase
+TestOneProject.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
