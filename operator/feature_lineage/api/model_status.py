@@ -75,12 +75,6 @@ class ModelFreshnessStatus(StatusModel):
     fresh: StrictBool | None = Field(None, description="Whether it is met; absent: not known.")
 
 
-class TagsStatus(StatusModel):
-    """What was written on the model version."""
-
-    written_digest: str | None = Field(None, description="Digest of the tags last written.")
-
-
 class HistoryEntry(StatusModel):
     """A version that the alias pointed to, as observed."""
 
@@ -103,7 +97,6 @@ class TrainedModelStatus(StatusModel):
     resolved: ResolvedStatus | None = Field(None, description="The version it stands for.")
     lineage: LineageStatus | None = Field(None, description="Its features.")
     freshness: ModelFreshnessStatus | None = Field(None, description="How fresh they are.")
-    tags: TagsStatus | None = Field(None, description="What was written on the version.")
     history: Annotated[tuple[HistoryEntry, ...], ATOMIC] = Field(
         (), description="Up to 10 versions the alias pointed to, newest first."
     )

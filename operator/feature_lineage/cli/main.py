@@ -47,6 +47,7 @@ def main() -> None:
     \b
     On one machine      feature-lineage local DIR --once
     In a pull request   feature-lineage plan DIR
+    Who uses this       feature-lineage impact DIR VIEW
     What is there       feature-lineage get DIR
     Why is it so        feature-lineage describe DIR NAME
     """
@@ -93,6 +94,27 @@ def plan(folder: Path, state: Path | None, output: str) -> None:
     from feature_lineage.cli.plan import run_plan
 
     sys.exit(run_plan(folder, state or state_of(folder), output))
+
+
+@main.command()
+@FOLDER
+@click.argument("name")
+@STATE
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--after", metavar="MODEL/VERSION", help="Go on behind this one.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def impact(
+    folder: Path, name: str, state: Path | None, limit: int, after: str | None, output: str
+) -> None:
+    """Tell which model versions a feature view, feature or service reaches.
+
+    NAME is a feature view (driver_stats), a feature (driver_stats:conv_rate) or a feature
+    service (service/driver_activity_v1). The answer is complete: every version of every model,
+    whether an alias points to it or not, page by page.
+    """
+    from feature_lineage.cli.impact import run_impact
+
+    run_impact(folder, name, state or state_of(folder), limit=limit, after=after, output=output)
 
 
 @main.command()

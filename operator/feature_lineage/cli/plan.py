@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from feature_lineage.features.diff import Change, ChangeClass
-from feature_lineage.local.console import PlainConsole, short
+from feature_lineage.local.console import PlainConsole, printable, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.plans import Planned, plan_folder
 from feature_lineage.operations.explain import describe, explain, short_revision
@@ -65,20 +65,20 @@ def _print(result: Planned) -> None:
     head = f"{short(result.key)}  revision {short_revision(result.revision)}"
     if plan is None:
         click.secho(f"{head}  could not be planned", bold=True)
-        click.echo(f"  {result.problem}".replace("\n", "\n  "))
+        click.echo(printable(f"  {result.problem}".replace("\n", "\n  ")))
         return
     click.secho(f"{head}  plan {short_digest(plan.digest)}  {plan.verdict}", bold=True)
     if not plan.changes:
         click.echo("  No changes: the registry is as the repository wants it.")
     for line, color in _changes(plan.changes):
-        click.secho(f"  {line}", fg=color)
+        click.secho(printable(f"  {line}"), fg=color)
     _print_impacts(plan)
     for warning in result.warnings:
-        click.secho(f"  warning: {warning}", fg="yellow")
+        click.secho(printable(f"  warning: {warning}"), fg="yellow")
     message = explain(plan, result.revision, overrides=result.overrides)
     if message:
         click.echo()
-        click.secho(f"  {message}", fg="red")
+        click.secho(printable(f"  {message}"), fg="red")
 
 
 def _changes(changes: Iterable[Change]) -> Iterable[tuple[str, str | None]]:
@@ -101,7 +101,7 @@ def _print_impacts(plan: Plan) -> None:
         aliases = ", ".join(f"@{alias}" for alias in impact.aliases)
         click.echo(f"    {impact.model} v{impact.version} ({aliases})  {impact.severity}")
         for problem in impact.problems[:10]:
-            click.echo(f"      {describe(problem)}")
+            click.echo(printable(f"      {describe(problem)}"))
     if plan.unknown_models:
         click.echo(f"  Features not known: {', '.join(plan.unknown_models[:10])}")
     if plan.adoption_deletes:

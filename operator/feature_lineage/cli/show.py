@@ -11,6 +11,7 @@ import click
 import yaml
 
 from feature_lineage.api.crd import DEFINITIONS, Column
+from feature_lineage.cli.text import print_table
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import short
 from feature_lineage.local.folder import LocalResources, Resource, read_folder
@@ -63,7 +64,7 @@ def _tables(resources: Sequence[Resource]) -> None:
             + [item.metadata.name, *(_cell(item, column, now) for column in definition.columns)]
             for item in rows
         ]
-        _print_table([header, *table])
+        print_table([header, *table])
     if first:
         click.echo("No resources found.")
 
@@ -89,13 +90,6 @@ def _value(resource: dict[str, Any], path: str) -> Any:
     for part in path.removeprefix(".").split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("   ".join(cells).rstrip())
 
 
 def age(delta: timedelta) -> str:
@@ -154,7 +148,7 @@ def _describe(resource: Resource, state: StateFolder) -> None:
         click.echo("Operations:")
         header = ["  ID", "RESULT", "REVISION", "STARTED", "MLFLOW RUN", "MESSAGE"]
         rows = [[f"  {op['id']}", *_operation(op)] for op in operations]
-        _print_table([header, *rows])
+        print_table([header, *rows])
     _events(state, key)
 
 
@@ -181,7 +175,7 @@ def _conditions(conditions: list[dict[str, Any]]) -> None:
         [f"  {c['type']}", c["status"], c["reason"], c["lastTransitionTime"], c.get("message", "")]
         for c in conditions
     ]
-    _print_table([header, *rows])
+    print_table([header, *rows])
 
 
 def _section(title: str, value: dict[str, Any]) -> None:
@@ -202,4 +196,4 @@ def _events(state: StateFolder, key: Key) -> None:
         [f"  {e['at'][:19]}Z", e["type"], e["reason"], e["message"].split("\n")[0][:300]]
         for e in events
     ]
-    _print_table([header, *rows])
+    print_table([header, *rows])

@@ -7,7 +7,6 @@ parsed in one place and never by splitting strings elsewhere.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from feature_lineage.errors import TerminalError
@@ -53,12 +52,3 @@ class FeatureRef:
 
     def __str__(self) -> str:
         return f"{self.view_key}:{self.feature}"
-
-
-def parse_refs(texts: Iterable[str]) -> tuple[FeatureRef, ...]:
-    """Parse references, keeping their order and dropping repeats.
-
-    Raises:
-        TerminalError: at the first text that is no reference.
-    """
-    return tuple(dict.fromkeys(FeatureRef.parse(text) for text in texts))

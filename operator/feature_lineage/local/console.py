@@ -5,13 +5,15 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.errors import FeatureLineageError, InvalidManifest
 from feature_lineage.local.folder import Resource
 from feature_lineage.ports import Event, Key
 from feature_lineage.reconcile.controller import Pass
+
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 class PlainConsole:
@@ -26,7 +28,7 @@ class PlainConsole:
 
     def line(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%H:%M:%S")
-        first, *rest = text.splitlines() or [""]
+        first, *rest = [printable(line) for line in text.splitlines()] or [""]
         print(f"{now}  {first}", *(f"          {line}" for line in rest), sep="\n", file=self._out)
         self._out.flush()
 
@@ -57,6 +59,13 @@ class PlainConsole:
 
     def invalid(self, error: InvalidManifest) -> None:
         self.line(f"! manifests do not validate; the last good state stays:\n{error.message}")
+
+
+def printable(text: str) -> str:
+    """Text of a repo, a tag or a server as a terminal may have it: it can move no cursor."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def short(key: Key) -> str:

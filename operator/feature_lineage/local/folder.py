@@ -195,7 +195,12 @@ def _merged(
     if before is None:
         uid = hashlib.sha256(f"{key}@{now.isoformat()}".encode()).hexdigest()[:32]
         fresh = {"uid": uid, "generation": 1, "creation_timestamp": now.replace(microsecond=0)}
-        return manifest.model_copy(update={"metadata": given.model_copy(update=fresh)})
+        # A manifest from `kubectl get -o yaml` tells of a life elsewhere.
+        fresh |= {"deletion_timestamp": None}
+        status = type(manifest.status)()
+        return manifest.model_copy(
+            update={"metadata": given.model_copy(update=fresh), "status": status}
+        )
     generation = before.metadata.generation + (manifest.spec != before.spec)
     kept = {
         "uid": before.metadata.uid,

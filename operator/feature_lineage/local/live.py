@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from feature_lineage.api.enums import OperationPhase
-from feature_lineage.local.console import PlainConsole, progress_of, short
+from feature_lineage.local.console import PlainConsole, printable, progress_of, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.reconcile.listing import job_id
 from feature_lineage.reconcile.memory import key_of
@@ -31,7 +31,7 @@ class LiveConsole(PlainConsole):
     def line(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%H:%M:%S")
         color = {"!": "yellow", "=": "bold", "▸": "cyan"}.get(text[:1], "")
-        self._console.print(Text(f"{now}  ", style="dim") + Text(text, style=color))
+        self._console.print(Text(f"{now}  ", style="dim") + Text(printable(text), style=color))
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -54,6 +54,6 @@ class LiveConsole(PlainConsole):
                     seconds = f"{passed.total_seconds():.0f} s"
                 doing = progress_of(host.jobs.progress(job_id(operation)))
                 name = f"{short(key_of(project))} {operation.kind}"
-                table.add_row(Spinner("dots"), name, seconds, Text(doing, style="dim"))
+                table.add_row(Spinner("dots"), name, seconds, Text(printable(doing), style="dim"))
             self._live.update(table, refresh=True)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -21,11 +21,6 @@ def delay(operation_id: str, attempt: int) -> timedelta:
     return base * (1 + _JITTER * _fraction(f"{operation_id}/{attempt}"))
 
 
-def exhausted(attempt: int, retries: int) -> bool:
-    """Whether this attempt (1 is the first) was the last that `retries` permits."""
-    return attempt > retries
-
-
 def _fraction(seed: str) -> float:
     """Between 0 and 1, the same for the same seed."""
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:6], "big") / 2**48

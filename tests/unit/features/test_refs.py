@@ -5,7 +5,7 @@ from hypothesis import given
 from tests import strategies as some
 
 from feature_lineage.errors import TerminalError
-from feature_lineage.features.refs import FeatureRef, parse_refs
+from feature_lineage.features.refs import FeatureRef
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,3 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 @given(some.refs)
 def test_a_reference_survives_being_written_and_read(ref: FeatureRef) -> None:
     assert ref == FeatureRef.parse(str(ref))
-
-
-def test_repeats_are_dropped_and_the_order_is_kept() -> None:
-    actual = parse_refs(["b:x", "a:x", "b:x"])
-
-    assert (FeatureRef("b", "x"), FeatureRef("a", "x")) == actual

@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_lineage.operations.backoff import LONGEST, SHORTEST, delay, exhausted
+from feature_lineage.operations.backoff import LONGEST, SHORTEST, delay
 
 
 @given(st.text(), st.integers(-5, 10**9))
@@ -31,16 +30,3 @@ def test_a_hundred_operations_that_failed_together_do_not_come_back_together() -
 
     assert len(delays) == 100
     assert max(delays) - min(delays) > timedelta(minutes=1)
-
-
-@pytest.mark.parametrize(
-    ("attempt", "retries", "expected"),
-    [
-        pytest.param(1, 0, True, id="no retries: the first attempt is the last"),
-        pytest.param(1, 3, False, id="three retries after the first attempt"),
-        pytest.param(3, 3, False, id="the third attempt is the second retry"),
-        pytest.param(4, 3, True, id="the fourth attempt was the third retry"),
-    ],
-)
-def test_retries(attempt: int, retries: int, expected: bool) -> None:
-    assert expected is exhausted(attempt, retries)

@@ -1,0 +1,121 @@
+"""``feature-lineage impact``: which model versions a feature, view or service reaches."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.cli.text import print_table
+from feature_lineage.errors import InvalidManifest, ServerUnavailable
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.local.console import PlainConsole, short
+from feature_lineage.local.host import LocalHost
+from feature_lineage.models.index import Page, Reach, ReverseIndex, build
+from feature_lineage.reconcile.gather import observe_project
+from feature_lineage.reconcile.memory import Memory, key_of
+
+SERVICE = "service/"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One project's answer: a page of it, and what it sums up to."""
+
+    project: FeatureStoreProject
+    page: Page
+    promoted: int
+    services: tuple[str, ...]
+
+
+def run_impact(
+    folder: Path, name: str, state: Path, *, limit: int, after: str | None, output: str
+) -> None:
+    """Print which model versions of the folder's projects use `name`."""
+    answers = asyncio.run(_answers(folder, name, state, limit=limit, after=after))
+    if output == "json":
+        click.echo(json.dumps([_as_json(answer) for answer in answers], indent=2))
+        return
+    for answer in answers:
+        _print(answer, name)
+
+
+async def _answers(
+    folder: Path, name: str, state: Path, *, limit: int, after: str | None
+) -> list[Answer]:
+    host = LocalHost(folder, state, PlainConsole())
+    try:
+        host.load(keep=False)
+        projects = [project for project in host.resources.projects() if project.spec.mlflow]
+        if not projects:
+            raise InvalidManifest(
+                f"{folder} holds no FeatureStoreProject with spec.mlflow; nobody knows its models"
+            )
+        answers = []
+        for project in sorted(projects, key=lambda item: str(key_of(item))):
+            reach = _reach(await _index(host, project), name)
+            page = reach.page(after, limit)
+            answers.append(Answer(project, page, reach.promoted, reach.services))
+        return answers
+    finally:
+        await host.close()
+
+
+async def _index(host: LocalHost, project: FeatureStoreProject) -> ReverseIndex:
+    observed = await observe_project(host.ports, Memory(), project, planning=True)
+    models = observed.models
+    if models is None or models.read_at is None or models.failure is not None:
+        why = models.failure.message if models and models.failure else "MLflow was not read"
+        raise ServerUnavailable(f"{short(key_of(project))}: {why}")
+    pairs = ((item.version, item.link) for item in models.linked)
+    return build(pairs, observed.snapshot)
+
+
+def _reach(index: ReverseIndex, name: str) -> Reach:
+    if name.startswith(SERVICE):
+        return index.impact_of_service(name.removeprefix(SERVICE))
+    if ":" in name:
+        return index.impact_of_feature(FeatureRef.parse(name))
+    return index.impact_of_view(name)
+
+
+def _print(answer: Answer, name: str) -> None:
+    page = answer.page
+    head = f"{short(key_of(answer.project))}  {name} reaches {page.total} model version(s)"
+    click.secho(f"{head}, {answer.promoted} of them with an alias", bold=True)
+    if page.items:
+        rows = [
+            [
+                f"  {item.model}",
+                item.version,
+                ",".join(item.aliases),
+                item.service,
+                ",".join(map(str, item.features)),
+            ]
+            for item in page.items
+        ]
+        print_table([["  MODEL", "VERSION", "ALIASES", "SERVICE", "FEATURES"], *rows])
+    if page.after is not None:
+        click.echo(f"  more: --after {page.after}")
+
+
+def _as_json(answer: Answer) -> dict[str, object]:
+    return {
+        "resource": str(key_of(answer.project)),
+        "total": answer.page.total,
+        "promoted": answer.promoted,
+        "services": answer.services,
+        "after": answer.page.after,
+        "items": [
+            {
+                "model": item.model,
+                "version": item.version,
+                "aliases": item.aliases,
+                "service": item.service,
+                "features": [str(ref) for ref in item.features],
+            }
+            for item in answer.page.items
+        ],
+    }
