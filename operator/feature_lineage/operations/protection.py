@@ -155,6 +155,15 @@ def guard_digest(guard: Guard) -> str:
     return digest_of({"models": models, "unknown": sorted(guard.unknown)})
 
 
+def protected_versions(guard: Guard) -> tuple[str, ...]:
+    """Whoever loses when all of a project goes, as ``model/version``, sorted.
+
+    What a version of unknown features uses, it uses of this project: with that it goes for sure.
+    """
+    known = (f"{model.model}/{model.version}" for model in guard.models)
+    return tuple(sorted({*known, *guard.unknown}))
+
+
 def is_stale(guard: Guard, max_age: timedelta, now: datetime) -> bool:
     """Older than the policy trusts: whoever holds it steps back and asks for a new one."""
     return now - guard.read_at > max_age

@@ -133,13 +133,17 @@ class DeleteRequest(_Message):
     """Remove this project's objects, never another project's.
 
     Attributes:
-        guard: refuses while protected models use the project.
+        guard: refuses while protected models use the project, known features or not.
+        max_guard_age_seconds: an older guard makes the job step back.
         allow: the user's reason for deleting all the same.
+        owned_elsewhere: registry ids that an older resource owns for this project.
     """
 
     guard: Guard | None = None
+    max_guard_age_seconds: float = 600.0
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
     allow: str | None = None
+    owned_elsewhere: tuple[str, ...] = ()
 
 
 class JobRequest(_Message):

@@ -18,7 +18,7 @@ from feature_lineage.api.enums import (
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
 from feature_lineage.api.schedules import Schedule
 from feature_lineage.operations import backfills, schedules
-from feature_lineage.operations.protection import guard_digest
+from feature_lineage.operations.protection import guard_digest, protected_versions
 from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.operations.queue import Candidate as QueueCandidate
 from feature_lineage.operations.queue import Work, choose_next
@@ -111,7 +111,8 @@ def _apply(situation: Situation) -> Candidate | None:
 
 
 def _guarded(observed: ObservedProject) -> bool:
-    return bool(observed.models and observed.models.guard and observed.models.guard.models)
+    guard = observed.models.guard if observed.models else None
+    return guard is not None and bool(protected_versions(guard))
 
 
 def _guard(observed: ObservedProject) -> str | None:

@@ -84,8 +84,12 @@ def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) 
         last_views=tuple(sorted(name for _, name, _ in observed.snapshot.views()))
         if observed.snapshot
         else (),
-        owned_elsewhere=tuple(elder.registry_id for elder in observed.elders if elder.registry_id),
+        owned_elsewhere=_owned_elsewhere(observed),
     )
+
+
+def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:
+    return tuple(elder.registry_id for elder in observed.elders if elder.registry_id)
 
 
 def _override(observed: ObservedProject, kind: OverrideKind) -> Override | None:
@@ -110,10 +114,13 @@ def _materialize(operation: OperationStatus) -> MaterializeRequest:
 
 def _delete(observed: ObservedProject) -> DeleteRequest:
     allowed = override(observed.resource.metadata.annotations, OverrideKind.ALLOW_DELETE)
+    protection = observed.resource.spec.apply.protection
     return DeleteRequest(
         guard=observed.models.guard if observed.models else None,
-        protection=observed.resource.spec.apply.protection.mode.value,
+        max_guard_age_seconds=protection.max_guard_age.total_seconds(),
+        protection=protection.mode.value,
         allow=allowed.why if allowed else None,
+        owned_elsewhere=_owned_elsewhere(observed),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from feature_lineage.errors import TerminalError, TransientError
+from feature_lineage.errors import TransientError
 from feature_lineage.features.diff import Change, ChangeClass, ObjectDelta, delta
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
@@ -22,8 +22,13 @@ from feature_lineage.operations.protocol import (
 )
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.closures import closures_of
-from feature_lineage.runner.ending import SteppedBack
-from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.job import (
+    Job,
+    check_owner,
+    materialized_until,
+    stale_guard,
+    view_reports,
+)
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
 
@@ -39,7 +44,7 @@ def apply(job: Job) -> JobReport:
         SteppedBack: guard or registry are no longer what this job was given.
     """
     request = job.request.apply or ApplyRequest()
-    _check_owner(job, request)
+    check_owner(job, request.owned_elsewhere)
     before = job.read()
     current = job.snapshot(before)
     store = job.open_store()
@@ -83,15 +88,6 @@ def apply(job: Job) -> JobReport:
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
 
 
-def _check_owner(job: Job, request: ApplyRequest) -> None:
-    if job.settings.registry_id in request.owned_elsewhere:
-        raise TerminalError(
-            f"project {job.project!r} in this registry belongs to an older resource: "
-            "delete one of the two, or give this one another project or registry",
-            reason="ProjectOwnedByOther",
-        )
-
-
 def _desired(
     current: RegistrySnapshot,
     declared: RegistrySnapshot,
@@ -126,11 +122,7 @@ def _stop(
 ) -> JobReport | None:
     """The report where nothing is to be written: blocked, or only a plan was asked for."""
     if plan.reason == "GuardUnavailable":
-        raise SteppedBack(
-            "what is known of the protected models is older than maxGuardAge; "
-            "nothing was changed, and it is tried again with a new guard",
-            reason=plan.reason,
-        )
+        raise stale_guard()
     known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
     if plan.verdict is PlanVerdict.BLOCKED:
         overrides = [

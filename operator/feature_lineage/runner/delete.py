@@ -4,27 +4,34 @@ Never `FeatureStore.teardown`, which wipes every project of the registry. Online
 a kill in between leaves a registry that still names them, and the next attempt finds them there.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from feast.infra.registry import sql
 from sqlalchemy import create_engine
 from sqlalchemy import delete as delete_rows
 
+from feature_lineage.operations.protection import is_stale, protected_versions
 from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcome
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of
-from feature_lineage.runner.job import Job, view_reports
+from feature_lineage.runner.job import Job, check_owner, stale_guard, view_reports
 from feature_lineage.runner.reader import Reading, registry_store, views_of
 
 
 def delete(job: Job) -> JobReport:
-    """Remove the project's online tables and its part of the registry; again is fine."""
+    """Remove the project's online tables and its part of the registry; again is fine.
+
+    Raises:
+        SteppedBack: the guard is too old to say that nobody uses the project.
+    """
     request = job.request.delete or DeleteRequest()
+    check_owner(job, request.owned_elsewhere)
+    users = _users(request, datetime.now(UTC))
     before = job.read()
     current = job.snapshot(before)
-    users = request.guard.models if request.guard and request.protection == "Enforce" else ()
     if users and not request.allow:
-        names = ", ".join(sorted(f"{user.model}/{user.version}" for user in users)[:10])
+        names = ", ".join(users[:10])
         return job.report(
             Outcome.BLOCKED,
             reason="Blocked",
@@ -47,6 +54,15 @@ def delete(job: Job) -> JobReport:
         snapshot=job.snapshot(after),
         counts={"created": 0, "updated": 0, "deleted": count},
     )
+
+
+def _users(request: DeleteRequest, now: datetime) -> tuple[str, ...]:
+    """Protected versions that would lose their features, whoever permits it."""
+    if request.guard is None or request.protection != "Enforce":
+        return ()
+    if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), now):
+        raise stale_guard()
+    return protected_versions(request.guard)
 
 
 def _forget(job: Job, before: Reading) -> None:

@@ -1,7 +1,7 @@
 """One operation as the worker sees it: the request, what it needs, and the report it ends with."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import feast
 from feast import FeatureStore
 
+from feature_lineage.errors import TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protocol import (
     JobReport,
@@ -19,7 +20,7 @@ from feature_lineage.operations.protocol import (
     ViewReport,
 )
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
-from feature_lineage.runner.ending import RegistryUnreadable
+from feature_lineage.runner.ending import RegistryUnreadable, SteppedBack
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
 from feature_lineage.runner.settings import Settings, check_project, load_settings, open_store
 from feature_lineage.runner.wire import Wire
@@ -80,6 +81,30 @@ class Job:
             seconds=self.wire.seconds,
             **fields,
         )
+
+
+def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
+    """Two resources may not write to the same project.
+
+    Raises:
+        TerminalError: this job's registry is one in which an older resource owns the project.
+    """
+    if job.settings.registry_id in owned_elsewhere:
+        raise TerminalError(
+            f"project {job.project!r} in this registry belongs to an older resource: "
+            "delete one of the two (with deletionPolicy Retain its objects stay), or give this "
+            "one another project or registry",
+            reason="ProjectOwnedByOther",
+        )
+
+
+def stale_guard() -> SteppedBack:
+    """What a job ends with that was given a guard older than it may be."""
+    return SteppedBack(
+        "what is known of the protected models is older than maxGuardAge; "
+        "nothing was changed, and it is tried again with a new guard",
+        reason="GuardUnavailable",
+    )
 
 
 def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:

@@ -1,0 +1,124 @@
+"""When a project's objects may not go; that they do go is a contract."""
+
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.protection import Guard, GuardedModel
+from feature_lineage.operations.protocol import (
+    DeleteRequest,
+    JobReport,
+    JobRequest,
+    OperationKind,
+    Outcome,
+)
+from feature_lineage.runner import delete as module
+from feature_lineage.runner.job import Job
+
+CHAMPION = GuardedModel(
+    "driver_model", "3", ("champion",), "", (), (FeatureRef("stats", "conv_rate"),)
+)
+
+
+class Empty(Job):
+    """A job on a registry that does not exist: nothing is there to remove."""
+
+    def read(self) -> Any:
+        return SimpleNamespace(exists=False, proto=None)
+
+    def snapshot(self, *_: Any) -> RegistrySnapshot:
+        return RegistrySnapshot("p", {})
+
+
+def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
+    monkeypatch.setattr(module, "view_reports", lambda *_: ())
+    settings = SimpleNamespace(
+        registry_id="registry-1", registry_type="file", online_store_type="sqlite"
+    )
+    wire = SimpleNamespace(phase=lambda _: nullcontext(), seconds={})
+    request = JobRequest(
+        operation_id="d-1",
+        kind=OperationKind.DELETE,
+        project="p",
+        repo="",
+        delete=DeleteRequest(**fields),
+    )
+    job: Any = Empty
+    report: JobReport = module.delete(
+        job(request, wire, datetime.now(UTC), Path(), settings, reader=None)
+    )
+    return report
+
+
+def guard(*models: GuardedModel, unknown: tuple[str, ...] = (), minutes: float = 0) -> Guard:
+    return Guard(datetime.now(UTC) - timedelta(minutes=minutes), models, unknown)
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        pytest.param({}, "", id="no guard"),
+        pytest.param({"guard": guard()}, "", id="nobody uses it"),
+        pytest.param({"guard": guard(CHAMPION)}, "driver_model/3", id="a champion"),
+        pytest.param(
+            {"guard": guard(unknown=("rider_model/7",))},
+            "rider_model/7",
+            id="whatever an unknown one uses of it, goes",
+        ),
+        pytest.param(
+            {"guard": guard(CHAMPION, unknown=("a_model/1",))},
+            "a_model/1, driver_model/3",
+            id="both",
+        ),
+        pytest.param({"guard": guard(CHAMPION), "allow": "retired"}, "", id="permitted"),
+        pytest.param({"guard": guard(CHAMPION), "protection": "Warn"}, "", id="Warn"),
+    ],
+)
+def test_who_stands_in_the_way(
+    fields: dict[str, Any], names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = run(monkeypatch, **fields)
+
+    assert report.outcome is (Outcome.BLOCKED if names else Outcome.SUCCEEDED)
+    assert f"use this project: {names};" in report.message if names else report.message == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        pytest.param({"guard": guard(minutes=11)}, "GuardUnavailable", id="too old a guard"),
+        pytest.param(
+            {"guard": guard(minutes=11), "allow": "retired"},
+            "GuardUnavailable",
+            id="no permission covers what nobody looked at",
+        ),
+        pytest.param(
+            {"guard": guard(minutes=2), "max_guard_age_seconds": 60},
+            "GuardUnavailable",
+            id="older than the policy trusts",
+        ),
+        pytest.param(
+            {"owned_elsewhere": ("registry-1",)}, "ProjectOwnedByOther", id="another's objects"
+        ),
+    ],
+)
+def test_nothing_goes_on(
+    fields: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FeatureLineageError) as caught:
+        run(monkeypatch, **fields)
+
+    assert caught.value.reason == reason
+
+
+def test_under_warn_an_old_guard_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = run(monkeypatch, guard=guard(CHAMPION, minutes=11), protection="Warn")
+
+    assert report.outcome is Outcome.SUCCEEDED
