@@ -64,10 +64,10 @@ class ModelFreshness:
     """Freshness of all that a model's features are served from.
 
     Attributes:
-        oldest_view: the view materialized longest ago, "" where no view is served online.
+        oldest_view: the view that decides: of the least fresh ones the one materialized longest
+            ago; "" where no view is served online.
         materialized_until: of that view; ``None``: never.
-        max_age: objective of the view that decides (the oldest of the least fresh).
-        deciding_view: the view that decides.
+        max_age: objective of that view.
         next_stale_at: when the first of them flips.
     """
 
@@ -76,7 +76,6 @@ class ModelFreshness:
     oldest_view: str = ""
     materialized_until: datetime | None = None
     max_age: timedelta | None = None
-    deciding_view: str = ""
     next_stale_at: datetime | None = None
 
 
@@ -96,14 +95,6 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
         return Freshness(None, FreshnessReason.OBSERVED_TOO_SELDOM)
     never = state.materialized_until is None
     return Freshness(False, FreshnessReason.NEVER_MATERIALIZED if never else FreshnessReason.STALE)
-
-
-def next_stale_at(
-    states: Iterable[ViewState], now: datetime, observed_at: datetime | None = None
-) -> datetime | None:
-    """When the next of several views flips: the moment to look again."""
-    moments = (judge_view(state, now, observed_at).next_stale_at for state in states)
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
@@ -146,17 +137,15 @@ def judge_model(
         needed.append((name, seen, _judge(seen, now, observed_at)))
     if not needed:
         return ModelFreshness(None, FreshnessReason.NO_OBJECTIVE)
-    oldest, oldest_state, _ = min(needed, key=lambda item: _until(item[1]))
-    deciding, state, worst = min(
+    oldest, state, worst = min(
         needed, key=lambda item: (_RANK[item[2].reason], _until(item[1]), item[0])
     )
     return ModelFreshness(
         worst.fresh,
         worst.reason,
         oldest,
-        oldest_state.materialized_until if oldest_state else None,
+        state.materialized_until if state else None,
         state.max_age if state else max_age,
-        deciding,
         min((f.next_stale_at for _, _, f in needed if f.next_stale_at), default=None),
     )
 

@@ -29,7 +29,7 @@ def model_freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFres
     if judged is None:
         return None
     return ModelFreshnessStatus(
-        oldest_view=judged.deciding_view or judged.oldest_view or None,
+        oldest_view=judged.oldest_view or None,
         materialized_until=judged.materialized_until,
         max_age=judged.max_age if isinstance(judged.max_age, Duration) else None,
         fresh=judged.fresh,

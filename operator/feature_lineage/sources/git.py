@@ -5,6 +5,7 @@ configuration is read, no credential helper or pager runs, and nothing starts wi
 """
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from feature_lineage.errors import AccessRefused, NotFound, TerminalError, Trans
 
 LS_REMOTE_SECONDS: Final = 20.0
 FETCH_SECONDS: Final = 300.0
+GRACE_SECONDS: Final = 2.0
+# Not any 403: a commit id may hold those digits.
+_REFUSALS: Final = ("authentication failed", "permission denied", "error: 403")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -95,24 +99,37 @@ async def run_git(
         async with asyncio.timeout(timeout):
             out, err = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await _end(process)
         raise TransientError(
             f"git {arguments[0]} did not end within {timeout:.0f} s; check the network to the host",
             reason="SourceUnreachable",
         ) from None
     except asyncio.CancelledError:
-        process.kill()
+        await _end(process)
         raise
     if process.returncode == 0:
         return out.decode(errors="replace")
     raise _failure(arguments[0], err.decode(errors="replace"))
 
 
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Git takes its lock files away when it is asked to end; killed, it leaves ``index.lock``."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    await process.wait()
+
+
 def _failure(command: str, text: str) -> Exception:
     last = text.strip().splitlines()[-1] if text.strip() else "no message"
     lowered = text.lower()
-    if "authentication failed" in lowered or "permission denied" in lowered or "403" in lowered:
+    if any(word in lowered for word in _REFUSALS):
         return AccessRefused(f"git {command}: {last}; check source.git.secretRef")
     if "not found" in lowered or "does not appear to be a git repository" in lowered:
         return NotFound(f"git {command}: {last}; check source.git.url", reason="RefNotFound")

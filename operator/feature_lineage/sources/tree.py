@@ -4,6 +4,7 @@ Feast writes its registry, online store and data beside the definitions, so only
 define something count; hidden folders, caches and data do not.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 def defining_files(root: Path) -> Iterator[Path]:
     """Files under `root` that can define features, in a stable order.
 
+    Links that lead nowhere are none (Emacs marks a file it edits with one, ``.#features.py``).
+
     Raises:
         TerminalError: more than `MAX_FILES` of them: this is no feature repo.
     """
@@ -28,13 +31,13 @@ def defining_files(root: Path) -> Iterator[Path]:
     pending = [root]
     while pending:
         folder = pending.pop()
-        for path in sorted(folder.iterdir()):
+        for path in _entries(folder):
             if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
                 continue
             if path.is_dir():
                 if not path.name.startswith(".") and path.name not in SKIPPED_FOLDERS:
                     pending.append(path)
-            elif path.suffix in DEFINING or path.name in ALWAYS:
+            elif path.exists() and (path.suffix in DEFINING or path.name in ALWAYS):
                 count += 1
                 if count > MAX_FILES:
                     raise TerminalError(
@@ -43,6 +46,12 @@ def defining_files(root: Path) -> Iterator[Path]:
                         reason="InvalidRepo",
                     )
                 yield path
+
+
+def _entries(folder: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(folder.iterdir())
+    return []  # it was removed since its parent was listed
 
 
 def tree_revision(root: Path) -> str:
@@ -59,11 +68,15 @@ def tree_revision(root: Path) -> str:
         )
     total = hashlib.sha256()
     for path in defining_files(root):
-        if path.stat().st_size > MAX_FILE_BYTES:
+        try:
+            content = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else None
+        except FileNotFoundError:
+            continue  # an editor replaced or removed it meanwhile: the next look sees what is there
+        if content is None:
             raise TerminalError(
                 f"{path} is larger than {MAX_FILE_BYTES} bytes; keep data out of the feature repo",
                 reason="InvalidRepo",
             )
         total.update(str(path.relative_to(root)).encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(hashlib.sha256(content).digest())
     return f"sha256:{total.hexdigest()}"

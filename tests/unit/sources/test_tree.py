@@ -1,0 +1,47 @@
+"""The revision of a folder: what defines features counts, and editors may work in it meanwhile."""
+
+from pathlib import Path
+
+import pytest
+
+from feature_lineage.sources import tree
+from feature_lineage.sources.tree import tree_revision
+
+
+def test_links_that_lead_nowhere_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "features.py").write_text("a = 1\n")
+    before = tree_revision(tmp_path)
+
+    (tmp_path / ".#features.py").symlink_to("user@host.1234:1700000000")
+
+    assert tree_revision(tmp_path) == before
+
+
+def test_a_file_that_vanishes_while_it_is_read_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features.py").write_text("a = 1\n")
+    before = tree_revision(tmp_path)
+    vanished = tmp_path / "features.py~.py"
+    files = [*tree.defining_files(tmp_path), vanished]
+    monkeypatch.setattr(tree, "defining_files", lambda root: iter(files))
+
+    assert tree_revision(tmp_path) == before
+
+
+def test_a_folder_that_vanishes_meanwhile_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "features.py").write_text("a = 1\n")
+    before = tree_revision(tmp_path)
+    (tmp_path / "build").mkdir()
+    listed = Path.iterdir
+
+    def vanishing(folder: Path) -> object:
+        if folder.name == "build":
+            folder.rmdir()
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", vanishing)
+
+    assert tree_revision(tmp_path) == before
