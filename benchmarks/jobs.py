@@ -145,13 +145,10 @@ class Runner:
     def __init__(self, folder: Path, repo: Repo) -> None:
         self._folder, self._repo = folder, repo
         self._numbers = count()
-        self._applied = False
 
     def apply(self) -> Cost:
         self._repo.turn()
-        body = ApplyRequest(first=not self._applied)
-        self._applied = True
-        return self._job(OperationKind.APPLY, apply=body)
+        return self._job(OperationKind.APPLY, apply=ApplyRequest())
 
     def materialize(self) -> Cost:
         start, end = START.to_pydatetime(), END.to_pydatetime()

@@ -104,6 +104,10 @@ class AppliedStatus(StatusModel):
     """The revision in effect."""
 
     revision: str | None = Field(None, description="Revision in the registry.")
+    project: str | None = Field(None, description="Feast project it was applied as.")
+    registry_id: str | None = Field(
+        None, description="Opaque digest of the address of the registry it was applied to."
+    )
     registry_digest: str | None = Field(None, description="Digest of the registry after it.")
     at: Timestamp | None = Field(None, description="When it was applied.")
     created: StrictInt = Field(0, description="How many objects it created.")

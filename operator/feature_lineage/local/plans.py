@@ -98,7 +98,7 @@ async def _run(
         revision=source.revision,
         feature_store_yaml=source.feature_store_yaml,
         deadline_seconds=project.spec.runtime.timeout.total_seconds(),
-        apply=apply if known else apply.model_copy(update={"first": False}),
+        apply=apply if known else apply.model_copy(update={"adopted": None}),
     )
     try:
         await jobs.start(request, project)

@@ -44,7 +44,7 @@ def explain(
             step = ". It is tried again once MLflow answers."
             return _fit(f"{fact}", [], "", step, limit)
         case "AdoptionWouldDelete":
-            fact = f"{subject}: as the first apply of this resource it would delete objects that "
+            fact = f"{subject}: as its first apply to this registry it would delete objects that "
             fact += f"somebody else applied ({len(plan.adoption_deletes)}): "
             items = [_clip(name, _MAX_ITEM) for name in plan.adoption_deletes]
             also = (

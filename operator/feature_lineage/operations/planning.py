@@ -37,7 +37,7 @@ class Question:
         digest: identity of the plan.
         changes: what it does.
         impacts: whom it hurts.
-        adoption_deletes: what a first apply would delete of others.
+        adoption_deletes: what the first apply to this registry would delete of others.
     """
 
     request: ApplyRequest
@@ -121,6 +121,7 @@ def make_plan(
     desired: RegistrySnapshot,
     request: ApplyRequest,
     now: datetime,
+    registry_id: str,
     online_tables_dropped: tuple[str, ...],
 ) -> Plan:
     """Judge what applying `desired` would do.
@@ -131,6 +132,7 @@ def make_plan(
             would delete stays, and the plan says so.
         request: guard, policy and permissions.
         now: aware.
+        registry_id: of the registry that `current` is of.
         online_tables_dropped: feature views whose online table goes with this plan.
     """
     current = replace(current, closures={**request.closures, **current.closures})
@@ -145,7 +147,7 @@ def make_plan(
         ),
         changes=tuple(sorted(diff(current, desired))),
         impacts=hurt,
-        adoption_deletes=deletions(current, desired) if request.first else (),
+        adoption_deletes=deletions(current, desired) if _adopts(request, registry_id) else (),
     )
     objections = [found for check in CHECKS if (found := check(question)) is not None]
     standing = [objection for objection in objections if not objection.overridden]
@@ -159,6 +161,11 @@ def make_plan(
         adoption_deletes=question.adoption_deletes,
         reason=standing[0].reason if standing else "",
     )
+
+
+def _adopts(request: ApplyRequest, registry_id: str) -> bool:
+    """Whether what this registry holds was put there by others, as far as the resource knows."""
+    return request.adopted is not None and request.adopted != registry_id
 
 
 def _verdict(standing: list[Objection], *, let_through: bool) -> PlanVerdict:

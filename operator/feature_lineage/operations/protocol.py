@@ -77,7 +77,9 @@ class ApplyRequest(_Message):
 
     Attributes:
         prune: delete objects of this project that left the repo.
-        first: nothing was applied by this resource yet: deletions need adoption.
+        adopted: registry id of the registry that this resource applied this project to, "" where
+            it applied to none: in any other, deletions need adoption. ``None`` where nobody means
+            to apply: a plan tells what goes, and adopts nothing.
         guard: protected models; ``None`` switches protection off.
         max_guard_age_seconds: an older guard makes the job step back.
         protection: Enforce blocks, Warn lets through and reports.
@@ -90,7 +92,7 @@ class ApplyRequest(_Message):
     """
 
     prune: bool = True
-    first: bool = False
+    adopted: str | None = None
     guard: Guard | None = None
     max_guard_age_seconds: float = 600.0
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"

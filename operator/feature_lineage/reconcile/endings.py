@@ -185,6 +185,8 @@ def _apply_outcome(
     if ending.result is Result.SUCCEEDED and report.snapshot is not None:
         changes["applied"] = AppliedStatus(
             revision=operation.revision,
+            project=report.project,
+            registry_id=report.registry_id or None,
             registry_digest=report.snapshot.digest,
             at=report.finished_at,
             created=report.counts.get("created", 0),

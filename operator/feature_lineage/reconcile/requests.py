@@ -3,8 +3,8 @@
 from typing import Final
 
 from feature_lineage.api.annotations import override
+from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
 from feature_lineage.api.enums import OperationKind as ApiKind
-from feature_lineage.api.enums import OverrideKind, ProtectionMode, Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.features.snapshot import digest_of
@@ -72,7 +72,7 @@ def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) 
     guarded = protection.mode is not ProtectionMode.OFF and observed.models is not None
     return ApplyRequest(
         prune=spec.apply.prune,
-        first=status.applied is None,
+        adopted=_adopted(spec, status),
         guard=observed.models.guard if guarded and observed.models else None,
         max_guard_age_seconds=protection.max_guard_age.total_seconds(),
         protection=protection.mode.value,
@@ -86,6 +86,19 @@ def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) 
         else (),
         owned_elsewhere=_owned_elsewhere(observed),
     )
+
+
+def _adopted(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str | None:
+    """The registry whose objects are known to be this resource's own.
+
+    Not that of `status.registry`: it may only have been looked at, or refused.
+    """
+    if spec.apply.mode is not ApplyMode.AUTO:
+        return None
+    applied = status.applied
+    if applied is None or applied.project != spec.project:
+        return ""
+    return applied.registry_id or ""
 
 
 def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:

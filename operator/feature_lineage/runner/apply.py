@@ -62,6 +62,7 @@ def apply(job: Job) -> JobReport:
             desired=desired,
             request=request,
             now=datetime.now(UTC),
+            registry_id=job.settings.registry_id,
             online_tables_dropped=dropped,
         )
     known: dict[str, Any] = {

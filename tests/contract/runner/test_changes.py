@@ -91,11 +91,12 @@ def test_without_pruning_nothing_is_deleted(repo: Repo, zygote: Zygote) -> None:
     assert kept.warnings == ()
     assert repo.stores.tables("ranking") == {"a", "b", "c"}
 
-    stopped = zygote.run(request("apply", repo.path, ApplyRequest(first=True)))
+    stopped = zygote.run(request("apply", repo.path, ApplyRequest(adopted="other")))
     assert (stopped.outcome, stopped.reason) == (Outcome.BLOCKED, "AdoptionWouldDelete")
     assert repo.stores.tables("ranking") == {"a", "b", "c"}
 
-    pruned = zygote.run(request("apply", repo.path))
+    ours = ApplyRequest(adopted=stopped.registry_id)
+    pruned = zygote.run(request("apply", repo.path, ours))
     assert pruned.counts == {"created": 0, "updated": 0, "deleted": 2}
     assert pruned.plan
     assert pruned.plan.online_tables_dropped == ("a", "b")

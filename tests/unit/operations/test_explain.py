@@ -60,7 +60,7 @@ def test_an_adoption() -> None:
     )
 
     assert text == (
-        "commit 3f2c1ab9d8e7 is not applied: as the first apply of this resource it would delete"
+        "commit 3f2c1ab9d8e7 is not applied: as its first apply to this registry it would delete"
         " objects that somebody else applied (2): feature_view/stats, entity/d. Add them to the"
         " repo, set apply.prune to false, or annotate"
         ' featurelineage.io/allow-adoption: "0123456789ab: <why>"'

@@ -63,6 +63,7 @@ def plan_of(
         desired=desired,
         request=request(*models, **fields),
         now=NOW,
+        registry_id="registry-1",
         online_tables_dropped=(),
     )
 
@@ -95,7 +96,7 @@ def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses
 def test_a_plan_that_changes_nothing_is_clean(
     current: RegistrySnapshot, models: tuple[GuardedModel, ...]
 ) -> None:
-    plan = plan_of(current, current, *models, first=True, block_on=("Broken", "Changed"))
+    plan = plan_of(current, current, *models, adopted="", block_on=("Broken", "Changed"))
 
     assert plan.verdict is PlanVerdict.CLEAN
     assert plan.changes == ()

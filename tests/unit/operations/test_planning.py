@@ -24,6 +24,7 @@ RETAGGED = registry(
     {"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"}, tags={"team": "x"})}
 )
 EMPTY = registry()
+REGISTRY = "registry-1"
 CHAMPION = model(BASELINE, ["stats:conv_rate"])
 
 
@@ -40,6 +41,7 @@ def plan(
         desired=desired,
         request=asked,
         now=NOW + timedelta(minutes=minutes_later),
+        registry_id=REGISTRY,
         online_tables_dropped=online_tables_dropped,
     )
 
@@ -213,7 +215,17 @@ def test_where_unknown_models_do_not_block_a_new_one_voids_no_permission() -> No
             id="nor is it with protection off",
         ),
         pytest.param(EMPTY, {"prune": False}, "", (), id="without pruning nothing is deleted"),
-        pytest.param(EMPTY, {"first": False}, "", (), id="later applies delete what is theirs"),
+        pytest.param(
+            EMPTY, {"adopted": REGISTRY}, "", (), id="later applies delete what is theirs"
+        ),
+        pytest.param(
+            EMPTY,
+            {"adopted": "registry-2"},
+            "AdoptionWouldDelete",
+            ("feature_view/stats",),
+            id="in another registry than before it is others' again",
+        ),
+        pytest.param(EMPTY, {"adopted": None}, "", (), id="who does not apply adopts nothing"),
         pytest.param(
             registry(on_demand_feature_view={"stats": view({"conv_rate": "FLOAT"})}),
             {},
@@ -226,28 +238,28 @@ def test_where_unknown_models_do_not_block_a_new_one_voids_no_permission() -> No
 def test_adoption(
     desired: RegistrySnapshot, fields: dict[str, Any], reason: str, deletes: tuple[str, ...]
 ) -> None:
-    found = plan(request(**{"first": True, **fields}), desired)
+    found = plan(request(**{"adopted": "", **fields}), desired)
 
     assert reason == found.reason
     assert deletes == found.adoption_deletes
 
 
 def test_adoption_is_allowed_by_its_own_permission_and_no_other() -> None:
-    blocked = plan(request(first=True), EMPTY)
+    blocked = plan(request(adopted=""), EMPTY)
 
     for field, verdict in (("allow_adoption", ALLOWED), ("allow_breaking", BLOCKED)):
-        found = plan(request(first=True, **{field: permitted(blocked)}), EMPTY)
+        found = plan(request(adopted="", **{field: permitted(blocked)}), EMPTY)
 
         assert verdict is found.verdict
 
 
 def test_an_adoption_that_also_breaks_needs_both_permissions() -> None:
-    first = plan(request(CHAMPION, first=True), EMPTY)
+    first = plan(request(CHAMPION, adopted=""), EMPTY)
     override = permitted(first)
 
-    half = plan(request(CHAMPION, first=True, allow_adoption=override), EMPTY)
+    half = plan(request(CHAMPION, adopted="", allow_adoption=override), EMPTY)
     both = plan(
-        request(CHAMPION, first=True, allow_adoption=override, allow_breaking=override), EMPTY
+        request(CHAMPION, adopted="", allow_adoption=override, allow_breaking=override), EMPTY
     )
 
     assert [found.reason for found in (first, half, both)] == ["AdoptionWouldDelete", "Blocked", ""]

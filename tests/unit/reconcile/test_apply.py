@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.unit.reconcile.build import MLFLOW, OUTAGE, PLAN, STATS, A, B, Play, guard, plan
+from tests.unit.reconcile.build import MLFLOW, OUTAGE, PLAN, STATS, A, B, C, Play, guard, plan
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict, Result
 from feature_lineage.operations.protocol import OperationKind as Command
@@ -29,7 +29,7 @@ def test_the_first_look_writes_an_apply_down_and_starts_its_job() -> None:
     request = play.request
     assert (request.operation_id, request.kind) == (f"{play.operation.id}-1", Command.APPLY)
     assert request.apply is not None
-    assert request.apply.first
+    assert request.apply.adopted == ""
     assert request.apply.guard == play.guard
     assert play.says("Ready") == ("False", "Progressing")
     assert play.says("Reconciling") == ("True", "Progressing")
@@ -90,7 +90,7 @@ def test_a_new_commit_is_a_new_operation_and_no_first_one() -> None:
 
     assert (play.operation.revision, play.operation.sequence) == (B, 2)
     assert play.request.apply is not None
-    assert not play.request.apply.first
+    assert play.request.apply.adopted == "registry-1"
     assert play.request.apply.closures == STATS.closures
 
 
@@ -642,8 +642,48 @@ def test_a_first_apply_that_would_delete_what_others_applied_stalls() -> None:
     play.annotate("allow-adoption", f"{PLAN}: they are ours now")
     play.look()
     assert play.request.apply is not None
-    assert play.request.apply.first
+    assert play.request.apply.adopted == ""
     assert play.request.apply.allow_adoption is not None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fields"),
+    [
+        pytest.param("Blocked", {"reason": "AdoptionWouldDelete"}, id="refused"),
+        pytest.param("Failed", {"reason": "InvalidRepo"}, id="failed"),
+    ],
+)
+def test_another_registry_is_not_adopted_by_having_been_looked_at(
+    outcome: str, fields: dict[str, str]
+) -> None:
+    """feature_store.yaml moves to a registry that others fill; the next commit is no second one."""
+    play = Play().apply()
+    play.push(B)
+    play.look()
+    play.end(outcome, registry_id="registry-2", **fields)
+    assert play.status.registry is not None
+    assert play.status.registry.id == "registry-2"
+
+    play.push(C)
+    play.look()
+
+    assert play.request.apply is not None
+    assert play.request.apply.adopted == "registry-1"
+    play.end("Succeeded", registry_id="registry-2")
+    play.push(A)
+    play.look()
+    assert play.request.apply is not None
+    assert play.request.apply.adopted == "registry-2"
+
+
+def test_another_project_in_the_same_registry_is_adopted_anew() -> None:
+    play = Play().apply()
+
+    play.change(project="other_ranking")
+    play.look()
+
+    assert play.request.apply is not None
+    assert play.request.apply.adopted == ""
 
 
 def test_a_report_may_say_anything_and_the_status_stays_a_status() -> None:

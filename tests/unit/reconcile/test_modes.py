@@ -19,6 +19,7 @@ from tests.unit.reconcile.build import (
 from feature_lineage.api.enums import MaterializedBy, OperationKind, PlanVerdict, Result
 from feature_lineage.operations.protocol import OperationKind as Command
 from feature_lineage.ports import SourceFacts
+from feature_lineage.reconcile.requests import apply_request
 from feature_lineage.reconcile.values import Failure
 
 
@@ -288,7 +289,14 @@ def test_taking_over_from_others_applies() -> None:
 
     assert play.operation.kind is OperationKind.APPLY
     assert play.request.apply is not None
-    assert play.request.apply.first
+    assert play.request.apply.adopted == ""
+
+
+@pytest.mark.parametrize("mode", ["PlanOnly", "Observe"])
+def test_a_plan_of_what_others_apply_adopts_nothing(mode: str) -> None:
+    play = Play(apply={"mode": mode})
+
+    assert apply_request(play.observed(), play.status).adopted is None
 
 
 def test_an_apply_that_waits_is_given_up_when_others_take_over() -> None:
