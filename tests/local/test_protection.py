@@ -1,11 +1,12 @@
 """A breaking change is blocked, with who is hurt; it goes ahead once nobody is, or if allowed."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import look, registry_of
+from tests.local.looking import command, look, registry_of
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -38,6 +39,13 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     await run_once(tmp_path)
     mlflow.train(model, project, [TRIPS, CONV_RATE], alias="champion")
     assert await run_once(tmp_path)
+
+    # Who uses it can be asked beforehand, and the answer is complete.
+    reach = json.loads(command("impact", str(tmp_path), TRIPS, "-o", "json").stdout)
+    assert [(i["model"], i["version"], i["aliases"]) for i in reach[0]["items"]] == [
+        (model, "1", ["champion"])
+    ]
+    assert "0 model version(s)" in command("impact", str(tmp_path), "no_such_view").stdout
 
     # The champion uses what the commit drops: nothing is applied, and it says why.
     in_effect, registry = look(tmp_path).status["applied"], registry_bytes(repo)
