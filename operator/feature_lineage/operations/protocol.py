@@ -139,6 +139,7 @@ class DeleteRequest(_Message):
         max_guard_age_seconds: an older guard makes the job step back.
         allow: the user's reason for deleting all the same.
         owned_elsewhere: registry ids that an older resource owns for this project.
+        adopted: id of the registry this resource applied to; no other is touched.
     """
 
     guard: Guard | None = None
@@ -146,6 +147,7 @@ class DeleteRequest(_Message):
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
     allow: str | None = None
     owned_elsewhere: tuple[str, ...] = ()
+    adopted: str = ""
 
 
 class JobRequest(_Message):

@@ -24,6 +24,7 @@ from feature_lineage.operations.queue import Candidate as QueueCandidate
 from feature_lineage.operations.queue import Work, choose_next
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile.ownership import held
+from feature_lineage.reconcile.requests import own_registry
 from feature_lineage.reconcile.values import ObservedProject
 
 
@@ -72,8 +73,8 @@ def _deletion(situation: Situation) -> Candidate | None:
     observed, status = situation.observed, situation.status
     if not observed.deleted or observed.resource.spec.deletion_policy is not DeletionPolicy.DELETE:
         return None
-    if status.registry is None:
-        return None
+    if not own_registry(observed.resource.spec, status):
+        return None  # what was only looked at is somebody else's
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
     if done is not None and done.inputs_digest == situation.inputs_digest:
         unblocked = done.result is Result.BLOCKED and not _guarded(observed)

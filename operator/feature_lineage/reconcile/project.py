@@ -34,7 +34,7 @@ from feature_lineage.reconcile.listing import listed, records_operations
 from feature_lineage.reconcile.ownership import held
 from feature_lineage.reconcile.project_conditions import conditions_of
 from feature_lineage.reconcile.project_views import counts, judge_views, with_freshness
-from feature_lineage.reconcile.requests import COMMANDS, inputs_digest
+from feature_lineage.reconcile.requests import COMMANDS, inputs_digest, own_registry
 from feature_lineage.reconcile.values import (
     Decision,
     Failure,
@@ -233,7 +233,7 @@ def _finished(draft: Draft) -> bool:
     waits = any(operation.mlflow_run_id is None for operation in status.operations)
     if records_operations(spec) and waits:
         return False  # no audit run is lost
-    if spec.deletion_policy is DeletionPolicy.RETAIN or status.registry is None:
+    if spec.deletion_policy is DeletionPolicy.RETAIN or not own_registry(spec, status):
         return True
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
     return done is not None and done.result is Result.SUCCEEDED

@@ -93,12 +93,13 @@ def _adopted(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -
 
     Not that of `status.registry`: it may only have been looked at, or refused.
     """
-    if spec.apply.mode is not ApplyMode.AUTO:
-        return None
+    return None if spec.apply.mode is not ApplyMode.AUTO else own_registry(spec, status)
+
+
+def own_registry(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str:
+    """Id of the registry this resource applied its project to; "" where it never did."""
     applied = status.applied
-    if applied is None or applied.project != spec.project:
-        return ""
-    return applied.registry_id or ""
+    return (applied.registry_id or "") if applied and applied.project == spec.project else ""
 
 
 def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:
@@ -134,6 +135,7 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
         protection=protection.mode.value,
         allow=allowed.why if allowed else None,
         owned_elsewhere=_owned_elsewhere(observed),
+        adopted=own_registry(observed.resource.spec, observed.resource.status),
     )
 
 

@@ -11,6 +11,7 @@ from feast.infra.registry import sql
 from sqlalchemy import create_engine
 from sqlalchemy import delete as delete_rows
 
+from feature_lineage.errors import TerminalError
 from feature_lineage.operations.protection import is_stale, protected_versions
 from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcome
 from feature_lineage.runner import commit, online
@@ -27,6 +28,12 @@ def delete(job: Job) -> JobReport:
     """
     request = job.request.delete or DeleteRequest()
     check_owner(job, request.owned_elsewhere)
+    if request.adopted and request.adopted != job.settings.registry_id:
+        raise TerminalError(
+            f"the registry is not the one that {job.project!r} was applied to by this resource; "
+            "point feature_store.yaml at that one, or set deletionPolicy to Retain",
+            reason="ProjectOwnedByOther",
+        )
     users = _users(request, datetime.now(UTC))
     before = job.read()
     current = job.snapshot(before)
