@@ -159,8 +159,7 @@ def schedule_state(
 ) -> schedules.Due:
     """When a schedule ran last, is due now, and comes next.
 
-    Ticks count from the moment the project was first in effect: one that was due before there was
-    anything to materialize never was.
+    Ticks count from the resource's creation, or from when the schedule joined it.
     """
     last = next((entry.last for entry in status.schedules if entry.name == schedule.name), None)
     created = observed.resource.metadata.creation_timestamp

@@ -52,6 +52,7 @@ def decide(observed: ObservedProject) -> Decision[ProjectStatus]:
     draft = Draft(observed, observed.resource.status)
     _note_source(draft)
     _sync_backfills(draft)
+    _note_new_schedules(draft)
     absorb_job(draft)
     situation = _situation(draft)
     _start_next(draft, situation)
@@ -80,6 +81,20 @@ def _note_source(draft: Draft) -> None:
     requested = observed.resource.metadata.annotations.get(RECONCILE_REQUESTED_AT)
     if requested is not None:
         draft.update(last_handled_reconcile_at=requested)
+
+
+def _note_new_schedules(draft: Draft) -> None:
+    """A schedule that joins a resource begins now: no tick before was ever its own."""
+    known = {state.name for state in draft.status.schedules}
+    if draft.status.observed_generation is None:
+        return
+    new = tuple(
+        ScheduleStatus(name=schedule.name, last=draft.observed.now)
+        for schedule in draft.observed.resource.spec.schedules
+        if schedule.name not in known
+    )
+    if new:
+        draft.update(schedules=(*draft.status.schedules, *new))
 
 
 def _sync_backfills(draft: Draft) -> None:
