@@ -22,7 +22,7 @@ demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 l
 
 .PHONY: test
 test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL
-	@$(PYTEST) tests/unit tests/contract tests/local $(ARGS)
+	@$(PYTEST) -q tests/unit tests/contract tests/local $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## Format, lint, strict types, layers
