@@ -13,7 +13,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -153,9 +153,13 @@ class FileSnapshots:
         if not path.exists():
             write_atomically(path, snapshot.to_json())
         history = await self.history(key)
-        if not history or history[-1].digest != record.digest:
-            lines = [[r.at.isoformat(), r.digest, r.revision] for r in sorted((*history, record))]
-            write_atomically(folder / "history.json", json.dumps(lines, indent=0))
+        if history and history[-1].digest == record.digest:
+            after = (*history[:-1], history[-1].seen_again(record))
+            if _rows(after) == _rows(history):
+                return
+        else:
+            after = tuple(sorted((*history, record)))
+        write_atomically(folder / "history.json", json.dumps(_rows(after), indent=0))
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
         try:
@@ -167,7 +171,7 @@ class FileSnapshots:
         path = self._folder(key) / "history.json"
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))
-            return tuple(SnapshotRecord(datetime.fromisoformat(a), d, r) for a, d, r in rows)
+            return tuple(_record(*row) for row in rows)
         except FileNotFoundError:
             return ()
         except (ValueError, TypeError) as error:
@@ -175,6 +179,20 @@ class FileSnapshots:
 
     def _folder(self, key: Key) -> Path:
         return self._root / key.namespace / key.name
+
+
+def _rows(records: Iterable[SnapshotRecord]) -> list[list[str]]:
+    """``[at, digest, revision]``, and `seen_until` where there is one."""
+    return [
+        [r.at.isoformat(), r.digest, r.revision]
+        + ([r.seen_until.isoformat()] if r.seen_until is not None else [])
+        for r in records
+    ]
+
+
+def _record(at: str, digest: str, revision: str, seen_until: str | None = None) -> SnapshotRecord:
+    seen = datetime.fromisoformat(seen_until) if seen_until is not None else None
+    return SnapshotRecord(datetime.fromisoformat(at), digest, revision, seen)
 
 
 class FileEvents:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from feature_lineage.features.history import SnapshotRecord, standing_at
-from feature_lineage.models.facts import TrainingRun
+from feature_lineage.features.history import SnapshotRecord, following, standing_at
+from feature_lineage.models.facts import ModelVersion, TrainingRun
 
 REGISTRY_DIGEST_TAG: Final = "featurelineage.io/registry-digest"
 BASELINE_DIGEST_TAG: Final = "featurelineage.io/baseline-digest"
@@ -56,16 +56,49 @@ def choose_baseline(
         history: when which snapshot stood, in any order.
         current: the snapshot of now.
     """
-    recorded = version_tags.get(REGISTRY_DIGEST_TAG, "")
-    if _DIGEST.fullmatch(recorded):
-        trained = version_tags.get(BASELINE_FROM_TAG) == "Training"
-        schema = version_tags.get(BASELINE_DIGEST_TAG, "")
-        return Baseline(
-            recorded,
-            "Training" if trained else "FirstSight",
-            schema if _DIGEST.fullmatch(schema) else None,
-        )
+    recorded = recorded_baseline(version_tags)
+    if recorded is not None:
+        return recorded
+    history = tuple(history)
     standing = standing_at(history, run.started_at if run is not None else version_created_at)
-    if standing is not None:
-        return Baseline(standing.digest, "Training" if run is not None else "FirstSight")
-    return Baseline(current.digest, "FirstSight") if current is not None else None
+    if standing is None:
+        return Baseline(current.digest, "FirstSight") if current is not None else None
+    if run is None:
+        return Baseline(standing.digest, "FirstSight")
+    return _between_looks(history, standing, run.started_at)
+
+
+def recorded_baseline(version_tags: Mapping[str, str]) -> Baseline | None:
+    """The choice as it was written on the version; None where none was."""
+    digest = version_tags.get(REGISTRY_DIGEST_TAG, "")
+    if not _DIGEST.fullmatch(digest):
+        return None
+    trained = version_tags.get(BASELINE_FROM_TAG) == "Training"
+    schema = version_tags.get(BASELINE_DIGEST_TAG, "")
+    return Baseline(
+        digest,
+        "Training" if trained else "FirstSight",
+        schema if _DIGEST.fullmatch(schema) else None,
+    )
+
+
+def _between_looks(
+    history: tuple[SnapshotRecord, ...], standing: SnapshotRecord, started_at: datetime
+) -> Baseline:
+    """The registry of a run, which may have started between two looks at it.
+
+    Our own applies are known to the moment. What somebody else applied is known from the look
+    that found it: a run between that look and the one before may have had either.
+    """
+    later = following(history, standing)
+    unseen = started_at > standing.last_seen
+    if later is not None and not later.revision and unseen:
+        return Baseline(later.digest, "FirstSight")
+    if later is None and not standing.revision and unseen:
+        return Baseline(standing.digest, "FirstSight")
+    return Baseline(standing.digest, "Training")
+
+
+def trained_at(version: ModelVersion, run: TrainingRun | None) -> datetime:
+    """When a version was trained: its run's start, else its own creation."""
+    return run.started_at if run is not None else version.created_at

@@ -44,7 +44,9 @@ class Timeline:
                 )
         changes: list[SnapshotRecord] = []
         for record in sorted(found):
-            if not changes or changes[-1].digest != record.digest:
+            if changes and changes[-1].digest == record.digest:
+                changes[-1] = changes[-1].seen_again(record)
+            else:
                 changes.append(record)
         return tuple(changes)
 

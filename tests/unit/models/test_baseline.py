@@ -17,7 +17,7 @@ from feature_lineage.models.facts import TrainingRun
 
 DAY = timedelta(days=1)
 OLD, NEW, NOW = "a" * 64, "b" * 64, "c" * 64
-HISTORY = [SnapshotRecord(EPOCH + 2 * DAY, NEW), SnapshotRecord(EPOCH, OLD)]
+HISTORY = [SnapshotRecord(EPOCH + 2 * DAY, NEW, "b1"), SnapshotRecord(EPOCH, OLD, "a1")]
 CURRENT = SnapshotRecord(EPOCH + 9 * DAY, NOW)
 
 
@@ -77,3 +77,57 @@ def test_there_is_no_baseline_before_a_registry_was_seen() -> None:
 
 def test_history_that_starts_later_says_nothing() -> None:
     assert standing_at(HISTORY, EPOCH - DAY) is None
+
+
+def _seen(day: float, digest: str, until: float | None = None) -> SnapshotRecord:
+    """Applied by somebody else, seen at `day` and again at `until`."""
+    return SnapshotRecord(
+        EPOCH + day * DAY,
+        digest,
+        seen_until=EPOCH + until * DAY if until is not None else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "history", "expected"),
+    [
+        pytest.param(
+            1, [_seen(0, OLD, 2), _seen(3, NEW)], Baseline(OLD, "Training"), id="seen to stand"
+        ),
+        pytest.param(
+            2.5,
+            [_seen(0, OLD, 2), _seen(3, NEW)],
+            Baseline(NEW, "FirstSight"),
+            id="between two looks that saw different ones",
+        ),
+        pytest.param(
+            2.5,
+            [_seen(0, OLD, 2), SnapshotRecord(EPOCH + 3 * DAY, NEW, "b1")],
+            Baseline(OLD, "Training"),
+            id="the next one is our apply: exact",
+        ),
+        pytest.param(1, [_seen(0, OLD, 2)], Baseline(OLD, "Training"), id="the newest, seen since"),
+        pytest.param(
+            3, [_seen(0, OLD, 2)], Baseline(OLD, "FirstSight"), id="the newest, not seen since"
+        ),
+        pytest.param(
+            3,
+            [SnapshotRecord(EPOCH, OLD, "a1")],
+            Baseline(OLD, "Training"),
+            id="the newest is our apply",
+        ),
+    ],
+)
+def test_a_run_between_two_looks_is_not_given_the_older_registry(
+    day: float, history: list[SnapshotRecord], expected: Baseline
+) -> None:
+    assert expected == choose_baseline({}, _run(day), EPOCH + 9 * DAY, history, CURRENT)
+
+
+def test_a_snapshot_that_is_seen_again_stood_until_then() -> None:
+    first, again = _seen(0, OLD), SnapshotRecord(EPOCH + DAY, OLD, "a1")
+
+    actual = first.seen_again(again)
+
+    assert (actual.at, actual.revision, actual.seen_until) == (EPOCH, "a1", EPOCH + DAY)
+    assert first.seen_again(first).seen_until is None

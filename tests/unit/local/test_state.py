@@ -1,0 +1,35 @@
+"""The state folder: what it keeps comes back, also what an earlier version wrote."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+from tests.unit.reconcile.build import NOW, STATS, A
+
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.local.state import FileSnapshots, StateFolder
+from feature_lineage.ports import Key
+
+KEY = Key("FeatureStoreProject", "ml", "ranking")
+
+
+async def test_a_snapshot_that_is_put_again_is_on_record_until_then(tmp_path: Path) -> None:
+    store = FileSnapshots(StateFolder(tmp_path))
+    for minutes in (0, 5, 10):
+        record = SnapshotRecord(NOW + timedelta(minutes=minutes), STATS.digest)
+        await store.put(KEY, STATS, record)
+
+    (only,) = await store.history(KEY)
+
+    assert (only.at, only.seen_until) == (NOW, NOW + timedelta(minutes=10))
+
+
+async def test_a_timeline_without_last_looks_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "snapshots/ml/ranking/history.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps([[NOW.isoformat(), STATS.digest, A]]))
+
+    (only,) = await FileSnapshots(StateFolder(tmp_path)).history(KEY)
+
+    assert only == SnapshotRecord(NOW, STATS.digest, A)
+    assert only.seen_until is None
