@@ -58,6 +58,9 @@ class World:
     def models(self) -> Iterable[TrainedModel]:
         return ()
 
+    def models_named(self, name: str) -> Iterable[TrainedModel]:  # noqa: ARG002
+        return ()
+
     async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
         assert isinstance(resource, FeatureStoreProject)
         self.project_ = resource

@@ -80,6 +80,10 @@ class Resources(Protocol):
 
     def models(self) -> Iterable[TrainedModel]: ...
 
+    def models_named(self, name: str) -> Iterable[TrainedModel]:
+        """Those that stand for versions of one registered model; as cheap as there are few."""
+        ...
+
     async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
         """Write the status of a resource; what was read before must still be there."""
         ...
@@ -165,7 +169,10 @@ class ModelRegistries(Protocol):
 
 class SnapshotStore(Protocol):
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
-        """Keep a snapshot and its place in the timeline. Putting twice is fine."""
+        """Keep a snapshot and its place in the timeline.
+
+        Putting the newest one again, at a later moment, says that it stood until then.
+        """
         ...
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None: ...

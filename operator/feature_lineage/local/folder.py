@@ -101,6 +101,7 @@ class LocalResources:
     def __init__(self, state: StateFolder) -> None:
         self._state = state
         self._resources: dict[Key, Resource] = {}
+        self._by_model: dict[str, dict[Key, TrainedModel]] = {}
 
     def project(self, namespace: str, name: str) -> FeatureStoreProject | None:
         found = self._resources.get(Key("FeatureStoreProject", namespace, name))
@@ -116,6 +117,9 @@ class LocalResources:
     def models(self) -> Iterable[TrainedModel]:
         return [r for r in self._resources.values() if isinstance(r, TrainedModel)]
 
+    def models_named(self, name: str) -> Iterable[TrainedModel]:
+        return list(self._by_model.get(name, {}).values())
+
     def get(self, key: Key) -> Resource | None:
         return self._resources.get(key)
 
@@ -125,12 +129,12 @@ class LocalResources:
     async def save(self, resource: Resource) -> None:
         key = Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
         self._state.save(key, resource.as_dict())
-        self._resources[key] = resource
+        self._hold(key, resource)
 
     def drop(self, key: Key) -> None:
         """The resource is gone and nothing is left to do for it."""
         self._state.delete(key)
-        self._resources.pop(key, None)
+        self._hold(key, None)
 
     def load(self, manifests: Manifests, now: datetime, *, keep: bool) -> set[Key]:
         """Take over what the folder says now; returns the resources that are new or changed.
@@ -152,8 +156,21 @@ class LocalResources:
                 changed.add(key)
                 if keep and (before is None or _described(before) != _described(after)):
                     self._state.save(key, after.as_dict())
-            self._resources[key] = after
+            self._hold(key, after)
         return changed
+
+    def _hold(self, key: Key, resource: Resource | None) -> None:
+        """Take a resource in, or let it go, with the index of model names."""
+        before = self._resources.pop(key, None)
+        if isinstance(before, TrainedModel):
+            named = self._by_model[before.spec.model.name]
+            del named[key]
+            if not named:
+                del self._by_model[before.spec.model.name]
+        if resource is not None:
+            self._resources[key] = resource
+        if isinstance(resource, TrainedModel):
+            self._by_model.setdefault(resource.spec.model.name, {})[key] = resource
 
     def _stored(self, key: Key) -> Resource | None:
         stored = self._state.load(key)

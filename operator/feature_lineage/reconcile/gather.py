@@ -17,7 +17,14 @@ from feature_lineage.ports import JobFacts, ModelRegistry, Ports, SourceFacts
 from feature_lineage.reconcile.facts import guard_of, versions_of
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.listing import job_id
-from feature_lineage.reconcile.memory import Memory, Remembered, current_snapshot, key_of, seniority
+from feature_lineage.reconcile.memory import (
+    Memory,
+    Remembered,
+    ResolvedSource,
+    current_snapshot,
+    key_of,
+    seniority,
+)
 from feature_lineage.reconcile.requests import inputs_digest
 from feature_lineage.reconcile.values import (
     Elder,
@@ -47,7 +54,7 @@ async def observe_project(
     asked = requested or (
         annotation is not None and annotation != project.status.last_handled_reconcile_at
     )
-    source = await _source(ports, project)
+    source = await _source(ports, memory, project, asked=asked)
     job = await _job(ports, project)
     snapshot = await current_snapshot(ports, memory, project)
     observed = ObservedProject(
@@ -73,13 +80,24 @@ def _with_known_code(job: JobFacts | None, known: RegistrySnapshot | None) -> Jo
     return replace(job, report=report.model_copy(update={"snapshot": snapshot}))
 
 
-async def _source(ports: Ports, project: FeatureStoreProject) -> SourceFacts | Failure | None:
-    if project.spec.source is None and project.spec.feature_store_yaml is None:
+async def _source(
+    ports: Ports, memory: Memory, project: FeatureStoreProject, *, asked: bool
+) -> SourceFacts | Failure | None:
+    spec, now = project.spec, ports.clock.now()
+    if spec.source is None and spec.feature_store_yaml is None:
         return None
+    known = memory.sources.get(key_of(project))
+    if known is not None and not asked and known.holds(project, now):
+        return known.facts
+    memory.sources.pop(key_of(project), None)
     try:
-        return await ports.source.resolve(project)
+        facts = await ports.source.resolve(project)
     except FeatureLineageError as error:
         return Failure.of(error)
+    memory.sources[key_of(project)] = ResolvedSource(
+        now, spec.source, spec.feature_store_yaml, facts
+    )
+    return facts
 
 
 async def _job(ports: Ports, project: FeatureStoreProject) -> JobFacts | None:
@@ -116,9 +134,12 @@ def _wants_apply(observed: ObservedProject) -> bool:
         return False
     last = status.last_apply
     waits = status.operation is not None and status.operation.kind in ("Apply", "Plan")
+    if waits:
+        return True
+    if isinstance(observed.source, Failure):
+        return False  # there is nothing to apply
     return (
         last is None
-        or waits
         or last.inputs_digest != inputs_digest(observed)
         or (last.result is Result.BLOCKED and observed.requested)
     )

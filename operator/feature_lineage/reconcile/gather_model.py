@@ -1,5 +1,7 @@
 """Gathers everything `decide_model` needs to know about one model, through the ports."""
 
+from collections.abc import Iterator
+
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom
 from feature_lineage.errors import FeatureLineageError
@@ -35,7 +37,7 @@ async def observe_model(ports: Ports, memory: Memory, model: TrainedModel) -> Ob
         registry = None  # an outage: nothing more is asked of it in this pass
     if view is not None:
         version = _version_of(view, model)
-        left = _left(ports, view, model, version)
+        left = _left(ports, view, model, project, version)
         if version is not None:
             linked, _ = await linked_versions(
                 ports, memory, project, registry, view, snapshot, [version], model
@@ -47,7 +49,9 @@ async def observe_model(ports: Ports, memory: Memory, model: TrainedModel) -> Ob
         view=view,
         failure=failure,
         linked=linked[0] if linked else None,
-        elders=_older_models(ports, view, model, linked[0].version) if linked and view else (),
+        elders=_older_models(ports, view, model, project, linked[0].version)
+        if linked and view
+        else (),
         left=left,
         snapshot=snapshot,
     )
@@ -74,33 +78,58 @@ def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
     return view.version(reference.name, reference.version or "")
 
 
+def _on_same_server(
+    ports: Ports, model: TrainedModel, project: FeatureStoreProject
+) -> Iterator[TrainedModel]:
+    """Resources on the same registered model, of this project or another on its MLflow server."""
+    for other in ports.resources.models_named(model.spec.model.name):
+        home = _project_of(ports, other)
+        if home is not None and _server_of(home) == _server_of(project):
+            yield other
+
+
+def _server_of(project: FeatureStoreProject) -> tuple[str | None, str | None, str | None] | None:
+    mlflow = project.spec.mlflow
+    if mlflow is None:
+        return None
+    address = mlflow.tracking_uri.rstrip("/") if mlflow.tracking_uri is not None else None
+    return mlflow.server_ref, address, mlflow.workspace
+
+
 def _left(
-    ports: Ports, view: RegistryView, model: TrainedModel, current: ModelVersion | None
+    ports: Ports,
+    view: RegistryView,
+    model: TrainedModel,
+    project: FeatureStoreProject,
+    current: ModelVersion | None,
 ) -> ModelVersion | None:
     """The version the alias pointed to before, where no other resource stands for it."""
     name = model.spec.model.name
     numbers = [entry.version for entry in model.status.history[:2]]
     past = next((n for n in numbers if current is None or n != current.version), None)
     version = view.version(name, past) if past is not None else None
+    if version is None:
+        return None
     followed = any(
-        other.spec.model.name == name and _version_of(view, other) == version
-        for other in ports.resources.models()
+        _version_of(view, other) == version for other in _on_same_server(ports, model, project)
     )
     return None if followed else version
 
 
 def _older_models(
-    ports: Ports, view: RegistryView, model: TrainedModel, version: ModelVersion
+    ports: Ports,
+    view: RegistryView,
+    model: TrainedModel,
+    project: FeatureStoreProject,
+    version: ModelVersion,
 ) -> tuple[str, ...]:
     """Older resources that stand for the same version: they write its tags."""
     own = seniority(model)
     return tuple(
         f"{other.metadata.namespace}/{other.metadata.name}"
-        for other in ports.resources.models()
-        if other.spec.model.name == version.name
-        and key_of(other) != key_of(model)
+        for other in _on_same_server(ports, model, project)
+        if key_of(other) != key_of(model)
         and seniority(other) < own
         and not other.spec.suspend
         and _version_of(view, other) == version
-        and _project_of(ports, other) == _project_of(ports, model)
     )

@@ -1,17 +1,29 @@
 """Links and judges the versions of one project against the registries they were trained on."""
 
+import logging
 from collections.abc import Iterable
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.baseline import recorded_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.facts import baseline_of, link_version
-from feature_lineage.reconcile.memory import Memory, experiment_of, key_of, snapshots
+from feature_lineage.reconcile.memory import (
+    LOOK_AGAIN,
+    Memory,
+    Timeline,
+    experiment_of,
+    key_of,
+    snapshots,
+)
 from feature_lineage.reconcile.values import (
     LinkedVersion,
 )
+
+_log = logging.getLogger(__name__)
 
 
 async def linked_versions(
@@ -24,10 +36,10 @@ async def linked_versions(
     versions: Iterable[ModelVersion],
     declaring: TrainedModel | None = None,
 ) -> tuple[tuple[LinkedVersion, ...], dict[str, RegistrySnapshot]]:
-    history = await ports.snapshots.history(key_of(project))
-    if not history and registry is not None:
-        history = await registry.history(experiment_of(project))
-    current = _current(project)
+    versions = tuple(versions)
+    history, reaches_back = await _history(ports, memory, project, registry, view, versions)
+    # What a registry was at first sight is settled for good: not on half a timeline.
+    current = _current(project) if reaches_back else None
     chosen = [(version, baseline_of(view, version, history, current)) for version in versions]
     wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
     baselines = await snapshots(ports, memory, project, registry, sorted(wanted))
@@ -45,6 +57,54 @@ async def linked_versions(
         for version, baseline in chosen
     )
     return linked, baselines
+
+
+async def _history(
+    ports: Ports,
+    memory: Memory,
+    project: FeatureStoreProject,
+    registry: ModelRegistry | None,
+    view: RegistryView,
+    versions: tuple[ModelVersion, ...],
+) -> tuple[tuple[SnapshotRecord, ...], bool]:
+    """The registry's timeline: what the host kept, and before that what MLflow tells.
+
+    The second value is False where MLflow may know of more and does not answer.
+    """
+    kept = await ports.snapshots.history(key_of(project))
+    first = min(kept).at if kept else None
+    moments = (
+        trained_at(version, view.run_of(version))
+        for version in versions
+        if recorded_baseline(version.tags) is None
+    )
+    if all(first is not None and moment >= first for moment in moments):
+        return kept, True
+    told = await _told(ports, memory, project, registry)
+    if told is None:
+        return kept, False
+    earlier = tuple(record for record in told if first is None or record.at < first)
+    return (*earlier, *kept), True
+
+
+async def _told(
+    ports: Ports, memory: Memory, project: FeatureStoreProject, registry: ModelRegistry | None
+) -> tuple[SnapshotRecord, ...] | None:
+    """What MLflow tells, read at most every ten minutes; None where it does not answer."""
+    now, experiment, key = ports.clock.now(), experiment_of(project), key_of(project)
+    known = memory.timelines.get(key)
+    if known is not None and known.experiment != experiment:
+        known = None
+    if registry is None:
+        return known.records if known is not None else None
+    if known is None or known.registry is not registry or now - known.at >= LOOK_AGAIN:
+        try:
+            records = await registry.history(experiment)
+        except FeatureLineageError as error:
+            _log.warning("the timeline of %s in MLflow: %s", key, error.message)
+            return known.records if known is not None else None
+        known = memory.timelines[key] = Timeline(now, registry, experiment, records)
+    return known.records
 
 
 def _current(project: FeatureStoreProject) -> SnapshotRecord | None:

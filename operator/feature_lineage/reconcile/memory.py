@@ -1,5 +1,6 @@
 """What is worth not reading or computing twice; losing it costs time and nothing else."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,13 +8,19 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.api.refs import KeySource
+from feature_lineage.api.sources import Source
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
-from feature_lineage.ports import Key, ModelRegistry, Ports
+from feature_lineage.ports import Key, ModelRegistry, Ports, SourceFacts
 from feature_lineage.reconcile.values import (
     Failure,
     ModelFacts,
 )
+
+_log = logging.getLogger(__name__)
 
 MAX_SNAPSHOTS: Final = 64
 LOOK_AGAIN: Final = timedelta(minutes=10)
@@ -27,17 +34,49 @@ class Memory:
         snapshots: by digest, immutable; the most recently used ones.
         absent: digests nobody has, and when that was found out.
         facts: of each project, with what they were computed from.
+        sources: of each project, as last resolved.
+        timelines: what MLflow says of each project's registry, as last read.
     """
 
     snapshots: dict[str, RegistrySnapshot] = field(default_factory=dict)
     absent: dict[str, datetime] = field(default_factory=dict)
     facts: dict[Key, "Remembered"] = field(default_factory=dict)
+    sources: dict[Key, "ResolvedSource"] = field(default_factory=dict)
+    timelines: dict[Key, "Timeline"] = field(default_factory=dict)
 
     def keep(self, digest: str, snapshot: RegistrySnapshot) -> None:
         self.snapshots.pop(digest, None)
         self.snapshots[digest] = snapshot
         while len(self.snapshots) > MAX_SNAPSHOTS:
             del self.snapshots[next(iter(self.snapshots))]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSource:
+    """What a source was resolved to, and from which spec."""
+
+    at: datetime
+    source: Source | None
+    feature_store_yaml: KeySource | None
+    facts: SourceFacts
+
+    def holds(self, project: FeatureStoreProject, now: datetime) -> bool:
+        """Whether it is still good enough; folders and config maps cost nothing to look at."""
+        spec, source = project.spec, project.spec.source
+        if source is None or source.local is not None or source.config_map_ref is not None:
+            return False
+        same = self.source == source and self.feature_store_yaml == spec.feature_store_yaml
+        return same and now - self.at < source.poll_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A registry's timeline as one MLflow server tells it."""
+
+    at: datetime
+    registry: ModelRegistry
+    experiment: str
+    records: tuple[SnapshotRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +138,12 @@ async def _from_ops_runs(
     looked = memory.absent.get(digest)
     if looked is not None and now - looked < LOOK_AGAIN:
         return None
-    snapshot = await registry.snapshot(experiment_of(project), digest)
+    snapshot: RegistrySnapshot | None = None
+    try:
+        snapshot = await registry.snapshot(experiment_of(project), digest)
+    except FeatureLineageError as error:
+        # One that cannot be read costs its own versions their verdict, and nobody else.
+        _log.warning("snapshot %s of %s: %s", digest[:12], key_of(project), error.message)
     if snapshot is None:
         memory.absent[digest] = now
     return snapshot

@@ -89,18 +89,28 @@ def with_freshness(
 
 
 def counts(observed: ObservedProject, judged: Mapping[str, Freshness]) -> Counts:
-    """Totals, also behind lists that are capped."""
-    linked = observed.models.linked if observed.models else ()
-    broken = [
-        item for item in linked if item.judgement and item.judgement.verdict is Verdict.BROKEN
-    ]
+    """Totals, also behind lists that are capped; what is not known now stays as it was."""
+    before = observed.resource.status.counts or Counts()
     stale = (FreshnessReason.STALE, FreshnessReason.NEVER_MATERIALIZED)
-    return Counts(
+    now = {
         **_registry_counts(observed.snapshot),
-        linked_models=len(linked),
-        broken_models=len(broken),
-        stale_views=sum(freshness.reason in stale for freshness in judged.values()),
-    )
+        **_model_counts(observed),
+        "stale_views": sum(freshness.reason in stale for freshness in judged.values()),
+    }
+    return before.model_copy(update=now)
+
+
+def _model_counts(observed: ObservedProject) -> dict[str, int]:
+    models = observed.models
+    if models is None:  # the spec names no MLflow
+        return {"linked_models": 0, "broken_models": 0}
+    if models.read_at is None:
+        return {}
+    known = {"linked_models": len(models.linked)}
+    if observed.snapshot is None and observed.resource.status.registry is not None:
+        return known
+    verdicts = [item.judgement.verdict for item in models.linked if item.judgement is not None]
+    return {**known, "broken_models": verdicts.count(Verdict.BROKEN)}
 
 
 def _registry_counts(snapshot: RegistrySnapshot | None) -> dict[str, int]:

@@ -20,7 +20,9 @@ def ops_run_of(
     earlier = {
         other.registry_digest
         for other in project.status.operations
-        if other.id != listed.id and other.mlflow_run_id is not None
+        if other.id != listed.id
+        and other.mlflow_run_id is not None
+        and other.result in (Result.SUCCEEDED, Result.PLANNED)
     }
     started = listed.started_at or listed.finished_at
     ended = listed.finished_at or started

@@ -138,7 +138,7 @@ class ObservedModel:
         view: MLflow as last read; None when never.
         failure: why the view is not newer.
         linked: the version its alias or number stands for.
-        elders: older resources on the same project and model version, by name.
+        elders: older resources on the same model version of the same server, by name.
         left: the version the alias pointed to before, where it still exists.
         snapshot: the project's registry as last read.
     """

@@ -22,6 +22,9 @@ class World:
 
     Attributes:
         log: (verb, what) in order.
+        asked: readings of MLflow, and whether in full.
+        resolved, histories: how often the source was resolved, MLflow's timeline was read.
+        told: what MLflow's ops runs tell of the registry.
         fail: verb → the error it raises.
         reports: by job name; a job without one runs.
     """
@@ -38,6 +41,9 @@ class World:
         self.versions: dict[str, ModelVersion] = {}
         self.runs: list[OpsRun] = []
         self.asked: list[bool] = []
+        self.resolved = 0
+        self.told: tuple[SnapshotRecord, ...] = ()
+        self.histories = 0
 
     def ports(self) -> Ports:
         return Ports(
@@ -90,6 +96,9 @@ class _Resources:
     def models(self) -> Iterable[TrainedModel]:
         return [r for r in self.world.resources.values() if isinstance(r, TrainedModel)]
 
+    def models_named(self, name: str) -> Iterable[TrainedModel]:
+        return [model for model in self.models() if model.spec.model.name == name]
+
     async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
         self.world.does("save", _shape(resource))
         self.world.add(type(resource).model_validate(resource.as_dict()))
@@ -112,6 +121,7 @@ class _Source:
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
         if "resolve" in self.world.fail:
             raise self.world.fail["resolve"]
+        self.world.resolved += 1
         return SourceFacts(A)
 
 
@@ -170,9 +180,14 @@ class Registry:
         return f"run-{len(self.world.runs)}"
 
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        return ()
+        self.world.histories += 1
+        if "history" in self.world.fail:
+            raise self.world.fail["history"]
+        return self.world.told
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        if "snapshot" in self.world.fail:
+            raise self.world.fail["snapshot"]
         return None
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -1,7 +1,12 @@
 """Recording in MLflow: every operation once, and none leaves the list before."""
 
+import pytest
 from tests.unit.reconcile.build import MLFLOW, OUTAGE, A, B, Play
 
+from feature_lineage.api.enums import Result
+from feature_lineage.operations.records import SNAPSHOT_ARTIFACT
+from feature_lineage.ports import JobFacts
+from feature_lineage.reconcile.recording import ops_run_of
 from feature_lineage.reconcile.values import Failure, Record
 
 
@@ -151,3 +156,22 @@ def test_what_was_superseded_is_recorded_as_what_it_was() -> None:
     given_up = play.status.operations[0]
     assert (given_up.revision, given_up.reason) == (A, "DeadlineExceeded")
     assert given_up.mlflow_run_id is not None
+
+
+@pytest.mark.parametrize(
+    ("result", "held"),
+    [(Result.SUCCEEDED, True), (Result.PLANNED, True), (Result.BLOCKED, False)],
+)
+def test_a_snapshot_is_on_record_once_a_run_holds_it(result: Result, *, held: bool) -> None:
+    """MLflow's timeline counts runs that succeeded: one that did not holds no snapshot for it."""
+    play = Play(mlflow=MLFLOW).apply()
+    play.push(B)
+    play.look()
+    job = JobFacts(running=False, report=play.report("Succeeded"))
+    before = play.status.operations[0].model_copy(update={"result": result})
+    listed = before.model_copy(update={"id": "next", "mlflow_run_id": None})
+    play.status = play.status.model_copy(update={"operations": (listed, before)})
+
+    run = ops_run_of(play.project, listed, job)
+
+    assert (SNAPSHOT_ARTIFACT in run.artifacts) is not held
