@@ -1,6 +1,5 @@
 """One operation as the worker sees it: the request, what it needs, and the report it ends with."""
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,14 +14,13 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protocol import (
     JobReport,
     JobRequest,
-    OperationKind,
     Outcome,
     ViewReport,
 )
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
-from feature_lineage.runner.ending import RegistryUnreadable, SteppedBack
+from feature_lineage.runner.ending import SteppedBack
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
-from feature_lineage.runner.settings import Settings, check_project, load_settings, open_store
+from feature_lineage.runner.settings import Settings, open_store
 from feature_lineage.runner.wire import Wire
 
 
@@ -104,50 +102,6 @@ def stale_guard() -> SteppedBack:
         "what is known of the protected models is older than maxGuardAge; "
         "nothing was changed, and it is tried again with a new guard",
         reason="GuardUnavailable",
-    )
-
-
-def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
-    """Carry out one operation.
-
-    Raises:
-        FeatureLineageError: it cannot be done, or not now.
-    """
-    repo = Path(request.repo).resolve()
-    settings = load_settings(repo, request.feature_store_yaml)
-    wire.emit("secrets", values=settings.secrets)
-    check_project(settings, request.project)
-    os.chdir(repo)
-    reader = RegistryReader(settings.config, repo)
-    job = Job(request, wire, started, repo, settings, reader)
-    match request.kind:
-        case OperationKind.APPLY | OperationKind.PLAN:
-            from feature_lineage.runner.apply import apply
-
-            return apply(job)
-        case OperationKind.MATERIALIZE:
-            from feature_lineage.runner.materialize import materialize
-
-            return materialize(job)
-        case OperationKind.DELETE:
-            from feature_lineage.runner.delete import delete
-
-            return delete(job)
-        case OperationKind.OBSERVE:
-            return observe(job)
-
-
-def observe(job: Job) -> JobReport:
-    """Read the registry; no repo code, no write."""
-    reading = job.read()
-    if not reading.exists:
-        raise RegistryUnreadable("there is no registry yet: apply the repo first")
-    snapshot = job.snapshot(reading)
-    return job.report(
-        Outcome.SUCCEEDED,
-        previous=snapshot.objects_digest,
-        snapshot=snapshot,
-        views=view_reports(reading.proto, job.project),
     )
 
 

@@ -40,7 +40,7 @@ def main() -> NoReturn:
         import feast  # noqa: F401
 
         from feature_lineage.operations.protocol import JobRequest
-        from feature_lineage.runner import job, witness
+        from feature_lineage.runner import dispatch, witness
 
     # Feast's experimental features would push the repo's own output out of the tail.
     warnings.filterwarnings("ignore", module=r"feast\.")
@@ -49,7 +49,7 @@ def main() -> NoReturn:
         witness.fork(request, int(ask), int(answer), also_close=int(events))
     for descriptor in (int(ask), int(answer)):
         os.close(descriptor)
-    report = _guarded(request, wire, started, job.run)
+    report = _guarded(request, wire, started, dispatch.run)
     wire.emit("report", report=report)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -31,7 +31,7 @@ def main() -> None:
     import feast.infra.passthrough_provider  # noqa: F401
 
     from feature_lineage.operations.protocol import JobRequest
-    from feature_lineage.runner import apply, delete, job, materialize, worker  # noqa: F401
+    from feature_lineage.runner import dispatch, worker
     from feature_lineage.runner.wire import Wire
 
     answers = os.dup(1)
@@ -50,7 +50,7 @@ def main() -> None:
                 arm(**kill)
             request = JobRequest.model_validate(command["request"])
             wire = Wire(write)
-            report = worker._guarded(request, wire, datetime.now(UTC), job.run)
+            report = worker._guarded(request, wire, datetime.now(UTC), dispatch.run)
             wire.emit("report", report=report)
             os._exit(0)
         os.close(write)

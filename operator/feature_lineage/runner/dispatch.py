@@ -1,0 +1,53 @@
+"""From a request to the operation it asks for; the door that the worker goes through."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
+from feature_lineage.runner.apply import apply
+from feature_lineage.runner.delete import delete
+from feature_lineage.runner.ending import RegistryUnreadable
+from feature_lineage.runner.job import Job, view_reports
+from feature_lineage.runner.materialize import materialize
+from feature_lineage.runner.reader import RegistryReader
+from feature_lineage.runner.settings import check_project, load_settings
+from feature_lineage.runner.wire import Wire
+
+
+def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
+    """Carry out one operation.
+
+    Raises:
+        FeatureLineageError: it cannot be done, or not now.
+    """
+    repo = Path(request.repo).resolve()
+    settings = load_settings(repo, request.feature_store_yaml)
+    wire.emit("secrets", values=settings.secrets)
+    check_project(settings, request.project)
+    os.chdir(repo)
+    reader = RegistryReader(settings.config, repo)
+    job = Job(request, wire, started, repo, settings, reader)
+    match request.kind:
+        case OperationKind.APPLY | OperationKind.PLAN:
+            return apply(job)
+        case OperationKind.MATERIALIZE:
+            return materialize(job)
+        case OperationKind.DELETE:
+            return delete(job)
+        case OperationKind.OBSERVE:
+            return observe(job)
+
+
+def observe(job: Job) -> JobReport:
+    """Read the registry; no repo code, no write."""
+    reading = job.read()
+    if not reading.exists:
+        raise RegistryUnreadable("there is no registry yet: apply the repo first")
+    snapshot = job.snapshot(reading)
+    return job.report(
+        Outcome.SUCCEEDED,
+        previous=snapshot.objects_digest,
+        snapshot=snapshot,
+        views=view_reports(reading.proto, job.project),
+    )
