@@ -16,7 +16,11 @@ from feature_lineage.api.enums import (
     OperationPhase,
     Result,
 )
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.project_status import (
+    FeatureStoreProjectStatus,
+    OperationRecord,
+    OperationStatus,
+)
 from feature_lineage.features.freshness import Freshness, FreshnessReason
 from feature_lineage.operations.explain import short_revision
 from feature_lineage.operations.protocol import TERMINAL_REASONS
@@ -93,13 +97,19 @@ def _observed(
     ):
         _in_flight(observed, looking, conditions)
         return
-    failed = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
-    if failed is not None and failed.result is Result.FAILED:
-        conditions.false(C.APPLIED, failed.reason or "JobFailed", failed.message or "")
+    # Whatever read the registry since a look that failed has made up for it.
+    reads = (op for op in status.operations if op.registry_digest or _looks(op))
+    newest = next(reads, None)
+    if newest is not None and _looks(newest) and newest.result is Result.FAILED:
+        conditions.false(C.APPLIED, newest.reason or "JobFailed", newest.message or "")
     elif status.registry is None or status.registry.digest is None:
         conditions.false(C.APPLIED, "Progressing", "the registry has not been read yet")
     else:
         conditions.true(C.APPLIED, "Observed", "somebody else applies; the registry was read")
+
+
+def _looks(operation: OperationRecord) -> bool:
+    return operation.kind is OperationKind.OBSERVE
 
 
 def _in_flight(

@@ -420,3 +420,50 @@ async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object])
     found = scene.world.resources["TrainedModel", "champion"]
     reasons = {c.type: c.reason for c in found.status.conditions}
     assert reasons["Resolved"] == "ModelNotFound"
+
+
+async def test_a_younger_project_waits_until_its_elder_has_named_its_registry() -> None:
+    scene = Scene()
+    own = scene.project
+    elder = own.metadata.model_copy(
+        update={"name": "elder", "creation_timestamp": NOW - timedelta(days=1)}
+    )
+    scene.world.add(own.model_copy(update={"metadata": elder}))
+
+    await scene.look()
+    assert "start" not in scene.world.verbs()
+    assert "ml/elder" in next(
+        c.message for c in scene.project.status.conditions if c.type == "Applied"
+    )
+
+    found = scene.world.resources["FeatureStoreProject", "elder"]
+    assert isinstance(found, FeatureStoreProject)
+    await scene.controller.reconcile_project(found)
+    assert "start" in scene.world.verbs()
+
+
+async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:
+    scene, _ = await trained()
+    await look_at_model(scene)
+    await look_at_model(scene)
+    scene.world.fail["view"] = OUT
+
+    await look_at_model(scene)
+
+    found = scene.world.resources["TrainedModel", "champion"]
+    reasons = {c.type: (c.status, c.reason) for c in found.status.conditions}
+    assert reasons["Tagged"] == ("Unknown", "MLflowUnavailable")
+    assert reasons["Ready"] == ("True", "Unchanged")
+    assert "tag" not in scene.world.verbs()
+
+
+async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
+    scene = Scene()
+    scene.world.fail["start"] = RequestRejected("the image is not allowed", reason="JobFailed")
+
+    await scene.settle()
+
+    assert scene.project.status.operation is None
+    assert scene.says("Applied") == ("False", "JobFailed")
+    assert scene.says("Ready") == ("False", "JobFailed")
+    assert len(scene.world.runs) == 1

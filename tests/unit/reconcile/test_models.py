@@ -583,3 +583,21 @@ def test_registries_and_projects_are_looked_for_every_half_minute() -> None:
     decision = look(observed_model(model(), None, project=None))
 
     assert decision.next_look == NOW + timedelta(seconds=30)
+
+
+def test_a_registry_that_was_read_too_long_ago_says_nothing_about_freshness() -> None:
+    project = served("10:00", freshness={"maxAge": "1h"}, apply={"mode": "Observe"})
+    late = NOW + timedelta(hours=3)
+
+    decision = look(observed_model(model(), linked(TAGGED), project=project, now=late))
+
+    assert says(decision, "FeaturesFresh") == ("Unknown", "ObservedTooSeldom")
+
+
+def test_a_declaration_is_written_as_feast_s_and_marked_as_one() -> None:
+    item = linked(CHAMPION, origin=LineageOrigin.DECLARED)
+
+    tags = written(look(observed_model(model(featureService="activity"), item)))
+
+    assert tags["feast.feature_service"] == "activity"
+    assert "activity" in [v for k, v in tags.items() if k.startswith("featurelineage.io/")]

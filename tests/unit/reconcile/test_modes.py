@@ -309,3 +309,21 @@ def test_an_apply_that_waits_is_given_up_when_others_take_over() -> None:
 
     assert play.operation.kind is OperationKind.OBSERVE
     assert play.status.operations[0].result is Result.FAILED
+
+
+def test_a_materialization_that_read_the_registry_makes_up_for_a_look_that_failed() -> None:
+    """Else a schedule, which puts off the next look, would leave the project unready for good."""
+    play = watching(runtime={"retries": 0})
+    play.look()
+    play.end("Succeeded")
+    play.later(minutes=61)
+    play.look()
+    play.end("Failed", reason="InvalidRepo", message="features.py, line 3: no such field")
+    assert play.says("Ready") == ("False", "InvalidRepo")
+
+    play.change(backfills=[backfill(days=1)])
+    play.look()
+    play.end("Succeeded")
+
+    assert play.says("Ready") == ("True", "Observed")
+    assert play.says("Stalled") == ("", "")
