@@ -89,11 +89,11 @@ async def test_each_bad_repo_says_what_is_wrong_and_nothing_is_written(
     state = tmp_path / ".feature-lineage"
     assert sum(path.stat().st_size for path in state.rglob("*") if path.is_file()) < 1 << 20
 
-    # A repo at fault is not tried again until it changes; once it is right, it is applied.
+    # Whoever asks gets another try, as a package may have been installed; what is right is applied.
     (tmp_path / "syntax" / "features.py").write_text(FEATURES)
     write_yaml(tmp_path / "manifests.yaml", *map(manifest, ["syntax", "package", "misnamed"]))
     told = Told()
     assert not await run_once(tmp_path, told)
     assert look(tmp_path, "syntax").state("Ready")[0] == "True"
-    assert len(look(tmp_path, "package").status["operations"]) == 1
-    assert {event.key.name for event in told.events} == {"syntax"}
+    assert len(look(tmp_path, "package").status["operations"]) == 2
+    assert {event.key.name for event in told.events} == {"syntax", "package", "misnamed"}
