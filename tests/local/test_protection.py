@@ -45,7 +45,13 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert [(i["model"], i["version"], i["aliases"]) for i in reach[0]["items"]] == [
         (model, "1", ["champion"])
     ]
-    assert "0 model version(s)" in command("impact", str(tmp_path), "no_such_view").stdout
+    unused = command("impact", str(tmp_path), "driver_hourly_stats:acc_rate")
+    assert "reaches 0 model version(s)" in unused.stdout
+    typo = command("impact", str(tmp_path), "driver_hourly_stat:trips")
+    assert (typo.returncode, typo.stdout) == (2, "")
+    assert f"has no driver_hourly_stat:trips, and no model uses it; did you mean {TRIPS}?" in (
+        typo.stderr
+    )
 
     # The champion uses what the commit drops: nothing is applied, and it says why.
     in_effect, registry = look(tmp_path).status["applied"], registry_bytes(repo)

@@ -16,6 +16,7 @@ ALLOW_ADOPTION = f"{GROUP}/{OverrideKind.ALLOW_ADOPTION}"
 ALLOW_DELETE = f"{GROUP}/{OverrideKind.ALLOW_DELETE}"
 FINALIZER = f"{GROUP}/cleanup"
 
+PLACEHOLDER = "<why>"
 _DIGEST_AND_WHY = re.compile(r"(?P<digest>\S+?):\s+(?P<why>\S.*)", re.DOTALL)
 
 
@@ -49,5 +50,9 @@ def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | N
         raise InvalidManifest(
             f'annotation {name} is {value!r}: write {name}: "<plan digest>: <why>",'
             " with the digest of status.plan"
+        )
+    if match["why"] == PLACEHOLDER:
+        raise InvalidManifest(
+            f"annotation {name} still says {PLACEHOLDER}: write the reason; it goes on record"
         )
     return Override(kind, plan_digest=match["digest"], why=match["why"])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.cli.text import print_table
 from feature_lineage.errors import InvalidManifest, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.models.index import Page, Reach, ReverseIndex, build
@@ -55,7 +57,10 @@ async def _answers(
             )
         answers = []
         for project in sorted(projects, key=lambda item: str(key_of(item))):
-            reach = _reach(await _index(host, project), name)
+            index, snapshot = await _index(host, project)
+            reach = _reach(index, name)
+            if not len(reach):
+                _check_name(project, snapshot, name)
             page = reach.page(after, limit)
             answers.append(Answer(project, page, reach.promoted, reach.services))
         return answers
@@ -63,14 +68,38 @@ async def _answers(
         await host.close()
 
 
-async def _index(host: LocalHost, project: FeatureStoreProject) -> ReverseIndex:
+async def _index(
+    host: LocalHost, project: FeatureStoreProject
+) -> tuple[ReverseIndex, RegistrySnapshot | None]:
     observed = await observe_project(host.ports, Memory(), project, planning=True)
     models = observed.models
     if models is None or models.read_at is None or models.failure is not None:
         why = models.failure.message if models and models.failure else "MLflow was not read"
         raise ServerUnavailable(f"{short(key_of(project))}: {why}")
     pairs = ((item.version, item.link) for item in models.linked)
-    return build(pairs, observed.snapshot)
+    return build(pairs, observed.snapshot), observed.snapshot
+
+
+def _check_name(project: FeatureStoreProject, snapshot: RegistrySnapshot | None, name: str) -> None:
+    """Nothing uses it, or there is no such thing: a typo must not read as safe to change.
+
+    Raises:
+        InvalidManifest: neither the registry nor a model knows the name.
+    """
+    if snapshot is None:
+        return
+    views = {view: spec for _, view, spec in snapshot.views()}
+    known = {f"{SERVICE}{service}" for service in snapshot.objects.get("feature_service", {})}
+    known |= set(views)
+    known |= {
+        f"{view}:{f['name']}" for view, spec in views.items() for f in spec.get("features", ())
+    }
+    if name not in known:
+        near = get_close_matches(name, sorted(known), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidManifest(
+            f"the registry of {short(key_of(project))} has no {name}, and no model uses it{hint}"
+        )
 
 
 def _reach(index: ReverseIndex, name: str) -> Reach:

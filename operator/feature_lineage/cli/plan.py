@@ -62,7 +62,8 @@ def _as_json(result: Planned) -> dict[str, Any]:
 
 def _print(result: Planned) -> None:
     plan = result.plan
-    head = f"{short(result.key)}  revision {short_revision(result.revision)}"
+    revision = f"  revision {short_revision(result.revision)}" if result.revision else ""
+    head = f"{short(result.key)}{revision}"
     if plan is None:
         click.secho(f"{head}  could not be planned", bold=True)
         click.echo(printable(f"  {result.problem}".replace("\n", "\n  ")))

@@ -151,6 +151,7 @@ class LocalResources:
         changed = set()
         for key in {*manifests.resources, *self._state.keys()}:
             before = self._resources.get(key) or self._stored(key)
+            _check_immutable(key, manifests.resources.get(key), before)
             after = _merged(manifests.resources.get(key), before, key, now)
             if after != self._resources.get(key):
                 changed.add(key)
@@ -192,6 +193,21 @@ def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
             f"the state of {key} does not validate ({error.error_count()} errors); "
             "delete its file under resources/ to start it afresh"
         ) from error
+
+
+def _check_immutable(key: Key, manifest: Resource | None, before: Resource | None) -> None:
+    """What the API server refuses by a transition rule.
+
+    Raises:
+        InvalidManifest: the Feast project of a resource is another than it was.
+    """
+    if isinstance(manifest, FeatureStoreProject) and isinstance(before, FeatureStoreProject):
+        was, now = before.spec.project, manifest.spec.project
+        if was != now:
+            raise InvalidManifest(
+                f"{key}: spec.project: project is immutable: create another FeatureStoreProject "
+                f"for another project; this one is {was!r}, not {now!r}"
+            )
 
 
 def _described(resource: Resource) -> tuple[object, object]:

@@ -127,6 +127,10 @@ class LocalHost:
     async def run_once(self) -> bool:
         """Reconcile until nothing more can be done now; whether all are Ready."""
         self.load()
+        if not self.resources.all_keys():
+            raise InvalidManifest(
+                f"{self.folder} holds no FeatureStoreProject and no TrainedModel; add a manifest"
+            )
         await self._sweep_jobs()
         for key in self.resources.all_keys():
             self._requested.add(key)

@@ -77,7 +77,8 @@ class SubprocessJobs:
             return
         exact = request.kind in (OperationKind.APPLY, OperationKind.PLAN)
         repo = await self._source.prepare(project, request.revision, exact=exact)
-        request = request.model_copy(update={"repo": str(repo)})
+        folder = exact and self._source.watched(project) is not None
+        request = request.model_copy(update={"repo": str(repo), "folder_revision": folder})
         home = self._home(request.operation_id)
         # For this user's eyes only: a request may carry what a Secret says.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -158,6 +158,8 @@ class JobRequest(_Message):
         repo: directory of the feature repo at `revision` (holds feature_store.yaml).
         feature_store_yaml: text that replaces the repo's feature_store.yaml.
         deadline_seconds: the process group is killed after it.
+        folder_revision: `revision` is the digest of the folder `repo`: a job that imports it makes
+            sure that it still is.
     """
 
     protocol: Literal[1] = 1
@@ -168,6 +170,7 @@ class JobRequest(_Message):
     revision: str = ""
     feature_store_yaml: str | None = None
     deadline_seconds: float = 3600.0
+    folder_revision: bool = False
     apply: ApplyRequest | None = None
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None

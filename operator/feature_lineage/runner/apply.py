@@ -22,6 +22,7 @@ from feature_lineage.operations.protocol import (
 )
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.closures import closures_of
+from feature_lineage.runner.ending import SteppedBack
 from feature_lineage.runner.job import (
     Job,
     check_owner,
@@ -31,6 +32,7 @@ from feature_lineage.runner.job import (
 )
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
+from feature_lineage.sources.tree import tree_revision
 
 # What only `saved_dataset`-like calls make and remove; no repo holds them.
 _NOT_IN_REPOS: Final = ("saved_dataset", "validation_reference")
@@ -50,6 +52,7 @@ def apply(job: Job) -> JobReport:
     store = job.open_store()
     with job.wire.phase("import_repo"):
         contents = import_repo(job.repo, store)
+        _check_folder(job)
     with job.wire.phase("infer"):
         declared = desired_snapshot(store, contents, before.proto)
         closures = closures_of(contents, job.repo)
@@ -87,6 +90,16 @@ def apply(job: Job) -> JobReport:
     known["warnings"] += _kept_differently(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
+
+
+def _check_folder(job: Job) -> None:
+    """After the import, so that no edit goes on record under the revision before it."""
+    request = job.request
+    if request.folder_revision and tree_revision(job.repo) != request.revision:
+        raise SteppedBack(
+            f"{job.repo} changed since the operation was decided on; its newest state is next",
+            reason="Progressing",
+        )
 
 
 def _desired(
