@@ -132,7 +132,7 @@ def _override_used(draft: Draft, operation: OperationStatus) -> OverrideStatus |
     if operation.kind is OperationKind.DELETE:
         given = override(annotations, OverrideKind.ALLOW_DELETE)
         return OverrideStatus(kind=given.kind, why=given.why) if given else None
-    if plan is None or plan.verdict.value != PlanVerdict.ALLOWED.value:
+    if plan is None or plan.verdict is not PlanVerdict.ALLOWED:
         return None
     for kind in (OverrideKind.ALLOW_ADOPTION, OverrideKind.ALLOW_BREAKING):
         given = override(annotations, kind)

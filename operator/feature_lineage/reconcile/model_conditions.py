@@ -52,7 +52,7 @@ def _lineage_condition(
             message = problem.message if problem else "the registry has not been read yet"
             conditions.unknown(C.LINEAGE_VERIFIED, "RegistryUnseen", message)
         return
-    verdict = Verdict(str(judgement.verdict))
+    verdict = judgement.verdict
     if verdict in (Verdict.VERIFIED, Verdict.UNCHANGED) and judgement.reason == str(verdict):
         conditions.true(C.LINEAGE_VERIFIED, str(verdict), judgement.message)
     elif verdict is Verdict.UNKNOWN:

@@ -4,7 +4,6 @@ from typing import Final
 
 from feature_lineage.api.enums import (
     BaselineFrom,
-    LineageOrigin,
     Verdict,
 )
 from feature_lineage.api.model_status import (
@@ -43,7 +42,7 @@ def resolved(linked: LinkedVersion) -> ResolvedStatus:
 def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
     link, judgement, baseline = linked.link, linked.judgement, linked.baseline
     before = observed.resource.status.lineage
-    verdict = Verdict(str(judgement.verdict)) if judgement else Verdict.UNKNOWN
+    verdict = judgement.verdict if judgement else Verdict.UNKNOWN
     same = before is not None and before.verdict is verdict and _same_version(observed, linked)
     since = before.verdict_since if same and before and before.verdict_since else observed.now
     problems = judgement.problems if judgement else ()
@@ -51,7 +50,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         feature_service=link.service or None,
         declared_service=observed.resource.spec.feature_service,
         recorded_service=link.recorded_service or None,
-        origin=LineageOrigin(str(link.origin)) if link.origin else None,
+        origin=link.origin,
         feature_count=link.count or len(link.refs),
         feature_views=link.views[:MAX_FEATURES],
         feature_views_total=len(link.views),
@@ -94,7 +93,7 @@ def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntr
     status, now = observed.resource.status, observed.now
     if observed.resource.spec.model.alias is None:
         return ()
-    verdict = Verdict(str(linked.judgement.verdict)) if linked.judgement else Verdict.UNKNOWN
+    verdict = linked.judgement.verdict if linked.judgement else Verdict.UNKNOWN
     current = HistoryEntry(version=linked.version.version, from_=now, verdict=verdict)
     if not status.history:
         return (current,)

@@ -37,12 +37,12 @@ def plan_status(
     plan: Plan, revision: str | None, before: PlanStatus | None, now: datetime
 ) -> PlanStatus:
     """A plan as the status shows it: capped, with totals."""
-    blocked = plan.verdict.value == PlanVerdict.BLOCKED.value
+    blocked = plan.verdict is PlanVerdict.BLOCKED
     since = before.blocked_since if before and before.blocked_since else now
     return PlanStatus(
         revision=revision,
         digest=plan.digest,
-        verdict=PlanVerdict(plan.verdict.value),
+        verdict=plan.verdict,
         changes=_changes(plan.changes)[:MAX_CHANGES],
         changes_total=len(_changes(plan.changes)),
         impacts=tuple(
