@@ -1,4 +1,4 @@
-"""`/metrics` over HTTP: a thread of its own, and text that leaves as it is made.
+"""`/metrics` over HTTP, and probes: a thread of its own, and text that leaves as it is made.
 
 The library's server renders everything first, which at ten thousand models is more memory than all
 the rest. Pieces go out as chunks: a scrape that breaks off lacks the last one, so Prometheus drops
@@ -10,7 +10,7 @@ import logging
 import socket
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from threading import BoundedSemaphore, Thread
@@ -28,14 +28,22 @@ CLIENT_SECONDS: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
+Probe = Callable[[], str]
+"""What is wrong, "" when nothing is. It is called in a thread of the server and must not wait."""
+
+
 def start(
-    port: int, registry: Collector, address: str = "127.0.0.1"
+    port: int,
+    registry: Collector,
+    address: str = "127.0.0.1",
+    probes: Mapping[str, Probe] | None = None,
 ) -> tuple[Callable[[], None], int]:
-    """Serve `/metrics`.
+    """Serve `/metrics` and the probes.
 
     Args:
         port: 0 takes a free one.
         address: "0.0.0.0" or "::" in a pod, where Prometheus comes from outside.
+        probes: by path, such as ``/healthz``: 200 while nothing is wrong, else 503 and what is.
 
     Returns:
         What stops the server, and the port it listens on.
@@ -44,7 +52,7 @@ def start(
         TerminalError: the port or address cannot be had.
     """
     try:
-        server = _Server(port, registry, address)
+        server = _Server(port, registry, address, probes or {})
     except (OSError, OverflowError) as error:
         used = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         why = "the port is in use" if used else str(error)
@@ -71,18 +79,21 @@ class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, registry: Collector, address: str) -> None:
+    def __init__(
+        self, port: int, registry: Collector, address: str, probes: Mapping[str, Probe]
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.registry = registry
+        self.probes = probes
         self.scrapes = BoundedSemaphore(AT_ONCE)
         super().__init__((address, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's
-        """A scrape that fails shows as one in Prometheus; the reason is here."""
+        """What fails shows as a dropped connection to who asked; the reason is here."""
         if isinstance(sys.exc_info()[1], OSError):
-            _log.info("a scrape was cut short by its client", exc_info=True)
+            _log.info("a scrape or probe was cut short by its client", exc_info=True)
         else:
-            _log.exception("a scrape failed")
+            _log.exception("a scrape failed, or a probe")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -92,7 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         assert isinstance(server, _Server)
-        if self.path.partition("?")[0] != "/metrics":
+        path = self.path.partition("?")[0]
+        if probe := server.probes.get(path):
+            wrong = probe()
+            self._say(503 if wrong else 200, f"{wrong or 'ok'}\n")
+        elif path != "/metrics":
             self._say(404, "metrics are at /metrics\n")
         elif not server.scrapes.acquire(blocking=False):
             self._say(503, f"{AT_ONCE} scrapes are running already; scrape less often\n")

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ from tests.unit.metrics.build import NOW, project
 from feature_lineage.errors import TerminalError
 from feature_lineage.metrics import State, StateCollector, start
 from feature_lineage.metrics.families import exposition
+from feature_lineage.metrics.server import AT_ONCE
 
 
 def registry_of(state: Callable[[], State]) -> CollectorRegistry:
@@ -160,3 +162,70 @@ def test_the_port_is_free_again_after_a_stop() -> None:
     again()
 
     assert port == same
+
+
+def test_a_probe_is_fine_until_it_has_something_to_say() -> None:
+    wrong = {"/healthz": "", "/readyz": ""}
+    probes = {path: lambda path=path: wrong[path] for path in wrong}
+    stop, port = start(0, REGISTRY, probes=probes)
+
+    def answers() -> list[tuple[int, bytes]]:
+        found = []
+        for path in ("/healthz", "/readyz?verbose", "/metrics"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", path)
+            response = connection.getresponse()
+            found.append((response.status, response.read()))
+            connection.close()
+        return found
+
+    before = answers()
+    wrong["/readyz"] = "the first listing is not read yet"
+    after = answers()
+    stop()
+
+    assert before == [(200, b"ok\n"), (200, b"ok\n"), (200, TEXT)]
+    assert after == [(200, b"ok\n"), (503, b"the first listing is not read yet\n"), (200, TEXT)]
+
+
+def test_scrapes_that_hang_leave_probes_alone() -> None:
+    entered, release = threading.Semaphore(0), threading.Event()
+
+    class Hangs:
+        def collect(self) -> Iterator[object]:
+            entered.release()
+            assert release.wait(30)
+            yield from ()
+
+    stop, port = start(0, Hangs(), probes={"/healthz": lambda: ""})  # type: ignore[arg-type]
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(AT_ONCE)]
+    try:
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert entered.acquire(timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+        connection.close()
+    finally:
+        release.set()
+        for client in clients:
+            client.close()
+        stop()
+
+    assert status == 200
+
+
+def test_a_probe_that_breaks_is_not_a_success(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> str:
+        raise RuntimeError("a defect")
+
+    stop, port = start(0, REGISTRY, probes={"/healthz": broken})
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/healthz")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        connection.getresponse()
+    connection.close()
+    stop()
+
+    assert "a defect" in caplog.text
