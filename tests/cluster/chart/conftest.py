@@ -1,0 +1,61 @@
+"""Helm without a cluster, and with one that has none of our CRDs."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.chart.helm import Helm
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.kubectl import Kubectl
+
+PROMETHEUS = "github.com/prometheus-operator/prometheus-operator"
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm that knows no cluster."""
+    return Helm(tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[ControlPlane]:
+    """A control plane of the chart's own: releases are as wide as the cluster."""
+    with ControlPlane() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def prometheus_crds() -> Path:
+    """Folder of the Prometheus Operator's CRDs, from its pinned module."""
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", PROMETHEUS],
+        cwd=Path(__file__).with_name("prometheus"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(json.loads(done.stdout)["Dir"]) / "example/prometheus-operator-crd"
+
+
+@pytest.fixture
+def cluster(plane: ControlPlane) -> Iterator[Kubectl]:
+    """kubectl as the administrator; whatever was installed is gone afterwards."""
+    yield plane.kubectl
+    mine = "app.kubernetes.io/part-of=feature-lineage-operator"
+    everywhere = "namespaces,clusterroles,clusterrolebindings,crds"
+    plane.kubectl("delete", everywhere, f"--selector={mine}", "--ignore-not-found", "--wait=true")
+
+
+@pytest.fixture
+def releases(plane: ControlPlane, cluster: Kubectl, tmp_path: Path) -> Helm:
+    """Helm on the cluster."""
+    return Helm(tmp_path, plane.kubeconfig)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def namespaces_of_the_values(request: pytest.FixtureRequest) -> None:
+    """Nothing to do without a cluster; see `namespaced`."""

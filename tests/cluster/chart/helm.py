@@ -1,0 +1,94 @@
+"""Helm, as a user runs it, on the project's chart."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tests.cluster.binaries import binary
+
+ROOT: Final = Path(__file__).parents[3]
+CHART: Final = ROOT / "charts/feature-lineage-operator"
+RELEASE: Final = "feature-lineage-operator"
+NAMESPACE: Final = "feature-lineage"
+
+Object = dict[str, Any]
+Values = dict[str, Any]
+
+
+class HelmFailed(RuntimeError):
+    """Helm ended with an error; the message is what it printed."""
+
+
+class Helm:
+    """Helm with one kubeconfig, or with none at all.
+
+    Args:
+        home: folder for what it would keep in the user's home.
+        kubeconfig: of the cluster that releases go to; without it, only what needs no cluster.
+    """
+
+    def __init__(self, home: Path, kubeconfig: Path | None = None) -> None:
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
+            **{f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")},
+            "KUBECONFIG": str(kubeconfig or home / "none"),
+        }
+
+    def __call__(self, *arguments: str, values: Values | None = None) -> str:
+        """Run it and return what it prints.
+
+        Raises:
+            HelmFailed: with all that it printed.
+        """
+        with_values = () if values is None else ("--values", "-")
+        done = subprocess.run(
+            [binary("helm"), *arguments, *with_values],
+            env=self._environment,
+            input=None if values is None else json.dumps(values),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if done.returncode != 0:
+            raise HelmFailed(f"helm {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def render(self, values: Values | None = None, *arguments: str) -> list[Object]:
+        """Every object of the chart, without a cluster.
+
+        Raises:
+            HelmFailed: the values are not as the schema has them, or a template refuses them.
+        """
+        text = self(
+            *("template", RELEASE, str(CHART), "--namespace", NAMESPACE),
+            *("--kube-version", "1.36.0", *arguments),
+            values=values or {},
+        )
+        return [found for found in yaml.safe_load_all(text) if found]
+
+
+def only(objects: list[Object], kind: str, suffix: str = "") -> Object:
+    """The one object of a kind, of those whose name ends so."""
+    (found,) = (o for o in of(objects, kind) if o["metadata"]["name"].endswith(suffix))
+    return found
+
+
+def of(objects: list[Object], *kinds: str) -> list[Object]:
+    return [o for o in objects if o["kind"] in kinds]
+
+
+def config(objects: list[Object]) -> Object:
+    """The operator's configuration file."""
+    text = only(objects, "ConfigMap")["data"]["config.yaml"]
+    loaded: Object = yaml.safe_load(text)
+    return loaded
+
+
+def pod(objects: list[Object]) -> Object:
+    """Spec of the operator's pods."""
+    spec: Object = only(objects, "Deployment")["spec"]["template"]["spec"]
+    return spec

@@ -1,0 +1,245 @@
+"""A Kubernetes control plane without a node: etcd, kube-apiserver and kube-controller-manager.
+
+Real in all that an operator talks to: CRDs, CEL, RBAC, admission, server-side apply, watches,
+leases, Jobs as objects, garbage collection, namespaces that empty themselves. Any number may run
+side by side. What it starts is gone when its process is, however that ends: see `guardian`.
+"""
+
+import ssl
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from typing import Final, Self
+
+from tests.cluster.audit import POLICY, AuditRecord, read_audit
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.pki import (
+    Authority,
+    certificate_user,
+    key_pair,
+    kubeconfig,
+    write_private,
+)
+from tests.cluster.servers import (
+    Guard,
+    etcd,
+    free_port,
+    kube_apiserver,
+    kube_controller_manager,
+)
+
+CRDS: Final = Path(__file__).parents[2] / "crds"
+START_SECONDS: Final = 90.0
+"""Until a server that does not become ready is given up; it takes 3 to 5 on an idle machine."""
+
+_PREFIX: Final = "feature-lineage-control-plane-"
+_ATTEMPTS: Final = 3
+_BUSY: Final = "address already in use"
+
+control_planes_started: "list[ControlPlane]" = []
+"""Every control plane of this process, also those that are stopped: their audits stay readable."""
+
+
+class NotReady(RuntimeError):
+    """A server did not come up; the message ends with the end of its log."""
+
+
+class _PortTaken(NotReady):
+    """Somebody was faster."""
+
+
+class ControlPlane:
+    """One control plane, and what a test may do to it.
+
+    Attributes:
+        kubeconfig: of the administrator; stands alone.
+        kubectl: as the administrator.
+        started_in: seconds that `start` took.
+    """
+
+    kubeconfig: Path
+    kubectl: Kubectl
+    started_in: float
+
+    def __init__(self) -> None:
+        self._authority = Authority()
+        self._guard: Guard | None = None
+        self._port = self._etcd_port = 0
+        self._apiserver_starts = 0
+        self._records: list[AuditRecord] = []
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self._port}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps everything; gone after `stop`."""
+        return self._guarded.folder
+
+    @property
+    def guardian_pid(self) -> int:
+        return self._guarded.pid
+
+    def start(self, crds: Path | None = None) -> Self:
+        """Start the servers and wait until they serve.
+
+        Args:
+            crds: folder of CRDs to establish before the controllers start, so that the garbage
+                collector knows them from the beginning; later ones it finds within 30 s.
+
+        Raises:
+            NotReady: a server does not come up.
+        """
+        began = time.monotonic()
+        control_planes_started.append(self)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._start_servers()
+                break
+            except _PortTaken:
+                self._close()
+            except BaseException:
+                self._close()
+                raise
+        else:
+            raise NotReady(f"{_ATTEMPTS} times, a port that was free was taken a moment later")
+        try:
+            if crds is not None:
+                self.establish(crds)
+            self._guarded.start("kube-controller-manager", kube_controller_manager(self.folder))
+            account = ("serviceaccount/default", "--namespace=default")
+            self.kubectl("wait", "--for=create", *account, "--timeout=60s", seconds=90)
+        except BaseException:
+            self._close()
+            raise
+        self.started_in = time.monotonic() - began
+        return self
+
+    def stop(self) -> None:
+        """Kill the servers and remove their data; what the audit says of users stays."""
+        if self._guard is not None:
+            self._records = [r for r in self.audit() if "system:masters" not in r.groups]
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self if self._guard is not None else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def kill_apiserver(self) -> None:
+        """SIGKILL: connections break, nothing is said good-bye to."""
+        self._guarded.stop("kube-apiserver", SIGKILL, 10)
+
+    def stop_apiserver(self, *, graceful: bool = True) -> None:
+        """SIGTERM, as a control plane's upgrade does it; not graceful is `kill_apiserver`."""
+        if graceful:
+            self._guarded.stop("kube-apiserver", SIGTERM, 60)
+        else:
+            self.kill_apiserver()
+
+    def start_apiserver(self) -> None:
+        """Start it again: same port, same objects.
+
+        Raises:
+            NotReady: it does not come up.
+        """
+        self._launch_apiserver()
+        self._wait_until_ready("kube-apiserver", f"{self.url}/readyz")
+
+    def establish(self, crds: Path) -> None:
+        """Apply a file or folder of CRDs and wait until they are served."""
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds))
+        self.kubectl("wait", "--for=condition=Established", "-f", str(crds), "--timeout=30s")
+
+    def user_kubeconfig(self, name: str, groups: tuple[str, ...] = ()) -> Path:
+        """A kubeconfig of a user with a certificate, with no right but those RBAC gives."""
+        credential = self._authority.issue(name, groups=groups)
+        return self._write_kubeconfig(f"user-{name}", certificate_user(credential))
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig with a token of a service account that exists; good for a day."""
+        request = ("create", "token", name, f"--namespace={namespace}", "--duration=24h")
+        token = self.kubectl(*request).strip()
+        file = f"account-{namespace}-{name}"
+        return self._write_kubeconfig(file, {"token": token}, namespace)
+
+    def audit(self) -> list[AuditRecord]:
+        """The requests up to now; of the servers themselves there are none."""
+        if self._guard is None:
+            return self._records
+        files = self.folder.glob("audit-*.log")
+        return read_audit(sorted(files, key=lambda file: int(file.stem.removeprefix("audit-"))))
+
+    @property
+    def _guarded(self) -> Guard:
+        if self._guard is None:
+            raise NotReady("this control plane is not running: call start()")
+        return self._guard
+
+    def _close(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+
+    def _start_servers(self) -> None:
+        self._guard = Guard(_PREFIX)
+        self._apiserver_starts = 0
+        self._port, self._etcd_port, peer_port = free_port(), free_port(), free_port()
+        self._write_files()
+        self._guard.start("etcd", etcd(self.folder, self._etcd_port, peer_port))
+        self._wait_until_ready("etcd", f"http://127.0.0.1:{self._etcd_port}/readyz")
+        self.start_apiserver()
+
+    def _write_files(self) -> None:
+        addresses = ("127.0.0.1", "localhost", "kubernetes.default.svc")
+        serving = self._authority.issue("kube-apiserver", addresses=addresses)
+        private, public = key_pair()
+        for name, content in (
+            ("ca.crt", self._authority.certificate),
+            ("apiserver.crt", serving.certificate),
+            ("apiserver.key", serving.key),
+            ("sa.key", private),
+            ("sa.pub", public),
+            ("audit-policy.yaml", POLICY.encode()),
+        ):
+            write_private(self.folder / name, content)
+        admin = self._authority.issue("admin", groups=("system:masters",))
+        manager = self._authority.issue("system:kube-controller-manager")
+        self._write_kubeconfig("kube-controller-manager", certificate_user(manager))
+        self.kubeconfig = self._write_kubeconfig("admin", certificate_user(admin))
+        self.kubectl = Kubectl(self.kubeconfig, self.folder / "kubectl-cache")
+
+    def _write_kubeconfig(
+        self, name: str, user: dict[str, str], namespace: str = "default"
+    ) -> Path:
+        path = self.folder / f"{name}.kubeconfig".replace(":", "_").replace("/", "_")
+        return kubeconfig(path, self.url, self._authority.certificate, user, namespace)
+
+    def _launch_apiserver(self) -> None:
+        self._apiserver_starts += 1
+        log = self.folder / f"audit-{self._apiserver_starts}.log"
+        command = kube_apiserver(self.folder, self._port, self._etcd_port, log)
+        self._guarded.start("kube-apiserver", command)
+
+    def _wait_until_ready(self, server: str, url: str) -> None:
+        trusted = ssl.create_default_context(cadata=self._authority.certificate.decode())
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                opener.open(url, timeout=5).close()
+            except (urllib.error.URLError, OSError) as error:
+                if self._guarded.ended(server) or time.monotonic() > deadline:
+                    log = self._guarded.log(server).read_text(errors="replace")
+                    if _BUSY in log:
+                        raise _PortTaken(f"{server}: its port was taken meanwhile") from error
+                    raise NotReady(f"{server} is not ready: {error}\n{log[-3000:]}") from error
+                time.sleep(0.05)
+            else:
+                return

@@ -1,0 +1,126 @@
+"""Starts servers for a test process and outlives it just long enough to clean up behind it.
+
+A test process may end in ways in which it cannot stop anything: SIGKILL, a crash of the
+interpreter, the timeout of a runner. So it starts this small process, and this process starts the
+servers. When the test process is gone, however it went, the servers are killed and their folder is
+removed. Should the guardian itself be killed, the kernel kills the servers.
+
+Run as ``python guardian.py PARENT-PID FOLDER-PREFIX``. It says where its folder is, then answers
+one line of JSON on stdout for each on stdin:
+
+    {"start": NAME, "command": [...], "log": FILE}   -> {"pid": N}
+    {"stop": NAME, "signal": N, "grace": SECONDS}    -> {"status": N or null: there was none}
+    {"look": NAME}                                   -> {"status": N or null: it runs}
+"""
+
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Json = dict[str, Any]
+
+
+class Guardian:
+    """The servers of one folder."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def answer(self, order: Json) -> Json:
+        if "start" in order:
+            return {"pid": self._start(order["start"], order["command"], order["log"])}
+        if "stop" in order:
+            return {"status": self._stop(order["stop"], order["signal"], order["grace"])}
+        return {"status": self._servers[order["look"]].poll()}
+
+    def _start(self, name: str, command: list[str], log: str) -> int:
+        with open(log, "ab") as output:  # noqa: PTH123 - no pathlib: it doubles the start
+            server = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - there are no threads here
+            )
+        self._servers[name] = server
+        return server.pid
+
+    def _stop(self, name: str, number: int, grace: float) -> int | None:
+        server = self._servers.pop(name, None)
+        if server is None:
+            return None
+        server.send_signal(number)
+        try:
+            return server.wait(grace)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            return server.wait()
+
+    def end(self) -> None:
+        """Kill what runs, by its own pid."""
+        for server in self._servers.values():
+            server.kill()
+        for server in self._servers.values():
+            server.wait()
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def serve(parent: int, guardian: Guardian) -> None:
+    """Answer until the parent hangs up or is gone."""
+    try:
+        watched = os.pidfd_open(parent)
+    except ProcessLookupError:
+        return
+    if os.getppid() != parent:
+        return
+    orders = sys.stdin.fileno()
+    pending = b""
+    while True:
+        readable, _, _ = select.select([orders, watched], [], [])
+        if watched in readable:
+            return
+        received = os.read(orders, 65536)
+        if not received:
+            return
+        *lines, pending = (pending + received).split(b"\n")
+        for line in lines:
+            say(guardian.answer(json.loads(line)))
+
+
+def say(answer: Json) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def main() -> None:
+    parent, prefix = int(sys.argv[1]), sys.argv[2]
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the test process decides, not its terminal
+    shared = "/dev/shm"
+    roomy = os.path.isdir(shared) and shutil.disk_usage(shared).free > 1 << 30  # noqa: PTH112
+    folder = tempfile.mkdtemp(prefix=prefix, dir=shared if roomy else None)
+    guardian = Guardian()
+    try:
+        say({"folder": folder})
+        serve(parent, guardian)
+    except BrokenPipeError:
+        pass  # nobody listens any more
+    finally:
+        guardian.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

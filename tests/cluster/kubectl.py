@@ -1,0 +1,49 @@
+"""kubectl, as a user runs it."""
+
+import subprocess
+from pathlib import Path
+
+from tests.cluster.binaries import binary
+
+_SECONDS = 60.0
+
+
+class KubectlFailed(RuntimeError):
+    """kubectl ended with an error; the message is what it printed.
+
+    Attributes:
+        stderr: what it printed, whole.
+    """
+
+    def __init__(self, arguments: tuple[str, ...], stderr: str) -> None:
+        super().__init__(f"kubectl {' '.join(arguments)}: {stderr.strip()}")
+        self.stderr = stderr
+
+
+class Kubectl:
+    """kubectl with one kubeconfig.
+
+    Args:
+        kubeconfig: file that names the cluster and the user.
+        cache: folder for what it remembers of the API; a port is another cluster's tomorrow.
+    """
+
+    def __init__(self, kubeconfig: Path, cache: Path) -> None:
+        self._options = (f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}")
+
+    def __call__(self, *arguments: str, stdin: str = "", seconds: float = _SECONDS) -> str:
+        """Run it and return what it prints.
+
+        Raises:
+            KubectlFailed: with its stderr.
+        """
+        done = subprocess.run(
+            [binary("kubectl"), *self._options, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        if done.returncode != 0:
+            raise KubectlFailed(arguments, done.stderr)
+        return done.stdout

@@ -1,0 +1,149 @@
+"""The servers of a control plane: their commands, their ports, and the process that holds them."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from tests.cluster.binaries import binary
+
+_GUARDIAN: Final = Path(__file__).with_name("guardian.py")
+# Below the ports that Linux hands out by itself: nobody gets one while its server is down.
+_PORTS: Final = range(20000, 32000)
+_taken: set[int] = set()
+
+
+class Guard:
+    """The guardian process of one control plane.
+
+    Attributes:
+        folder: where the servers keep everything; it goes with the guardian.
+        pid: of the guardian.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _GUARDIAN, str(os.getpid()), prefix],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self.folder = Path(self._answer()["folder"])
+
+    def start(self, name: str, command: list[str]) -> int:
+        """Start a server that logs into the folder; returns its pid."""
+        log = str(self.log(name))
+        return int(self._ask({"start": name, "command": command, "log": log})["pid"])
+
+    def stop(self, name: str, number: int, grace: float) -> int | None:
+        """Send a signal and wait; after `grace` seconds the server is killed.
+
+        Returns the status as subprocess tells it, None where there was no such server.
+        """
+        status: int | None = self._ask({"stop": name, "signal": number, "grace": grace})["status"]
+        return status
+
+    def ended(self, name: str) -> bool:
+        """Whether a server that was started is no longer there."""
+        return self._ask({"look": name})["status"] is not None
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def close(self) -> None:
+        """Kill the servers and remove the folder."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
+        self._process.wait(30)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the guardian of a control plane is gone (pid {self.pid})")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def free_port() -> int:
+    """A port on loopback that is free now, and that this process was not given before."""
+    while True:
+        port = random.choice(_PORTS)
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+
+
+def etcd(folder: Path, client: int, peer: int) -> list[str]:
+    """etcd that forgets a power cut: nobody reads its data after a test."""
+    return [
+        str(binary("etcd")),
+        f"--data-dir={folder / 'etcd'}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+        f"--listen-client-urls=http://127.0.0.1:{client}",
+        f"--advertise-client-urls=http://127.0.0.1:{client}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+        f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+        f"--initial-cluster=default=http://127.0.0.1:{peer}",
+    ]
+
+
+def kube_apiserver(folder: Path, port: int, etcd_port: int, audit_log: Path) -> list[str]:
+    """The API server with RBAC, and with the admission that guards blockOwnerDeletion."""
+    return [
+        str(binary("kube-apiserver")),
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={folder}",
+        f"--tls-cert-file={folder / 'apiserver.crt'}",
+        f"--tls-private-key-file={folder / 'apiserver.key'}",
+        f"--client-ca-file={folder / 'ca.crt'}",
+        f"--service-account-key-file={folder / 'sa.pub'}",
+        f"--service-account-signing-key-file={folder / 'sa.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.96.0.0/24",
+        "--endpoint-reconciler-type=none",
+        "--authorization-mode=RBAC",
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+        f"--audit-policy-file={folder / 'audit-policy.yaml'}",
+        f"--audit-log-path={audit_log}",
+        "--audit-log-maxsize=1000",
+    ]
+
+
+def kube_controller_manager(folder: Path) -> list[str]:
+    """The controllers, each with an account of its own, and faster than a cluster needs."""
+    kubeconfig = folder / "kube-controller-manager.kubeconfig"
+    return [
+        str(binary("kube-controller-manager")),
+        f"--kubeconfig={kubeconfig}",
+        f"--service-account-private-key-file={folder / 'sa.key'}",
+        f"--root-ca-file={folder / 'ca.crt'}",
+        "--use-service-account-credentials=true",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    ]
