@@ -1,0 +1,272 @@
+"""Leader election over a Lease: at most one operator acts, and another takes over by itself.
+
+It is client-go's algorithm. A candidate judges a lease by how long its own clock has seen the
+record unchanged, never by comparing the times in it with its own: clocks of nodes differ. Every
+write names the version it was based on, so of two that try only one succeeds. The holder gives up
+well before others may take over: `renew` is shorter than `duration`, and counts from before the
+request that last renewed it.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
+from feature_lineage.kube import microtime
+from feature_lineage.kube.client import Api, Conflict, Object
+from feature_lineage.kube.kinds import LEASES
+from feature_lineage.kube.microtime import micro_time
+
+DURATION: Final = 10.0
+RENEW: Final = 6.0
+RETRY: Final = 2.0
+JITTER: Final = 0.2
+"""Waits are shorter by up to this share, never longer: `RETRY` is what others may count on."""
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseLost(TransientError):
+    """Somebody else may lead by now: this process must end; it starts again as a follower.
+
+    It lives here and not in the tree of `errors`: no pass ever sees it.
+    """
+
+    reason = "LeaseLost"
+
+
+class Leadership:
+    """One candidate for one Lease.
+
+    Args:
+        identity: who this is; unique among the processes that run at one time. A pod's name is:
+            its container starts again only after it ended.
+        duration: seconds of silence after which others take over; written to the lease.
+        renew: seconds after the last renewal at which the holder gives up.
+        retry: seconds between two tries, and what one try may take.
+        on_outage_end: called when a renewal succeeds after one that failed.
+        monotonic: seconds of a clock that never goes back.
+        now: wall clock, for the times in the lease, which nobody decides by.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        name: str,
+        identity: str,
+        *,
+        duration: float = DURATION,
+        renew: float = RENEW,
+        retry: float = RETRY,
+        on_outage_end: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = microtime.now,
+    ) -> None:
+        assert retry < renew < duration
+        self._api = api
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._duration = duration
+        self._renew = renew
+        self._retry = retry
+        self._on_outage_end = on_outage_end
+        self._monotonic = monotonic
+        self._now = now
+        self._lease: Object = {}
+        self._changed_at = 0.0
+        self._renewed_at = 0.0
+        self._leading = False
+        self.trouble = ""
+        """Why the last try got no answer from the API server, "" when it did."""
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may act now; right even where `hold` did not get to run."""
+        return self._leading and self._until_lost() > 0
+
+    @property
+    def holder(self) -> str:
+        """Who held the lease when it was last seen; "" when nobody did."""
+        return str(_spec(self._lease).get("holderIdentity") or "")
+
+    async def acquire(self) -> None:
+        """Return when this candidate leads; wait as a follower until then."""
+        _log.info("waiting for %s", self)
+        while True:
+            started = self._monotonic()
+            if await self._attempt(self._acquired, self._retry):
+                self._renewed_at = started
+                self._leading = True
+                _log.info("%s is held by this process, %s", self, self._identity)
+                return
+            expiry = self._until_expiry()
+            await self._pause(started, expiry if expiry > 0 else self._retry)
+
+    async def hold(self) -> None:
+        """Renew until cancelled.
+
+        Raises:
+            LeaseLost: it was taken, or could not be renewed in time.
+        """
+        failed = False
+        while True:
+            started, left = self._monotonic(), self._until_lost()
+            if left <= 0:
+                why = self.trouble or "this process did not get to run"
+                raise self._lost(f"was not renewed for {self._renew:.0f} s: {why}")
+            if await self._attempt(self._renewed, min(self._retry, left)):
+                self._renewed_at = started
+                if failed:
+                    self._on_outage_end()
+                failed = False
+            else:
+                failed = True
+            await self._pause(started, self._until_lost())
+
+    async def release(self) -> None:
+        """Give the lease back, so that a follower need not wait; call when `hold` has ended.
+
+        Where the API server does not answer the lease runs out by itself.
+        """
+        if self._leading:
+            self._leading = False
+            if await self._attempt(self._released, self._retry):
+                _log.info("%s is released", self)
+
+    def __str__(self) -> str:
+        return f"lease {self._namespace}/{self._name}"
+
+    def _lost(self, what: str) -> LeaseLost:
+        self._leading = False
+        return LeaseLost(f"{self} {what}")
+
+    async def _attempt(self, action: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        """Whether `action` succeeded, in this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                done = await action()
+        except LeaseLost:
+            raise
+        except (FeatureLineageError, TimeoutError) as error:
+            trouble = str(error) or "the API server did not answer in time"
+            if trouble != self.trouble:
+                _log.warning("%s: %s", self, trouble)
+            self.trouble = trouble
+            return False
+        self.trouble = ""
+        return done
+
+    async def _acquired(self) -> bool:
+        if not await self._look():
+            return await self._create()
+        spec, holder = _spec(self._lease), self.holder
+        if holder and holder != self._identity and self._until_expiry() > 0:
+            return False
+        taken = self._ours()
+        if holder != self._identity:
+            taken["acquireTime"] = taken["renewTime"]
+            taken["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+        try:
+            await self._patch(taken)
+        except Conflict:  # another one was faster
+            await self._look()
+            return False
+        return True
+
+    async def _renewed(self) -> bool:
+        while True:
+            if not self._lease:  # deleted by somebody
+                if await self._create():
+                    return True
+            elif self.holder != self._identity:
+                raise self._lost(f"was taken by {self.holder or 'nobody: its holder was removed'}")
+            else:
+                try:
+                    await self._patch(self._ours())
+                except Conflict:  # edited, maybe by this process in a try that got no answer
+                    await self._look()
+                except NotFound:
+                    self._saw({})
+                else:
+                    return True
+
+    async def _released(self) -> bool:
+        gone = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._stamp()}
+        try:
+            await self._patch(gone)
+        except Conflict:
+            if not await self._look() or self.holder != self._identity:
+                return False
+            await self._patch(gone)
+        return True
+
+    async def _look(self) -> bool:
+        """Read the lease; whether there is one."""
+        self._saw(await self._api.find(LEASES, self._namespace, self._name) or {})
+        return bool(self._lease)
+
+    async def _create(self) -> bool:
+        spec = self._ours()
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {**spec, "acquireTime": spec["renewTime"], "leaseTransitions": 0},
+        }
+        try:
+            self._saw(await self._api.create(LEASES, self._namespace, body))
+        except Conflict:  # another one was faster
+            await self._look()
+            return False
+        return True
+
+    async def _patch(self, spec: Object) -> None:
+        body = {
+            "metadata": {"resourceVersion": self._lease["metadata"]["resourceVersion"]},
+            "spec": spec,
+        }
+        self._saw(await self._api.patch(LEASES, self._namespace, self._name, body))
+
+    def _saw(self, lease: Object) -> None:
+        if _spec(lease) != _spec(self._lease):
+            self._changed_at = self._monotonic()
+        before, self._lease = self.holder, lease
+        if self.holder not in (before, self._identity):
+            _log.info("%s is held by %s", self, self.holder or "nobody")
+
+    def _ours(self) -> Object:
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": round(self._duration),
+            "renewTime": self._stamp(),
+        }
+
+    def _stamp(self) -> str:
+        return micro_time(self._now())
+
+    def _until_expiry(self) -> float:
+        """Seconds until somebody else's lease may be taken.
+
+        It is never before what a holder like this one counts on, whatever was edited.
+        """
+        promised = float(_spec(self._lease).get("leaseDurationSeconds") or 0)
+        return self._changed_at + max(promised, self._duration) - self._monotonic()
+
+    def _until_lost(self) -> float:
+        return self._renewed_at + self._renew - self._monotonic()
+
+    async def _pause(self, since: float, limit: float) -> None:
+        """Wait until the next try is due, `limit` seconds at most."""
+        wait = self._retry * random.uniform(1 - JITTER, 1)  # noqa: S311 - no secret
+        wait -= self._monotonic() - since
+        await asyncio.sleep(max(0.0, min(wait, limit)))
+
+
+def _spec(lease: Object) -> Object:
+    return lease.get("spec") or {}
