@@ -49,6 +49,14 @@ crds: $(STAMP) ## Write crds/ anew from the pydantic models
 docs: $(STAMP) ## Write the generated tables of docs/ anew
 	@$(BIN)/python docs/generate.py
 
+.PHONY: chart
+chart: $(STAMP) ## Write the chart's copies and tables anew, lint it, package it into dist/
+	@$(BIN)/python charts/generate.py
+	@helm=$$($(BIN)/python -m tests.cluster.binaries helm); \
+	  $$helm lint --strict --quiet charts/feature-lineage-operator; \
+	  $$helm template charts/feature-lineage-operator >/dev/null; \
+	  $$helm package charts/feature-lineage-operator --destination dist
+
 .PHONY: lock
 lock: | $(UV) ## Resolve the locked dependencies anew
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \

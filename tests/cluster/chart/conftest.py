@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.cluster.chart.helm import Helm
+from tests.cluster.chart.world import MINE, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl
 
@@ -43,19 +44,22 @@ def prometheus_crds() -> Path:
 
 @pytest.fixture
 def cluster(plane: ControlPlane) -> Iterator[Kubectl]:
-    """kubectl as the administrator; whatever was installed is gone afterwards."""
+    """kubectl as the administrator; what the test made is gone afterwards.
+
+    A test's namespaces and whatever the chart makes outside of them bear `MINE`.
+    """
     yield plane.kubectl
-    mine = "app.kubernetes.io/part-of=feature-lineage-operator"
-    everywhere = "namespaces,clusterroles,clusterrolebindings,crds"
-    plane.kubectl("delete", everywhere, f"--selector={mine}", "--ignore-not-found", "--wait=true")
+    for kinds in ("crds,clusterroles,clusterrolebindings", "namespaces"):
+        plane.kubectl("delete", kinds, f"--selector={MINE}", "--ignore-not-found", seconds=120)
+
+
+@pytest.fixture
+def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own."""
+    return new_namespace(cluster, f"chart-{zlib.crc32(request.node.nodeid.encode()):08x}")
 
 
 @pytest.fixture
 def releases(plane: ControlPlane, cluster: Kubectl, tmp_path: Path) -> Helm:
     """Helm on the cluster."""
     return Helm(tmp_path, plane.kubeconfig)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def namespaces_of_the_values(request: pytest.FixtureRequest) -> None:
-    """Nothing to do without a cluster; see `namespaced`."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-
 from tests.cluster.binaries import binary
 
 ROOT: Final = Path(__file__).parents[3]

@@ -1,0 +1,89 @@
+{{- define "flo.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "flo.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "flo.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "flo.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names outside of namespaces: two releases of one name in two namespaces get along. */}}
+{{- define "flo.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "flo.fullname" .) -}}
+{{- end -}}
+
+{{- define "flo.serviceAccountName" -}}
+{{- default (ternary (include "flo.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "flo.leaseName" -}}
+{{- default (include "flo.fullname" .) .Values.leaderElection.leaseName -}}
+{{- end -}}
+
+{{- define "flo.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "flo.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "flo.labels" -}}
+{{ include "flo.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: feature-lineage-operator
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* An image of the values, with the appVersion where neither tag nor digest is given. */}}
+{{- define "flo.image" -}}
+{{- $image := .image -}}
+{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* Where a server's credentials and CA are mounted. */}}
+{{- define "flo.credentialDir" -}}/etc/feature-lineage/servers/{{ .name }}{{- end -}}
+{{- define "flo.caDir" -}}/etc/feature-lineage/ca/{{ .name }}{{- end -}}
+
+{{/* The operator's configuration file. */}}
+{{- define "flo.config" -}}
+{{- $servers := list -}}
+{{- $seen := dict -}}
+{{- range .Values.mlflowServers -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "mlflowServers: %q is there twice; give each server a name of its own" .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- $server := dict "name" .name "trackingUri" .trackingUri -}}
+{{- with .workspace -}}{{- $_ := set $server "workspace" . -}}{{- end -}}
+{{- if .secretName -}}{{- $_ := set $server "credentialDir" (include "flo.credentialDir" .) -}}{{- end -}}
+{{- if or .caConfigMap .caSecret -}}{{- $_ := set $server "caFile" (printf "%s/ca.crt" (include "flo.caDir" .)) -}}{{- end -}}
+{{- $servers = append $servers $server -}}
+{{- end -}}
+namespaces: {{ toJson .Values.watch.namespaces }}
+allowedTrackingUris: {{ toJson .Values.allowedTrackingUris }}
+mlflowServers:
+{{- if $servers }}
+{{ toYaml $servers }}
+{{- else }} []
+{{- end }}
+runner:
+  image: {{ include "flo.image" (dict "image" .Values.runner.image "root" .) }}
+  imagePullPolicy: {{ .Values.runner.image.pullPolicy }}
+  imagePullSecrets: {{ toJson .Values.runner.imagePullSecrets }}
+  resources: {{ toJson .Values.runner.resources }}
+workers: {{ .Values.workers }}
+resyncInterval: {{ .Values.resyncInterval }}
+port: 8080
+leaderElection:
+  leaseName: {{ include "flo.leaseName" . }}
+{{- end -}}

@@ -1,0 +1,72 @@
+"""What tests on a cluster share: namespaces, access reviews."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from tests.cluster.kubectl import Kubectl
+
+MINE: Final = "app.kubernetes.io/part-of=feature-lineage-operator"
+
+
+def new_namespace(kubectl: Kubectl, name: str, **labels: str) -> str:
+    """Create a namespace that goes after the test."""
+    key, _, value = MINE.partition("=")
+    kubectl(
+        *("create", "-f", "-"),
+        stdin=json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name, "labels": {key: value, **labels}},
+            }
+        ),
+    )
+    return name
+
+
+class Request(NamedTuple):
+    """A request to the API server, as RBAC sees it; ``jobs.batch/status`` is a subresource."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+
+def allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> set[Request]:
+    """Those of the requests that the API server would let this user make."""
+    asked = list(requests)
+    reviews = [_review(user, request) for request in asked]
+    answers = kubectl(
+        *("create", "-f", "-", "-o", 'jsonpath={.status.allowed}{"\\n"}'),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews}),
+    ).split()
+    assert len(answers) == len(asked)
+    return {request for request, answer in zip(asked, answers, strict=True) if answer == "true"}
+
+
+def _review(user: str, request: Request) -> dict[str, Any]:
+    resource, _, subresource = request.resource.partition("/")
+    plural, _, group = resource.partition(".")
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": user,
+            "groups": ["system:authenticated"],
+            "resourceAttributes": {
+                "verb": request.verb,
+                "group": group,
+                "resource": plural,
+                "subresource": subresource,
+                "namespace": request.namespace,
+                "name": request.name,
+            },
+        },
+    }
+
+
+def account(namespace: str, name: str = "feature-lineage-operator") -> str:
+    """The user name of a service account."""
+    return f"system:serviceaccount:{namespace}:{name}"
