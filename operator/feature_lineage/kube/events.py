@@ -1,0 +1,128 @@
+"""Kubernetes Events, through ``events.k8s.io/v1``: what `kubectl describe` shows below a resource.
+
+The same thing told again is the same Event with a series: its name is made of what it says, so
+nothing has to be remembered, and a new process goes on counting. Only the series of an Event may
+change after its creation. An Event that cannot be written is logged and counted, never an error of
+the pass that tells it: status and metrics say the same.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
+from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
+from feature_lineage.kube.kinds import CUSTOM, EVENTS
+from feature_lineage.kube.microtime import micro_time
+from feature_lineage.ports import Clock, Event, Key
+
+CONTROLLER: Final = "featurelineage.io/operator"
+ACTION: Final = "Reconcile"
+NOTE_BYTES: Final = 1024
+REASON_CHARS: Final = 128
+INSTANCE_CHARS: Final = 128
+NAME_CHARS: Final = 253
+TRIES: Final = 3
+
+_log = logging.getLogger(__name__)
+
+
+class KubeEvents:
+    """The `Events` port.
+
+    Args:
+        identity: of this process: its pod's name.
+        lookup: uid of a resource, "" when it is not known; `kubectl describe` asks by uid.
+    """
+
+    def __init__(self, api: Api, clock: Clock, identity: str, lookup: Callable[[Key], str]) -> None:
+        self._api = api
+        self._clock = clock
+        self._identity = identity[:INSTANCE_CHARS]
+        self._lookup = lookup
+        self._refused = False
+        self.unwritten = 0
+        """How many could not be written."""
+
+    async def emit(self, event: Event) -> None:
+        body = self._body(event)
+        try:
+            await self._write(event.key.namespace, body)
+        except (NotFound, Forbidden) as error:
+            if isinstance(error, NotFound) or "NamespaceTerminating" in error.causes:
+                _log.debug("no event for %s: its namespace goes", event.key)
+                return
+            self._not_written(event, error)
+        except FeatureLineageError as error:
+            self._not_written(event, error)
+        else:
+            self._refused = False
+
+    def _not_written(self, event: Event, error: FeatureLineageError) -> None:
+        self.unwritten += 1
+        refused = isinstance(error, AccessRefused)
+        if not (refused and self._refused):  # a missing permission is said once
+            _log.warning("no event %s for %s: %s", event.reason, event.key, error)
+        self._refused = refused
+
+    def _body(self, event: Event) -> Object:
+        kind, key = CUSTOM[event.key.kind], event.key
+        uid = self._lookup(key)
+        note = shortened(event.message)
+        said = "\0".join((uid, key.kind, event.kind, event.reason, note)).encode(errors="replace")
+        suffix = f".{hashlib.sha256(said).hexdigest()[:16]}"
+        return {
+            "apiVersion": EVENTS.api_version,
+            "kind": EVENTS.kind,
+            "metadata": {
+                "name": key.name[: NAME_CHARS - len(suffix)].rstrip("-.") + suffix,
+                "namespace": key.namespace,
+            },
+            "eventTime": micro_time(self._clock.now()),
+            "type": event.kind,
+            "reason": event.reason[:REASON_CHARS],
+            "action": ACTION,
+            "note": note,
+            "reportingController": CONTROLLER,
+            "reportingInstance": self._identity,
+            "regarding": {
+                "apiVersion": kind.api_version,
+                "kind": kind.kind,
+                "namespace": key.namespace,
+                "name": key.name,
+                **({"uid": uid} if uid else {}),
+            },
+        }
+
+    async def _write(self, namespace: str, body: Object) -> None:
+        """Create the Event, or count it where it is there; one that expires meanwhile is new."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                await self._api.create(EVENTS, namespace, body)
+            except Conflict:
+                try:
+                    await self._count(namespace, body)
+                except (Conflict, NotFound):
+                    if not tries_left:
+                        raise
+                    continue
+            return
+
+    async def _count(self, namespace: str, body: Object) -> None:
+        name = body["metadata"]["name"]
+        known = await self._api.get(EVENTS, namespace, name)
+        count = int((known.get("series") or {}).get("count") or 1)
+        patch = {
+            "metadata": {"resourceVersion": known["metadata"]["resourceVersion"]},
+            "series": {"count": count + 1, "lastObservedTime": body["eventTime"]},
+        }
+        await self._api.patch(EVENTS, namespace, name, patch)
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a note may have, in bytes of UTF-8."""
+    data = text.encode(errors="replace")
+    if len(data) <= NOTE_BYTES:
+        return data.decode()
+    return data[: NOTE_BYTES - len("…".encode())].decode(errors="ignore") + "…"

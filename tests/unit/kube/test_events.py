@@ -1,0 +1,248 @@
+"""What an Event says, and what becomes of one that cannot be written."""
+
+import asyncio
+import copy
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
+from feature_lineage.kube.client import ApiUnavailable, Conflict, Forbidden
+from feature_lineage.kube.events import KubeEvents, shortened
+from feature_lineage.kube.kinds import EVENTS, Kind
+from feature_lineage.ports import Event, Key
+
+KEY = Key("FeatureStoreProject", "ml", "ranking")
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return datetime(2026, 11, 26, 3, 14, 48, 123456, tzinfo=UTC)
+
+
+class Server:
+    """Keeps events; `errors` are raised by the next requests, one each."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, dict[str, Any]] = {}
+        self.errors: list[BaseException | None] = []
+        self.requests: list[str] = []
+
+    def _asked(self, verb: str, kind: Kind) -> None:
+        assert kind is EVENTS
+        self.requests.append(verb)
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
+
+    async def create(self, kind: Kind, namespace: str, body: dict[str, Any]) -> None:
+        self._asked("create", kind)
+        if body["metadata"]["name"] in self.events:
+            raise Conflict("is there")
+        stored = copy.deepcopy(body)
+        stored["metadata"]["resourceVersion"] = "1"
+        self.events[body["metadata"]["name"]] = stored
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        self._asked("get", kind)
+        return self.events[name]
+
+    async def patch(self, kind: Kind, namespace: str, name: str, body: dict[str, Any]) -> None:
+        self._asked("patch", kind)
+        assert body["metadata"] == {"resourceVersion": "1"}
+        self.events[name]["series"] = body["series"]
+
+
+def events_of(server: Server, identity: str = "operator-0", uid: str = "u-1") -> KubeEvents:
+    return KubeEvents(server, FixedClock(), identity, lambda _: uid)  # type: ignore[arg-type]
+
+
+def blocked(
+    message: str = "view v loses feature f",
+    *,
+    key: Key = KEY,
+    kind: Literal["Normal", "Warning"] = "Warning",
+    reason: str = "Blocked",
+) -> Event:
+    return Event(key, kind, reason, message)
+
+
+async def test_an_event_is_written_as_the_new_group_wants_it() -> None:
+    server = Server()
+    await events_of(server).emit(blocked())
+
+    ((name, event),) = server.events.items()
+    assert re.fullmatch(r"ranking\.[0-9a-f]{16}", name)
+    assert event == {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": "ml", "resourceVersion": "1"},
+        "eventTime": "2026-11-26T03:14:48.123456Z",
+        "type": "Warning",
+        "reason": "Blocked",
+        "action": "Reconcile",
+        "note": "view v loses feature f",
+        "reportingController": "featurelineage.io/operator",
+        "reportingInstance": "operator-0",
+        "regarding": {
+            "apiVersion": "featurelineage.io/v1alpha1",
+            "kind": "FeatureStoreProject",
+            "namespace": "ml",
+            "name": "ranking",
+            "uid": "u-1",
+        },
+    }
+
+
+async def test_the_same_told_again_is_a_series_also_by_another_process() -> None:
+    server = Server()
+    await events_of(server).emit(blocked())
+    await events_of(server, "operator-1").emit(blocked())
+    await events_of(server, "operator-1").emit(blocked())
+
+    (event,) = server.events.values()
+    assert event["series"] == {"count": 3, "lastObservedTime": "2026-11-26T03:14:48.123456Z"}
+    assert event["reportingInstance"] == "operator-0"
+
+
+async def test_whatever_differs_is_another_event() -> None:
+    server = Server()
+    events = events_of(server)
+    await events.emit(blocked())
+    await events.emit(blocked("view w loses feature f"))
+    await events.emit(blocked(reason="Applied"))
+    await events.emit(blocked(kind="Normal"))
+    await events.emit(blocked(key=Key("TrainedModel", "ml", "ranking")))
+    await events_of(server, uid="u-2").emit(blocked())
+
+    assert len(server.events) == 6
+    assert not any("series" in event for event in server.events.values())
+
+
+async def test_long_names_and_identities_are_cut_to_what_the_server_takes() -> None:
+    server = Server()
+    key = Key("TrainedModel", "ml", "a" * 235 + "." + "b" * 17)
+    await events_of(server, "p" * 200).emit(blocked(key=key, reason="R" * 200))
+
+    ((name, event),) = server.events.items()
+    assert len(name) <= 253
+    assert re.fullmatch(r"a{235}\.[0-9a-f]{16}", name)
+    assert event["regarding"]["name"] == key.name
+    assert len(event["reportingInstance"]) == 128
+    assert len(event["reason"]) == 128
+
+
+async def test_a_resource_without_a_known_uid_has_none() -> None:
+    server = Server()
+    await events_of(server, uid="").emit(blocked())
+
+    (event,) = server.events.values()
+    assert "uid" not in event["regarding"]
+
+
+async def test_an_event_that_expires_while_it_is_counted_is_new() -> None:
+    server = Server()
+    server.errors = [Conflict("is there"), NotFound("expired")]
+    events = events_of(server)
+    await events.emit(blocked())
+
+    assert server.requests == ["create", "get", "create"]
+    assert len(server.events) == 1
+    assert events.unwritten == 0
+
+
+async def test_one_that_somebody_else_counts_is_counted_after_them() -> None:
+    server = Server()
+    events = events_of(server)
+    await events.emit(blocked())
+    server.errors = [None, None, Conflict("was changed")]
+    await events.emit(blocked())
+
+    (event,) = server.events.values()
+    assert event["series"]["count"] == 2
+    assert events.unwritten == 0
+
+
+async def test_it_gives_up_where_every_try_meets_somebody_else() -> None:
+    server = Server()
+    server.errors = [Conflict("is there"), NotFound("expired")] * 3
+    events = events_of(server)
+    await events.emit(blocked())
+
+    assert len(server.requests) == 6
+    assert events.unwritten == 0  # gone is gone: not worth a word
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiUnavailable("no answer"),
+        RequestRejected("invalid"),
+        AccessRefused("the token is not accepted"),
+        Forbidden("not allowed"),
+    ],
+)
+async def test_what_cannot_be_written_is_logged_and_counted_and_no_error(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.errors = [error]
+    events = events_of(server)
+    await events.emit(blocked())
+
+    assert events.unwritten == 1
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (f"no event Blocked for FeatureStoreProject/ml/ranking: {error}")
+
+
+async def test_a_missing_permission_is_said_once_until_it_is_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server()
+    events = events_of(server)
+    server.errors = [Forbidden("no"), Forbidden("no"), Forbidden("no"), None, Forbidden("no")]
+    for number in range(5):
+        await events.emit(blocked(str(number)))
+
+    assert len(caplog.records) == 2
+    assert events.unwritten == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Forbidden("terminating", causes=("NamespaceTerminating",)), NotFound("no namespace")],
+)
+async def test_a_namespace_that_goes_takes_its_events_quietly(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.errors = [error]
+    events = events_of(server)
+    await events.emit(blocked())
+
+    assert events.unwritten == 0
+    assert caplog.records == []
+
+
+async def test_a_cancelled_pass_is_cancelled() -> None:
+    server = Server()
+    server.errors = [asyncio.CancelledError()]
+
+    with pytest.raises(asyncio.CancelledError):
+        await events_of(server).emit(blocked())
+
+
+@given(st.text(max_size=300).map(lambda text: text * 5))
+def test_a_note_fits_and_stays_text(text: str) -> None:
+    note = shortened(text)
+
+    assert len(note.encode()) <= 1024
+    if note != text.encode(errors="replace").decode():
+        assert note.endswith("…")
+        assert len(note.encode()) > 1024 - 4
+        assert text.encode(errors="replace").decode().startswith(note[:-1])
