@@ -160,6 +160,7 @@ class JobRequest(_Message):
         deadline_seconds: the process group is killed after it.
         folder_revision: `revision` is the digest of the folder `repo`: a job that imports it makes
             sure that it still is.
+        ephemeral: mount points whose files go with the job: no store may lie there.
     """
 
     protocol: Literal[1] = 1
@@ -171,6 +172,7 @@ class JobRequest(_Message):
     feature_store_yaml: str | None = None
     deadline_seconds: float = 3600.0
     folder_revision: bool = False
+    ephemeral: tuple[str, ...] = ()
     apply: ApplyRequest | None = None
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None
@@ -257,7 +259,14 @@ class JobReport(_Message):
 
 
 TERMINAL_REASONS: Final = frozenset(
-    {"InvalidRepo", "ProjectMismatch", "ProjectOwnedByOther", "EphemeralStore", "Blocked"}
+    {
+        "InvalidRepo",
+        "ProjectMismatch",
+        "ProjectOwnedByOther",
+        "EphemeralStore",
+        "Blocked",
+        "ReportTooLarge",
+    }
 )
 
 

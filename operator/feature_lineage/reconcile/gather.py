@@ -102,7 +102,7 @@ async def _source(
 
 async def _job(ports: Ports, project: FeatureStoreProject) -> JobFacts | None:
     operation = project.status.operation
-    return None if operation is None else await ports.jobs.look(job_id(operation))
+    return None if operation is None else await ports.jobs.look(job_id(operation), project)
 
 
 def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[Elder, ...]:

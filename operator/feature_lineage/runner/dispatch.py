@@ -8,6 +8,7 @@ from feature_lineage.operations.protocol import JobReport, JobRequest, Operation
 from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
 from feature_lineage.runner.ending import RegistryUnreadable
+from feature_lineage.runner.ephemeral import check_stores
 from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.materialize import materialize
 from feature_lineage.runner.reader import RegistryReader
@@ -25,6 +26,7 @@ def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
     settings = load_settings(repo, request.feature_store_yaml)
     wire.emit("secrets", values=settings.secrets)
     check_project(settings, request.project)
+    check_stores(settings, repo, request.ephemeral)
     os.chdir(repo)
     reader = RegistryReader(settings.config, repo)
     job = Job(request, wire, started, repo, settings, reader)

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from feature_lineage.runner.wire import PUBLIC_EVENTS
 
@@ -48,8 +48,12 @@ class Watched:
     verify_seconds: float | None = None
 
 
-def supervise(request_path: Path, report_path: Path, log_path: Path | None) -> int:
-    """Run one operation to its report; returns the exit code."""
+def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | None) -> int:
+    """Run one operation to its report; returns the exit code.
+
+    Args:
+        log_to: takes progress, one JSON object a line: a file to append to, or one that is open.
+    """
     started, clock = time.time(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True) as tmp:
         worker = Worker(request_path, scratch=tmp)
@@ -60,7 +64,9 @@ def supervise(request_path: Path, report_path: Path, log_path: Path | None) -> i
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
             with (
-                contextlib.nullcontext() if log_path is None else log_path.open("a") as log,
+                log_to.open("a")
+                if isinstance(log_to, Path)
+                else contextlib.nullcontext(log_to) as log,
                 worker.stopped_by_signals(),
             ):
                 seen = worker.watch(clock + request.deadline_seconds, log)

@@ -136,8 +136,13 @@ def _failure(command: str, text: str) -> Exception:
     return TransientError(f"git {command}: {last}", reason="SourceUnreachable")
 
 
-async def resolve_ref(url: str, ref: GitRef) -> str:
+async def resolve_ref(
+    url: str, ref: GitRef, *, environment: Mapping[str, str] | None = None
+) -> str:
     """The commit a ref names today (40 hex digits); one network call, none for a commit.
+
+    Args:
+        environment: credentials, as `credential.git_environment` gives them.
 
     Raises:
         NotFound: the repository has no such ref.
@@ -154,7 +159,9 @@ async def resolve_ref(url: str, ref: GitRef) -> str:
         if ref.branch
         else [f"refs/tags/{ref.tag}", f"refs/tags/{ref.tag}^{{}}"]
     )
-    out = await run_git("ls-remote", "--", url, *names, timeout=LS_REMOTE_SECONDS)
+    out = await run_git(
+        "ls-remote", "--", url, *names, timeout=LS_REMOTE_SECONDS, environment=environment
+    )
     found = {
         name: sha for sha, _, name in (line.partition("\t") for line in out.splitlines()) if name
     }
@@ -164,8 +171,13 @@ async def resolve_ref(url: str, ref: GitRef) -> str:
     raise NotFound(f"{url} has no {ref}; check source.git.ref", reason="RefNotFound")
 
 
-async def check_out(url: str, commit: str, folder: Path) -> None:
+async def check_out(
+    url: str, commit: str, folder: Path, *, environment: Mapping[str, str] | None = None
+) -> None:
     """Put exactly `commit` into `folder`; files Git does not track stay (registry, data).
+
+    Args:
+        environment: credentials, as `credential.git_environment` gives them.
 
     Raises:
         NotFound: the commit is gone from the server.
@@ -178,7 +190,10 @@ async def check_out(url: str, commit: str, folder: Path) -> None:
     if not have:
         try:
             await run_git(
-                *git, "fetch", "-q", "--depth=1", "--", url, commit, timeout=FETCH_SECONDS
+                *git,
+                *("fetch", "-q", "--depth=1", "--", url, commit),
+                timeout=FETCH_SECONDS,
+                environment=environment,
             )
         except TransientError as error:
             if "not our ref" in error.message or "couldn't find remote ref" in error.message:

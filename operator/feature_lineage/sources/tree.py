@@ -6,11 +6,12 @@ define something count; hidden folders, caches and data do not.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.features.snapshot import digest_of
 
 DEFINING: Final = frozenset({".py", ".yaml", ".yml", ".toml", ".sql", ".txt", ".cfg", ".ini"})
 ALWAYS: Final = frozenset({".feastignore"})
@@ -80,3 +81,10 @@ def tree_revision(root: Path) -> str:
         total.update(str(path.relative_to(root)).encode() + b"\0")
         total.update(hashlib.sha256(content).digest())
     return f"sha256:{total.hexdigest()}"
+
+
+def files_revision(files: Mapping[str, bytes]) -> str:
+    """``sha256:<hex>`` over a repo that is handed over as names and contents, in a ConfigMap."""
+    return "sha256:" + digest_of(
+        {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    )

@@ -1,0 +1,65 @@
+"""Refuses a registry or online store on the job's own disk, where it would be gone with the job."""
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+from feature_lineage.errors import TerminalError
+from feature_lineage.runner.address import registry_address
+from feature_lineage.runner.settings import Settings
+
+MOUNTS: Final = Path("/proc/self/mountinfo")
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
+
+
+def check_stores(settings: Settings, repo: Path, ephemeral: Collection[str]) -> None:
+    """Make sure that what is written outlives the job.
+
+    Args:
+        ephemeral: mount points whose files go with the job; none on a machine of one's own.
+
+    Raises:
+        TerminalError: a store lies on one of them.
+    """
+    if not ephemeral:
+        return
+    mounts = mount_points(MOUNTS.read_text())
+    for what, path in _local_stores(settings, repo):
+        if mount_of(path, mounts) in ephemeral:
+            raise TerminalError(
+                f"the {what} {path} lies on the job's own disk and would be gone with it: use a "
+                "database or an object store, or a volume (spec.runtime.volumes)",
+                reason="EphemeralStore",
+            )
+
+
+def mount_points(table: str) -> frozenset[str]:
+    """Mount points of a ``mountinfo``, whose fifth field escapes blanks in octal."""
+    fields = (line.split(" ") for line in table.splitlines())
+    return frozenset(
+        _OCTAL.sub(lambda digits: chr(int(digits[1], 8)), field[4])
+        for field in fields
+        if len(field) > 4
+    )
+
+
+def mount_of(path: str, mounts: Collection[str]) -> str:
+    """The mount point that a path lies under, whether it exists or not."""
+    found = os.path.realpath(path)
+    while found not in mounts and found != "/":
+        found = os.path.dirname(found)  # noqa: PTH120 - a path that may not exist
+    return found
+
+
+def _local_stores(settings: Settings, repo: Path) -> Iterator[tuple[str, str]]:
+    registry = settings.config.registry
+    address = registry_address(settings.registry_type, str(registry.path), repo)
+    path = address.removeprefix("sqlite:")
+    if path.startswith("/"):
+        yield "registry", path
+    online = settings.config.online_store
+    path = getattr(online, "path", None)
+    if settings.online_store_type == "sqlite" and path:
+        yield "online store", str(repo / path)

@@ -1,0 +1,88 @@
+"""From a Secret to what Git reads of it: by environment and private files, never on a command line.
+
+Three kinds of Secret are understood: ``kubernetes.io/basic-auth`` (``username``, ``password``), one
+with a key ``token``, and ``kubernetes.io/ssh-auth`` (``ssh-privatekey``, with ``known_hosts``).
+"""
+
+import base64
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from feature_lineage.errors import AccessRefused
+
+TOKEN_USER: Final = "x-access-token"  # noqa: S105 - GitHub's and GitLab's name for "a token follows"
+SSH_KEY: Final = "ssh-privatekey"
+
+
+def git_environment(
+    url: str, secret: Mapping[str, bytes], ca: bytes, folder: Path
+) -> dict[str, str]:
+    """What Git needs in its environment to reach `url`.
+
+    Args:
+        secret: keys and values of the Secret; empty where there is none.
+        ca: certificate authorities (PEM) to trust for the host; empty for the system's.
+        folder: private folder for what must be a file.
+
+    Raises:
+        AccessRefused: the Secret does not hold what the URL's scheme needs.
+    """
+    environment: dict[str, str] = {}
+    if ca:
+        environment["GIT_SSL_CAINFO"] = str(_file(folder, "ca.crt", ca))
+    if not secret:
+        return environment
+    if urlsplit(url).scheme == "ssh":
+        return {**environment, "GIT_SSH_COMMAND": _ssh(secret, folder)}
+    return {**environment, **_header(url, secret)}
+
+
+def _ssh(secret: Mapping[str, bytes], folder: Path) -> str:
+    for key in (SSH_KEY, "known_hosts"):
+        if key not in secret:
+            raise AccessRefused(
+                f"the Secret of source.git.secretRef has no key {key}; ssh needs {SSH_KEY} and "
+                "known_hosts"
+            )
+    # ssh refuses a key that others may read, and one without a newline at its end.
+    key_file = _file(folder, "key", secret[SSH_KEY].rstrip() + b"\n")
+    hosts = _file(folder, "known_hosts", secret["known_hosts"])
+    command = ("ssh", "-F", "/dev/null", "-i", str(key_file))
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        f"UserKnownHostsFile={hosts}",
+    )
+    return shlex.join([*command, *(part for option in options for part in ("-o", option))])
+
+
+def _header(url: str, secret: Mapping[str, bytes]) -> dict[str, str]:
+    if "token" in secret:
+        user, password = TOKEN_USER.encode(), secret["token"].strip()
+    elif "password" in secret:
+        user, password = secret.get("username", b"").strip(), secret["password"].strip()
+    else:
+        raise AccessRefused(
+            "the Secret of source.git.secretRef has neither a key password nor a key token; "
+            "https needs one of them"
+        )
+    value = base64.b64encode(user + b":" + password).decode()
+    parts = urlsplit(url)
+    # For this host only: a redirect or an alternate elsewhere must not see it.
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{parts.scheme}://{parts.netloc}/.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {value}",
+    }
+
+
+def _file(folder: Path, name: str, content: bytes) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    return path.absolute()
