@@ -61,7 +61,7 @@ class ControlPlane:
 
     kubeconfig: Path
     kubectl: Kubectl
-    started_in: float
+    started_in: float = 0.0
 
     def __init__(self) -> None:
         self._authority = Authority()
@@ -82,6 +82,11 @@ class ControlPlane:
     @property
     def guardian_pid(self) -> int:
         return self._guarded.pid
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by the name of the server, such as ``kube-apiserver``."""
+        return dict(self._guarded.pids)
 
     def start(self, crds: Path | None = None) -> Self:
         """Start the servers and wait until they serve.

@@ -31,6 +31,10 @@ class Kubectl:
     def __init__(self, kubeconfig: Path, cache: Path) -> None:
         self._options = (f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}")
 
+    def command(self, *arguments: str) -> list[str]:
+        """Its command line, for those who start it themselves."""
+        return [str(binary("kubectl")), *self._options, *arguments]
+
     def __call__(self, *arguments: str, stdin: str = "", seconds: float = _SECONDS) -> str:
         """Run it and return what it prints.
 
@@ -38,7 +42,7 @@ class Kubectl:
             KubectlFailed: with its stderr.
         """
         done = subprocess.run(
-            [binary("kubectl"), *self._options, *arguments],
+            self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,

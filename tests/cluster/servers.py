@@ -23,6 +23,7 @@ class Guard:
     Attributes:
         folder: where the servers keep everything; it goes with the guardian.
         pid: of the guardian.
+        pids: of the servers that were started and not stopped.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -34,18 +35,20 @@ class Guard:
             start_new_session=True,
         )
         self.pid = self._process.pid
+        self.pids: dict[str, int] = {}
         self.folder = Path(self._answer()["folder"])
 
-    def start(self, name: str, command: list[str]) -> int:
-        """Start a server that logs into the folder; returns its pid."""
+    def start(self, name: str, command: list[str]) -> None:
+        """Start a server that logs into the folder."""
         log = str(self.log(name))
-        return int(self._ask({"start": name, "command": command, "log": log})["pid"])
+        self.pids[name] = int(self._ask({"start": name, "command": command, "log": log})["pid"])
 
     def stop(self, name: str, number: int, grace: float) -> int | None:
         """Send a signal and wait; after `grace` seconds the server is killed.
 
         Returns the status as subprocess tells it, None where there was no such server.
         """
+        self.pids.pop(name, None)
         status: int | None = self._ask({"stop": name, "signal": number, "grace": grace})["status"]
         return status
 
@@ -130,6 +133,7 @@ def kube_apiserver(folder: Path, port: int, etcd_port: int, audit_log: Path) -> 
         f"--audit-policy-file={folder / 'audit-policy.yaml'}",
         f"--audit-log-path={audit_log}",
         "--audit-log-maxsize=1000",
+        "--shutdown-watch-termination-grace-period=5s",  # else a stop waits 60 s for watches
     ]
 
 

@@ -1,0 +1,110 @@
+"""One control plane for all tests of a session, and a namespace for each.
+
+Tests that use `cluster`, `namespace`, `kubectl` and `admin` run on any cluster; those that use
+`control_plane` or `start_control_plane` stop servers or read audit logs, so they are not selected
+where an existing cluster is named.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.audit import write_records
+from tests.cluster.controlplane import CRDS, ControlPlane, control_planes_started
+from tests.cluster.existing import VARIABLE, Cluster, existing_cluster
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.kube.client import Api, connect
+
+_OWN = {"control_plane", "start_control_plane"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if existing_cluster() is None:
+        return
+    own = [item for item in items if _OWN & set(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=own)
+    items[:] = [item for item in items if item not in own]
+
+
+def pytest_report_header() -> str:
+    existing = existing_cluster()
+    if existing is None:
+        return "cluster: a control plane of our own"
+    return (
+        f"cluster: {existing.kubeconfig}, named by {VARIABLE}; tests that stop servers or read"
+        " audit logs are not selected"
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave what users asked of all control planes where a later look finds it."""
+    cache: pytest.Cache | None = getattr(session.config, "cache", None)  # -p no:cacheprovider
+    if control_planes_started and cache is not None:
+        folder = cache.mkdir("audit")
+        records = [r for plane in control_planes_started for r in plane.audit()]
+        write_records(folder / "records.jsonl", records)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    seconds = [plane.started_in for plane in control_planes_started if plane.started_in]
+    if seconds:
+        terminalreporter.write_line(
+            f"{len(seconds)} control planes started in {min(seconds):.1f} to {max(seconds):.1f} s"
+        )
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The session's own control plane, with the CRDs; leave its servers running."""
+    with ControlPlane().start(CRDS) as plane:
+        yield plane
+
+
+@pytest.fixture
+def start_control_plane() -> Iterator[Callable[..., ControlPlane]]:
+    """Starts control planes that are this test's alone; arguments are those of `start`."""
+    started: list[ControlPlane] = []
+
+    def start(crds: Path | None = None) -> ControlPlane:
+        plane = ControlPlane()
+        started.append(plane)
+        return plane.start(crds)
+
+    yield start
+    for plane in started:
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The existing cluster that is named on purpose, else the control plane; with the CRDs."""
+    existing = existing_cluster()
+    if existing is None:
+        plane: ControlPlane = request.getfixturevalue("control_plane")
+        return plane
+    existing.establish(CRDS)
+    return existing
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl as the administrator; raises with its stderr."""
+    return cluster.kubectl
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A fresh namespace; nobody waits until it is gone."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def admin(cluster: Cluster) -> AsyncIterator[Api]:
+    """The operator's own client, as the administrator."""
+    async with await connect(str(cluster.kubeconfig)) as api:
+        yield api

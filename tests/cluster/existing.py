@@ -1,0 +1,69 @@
+"""A cluster that was there before: whoever runs the tests named it on purpose."""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.cluster.kubectl import Kubectl
+
+VARIABLE: Final = "FEATURE_LINEAGE_TEST_KUBECONFIG"
+"""Not KUBECONFIG itself: that one names whatever cluster somebody works on this afternoon."""
+
+
+class Cluster(Protocol):
+    """What a test may use that runs on any cluster."""
+
+    kubeconfig: Path
+    kubectl: Kubectl
+
+    def establish(self, crds: Path) -> None: ...
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path: ...
+
+
+@dataclass
+class ExistingCluster:
+    """A cluster of which only the API is ours to use: nothing of it is started or stopped."""
+
+    kubeconfig: Path
+    kubectl: Kubectl = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="feature-lineage-kubectl-")
+        self.kubectl = Kubectl(self.kubeconfig, Path(self._folder.name))
+
+    def establish(self, crds: Path) -> None:
+        """Apply a file or folder of CRDs and wait until they are served."""
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds))
+        self.kubectl("wait", "--for=condition=Established", "-f", str(crds), "--timeout=30s")
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig with a token of a service account that exists; good for an hour."""
+        token = self.kubectl("create", "token", name, f"--namespace={namespace}").strip()
+        plain = self.kubectl("config", "view", "--raw", "--minify", "--flatten")
+        path = Path(self._folder.name) / f"account-{namespace}-{name}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(plain, encoding="utf-8")
+        own = Kubectl(path, Path(self._folder.name))
+        own("config", "set-credentials", "account", f"--token={token}")
+        own("config", "set-context", "--current", "--user=account", f"--namespace={namespace}")
+        return path
+
+
+def existing_cluster() -> ExistingCluster | None:
+    """The cluster named on purpose, None where there is none.
+
+    Raises:
+        RuntimeError: the file that is named is not there.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return None
+    kubeconfig = Path(named).expanduser()
+    if not kubeconfig.is_file():
+        raise RuntimeError(
+            f"{VARIABLE} is {named}, which is no file: name a kubeconfig or unset it"
+        )
+    return ExistingCluster(kubeconfig.resolve())

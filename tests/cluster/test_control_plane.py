@@ -1,0 +1,268 @@
+"""The control plane of the tests is a real one, and leaves nothing behind."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.cluster.audit import AuditRecord
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlFailed
+
+ROOT = Path(__file__).parents[2]
+
+# Starts one, says where everything is, and waits to be killed.
+LONELY = """
+    import json, sys
+    from tests.cluster.controlplane import ControlPlane
+
+    plane = ControlPlane().start()
+    pids = plane.pids | {"guardian": plane.guardian_pid}
+    print(json.dumps({"pids": pids, "folder": str(plane.folder)}), flush=True)
+    sys.stdin.read()
+"""
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
+SERVERS = {"etcd", "kube-apiserver", "kube-controller-manager"}
+
+
+def wait_for_end(pid: int, seconds: float = 20) -> None:
+    """Return when the process is gone."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([process], [], [], seconds)[0], f"process {pid} is still there"
+    finally:
+        os.close(process)
+
+
+@pytest.fixture
+def lonely(start_control_plane):
+    """Another process with a control plane of its own, and what it says of it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(LONELY)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_two_stand_side_by_side_and_know_nothing_of_each_other(start_control_plane):
+    one, other = start_control_plane(), start_control_plane()
+
+    one.kubectl("create", "namespace", "only-here")
+
+    assert one.url != other.url
+    assert one.folder != other.folder
+    with pytest.raises(KubectlFailed, match='namespaces "only-here" not found'):
+        other.kubectl("get", "namespace", "only-here")
+
+
+def test_it_starts_and_stops_in_seconds_and_its_folder_goes_with_it(start_control_plane):
+    plane = start_control_plane()
+    folder, pids = plane.folder, plane.pids
+    assert set(pids) == SERVERS
+
+    began = time.monotonic()
+    plane.stop()
+
+    assert time.monotonic() - began < 5
+    assert plane.started_in < 60
+    assert not folder.exists()
+    for pid in pids.values():
+        wait_for_end(pid, 0)
+
+
+def test_a_killed_test_process_leaves_no_server_and_no_folder(lonely):
+    process, there = lonely
+    assert set(there["pids"]) == SERVERS | {"guardian"}
+    assert Path(there["folder"]).is_dir()
+
+    process.send_signal(signal.SIGKILL)
+
+    for pid in there["pids"].values():
+        wait_for_end(pid)
+    assert not Path(there["folder"]).exists()
+
+
+def test_a_killed_guardian_leaves_no_server(lonely):
+    _, there = lonely
+
+    os.kill(there["pids"].pop("guardian"), signal.SIGKILL)
+
+    for pid in there["pids"].values():
+        wait_for_end(pid)
+
+
+def test_an_api_server_that_was_killed_comes_back_with_its_objects(start_control_plane):
+    plane = start_control_plane()
+    plane.kubectl("create", "-f", "-", stdin=json.dumps(CONFIG_MAP))
+    url = plane.url
+
+    plane.kill_apiserver()
+    with pytest.raises(KubectlFailed, match="refused"):
+        plane.kubectl("get", "configmap", "kept")
+    plane.start_apiserver()
+
+    assert plane.url == url
+    assert "kept" in plane.kubectl("get", "configmap", "kept")
+
+
+def test_an_api_server_that_is_asked_to_stop_does_not_wait_for_those_who_watch(
+    start_control_plane,
+):
+    plane = start_control_plane()
+    began = time.monotonic()
+
+    plane.stop_apiserver()
+    took = time.monotonic() - began
+    plane.start_apiserver()
+
+    assert took < 20
+    assert "kube-system" in plane.kubectl("get", "namespaces")
+
+
+def requests(plane: ControlPlane, user: str) -> list[AuditRecord]:
+    return [record for record in plane.audit() if record.user == user]
+
+
+def test_the_audit_tells_what_a_user_asked_and_what_was_answered(start_control_plane):
+    plane = start_control_plane()
+    jane = Kubectl(plane.user_kubeconfig("jane", ("painters",)), plane.folder / "jane")
+    grant = ("create", "rolebinding", "jane", "--clusterrole=view", "--group=painters")
+    plane.kubectl(*grant, "--namespace=default")
+
+    jane("get", "configmaps", "--namespace=default")
+    with pytest.raises(KubectlFailed, match="Forbidden"):
+        jane("get", "secrets", "--namespace=default")
+    jane("get", "pods", "-w", "--request-timeout=1s", "--namespace=default")
+    plane.stop()
+
+    seen = [
+        (r.verb, r.group, r.resource, r.namespace, r.code, r.allowed)
+        for r in requests(plane, "jane")
+        if r.resource
+    ]
+    assert seen == [
+        ("list", "", "configmaps", "default", 200, True),
+        ("list", "", "secrets", "default", 403, False),
+        ("list", "", "pods", "default", 200, True),
+        ("watch", "", "pods", "default", 200, True),
+    ]
+    assert "painters" in requests(plane, "jane")[0].groups
+
+
+def test_the_audit_tells_of_a_watch_while_it_is_open(control_plane):
+    admin = subprocess.Popen(
+        [*control_plane.kubectl.command("get", "leases", "-A", "--watch", "-o", "name")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        lease["metadata"] = {"name": "seen", "namespace": "default"}
+        control_plane.kubectl("create", "-f", "-", stdin=json.dumps(lease))
+        assert "seen" in iter(admin.stdout.readline, "").__next__()
+
+        assert any(
+            (r.verb, r.group, r.resource) == ("watch", "coordination.k8s.io", "leases")
+            for r in control_plane.audit()
+        )
+    finally:
+        admin.kill()
+        admin.communicate()
+        control_plane.kubectl("delete", "lease", "seen", "--namespace=default")
+
+
+def test_the_servers_own_requests_are_no_record(control_plane):
+    users = {record.user for record in control_plane.audit()}
+
+    assert "admin" in users
+    assert not [user for user in users if user.startswith(("system:apiserver", "system:kube-"))]
+    assert not [user for user in users if user.startswith("system:serviceaccount:kube-system:")]
+
+
+def test_a_service_account_is_known_by_its_token(control_plane, namespace):
+    control_plane.kubectl("create", "serviceaccount", "worker", f"--namespace={namespace}")
+    kubeconfig = control_plane.service_account_kubeconfig(namespace, "worker")
+
+    said = Kubectl(kubeconfig, control_plane.folder / "worker")("auth", "whoami", "-o", "json")
+
+    user = json.loads(said)["status"]["userInfo"]["username"]
+    assert user == f"system:serviceaccount:{namespace}:worker"
+
+
+def test_who_may_not_finalize_an_owner_may_not_block_its_deletion(control_plane, namespace):
+    kubectl = control_plane.kubectl
+    kubectl("create", "serviceaccount", "worker", f"--namespace={namespace}")
+    kubectl("create", "configmap", "owner", f"--namespace={namespace}")
+    rule = ("--verb=create,get,patch", "--resource=configmaps")
+    kubectl("create", "role", "worker", *rule, f"--namespace={namespace}")
+    subject = f"--serviceaccount={namespace}:worker"
+    kubectl("create", "rolebinding", "worker", "--role=worker", subject, f"--namespace={namespace}")
+    uid = kubectl("get", "configmap", "owner", f"--namespace={namespace}", "-o=jsonpath={..uid}")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
+    owned = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "owned",
+            "namespace": namespace,
+            "ownerReferences": [{**owner, "blockOwnerDeletion": True}],
+        },
+    }
+    kubeconfig = control_plane.service_account_kubeconfig(namespace, "worker")
+    worker = Kubectl(kubeconfig, control_plane.folder / "worker")
+
+    with pytest.raises(KubectlFailed, match="cannot set blockOwnerDeletion"):
+        worker("create", "-f", "-", stdin=json.dumps(owned))
+
+
+def test_what_is_owned_by_a_custom_resource_goes_with_it(control_plane, namespace):
+    kubectl = control_plane.kubectl
+    project = (ROOT / "tests/corpus/good/project-minimal.yaml").read_text(encoding="utf-8")
+    inside = f"--namespace={namespace}"
+    kubectl("create", inside, "-f", "-", stdin=project)
+    uid = kubectl("get", "fsp", "drivers", inside, "-o=jsonpath={.metadata.uid}")
+    kind = {"apiVersion": "featurelineage.io/v1alpha1", "kind": "FeatureStoreProject"}
+    owned = {
+        **CONFIG_MAP,
+        "metadata": {"name": "owned", "ownerReferences": [{**kind, "name": "drivers", "uid": uid}]},
+    }
+    kubectl("create", inside, "-f", "-", stdin=json.dumps(owned))
+
+    kubectl("delete", "fsp", "drivers", inside)
+
+    kubectl("wait", "--for=delete", "configmap/owned", inside, "--timeout=25s")
+
+
+def test_a_deleted_namespace_is_emptied_and_goes(control_plane):
+    kubectl = control_plane.kubectl
+    kubectl("create", "namespace", "short")
+    kubectl("create", "configmap", "inside", "--namespace=short")
+
+    kubectl("delete", "namespace", "short", "--wait=true", "--timeout=30s")
+
+    with pytest.raises(KubectlFailed, match="not found"):
+        kubectl("get", "namespace", "short")
+
+
+def test_nobody_from_outside_is_served(control_plane):
+    listening = control_plane.url.removeprefix("https://").split(":")[0]
+
+    assert listening == "127.0.0.1"
+    with pytest.raises(OSError, match="certificate"):
+        urllib.request.urlopen(f"{control_plane.url}/version")
