@@ -22,8 +22,8 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 
 @pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
-    """A control plane of the chart's own: releases are as wide as the cluster."""
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane of the chart's own, without CRDs: releases are as wide as the cluster."""
     with ControlPlane() as started:
         yield started
 
@@ -43,23 +43,25 @@ def prometheus_crds() -> Path:
 
 
 @pytest.fixture
-def cluster(plane: ControlPlane) -> Iterator[Kubectl]:
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     """kubectl as the administrator; what the test made is gone afterwards.
 
     A test's namespaces and whatever the chart makes outside of them bear `MINE`.
     """
-    yield plane.kubectl
+    yield control_plane.kubectl
     for kinds in ("crds,clusterroles,clusterrolebindings", "namespaces"):
-        plane.kubectl("delete", kinds, f"--selector={MINE}", "--ignore-not-found", seconds=120)
+        control_plane.kubectl(
+            "delete", kinds, f"--selector={MINE}", "--ignore-not-found", seconds=120
+        )
 
 
 @pytest.fixture
-def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> str:
+def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
     """A namespace of the test's own."""
-    return new_namespace(cluster, f"chart-{zlib.crc32(request.node.nodeid.encode()):08x}")
+    return new_namespace(kubectl, f"chart-{zlib.crc32(request.node.nodeid.encode()):08x}")
 
 
 @pytest.fixture
-def releases(plane: ControlPlane, cluster: Kubectl, tmp_path: Path) -> Helm:
+def releases(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> Helm:
     """Helm on the cluster."""
-    return Helm(tmp_path, plane.kubeconfig)
+    return Helm(tmp_path, control_plane.kubeconfig)

@@ -1,5 +1,6 @@
 """Helm, as a user runs it, on the project's chart."""
 
+import copy
 import json
 import os
 import subprocess
@@ -31,6 +32,7 @@ class Helm:
     """
 
     def __init__(self, home: Path, kubeconfig: Path | None = None) -> None:
+        self._rendered: dict[str, list[Object]] = {}
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
             **{f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")},
@@ -62,12 +64,15 @@ class Helm:
         Raises:
             HelmFailed: the values are not as the schema has them, or a template refuses them.
         """
-        text = self(
-            *("template", RELEASE, str(CHART), "--namespace", NAMESPACE),
-            *("--kube-version", "1.36.0", *arguments),
-            values=values or {},
-        )
-        return [found for found in yaml.safe_load_all(text) if found]
+        key = json.dumps([values or {}, arguments])
+        if key not in self._rendered:
+            text = self(
+                *("template", RELEASE, str(CHART), "--namespace", NAMESPACE),
+                *("--kube-version", "1.36.0", *arguments),
+                values=values or {},
+            )
+            self._rendered[key] = [o for o in yaml.load_all(text, yaml.CSafeLoader) if o]
+        return copy.deepcopy(self._rendered[key])
 
 
 def only(objects: list[Object], kind: str, suffix: str = "") -> Object:

@@ -1,0 +1,79 @@
+"""A real API server accepts what the chart renders, field by field."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.chart.helm import NAMESPACE, Helm, only
+from tests.cluster.chart.values import SETS
+from tests.cluster.chart.world import new_namespace
+from tests.cluster.kubectl import Kubectl, KubectlFailed
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+STRICT = ("--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
+
+
+@pytest.fixture
+def prometheus(kubectl: Kubectl, prometheus_crds: Path) -> Iterator[None]:
+    """The kinds of the Prometheus Operator."""
+    files = [
+        part
+        for kind in ("servicemonitors", "prometheusrules")
+        for part in ("-f", str(prometheus_crds / f"monitoring.coreos.com_{kind}.yaml"))
+    ]
+    kubectl("create", *files)
+    kubectl("wait", "--for=condition=Established", *files, "--timeout=30s")
+    yield
+    kubectl("delete", *files)
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_every_object_of_every_set_of_values_is_accepted(helm: Helm, kubectl: Kubectl) -> None:
+    for namespace in (NAMESPACE, "team-a", "team-b"):
+        new_namespace(kubectl, namespace)
+    for values in SETS.values():
+        objects = helm.render(values)
+
+        accepted = kubectl("create", *STRICT, stdin=listed(objects)).split()
+
+        assert len(accepted) == len(objects)
+
+
+def test_a_field_that_no_kind_has_is_noticed(helm: Helm, kubectl: Kubectl) -> None:
+    new_namespace(kubectl, NAMESPACE)
+    service = only(helm.render(), "Service")
+    service["spec"]["portz"] = []
+
+    with pytest.raises(KubectlFailed, match='unknown field "portz"'):
+        kubectl("create", *STRICT, stdin=listed([service]))
+
+
+@pytest.mark.parametrize("name", ["defaults", "everything"])
+def test_pods_are_admitted_where_only_restricted_ones_are(
+    helm: Helm, kubectl: Kubectl, name: str
+) -> None:
+    new_namespace(kubectl, NAMESPACE, **RESTRICTED)
+
+    assert kubectl("create", *STRICT, stdin=listed(pod_and_account(helm, SETS[name])))
+
+
+def test_a_security_context_that_is_weakened_is_refused_there(helm: Helm, kubectl: Kubectl) -> None:
+    new_namespace(kubectl, NAMESPACE, **RESTRICTED)
+    weak = {"securityContext": {"allowPrivilegeEscalation": True}}
+
+    with pytest.raises(KubectlFailed, match='violates PodSecurity "restricted'):
+        kubectl("create", *STRICT, stdin=listed(pod_and_account(helm, weak)))
+
+
+def pod_and_account(helm: Helm, values: dict[str, Any]) -> list[dict[str, Any]]:
+    """A pod as the Deployment's controller would make it, under an account that exists."""
+    template = only(helm.render(values), "Deployment")["spec"]["template"]
+    spec = {**template["spec"], "serviceAccountName": "default"}
+    metadata = {**template["metadata"], "name": "operator", "namespace": NAMESPACE}
+    return [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}]
+
+
+def listed(objects: list[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

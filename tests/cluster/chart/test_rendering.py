@@ -1,0 +1,260 @@
+"""Which values make which objects, and what the operator is told by them."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, config, of, only, pod
+from tests.cluster.chart.values import SERVERS, SETS
+
+ALWAYS = {"ConfigMap", "Deployment", "Service"}
+
+
+def kinds(objects: list[dict[str, Any]]) -> set[str]:
+    return {o["kind"] for o in objects}
+
+
+def test_defaults_make_what_every_installation_needs(helm: Helm) -> None:
+    assert kinds(helm.render()) == ALWAYS | {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "ServiceAccount",
+    }
+
+
+def test_what_is_switched_off_is_not_there(helm: Helm) -> None:
+    objects = helm.render({**SETS["bare"], "crds": {"install": False}})
+
+    assert kinds(objects) == ALWAYS
+    assert pod(objects)["serviceAccountName"] == "somebody"
+
+
+def test_what_is_switched_on_is_there(helm: Helm) -> None:
+    assert kinds(helm.render(SETS["everything"])) >= {
+        "NetworkPolicy",
+        "PrometheusRule",
+        "ServiceMonitor",
+    }
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_object_carries_the_labels_of_the_release(helm: Helm, name: str) -> None:
+    for found in helm.render(SETS[name]):
+        labels = found["metadata"]["labels"]
+
+        assert labels["app.kubernetes.io/instance"] == RELEASE
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert labels["app.kubernetes.io/part-of"] == "feature-lineage-operator"
+        if name == "everything":
+            assert labels["cost-center"] == "ml"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_namespaced_objects_say_their_namespace(helm: Helm, name: str) -> None:
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    elsewhere = set(SETS[name].get("watch", {}).get("namespaces", ()))
+    for found in helm.render(SETS[name]):
+        if found["kind"] not in cluster_wide:
+            assert found["metadata"]["namespace"] in {NAMESPACE, *elsewhere}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_services_policies_and_budgets_select_the_pods(helm: Helm, name: str) -> None:
+    objects = helm.render(SETS[name])
+    labels = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        only(objects, "Deployment")["spec"]["selector"]["matchLabels"],
+        only(objects, "Service")["spec"]["selector"],
+        *(o["spec"]["selector"]["matchLabels"] for o in of(objects, "PodDisruptionBudget")),
+        *(o["spec"]["podSelector"]["matchLabels"] for o in of(objects, "NetworkPolicy")),
+    ]
+    service = only(objects, "Service")
+    for monitor in of(objects, "ServiceMonitor"):
+        assert (
+            monitor["spec"]["selector"]["matchLabels"].items()
+            <= service["metadata"]["labels"].items()
+        )
+
+    assert [selector for selector in selectors if not selector.items() <= labels.items()] == []
+
+
+def test_definitions_are_kept_unless_said_otherwise(helm: Helm) -> None:
+    kept, gone = (
+        of(helm.render({"crds": {"keep": keep}}), "CustomResourceDefinition")
+        for keep in (True, False)
+    )
+
+    assert len(kept) == len(gone) == 2
+    assert {o["metadata"]["annotations"]["helm.sh/resource-policy"] for o in kept} == {"keep"}
+    assert [o for o in gone if "annotations" in o["metadata"]] == []
+
+
+def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
+    assert config(helm.render(SETS["everything"])) == {
+        "namespaces": [],
+        "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
+        "mlflowServers": [
+            {
+                "name": "prod",
+                "trackingUri": "https://mlflow.example.org/base",
+                "workspace": "ml",
+                "credentialDir": "/etc/feature-lineage/servers/prod",
+                "caFile": "/etc/feature-lineage/ca/prod/ca.crt",
+            },
+            {
+                "name": "lab",
+                "trackingUri": "http://mlflow.lab:5000",
+                "caFile": "/etc/feature-lineage/ca/lab/ca.crt",
+            },
+            {"name": "open", "trackingUri": "http://mlflow.open:5000"},
+        ],
+        "runner": {
+            "image": "feature-lineage/feature-lineage-runner:nightly",
+            "imagePullPolicy": "Always",
+            "imagePullSecrets": [{"name": "regcred"}],
+            "resources": {
+                "requests": {"cpu": "250m", "memory": "512Mi"},
+                "limits": {"cpu": 2, "memory": "4Gi"},
+            },
+        },
+        "workers": 8,
+        "resyncInterval": "1h30m",
+        "port": 8080,
+        "leaderElection": {"leaseName": "lineage.leader"},
+    }
+
+
+def test_the_configuration_file_names_the_namespaces(helm: Helm) -> None:
+    assert config(helm.render(SETS["namespaces"]))["namespaces"] == ["team-a", "team-b"]
+
+
+def test_the_operator_is_started_with_that_file_and_told_who_it_is(helm: Helm) -> None:
+    (container,) = pod(helm.render())["containers"]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
+
+    assert container["command"] + container["args"] == [
+        *("feature-lineage", "operator", "--config", "/etc/feature-lineage/config.yaml"),
+    ]
+    assert mounts["/etc/feature-lineage/config.yaml"]["subPath"] == "config.yaml"
+    assert fields == {
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+        "POD_SERVICE_ACCOUNT": "spec.serviceAccountName",
+    }
+
+
+def test_credentials_and_cas_are_mounted_where_the_file_says(helm: Helm) -> None:
+    objects = helm.render({"mlflowServers": SERVERS})
+    volumes = {volume["name"]: volume for volume in pod(objects)["volumes"]}
+    mounted = {
+        mount["mountPath"]: volumes[mount["name"]]
+        for mount in pod(objects)["containers"][0]["volumeMounts"]
+        if mount.get("readOnly")
+    }
+    told = [
+        path
+        for server in config(objects)["mlflowServers"]
+        for path in (server.get("credentialDir"), server.get("caFile", "").rpartition("/")[0])
+        if path
+    ]
+    ca = {"items": [{"key": "bundle.pem", "path": "ca.crt"}]}
+
+    assert set(told) == set(mounted) - {"/etc/feature-lineage/config.yaml"}
+    assert mounted[told[0]]["secret"]["secretName"] == "mlflow-prod"
+    assert mounted[told[1]]["configMap"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert mounted[told[2]]["secret"].items() >= {"secretName": "lab-ca", **ca}.items()
+
+
+def test_another_configuration_rolls_the_pods_and_another_scale_does_not(helm: Helm) -> None:
+    def template(values: dict[str, Any]) -> str:
+        found = only(helm.render(values), "Deployment")["spec"]["template"]
+        return hashlib.sha256(repr(found).encode()).hexdigest()
+
+    assert template({}) == template({"replicaCount": 4}) != template({"workers": 4})
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "feature-lineage/feature-lineage-operator:0.1.0"),
+        ({"tag": "main"}, "feature-lineage/feature-lineage-operator:main"),
+        (
+            {"registry": "mirror:5000/hub"},
+            "mirror:5000/hub/feature-lineage/feature-lineage-operator:0.1.0",
+        ),
+        (
+            {"repository": "flo", "tag": "main", "digest": f"sha256:{'a' * 64}"},
+            f"flo@sha256:{'a' * 64}",
+        ),
+    ],
+)
+def test_an_image_is_named_by_registry_repository_and_tag_or_digest(
+    helm: Helm, image: dict[str, str], expected: str
+) -> None:
+    assert pod(helm.render({"image": image}))["containers"][0]["image"] == expected
+
+
+def test_two_pods_are_spread_and_one_is_enough_to_go_on(helm: Helm) -> None:
+    objects = helm.render()
+    spread = pod(objects)["topologySpreadConstraints"]
+
+    assert only(objects, "Deployment")["spec"]["replicas"] == 2
+    assert {constraint["whenUnsatisfiable"] for constraint in spread} == {"ScheduleAnyway"}
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_a_budget_never_holds_a_single_pod(helm: Helm, replicas: int) -> None:
+    objects = helm.render({"replicaCount": replicas})
+
+    assert only(objects, "Deployment")["spec"]["replicas"] == replicas
+    assert of(objects, "PodDisruptionBudget") == []
+
+
+def test_prometheus_keeps_the_labels_of_the_resources(helm: Helm) -> None:
+    objects = helm.render(SETS["everything"])
+    monitor = only(objects, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    (port,) = only(objects, "Service")["spec"]["ports"]
+
+    assert endpoint["honorLabels"] is True
+    assert (endpoint["path"], endpoint["port"]) == ("/metrics", port["name"])
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_a_network_policy_opens_what_its_values_say_and_dns(helm: Helm) -> None:
+    open_, closed = (
+        only(helm.render(SETS[name]), "NetworkPolicy")["spec"] for name in ("everything", "closed")
+    )
+
+    assert [peer for rule in open_["ingress"] for peer in rule["from"]] == [
+        {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    ]
+    assert [[port["port"] for port in rule.get("ports", ())] for rule in open_["egress"]] == [
+        [53, 53],
+        [443, 6443, 22, 5000],
+        [],
+    ]
+    assert open_["egress"][2]["to"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    assert [[port["port"] for port in rule["ports"]] for rule in closed["egress"]] == [[53, 53]]
+    assert "from" not in closed["ingress"][0]
+
+
+def test_the_notes_tell_the_next_steps(helm: Helm) -> None:
+    def notes(values: dict[str, Any]) -> str:
+        told = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
+        return helm(*told, values=values).partition("NOTES:")[2]
+
+    secrets = notes({})
+    everything = notes(SETS["secrets"])
+
+    assert "kubectl get fsp,ftm" in secrets
+    assert "--resource-name=SECRET" in secrets
+    assert f"--serviceaccount={NAMESPACE}:{RELEASE}" in secrets
+    assert "every Secret of the namespaces it watches" in everything
+    assert "--resource-name=SECRET" not in everything
