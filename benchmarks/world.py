@@ -15,7 +15,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome, ViewReport
 from feature_lineage.operations.records import OpsRun
-from feature_lineage.ports import Event, JobFacts, Key, Ports, SourceFacts
+from feature_lineage.ports import Event, JobFacts, Key, Ports, ResourceT, SourceFacts
 
 
 @dataclass
@@ -61,17 +61,18 @@ class World:
     def models_named(self, name: str) -> Iterable[TrainedModel]:  # noqa: ARG002
         return ()
 
-    async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
+    async def save(self, resource: ResourceT) -> ResourceT:
         assert isinstance(resource, FeatureStoreProject)
         self.project_ = resource
         self.saved += 1
+        return resource
 
     # Jobs
 
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:  # noqa: ARG002
         self.jobs_[request.operation_id] = request
 
-    async def look(self, operation_id: str) -> JobFacts | None:
+    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:  # noqa: ARG002
         request = self.jobs_.get(operation_id)
         if request is None:
             return None
@@ -96,7 +97,7 @@ class World:
         )
         return JobFacts(running=False, report=report)
 
-    async def forget(self, operation_id: str) -> None:
+    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:  # noqa: ARG002
         self.jobs_.pop(operation_id, None)
 
     # MLflow

@@ -7,7 +7,7 @@ the errors of `feature_lineage.errors`; none returns an empty answer for a failu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.features.history import SnapshotRecord
@@ -15,6 +15,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun
+
+ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class JobFacts:
     Attributes:
         running: still going.
         report: what it wrote, None while running or when it wrote none.
-        reason: condition reason when it ended without a report, such as ``JobFailed``.
-        message: what is known of that end.
+        reason: condition reason when it ended without a report, such as ``JobFailed``, or when it
+            cannot begin, such as ``ImagePullFailed``; "" otherwise.
+        message: what is known of that.
     """
 
     running: bool
@@ -84,8 +87,12 @@ class Resources(Protocol):
         """Those that stand for versions of one registered model; as cheap as there are few."""
         ...
 
-    async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
-        """Write the status of a resource; what was read before must still be there."""
+    async def save(self, resource: ResourceT) -> ResourceT:
+        """Write the status of a resource; returns it as it stands then.
+
+        Raises:
+            TransientError: it is no longer what the status was computed from.
+        """
         ...
 
 
@@ -115,11 +122,11 @@ class JobRunner(Protocol):
         """
         ...
 
-    async def look(self, operation_id: str) -> JobFacts | None:
-        """What became of a job; None when there is none of that name."""
+    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+        """What became of a job; None when there is none of that name, or it never began."""
         ...
 
-    async def forget(self, operation_id: str) -> None:
+    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
         """The operation is on record: its job may go. Forgetting twice is fine."""
         ...
 

@@ -13,7 +13,7 @@ from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedM
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key
+from feature_lineage.ports import Key, ResourceT
 
 Resource = FeatureStoreProject | TrainedModel
 
@@ -126,10 +126,11 @@ class LocalResources:
     def all_keys(self) -> list[Key]:
         return sorted(self._resources, key=str)
 
-    async def save(self, resource: Resource) -> None:
+    async def save(self, resource: ResourceT) -> ResourceT:
         key = Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
         self._state.save(key, resource.as_dict())
         self._hold(key, resource)
+        return resource
 
     def drop(self, key: Key) -> None:
         """The resource is gone and nothing is left to do for it."""

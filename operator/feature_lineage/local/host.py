@@ -20,8 +20,7 @@ from feature_lineage.errors import (
 from feature_lineage.local.agenda import Agenda
 from feature_lineage.local.folder import LocalResources, Manifests, Resource, read_folder
 from feature_lineage.local.jobs import SubprocessJobs
-from feature_lineage.local.objects import Objects
-from feature_lineage.local.registries import SharedRegistries
+from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
 from feature_lineage.local.watch import Watch
@@ -29,6 +28,7 @@ from feature_lineage.ports import Event, Key, Ports
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.listing import job_id, needed_jobs, records_operations
 from feature_lineage.reconcile.memory import key_of
+from feature_lineage.tracking.registries import SharedRegistries
 
 WATCH_SECONDS: Final = 1.0
 AFTER_FAILURE: Final = timedelta(seconds=30)
@@ -73,7 +73,7 @@ class LocalHost:
         self.state = StateFolder(state)
         self.resources = LocalResources(self.state)
         self._listener = listener
-        self.objects = Objects()
+        self.objects = FolderObjects()
         self._agenda = Agenda()
         clock = UtcClock()
         base = folder if folder.is_dir() else folder.parent
@@ -252,7 +252,7 @@ class LocalHost:
         for project in self.resources.projects():
             needed |= needed_jobs(project.status, recorded=records_operations(project.spec))
         for job in self.jobs.known() - needed:
-            await self.ports.jobs.forget(job)
+            await self.jobs.forget(job)
 
 
 def is_ready(resource: FeatureStoreProject | TrainedModel | None) -> bool:

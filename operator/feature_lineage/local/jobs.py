@@ -29,7 +29,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import InvalidReport
-from feature_lineage.local.objects import Objects
+from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import write_atomically
 from feature_lineage.operations.protocol import (
@@ -61,7 +61,7 @@ class SubprocessJobs:
         self,
         folder: Path,
         ended: Callable[[str], None],
-        objects: Objects,
+        objects: FolderObjects,
         source: LocalSource,
     ) -> None:
         self._folder = folder.absolute()
@@ -83,7 +83,7 @@ class SubprocessJobs:
         # For this user's eyes only: a request may carry what a Secret says.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(home / "request.json", encode(request))
-        environment = {**os.environ, **self._objects.environment(project)}
+        environment = {**os.environ, **await self._objects.environment(project)}
         environment.pop("PYTHONPATH", None)
         with (home / "lock").open("w") as lock, (home / "output.log").open("wb") as output:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,7 +116,11 @@ class SubprocessJobs:
         self._children[request.operation_id] = child
         self._watch(request.operation_id, child.pid, request.deadline_seconds + GRACE_SECONDS)
 
-    async def look(self, operation_id: str) -> JobFacts | None:
+    async def look(
+        self,
+        operation_id: str,
+        project: FeatureStoreProject | None = None,  # noqa: ARG002 - ids are unique here
+    ) -> JobFacts | None:
         home = self._home(operation_id)
         if (home / "report.json").exists():
             return self._reported(home)
@@ -136,7 +140,11 @@ class SubprocessJobs:
             message=f"the job's process ended without a report{self._last_words(home)}",
         )
 
-    async def forget(self, operation_id: str) -> None:
+    async def forget(
+        self,
+        operation_id: str,
+        project: FeatureStoreProject | None = None,  # noqa: ARG002 - ids are unique here
+    ) -> None:
         self._reap(operation_id)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._home(operation_id))

@@ -9,7 +9,8 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
 from feature_lineage.errors import NotFound, TerminalError, WaitingError
 from feature_lineage.features.snapshot import digest_of
-from feature_lineage.local.objects import Objects
+from feature_lineage.local.objects import FolderObjects
+from feature_lineage.objects import text_of
 from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
 from feature_lineage.sources.tree import tree_revision
@@ -27,7 +28,7 @@ class LocalSource:
         objects: the folder's Secrets and ConfigMaps.
     """
 
-    def __init__(self, base: Path, repos: Path, objects: Objects) -> None:
+    def __init__(self, base: Path, repos: Path, objects: FolderObjects) -> None:
         self._base = base
         self._repos = repos
         self._objects = objects
@@ -36,13 +37,15 @@ class LocalSource:
         spec, source = project.spec, project.spec.source
         replacement = None
         if spec.feature_store_yaml is not None:
-            replacement = self._objects.text(project.metadata.namespace, spec.feature_store_yaml)
+            replacement = await text_of(
+                self._objects, project.metadata.namespace, spec.feature_store_yaml
+            )
         if source is None:
             return SourceFacts("", replacement)
         if source.git is not None:
             return SourceFacts(await _resolve_git(source.git), replacement)
         if source.config_map_ref is not None:
-            return SourceFacts(_revision(self._files(project)), replacement)
+            return SourceFacts(_revision(await self._files(project)), replacement)
         if source.local is not None:
             return SourceFacts(tree_revision(self._folder(project)), replacement)
         raise TerminalError(
@@ -69,7 +72,7 @@ class LocalSource:
         if source.git is not None:
             return await _check_out(source.git, revision, home)
         if source.config_map_ref is not None:
-            files = self._files(project)
+            files = await self._files(project)
             _write_files(home, files)
             found, folder = _revision(files), home
         else:
@@ -89,11 +92,11 @@ class LocalSource:
         assert project.spec.source.local is not None
         return (self._base / project.spec.source.local.path).resolve()
 
-    def _files(self, project: FeatureStoreProject) -> dict[str, bytes]:
+    async def _files(self, project: FeatureStoreProject) -> dict[str, bytes]:
         assert project.spec.source is not None
         assert project.spec.source.config_map_ref is not None
         name = project.spec.source.config_map_ref.name
-        contents = self._objects.contents("ConfigMap", project.metadata.namespace, name)
+        contents = await self._objects.contents("ConfigMap", project.metadata.namespace, name)
         return {key.replace("__", "/"): value for key, value in contents.items()}
 
 

@@ -7,13 +7,13 @@ needs its report any more.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.ports import Event, Ports
+from feature_lineage.ports import Event, Ports, ResourceT
 from feature_lineage.reconcile.gather import observe_project
 from feature_lineage.reconcile.gather_model import observe_model
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
@@ -33,8 +33,6 @@ from feature_lineage.reconcile.values import (
     SetTags,
     StartJob,
 )
-
-ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +122,7 @@ class Controller:
         if resource.status == status:
             return resource
         changed = resource.model_copy(update={"status": status})
-        await self._ports.resources.save(changed)
-        return changed
+        return await self._ports.resources.save(changed)
 
     async def _keep(self, project: FeatureStoreProject, keep: KeepSnapshot) -> None:
         record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
@@ -157,7 +154,7 @@ class Controller:
         )
         if registry is None or listed is None:
             return
-        job = await self._ports.jobs.look(listed.job) if listed.job else None
+        job = await self._ports.jobs.look(listed.job, project) if listed.job else None
         if job is not None and job.report is not None and listed.registry_digest is not None:
             # As it was kept, with the code behind it: a job that read the registry alone
             # reported less.
@@ -189,7 +186,7 @@ class Controller:
         recorded = records_operations(after.spec)
         needed = needed_jobs(after.status, recorded=recorded)
         for operation_id in sorted(needed_jobs(before.status, recorded=recorded) - needed):
-            await self._ports.jobs.forget(operation_id)
+            await self._ports.jobs.forget(operation_id, after)
 
     async def _tell(self, events: tuple[Event, ...]) -> None:
         for event in events:

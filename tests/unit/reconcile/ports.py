@@ -14,7 +14,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun
-from feature_lineage.ports import Event, JobFacts, Key, Ports, SourceFacts
+from feature_lineage.ports import Event, JobFacts, Key, Ports, ResourceT, SourceFacts
 
 
 class World:
@@ -99,9 +99,10 @@ class _Resources:
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         return [model for model in self.models() if model.spec.model.name == name]
 
-    async def save(self, resource: FeatureStoreProject | TrainedModel) -> None:
+    async def save(self, resource: ResourceT) -> ResourceT:
         self.world.does("save", _shape(resource))
         self.world.add(type(resource).model_validate(resource.as_dict()))
+        return resource
 
 
 def _shape(resource: FeatureStoreProject | TrainedModel) -> str:
@@ -133,13 +134,13 @@ class _Jobs:
         self.world.does("start", request.operation_id)
         self.world.requests[request.operation_id] = request
 
-    async def look(self, operation_id: str) -> JobFacts | None:
+    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         if operation_id not in self.world.requests:
             return None
         report = self.world.reports.get(operation_id)
         return JobFacts(running=report is None, report=report)
 
-    async def forget(self, operation_id: str) -> None:
+    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
         self.world.does("forget", operation_id)
         self.world.requests.pop(operation_id, None)
 

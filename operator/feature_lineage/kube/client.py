@@ -1,0 +1,280 @@
+"""The API server, in plain dicts: a deadline on every request, and errors told apart by what to do.
+
+Connections, TLS and the rotation of tokens are `kubernetes.aio`'s; its models are left out, since
+they cost more than the request.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTResponse
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from feature_lineage.errors import (
+    AccessRefused,
+    NotFound,
+    RequestRejected,
+    TerminalError,
+    TransientError,
+)
+from feature_lineage.kube.kinds import MANAGER, Kind
+
+Object = dict[str, Any]
+PatchType = Literal["merge", "apply", "json"]
+
+REQUEST_SECONDS: Final = 15.0
+PAGE: Final = 500
+CONNECTIONS: Final = 32
+
+_PATCHES: Final[Mapping[str, str]] = {
+    "merge": "application/merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+    "json": "application/json-patch+json",
+}
+_METADATA_ONLY: Final = (
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Conflict(TransientError):
+    """409: the object is not what it was when it was read, or is there already."""
+
+    reason = "Conflict"
+
+
+class Forbidden(AccessRefused):
+    """403: RBAC, or an admission rule.
+
+    Attributes:
+        causes: machine-readable causes, such as ``NamespaceTerminating``.
+    """
+
+    reason = "Forbidden"
+
+    def __init__(self, message: str, *, causes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.causes = causes
+
+
+class ApiUnavailable(TransientError):
+    """The API server does not answer, or asks for patience (429, 5xx)."""
+
+    reason = "ApiServerUnavailable"
+
+
+async def connect(kubeconfig: str = "", context: str = "") -> "Api":
+    """Find the API server: a kubeconfig named on purpose, the pod's own account, or kubectl's.
+
+    Raises:
+        TerminalError: there is no configuration to be had.
+    """
+    configuration = Configuration()
+    try:
+        if kubeconfig or context:
+            await load_kube_config(
+                config_file=kubeconfig or None,
+                context=context or None,
+                client_configuration=configuration,
+            )
+        else:
+            try:
+                load_incluster_config(client_configuration=configuration)
+            except ConfigException:
+                await load_kube_config(client_configuration=configuration)
+    except (ConfigException, OSError) as error:
+        raise TerminalError(
+            f"no API server is known: {error}; run in a pod, set KUBECONFIG or use --kubeconfig",
+            reason="NoCluster",
+        ) from error
+    configuration.connection_pool_maxsize = CONNECTIONS
+    configuration.retries = None
+    return Api(configuration)
+
+
+class Api:
+    """Requests to one API server.
+
+    Args:
+        configuration: of `kubernetes.aio`: host, certificates, token.
+        deadline: seconds until an answer must be complete.
+    """
+
+    def __init__(self, configuration: Configuration, deadline: float = REQUEST_SECONDS) -> None:
+        self.configuration = configuration
+        self._client = ApiClient(configuration)
+        self._client.user_agent = MANAGER
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        return await self._request("GET", kind.path(namespace, name))
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """One object, None where there is none."""
+        try:
+            return await self.get(kind, namespace, name)
+        except NotFound:
+            return None
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Object]:
+        """Objects of a namespace, or of all; in pages of `PAGE`.
+
+        Args:
+            labels: label selector.
+            fields: field selector.
+            metadata_only: the objects have ``metadata`` and nothing else.
+        """
+        query = {"limit": str(PAGE)}
+        if labels:
+            query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
+        headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
+        while True:
+            page = await self._request("GET", kind.path(namespace), query=query, headers=headers)
+            for item in page.get("items") or ():
+                yield item
+            following = page.get("metadata", {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+        """Create an object.
+
+        Raises:
+            Conflict: one of that name is there already.
+        """
+        return await self._request("POST", kind.path(namespace), body=body)
+
+    async def apply(self, kind: Kind, namespace: str, body: Object) -> Object:
+        """Server-side apply: make the fields of `body` so, whoever set them before."""
+        query = {"fieldManager": MANAGER, "force": "true"}
+        name = body["metadata"]["name"]
+        return await self._request(
+            "PATCH", kind.path(namespace, name), body=body, patch="apply", query=query
+        )
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Any,
+        *,
+        subresource: str = "",
+        patch: PatchType = "merge",
+    ) -> Object:
+        """Patch an object or its subresource; a ``resourceVersion`` in `body` must still hold.
+
+        Raises:
+            Conflict: it does not.
+        """
+        path = kind.path(namespace, name, subresource)
+        return await self._request("PATCH", path, body=body, patch=patch)
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        """Delete an object and, in the background, what it owns; one that is gone is fine."""
+        try:
+            await self._request(
+                "DELETE", kind.path(namespace, name), body={"propagationPolicy": "Background"}
+            )
+        except NotFound:
+            return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        patch: PatchType | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Object:
+        url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        sent = {"Accept": "application/json", **self._client.default_headers, **(headers or {})}
+        if patch is not None:
+            sent["Content-Type"] = _PATCHES[patch]
+        await self._client.update_params_for_auth(sent, [], ["BearerToken"], path, method, body)
+        what = f"{method} {path}"
+        try:
+            async with asyncio.timeout(self._deadline):
+                response = await self._client.rest_client.request(
+                    method, url, headers=sent, body=body, _request_timeout=self._deadline
+                )
+                data = await response.read()
+        except TimeoutError as error:
+            raise ApiUnavailable(f"{what}: no answer in {self._deadline:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiUnavailable(f"{what}: {error}") from error
+        if 200 <= response.status < 300:
+            return _parsed(data, what)
+        raise _failure(response, data, what)
+
+
+def _parsed(data: bytes, what: str) -> Object:
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise ApiUnavailable(f"{what}: the answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise ApiUnavailable(f"{what}: the answer is no object")
+    return value
+
+
+def _failure(response: RESTResponse, data: bytes, what: str) -> Exception:
+    """The error of our tree that an answer stands for."""
+    try:
+        status = json.loads(data)
+        message = str(status.get("message") or "")
+        causes = tuple(
+            str(cause.get("reason"))
+            for cause in (status.get("details") or {}).get("causes") or ()
+            if cause.get("reason")
+        )
+    except (ValueError, AttributeError):
+        message, causes = "", ()
+    message = message or f"{what}: HTTP {response.status}"
+    match response.status:
+        case 404:
+            return NotFound(message)
+        case 409:
+            return Conflict(message)
+        case 401:
+            return AccessRefused(f"{message}; the operator's token is not accepted")
+        case 403:
+            return Forbidden(message, causes=causes)
+        case 429 | 500 | 502 | 503 | 504:
+            return ApiUnavailable(message)
+        case code:
+            return RequestRejected(message, error_code=str(code))
