@@ -22,7 +22,6 @@ ACTION: Final = "Reconcile"
 NOTE_BYTES: Final = 1024
 REASON_CHARS: Final = 128
 INSTANCE_CHARS: Final = 128
-NAME_CHARS: Final = 253
 TRIES: Final = 3
 
 _log = logging.getLogger(__name__)
@@ -71,12 +70,12 @@ class KubeEvents:
         uid = self._lookup(key)
         note = shortened(event.message)
         said = "\0".join((uid, key.kind, event.kind, event.reason, note)).encode(errors="replace")
-        suffix = f".{hashlib.sha256(said).hexdigest()[:16]}"
+        digest = hashlib.sha256(said).hexdigest()[:16]
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
             "metadata": {
-                "name": key.name[: NAME_CHARS - len(suffix)].rstrip("-.") + suffix,
+                "name": f"{key.name}.{digest}",
                 "namespace": key.namespace,
             },
             "eventTime": micro_time(self._clock.now()),
