@@ -123,8 +123,10 @@ def _ready(
     assert resolved is not None
     assert lineage is not None
     assert fresh is not None
-    if problem is not None and not (problem.outage and status.resolved is not None):
-        conditions.false(C.READY, problem.reason, problem.message)
+    # Over an outage the last facts stand: a model that was fine does not begin to reconcile.
+    unresolved = problem if not (problem and problem.outage and status.resolved) else None
+    if unresolved is not None:
+        conditions.false(C.READY, unresolved.reason, unresolved.message)
     elif ReadyRequirement.LINEAGE in requires and (
         status.lineage is None or status.lineage.verdict not in READY_VERDICTS
     ):
@@ -134,12 +136,12 @@ def _ready(
     else:
         known = status.lineage if ReadyRequirement.LINEAGE in requires else None
         conditions.true(C.READY, str(known.verdict) if known else "Succeeded")
-    waiting = problem is not None and not problem.terminal
+    waiting = unresolved is not None and not unresolved.terminal
     conditions.only_while(
         C.RECONCILING,
         waiting,
-        problem.reason if problem else "",
-        problem.message if problem else "",
+        unresolved.reason if unresolved else "",
+        unresolved.message if unresolved else "",
     )
     broken = status.lineage is not None and status.lineage.verdict is Verdict.BROKEN
     stalled = broken and ReadyRequirement.LINEAGE in requires

@@ -181,7 +181,19 @@ def test_an_outage_keeps_the_last_facts_also_over_a_restart() -> None:
     assert says(decision, "Resolved") == ("Unknown", "MLflowUnavailable")
     assert says(decision, "LineageVerified") == ("True", "Verified")
     assert says(decision, "Ready") == ("True", "Verified")
+    assert says(decision, "Reconciling") == ("", "")
     assert not decision.events
+
+
+def test_a_broken_model_stays_stalled_over_an_outage_and_does_not_reconcile_too() -> None:
+    """Both at once would leave it to the order of the conditions what kstatus makes of it."""
+    before = after(look(observed_model(model(), linked(TAGGED, Verdict.BROKEN))))
+
+    decision = look(observed_model(before, None, view=None, failure=OUTAGE))
+
+    assert says(decision, "Ready") == ("False", "Broken")
+    assert says(decision, "Stalled") == ("True", "Broken")
+    assert says(decision, "Reconciling") == ("", "")
 
 
 def test_an_outage_stops_writing_and_nothing_else() -> None:
