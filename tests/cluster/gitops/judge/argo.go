@@ -24,8 +24,14 @@ type argoHealth struct {
 }
 
 func loadHealth(path string) (argoHealth, error) {
-	var health argoHealth
-	return health, load(path, &health)
+	documents, err := load[argoHealth](path)
+	if err != nil {
+		return argoHealth{}, err
+	}
+	if len(documents) != 1 {
+		return argoHealth{}, fmt.Errorf("%s: %d documents, want the ConfigMap argocd-cm alone", path, len(documents))
+	}
+	return documents[0], nil
 }
 
 // of follows Argo CD: an object that is being deleted never reaches its script, one without a script

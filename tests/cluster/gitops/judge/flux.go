@@ -14,16 +14,22 @@ type fluxChecks struct {
 	reader *cel.StatusReader
 }
 
+type kustomization struct {
+	Spec struct {
+		HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
+	} `json:"spec"`
+}
+
 func loadChecks(path string) (fluxChecks, error) {
-	var kustomization struct {
-		Spec struct {
-			HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
-		} `json:"spec"`
-	}
-	if err := load(path, &kustomization); err != nil {
+	documents, err := load[kustomization](path)
+	if err != nil {
 		return fluxChecks{}, err
 	}
-	create, err := cel.NewStatusReader(kustomization.Spec.HealthCheckExprs)
+	var checks []kustomize.CustomHealthCheck
+	for _, document := range documents {
+		checks = append(checks, document.Spec.HealthCheckExprs...)
+	}
+	create, err := cel.NewStatusReader(checks)
 	if err != nil {
 		return fluxChecks{}, fmt.Errorf("%s: %w", path, err)
 	}

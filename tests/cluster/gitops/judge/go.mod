@@ -8,7 +8,6 @@ require (
 	github.com/yuin/gopher-lua v1.1.2
 	k8s.io/apimachinery v0.36.4
 	sigs.k8s.io/cli-utils v0.37.2
-	sigs.k8s.io/yaml v1.6.0
 )
 
 require (
@@ -67,4 +66,5 @@ require (
 	sigs.k8s.io/kustomize/kyaml v0.21.1 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.3 // indirect
+	sigs.k8s.io/yaml v1.6.0 // indirect
 )

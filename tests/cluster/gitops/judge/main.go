@@ -9,14 +9,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
-	"sigs.k8s.io/yaml"
 )
 
 // Largest object that an API server keeps, with room for what JSON adds.
@@ -37,7 +38,7 @@ type Judgement struct {
 
 func main() {
 	argocd := flag.String("argocd-cm", "", "file: ConfigMap argocd-cm with health scripts")
-	kustomization := flag.String("flux", "", "file: Flux Kustomization with healthCheckExprs")
+	kustomization := flag.String("flux", "", "file: Flux Kustomizations with healthCheckExprs")
 	flag.Parse()
 	if err := run(*argocd, *kustomization, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)
@@ -81,13 +82,24 @@ func kstatus(object *unstructured.Unstructured) (Verdict, error) {
 	return Verdict{Status: result.Status.String(), Message: result.Message}, nil
 }
 
-func load(path string, into any) error {
-	text, err := os.ReadFile(path)
+// load reads every document of a YAML file.
+func load[T any](path string) ([]T, error) {
+	file, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := yaml.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	defer file.Close()
+	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
+	var documents []T
+	for {
+		var document T
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		documents = append(documents, document)
 	}
-	return nil
 }

@@ -1,0 +1,92 @@
+"""What GitOps tools make of an object, by their own code and by the examples that users are handed.
+
+`judge/` is a small Go program: kstatus itself, Argo CD's way to run a health script, and the
+evaluator of Flux's kustomize-controller.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.cluster.binaries import Build, built
+
+ROOT: Final = Path(__file__).parents[3]
+EXAMPLES: Final = ROOT / "examples/gitops"
+ARGOCD: Final = EXAMPLES / "argocd/argocd-cm.yaml"
+FLUX: Final = EXAMPLES / "flux/kustomizations.yaml"
+
+_MODULE: Final = Path(__file__).parent / "judge"
+_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one tool says: its own word, and why."""
+
+    status: str
+    message: str
+
+    @classmethod
+    def parse(cls, told: Mapping[str, str]) -> Self:
+        return cls(told["status"], told["message"])
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What each tool says of one object.
+
+    Attributes:
+        kstatus: InProgress, Failed, Current or Terminating; by nothing but the object.
+        argo: Progressing, Healthy, Degraded or Suspended; Unknown if the script fails.
+        flux: InProgress, Failed or Current; Unknown if an expression fails: Flux waits then too.
+    """
+
+    kstatus: Verdict
+    argo: Verdict
+    flux: Verdict
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """kstatus, Argo CD, Flux."""
+        return self.kstatus.status, self.argo.status, self.flux.status
+
+
+def judge(objects: Iterable[Mapping[str, Any]]) -> list[Judgement]:
+    """What the tools say of these objects, in their order.
+
+    Args:
+        objects: whole, as an API server hands them out: ``metadata.generation`` included.
+
+    Raises:
+        RuntimeError: the examples or an object cannot be read; the message says why.
+    """
+    done = subprocess.run(
+        [_program(), "-argocd-cm", ARGOCD, "-flux", FLUX],
+        input="".join(f"{json.dumps(each)}\n" for each in objects),
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    return [
+        Judgement(**{tool: Verdict.parse(told) for tool, told in json.loads(line).items()})
+        for line in done.stdout.splitlines()
+    ]
+
+
+@cache
+def _program() -> Path:
+    """The judge, built once for each content of its module."""
+    digest = hashlib.sha256()
+    for source in sorted(_MODULE.iterdir()):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "feature-lineage-operator" / f"judge-{digest.hexdigest()[:12]}"
+    return built("judge", Build(str(_MODULE), "."), folder)

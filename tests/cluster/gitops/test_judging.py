@@ -1,0 +1,403 @@
+"""What Argo CD, Flux and kstatus make of every state that the core can put an object in.
+
+The statuses are those that `decide` and `decide_model` compute; the scripts and expressions are
+those of `examples/gitops`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.cluster.gitops.judging import Judgement, judge
+from tests.unit.reconcile.build import (
+    MLFLOW,
+    OUTAGE,
+    B,
+    Play,
+    guard,
+    linked,
+    model,
+    observed_model,
+    plan,
+    registry_view,
+    version,
+)
+
+from feature_lineage.api import TrainedModel
+from feature_lineage.api.enums import PlanVerdict, Verdict
+from feature_lineage.reconcile.model import decide_model
+from feature_lineage.reconcile.values import Failure, LinkedVersion
+
+Object = dict[str, Any]
+
+WORKING = ("InProgress", "Progressing", "InProgress")
+READY = ("Current", "Healthy", "Current")
+FAILED = ("Failed", "Degraded", "Failed")
+HELD = ("InProgress", "Suspended", "InProgress")
+HELD_IN_EFFECT = ("Current", "Suspended", "Current")
+GOING = ("Terminating", "Progressing", "InProgress")
+
+BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
+CHAMPION = version("1", "champion")
+
+
+def project(play: Play) -> Object:
+    """The project as an API server would hand it out."""
+    return {
+        "apiVersion": "featurelineage.io/v1alpha1",
+        "kind": "FeatureStoreProject",
+        "metadata": play.metadata,
+        "spec": play.spec,
+        "status": play.status.as_dict(),
+    }
+
+
+def applying() -> Play:
+    play = Play(mlflow=MLFLOW)
+    play.look()
+    return play
+
+
+def applied(**spec: Any) -> Play:
+    play = Play(mlflow=MLFLOW, **spec).apply()
+    play.rest()
+    return play
+
+
+def new_commit() -> Play:
+    play = applied()
+    play.push(B)
+    play.look()
+    return play
+
+
+def blocked() -> Play:
+    play = new_commit()
+    play.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
+    return play
+
+
+def unblocked() -> Play:
+    """The protected model is gone, and the plan is made anew."""
+    play = blocked()
+    play.guard = guard("another_model")
+    play.look()
+    return play
+
+
+def adoption_waits() -> Play:
+    play = applying()
+    reason = "AdoptionWouldDelete"
+    play.end("Blocked", reason=reason, message="it would delete 3 views", plan=BLOCKED)
+    return play
+
+
+def invalid_repo() -> Play:
+    play = applying()
+    play.end("Failed", reason="InvalidRepo", message="features.py, line 3: no such field")
+    return play
+
+
+def retrying() -> Play:
+    play = applying()
+    play.crash(message="the node went away")
+    return play
+
+
+def retries_used_up() -> Play:
+    play = Play(mlflow=MLFLOW, runtime={"retries": 0})
+    play.look()
+    play.crash(message="the node went away")
+    return play
+
+
+def without_source(failure: Failure) -> Play:
+    play = Play(mlflow=MLFLOW)
+    play.source = failure
+    play.rest()
+    return play
+
+
+def guard_unavailable() -> Play:
+    play = Play(mlflow=MLFLOW)
+    play.outage, play.read_at = OUTAGE, None
+    play.rest()
+    return play
+
+
+def outage_in_effect() -> Play:
+    play = applied()
+    play.outage = OUTAGE
+    play.later(minutes=30)
+    play.rest()
+    return play
+
+
+def suspended() -> Play:
+    play = Play(mlflow=MLFLOW, suspend=True)
+    play.rest()
+    return play
+
+
+def suspended_in_effect() -> Play:
+    play = applied()
+    play.change(suspend=True)
+    play.rest()
+    return play
+
+
+def suspended_before_a_commit() -> Play:
+    play = suspended_in_effect()
+    play.push(B)
+    play.rest()
+    return play
+
+
+def planned() -> Play:
+    play = Play(mlflow=MLFLOW, apply={"mode": "PlanOnly"})
+    play.look()
+    play.end("Planned", plan=plan(), message="one view would be created", registry_id="registry-1")
+    return play
+
+
+def observing() -> Play:
+    play = Play(mlflow=MLFLOW, apply={"mode": "Observe"})
+    play.look()
+    return play
+
+
+def observed() -> Play:
+    play = observing()
+    play.end("Succeeded")
+    return play
+
+
+def not_read() -> Play:
+    """The registry that others write cannot be read for now."""
+    play = Play(mlflow=MLFLOW, apply={"mode": "Observe"}, runtime={"retries": 0})
+    play.look()
+    play.end("Failed", reason="JobFailed", message="no route to the registry")
+    return play
+
+
+def materializing() -> Play:
+    play = applied(
+        schedules=[{"name": "hourly", "cron": "30 * * * *", "incremental": {}}],
+        freshness={"maxAge": "1m"},
+    )
+    play.later(minutes=31)
+    play.look()
+    assert play.operation.schedule == "hourly"
+    assert play.says("Fresh")[0] == "False"
+    return play
+
+
+def unseen_change() -> Play:
+    """What stands between a change of the spec and the operator's next status."""
+    play = applied()
+    play.change(apply={"prune": False})
+    return play
+
+
+def unseen_unblocking() -> Play:
+    play = blocked()
+    play.change(apply={"protection": {"mode": "Warn"}})
+    return play
+
+
+def deleting() -> Play:
+    play = applied(deletionPolicy="Delete")
+    play.guard = guard("driver_model")
+    play.delete()
+    play.look()
+    return play
+
+
+def deletion_blocked() -> Play:
+    play = deleting()
+    play.end("Blocked", reason="Blocked", message="driver_model uses it", plan=BLOCKED)
+    play.rest()
+    assert play.says("Stalled") == ("True", "DeletionBlocked")
+    return play
+
+
+PROJECTS: dict[str, tuple[Callable[[], Play], tuple[str, str, str], str]] = {
+    "is being applied": (applying, WORKING, "works on revision aaaaaaa"),
+    "is in effect": (applied, READY, "is in effect"),
+    "has a new commit": (new_commit, WORKING, "works on revision bbbbbbb"),
+    "is blocked": (blocked, FAILED, "it would hurt driver_model"),
+    "is planned anew": (unblocked, WORKING, "works on revision bbbbbbb"),
+    "would adopt": (adoption_waits, FAILED, "it would delete 3 views"),
+    "has an invalid repo": (invalid_repo, FAILED, "features.py, line 3"),
+    "waits for a retry": (retrying, WORKING, "the node went away; attempt 2 starts at"),
+    "has no retries left": (retries_used_up, FAILED, "the node went away"),
+    "has no such branch": (
+        lambda: without_source(Failure("RefNotFound", "branch main is not there")),
+        WORKING,
+        "branch main is not there",
+    ),
+    "has no secret": (
+        lambda: without_source(Failure("SecretNotFound", "secret git is not there")),
+        WORKING,
+        "secret git is not there",
+    ),
+    "cannot reach its source": (
+        lambda: without_source(Failure("SourceUnreachable", "no route", outage=True)),
+        WORKING,
+        "no route",
+    ),
+    "has a source that nothing mends": (
+        lambda: without_source(Failure("SubmodulesUnsupported", "it has some", terminal=True)),
+        FAILED,
+        "it has some",
+    ),
+    "may not apply without MLflow": (guard_unavailable, WORKING, "does not answer"),
+    "is in effect in an outage": (outage_in_effect, READY, "is in effect"),
+    "is suspended": (suspended, HELD, "spec.suspend is true"),
+    "is suspended in effect": (suspended_in_effect, HELD_IN_EFFECT, "spec.suspend is true"),
+    "is suspended before a commit": (suspended_before_a_commit, HELD, "spec.suspend is true"),
+    "is planned only": (planned, READY, "one view would be created"),
+    "is looked at": (observing, WORKING, "the registry has not been read yet"),
+    "is observed": (observed, READY, "the registry was read"),
+    "could not be looked at": (not_read, WORKING, "no route to the registry"),
+    "materializes and is stale": (materializing, READY, "is in effect"),
+    "has a change that nobody saw": (unseen_change, WORKING, "not seen this generation"),
+    "has a way out that nobody saw": (unseen_unblocking, WORKING, "not seen this generation"),
+    "is being deleted": (deleting, GOING, "Pending deletion"),
+    "may not be deleted": (
+        deletion_blocked,
+        ("Terminating", "Progressing", "Failed"),
+        "Pending deletion",
+    ),
+}
+
+
+def trained(
+    item: LinkedVersion | None = None, resource: TrainedModel | None = None, **known: Any
+) -> Object:
+    """A TrainedModel with the status that `decide_model` gives it, as an API server has it."""
+    resource = resource or model()
+    decision = decide_model(observed_model(resource, item, **known))
+    return {
+        "apiVersion": "featurelineage.io/v1alpha1",
+        "kind": "TrainedModel",
+        "metadata": {"name": "champion", "namespace": "ml", "generation": 1},
+        "spec": resource.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "status": decision.status.as_dict(),
+    }
+
+
+def seen_before(verdict: Verdict, **spec: Any) -> TrainedModel:
+    """A model that had this verdict when MLflow last answered."""
+    resource = model(**spec)
+    before = decide_model(observed_model(resource, linked(CHAMPION, verdict)))
+    return resource.model_copy(update={"status": before.status})
+
+
+def out(resource: TrainedModel) -> Object:
+    """That model while MLflow does not answer, after a restart: nothing is in memory."""
+    return trained(None, resource, view=None, failure=OUTAGE)
+
+
+def late() -> Object:
+    resource = model(readyRequires=["Lineage", "Freshness"], freshness={"maxAge": "1h"})
+    return trained(linked(CHAMPION), resource, project=applied().project)
+
+
+MODELS: dict[str, tuple[Callable[[], Object], tuple[str, str, str], str]] = {
+    "is verified": (lambda: trained(linked(CHAMPION)), READY, ""),
+    "is changed": (lambda: trained(linked(CHAMPION, Verdict.CHANGED)), READY, ""),
+    "is broken": (lambda: trained(linked(CHAMPION, Verdict.BROKEN)), FAILED, "it is Broken"),
+    "is broken and only observed": (
+        lambda: trained(linked(CHAMPION, Verdict.BROKEN), model(readyRequires=[])),
+        READY,
+        "",
+    ),
+    "is ambiguous": (
+        lambda: trained(linked(CHAMPION, Verdict.AMBIGUOUS)),
+        WORKING,
+        "it is Ambiguous",
+    ),
+    "says nothing of features": (
+        lambda: trained(linked(CHAMPION, Verdict.UNKNOWN, reason="NoFeastLineage")),
+        WORKING,
+        "it is Unknown",
+    ),
+    "waits for the registry": (
+        lambda: trained(linked(CHAMPION, None)),
+        WORKING,
+        "the registry has not been read yet",
+    ),
+    "has late features that it requires": (late, WORKING, "never materialized"),
+    "has no alias": (
+        lambda: trained(view=registry_view(version("1", "challenger"))),
+        WORKING,
+        "no alias champion",
+    ),
+    "has no project": (lambda: trained(project=None), WORKING, "create it, or add the namespace"),
+    "has a project without MLflow": (
+        lambda: trained(project=Play().project),
+        WORKING,
+        "names no MLflow server",
+    ),
+    "was never resolved": (
+        lambda: trained(view=None, failure=OUTAGE),
+        WORKING,
+        "does not answer",
+    ),
+    "was verified before an outage": (lambda: out(seen_before(Verdict.VERIFIED)), READY, ""),
+    "was broken before an outage": (
+        lambda: out(seen_before(Verdict.BROKEN)),
+        FAILED,
+        "it is Broken",
+    ),
+    "is suspended": (
+        lambda: trained(linked(CHAMPION), model(suspend=True)),
+        HELD_IN_EFFECT,
+        "spec.suspend is true",
+    ),
+}
+
+CASES: dict[str, tuple[Callable[[], Object], tuple[str, str, str], str]] = {
+    **{
+        f"a project that {name}": ((lambda made=made: project(made())), words, message)
+        for name, (made, words, message) in PROJECTS.items()
+    },
+    **{f"a model that {name}": case for name, case in MODELS.items()},
+}
+
+
+@pytest.fixture(scope="module")
+def judgements() -> dict[str, Judgement]:
+    """All in one run of the judge."""
+    objects = {name: make() for name, (make, _, _) in CASES.items()}
+    return dict(zip(objects, judge(objects.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_tools_agree_on(name: str, judgements: dict[str, Judgement]) -> None:
+    _, words, message = CASES[name]
+
+    assert judgements[name].words == words
+    assert message in judgements[name].argo.message
+
+
+@pytest.mark.parametrize("new", [project(Play()), trained(linked(CHAMPION))])
+def test_an_object_without_a_status_is_ready_for_kstatus_and_for_nothing_else(new: Object) -> None:
+    """Why Flux is handed expressions. One that names a field of no status fails: Flux waits."""
+    bare = {key: value for key, value in new.items() if key != "status"}
+
+    (judgement,) = judge([bare])
+
+    assert judgement.words == ("Current", "Progressing", "Unknown")
+    assert "not seen this generation" in judgement.argo.message
+    assert "no such attribute" in judgement.flux.message
+
+
+def test_a_generation_that_nobody_can_have_seen_is_not_ready_for_anybody() -> None:
+    """What a default in the schema, `status: {observedGeneration: -1}`, makes of a new object."""
+    new = {**project(Play()), "status": {"observedGeneration": -1}}
+
+    (judgement,) = judge([new])
+
+    assert judgement.words == WORKING
