@@ -63,7 +63,8 @@ class _Translation:
             result["default"] = default
         if "items" in schema:
             result["items"] = self.translate(schema["items"])
-        if "properties" in schema:
+        # The API server drops an empty map, and a GitOps tool would see a difference for ever.
+        if schema.get("properties"):
             result["properties"] = {
                 name: self.translate(value) for name, value in schema["properties"].items()
             }
