@@ -24,6 +24,12 @@ demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 l
 test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL
 	@$(PYTEST) -q tests/unit tests/contract tests/local $(ARGS)
 
+# KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
+.PHONY: test-cluster
+test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBECONFIG=… takes that cluster)
+	@$(if $(findstring command,$(origin KUBECONFIG)),FEATURE_LINEAGE_TEST_KUBECONFIG="$(KUBECONFIG)") \
+	  $(PYTEST) -q tests/cluster $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## Format, lint, strict types, layers
 	@$(BIN)/ruff format --check -q .
