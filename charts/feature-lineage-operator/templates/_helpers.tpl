@@ -22,7 +22,7 @@
 {{- end -}}
 
 {{- define "flo.leaseName" -}}
-{{- default (include "flo.fullname" .) .Values.leaderElection.leaseName -}}
+{{- default (include "flo.fullname" . | replace "." "-") .Values.leaderElection.leaseName -}}
 {{- end -}}
 
 {{- define "flo.selectorLabels" -}}
@@ -69,6 +69,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if or .caConfigMap .caSecret -}}{{- $_ := set $server "caFile" (printf "%s/ca.crt" (include "flo.caDir" .)) -}}{{- end -}}
 {{- $servers = append $servers $server -}}
 {{- end -}}
+{{- $pullSecrets := list -}}
+{{- range .Values.runner.imagePullSecrets -}}{{- $pullSecrets = append $pullSecrets .name -}}{{- end -}}
 namespaces: {{ toJson .Values.watch.namespaces }}
 allowedTrackingUris: {{ toJson .Values.allowedTrackingUris }}
 mlflowServers:
@@ -79,7 +81,7 @@ mlflowServers:
 runner:
   image: {{ include "flo.image" (dict "image" .Values.runner.image "root" .) }}
   imagePullPolicy: {{ .Values.runner.image.pullPolicy }}
-  imagePullSecrets: {{ toJson .Values.runner.imagePullSecrets }}
+  imagePullSecrets: {{ toJson $pullSecrets }}
   resources: {{ toJson .Values.runner.resources }}
 workers: {{ .Values.workers }}
 resyncInterval: {{ .Values.resyncInterval }}

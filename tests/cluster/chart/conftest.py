@@ -12,6 +12,8 @@ from tests.cluster.chart.world import MINE, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl
 
+from feature_lineage.api.crd import crd_documents
+
 PROMETHEUS = "github.com/prometheus-operator/prometheus-operator"
 
 
@@ -46,13 +48,14 @@ def prometheus_crds() -> Path:
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     """kubectl as the administrator; what the test made is gone afterwards.
 
-    A test's namespaces and whatever the chart makes outside of them bear `MINE`.
+    A test's namespaces and the roles of a release bear `MINE`; CRDs may be somebody else's.
     """
     yield control_plane.kubectl
-    for kinds in ("crds,clusterroles,clusterrolebindings", "namespaces"):
-        control_plane.kubectl(
-            "delete", kinds, f"--selector={MINE}", "--ignore-not-found", seconds=120
-        )
+    crds = [crd["metadata"]["name"] for crd in crd_documents()]
+    mine = (f"--selector={MINE}", "--ignore-not-found")
+    control_plane.kubectl("delete", "crds", *crds, "--ignore-not-found", seconds=180)
+    control_plane.kubectl("delete", "clusterroles,clusterrolebindings", *mine)
+    control_plane.kubectl("delete", "namespaces", *mine, "--wait=false")
 
 
 @pytest.fixture

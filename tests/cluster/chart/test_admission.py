@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 from tests.cluster.chart.helm import NAMESPACE, Helm, only
 from tests.cluster.chart.values import SETS
-from tests.cluster.chart.world import new_namespace
+from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlFailed
 
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 STRICT = ("--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespaces(control_plane: ControlPlane) -> None:
+    """Those that the values name; they admit restricted pods only."""
+    for name in (NAMESPACE, "team-a", "team-b"):
+        control_plane.kubectl("create", "namespace", name)
+        control_plane.kubectl("label", "namespace", name, RESTRICTED)
 
 
 @pytest.fixture
@@ -31,8 +39,6 @@ def prometheus(kubectl: Kubectl, prometheus_crds: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("prometheus")
 def test_every_object_of_every_set_of_values_is_accepted(helm: Helm, kubectl: Kubectl) -> None:
-    for namespace in (NAMESPACE, "team-a", "team-b"):
-        new_namespace(kubectl, namespace)
     for values in SETS.values():
         objects = helm.render(values)
 
@@ -42,7 +48,6 @@ def test_every_object_of_every_set_of_values_is_accepted(helm: Helm, kubectl: Ku
 
 
 def test_a_field_that_no_kind_has_is_noticed(helm: Helm, kubectl: Kubectl) -> None:
-    new_namespace(kubectl, NAMESPACE)
     service = only(helm.render(), "Service")
     service["spec"]["portz"] = []
 
@@ -54,13 +59,10 @@ def test_a_field_that_no_kind_has_is_noticed(helm: Helm, kubectl: Kubectl) -> No
 def test_pods_are_admitted_where_only_restricted_ones_are(
     helm: Helm, kubectl: Kubectl, name: str
 ) -> None:
-    new_namespace(kubectl, NAMESPACE, **RESTRICTED)
-
     assert kubectl("create", *STRICT, stdin=listed(pod_and_account(helm, SETS[name])))
 
 
 def test_a_security_context_that_is_weakened_is_refused_there(helm: Helm, kubectl: Kubectl) -> None:
-    new_namespace(kubectl, NAMESPACE, **RESTRICTED)
     weak = {"securityContext": {"allowPrivilegeEscalation": True}}
 
     with pytest.raises(KubectlFailed, match='violates PodSecurity "restricted'):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, of, only
 from tests.cluster.chart.values import SETS
-from tests.cluster.chart.world import Request, account, allowed, new_namespace
+from tests.cluster.chart.world import Request, account, allowed, becomes_allowed, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlFailed
 
@@ -167,6 +167,7 @@ def test_one_secret_is_granted_as_the_notes_say(
     assert allowed(kubectl, operator, {this} | others) == {this}
 
 
+MODELS = "trainedmodels.featurelineage.io"
 MODEL = json.dumps(
     {
         "apiVersion": "featurelineage.io/v1alpha1",
@@ -180,12 +181,13 @@ MODEL = json.dumps(
 )
 
 
-def user(control_plane: ControlPlane, namespace: str, role: str) -> Kubectl:
-    """kubectl as somebody with one of the usual roles in a namespace."""
+def user(control_plane: ControlPlane, namespace: str, role: str) -> tuple[Kubectl, str]:
+    """kubectl as somebody with one of the usual roles in a namespace, and who that is."""
     name = f"{role}-of-{namespace}"
     binding = ("-n", namespace, "create", "rolebinding", name, f"--clusterrole={role}")
     control_plane.kubectl(*binding, f"--user={name}")
-    return Kubectl(control_plane.user_kubeconfig(name), control_plane.folder / f"kubectl-{name}")
+    cache = control_plane.folder / f"kubectl-{name}"
+    return Kubectl(control_plane.user_kubeconfig(name), cache), name
 
 
 def test_view_reads_our_kinds_and_edit_and_admin_write_them(
@@ -193,13 +195,12 @@ def test_view_reads_our_kinds_and_edit_and_admin_write_them(
 ) -> None:
     installed(releases, namespace, {})
     kubectl("wait", "--for=condition=Established", "crd/trainedmodels.featurelineage.io")
-    group = '{.rules[?(@.apiGroups[0]=="featurelineage.io")]}'
-    for role in ("view", "edit", "admin"):
-        kubectl("wait", f"clusterrole/{role}", f"--for=jsonpath={group}", "--timeout=30s")
     there = ("-n", namespace)
 
     for role in ("edit", "admin"):
-        writer = user(control_plane, namespace, role)
+        writer, name = user(control_plane, namespace, role)
+        writes = [Request(verb, MODELS, namespace) for verb in ("create", "patch", "delete")]
+        assert becomes_allowed(kubectl, name, writes)
         writer(*there, "create", "-f", "-", stdin=MODEL)
         writer(*there, "annotate", "ftm", "driver-model", "example.org/seen=yes")
         writer(*there, "delete", "ftm", "driver-model")
@@ -207,7 +208,8 @@ def test_view_reads_our_kinds_and_edit_and_admin_write_them(
             writer("-n", "default", "create", "-f", "-", stdin=MODEL)
 
     kubectl(*there, "create", "-f", "-", stdin=MODEL)
-    reader = user(control_plane, namespace, "view")
+    reader, name = user(control_plane, namespace, "view")
+    assert becomes_allowed(kubectl, name, [Request("list", MODELS, namespace)])
 
     assert reader(*there, "get", "fsp,ftm", "-o", "name").split() == [
         "trainedmodel.featurelineage.io/driver-model"

@@ -137,20 +137,16 @@ def suspended(kubectl: Kubectl, namespace: str) -> str:
     return kubectl("-n", namespace, "get", "fsp", NAME, "-o", "jsonpath={.spec.suspend}")
 
 
-@pytest.mark.parametrize(
-    ("applied", "forced"),
-    [(("apply", "--server-side"), ["--force-conflicts"]), (("create",), [])],
-    ids=["by server-side apply", "by create"],
-)
+@pytest.mark.parametrize("applied", [("apply", "--server-side"), ("apply",), ("create",)])
 def test_definitions_that_were_there_are_taken_over_on_request(
-    releases: Helm, kubectl: Kubectl, namespace: str, applied: tuple[str, ...], forced: list[str]
+    releases: Helm, kubectl: Kubectl, namespace: str, applied: tuple[str, ...]
 ) -> None:
     kubectl(*applied, "-f", str(ROOT / "crds"))
     created = create_project(kubectl, namespace)
 
     with pytest.raises(HelmFailed, match="invalid ownership metadata"):
         install(releases, namespace)
-    upgrade(releases, namespace, "--install", "--take-ownership", *forced)
+    upgrade(releases, namespace, "--install", "--take-ownership", "--force-conflicts")
 
     kept = "jsonpath={.metadata.annotations.helm\\.sh/resource-policy}"
     assert kubectl("get", MODELS, "-o", kept) == "keep"

@@ -1,11 +1,14 @@
 """Which values make which objects, and what the operator is told by them."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, config, of, only, pod
 from tests.cluster.chart.values import SERVERS, SETS
+
+from feature_lineage.kube.config import read_config
 
 ALWAYS = {"ConfigMap", "Deployment", "Service"}
 
@@ -115,7 +118,7 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
         "runner": {
             "image": "feature-lineage/feature-lineage-runner:nightly",
             "imagePullPolicy": "Always",
-            "imagePullSecrets": [{"name": "regcred"}],
+            "imagePullSecrets": ["regcred"],
             "resources": {
                 "requests": {"cpu": "250m", "memory": "512Mi"},
                 "limits": {"cpu": 2, "memory": "4Gi"},
@@ -124,8 +127,27 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
         "workers": 8,
         "resyncInterval": "1h30m",
         "port": 8080,
-        "leaderElection": {"leaseName": "lineage.leader"},
+        "leaderElection": {"leaseName": "lineage-leader"},
     }
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_operator_reads_the_configuration_file(helm: Helm, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(only(helm.render(SETS[name]), "ConfigMap")["data"]["config.yaml"])
+
+    read = read_config(file)
+
+    assert read.namespaces == tuple(SETS[name].get("watch", {}).get("namespaces", ()))
+    assert [each.name for each in read.mlflow_servers] == [
+        each["name"] for each in SETS[name].get("mlflowServers", ())
+    ]
+
+
+def test_a_name_with_a_dot_makes_a_lease_that_the_operator_takes(helm: Helm) -> None:
+    told = config(helm.render({"fullnameOverride": "lineage.prod"}))
+
+    assert told["leaderElection"]["leaseName"] == "lineage-prod"
 
 
 def test_the_configuration_file_names_the_namespaces(helm: Helm) -> None:

@@ -51,7 +51,7 @@ SETS: Final = {
         },
         "workers": 8,
         "resyncInterval": "1h30m",
-        "leaderElection": {"leaseName": "lineage.leader"},
+        "leaderElection": {"leaseName": "lineage-leader"},
         "extraArgs": ["--verbose"],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.org:3128"}],
         "extraVolumes": [{"name": "netrc", "emptyDir": {}}],

@@ -1,6 +1,7 @@
 """What tests on a cluster share: namespaces, access reviews."""
 
 import json
+import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +10,7 @@ from tests.cluster.kubectl import Kubectl
 MINE: Final = "app.kubernetes.io/part-of=feature-lineage-operator"
 
 
-def new_namespace(kubectl: Kubectl, name: str, **labels: str) -> str:
+def new_namespace(kubectl: Kubectl, name: str) -> str:
     """Create a namespace that goes after the test."""
     key, _, value = MINE.partition("=")
     kubectl(
@@ -18,7 +19,7 @@ def new_namespace(kubectl: Kubectl, name: str, **labels: str) -> str:
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": name, "labels": {key: value, **labels}},
+                "metadata": {"name": name, "labels": {key: value}},
             }
         ),
     )
@@ -44,6 +45,17 @@ def allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> set[Req
     ).split()
     assert len(answers) == len(asked)
     return {request for request, answer in zip(asked, answers, strict=True) if answer == "true"}
+
+
+def becomes_allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> bool:
+    """Whether a user gets these rights within 30 s: aggregation is a controller's work."""
+    asked = set(requests)
+    deadline = time.monotonic() + 30
+    while asked - allowed(kubectl, user, asked):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _review(user: str, request: Request) -> dict[str, Any]:
