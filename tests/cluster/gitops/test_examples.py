@@ -1,5 +1,6 @@
 """The manifests under `examples/gitops` are what a person can use as they stand."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.cluster.binaries import binary
-from tests.cluster.gitops.judging import ARGOCD, EXAMPLES, FLUX
+from tests.cluster.gitops.judging import ARGOCD, EXAMPLES, FLUX, ROOT
 
 from feature_lineage.api.manifests import load_manifests
 
@@ -95,3 +96,14 @@ def test_argo_cd_syncs_the_whole_layout_and_compares_on_the_server() -> None:
     assert (EXAMPLES / path / "kustomization.yaml").is_file()
     compared = application["metadata"]["annotations"]["argocd.argoproj.io/compare-options"]
     assert compared == "ServerSideDiff=true"
+
+
+def test_the_page_shows_what_the_examples_say() -> None:
+    page = (ROOT / "docs/gitops.md").read_text(encoding="utf-8")
+    shown = [
+        yaml.safe_load(text) for text in re.findall(r"```yaml fragment\n(.*?)```", page, re.DOTALL)
+    ]
+    (application,) = read(EXAMPLES / "argocd/application.yaml")
+
+    assert {"healthCheckExprs": read(FLUX)[0]["spec"]["healthCheckExprs"]} in shown
+    assert {"metadata": {"annotations": application["metadata"]["annotations"]}} in shown
