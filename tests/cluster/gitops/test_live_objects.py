@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.cluster.gitops.judging import judge
+from tests.cluster.gitops.judging import ARGOCD, judge
 from tests.cluster.kubectl import Kubectl
 
 ARGO = "--field-manager=argocd-controller"
@@ -104,3 +104,18 @@ def test_what_the_operator_writes_is_no_drift(kubectl: Kubectl, namespace: str) 
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert after["metadata"]["finalizers"] == ["featurelineage.io/finalizer"]
     kubectl(*object_, json.dumps({"metadata": {"finalizers": None}}))
+
+
+def test_the_health_scripts_join_what_argo_cd_is_configured_with(
+    kubectl: Kubectl, namespace: str
+) -> None:
+    of = ("-n", namespace)
+    kubectl(*of, "create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example")
+
+    kubectl(*of, "patch", "configmap", "argocd-cm", "--patch-file", str(ARGOCD))
+
+    data = json.loads(kubectl(*of, "get", "configmap", "argocd-cm", "-o", "json"))["data"]
+    assert data.pop("url") == "https://argocd.example"
+    assert len(data) == 2
+    assert len(set(data.values())) == 1
+    assert "Degraded" in next(iter(data.values()))
