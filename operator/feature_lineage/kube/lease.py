@@ -47,7 +47,7 @@ class Leadership:
             its container starts again only after it ended.
         duration: seconds of silence after which others take over; written to the lease.
         renew: seconds after the last renewal at which the holder gives up.
-        retry: seconds between two tries, and what one try may take.
+        retry: seconds between two tries, and what one request may take.
         on_outage_end: called when a renewal succeeds after one that failed.
         monotonic: seconds of a clock that never goes back.
         now: wall clock, for the times in the lease, which nobody decides by.
@@ -100,8 +100,7 @@ class Leadership:
         _log.info("waiting for %s", self)
         while True:
             started = self._monotonic()
-            if await self._attempt(self._acquired, self._retry):
-                self._renewed_at = started
+            if await self._attempt(self._acquired, self._renew):
                 self._leading = True
                 _log.info("%s is held by this process, %s", self, self._identity)
                 return
@@ -120,8 +119,7 @@ class Leadership:
             if left <= 0:
                 why = self.trouble or "this process did not get to run"
                 raise self._lost(f"was not renewed for {self._renew:.0f} s: {why}")
-            if await self._attempt(self._renewed, min(self._retry, left)):
-                self._renewed_at = started
+            if await self._attempt(self._renewed, left):
                 if failed:
                     self._on_outage_end()
                 failed = False
@@ -136,7 +134,7 @@ class Leadership:
         """
         if self._leading:
             self._leading = False
-            if await self._attempt(self._released, self._retry):
+            if await self._attempt(self._released, self._renew):
                 _log.info("%s is released", self)
 
     def __str__(self) -> str:
@@ -208,7 +206,9 @@ class Leadership:
 
     async def _look(self) -> bool:
         """Read the lease; whether there is one."""
-        self._saw(await self._api.find(LEASES, self._namespace, self._name) or {})
+        async with asyncio.timeout(self._retry):
+            found = await self._api.find(LEASES, self._namespace, self._name)
+        self._saw(found or {})
         return bool(self._lease)
 
     async def _create(self) -> bool:
@@ -220,7 +220,7 @@ class Leadership:
             "spec": {**spec, "acquireTime": spec["renewTime"], "leaseTransitions": 0},
         }
         try:
-            self._saw(await self._api.create(LEASES, self._namespace, body))
+            await self._write(self._api.create(LEASES, self._namespace, body))
         except Conflict:  # another one was faster
             await self._look()
             return False
@@ -231,7 +231,14 @@ class Leadership:
             "metadata": {"resourceVersion": self._lease["metadata"]["resourceVersion"]},
             "spec": spec,
         }
-        self._saw(await self._api.patch(LEASES, self._namespace, self._name, body))
+        await self._write(self._api.patch(LEASES, self._namespace, self._name, body))
+
+    async def _write(self, request: Awaitable[Object]) -> None:
+        asked = self._monotonic()
+        async with asyncio.timeout(self._retry):
+            written = await request
+        self._saw(written)
+        self._renewed_at = asked
 
     def _saw(self, lease: Object) -> None:
         if _spec(lease) != _spec(self._lease):

@@ -343,15 +343,22 @@ def test_one_hung_request_is_survived() -> None:
     simulate(scene)
 
 
-def test_a_slow_server_does_not_stretch_the_interval() -> None:
+def test_a_slow_server_does_not_stretch_the_interval_and_can_be_led_on() -> None:
     async def scene(server: Server) -> None:
-        server.answers_in = 1.5
-        holding = asyncio.create_task(lead(candidate(server, "one")))
+        server.answers_in = 1.0
+        one = candidate(server, "one")
+        await one.acquire()
+        holding = asyncio.create_task(one.hold())
+        await asyncio.sleep(100)
+        writes = server.writes
+        server.edit(renewTime="2026-11-26T03:15:00.000000Z")  # costs three requests
         await asyncio.sleep(100)
 
+        assert writes >= 100 / 2 - 1
         assert not holding.done()
-        assert server.writes >= 100 / 2 - 1
         await kill(holding)
+        await one.release()
+        assert server.spec["holderIdentity"] == ""
 
     simulate(scene)
 
