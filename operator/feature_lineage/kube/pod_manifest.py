@@ -8,6 +8,7 @@ copies them.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
@@ -202,7 +203,7 @@ def _tenants_volumes(project: FeatureStoreProject) -> list[Object]:
 
 def _tenants_mounts(project: FeatureStoreProject) -> Iterable[Any]:
     for mount in project.spec.runtime.volume_mounts:
-        path = PurePosixPath(mount.mount_path)
+        path = PurePosixPath(normpath(mount.mount_path))
         if mount.name.startswith(OURS):
             raise _refused(
                 f"volumeMounts: {path} shows the volume {mount.name}, which is not yours"

@@ -59,7 +59,6 @@ def _local_stores(settings: Settings, repo: Path) -> Iterator[tuple[str, str]]:
     path = address.removeprefix("sqlite:")
     if path.startswith("/"):
         yield "registry", path
-    online = settings.config.online_store
-    path = getattr(online, "path", None)
-    if settings.online_store_type == "sqlite" and path:
-        yield "online store", str(repo / path)
+    online = getattr(settings.config.online_store, "path", None)
+    if settings.online_store_type == "sqlite" and online:
+        yield "online store", str(repo / online)

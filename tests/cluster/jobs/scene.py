@@ -1,0 +1,63 @@
+"""A project on the API server, requests for its jobs, and what the operator may do there."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import PROJECTS
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest, OperationKind
+
+OPERATOR_RULES = [
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]},
+    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["create", "patch"]},
+    {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["roles", "rolebindings"],
+        "verbs": ["create", "patch"],
+    },
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"]},
+]
+"""All that jobs take; the right to a ConfigMap is also what the runners' Roles are made of."""
+
+IMAGE = {"image": {"path": "/repo"}}
+
+
+def apply_yaml(kubectl: Kubectl, *objects: dict[str, Any]) -> None:
+    kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
+
+
+@dataclass
+class Project:
+    """A FeatureStoreProject as the API server has it."""
+
+    resource: FeatureStoreProject
+
+    @classmethod
+    async def create(cls, api: Api, namespace: str, name: str, spec: dict[str, Any]) -> Self:
+        body = {
+            "apiVersion": PROJECTS.api_version,
+            "kind": PROJECTS.kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"project": name, "source": IMAGE, **spec},
+        }
+        made = await api.create(PROJECTS, namespace, body)
+        made["metadata"].pop("managedFields", None)
+        return cls(FeatureStoreProject.model_validate(made))
+
+    @property
+    def namespace(self) -> str:
+        return self.resource.metadata.namespace
+
+    def request(self, job: str = "apply-1-0123456789abcdef-1", **fields: Any) -> JobRequest:
+        kind = OperationKind(job.partition("-")[0])
+        if kind is OperationKind.APPLY:
+            fields = {"apply": ApplyRequest(adopted=""), **fields}
+        return JobRequest(
+            operation_id=job, kind=kind, project=self.resource.spec.project, repo="", **fields
+        )

@@ -1,0 +1,240 @@
+"""Why a job does not begin, or left no report: Kubernetes' own words, wherever they are."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tests.cluster.jobs.scene import Project
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.kinds import JOBS, PODS
+from feature_lineage.ports import JobFacts
+
+NewProject = Callable[..., Any]
+
+
+async def pod_of(admin: Api, namespace: str) -> Object:
+    async with asyncio.timeout(30):
+        while not (found := [pod async for pod in admin.list(PODS, namespace)]):
+            await asyncio.sleep(0.1)
+    return found[0]
+
+
+async def tell(admin: Api, pod: Object, **status: Any) -> None:
+    """Say about a pod what a scheduler or kubelet would."""
+    metadata = pod["metadata"]
+    await admin.patch(
+        PODS, metadata["namespace"], metadata["name"], {"status": status}, subresource="status"
+    )
+
+
+def container(**state: Any) -> list[Object]:
+    return [
+        {
+            "name": "runner",
+            "image": "i",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": state,
+        }
+    ]
+
+
+async def facts_with_a_reason(jobs: KubeJobs, mine: Project) -> JobFacts:
+    async with asyncio.timeout(60):
+        while True:
+            facts = await jobs.look(mine.request().operation_id, mine.resource)
+            assert facts is not None
+            if facts.reason:
+                return facts
+            await asyncio.sleep(0.2)
+
+
+async def started(jobs: KubeJobs, admin: Api, mine: Project, **fields: Any) -> Object:
+    await jobs.start(mine.request(**fields), mine.resource)
+    return await pod_of(admin, mine.namespace)
+
+
+async def test_an_image_that_cannot_be_pulled(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x": not found'}
+    await tell(admin, pod, containerStatuses=container(waiting=waiting))
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert (facts.running, facts.reason) == (True, "ImagePullFailed")
+    assert "runner.example/runner:1" in facts.message
+    assert "not found" in facts.message
+
+
+async def test_no_node_fits(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    said = "0/1 nodes are available: 1 Insufficient memory."
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": said,
+    }
+    await tell(admin, pod, conditions=[condition])
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert (facts.running, facts.reason, facts.message) == (True, "Unschedulable", said)
+
+
+async def test_a_volume_that_is_missing_shows_in_an_event_alone(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
+) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    await warn(kubectl, pod, "FailedMount", 'MountVolume.SetUp failed: secret "nope" not found')
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert (facts.running, facts.reason) == (True, "JobFailed")
+    assert 'secret "nope" not found' in facts.message
+
+
+async def test_a_missing_service_account_shows_in_an_event_of_the_job(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project(runtime={"serviceAccountName": "missing"})
+    await jobs.start(mine.request(), mine.resource)
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert facts.running
+    assert 'serviceaccount "missing" not found' in facts.message
+
+
+async def test_a_pod_that_pod_security_refuses_shows_in_an_event_of_the_job(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project(runtime={"securityContext": {"seLinuxOptions": {"role": "x"}}})
+    await jobs.start(mine.request(), mine.resource)
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert facts.running
+    assert "violates PodSecurity" in facts.message
+    assert "seLinuxOptions" in facts.message
+
+
+async def ended(
+    jobs: KubeJobs, admin: Api, mine: Project, terminated: Object, **status: Any
+) -> JobFacts:
+    pod = await started(jobs, admin, mine)
+    await tell(
+        admin, pod, phase="Failed", containerStatuses=container(terminated=terminated), **status
+    )
+    async with asyncio.timeout(60):
+        while True:
+            facts = await jobs.look(mine.request().operation_id, mine.resource)
+            assert facts is not None
+            if not facts.running:
+                return facts
+            await asyncio.sleep(0.2)
+
+
+async def test_a_job_killed_for_want_of_memory(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    facts = await ended(jobs, admin, await project(), {"exitCode": 137, "reason": "OOMKilled"})
+    assert facts.reason == "JobFailed"
+    assert "spec.runtime.resources.limits.memory" in facts.message
+
+
+async def test_a_pod_that_was_evicted(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+    said = "The node was low on resource: memory."
+    facts = await ended(
+        jobs, admin, await project(), {"exitCode": 137}, reason="Evicted", message=said
+    )
+    assert facts.message == f"the job's pod was ended: Evicted: {said}"
+
+
+async def test_a_runner_that_crashed(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+    words = {"exitCode": 1, "reason": "Error", "message": "No module named feature_lineage"}
+    facts = await ended(jobs, admin, await project(), words)
+    assert facts.message == (
+        "the job's container ended with exit code 1: No module named feature_lineage"
+    )
+
+
+async def test_a_runner_that_gave_up_for_good_without_a_report_fails_the_job_at_once(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    facts = await ended(jobs, admin, mine, {"exitCode": 65, "reason": "Error", "message": "{}"})
+    assert facts.reason == "JobFailed"
+    job = await admin.get(JOBS, mine.namespace, mine.request().operation_id)
+    failed = [c for c in job["status"]["conditions"] if c["type"] == "Failed"]
+    assert failed[0]["reason"] == "PodFailurePolicy"
+
+
+async def test_a_deadline_says_what_the_job_was_waiting_for(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
+) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    await warn(kubectl, pod, "Failed", 'Failed to pull image "x": rpc error: not found')
+    over = {"spec": {"activeDeadlineSeconds": 1}}
+    await admin.patch(JOBS, mine.namespace, mine.request().operation_id, over)
+    async with asyncio.timeout(60):
+        while (facts := await jobs.look(mine.request().operation_id, mine.resource)) is None or (
+            facts.running
+        ):
+            await asyncio.sleep(0.2)
+
+    assert facts.reason == "DeadlineExceeded"
+    assert "Failed to pull image" in facts.message
+
+
+async def test_a_disrupted_pod_is_replaced_and_does_not_count(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    await tell(
+        admin,
+        pod,
+        phase="Failed",
+        conditions=[disrupted],
+        containerStatuses=container(terminated={"exitCode": 137}),
+    )
+    async with asyncio.timeout(60):
+        while len([each async for each in admin.list(PODS, mine.namespace)]) < 2:
+            await asyncio.sleep(0.2)
+    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    assert facts is not None
+    assert facts.running
+
+
+async def warn(kubectl: Kubectl, pod: Object, reason: str, note: str) -> None:
+    """A Warning about a pod, as kubelets write them: through the core API."""
+    import json
+
+    metadata = pod["metadata"]
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.1", "namespace": metadata["namespace"]},
+        "type": "Warning",
+        "reason": reason,
+        "message": note,
+        "firstTimestamp": "2026-11-20T12:00:00Z",
+        "lastTimestamp": "2026-11-20T12:00:00Z",
+        "count": 1,
+        "source": {"component": "kubelet"},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+    }
+    await asyncio.to_thread(kubectl, "create", "-f", "-", stdin=json.dumps(event))

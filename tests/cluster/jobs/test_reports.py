@@ -1,0 +1,137 @@
+"""A report gets through whole or not at all, written with nothing but the runner's own token."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.jobs.scene import Project
+from tests.unit.operations.build import registry, view
+
+from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
+from feature_lineage.kube.names import access_name, report_names
+from feature_lineage.kube.reports import read_report
+from feature_lineage.operations.delivery import PIECE_KEY, pack_report
+from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, encode
+from feature_lineage.runner.publish import ApiServer, publish
+
+NewProject = Callable[..., Any]
+JOB = "apply-1-0123456789abcdef-1"
+
+
+def report(snapshot: RegistrySnapshot | None = None, job: str = JOB) -> JobReport:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    return JobReport(
+        operation_id=job,
+        kind=OperationKind.APPLY,
+        project="driver",
+        outcome=Outcome.SUCCEEDED,
+        started_at=now,
+        finished_at=now,
+        snapshot=snapshot,
+    )
+
+
+def snapshot(views: int, features: int, *, noise: int = 0) -> RegistrySnapshot:
+    """A registry; `noise` adds bytes to each view that do not compress."""
+    dice = random.Random(7)
+    made = {}
+    for number in range(views):
+        body = view({f"feature_{number}_{index}": "FLOAT" for index in range(features)})
+        made[f"view_{number}"] = {**body, "description": dice.randbytes(noise).hex()}
+    return registry(made)
+
+
+async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
+    """The API server as a pod of the project reaches it: with its token, and no other right."""
+    account = access_name(project.resource)
+    path = SERVICE_ACCOUNTS.path(project.namespace, account, "token")
+    made = await admin._request("POST", path, body={"spec": {}})
+    (folder / "token").write_text(made["status"]["token"])
+    async with asyncio.timeout(30):
+        while (ca := await admin.find(CONFIG_MAPS, project.namespace, "kube-root-ca.crt")) is None:
+            await asyncio.sleep(0.1)
+    (folder / "ca.crt").write_text(ca["data"]["ca.crt"])
+    return ApiServer(admin.configuration.host, folder)
+
+
+async def hand_over(server: ApiServer, project: Project, made: JobReport) -> int:
+    manifest, pieces = pack_report(encode(made).encode(), JOB)
+    names = report_names(JOB)
+    await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces)
+    return len(pieces)
+
+
+@pytest.fixture
+async def started(jobs: KubeJobs, project: NewProject) -> Project:
+    mine: Project = await project()
+    await jobs.start(mine.request(), mine.resource)
+    return mine
+
+
+async def test_a_report_of_ten_thousand_features_gets_through(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    made = report(snapshot(1_000, 10))
+    server = await runner_of(started, admin, tmp_path)
+    assert await hand_over(server, started, made) == 1
+
+    assert await read_report(operator, started.namespace, JOB) == made
+
+
+async def test_a_report_of_three_pieces_gets_through(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    made = report(snapshot(1_000, 10, noise=1_700))
+    server = await runner_of(started, admin, tmp_path)
+    assert await hand_over(server, started, made) == 3
+
+    assert await read_report(operator, started.namespace, JOB) == made
+
+
+def test_a_report_that_is_too_large_says_what_to_do() -> None:
+    with pytest.raises(TerminalError, match="split the project into smaller ones") as caught:
+        pack_report(encode(report(snapshot(1_000, 10, noise=2_500))).encode(), JOB)
+    assert caught.value.reason == "ReportTooLarge"
+
+
+async def test_a_piece_of_an_older_report_is_noticed(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    server = await runner_of(started, admin, tmp_path)
+    await hand_over(server, started, report(snapshot(1_000, 10, noise=1_700)))
+    body = {"binaryData": {PIECE_KEY: "H4sIAAAAAAAAAA=="}}
+    await admin.patch(CONFIG_MAPS, started.namespace, report_names(JOB)[1], body)
+    with pytest.raises(InvalidReport, match="pieces do not make what its manifest says"):
+        await read_report(operator, started.namespace, JOB)
+
+    await admin.delete(CONFIG_MAPS, started.namespace, report_names(JOB)[1])
+    with pytest.raises(InvalidReport, match="is gone, a piece of the report"):
+        await read_report(operator, started.namespace, JOB)
+
+
+async def test_the_report_of_another_job_is_none(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    server = await runner_of(started, admin, tmp_path)
+    await hand_over(server, started, report(job="apply-2-0123456789abcdef-1"))
+    with pytest.raises(InvalidReport, match="not apply-1-0123456789abcdef-1's"):
+        await read_report(operator, started.namespace, JOB)
+
+
+async def test_the_next_job_takes_the_right_to_write_from_the_one_before(
+    admin: Api, jobs: KubeJobs, started: Project, tmp_path: Path
+) -> None:
+    server = await runner_of(started, admin, tmp_path)
+    await hand_over(server, started, report())
+    await jobs.start(started.request("apply-2-0123456789abcdef-1"), started.resource)
+
+    with pytest.raises(AccessRefused, match="HTTP 403"):
+        await hand_over(server, started, report())

@@ -1,0 +1,239 @@
+"""A job starts once, whatever happens to the operator while it starts it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.cluster.jobs.scene import Project
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.errors import TransientError
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
+from feature_lineage.kube.kinds import SERVICE_ACCOUNTS as ACCOUNTS
+from feature_lineage.kube.pod_manifest import RunnerDefaults
+
+REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
+NewProject = Callable[..., Any]
+
+
+class HostDied(BaseException):
+    """Nothing in the code may catch it."""
+
+
+class Mortal:
+    """An `Api` whose host dies at its n-th writing request, before or after it has its effect."""
+
+    def __init__(self, api: Api, at: int, *, after: bool) -> None:
+        self._api, self._left, self._after = api, at, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._api, name)
+        if name not in ("create", "apply", "patch"):
+            return method
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                raise HostDied
+            result = await method(*arguments, **options)
+            if self._left == 0:
+                raise HostDied
+            return result
+
+        return call
+
+
+async def pods_of(admin: Api, namespace: str, *, atleast: int = 1) -> list[Object]:
+    async with asyncio.timeout(30):
+        while True:
+            found = [pod async for pod in admin.list(PODS, namespace)]
+            if len(found) >= atleast:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_a_job_gets_all_it_needs_and_then_begins(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    request = mine.request()
+    await jobs.start(request, mine.resource)
+
+    (pod,) = await pods_of(admin, mine.namespace)
+    job = await admin.get(JOBS, mine.namespace, request.operation_id)
+    assert job["spec"]["suspend"] is False
+    assert [owner["uid"] for owner in job["metadata"]["ownerReferences"]] == [
+        mine.resource.metadata.uid
+    ]
+    assert pod["spec"]["serviceAccountName"] == "feature-lineage-driver"
+    names = [item["metadata"]["name"] async for item in admin.list(CONFIG_MAPS, mine.namespace)]
+    assert sorted(set(names) - {"kube-root-ca.crt"}) == [
+        f"{request.operation_id}-{part}" for part in ("report-0", "report-1", "report-2", "request")
+    ]
+    facts = await jobs.look(request.operation_id, mine.resource)
+    assert facts is not None
+    assert facts.running
+
+
+async def test_started_twice_it_is_one_job(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+    mine: Project = await project()
+    request = mine.request()
+    await asyncio.gather(jobs.start(request, mine.resource), jobs.start(request, mine.resource))
+    before = await admin.get(JOBS, mine.namespace, request.operation_id)
+    await jobs.start(request, mine.resource)
+
+    after = await admin.get(JOBS, mine.namespace, request.operation_id)
+    assert after["spec"] == before["spec"]
+    assert len(await pods_of(admin, mine.namespace)) == 1
+
+
+async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
+    admin: Api, operator: Api, project: NewProject
+) -> None:
+    mine: Project = await project()
+    defaults = RunnerDefaults(image="runner.example/runner:1")
+    deaths = 0
+    for after in (False, True):
+        for at in range(1, 20):
+            request = mine.request(f"apply-{at}-{int(after):016x}-1")
+            mortal: Any = Mortal(operator, at, after=after)
+            try:
+                await KubeJobs(mortal, defaults).start(request, mine.resource)
+            except HostDied:
+                deaths += 1
+            else:
+                break
+            jobs = KubeJobs(operator, defaults)
+            seen = await jobs.look(request.operation_id, mine.resource)
+            begun = seen is not None
+            if not begun:
+                await jobs.start(request, mine.resource)
+            job = await admin.get(JOBS, mine.namespace, request.operation_id)
+            assert job["spec"]["suspend"] is False
+            for part in ("request", "report-0", "report-1", "report-2"):
+                assert await admin.find(
+                    CONFIG_MAPS, mine.namespace, f"{request.operation_id}-{part}"
+                )
+            role = await admin.get(ROLES, mine.namespace, "feature-lineage-driver")
+            assert role["rules"][0]["resourceNames"][0] == f"{request.operation_id}-report-0"
+            assert begun == (after and at == 9), "only the last request lets it begin"
+    assert deaths == 18, "job, four ConfigMaps, account, role, binding, go: each before and after"
+
+
+async def test_what_a_deleted_job_left_behind_is_waited_for(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
+) -> None:
+    mine: Project = await project()
+    request = mine.request()
+    await jobs.start(request, mine.resource)
+    await pods_of(admin, mine.namespace)
+    kubectl("delete", "job", request.operation_id, "-n", mine.namespace, "--cascade=orphan")
+
+    with pytest.raises(TransientError, match="still ending"):
+        await jobs.start(request, mine.resource)
+    kubectl("delete", "pod", "--all", "-n", mine.namespace, "--grace-period=0", "--force")
+    with pytest.raises(TransientError, match="belongs to a Job that is gone"):
+        await jobs.start(request, mine.resource)
+
+
+async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_job(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    name, namespace = "feature-lineage-driver", mine.namespace
+    await jobs.start(mine.request(), mine.resource)
+    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    await admin.patch(ROLES, namespace, name, {"rules": [everything]})
+    other = {"kind": "ServiceAccount", "name": "default", "namespace": namespace}
+    await admin.patch(ROLE_BINDINGS, namespace, name, {"subjects": [other]})
+    await admin.delete(ACCOUNTS, namespace, name)
+
+    request = mine.request("apply-2-0123456789abcdef-1")
+    await jobs.start(request, mine.resource)
+
+    role = await admin.get(ROLES, namespace, name)
+    assert role["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [f"{request.operation_id}-report-{n}" for n in range(3)],
+            "verbs": ["get", "patch"],
+        }
+    ]
+    binding = await admin.get(ROLE_BINDINGS, namespace, name)
+    assert [subject["name"] for subject in binding["subjects"]] == [name]
+    assert await admin.find(ACCOUNTS, namespace, name)
+
+
+async def test_a_named_service_account_is_bound_and_none_is_made(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
+) -> None:
+    mine: Project = await project(runtime={"serviceAccountName": "own"})
+    kubectl("create", "serviceaccount", "own", "-n", mine.namespace)
+    await jobs.start(mine.request(), mine.resource)
+
+    (pod,) = await pods_of(admin, mine.namespace)
+    assert pod["spec"]["serviceAccountName"] == "own"
+    assert await admin.find(ACCOUNTS, mine.namespace, "feature-lineage-driver") is None
+    binding = await admin.get(ROLE_BINDINGS, mine.namespace, "feature-lineage-driver")
+    assert [subject["name"] for subject in binding["subjects"]] == ["own"]
+
+
+async def test_a_runner_may_write_its_own_report_and_nothing_else(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
+    mine: Project = await project()
+    await jobs.start(mine.request(), mine.resource)
+
+    async def may(verb: str, resource: str, name: str = "", group: str = "") -> bool:
+        user = f"system:serviceaccount:{mine.namespace}:feature-lineage-driver"
+        what = {"verb": verb, "group": group, "resource": resource, "name": name}
+        spec = {"user": user, "resourceAttributes": {**what, "namespace": mine.namespace}}
+        return bool((await admin.create(REVIEWS, "", {"spec": spec}))["status"]["allowed"])
+
+    job = mine.request().operation_id
+    for number in range(3):
+        assert await may("patch", "configmaps", f"{job}-report-{number}")
+        assert await may("get", "configmaps", f"{job}-report-{number}")
+    assert not await may("delete", "configmaps", f"{job}-report-0")
+    assert not await may("patch", "configmaps", "apply-9-0123456789abcdef-1-report-0")
+    assert not await may("get", "configmaps", f"{job}-request")
+    for verb in ("get", "list", "watch"):
+        assert not await may(verb, "secrets")
+        assert not await may(verb, "pods")
+    assert not await may("create", "pods")
+    assert not await may("create", "jobs", group="batch")
+    assert not await may("create", "serviceaccounts/token", "feature-lineage-driver")
+    assert not await may("patch", "featurestoreprojects", group="featurelineage.io")
+
+
+async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_ends_without_a_pod(
+    admin: Api, jobs: KubeJobs, operator: Api, project: NewProject
+) -> None:
+    mine: Project = await project()
+    running, never = mine.request(), mine.request("apply-2-0123456789abcdef-1")
+    await jobs.start(running, mine.resource)
+    mortal: Any = Mortal(operator, 2, after=False)
+    with pytest.raises(HostDied):
+        await KubeJobs(mortal, RunnerDefaults(image="x")).start(never, mine.resource)
+    both = {(mine.namespace, each.operation_id) for each in (running, never)}
+    assert await jobs.known(mine.namespace) == both
+
+    for request in (running, never):
+        await jobs.forget(request.operation_id, mine.resource)
+        await jobs.forget(request.operation_id, mine.resource)
+    await jobs.forget("apply-3-0123456789abcdef-1", mine.resource)
+
+    assert await jobs.known(mine.namespace) == set()
+    job = await admin.get(JOBS, mine.namespace, running.operation_id)
+    assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+    async with asyncio.timeout(60):
+        while (
+            facts := await jobs.look(never.operation_id, mine.resource)
+        ) is None or facts.running:
+            await asyncio.sleep(0.2)
+    labels = f"featurelineage.io/operation={never.operation_id}"
+    assert [pod async for pod in admin.list(PODS, mine.namespace, labels=labels)] == []

@@ -1,0 +1,310 @@
+"""A stand-in for a node: does what a kubelet does, so that Jobs on a bare control plane end.
+
+Each pod's container is a process of this machine, in a root of its own (an overlay of this
+machine's, read-only), a process table of its own, as the user and without the capabilities its pod
+asks for. ConfigMaps, Secrets and tokens are mounted where the pod mounts them; the image is this
+machine. It needs root. What it has not: cgroups, networks, images, probes, more than one container.
+"""
+
+import asyncio
+import base64
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from feature_lineage.errors import NotFound
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import CONFIG_MAPS, PODS, SECRETS, SERVICE_ACCOUNTS, Kind
+
+NODES: Final = Kind("", "v1", "nodes", "Node")
+POLL_SECONDS: Final = 0.2
+WORDS: Final = 4096
+
+_ROOT = """
+set -eu
+mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" && root="$1/root"
+mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$root"
+mount -t proc proc "$root/proc"
+mount -t tmpfs tmpfs "$root/dev"
+for device in null zero random urandom; do
+  touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
+done
+ln -s /proc/self/fd "$root/dev/fd"
+touch "$root/dev/termination-log"; mount --bind "$2" "$root/dev/termination-log"
+python=$(readlink -f "$3")
+while [ "$python" != / ]; do chmod a+rX "$root$python"; python=$(dirname "$python"); done
+"""
+
+
+class Node:
+    """One node that takes every pod of the namespaces it is told of.
+
+    Args:
+        api: of an administrator.
+        claims: what PersistentVolumeClaims hold, by name: folders of this machine.
+    """
+
+    def __init__(self, api: Api, *namespaces: str, claims: dict[str, Path] | None = None) -> None:
+        self._api = api
+        self._namespaces = namespaces
+        self._claims = claims or {}
+        self._pods: dict[str, asyncio.Task[None]] = {}
+        self.name = "stand-in"
+        self.ended: dict[str, str] = {}  # pod → what it printed
+
+    async def __aenter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="feature-lineage-node-"))
+        with contextlib.suppress(Exception):
+            await self._api.create(NODES, "", {"metadata": {"name": self.name}})
+        self._looking = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [self._looking, *self._pods.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def printed(self) -> str:
+        """What all containers have printed so far."""
+        logs = sorted(self._folder.glob("*/output.log"))
+        return "".join(log.read_text(errors="replace") for log in logs)
+
+    async def _look(self) -> None:
+        while True:
+            for namespace in self._namespaces:
+                async for pod in self._api.list(PODS, namespace):
+                    uid = pod["metadata"]["uid"]
+                    done = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+                    if uid not in self._pods and not done:
+                        self._pods[uid] = asyncio.create_task(self._run(pod))
+            if failed := [t for t in self._pods.values() if t.done() and t.exception()]:
+                failed[0].result()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _run(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        binding = {
+            "metadata": {"name": name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": self.name},
+        }
+        await self._api._request("POST", PODS.path(namespace, name, "binding"), body=binding)
+        home = self._folder / metadata["uid"]
+        mounts = [await self._volume(pod, home, mount) for mount in _container(pod)["volumeMounts"]]
+        process, log = await self._spawn(pod, home, mounts)
+        started = _now()
+        await self._status(pod, "Running", {"running": {"startedAt": started}})
+        try:
+            code = await self._end(pod, process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        self.ended[name] = printed = log.read_text(errors="replace")
+        words = (home / "termination-log").read_bytes()[:WORDS].decode(errors="replace")
+        ended = {
+            "exitCode": code,
+            "reason": "Error" if code else "Completed",
+            "startedAt": started,
+            "finishedAt": _now(),
+            "message": words or (printed[-2048:] if code else ""),
+        }
+        phase = "Failed" if code else "Succeeded"
+        gone = await self._status(pod, phase, {"terminated": ended})
+        if gone:
+            await self._let_go(namespace, name)
+
+    async def _end(self, pod: Object, process: asyncio.subprocess.Process) -> int:
+        """Wait for the process; SIGTERM when the pod is deleted, SIGKILL after its grace."""
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        waiting = asyncio.create_task(process.wait())
+        told: float | None = None
+        loop = asyncio.get_running_loop()
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=POLL_SECONDS)
+            now = await self._api.find(PODS, namespace, name)
+            grace = ((now or {}).get("metadata") or {}).get("deletionGracePeriodSeconds")
+            if (now is None or grace is not None) and told is None:
+                told = loop.time() + (grace or 0)
+                _signal_first(process.pid, signal.SIGTERM)
+            if told is not None and loop.time() > told:
+                _signal_first(process.pid, signal.SIGKILL)
+        code = waiting.result()
+        return 128 - code if code < 0 else code
+
+    async def _status(self, pod: Object, phase: str, state: Object) -> bool:
+        """Write the status; returns whether the pod is being deleted."""
+        container = _container(pod)
+        ready = "True" if phase == "Running" else "False"
+        body = {
+            "status": {
+                "phase": phase,
+                "startTime": _now(),
+                "conditions": [
+                    {"type": "Ready", "status": ready, "lastTransitionTime": _now()},
+                    {"type": "PodScheduled", "status": "True", "lastTransitionTime": _now()},
+                ],
+                "containerStatuses": [
+                    {
+                        "name": container["name"],
+                        "image": container["image"],
+                        "imageID": "",
+                        "ready": phase == "Running",
+                        "restartCount": 0,
+                        "state": state,
+                    }
+                ],
+            }
+        }
+        metadata = pod["metadata"]
+        try:
+            now = await self._api.patch(
+                PODS, metadata["namespace"], metadata["name"], body, subresource="status"
+            )
+        except NotFound:
+            return False
+        return "deletionTimestamp" in now["metadata"]
+
+    async def _let_go(self, namespace: str, name: str) -> None:
+        path = PODS.path(namespace, name)
+        with contextlib.suppress(NotFound):
+            await self._api._request("DELETE", path, body={"gracePeriodSeconds": 0})
+
+    async def _spawn(
+        self, pod: Object, home: Path, mounts: list[tuple[Path, str, bool]]
+    ) -> tuple[asyncio.subprocess.Process, Path]:
+        container, security = _container(pod), pod["spec"]["securityContext"]
+        (home / "root").mkdir(parents=True)
+        words, log = home / "termination-log", home / "output.log"
+        words.touch(mode=0o666)
+        words.chmod(0o666)
+        script = [_ROOT]
+        for source, path, writable in sorted(mounts, key=lambda mount: mount[1]):
+            target = f'"$root"{shlex.quote(path)}'
+            script.append(f"mkdir -p {target} && mount --bind {shlex.quote(str(source))} {target}")
+            if not writable:
+                script.append(f"mount -o remount,ro,bind {target}")
+        if container["securityContext"]["readOnlyRootFilesystem"]:
+            script.append('mount -o remount,ro "$root"')
+        inside = shlex.join(
+            [
+                *("setpriv", f"--reuid={security['runAsUser']}"),
+                *(f"--regid={security['runAsGroup']}", f"--groups={security['fsGroup']}"),
+                *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
+                *("sh", "-c", f'cd {container["workingDir"]} && exec "$@"', "sh"),
+                *container["command"],
+                *container["args"],
+            ]
+        )
+        script.append(f'exec chroot "$root" {inside}')
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+                *(
+                    "sh",
+                    "-c",
+                    "\n".join(script),
+                    "sh",
+                    str(home / "root"),
+                    str(words),
+                    sys.executable,
+                ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=await self._environment(pod),
+                start_new_session=True,
+            )
+        return process, log
+
+    async def _environment(self, pod: Object) -> dict[str, str]:
+        server = urlsplit(self._api.configuration.host)
+        found = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "KUBERNETES_SERVICE_HOST": server.hostname or "",
+            "KUBERNETES_SERVICE_PORT": str(server.port),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        for variable in _container(pod).get("env", ()):
+            value = variable.get("value", "")
+            if ref := variable.get("valueFrom", {}).get("secretKeyRef"):
+                secret = await self._contents(SECRETS, pod, ref["name"])
+                value = secret[ref["key"]].decode()
+            found[variable["name"]] = value
+        return found
+
+    async def _volume(self, pod: Object, home: Path, mount: Object) -> tuple[Path, str, bool]:
+        volume = next(v for v in pod["spec"]["volumes"] if v["name"] == mount["name"])
+        where = home / "volumes" / volume["name"]
+        where.mkdir(parents=True, exist_ok=True)
+        where.chmod(0o777)
+        match volume:
+            case {"persistentVolumeClaim": {"claimName": claim}}:
+                where = self._claims[claim]
+            case {"configMap": source}:
+                _write(where, await self._contents(CONFIG_MAPS, pod, source["name"]), source)
+            case {"secret": source}:
+                _write(where, await self._contents(SECRETS, pod, source["secretName"]), source)
+            case {"projected": {"sources": sources}}:
+                for source in sources:
+                    await self._project(pod, where, source)
+        return where, mount["mountPath"], not mount.get("readOnly", False)
+
+    async def _project(self, pod: Object, where: Path, source: Object) -> None:
+        metadata = pod["metadata"]
+        namespace = metadata["namespace"]
+        match source:
+            case {"serviceAccountToken": _}:
+                account = pod["spec"]["serviceAccountName"]
+                bound = {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"]}
+                made = await self._api._request(
+                    "POST",
+                    SERVICE_ACCOUNTS.path(namespace, account, "token"),
+                    body={"spec": {"boundObjectRef": {**bound, "uid": metadata["uid"]}}},
+                )
+                (where / "token").write_text(made["status"]["token"])
+            case {"configMap": each}:
+                _write(where, await self._contents(CONFIG_MAPS, pod, each["name"]), each)
+            case {"downwardAPI": _}:
+                (where / "namespace").write_text(namespace)
+
+    async def _contents(self, kind: Kind, pod: Object, name: str) -> dict[str, bytes]:
+        found = await self._api.get(kind, pod["metadata"]["namespace"], name)
+        plain = {key: text.encode() for key, text in (found.get("data") or {}).items()}
+        if kind is SECRETS:
+            return {key: base64.b64decode(text) for key, text in plain.items()}
+        packed = found.get("binaryData") or {}
+        return {**plain, **{key: base64.b64decode(text) for key, text in packed.items()}}
+
+
+def _write(where: Path, contents: dict[str, bytes], source: dict[str, Any]) -> None:
+    items = source.get("items") or [{"key": key, "path": key} for key in contents]
+    for item in items:
+        (where / item["path"]).write_bytes(contents[item["key"]])
+    (where / "..data").mkdir(exist_ok=True)  # as the kubelet leaves it
+
+
+def _container(pod: Object) -> dict[str, Any]:
+    (container,) = pod["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+def _signal_first(unshare: int, number: int) -> None:
+    """To the first process of the container; `unshare` itself passes nothing on."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split():
+            os.kill(int(child), number)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
