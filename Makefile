@@ -71,7 +71,7 @@ lock: | $(UV) ## Resolve the locked dependencies anew
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # uv is taken from the package index when this machine has none.
 .tools/bin/uv:

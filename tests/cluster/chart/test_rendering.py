@@ -1,6 +1,8 @@
 """Which values make which objects, and what the operator is told by them."""
 
 import hashlib
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, config, of, only, pod
 from tests.cluster.chart.values import SERVERS, SETS
 
+from feature_lineage.api.manifests import load_manifests
 from feature_lineage.kube.config import read_config
 
+RE_BLOCK = re.DOTALL | re.MULTILINE
 ALWAYS = {"ConfigMap", "Deployment", "Service"}
 
 
@@ -238,6 +242,13 @@ def test_a_budget_never_holds_a_single_pod(helm: Helm, replicas: int) -> None:
     assert of(objects, "PodDisruptionBudget") == []
 
 
+def test_users_are_left_to_the_platform_where_they_are_taken_out(helm: Helm) -> None:
+    ours = ("runAsUser", "runAsGroup", "fsGroup")
+    context = pod(helm.render({"podSecurityContext": dict.fromkeys(ours)}))["securityContext"]
+
+    assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_prometheus_keeps_the_labels_of_the_resources(helm: Helm) -> None:
     objects = helm.render(SETS["everything"])
     monitor = only(objects, "ServiceMonitor")
@@ -267,16 +278,32 @@ def test_a_network_policy_opens_what_its_values_say_and_dns(helm: Helm) -> None:
     assert "from" not in closed["ingress"][0]
 
 
-def test_the_notes_tell_the_next_steps(helm: Helm) -> None:
-    def notes(values: dict[str, Any]) -> str:
-        told = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
-        return helm(*told, values=values).partition("NOTES:")[2]
+def notes(helm: Helm, values: dict[str, Any]) -> str:
+    """What Helm prints after an installation."""
+    told = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
+    return helm(*told, values=values).partition("NOTES:")[2]
 
-    secrets = notes({})
-    everything = notes(SETS["secrets"])
 
-    assert "kubectl get fsp,ftm" in secrets
-    assert "--resource-name=SECRET" in secrets
-    assert f"--serviceaccount={NAMESPACE}:{RELEASE}" in secrets
-    assert "every Secret of the namespaces it watches" in everything
-    assert "--resource-name=SECRET" not in everything
+@pytest.mark.parametrize("name", SETS)
+def test_the_manifests_of_the_notes_are_ours(helm: Helm, name: str) -> None:
+    text = textwrap.dedent(re.findall(r"<<EOF\n(.*?) +EOF$", notes(helm, SETS[name]), RE_BLOCK)[0])
+    project, model = (manifest.resource for manifest in load_manifests(text, "NOTES.txt"))
+
+    assert model.spec.project_ref.name == project.metadata.name
+    assert project.spec.mlflow.server_ref == ("prod" if name == "everything" else None)
+
+
+def test_the_notes_tell_the_next_steps_by_what_the_values_are(helm: Helm) -> None:
+    defaults = notes(helm, {})
+    secrets = notes(helm, SETS["secrets"])
+    bare = notes(helm, {**SETS["bare"], "crds": {"install": False}})
+
+    assert "kubectl get fsp,ftm" in defaults
+    assert "watches all namespaces" in defaults
+    assert "--resource-name=SECRET" in defaults
+    assert f"--serviceaccount={NAMESPACE}:{RELEASE}" in defaults
+    assert "every Secret of the namespaces it watches" in secrets
+    assert "--resource-name=SECRET" not in secrets
+    assert "watches the namespaces team-a, team-b" in notes(helm, SETS["namespaces"])
+    assert f"{NAMESPACE}:somebody, the operator can do nothing" in bare
+    assert "crds.install is false" in bare
