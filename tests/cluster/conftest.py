@@ -28,16 +28,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in own]
 
 
-def pytest_report_header() -> str:
-    existing = existing_cluster()
-    if existing is None:
-        return "cluster: a control plane of our own"
-    return (
-        f"cluster: {existing.kubeconfig}, named by {VARIABLE}; tests that stop servers or read"
-        " audit logs are not selected"
-    )
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leave what users asked of all control planes where a later look finds it."""
     cache: pytest.Cache | None = getattr(session.config, "cache", None)  # -p no:cacheprovider
@@ -48,6 +38,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    existing = existing_cluster()
+    if existing is not None:
+        terminalreporter.write_line(
+            f"ran on {existing.kubeconfig}, named by {VARIABLE}: tests that stop servers or read"
+            " audit logs were not selected"
+        )
     seconds = [plane.started_in for plane in control_planes_started if plane.started_in]
     if seconds:
         terminalreporter.write_line(

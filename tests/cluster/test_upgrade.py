@@ -4,17 +4,21 @@
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.controlplane import CRDS, ControlPlane
 
+from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.api.base import API_VERSION
 from feature_lineage.api.manifests import load_manifests, parse
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
+from feature_lineage.api.yaml_text import read_documents
 
 PREVIOUS = Path(__file__).parent / "previous"
-CORPUS = Path(__file__).parents[1] / "corpus"
+GOOD = sorted((Path(__file__).parents[1] / "corpus" / "good").glob("*.yaml"))
 TYPES = {"FeatureStoreProject": FeatureStoreProject, "TrainedModel": TrainedModel}
 CONDITION = {
     "type": "Ready",
@@ -60,17 +64,48 @@ def stored(plane: ControlPlane) -> dict[Key, dict[str, Any]]:
     return {(o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]): o for o in listed}
 
 
+def in_namespaces(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The documents of these files, each file in a namespace of its own, which comes first."""
+    for number, path in enumerate(paths):
+        name = f"corpus-{number}"
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        for document in read_documents(path.read_text(encoding="utf-8")):
+            metadata = {**document.content["metadata"], "namespace": name}
+            yield {**document.content, "metadata": metadata}
+
+
+def known(kind: str, status: dict[str, Any]) -> dict[str, Any]:
+    """What today's version still knows of a status."""
+    return {key: value for key, value in status.items() if key not in DROPPED.get(kind, ())}
+
+
+def manifest_list(items: Iterable[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
+
+
+def write_status(plane: ControlPlane, status: dict[str, dict[str, Any]]) -> None:
+    """Give every stored object the status of its kind."""
+    items = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status[kind],
+        }
+        for kind, namespace, name in stored(plane)
+    ]
+    # kubectl's own validation would miss the spec, which is no part of a status.
+    apply = ("apply", "--server-side", "--subresource=status", "--validate=false", "-f", "-")
+    plane.kubectl(*apply, stdin=manifest_list(items))
+
+
 @pytest.fixture(scope="module")
 def upgrade(control_plane):
     """A control plane of its own that was upgraded, and the objects before it was."""
     with ControlPlane().start(PREVIOUS) as plane:
-        for number, path in enumerate(sorted(CORPUS.glob("good/*.yaml"))):
-            inside = f"--namespace=corpus-{number}"
-            plane.kubectl("create", "namespace", f"corpus-{number}")
-            plane.kubectl("create", inside, "--validate=strict", "-f", str(path))
-        for kind, namespace, name in stored(plane):
-            patch = ("patch", kind, name, f"--namespace={namespace}", "--subresource=status")
-            plane.kubectl(*patch, "--type=merge", "-p", json.dumps({"status": STATUS[kind]}))
+        corpus = manifest_list(in_namespaces(GOOD))
+        plane.kubectl("create", "--validate=strict", "-f", "-", stdin=corpus)
+        write_status(plane, STATUS)
         before = stored(plane)
         plane.establish(CRDS)
         yield plane, before
@@ -93,15 +128,14 @@ def test_every_object_is_kept_as_it_was(upgrade):
         assert is_now["spec"] == was["spec"], key
         assert is_now["metadata"]["uid"] == was["metadata"]["uid"], key
         assert is_now["metadata"]["generation"] == was["metadata"]["generation"], key
-        kept = {k: v for k, v in was["status"].items() if k not in DROPPED.get(key[0], ())}
-        assert is_now["status"] == kept, key
+        assert is_now["status"] == known(key[0], was["status"]), key
 
 
 def test_every_object_reads_as_its_manifest_with_the_models_of_today(upgrade):
     plane, _ = upgrade
     specs = [
         manifest.resource.spec
-        for path in CORPUS.glob("good/*.yaml")
+        for path in GOOD
         for manifest in load_manifests(path.read_text(encoding="utf-8"), path.name)
         if isinstance(manifest.resource, FeatureStoreProject | TrainedModel)
     ]
@@ -115,17 +149,17 @@ def test_every_object_reads_as_its_manifest_with_the_models_of_today(upgrade):
 
 def test_every_object_can_still_be_written(upgrade):
     plane, before = upgrade
-    for kind, namespace, name in before:
-        where = (kind, name, f"--namespace={namespace}")
-        asked = ("--overwrite", "featurelineage.io/reconcile-requested-at=now")
-        plane.kubectl("annotate", *where, *asked)
-        patch = json.dumps({"status": {"observedGeneration": 2}})
-        update = ("patch", *where, "--subresource=status", "--type=merge")
-        plane.kubectl(*update, "-p", patch)
 
-    for was in before.values():
-        assert was["status"]["observedGeneration"] == 1
-    assert {o["status"]["observedGeneration"] for o in stored(plane).values()} == {2}
+    annotate = ("annotate", "featurelineage", "--all", "-A", "--overwrite")
+    plane.kubectl(*annotate, f"{RECONCILE_REQUESTED_AT}=now")
+    write_status(
+        plane, {kind: {**known(kind, STATUS[kind]), "observedGeneration": 2} for kind in STATUS}
+    )
+
+    after = stored(plane)
+    assert {o["status"]["observedGeneration"] for o in after.values()} == {2}
+    assert {o["metadata"]["annotations"][RECONCILE_REQUESTED_AT] for o in after.values()} == {"now"}
+    assert [o["spec"] for o in after.values()] == [o["spec"] for o in before.values()]
 
 
 def test_the_upgrade_needs_no_second_stored_version(upgrade):
