@@ -189,10 +189,11 @@ class Node:
         words.chmod(0o666)
         script = [_ROOT]
         for source, path, writable in sorted(mounts, key=lambda mount: mount[1]):
-            target = f'"$root"{shlex.quote(path)}'
-            script.append(f"mkdir -p {target} && mount --bind {shlex.quote(str(source))} {target}")
+            # Links of the root are absolute: /var/run would lead out of it.
+            script.append(f'at="$root$(chroot "$root" readlink -m {shlex.quote(path)})"')
+            script.append(f'mkdir -p "$at" && mount --bind {shlex.quote(str(source))} "$at"')
             if not writable:
-                script.append(f"mount -o remount,ro,bind {target}")
+                script.append('mount -o remount,ro,bind "$at"')
         if container["securityContext"]["readOnlyRootFilesystem"]:
             script.append('mount -o remount,ro "$root"')
         inside = shlex.join(

@@ -1,0 +1,203 @@
+"""A pod puts its repo in place, and hands its report over to a server that has its moods."""
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feature_lineage.errors import AccessRefused, NotFound, TransientError
+from feature_lineage.operations.delivery import Order, pack_report
+from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
+from feature_lineage.runner import publish as publishing
+from feature_lineage.runner.ending import InvalidRepo, SteppedBack
+from feature_lineage.runner.ephemeral import mount_of, mount_points
+from feature_lineage.runner.fetch import fetch
+from feature_lineage.runner.pod import carry_out
+from feature_lineage.runner.publish import TERMINATION_BYTES, ApiServer, last_words, publish
+from feature_lineage.sources.tree import files_revision
+
+FILES = {"feature_store.yaml": b"project: p\n", "defs__features.py": b"x = 1\n"}
+REVISION = files_revision({"feature_store.yaml": b"project: p\n", "defs/features.py": b"x = 1\n"})
+
+
+def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> Order:
+    request = JobRequest(
+        operation_id=f"{kind}-1-x-1",
+        kind=OperationKind(kind),
+        project="p",
+        repo="",
+        revision=revision,
+    )
+    return Order(request=request, namespace="n", reports=("r-0", "r-1", "r-2"), **fields)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Path:
+    """A ConfigMap as the kubelet mounts it: links into a folder that is replaced whole."""
+    folder = tmp_path / "mounted"
+    (folder / "..2026_11_20").mkdir(parents=True)
+    (folder / "..data").symlink_to("..2026_11_20")
+    for name, content in FILES.items():
+        (folder / "..2026_11_20" / name).write_bytes(content)
+        (folder / name).symlink_to(f"..data/{name}")
+    return folder
+
+
+def test_a_config_map_becomes_a_folder(mounted: Path, tmp_path: Path) -> None:
+    repo = fetch(order(files=str(mounted)), tmp_path)
+    found = {str(path.relative_to(repo)) for path in repo.rglob("*") if path.is_file()}
+    assert found == {"feature_store.yaml", "defs/features.py"}
+
+
+def test_a_config_map_of_another_revision_is_not_applied(mounted: Path, tmp_path: Path) -> None:
+    with pytest.raises(SteppedBack, match="its newest state is next"):
+        fetch(order("sha256:0", files=str(mounted)), tmp_path)
+
+
+def test_a_job_that_imports_nothing_takes_the_config_map_as_it_is(
+    mounted: Path, tmp_path: Path
+) -> None:
+    assert fetch(order("sha256:0", "materialize", files=str(mounted)), tmp_path).is_dir()
+
+
+@pytest.mark.parametrize("key", ["..__..__escaped.py", "defs"])
+def test_a_key_that_leads_out_or_stands_in_the_way_is_the_repos_fault(
+    mounted: Path, tmp_path: Path, key: str
+) -> None:
+    (mounted / key.replace("..__..__", "x__..__..__..__")).write_text("x")
+    with pytest.raises(InvalidRepo, match="ConfigMap key"):
+        fetch(order(kind="materialize", files=str(mounted)), tmp_path)
+
+
+def test_a_folder_of_the_image_stays_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "baked").mkdir()
+    assert fetch(order(folder=str(tmp_path / "baked")), tmp_path / "job") == tmp_path / "baked"
+    with pytest.raises(NotFound, match="the image has no folder /nowhere"):
+        fetch(order(folder="/nowhere"), tmp_path)
+
+
+def test_without_a_repo_there_is_a_report_all_the_same(tmp_path: Path) -> None:
+    report = carry_out(order(folder="/nowhere"), tmp_path)
+    assert (report.outcome, report.reason) == (Outcome.FAILED, "RefNotFound")
+    assert report.operation_id == "apply-1-x-1"
+
+
+def test_a_mount_point_is_found_for_what_does_not_exist_yet() -> None:
+    table = "1 0 8:1 / / rw - ext4 a rw\n2 1 8:1 /x /job rw - ext4 a rw\n3 2 0:5 / /a\\040b rw - x"
+    mounts = mount_points(table)
+    assert mounts == {"/", "/job", "/a b"}
+    assert mount_of("/job/repo/data/registry.db", mounts) == "/job"
+    assert mount_of("/jobs/registry.db", mounts) == "/"
+    assert mount_of("/a b/registry.db", mounts) == "/a b"
+
+
+class Moody(BaseHTTPRequestHandler):
+    """Answers with the statuses it is given, then with 200."""
+
+    def do_PATCH(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        moods: list[int] = self.server.moods  # type: ignore[attr-defined]
+        status = moods.pop(0) if moods else 200
+        answer = json.dumps({"message": f"status {status}"}).encode()
+        if status == 200:
+            taken = (self.path.rpartition("/")[2], json.loads(body), dict(self.headers))
+            self.server.taken.append(taken)  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        return
+
+
+@pytest.fixture
+def moody(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+    monkeypatch.setattr(publishing, "PAUSES", (0.01, 0.01, 0.01))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+    server.moods, server.taken = [], []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def api(moody: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:1")
+    monkeypatch.setenv("http_proxy", "http://proxy.example:1")
+    (tmp_path / "token").write_text("t0k3n\n")
+    monkeypatch.setattr(publishing.ssl, "create_default_context", lambda **_: None)
+    return ApiServer(f"http://127.0.0.1:{moody.server_port}", tmp_path)
+
+
+def test_the_piece_with_the_manifest_is_written_last(api: ApiServer, moody: Any) -> None:
+    import os
+
+    manifest, pieces = pack_report(os.urandom(1_500_000), "apply-1-x-1")
+    publish(api, "n", ("r-0", "r-1", "r-2"), manifest, pieces)
+    assert [name for name, _, _ in moody.taken] == ["r-2", "r-1", "r-0"]
+    assert ["data" in body for _, body, _ in moody.taken] == [False, False, True]
+    assert {headers["Authorization"] for _, _, headers in moody.taken} == {"Bearer t0k3n"}
+
+
+def test_a_server_that_asks_for_patience_gets_it(api: ApiServer, moody: Any) -> None:
+    moody.moods[:] = [503, 429, 500]
+    publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
+    assert [name for name, _, _ in moody.taken] == ["r-0"]
+
+
+def test_a_server_that_stays_away_is_given_up(api: ApiServer, moody: Any) -> None:
+    moody.moods[:] = [503] * 9
+    with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
+        publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
+    assert len(moody.moods) == 5
+
+
+def test_a_refusal_is_not_tried_again(api: ApiServer, moody: Any) -> None:
+    moody.moods[:] = [403, 403]
+    with pytest.raises(AccessRefused, match="HTTP 403: status 403"):
+        publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
+    assert moody.moods == [403]
+
+
+def test_last_words_fit_into_a_termination_message(tmp_path: Path) -> None:
+    report = carry_out(order(folder="/nowhere"), tmp_path)
+    report = report.model_copy(update={"message": 'ä"\\' * 5000})
+    manifest, _ = pack_report(gzip.compress(b""), "x")
+    words = last_words(report, manifest)
+    assert len(words) <= TERMINATION_BYTES
+    assert json.loads(words)["reason"] == "RefNotFound"
+
+
+def test_an_ipv6_address_is_written_as_urls_want_it() -> None:
+    environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
+    assert ApiServer.of_pod(environment)._url == "https://[fd00::1]:6443"
+
+
+def test_a_report_that_cannot_be_handed_over_is_told_of() -> None:
+    from datetime import UTC, datetime
+
+    from feature_lineage.errors import TerminalError
+    from feature_lineage.operations.protocol import ExitCode
+    from feature_lineage.runner.report import too_large
+
+    now = datetime.now(UTC)
+    report = JobReport(
+        operation_id="apply-1-x-1",
+        kind=OperationKind.APPLY,
+        project="p",
+        outcome=Outcome.SUCCEEDED,
+        started_at=now,
+        finished_at=now,
+        registry_id="r",
+    )
+    told = too_large(report, TerminalError("9 bytes", reason="ReportTooLarge"))
+    assert (told.outcome, told.reason, told.registry_id) == (Outcome.FAILED, "ReportTooLarge", "r")
+    assert told.exit_code is ExitCode.TERMINAL
+    assert "apply ended (Succeeded), but 9 bytes" in told.message
