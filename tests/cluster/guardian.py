@@ -3,7 +3,7 @@
 A test process may end in ways in which it cannot stop anything: SIGKILL, a crash of the
 interpreter, the timeout of a runner. So it starts this small process, and this process starts the
 servers. When the test process is gone, however it went, the servers are killed and their folder is
-removed. Should the guardian itself be killed, the kernel kills the servers.
+removed. Should the guardian itself be killed, the kernel kills the servers; only the folder stays.
 
 Run as ``python guardian.py PARENT-PID FOLDER-PREFIX``. It says where its folder is, then answers
 one line of JSON on stdout for each on stdin:
