@@ -74,6 +74,7 @@ class ProjectReason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed"
     UNSCHEDULABLE = "Unschedulable"
     RUNNER_INCOMPATIBLE = "RunnerIncompatible"
+    REPORT_TOO_LARGE = "ReportTooLarge"
 
     VIEWS_FAILING = "ViewsFailing"
     NEVER_RUN = "NeverRun"
@@ -145,7 +146,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.REGISTRY_UNREADABLE, _P.REGISTRY_MOVED),
             *(_P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE, _P.REF_NOT_FOUND),
             *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
-            *(_P.RUNNER_INCOMPATIBLE, _P.SUSPENDED, _P.INVALID_MANIFEST),
+            *(_P.RUNNER_INCOMPATIBLE, _P.REPORT_TOO_LARGE, _P.SUSPENDED, _P.INVALID_MANIFEST),
         }
     ),
     ProjectCondition.MATERIALIZED: frozenset({_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED}),

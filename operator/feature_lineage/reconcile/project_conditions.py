@@ -124,6 +124,9 @@ def _in_flight(
             f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
         )
         conditions.false(C.APPLIED, operation.reason or "JobFailed", message)
+    elif observed.job is not None and observed.job.running and observed.job.reason:
+        message = f"{operation.id} waits: {observed.job.message}"
+        conditions.false(C.APPLIED, observed.job.reason, message)
     else:
         conditions.false(
             C.APPLIED, "Progressing", f"{operation.id} works on revision {_short(operation)}"
