@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _TYPES = {
@@ -51,6 +51,16 @@ def complaint(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind in _TYPES:
         return _TYPES[kind]
     return re.sub(r"^\w+ should ", "must ", detail["msg"])
+
+
+def complaints(
+    error: ValidationError, model: type[BaseModel]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each thing that is wrong: where, and "field: fact and next step"."""
+    for detail in error.errors(include_url=False):
+        path = tuple(detail["loc"])
+        fact = complaint(detail, model)
+        yield path, f"{path_text(path)}: {fact}" if path else fact
 
 
 def _field_names(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:

@@ -7,17 +7,17 @@ with its file, line, object and field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from feature_lineage.api.base import API_VERSION, GROUP, ApiModel
-from feature_lineage.api.complaints import complaint, nearest, path_text
+from feature_lineage.api.base import API_VERSION, GROUP
+from feature_lineage.api.complaints import complaints, nearest
 from feature_lineage.api.core import ConfigMap, Secret
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
-from feature_lineage.api.yaml_text import Document, Fault, Path, read_documents
+from feature_lineage.api.yaml_text import Document, Fault, read_documents
 from feature_lineage.errors import InvalidManifest
 
 Resource = FeatureStoreProject | TrainedModel | Secret | ConfigMap
@@ -82,7 +82,7 @@ def parse(kind: type[ResourceT], content: Mapping[str, Any]) -> ResourceT:
         return kind.model_validate(dict(content), by_alias=True, by_name=False)
     except ValidationError as error:
         where = f"{kind.__name__}/{_name_of(content)}"
-        lines = [f"{where}: {fact}" for _, fact in _complaints(error, kind)]
+        lines = [f"{where}: {fact}" for _, fact in complaints(error, kind)]
         raise InvalidManifest("\n".join(lines)) from error
 
 
@@ -116,18 +116,10 @@ def _judge(document: Document, source: str) -> _Judged:
         where = f"{kind}/{_name_of(content)}"
         wrong = tuple(
             f"{source}:{document.line_of(path)}: {where}: {fact}"
-            for path, fact in _complaints(error, model)
+            for path, fact in complaints(error, model)
         )
         return _Judged(errors=faults + wrong)
     return _Judged(manifest=Manifest(resource, source, line), errors=faults)
-
-
-def _complaints(error: ValidationError, model: type[ApiModel]) -> Iterator[tuple[Path, str]]:
-    """Each thing that is wrong: where, and "field: fact and next step"."""
-    for detail in error.errors(include_url=False):
-        path = tuple(detail["loc"])
-        fact = complaint(detail, model)
-        yield path, f"{path_text(path)}: {fact}" if path else fact
 
 
 def _unknown_kind(api_version: str, kind: str) -> str:

@@ -12,7 +12,7 @@ from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import Listener, LocalHost
-from feature_lineage.local.scrape import Scrape
+from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Event, Key
 from feature_lineage.reconcile.controller import Pass
 

@@ -46,6 +46,7 @@ def main() -> None:
 
     \b
     On one machine      feature-lineage local DIR --once
+    In a cluster        feature-lineage operator (the Helm chart does)
     In a pull request   feature-lineage plan DIR
     Who uses this       feature-lineage impact DIR VIEW
     What is there       feature-lineage get DIR
@@ -73,6 +74,72 @@ def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None
     from feature_lineage.cli.local import run_local
 
     sys.exit(run_local(folder, state or state_of(folder), once=once, metrics_port=metrics_port))
+
+
+@main.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("/etc/feature-lineage/config.yaml"),
+    show_default=True,
+    help="What the platform decided; the chart writes it.",
+)
+@click.option("--kubeconfig", envvar="KUBECONFIG", default="", help="Instead of the pod's account.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="auto: text on a terminal, JSON elsewhere.",
+)
+def operator(config: Path, kubeconfig: str, log_level: str, log_format: str) -> None:
+    """Reconcile the resources of a cluster: what the chart's pods run.
+
+    Several may run: one leads, the others follow and are ready to take over. SIGTERM finishes what
+    is under way and hands the lead over.
+
+    \b
+    Exit codes:
+      0  it was asked to end
+      1  it had to: the Lease was lost, or nothing is noticed any more; the next one takes over
+      2  the configuration cannot be used
+    """
+    from feature_lineage.kube.process import run_operator
+
+    sys.exit(
+        run_operator(
+            config, kubeconfig=kubeconfig, log_level=log_level.upper(), log_format=log_format
+        )
+    )
+
+
+@main.command()
+@click.argument("secrets", metavar="SECRET...", nargs=-1, required=True)
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of the Secrets.")
+@click.option(
+    "--service-account",
+    metavar="NAMESPACE/NAME",
+    default="feature-lineage/feature-lineage-operator",
+    show_default=True,
+    help="The operator's.",
+)
+def grant(secrets: tuple[str, ...], namespace: str, service_account: str) -> None:
+    """Print what lets the operator read these Secrets and no others, for kubectl apply -f -.
+
+    The operator has no permission on Secrets of its own: who owns a namespace grants it by name.
+
+    \b
+    feature-lineage grant git-token mlflow-login -n ml | kubectl apply -f -
+    """
+    from feature_lineage.cli.grant import run_grant
+
+    run_grant(secrets, namespace, service_account)
 
 
 @main.command()

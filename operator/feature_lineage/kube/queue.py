@@ -14,7 +14,7 @@ class WorkQueue:
     """Hands due keys to workers.
 
     Args:
-        work: what is done with a key; it settles the key's future with `done` or `failed`.
+        work: what is done with a key; it says `done` or `failed` when it is through.
         workers: how many keys are worked on at once.
     """
 
@@ -24,6 +24,9 @@ class WorkQueue:
         self._workers = workers
         self._news = asyncio.Event()
         self._stopping = False
+        self._busy = 0
+        self._rest = asyncio.Event()
+        self._rest.set()
 
     def wake(self, key: Key, cause: object = None) -> None:
         """Look at this key at once."""
@@ -68,7 +71,7 @@ class WorkQueue:
         while not self._stopping:
             key = self.backlog.take(self._now())
             if key is not None:
-                await self._work(key)
+                await self._do(key)
                 continue
             self._news.clear()
             due = self.backlog.next_due()
@@ -78,6 +81,20 @@ class WorkQueue:
                     await self._news.wait()
             except TimeoutError:
                 continue
+
+    async def idle(self) -> None:
+        """Return once no worker has a key."""
+        await self._rest.wait()
+
+    async def _do(self, key: Key) -> None:
+        self._busy += 1
+        self._rest.clear()
+        try:
+            await self._work(key)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._rest.set()
 
     @staticmethod
     def _now() -> float:

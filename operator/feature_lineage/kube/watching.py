@@ -16,6 +16,7 @@ kopf loses deletions that happen while it is not connected: see `sweep`.
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from feature_lineage.kube.kinds import JOBS, MANAGED_BY, MANAGER, MODELS, PROJEC
 
 WATCHED: Final = (PROJECTS, MODELS, JOBS)
 STOP_SECONDS: Final = 5.0
+SLICE_SECONDS: Final = 0.01
 INACTIVITY_SECONDS: Final = 70.0
 """A server sends a bookmark a minute; a stream that is silent for longer is dead."""
 
@@ -174,10 +176,15 @@ class Watcher:
         kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(noticed)
 
     def _hand_over(self) -> None:
+        """Tell for a moment, then let others have the loop: a listing may be ten thousand long."""
+        until = time.monotonic() + SLICE_SECONDS
         while self._changes:
             self._tell(self._changes[0])
             # Taken out last: an empty queue is what makes the other thread call again.
             self._changes.popleft()
+            if self._changes and time.monotonic() > until:
+                asyncio.get_running_loop().call_soon(self._hand_over)
+                return
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -28,6 +28,7 @@ from feature_lineage.ports import Event, Key, Ports
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.listing import job_id, needed_jobs, records_operations
 from feature_lineage.reconcile.memory import key_of
+from feature_lineage.reconcile.ownership import twins
 from feature_lineage.tracking.registries import SharedRegistries
 
 WATCH_SECONDS: Final = 1.0
@@ -208,24 +209,14 @@ class LocalHost:
         if result.wrote and isinstance(resource, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self._wake_models(resource)
-            self._wake_twins(result.resource, resource)
+            for twin in twins(self.resources, resource, result.resource):
+                self._agenda.wake(twin)
         if result.again:
             self._agenda.wake(key)
         self._agenda.schedule(key, result.next_look)
 
     def _all_ready(self) -> bool:
         return all(map(is_ready, map(self.resources.get, self.resources.all_keys())))
-
-    def _wake_twins(self, project: FeatureStoreProject, before: FeatureStoreProject) -> None:
-        """Younger resources of the same Feast project wait until this one names its registry."""
-        if (project.status.registry, project.status.last_apply) == (
-            before.status.registry,
-            before.status.last_apply,
-        ):
-            return
-        for other in self.resources.projects():
-            if other.spec.project == project.spec.project and key_of(other) != key_of(project):
-                self._agenda.wake(key_of(other))
 
     def _wake_models(self, project: FeatureStoreProject) -> None:
         for model in self.resources.models():

@@ -8,12 +8,11 @@ from pathlib import Path
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
 from feature_lineage.errors import NotFound, TerminalError, WaitingError
-from feature_lineage.features.snapshot import digest_of
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.objects import text_of
 from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
-from feature_lineage.sources.tree import tree_revision
+from feature_lineage.sources.tree import files_revision, tree_revision
 
 SCHEMES = frozenset({"https", "ssh", "file"})
 
@@ -45,7 +44,7 @@ class LocalSource:
         if source.git is not None:
             return SourceFacts(await _resolve_git(source.git), replacement)
         if source.config_map_ref is not None:
-            return SourceFacts(_revision(await self._files(project)), replacement)
+            return SourceFacts(files_revision(await self._files(project)), replacement)
         if source.local is not None:
             return SourceFacts(tree_revision(self._folder(project)), replacement)
         raise TerminalError(
@@ -74,7 +73,7 @@ class LocalSource:
         if source.config_map_ref is not None:
             files = await self._files(project)
             _write_files(home, files)
-            found, folder = _revision(files), home
+            found, folder = files_revision(files), home
         else:
             folder = self._folder(project)
             found = tree_revision(folder) if exact else revision
@@ -126,12 +125,6 @@ async def _check_out(source: GitSource, commit: str, home: Path) -> Path:
             reason="RefNotFound",
         )
     return folder
-
-
-def _revision(files: Mapping[str, bytes]) -> str:
-    return "sha256:" + digest_of(
-        {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    )
 
 
 def _write_files(home: Path, files: Mapping[str, bytes]) -> None:

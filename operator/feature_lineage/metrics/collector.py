@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from feature_lineage.metrics import projects, trained
 from feature_lineage.metrics.catalogue import GAUGES
 from feature_lineage.metrics.families import Row, family
-from feature_lineage.metrics.state import Scene, State, name_of, scene_of
+from feature_lineage.metrics.state import Scene, State, scene_of
 
 
 def _now() -> datetime:
@@ -47,24 +47,13 @@ class StateCollector:
 
 
 def _conditions(scene: Scene) -> Iterator[Row]:
-    for resource in scene.resources():
-        for condition in resource.status.conditions:
-            yield (
-                (
-                    *(resource.kind, *name_of(resource), condition.type),
-                    *(condition.status, condition.reason),
-                ),
-                1.0,
-            )
+    for kind, name, condition in scene.conditions():
+        yield (kind, *name, condition.type, condition.status, condition.reason), 1.0
 
 
 def _transitions(scene: Scene) -> Iterator[Row]:
-    for resource in scene.resources():
-        for condition in resource.status.conditions:
-            yield (
-                (resource.kind, *name_of(resource), condition.type),
-                condition.last_transition_time.timestamp(),
-            )
+    for kind, name, condition in scene.conditions():
+        yield (kind, *name, condition.type), condition.since
 
 
 SAMPLES: Final[dict[str, Callable[[Scene], Iterator[Row]]]] = {

@@ -1,11 +1,12 @@
 """What a host hands over for a scrape, and the same put in order for the collector."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.enums import NamespacesFrom
+from feature_lineage.api.enums import NamespacesFrom, Verdict
+from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.freshness import Freshness, ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -36,14 +37,96 @@ class State:
     """Everything a scrape speaks of; empty in a process that is not the leader.
 
     Attributes:
+        models: gone through once; a host may make each when it is its turn.
         snapshots: of `status.registry.digest`, by project; a project without is fine.
         facts: by project; a project without has no ages to show.
     """
 
     projects: tuple[FeatureStoreProject, ...] = ()
-    models: tuple[TrainedModel, ...] = ()
+    models: Iterable[TrainedModel] = ()
     snapshots: Mapping[Name, RegistrySnapshot] = field(default_factory=dict)
     facts: Mapping[Name, FactTimes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSample:
+    """A condition without its message.
+
+    Attributes:
+        since: when its status last flipped, in seconds since 1970.
+    """
+
+    type: str
+    status: str
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineageSample:
+    """What a scrape tells of a model's lineage: the feature list, which is most of it, is left out.
+
+    Attributes:
+        views: feature views, as far as the status lists them.
+        views_total: how many there are.
+    """
+
+    service: str
+    origin: str
+    verdict: Verdict
+    verdict_since: datetime | None
+    problems: int
+    views: tuple[str, ...]
+    views_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSample:
+    """What a scrape tells of one model: ten thousand whole resources would be 200 MB.
+
+    Attributes:
+        name: namespace and name of the resource.
+        home: namespace and name of the project it refers to.
+        version: resolved, or as the spec names it.
+        own_max_age: the model's own objective.
+    """
+
+    name: Name
+    model: str
+    alias: str
+    home: Name
+    version: str
+    lineage: LineageSample | None
+    freshness: ModelFreshnessStatus | None
+    own_max_age: timedelta | None
+    conditions: tuple[ConditionSample, ...]
+    kind: str = "TrainedModel"
+
+    @classmethod
+    def of(cls, resource: TrainedModel) -> "ModelSample":
+        spec, status = resource.spec, resource.status
+        lineage, resolved = status.lineage, status.resolved
+        return cls(
+            name=name_of(resource),
+            model=spec.model.name,
+            alias=spec.model.alias or "",
+            home=(spec.project_ref.namespace or resource.metadata.namespace, spec.project_ref.name),
+            version=resolved.version if resolved is not None else spec.model.version or "",
+            lineage=LineageSample(
+                service=lineage.feature_service or "",
+                origin=lineage.origin.value if lineage.origin else "",
+                verdict=lineage.verdict,
+                verdict_since=lineage.verdict_since,
+                problems=lineage.problems_total,
+                views=lineage.feature_views,
+                views_total=lineage.feature_views_total,
+            )
+            if lineage is not None
+            else None,
+            freshness=status.freshness,
+            own_max_age=spec.freshness.max_age if spec.freshness else None,
+            conditions=conditions_of(resource),
+        )
 
 
 @dataclass(frozen=True)
@@ -81,20 +164,23 @@ class Scene:
 
     now: datetime
     projects: Mapping[Name, ProjectScene]
-    models: tuple[TrainedModel, ...]
+    models: tuple[ModelSample, ...]
 
-    def resources(self) -> Iterator[FeatureStoreProject | TrainedModel]:
-        for project in self.projects.values():
-            yield project.project
-        yield from self.models
+    def conditions(self) -> Iterator[tuple[str, Name, ConditionSample]]:
+        """Kind and name of every resource, with each of its conditions."""
+        for name, project in self.projects.items():
+            for condition in conditions_of(project.project):
+                yield project.project.kind, name, condition
+        for model in self.models:
+            for condition in model.conditions:
+                yield model.kind, model.name, condition
 
-    def project_of(self, model: TrainedModel) -> ProjectScene | None:
+    def project_of(self, model: ModelSample) -> ProjectScene | None:
         """The project a model refers to, unless that project keeps its namespace out: then its
         freshness is none of the model's business, whatever an older status says."""
-        namespace, name = home_of(model)
-        scene = self.projects.get((namespace, name))
-        own = model.metadata.namespace
-        if scene is None or namespace == own:
+        scene = self.projects.get(model.home)
+        own = model.name[0]
+        if scene is None or model.home[0] == own:
             return scene
         allowed = scene.project.spec.allowed_namespaces
         permitted = allowed.from_ is NamespacesFrom.ALL or (
@@ -103,14 +189,16 @@ class Scene:
         return scene if permitted else None
 
 
-def home_of(model: TrainedModel) -> Name:
-    """(namespace, name) of the project a model refers to."""
-    reference = model.spec.project_ref
-    return reference.namespace or model.metadata.namespace, reference.name
-
-
 def name_of(resource: FeatureStoreProject | TrainedModel) -> Name:
     return resource.metadata.namespace, resource.metadata.name
+
+
+def conditions_of(resource: FeatureStoreProject | TrainedModel) -> tuple[ConditionSample, ...]:
+    """Conditions of a resource, without what they say to people."""
+    return tuple(
+        ConditionSample(c.type, c.status, c.reason, c.last_transition_time.timestamp())
+        for c in resource.status.conditions
+    )
 
 
 def scene_of(state: State, now: datetime) -> Scene:
@@ -118,7 +206,7 @@ def scene_of(state: State, now: datetime) -> Scene:
     return Scene(
         now,
         dict(_projects(state, now)),
-        tuple(sorted(state.models, key=name_of)),
+        tuple(sorted(map(ModelSample.of, state.models), key=lambda model: model.name)),
     )
 
 

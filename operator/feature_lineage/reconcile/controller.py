@@ -13,7 +13,7 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.ports import Event, Ports, ResourceT
+from feature_lineage.ports import Event, Key, Ports, ResourceT
 from feature_lineage.reconcile.gather import observe_project
 from feature_lineage.reconcile.gather_model import observe_model
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
@@ -60,6 +60,14 @@ class Controller:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._memory = Memory()
+
+    def now(self) -> datetime:
+        """The present, by the clock that passes are decided by."""
+        return self._ports.clock.now()
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone: nothing of it is remembered."""
+        self._memory.forget(key)
 
     def facts_of(
         self, project: FeatureStoreProject

@@ -50,6 +50,11 @@ class Memory:
         while len(self.snapshots) > MAX_SNAPSHOTS:
             del self.snapshots[next(iter(self.snapshots))]
 
+    def forget(self, key: Key) -> None:
+        """The resource is gone; snapshots are by digest, and others may share them."""
+        for remembered in (self.facts, self.sources, self.timelines):
+            remembered.pop(key, None)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSource:

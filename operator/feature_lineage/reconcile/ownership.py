@@ -5,6 +5,7 @@ Whose project it is, what models say, what its annotations permit, and whether i
 
 from typing import Final
 
+from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
     OnGuardUnavailable,
@@ -13,6 +14,8 @@ from feature_lineage.api.enums import (
     ProtectionMode,
 )
 from feature_lineage.errors import InvalidManifest
+from feature_lineage.ports import Key, Resources
+from feature_lineage.reconcile.memory import key_of
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
 APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
@@ -77,3 +80,21 @@ def owner_failure(observed: ObservedProject) -> Failure | None:
         if not elder.registry_id and not elder.settled:
             return Failure("Progressing", f"waits until {elder.key} has named its registry")
     return None
+
+
+def twins(
+    resources: Resources, before: FeatureStoreProject, after: FeatureStoreProject
+) -> tuple[Key, ...]:
+    """Resources of the same Feast project, which wait for the elder to name its registry.
+
+    Args:
+        before, after: the elder, around a pass; nobody waits for anything else about it.
+    """
+    told = (before.status.registry, before.status.last_apply)
+    if (after.status.registry, after.status.last_apply) == told:
+        return ()
+    return tuple(
+        key_of(other)
+        for other in resources.projects()
+        if other.spec.project == after.spec.project and key_of(other) != key_of(after)
+    )

@@ -1,16 +1,15 @@
-"""What the local host has to show for a scrape, and who counts what it does."""
+"""What a host has to show for a scrape, and who counts what it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.local.folder import LocalResources, Resource
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of
 from feature_lineage.metrics.server import start
 from feature_lineage.metrics.state import FactTimes, Name, State
-from feature_lineage.ports import Event, Key
+from feature_lineage.ports import Event, Key, Resources
 from feature_lineage.reconcile.controller import Controller, Pass
 
 
@@ -19,17 +18,28 @@ class Scrape:
 
     Args:
         port: 0 takes a free one.
+        address: to listen on.
+        probes: further paths, each with what says "" while all is well.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        address: str = "127.0.0.1",
+        probes: Mapping[str, Callable[[], str]] | None = None,
+    ) -> None:
         self.instruments = Instruments()
         self._state: Callable[[], State] = State
         self.instruments.registry.register(StateCollector(self._now))
-        self.stop, self.port = start(port, self.instruments.registry)
+        self.stop, self.port = start(port, self.instruments.registry, address, probes or {})
 
-    def show(self, resources: LocalResources, controller: Controller) -> None:
+    def show(self, resources: Resources, controller: Controller) -> None:
         """From now on, scrapes speak of these resources."""
         self._state = lambda: state_of(resources, controller)
+
+    def hide(self) -> None:
+        """From now on, scrapes speak of no resource: somebody else does."""
+        self._state = State
 
     def _now(self) -> State:
         return self._state()
@@ -37,13 +47,20 @@ class Scrape:
     def told(self, event: Event) -> None:
         """Events are for people; what they tell of is counted where it happens."""
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+    def passed(
+        self, key: Key, before: FeatureStoreProject | TrainedModel, result: Pass, seconds: float
+    ) -> None:
         self.instruments.reconciled(key.kind, "success", seconds)
         if isinstance(before, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self.instruments.project_changed(before, result.resource)
             if result.finished:
-                self.instruments.project_gone(key.namespace, key.name)
+                self.gone(key)
+
+    def gone(self, key: Key) -> None:
+        """The resource is not there any more, and neither are its series."""
+        if key.kind == "FeatureStoreProject":
+            self.instruments.project_gone(key.namespace, key.name)
 
     def failed(self, key: Key, error: Exception) -> None:
         self.instruments.reconciled(key.kind, result_of(error), 0.0)
@@ -52,7 +69,7 @@ class Scrape:
         """A manifest that does not validate is no pass over a resource."""
 
 
-def state_of(resources: LocalResources, controller: Controller) -> State:
+def state_of(resources: Resources, controller: Controller) -> State:
     """Everything a scrape speaks of."""
     snapshots: dict[Name, RegistrySnapshot] = {}
     facts: dict[Name, FactTimes] = {}
@@ -65,4 +82,4 @@ def state_of(resources: LocalResources, controller: Controller) -> State:
         if known is not None:
             guard = known.guard.read_at if known.guard else None
             facts[name] = FactTimes(mlflow=known.read_at, guard=guard)
-    return State(projects, tuple(resources.models()), snapshots, facts)
+    return State(projects, resources.models(), snapshots, facts)

@@ -1,0 +1,122 @@
+"""What the platform decides about this operator: one YAML file, written by the chart."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from feature_lineage.api.base import ApiModel
+from feature_lineage.api.complaints import complaints
+from feature_lineage.api.types import AtLeast, DnsLabel, Duration, Text
+from feature_lineage.errors import InvalidManifest
+from feature_lineage.tracking import BasicAuth, BearerToken, Credential, MLflowServer
+
+
+class NamedServer(ApiModel):
+    """An MLflow server that projects name by ``spec.mlflow.serverRef``."""
+
+    name: DnsLabel = Field(description="What projects call it.")
+    tracking_uri: Text = Field(description="Its address.")
+    workspace: str = Field("", description="Workspace of the server, where a project names none.")
+    credential_dir: str = Field(
+        "", description="Directory of a mounted Secret: username and password, or token."
+    )
+    ca_file: str = Field("", description="Certificate authorities (PEM) to trust for it.")
+
+    def server(self) -> MLflowServer:
+        """The server with its credential as the files say now: a mounted Secret may be rotated.
+
+        Raises:
+            InvalidManifest: a file is missing, or is not what it has to be.
+        """
+        try:
+            ca_bundle = Path(self.ca_file).read_text(encoding="utf-8") if self.ca_file else ""
+            credential = _credential(Path(self.credential_dir)) if self.credential_dir else None
+        except OSError as error:
+            raise InvalidManifest(
+                f"MLflow server {self.name}: {error.filename}: {error.strerror}; "
+                "check the chart's mlflowServers and the Secret they name"
+            ) from error
+        return MLflowServer(self.tracking_uri, self.workspace, credential, ca_bundle)
+
+
+class RunnerConfig(ApiModel):
+    """How jobs run where their project says nothing."""
+
+    image: Text = Field(description="Image of the runner.")
+    image_pull_policy: str = Field("IfNotPresent", description="As Kubernetes spells it.")
+    image_pull_secrets: tuple[str, ...] = Field(
+        (), description="Names of Secrets in each project's namespace."
+    )
+    resources: dict[str, Any] = Field({}, description="CPU and memory of a job's container.")
+
+
+class LeaderElection(ApiModel):
+    """Which Lease says who acts."""
+
+    lease_name: DnsLabel = Field("feature-lineage-operator", description="Name of the Lease.")
+
+
+class OperatorConfig(ApiModel):
+    """The operator's own configuration."""
+
+    namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
+    allowed_tracking_uris: tuple[str, ...] = Field(
+        (), description="Globs of tracking URIs that projects may name; empty: any."
+    )
+    mlflow_servers: tuple[NamedServer, ...] = Field((), description="What serverRef names.")
+    runner: RunnerConfig = Field(description="How jobs run.")
+    workers: int = Field(16, ge=1, le=256, description="How many resources are worked on at once.")
+    resync_interval: Annotated[Duration, AtLeast("10s")] = Field(
+        Duration("10m"), description="How often every resource is looked at, whatever happened."
+    )
+    port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")
+    leader_election: LeaderElection = Field(LeaderElection(), description="Who acts.")
+
+    def allows(self, tracking_uri: str) -> bool:
+        """Whether a project may name this (normalized) tracking URI itself."""
+        if not self.allowed_tracking_uris:
+            return True
+        return any(
+            fnmatch.fnmatchcase(tracking_uri, glob.rstrip("/"))
+            for glob in self.allowed_tracking_uris
+        )
+
+    def server(self, name: str) -> MLflowServer | None:
+        """The server of that name, None where there is none."""
+        found = next((each for each in self.mlflow_servers if each.name == name), None)
+        return found.server() if found is not None else None
+
+
+def read_config(path: Path) -> OperatorConfig:
+    """Read the configuration file.
+
+    Raises:
+        InvalidManifest: it is not there or does not validate; with every error.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidManifest(f"{path} cannot be read: {error}; name the file with --config") from (
+            error
+        )
+    try:
+        return OperatorConfig.model_validate(content or {}, by_alias=True, by_name=False)
+    except ValidationError as error:
+        wrong = "\n".join(f"{path}: {fact}" for _, fact in complaints(error, OperatorConfig))
+        raise InvalidManifest(wrong) from error
+
+
+def _credential(folder: Path) -> Credential:
+    """``token``, or ``username`` and ``password``: the keys of the standard Secret types."""
+    token = folder / "token"
+    if token.exists():
+        return BearerToken(token.read_text(encoding="utf-8"))
+    return BasicAuth(
+        (folder / "username").read_text(encoding="utf-8").strip(),
+        (folder / "password").read_text(encoding="utf-8").strip(),
+    )

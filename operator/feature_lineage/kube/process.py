@@ -1,0 +1,67 @@
+"""The operator's process: configuration in, exit code out."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+from feature_lineage import __version__
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.kube import logs
+from feature_lineage.kube.client import connect
+from feature_lineage.kube.config import OperatorConfig, read_config
+from feature_lineage.kube.host import Identity, KubeHost
+
+ENDED: Final = 0
+FAILED: Final = 1
+
+_log = logging.getLogger(__name__)
+
+
+def run_operator(config: Path, *, kubeconfig: str, log_level: str, log_format: str) -> int:
+    """Run until SIGTERM; returns the process's exit code.
+
+    Raises:
+        InvalidManifest: the configuration cannot be used.
+    """
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+    logs.setup(log_level, json=as_json)
+    return asyncio.run(_run(read_config(config), kubeconfig))
+
+
+def identity() -> Identity:
+    """Who this process is, as the downward API says; on a laptop, the host's name."""
+    return Identity(
+        name=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        namespace=os.environ.get("POD_NAMESPACE") or "default",
+        service_account=os.environ.get("POD_SERVICE_ACCOUNT") or "feature-lineage-operator",
+    )
+
+
+async def _run(config: OperatorConfig, kubeconfig: str) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop.set)
+    async with await connect(kubeconfig) as api:
+        host = KubeHost(api, config, identity())
+        _log.info("feature-lineage %s serves /metrics on port %d", __version__, host.scrape.port)
+        code = ENDED
+        try:
+            await host.run(stop)
+        except* FeatureLineageError as group:
+            for error in _leaves(group):
+                _log.error("%s: %s; this process ends", error.reason, error.message)
+            code = FAILED
+    return code
+
+
+def _leaves(group: BaseExceptionGroup[FeatureLineageError]) -> list[FeatureLineageError]:
+    found: list[FeatureLineageError] = []
+    for each in group.exceptions:
+        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
+    return found

@@ -1,0 +1,214 @@
+"""Registry snapshots in ConfigMaps: the newest few, and the timeline that says when each stood.
+
+    <project>-registry                    timeline: one row a registry, newest last
+    <project>-registry-<digest>-<piece>   one snapshot, gzipped
+
+Older snapshots are kept with the ops runs in MLflow, where the core finds them. The ConfigMaps
+belong to the project and go with it. Only the leader writes them, so what was read once is kept.
+"""
+
+import base64
+import gzip
+import json
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.errors import InvalidReport, NotFound
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import CONFIG_MAPS
+from feature_lineage.kube.names import labels, owned_by_project
+from feature_lineage.ports import Key
+
+KEPT_SNAPSHOTS: Final = 8
+KEPT_RECORDS: Final = 1000
+PIECE_BYTES: Final = 700 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What is kept of one project.
+
+    Attributes:
+        history: oldest first.
+        pieces: digest → number of ConfigMaps, in the order in which they were kept.
+    """
+
+    history: tuple[SnapshotRecord, ...] = ()
+    pieces: tuple[tuple[str, int], ...] = ()
+
+
+class KubeSnapshots:
+    """`SnapshotStore` of the cluster host.
+
+    Args:
+        project: looks up the resource that owns what is kept.
+    """
+
+    def __init__(self, api: Api, project: Callable[[Key], FeatureStoreProject | None]) -> None:
+        self._api = api
+        self._project = project
+        self._shelves: dict[Key, _Shelf] = {}
+
+    async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
+        project = self._project(key)
+        if project is None:
+            raise NotFound(f"{key} is gone: nothing is kept of it")
+        shelf = await self._shelf(key)
+        pieces = dict(shelf.pieces)
+        if snapshot.digest not in pieces:
+            pieces[snapshot.digest] = await self._write(project, snapshot)
+        history = _with(shelf.history, record)
+        dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
+        kept = _Shelf(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
+        if kept == shelf and _rows(kept.history) == _rows(shelf.history):
+            return
+        await self._api.apply(CONFIG_MAPS, key.namespace, _timeline(project, kept))
+        self._shelves[key] = kept
+        for digest, count in dropped:
+            for number in range(count):
+                name = _piece_name(key.name, digest, number)
+                await self._api.delete(CONFIG_MAPS, key.namespace, name)
+
+    async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
+        shelf = await self._shelf(key)
+        count = dict(shelf.pieces).get(digest)
+        if count is None:
+            return None
+        packed = b""
+        for number in range(count):
+            found = await self._api.find(
+                CONFIG_MAPS, key.namespace, _piece_name(key.name, digest, number)
+            )
+            data = (found or {}).get("binaryData") or {}
+            packed += base64.b64decode(data.get("snapshot.json.gz", ""))
+        snapshot = _unpacked(packed)
+        if snapshot is None or snapshot.digest != digest:
+            _log.warning("the kept snapshot %s of %s is damaged; it is left out", digest[:12], key)
+            self._shelves[key] = _without(shelf, digest)
+            return None
+        return snapshot
+
+    async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
+        return (await self._shelf(key)).history
+
+    def forget(self, key: Key) -> None:
+        """The project is gone; the garbage collector takes what was kept."""
+        self._shelves.pop(key, None)
+
+    async def _shelf(self, key: Key) -> _Shelf:
+        known = self._shelves.get(key)
+        if known is not None:
+            return known
+        found = await self._api.find(CONFIG_MAPS, key.namespace, _timeline_name(key.name))
+        project = self._project(key)
+        if found is None or project is None or not _owned(found, project):
+            shelf = _Shelf()  # none, or that of a deleted project of this name
+        else:
+            shelf = _read(found, key)
+        self._shelves[key] = shelf
+        return shelf
+
+    async def _write(self, project: FeatureStoreProject, snapshot: RegistrySnapshot) -> int:
+        packed = gzip.compress(snapshot.to_json().encode(), mtime=0)
+        pieces = [packed[i : i + PIECE_BYTES] for i in range(0, len(packed), PIECE_BYTES)]
+        for number, piece in enumerate(pieces):
+            name = _piece_name(project.metadata.name, snapshot.digest, number)
+            data = {"snapshot.json.gz": base64.b64encode(piece).decode()}
+            body = {**_config_map(project, name), "binaryData": data}
+            await self._api.apply(CONFIG_MAPS, project.metadata.namespace, body)
+        return len(pieces)
+
+
+def _with(
+    history: tuple[SnapshotRecord, ...], record: SnapshotRecord
+) -> tuple[SnapshotRecord, ...]:
+    if history and history[-1].digest == record.digest:
+        return (*history[:-1], history[-1].seen_again(record))
+    return tuple(sorted((*history, record)))[-KEPT_RECORDS:]
+
+
+def _without(shelf: _Shelf, digest: str) -> _Shelf:
+    return _Shelf(shelf.history, tuple(each for each in shelf.pieces if each[0] != digest))
+
+
+def _timeline_name(project: str) -> str:
+    return f"{project}-registry"
+
+
+def _piece_name(project: str, digest: str, number: int) -> str:
+    return f"{project}-registry-{digest[:16]}-{number}"
+
+
+def _config_map(project: FeatureStoreProject, name: str) -> Object:
+    return {
+        "apiVersion": CONFIG_MAPS.api_version,
+        "kind": CONFIG_MAPS.kind,
+        "metadata": {
+            "name": name,
+            "labels": labels(project),
+            "ownerReferences": owned_by_project(project),
+        },
+    }
+
+
+def _timeline(project: FeatureStoreProject, shelf: _Shelf) -> Object:
+    return {
+        **_config_map(project, _timeline_name(project.metadata.name)),
+        "data": {
+            "history.json": json.dumps(_rows(shelf.history)),
+            "snapshots.json": json.dumps(shelf.pieces),
+        },
+    }
+
+
+def _owned(config_map: Object, project: FeatureStoreProject) -> bool:
+    owners = config_map["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == project.metadata.uid for owner in owners)
+
+
+def _rows(history: tuple[SnapshotRecord, ...]) -> list[list[str | None]]:
+    return [
+        [r.at.isoformat(), r.digest, r.revision, r.seen_until.isoformat() if r.seen_until else None]
+        for r in history
+    ]
+
+
+def _read(config_map: Object, key: Key) -> _Shelf:
+    """What is kept; a timeline that somebody damaged is begun anew, and MLflow tells the past."""
+    data = config_map.get("data") or {}
+    try:
+        history = tuple(
+            SnapshotRecord(
+                datetime.fromisoformat(at),
+                digest,
+                revision,
+                datetime.fromisoformat(seen) if seen else None,
+            )
+            for at, digest, revision, seen in json.loads(data["history.json"])
+        )
+        pieces = tuple(
+            (str(digest), int(count)) for digest, count in json.loads(data["snapshots.json"])
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        _log.warning("the timeline of %s cannot be read (%s); it is begun anew", key, error)
+        return _Shelf()
+    return _Shelf(history, pieces)
+
+
+def _unpacked(packed: bytes) -> RegistrySnapshot | None:
+    """The snapshot, None where the bytes are not one: anybody with edit may have changed them."""
+    try:
+        reader = zlib.decompressobj(wbits=31)
+        text = reader.decompress(packed, MAX_BYTES)
+        return RegistrySnapshot.from_json(text) if reader.eof else None
+    except (zlib.error, InvalidReport):
+        return None
