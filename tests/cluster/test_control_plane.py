@@ -168,27 +168,23 @@ def test_the_audit_tells_what_a_user_asked_and_what_was_answered(control_plane, 
     assert "painters" in requests(plane, "jane")[0].groups
 
 
-def test_the_audit_tells_of_a_watch_while_it_is_open(control_plane):
-    watch = ("get", "leases", "--namespace=default", "--watch", "-o=name")
-    admin = subprocess.Popen(
-        control_plane.kubectl.command(*watch),
-        stdout=subprocess.PIPE,
-        text=True,
+def test_the_audit_tells_of_a_watch_while_it_is_open(control_plane, namespace):
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    control_plane.kubectl("create", "configmap", "seen", f"--namespace={namespace}")
+    watching = subprocess.Popen(
+        control_plane.kubectl.command("get", "--raw", f"{path}?watch=1"), stdout=subprocess.PIPE
     )
     try:
-        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        lease["metadata"] = {"name": "seen", "namespace": "default"}
-        control_plane.kubectl("create", "-f", "-", stdin=json.dumps(lease))
-        assert admin.stdout.readline() == "lease.coordination.k8s.io/seen\n"
+        assert b'"ADDED"' in watching.stdout.readline()
 
-        assert any(
-            (r.verb, r.group, r.resource) == ("watch", "coordination.k8s.io", "leases")
+        assert [
+            (r.verb, r.resource)
             for r in control_plane.audit()
-        )
+            if r.uri.startswith(path) and r.verb == "watch"
+        ] == [("watch", "configmaps")]
     finally:
-        admin.kill()
-        admin.communicate()
-        control_plane.kubectl("delete", "lease", "seen", "--namespace=default")
+        watching.kill()
+        watching.communicate()
 
 
 def test_the_servers_own_requests_are_no_record(control_plane):
