@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.jobs.scene import Project
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.errors import TransientError
+from feature_lineage.errors import RequestRejected, TransientError
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
@@ -166,6 +166,22 @@ async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_j
     binding = await admin.get(ROLE_BINDINGS, namespace, name)
     assert [subject["name"] for subject in binding["subjects"]] == [name]
     assert await admin.find(ACCOUNTS, namespace, name)
+
+
+async def test_a_binding_of_another_role_cannot_be_changed_and_says_so(
+    jobs: KubeJobs, project: NewProject, kubectl: Kubectl
+) -> None:
+    mine: Project = await project()
+    options = ("--role=other", "--serviceaccount=default:default", "-n", mine.namespace)
+    kubectl("create", "rolebinding", "feature-lineage-driver", *options)
+    with pytest.raises(
+        RequestRejected, match="binds another role, which cannot be changed: delete"
+    ):
+        await jobs.start(mine.request(), mine.resource)
+
+    kubectl("delete", "rolebinding", "feature-lineage-driver", "-n", mine.namespace)
+    await jobs.start(mine.request(), mine.resource)
+    assert await jobs.look(mine.request().operation_id, mine.resource) is not None
 
 
 async def test_a_named_service_account_is_bound_and_none_is_made(
