@@ -157,8 +157,7 @@ class ControlPlane:
 
     def establish(self, crds: Path) -> None:
         """Apply a file or folder of CRDs and wait until they are served."""
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds))
-        self.kubectl("wait", "--for=condition=Established", "-f", str(crds), "--timeout=30s")
+        self.kubectl.establish(crds)
 
     def user_kubeconfig(self, name: str, groups: tuple[str, ...] = ()) -> Path:
         """A kubeconfig of a user with a certificate, with no right but those RBAC gives."""

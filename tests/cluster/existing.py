@@ -36,8 +36,7 @@ class ExistingCluster:
 
     def establish(self, crds: Path) -> None:
         """Apply a file or folder of CRDs and wait until they are served."""
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds))
-        self.kubectl("wait", "--for=condition=Established", "-f", str(crds), "--timeout=30s")
+        self.kubectl.establish(crds)
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """A kubeconfig with a token of a service account that exists; good for an hour."""

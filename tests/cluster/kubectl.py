@@ -51,3 +51,10 @@ class Kubectl:
         if done.returncode != 0:
             raise KubectlFailed(arguments, done.stderr)
         return done.stdout
+
+    def establish(self, crds: Path) -> None:
+        """Apply a file or folder of CRDs and wait until they are served."""
+        self("apply", "--server-side", "--force-conflicts", "-f", str(crds))
+        # A definition that is a moment old has no conditions, which `wait` takes for an error.
+        for state in ("jsonpath={.status.acceptedNames.kind}", "condition=Established"):
+            self("wait", f"--for={state}", "-f", str(crds), "--timeout=30s")

@@ -17,13 +17,13 @@
   verbs: [list] # why a job's pod does not start, and its termination message
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, patch] # sources; requests and reports of jobs
+  verbs: [get, create, patch, delete] # sources; requests and reports of jobs; snapshots: only the newest stay
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [get, create, patch] # whom a project's jobs run as
+  verbs: [create, patch] # whom a project's jobs run as
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [get, create, patch] # what they may do: to patch their own reports
+  verbs: [create, patch] # what they may do: to patch their own reports
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, list, create, patch]
