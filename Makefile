@@ -48,8 +48,9 @@ bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: crds
-crds: $(STAMP) ## Write crds/ anew from the pydantic models
+crds: $(STAMP) ## Write crds/ anew from the pydantic models, and the copy in the chart
 	@$(BIN)/feature-lineage crds --output-dir crds
+	@cp crds/*.yaml charts/feature-lineage-operator/files/crds/
 
 .PHONY: docs
 docs: $(STAMP) ## Write the generated tables of docs/ anew

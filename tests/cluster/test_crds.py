@@ -207,19 +207,19 @@ async def test_status_and_spec_are_written_apart_and_only_the_spec_has_generatio
     admin, namespace, kubectl
 ):
     created = await admin.create(PROJECTS, namespace, {**project(), "status": {"sequence": 9}})
-    assert "status" not in created
+    assert created["status"] == {"observedGeneration": -1}
     assert created["metadata"]["generation"] == 1
 
     seen = {"status": {"sequence": 4}, "spec": {"suspend": True}}
     seen = await admin.patch(PROJECTS, namespace, "drivers", seen, subresource="status")
-    assert seen["status"] == {"sequence": 4}
+    assert seen["status"] == {"observedGeneration": -1, "sequence": 4}
     assert seen["spec"]["suspend"] is False
     assert seen["metadata"]["generation"] == 1
 
     put = {**seen, "spec": {**seen["spec"], "suspend": True}, "status": {"sequence": 0}}
     kubectl("replace", f"--namespace={namespace}", "-f", "-", stdin=json.dumps(put))
     after = await admin.get(PROJECTS, namespace, "drivers")
-    assert after["status"] == {"sequence": 4}
+    assert after["status"] == {"observedGeneration": -1, "sequence": 4}
     assert after["spec"]["suspend"] is True
     assert after["metadata"]["generation"] == 2
 

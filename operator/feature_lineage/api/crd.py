@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from feature_lineage.api.base import GROUP, VERSION, ApiModel
+from feature_lineage.api.meta import UNSEEN
 from feature_lineage.api.model_spec import TrainedModelSpec
 from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
@@ -128,7 +129,10 @@ def resource_schema(definition: Definition) -> Json:
             "kind": {"type": "string", "description": fields["kind"]["description"]},
             "metadata": {"type": "object"},  # Kubernetes allows nothing else here
             "spec": structural_schema(definition.spec, defaults=True),
-            "status": structural_schema(definition.status, defaults=False),
+            "status": {
+                **structural_schema(definition.status, defaults=False),
+                "default": {"observedGeneration": UNSEEN},
+            },
         },
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import ApiModel, StatusModel
 from feature_lineage.api.types import ATOMIC, DnsName, ListType, Timestamp
@@ -64,3 +64,13 @@ class Condition(StatusModel):
 
 
 Conditions = Annotated[tuple[Condition, ...], ListType("map", ("type",))]
+
+UNSEEN: Final = -1
+"""``status.observedGeneration`` of an object that no operator has looked at yet: the CRD's default.
+
+Without it kstatus, and with it Flux, takes an object without a status for one that is done.
+"""
+
+ObservedGeneration = Annotated[
+    StrictInt | None, BeforeValidator(lambda value: None if value == UNSEEN else value)
+]

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
 from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
-from feature_lineage.api.meta import Conditions
+from feature_lineage.api.meta import Conditions, ObservedGeneration
 from feature_lineage.api.project_status import Problem
 from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
 
@@ -87,7 +87,7 @@ class HistoryEntry(StatusModel):
 class TrainedModelStatus(StatusModel):
     """What is known about a registered model."""
 
-    observed_generation: StrictInt | None = Field(
+    observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."
     )
     conditions: Conditions = Field((), description="Aspects of the observed state.")

@@ -22,7 +22,7 @@ from feature_lineage.api.enums import (
     Result,
     Verdict,
 )
-from feature_lineage.api.meta import Conditions
+from feature_lineage.api.meta import Conditions, ObservedGeneration
 from feature_lineage.api.types import ATOMIC, MAP_BY_NAME, SET, Duration, ListType, Timestamp
 
 
@@ -274,7 +274,7 @@ class Counts(StatusModel):
 class FeatureStoreProjectStatus(StatusModel):
     """What was seen and done for a Feast project."""
 
-    observed_generation: StrictInt | None = Field(
+    observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."
     )
     conditions: Conditions = Field((), description="Aspects of the observed state.")

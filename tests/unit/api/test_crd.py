@@ -7,6 +7,8 @@ import yaml
 from pydantic import BaseModel
 
 from feature_lineage.api.crd import crd_documents, crd_files, dump, main
+from feature_lineage.api.model_status import TrainedModelStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.api.structural import structural_schema
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -106,8 +108,19 @@ def test_everything_a_rule_touches_is_bounded():
             assert "maxLength" in node, path
 
 
-def test_the_status_has_no_defaults():
-    assert [path for path, node in ALL if ".status" in path and "default" in node] == []
+def test_the_status_has_one_default_which_says_that_nobody_has_looked_yet():
+    defaults = {p: node["default"] for p, node in ALL if ".status" in p and "default" in node}
+
+    assert defaults == {
+        "FeatureStoreProject.status": {"observedGeneration": -1},
+        "TrainedModel.status": {"observedGeneration": -1},
+    }
+
+
+def test_a_generation_that_nobody_has_seen_is_none_to_whoever_reads_the_status():
+    for status in (FeatureStoreProjectStatus, TrainedModelStatus):
+        assert status.model_validate({"observedGeneration": -1}).observed_generation is None
+        assert status.model_validate({"observedGeneration": 3}).observed_generation == 3
 
 
 @pytest.mark.parametrize(
