@@ -30,6 +30,7 @@ class _Entry:
         held_until: end of the back-off; a wake before it waits for it.
         working: a worker has it.
         again: woken while a worker had it.
+        changed: the cause changed while a worker had it.
         after: delayed look asked for while a worker had it.
     """
 
@@ -40,6 +41,7 @@ class _Entry:
     held_until: float = 0.0
     working: bool = False
     again: bool = False
+    changed: bool = False
     after: float | None = None
 
 
@@ -89,6 +91,7 @@ class Backlog(Generic[KeyT]):
         if cause is not None and cause != entry.cause:
             if entry.cause is not None:
                 entry.failures, entry.held_until = 0, 0.0
+                entry.changed = entry.working
             entry.cause = cause
         if entry.working:
             entry.again = True
@@ -137,6 +140,10 @@ class Backlog(Generic[KeyT]):
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
+        if entry.changed:  # what failed is not what is wanted now
+            entry.again = True
+            self._hand_back(key, entry, now)
+            return 0.0
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(entry.failures, _LARGEST_EXPONENT)))
         pause *= self._jitter()
         entry.failures += 1
@@ -152,7 +159,7 @@ class Backlog(Generic[KeyT]):
 
     def _hand_back(self, key: KeyT, entry: _Entry, now: float) -> None:
         again, after = entry.again, entry.after
-        entry.working, entry.again, entry.after = False, False, None
+        entry.working, entry.again, entry.changed, entry.after = False, False, False, None
         if again:
             self._place(key, entry, max(now, entry.held_until))
         elif after is not None:

@@ -110,7 +110,7 @@ class Passes:
         except FeatureLineageError as error:
             _log.debug("%s", error)
             return
-        self._resources.take(body)
+        self._resources.take(body, read=True)
 
     async def _with_finalizer(self, project: FeatureStoreProject) -> FeatureStoreProject:
         """The finalizer is there exactly while the deletion policy needs it."""

@@ -27,6 +27,7 @@ _CLASSES: Final[dict[str, type[Resource]]] = {
     "FeatureStoreProject": FeatureStoreProject,
     "TrainedModel": TrainedModel,
 }
+REMEMBERED_GONE: Final = 4096
 _DROPPED: Final = ("managedFields", "selfLink")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -67,6 +68,7 @@ class KubeResources:
         self._projects: dict[Key, FeatureStoreProject] = {}
         self._by_model: dict[str, set[Key]] = {}
         self._by_home: dict[Key, set[Key]] = {}
+        self._gone: dict[str, None] = {}
 
     # Resources
 
@@ -158,14 +160,22 @@ class KubeResources:
             if key.kind == kind
         }
 
-    def take(self, body: Object) -> Key | None:
-        """An object as the API server tells it; its key, or None where that is no news."""
+    def take(self, body: Object, *, read: bool = False) -> Key | None:
+        """An object as the API server tells it; its key, or None where that is no news.
+
+        Args:
+            read: it was asked for by name just now, so it is the one of its name; an event may
+                still tell of a predecessor.
+        """
         metadata = body["metadata"]
         key = Key(body["kind"], metadata["namespace"], metadata["name"])
         uid, version = str(metadata["uid"]), str(metadata["resourceVersion"])
         known = self._entries.get(key)
-        if known is not None and known.uid == uid and not newer(version, known.version):
+        if uid in self._gone:
             return None
+        if known is not None and not newer(version, known.version):
+            if known.uid == uid or not read:
+                return None
         self._hold(key, parsed(body))
         return key
 
@@ -177,9 +187,18 @@ class KubeResources:
         """
         known = self._entries.get(key)
         if known is None or (uid and known.uid != uid):
+            self._bury(uid)
             return False
+        self._bury(known.uid)
         self._hold(key, None)
         return True
+
+    def _bury(self, uid: str) -> None:
+        """An object never comes back: an event about it that is still to come is a late one."""
+        if uid:
+            self._gone[uid] = None
+        while len(self._gone) > REMEMBERED_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _hold(self, key: Key, held: tuple[Entry, Resource | None] | None) -> None:
         before = self._entries.pop(key, None)

@@ -74,7 +74,7 @@ async def sweep(
                 body = await api.get(kind, key.namespace, key.name)
             except NotFound:
                 continue
-            if resources.take(body) is not None:
+            if resources.take(body, read=True) is not None:
                 news.append(key)
     if gone:
         _log.info("%d deleted objects were found by their names", len(gone))

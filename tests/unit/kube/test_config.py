@@ -1,0 +1,99 @@
+"""The operator's own configuration file."""
+
+from pathlib import Path
+
+import pytest
+
+from feature_lineage.errors import InvalidManifest
+from feature_lineage.kube.config import OperatorConfig, read_config
+from feature_lineage.tracking import BasicAuth, BearerToken
+
+RUNNER = {"image": "runner:1"}
+
+
+def config(**fields: object) -> OperatorConfig:
+    return OperatorConfig.model_validate({"runner": RUNNER, **fields})
+
+
+def test_a_file_with_the_runner_image_is_enough(tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    file.write_text("runner: {image: 'runner:1'}\n")
+
+    read = read_config(file)
+    assert read.runner.image == "runner:1"
+    assert (read.namespaces, read.workers, read.port) == ((), 16, 8080)
+    assert read.leader_election.lease_name == "feature-lineage-operator"
+
+
+def test_every_error_of_a_file_is_told_at_once_with_its_field(tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    file.write_text("workers: many\nnamespacez: [a]\n")
+
+    with pytest.raises(InvalidManifest) as error:
+        read_config(file)
+    text = error.value.message
+    assert "runner: is required" in text
+    assert "workers: " in text
+    assert 'namespacez: unknown field: did you mean "namespaces"?' in text
+
+
+def test_a_file_that_is_not_there_says_how_to_name_another(tmp_path: Path):
+    with pytest.raises(InvalidManifest, match="name the file with --config"):
+        read_config(tmp_path / "missing.yaml")
+
+
+def test_an_empty_list_allows_every_tracking_uri():
+    assert config().allows("http://anywhere:5000")
+
+
+@pytest.mark.parametrize(
+    ("glob", "uri", "allowed"),
+    [
+        ("http://mlflow.ml:5000", "http://mlflow.ml:5000", True),
+        ("http://mlflow.ml:5000/", "http://mlflow.ml:5000", True),
+        ("http://mlflow.ml:5000", "http://mlflow.ml:5000.evil.example", False),
+        ("https://*.ml.svc", "https://mlflow.ml.svc", True),
+        ("https://*.ml.svc", "http://mlflow.ml.svc", False),
+    ],
+)
+def test_globs_say_which_tracking_uris_a_project_may_name(glob, uri, allowed):
+    assert config(allowedTrackingUris=[glob]).allows(uri) is allowed
+
+
+def test_a_named_server_brings_its_credential_and_authorities_from_files(tmp_path: Path):
+    login, token = tmp_path / "login", tmp_path / "token"
+    login.mkdir()
+    (login / "username").write_text("operator\n")
+    (login / "password").write_text("secret\n")
+    token.mkdir()
+    (token / "token").write_text("t0ken\n")
+    servers = [
+        {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(login)},
+        {"name": "b", "trackingUri": "http://b:1/", "credentialDir": str(token), "workspace": "w"},
+        {"name": "c", "trackingUri": "http://c:1"},
+    ]
+    read = config(mlflowServers=servers)
+
+    assert read.server("a").credential == BasicAuth("operator", "secret")
+    assert read.server("b").credential == BearerToken("t0ken")
+    assert (read.server("b").tracking_uri, read.server("b").workspace) == ("http://b:1", "w")
+    assert read.server("c").credential is None
+    assert read.server("d") is None
+
+
+def test_a_rotated_credential_is_read_anew(tmp_path: Path):
+    (tmp_path / "token").write_text("old")
+    server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
+    read = config(mlflowServers=[server])
+    assert read.server("a").credential == BearerToken("old")
+
+    (tmp_path / "token").write_text("new")
+    assert read.server("a").credential == BearerToken("new")
+
+
+def test_a_credential_that_is_not_there_names_the_file_and_shows_no_secret(tmp_path: Path):
+    (tmp_path / "username").write_text("operator")
+    server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
+
+    with pytest.raises(InvalidManifest, match=r"MLflow server a: .*/password"):
+        config(mlflowServers=[server]).server("a")
