@@ -168,13 +168,19 @@ class Api:
                 return
             query["continue"] = following
 
-    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+    async def create(
+        self, kind: Kind, namespace: str, body: Object, *, dry_run: bool = False
+    ) -> Object:
         """Create an object.
+
+        Args:
+            dry_run: find out whether that could be, and leave nothing behind.
 
         Raises:
             Conflict: one of that name is there already.
         """
-        return await self._request("POST", kind.path(namespace), body=body)
+        query = {"dryRun": "All"} if dry_run else None
+        return await self._request("POST", kind.path(namespace), body=body, query=query)
 
     async def apply(self, kind: Kind, namespace: str, body: Object) -> Object:
         """Server-side apply: make the fields of `body` so, whoever set them before."""

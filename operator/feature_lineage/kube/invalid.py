@@ -1,56 +1,68 @@
 """Objects that the API server let through and this version cannot read: their status says so."""
 
 from datetime import UTC, datetime
+from typing import Final
 
+from pydantic import ValidationError
+
+from feature_lineage.api.conditions import ProjectCondition, ProjectReason
 from feature_lineage.api.meta import Condition
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
-from feature_lineage.kube.store import Entry
 from feature_lineage.ports import Key
+from feature_lineage.reconcile.conditions import Conditions
 
-REASON = "InvalidManifest"
+# A TrainedModel spells them alike.
+READY: Final = ProjectCondition.READY
+STALLED: Final = ProjectCondition.STALLED
+RECONCILING: Final = ProjectCondition.RECONCILING
+REASON: Final = str(ProjectReason.INVALID_MANIFEST)
 
 
 class InvalidStatuses:
-    """Writes the status of what does not validate, once for each version of it."""
+    """Writes the status of what does not validate; what it says already is not written again."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._told: dict[Key, tuple[str, str]] = {}
 
-    async def tell(self, key: Key, entry: Entry | None, complaint: str) -> None:
-        """Say in Ready and Stalled what is wrong; the rest of the status stays."""
-        if entry is None or self._told.get(key) == (entry.uid, complaint):
-            return
+    async def tell(self, key: Key, complaint: str) -> Object:
+        """Say in Ready and Stalled what is wrong; the rest of the status stays.
+
+        Returns:
+            the object as it was read.
+        """
         body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
-        conditions = [
-            each
-            for each in body.get("status", {}).get("conditions") or ()
-            if each.get("type") not in ("Ready", "Stalled", "Reconciling")
-        ]
-        message = f"{complaint}; correct the manifest"[:2000]
+        status = body.get("status", {})
         generation = body["metadata"].get("generation")
-        for type_, status in (("Ready", "False"), ("Stalled", "True")):
-            condition = Condition(
-                type=type_,
-                status=status,
-                reason=REASON,
-                message=message,
-                last_transition_time=datetime.now(UTC).replace(microsecond=0),
-                observed_generation=generation,
-            )
-            conditions.append(condition.as_dict())
+        told = _conditions(status, generation, f"{complaint}; correct the manifest")
+        known = (status.get("conditions"), status.get("observedGeneration"))
+        if known == (told, generation):
+            return body
+        version = {"resourceVersion": body["metadata"]["resourceVersion"]}
         await self._api.patch(
             CUSTOM[key.kind],
             key.namespace,
             key.name,
             {
-                "metadata": {"resourceVersion": body["metadata"]["resourceVersion"]},
-                "status": {"conditions": conditions, "observedGeneration": generation},
+                "metadata": version,
+                "status": {"conditions": told, "observedGeneration": generation},
             },
             subresource="status",
         )
-        self._told[key] = (entry.uid, complaint)
+        return body
 
-    def forget(self, key: Key) -> None:
-        self._told.pop(key, None)
+
+def _conditions(status: Object, generation: int, message: str) -> list[Object]:
+    """Those of a status, with what is wrong; one that nobody can read is left out."""
+    current = []
+    for each in status.get("conditions") or ():
+        try:
+            current.append(Condition.model_validate(each))
+        except ValidationError:
+            continue
+    now = datetime.now(UTC).replace(microsecond=0)
+    conditions = Conditions(tuple(current), now, generation)
+    conditions.false(READY, REASON, message)
+    conditions.only_while(STALLED, True, REASON, message)
+    conditions.only_while(RECONCILING, False)
+    return [condition.as_dict() for condition in conditions.values]

@@ -7,13 +7,14 @@ import logging
 import time
 from typing import Final
 
-from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.enums import DeletionPolicy
+from feature_lineage.api.meta import ObjectMeta
 from feature_lineage.errors import FeatureLineageError, NotFound
-from feature_lineage.kube.client import Api, Conflict
+from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.invalid import InvalidStatuses
-from feature_lineage.kube.kinds import CUSTOM
+from feature_lineage.kube.kinds import CONFIG_MAPS, CUSTOM, PROJECTS
 from feature_lineage.kube.logs import about
 from feature_lineage.kube.queue import WorkQueue
 from feature_lineage.kube.store import KubeResources, Resource, key_of
@@ -23,6 +24,8 @@ from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.ownership import twins
 
 NAMESPACE_GOES: Final = "NamespaceTerminating"
+DELETED_SECONDS: Final = 30.0
+"""No event tells that a namespace is being deleted around a project that is already."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +69,8 @@ class Passes:
         began = time.perf_counter()
         complaint = self._resources.complaint(key)
         if complaint is not None:
-            await self._invalid.tell(key, self._resources.entry(key), complaint)
+            body = await self._invalid.tell(key, complaint)
+            await self._gone_with_its_namespace(ObjectMeta.model_validate(body["metadata"]), key)
             self.queue.done(key)
             return
         resource = self._resources.get(key)
@@ -74,13 +78,16 @@ class Passes:
             self.queue.done(key)
             return
         if isinstance(resource, FeatureStoreProject):
+            if await self._gone_with_its_namespace(resource.metadata, key):
+                self.queue.done(key)
+                return
             resource = await self._with_finalizer(resource)
             result = await self._controller.reconcile_project(resource)
         else:
             result = await self._controller.reconcile_model(resource)
         self._scrape.passed(key, resource, result, time.perf_counter() - began)
-        if result.finished or _namespace_goes(result.resource):
-            await self._let_go(result.resource)
+        if result.finished:
+            await self._let_go(result.resource.metadata, key)
         self.queue.done(key)
         self._follow(key, resource, result)
 
@@ -99,6 +106,8 @@ class Passes:
         if result.next_look is not None:
             now = self._controller.now()
             self.queue.look(key, (result.next_look - now).total_seconds())
+        if after.metadata.deletion_timestamp is not None:
+            self.queue.look(key, DELETED_SECONDS)
 
     async def _read_again(self, key: Key) -> None:
         """After a conflict: what the watch has not told yet."""
@@ -121,36 +130,53 @@ class Passes:
         if wanted == (FINALIZER in metadata.finalizers):
             return project
         others = [each for each in metadata.finalizers if each != FINALIZER]
-        return await self._set_finalizers(project, [*others, FINALIZER] if wanted else others)
-
-    async def _let_go(self, resource: Resource) -> None:
-        metadata = resource.metadata
-        if metadata.deletion_timestamp is None or FINALIZER not in metadata.finalizers:
-            return
-        others = [each for each in metadata.finalizers if each != FINALIZER]
-        assert isinstance(resource, FeatureStoreProject)
-        try:
-            await self._set_finalizers(resource, others)
-        except NotFound:
-            return
-        _log.info("nothing is left to do for this resource; it may go")
-
-    async def _set_finalizers(
-        self, project: FeatureStoreProject, finalizers: list[str]
-    ) -> FeatureStoreProject:
-        key = key_of(project)
-        version = project.metadata.resource_version
-        body = await self._api.patch(
-            CUSTOM[key.kind],
-            key.namespace,
-            key.name,
-            {"metadata": {"resourceVersion": version, "finalizers": finalizers or None}},
-        )
-        self._resources.take(body)
+        key, finalizers = key_of(project), [*others, FINALIZER] if wanted else others
+        body = await self._set_finalizers(key, metadata.resource_version, finalizers)
+        if (entry := self._resources.entry(key)) is not None and entry.uid == metadata.uid:
+            self._resources.take(body)
         found = self._resources.project(key.namespace, key.name)
         if found is None:
             raise NotFound(f"{key} is gone")
         return found
+
+    async def _gone_with_its_namespace(self, metadata: ObjectMeta, key: Key) -> bool:
+        """Nothing can be made in a namespace that is being deleted, so no job cleans up there."""
+        if not _held(metadata):
+            return False
+        probe = {"metadata": {"generateName": "feature-lineage-"}}
+        try:
+            await self._api.create(CONFIG_MAPS, key.namespace, probe, dry_run=True)
+        except Forbidden as error:
+            if NAMESPACE_GOES not in error.causes:
+                return False
+        else:
+            return False
+        _log.warning("the namespace is being deleted: what Feast has of this project stays there")
+        await self._let_go(metadata, key)
+        return True
+
+    async def _let_go(self, metadata: ObjectMeta, key: Key) -> None:
+        if not _held(metadata):
+            return
+        others = [each for each in metadata.finalizers if each != FINALIZER]
+        try:
+            await self._set_finalizers(key, metadata.resource_version, others)
+        except NotFound:
+            return
+        _log.info("nothing is left to do for this resource; it may go")
+
+    async def _set_finalizers(self, key: Key, version: str, finalizers: list[str]) -> Object:
+        return await self._api.patch(
+            PROJECTS,
+            key.namespace,
+            key.name,
+            {"metadata": {"resourceVersion": version, "finalizers": finalizers or None}},
+        )
+
+
+def _held(metadata: ObjectMeta) -> bool:
+    """Whether an object would be gone but for our finalizer."""
+    return metadata.deletion_timestamp is not None and FINALIZER in metadata.finalizers
 
 
 def _matters_to_models(before: FeatureStoreProject, after: FeatureStoreProject) -> bool:
@@ -161,11 +187,3 @@ def _matters_to_models(before: FeatureStoreProject, after: FeatureStoreProject) 
         now.applied,
         now.feature_views,
     )
-
-
-def _namespace_goes(resource: FeatureStoreProject | TrainedModel) -> bool:
-    """Nothing can be made in a namespace that is being deleted: no job will ever clean up there."""
-    if resource.metadata.deletion_timestamp is None or isinstance(resource, TrainedModel):
-        return False
-    operation = resource.status.operation
-    return operation is not None and operation.reason == NAMESPACE_GOES

@@ -173,9 +173,9 @@ class KubeResources:
         known = self._entries.get(key)
         if uid in self._gone:
             return None
-        if known is not None and not newer(version, known.version):
-            if known.uid == uid or not read:
-                return None
+        late = known is not None and not newer(version, known.version)
+        if late and known is not None and (known.uid == uid or not read):
+            return None
         self._hold(key, parsed(body))
         return key
 

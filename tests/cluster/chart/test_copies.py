@@ -61,7 +61,7 @@ def test_annotations_name_the_images_that_are_run(helm: Helm) -> None:
     objects = helm.render()
     run = {pod(objects)["containers"][0]["image"], config(objects)["runner"]["image"]}
 
-    assert {i["image"] for i in annotation("images")} == {f"docker.io/{image}" for image in run}
+    assert {i["image"] for i in annotation("images")} == set(run)
 
 
 def test_a_rendered_definition_is_the_projects_own(helm: Helm) -> None:

@@ -157,10 +157,8 @@ def test_projects_come_before_models_and_all_in_a_stable_order(store):
     for name in ("b", "a"):
         store.take(body(name, uid=name))
     project = body("z", uid="z")
-    project |= {
-        "kind": "FeatureStoreProject",
-        "spec": {"project": "p", "source": {"image": {"path": "/r"}}},
-    }
+    project["kind"] = "FeatureStoreProject"
+    project["spec"] = {"project": "p", "source": {"image": {"path": "/r"}}}
     store.take(project)
 
     assert [str(each) for each in store.all_keys()] == [
