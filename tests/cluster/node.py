@@ -7,7 +7,6 @@ machine. It needs root. What it has not: cgroups, networks, images, probes, more
 """
 
 import asyncio
-import base64
 import contextlib
 import os
 import shlex
@@ -20,9 +19,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from tests.cluster.node_volumes import Volumes
+
 from feature_lineage.errors import NotFound
 from feature_lineage.kube.client import Api, Object
-from feature_lineage.kube.kinds import CONFIG_MAPS, PODS, SECRETS, SERVICE_ACCOUNTS, Kind
+from feature_lineage.kube.kinds import PODS, SECRETS, Kind
 
 NODES: Final = Kind("", "v1", "nodes", "Node")
 POLL_SECONDS: Final = 0.2
@@ -55,7 +56,7 @@ class Node:
     def __init__(self, api: Api, *namespaces: str, claims: dict[str, Path] | None = None) -> None:
         self._api = api
         self._namespaces = namespaces
-        self._claims = claims or {}
+        self._volumes = Volumes(api, claims or {})
         self._pods: dict[str, asyncio.Task[None]] = {}
         self.name = "stand-in"
         self.ended: dict[str, str] = {}  # pod → what it printed
@@ -71,8 +72,10 @@ class Node:
         tasks = [self._looking, *self._pods.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+        for failed in (end for end in ends if isinstance(end, Exception)):
+            raise failed
 
     def printed(self) -> str:
         """What all containers have printed so far."""
@@ -100,7 +103,9 @@ class Node:
         }
         await self._api._request("POST", PODS.path(namespace, name, "binding"), body=binding)
         home = self._folder / metadata["uid"]
-        mounts = [await self._volume(pod, home, mount) for mount in _container(pod)["volumeMounts"]]
+        mounts = [
+            await self._volumes.mount(pod, home, mount) for mount in _container(pod)["volumeMounts"]
+        ]
         process, log = await self._spawn(pod, home, mounts)
         started = _now()
         await self._status(pod, "Running", {"running": {"startedAt": started}})
@@ -238,60 +243,10 @@ class Node:
         for variable in _container(pod).get("env", ()):
             value = variable.get("value", "")
             if ref := variable.get("valueFrom", {}).get("secretKeyRef"):
-                secret = await self._contents(SECRETS, pod, ref["name"])
+                secret = await self._volumes.contents(SECRETS, pod, ref["name"])
                 value = secret[ref["key"]].decode()
             found[variable["name"]] = value
         return found
-
-    async def _volume(self, pod: Object, home: Path, mount: Object) -> tuple[Path, str, bool]:
-        volume = next(v for v in pod["spec"]["volumes"] if v["name"] == mount["name"])
-        where = home / "volumes" / volume["name"]
-        where.mkdir(parents=True, exist_ok=True)
-        where.chmod(0o777)
-        match volume:
-            case {"persistentVolumeClaim": {"claimName": claim}}:
-                where = self._claims[claim]
-            case {"configMap": source}:
-                _write(where, await self._contents(CONFIG_MAPS, pod, source["name"]), source)
-            case {"secret": source}:
-                _write(where, await self._contents(SECRETS, pod, source["secretName"]), source)
-            case {"projected": {"sources": sources}}:
-                for source in sources:
-                    await self._project(pod, where, source)
-        return where, mount["mountPath"], not mount.get("readOnly", False)
-
-    async def _project(self, pod: Object, where: Path, source: Object) -> None:
-        metadata = pod["metadata"]
-        namespace = metadata["namespace"]
-        match source:
-            case {"serviceAccountToken": _}:
-                account = pod["spec"]["serviceAccountName"]
-                bound = {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"]}
-                made = await self._api._request(
-                    "POST",
-                    SERVICE_ACCOUNTS.path(namespace, account, "token"),
-                    body={"spec": {"boundObjectRef": {**bound, "uid": metadata["uid"]}}},
-                )
-                (where / "token").write_text(made["status"]["token"])
-            case {"configMap": each}:
-                _write(where, await self._contents(CONFIG_MAPS, pod, each["name"]), each)
-            case {"downwardAPI": _}:
-                (where / "namespace").write_text(namespace)
-
-    async def _contents(self, kind: Kind, pod: Object, name: str) -> dict[str, bytes]:
-        found = await self._api.get(kind, pod["metadata"]["namespace"], name)
-        plain = {key: text.encode() for key, text in (found.get("data") or {}).items()}
-        if kind is SECRETS:
-            return {key: base64.b64decode(text) for key, text in plain.items()}
-        packed = found.get("binaryData") or {}
-        return {**plain, **{key: base64.b64decode(text) for key, text in packed.items()}}
-
-
-def _write(where: Path, contents: dict[str, bytes], source: dict[str, Any]) -> None:
-    items = source.get("items") or [{"key": key, "path": key} for key in contents]
-    for item in items:
-        (where / item["path"]).write_bytes(contents[item["key"]])
-    (where / "..data").mkdir(exist_ok=True)  # as the kubelet leaves it
 
 
 def _container(pod: Object) -> dict[str, Any]:

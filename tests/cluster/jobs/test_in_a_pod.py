@@ -189,6 +189,7 @@ async def test_a_pod_that_is_told_to_go_reports_that_it_was_interrupted(
         await jobs.start(request, mine.resource)
         async with asyncio.timeout(JOB_SECONDS):
             while "import_repo" not in node.printed():
+                assert not node.ended, node.ended
                 await asyncio.sleep(0.2)
         pods = [pod["metadata"]["name"] async for pod in admin.list(PODS, mine.namespace)]
         kubectl("delete", "pod", *pods, "-n", mine.namespace, "--wait=false")
