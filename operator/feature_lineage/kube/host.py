@@ -230,6 +230,7 @@ class KubeHost:
 
     async def _sweep(self) -> None:
         """Compare names at the start, after an outage or a relist, and every few minutes."""
+        said = ""
         while True:
             pause = EVERY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spread
             self._sweep_now.clear()
@@ -241,13 +242,14 @@ class KubeHost:
                     whole=not self._synced.is_set(),
                 )
             except FeatureLineageError as error:
-                if self._trouble != error.message:
+                if said != error.message:
                     _log.warning("the resources cannot be listed: %s", error.message)
+                said = error.message
                 if not self._synced.is_set():
                     self._trouble = error.message
                 pause = SWEEP_RETRY_SECONDS
             else:
-                self._trouble = ""
+                self._trouble = said = ""
                 self._synced.set()
                 for key in swept.gone:
                     self._forget(key)
@@ -270,18 +272,25 @@ class KubeHost:
                 self.queue.look(key, random.uniform(0, interval))  # noqa: S311 - spread
 
     async def _forget_jobs(self) -> None:
-        """Jobs that a leader before this one was about to let go when it ended."""
-        needed: set[tuple[str, str]] = set()
-        for project in self.resources.projects():
-            jobs = needed_jobs(project.status, recorded=records_operations(project.spec))
-            needed |= {(project.metadata.namespace, job) for job in jobs}
-        for namespace in self._config.namespaces or ("",):
-            try:
-                known = await self._jobs.known(namespace)
-                for owner, name in sorted(known - needed):
-                    await self._jobs.let_go(owner, name)
-            except FeatureLineageError as error:
-                _log.warning("jobs of the past are left alone for now: %s", error.message)
+        """Jobs that a leader before this one was about to let go when it ended.
+
+        They are listed before the statuses are read: a job that is started in between is then
+        neither, and what the watch has not told yet is read by the sweep.
+        """
+        namespaces = self._config.namespaces or ("",)
+        try:
+            known: set[tuple[str, str]] = set()
+            for namespace in namespaces:
+                known |= await self._jobs.known(namespace)
+            await sweep(self._api, self.resources, self._config.namespaces)
+            needed: set[tuple[str, str]] = set()
+            for project in self.resources.projects():
+                jobs = needed_jobs(project.status, recorded=records_operations(project.spec))
+                needed |= {(project.metadata.namespace, job) for job in jobs}
+            for owner, name in sorted(known - needed):
+                await self._jobs.let_go(owner, name)
+        except FeatureLineageError as error:
+            _log.warning("jobs of the past are left alone for now: %s", error.message)
 
     def _project(self, key: Key) -> FeatureStoreProject | None:
         return self.resources.project(key.namespace, key.name)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import InvalidReport, NotFound, TransientError
 from feature_lineage.kube import access
-from feature_lineage.kube.client import Api, Conflict, Object
+from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.diagnosis import (
     Finding,
     condition_of,
@@ -85,7 +85,12 @@ class KubeJobs:
         await self._api.patch(JOBS, namespace, name, {"spec": {"suspend": False}})
 
     async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
-        namespace = project.metadata.namespace
+        try:
+            return await self._look(operation_id, project.metadata.namespace)
+        except Forbidden as error:  # it may well be running: no other is started
+            return JobFacts(running=True, reason=error.reason, message=error.message)
+
+    async def _look(self, operation_id: str, namespace: str) -> JobFacts | None:
         job = await self._api.find(JOBS, namespace, operation_id)
         if job is None or _suspended(job):
             return None
