@@ -50,6 +50,7 @@ class ProjectReason(StrEnum):
     INVALID_MANIFEST = "InvalidManifest"
     AUTH_FAILED = "AuthFailed"
     HOST_NOT_ALLOWED = "HostNotAllowed"
+    FORBIDDEN = "Forbidden"
 
     REF_NOT_FOUND = "RefNotFound"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
@@ -136,6 +137,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.REF_NOT_FOUND, _P.HOST_NOT_ALLOWED, _P.AUTH_FAILED, _P.SECRET_NOT_FOUND),
             *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.APPLIED_REVISION_GONE),
             *(_P.SUBMODULES_UNSUPPORTED, _P.LOCAL_SOURCE_UNSUPPORTED, _P.INVALID_REPO),
+            _P.FORBIDDEN,
         }
     ),
     ProjectCondition.APPLIED: frozenset(
@@ -147,6 +149,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             *(_P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE, _P.REF_NOT_FOUND),
             *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
             *(_P.RUNNER_INCOMPATIBLE, _P.REPORT_TOO_LARGE, _P.SUSPENDED, _P.INVALID_MANIFEST),
+            _P.FORBIDDEN,
         }
     ),
     ProjectCondition.MATERIALIZED: frozenset({_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED}),
