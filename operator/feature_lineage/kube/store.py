@@ -28,6 +28,8 @@ _CLASSES: Final[dict[str, type[Resource]]] = {
     "TrainedModel": TrainedModel,
 }
 REMEMBERED_GONE: Final = 4096
+RECENT: Final = 64
+"""Whole models that are kept: a pass asks for the same ones again and again."""
 _DROPPED: Final = ("managedFields", "selfLink")
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -69,6 +71,7 @@ class KubeResources:
         self._by_model: dict[str, set[Key]] = {}
         self._by_home: dict[Key, set[Key]] = {}
         self._gone: dict[str, None] = {}
+        self._recent: dict[Key, tuple[Entry, TrainedModel]] = {}
 
     # Resources
 
@@ -83,11 +86,14 @@ class KubeResources:
         return list(self._projects.values())
 
     def models(self) -> Iterable[TrainedModel]:
-        """Each is made when it is its turn; what is gone by then is left out."""
+        """Each is made when it is its turn; what is gone by then is left out.
+
+        A scrape goes through them in a thread of its own.
+        """
         for key in self.all_keys("TrainedModel"):
-            found = self.get(key)
-            if isinstance(found, TrainedModel):
-                yield found
+            entry = self._entries.get(key)
+            if entry is not None and entry.valid:
+                yield _unpacked(entry)
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         found = (self.get(key) for key in sorted(self._by_model.get(name, ()), key=str))
@@ -136,8 +142,13 @@ class KubeResources:
         entry = self._entries.get(key)
         if entry is None or not entry.valid:
             return None
-        found = pickle.loads(zlib.decompress(entry.packed))  # noqa: S301 - packed by `_entry`
-        assert isinstance(found, TrainedModel)
+        recent = self._recent.get(key)
+        if recent is not None and recent[0] is entry:
+            return recent[1]
+        found = _unpacked(entry)
+        self._recent[key] = (entry, found)
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
         return found
 
     def entry(self, key: Key) -> Entry | None:
@@ -150,7 +161,8 @@ class KubeResources:
 
     def all_keys(self, kind: str = "") -> list[Key]:
         """Every known object, or those of a kind; projects first, then by name."""
-        return sorted((key for key in self._entries if kind in ("", key.kind)), key=str)
+        known = list(self._entries)  # at once: a scrape asks from another thread
+        return sorted((key for key in known if kind in ("", key.kind)), key=str)
 
     def versions(self, kind: str) -> dict[Key, tuple[str, str]]:
         """uid and resourceVersion of every known object of a kind."""
@@ -263,6 +275,12 @@ def _entry(resource: AnyResource, wish: int) -> tuple[Entry, AnyResource]:
         model = resource.spec.model.name
         return Entry(metadata.uid, metadata.resource_version, wish, packed, model, home), resource
     return Entry(metadata.uid, metadata.resource_version, wish, b""), resource
+
+
+def _unpacked(entry: Entry) -> TrainedModel:
+    found = pickle.loads(zlib.decompress(entry.packed))  # noqa: S301 - packed by `_entry`
+    assert isinstance(found, TrainedModel)
+    return found
 
 
 IndexT = TypeVar("IndexT")

@@ -15,13 +15,14 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Event, Key, Ports, ResourceT
 from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.gather_model import observe_model
+from feature_lineage.reconcile.gather_model import Glance, glance_at, observe_model
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
 from feature_lineage.reconcile.memory import Memory, key_of, snapshots
-from feature_lineage.reconcile.model import decide_model
+from feature_lineage.reconcile.model import decide_model, next_look_of
 from feature_lineage.reconcile.outcomes import Outcomes, settle, settle_model
 from feature_lineage.reconcile.project import decide
 from feature_lineage.reconcile.recording import ops_run_of
+from feature_lineage.reconcile.settled import Settled, settled_until
 from feature_lineage.reconcile.values import (
     Action,
     Decision,
@@ -60,6 +61,7 @@ class Controller:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._memory = Memory()
+        self._settled: dict[Key, Settled] = {}
 
     def now(self) -> datetime:
         """The present, by the clock that passes are decided by."""
@@ -68,6 +70,7 @@ class Controller:
     def forget(self, key: Key) -> None:
         """The resource is gone: nothing of it is remembered."""
         self._memory.forget(key)
+        self._settled.pop(key, None)
 
     def facts_of(
         self, project: FeatureStoreProject
@@ -108,15 +111,20 @@ class Controller:
         )
 
     async def reconcile_model(self, model: TrainedModel) -> Pass:
-        """One pass over a model."""
-        observed = await observe_model(self._ports, self._memory, model)
+        """One pass over a model; where nothing has changed since the last one, nothing is done."""
+        glance = await glance_at(self._ports, self._memory, model)
+        settled = self._settled.get(key_of(model))
+        if settled is not None and settled.holds(glance, self.now()):
+            return Pass(model, next_look_of(glance.project, self.now()))
+        observed = await observe_model(self._ports, self._memory, model, glance)
         decision = decide_model(observed)
+        self._settle(model, glance, decision)
         written = await self._write(model, decision.status)
         outcomes = Outcomes()
         for action in decision.after:
             await self._act_on_version(action, observed.project, outcomes)
-        settled = settle_model(written.status, outcomes, self._ports.clock.now())
-        written = await self._write(written, settled)
+        status = settle_model(written.status, outcomes, self._ports.clock.now())
+        written = await self._write(written, status)
         await self._tell(decision.events)
         return Pass(
             written,
@@ -125,6 +133,15 @@ class Controller:
             wrote=written.status != model.status,
             finished=decision.finished,
         )
+
+    def _settle(self, model: TrainedModel, glance: Glance, decision: Decision[Any]) -> None:
+        """Remember a pass that had nothing to do, until the time alone may change that."""
+        key = key_of(model)
+        quiet = decision.status == model.status and not decision.after and not decision.events
+        if not quiet or decision.finished:
+            self._settled.pop(key, None)
+            return
+        self._settled[key] = Settled(glance, settled_until(model.status.freshness, self.now()))
 
     async def _write(self, resource: ResourceT, status: object) -> ResourceT:
         if resource.status == status:

@@ -1,11 +1,18 @@
-"""Gathers everything `decide_model` needs to know about one model, through the ports."""
+"""Gathers everything `decide_model` needs to know about one model, through the ports.
+
+In two steps: a glance tells whether anything has changed since the last pass, and most often
+nothing has; only then links, baselines and verdicts are worked out.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom
 from feature_lineage.errors import FeatureLineageError
-from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.memory import Memory, current_snapshot, key_of, seniority
@@ -16,17 +23,60 @@ from feature_lineage.reconcile.values import (
 )
 
 
-async def observe_model(ports: Ports, memory: Memory, model: TrainedModel) -> ObservedModel:
-    """Everything known about one model."""
+@dataclass(frozen=True)
+class Glance:
+    """All that a pass over a model depends on besides the time, before anything is worked out.
+
+    Attributes:
+        stamp: which state of the resource it was; not the resource, since glances are kept.
+        project: None when missing or not permitted.
+        registry: None where the project names none, or it does not answer now.
+        view: MLflow as last read; None when never.
+        failure: why the view is not newer.
+        versions: of the registered model, with their runs.
+        others: stamps of the resources on the same registered model.
+        history: the registry's timeline as the host kept it.
+    """
+
+    stamp: object
+    project: FeatureStoreProject | None
+    registry: ModelRegistry | None = None
+    view: RegistryView | None = None
+    failure: Failure | None = None
+    versions: tuple[tuple[ModelVersion, TrainingRun | None], ...] = ()
+    others: tuple[object, ...] = ()
+    snapshot: RegistrySnapshot | None = None
+    history: tuple[SnapshotRecord, ...] = ()
+
+    def same(self, other: "Glance") -> bool:
+        """Whether a pass over this finds what a pass over the other found."""
+        return (
+            self.stamp == other.stamp
+            and self.project is other.project
+            and self.failure == other.failure
+            and (self.view is None) == (other.view is None)
+            and self.versions == other.versions
+            and self.others == other.others
+            and self.snapshot is other.snapshot
+            and self.history == other.history
+        )
+
+
+def _stamp(model: TrainedModel) -> object:
+    """Tells states of resources apart; a host without versions has but one object a state."""
+    metadata = model.metadata
+    return (metadata.uid, metadata.resource_version) if metadata.resource_version else model
+
+
+async def glance_at(ports: Ports, memory: Memory, model: TrainedModel) -> Glance:
+    """What there is to know of a model; its project's MLflow is asked when that is due."""
     project = _project_of(ports, model)
     if project is None or project.spec.mlflow is None:
-        return ObservedModel(model, ports.clock.now(), project=project)
+        return Glance(_stamp(model), project)
     snapshot = await current_snapshot(ports, memory, project)
     registry: ModelRegistry | None = None
     failure: Failure | None = None
     view: RegistryView | None = None
-    linked: tuple[LinkedVersion, ...] = ()
-    left: ModelVersion | None = None
     try:
         registry = await ports.registries.of(project)
         if registry is not None:
@@ -35,25 +85,49 @@ async def observe_model(ports: Ports, memory: Memory, model: TrainedModel) -> Ob
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None
         registry = None  # an outage: nothing more is asked of it in this pass
+    name = model.spec.model.name
+    versions = view.versions.get(name, {}).values() if view is not None else ()
+    return Glance(
+        _stamp(model),
+        project,
+        registry,
+        view,
+        failure,
+        tuple((version, view.run_of(version)) for version in versions) if view else (),
+        tuple(map(_stamp, ports.resources.models_named(name))),
+        snapshot,
+        await ports.snapshots.history(key_of(project)),
+    )
+
+
+async def observe_model(
+    ports: Ports, memory: Memory, model: TrainedModel, glance: Glance
+) -> ObservedModel:
+    """Everything known about one model, worked out."""
+    project, view = glance.project, glance.view
+    if project is None or project.spec.mlflow is None:
+        return ObservedModel(model, ports.clock.now(), project=project)
+    linked: tuple[LinkedVersion, ...] = ()
+    left: ModelVersion | None = None
     if view is not None:
         version = _version_of(view, model)
         left = _left(ports, view, model, project, version)
         if version is not None:
             linked, _ = await linked_versions(
-                ports, memory, project, registry, view, snapshot, [version], model
+                ports, memory, project, glance.registry, view, glance.snapshot, [version], model
             )
     return ObservedModel(
         model,
         ports.clock.now(),
         project=project,
         view=view,
-        failure=failure,
+        failure=glance.failure,
         linked=linked[0] if linked else None,
         elders=_older_models(ports, view, model, project, linked[0].version)
         if linked and view
         else (),
         left=left,
-        snapshot=snapshot,
+        snapshot=glance.snapshot,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.enums import (
     TagsMode,
@@ -57,7 +58,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         status=status,
         after=actions,
         events=_events(observed, status),
-        next_look=_next_look(observed, now),
+        next_look=next_look_of(observed.project, now),
         finished=resource.metadata.deletion_timestamp is not None,
     )
 
@@ -153,8 +154,8 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event,
     )
 
 
-def _next_look(observed: ObservedModel, now: datetime) -> datetime:
-    project = observed.project
+def next_look_of(project: FeatureStoreProject | None, now: datetime) -> datetime:
+    """When to look at a model again without being woken."""
     if project is None or project.spec.mlflow is None:
         return now + WAITING
     return now + project.spec.mlflow.poll_interval

@@ -24,7 +24,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.ports import Key
 from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.gather_model import observe_model
+from feature_lineage.reconcile.gather_model import glance_at, observe_model
 from feature_lineage.reconcile.memory import Memory
 from feature_lineage.reconcile.values import ObservedProject
 
@@ -207,7 +207,8 @@ async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_ver
     scene.version()
     resource = _elsewhere(scene, **mlflow)
 
-    observed = await observe_model(scene.ports, scene.memory, resource)
+    glance = await glance_at(scene.ports, scene.memory, resource)
+    observed = await observe_model(scene.ports, scene.memory, resource, glance)
 
     assert observed.elders == expected
 

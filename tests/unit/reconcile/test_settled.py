@@ -1,0 +1,165 @@
+"""A pass over a model that had nothing to do is spared until what it depends on has changed."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.reconcile.build import NOW, model, version
+from tests.unit.reconcile.test_gathering import OUT, TAGS, Scene
+
+from feature_lineage.api import TrainedModel
+from feature_lineage.api.conditions import find_condition
+from feature_lineage.reconcile import controller as controller_module
+from feature_lineage.reconcile.controller import Controller
+from feature_lineage.reconcile.memory import LOOK_AGAIN
+
+
+class Followed(Scene):
+    """A scene with a model that was looked at until nothing was left to do.
+
+    Attributes:
+        worked_out: how many passes did more than glance.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
+        super().__init__(**spec)
+        self.version()
+        self.resource = model()
+        self.world.add(self.resource)
+        self.controller = Controller(self.ports)
+        self.worked_out = 0
+        observe = controller_module.observe_model
+
+        async def counted(*arguments: Any) -> Any:
+            self.worked_out += 1
+            return await observe(*arguments)
+
+        monkeypatch.setattr(controller_module, "observe_model", counted)
+
+    async def passes(self, times: int = 1) -> TrainedModel:
+        for _ in range(times):
+            resource = self.ports.resources.model("ml", self.resource.metadata.name)
+            assert resource is not None
+            await self.controller.reconcile_model(resource)
+        found = self.ports.resources.model("ml", self.resource.metadata.name)
+        assert found is not None
+        return found
+
+    async def settle(self) -> None:
+        await self.passes(4)
+        self.worked_out = 0
+        self.world.log.clear()
+
+    async def verdict(self) -> str:
+        status = (await self.passes()).status
+        return str(status.lineage.verdict) if status.lineage else ""
+
+
+@pytest.fixture
+async def followed(monkeypatch: pytest.MonkeyPatch) -> Followed:
+    scene = Followed(monkeypatch)
+    await scene.settle()
+    return scene
+
+
+async def test_while_nothing_changes_nothing_is_worked_out_and_nothing_is_written(
+    followed: Followed,
+) -> None:
+    await followed.passes(10)
+
+    assert followed.worked_out == 0
+    assert followed.world.log == []
+
+
+async def test_a_settled_model_is_looked_at_again_when_mlflow_is_due(followed: Followed) -> None:
+    result = await followed.controller.reconcile_model(followed.resource)
+    assert result.next_look is not None
+    assert NOW < result.next_look <= NOW + timedelta(minutes=5)
+
+
+async def test_an_alias_that_moved_is_seen(followed: Followed) -> None:
+    followed.world.versions["2"] = replace(version("2", "champion"), tags=TAGS)
+    followed.world.versions["1"] = replace(followed.world.versions["1"], aliases=())
+
+    found = await followed.passes()
+
+    assert found.status.resolved is not None
+    assert found.status.resolved.version == "2"
+
+
+async def test_tags_that_somebody_changed_are_seen(followed: Followed) -> None:
+    tags = {**TAGS, "feast.feature_refs": "stats:gone"}
+    followed.world.versions["1"] = replace(followed.world.versions["1"], tags=tags)
+
+    assert await followed.verdict() == "Broken"
+
+
+async def test_a_version_that_is_gone_is_seen(followed: Followed) -> None:
+    followed.world.versions.clear()
+
+    resolved = find_condition((await followed.passes()).status.conditions, "Resolved")
+    assert resolved is not None
+    assert resolved.reason == "ModelNotFound"
+
+
+async def test_a_project_with_another_status_is_seen(followed: Followed) -> None:
+    project = followed.project
+    followed.world.add(project.model_copy(update={"status": project.status.model_copy()}))
+
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def test_an_outage_and_its_end_are_seen(followed: Followed) -> None:
+    followed.world.fail["view"] = OUT
+    await followed.passes()
+    assert followed.worked_out == 1
+
+    await followed.settle()
+    await followed.passes(3)
+    assert followed.worked_out == 0
+
+    del followed.world.fail["view"]
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def test_another_resource_on_the_same_model_is_seen(followed: Followed) -> None:
+    elder = model()
+    metadata = elder.metadata.model_copy(
+        update={"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
+    )
+    followed.world.add(elder.model_copy(update={"metadata": metadata}))
+
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "OwnedByOther"
+
+
+async def test_a_changed_spec_is_seen(followed: Followed) -> None:
+    spec = followed.resource.spec.model_copy(update={"suspend": True})
+    known = await followed.passes()
+    followed.world.add(known.model_copy(update={"spec": spec}))
+
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "Disabled"
+
+
+async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followed) -> None:
+    followed.later(seconds=LOOK_AGAIN.total_seconds() - 1)
+    await followed.passes()
+    assert followed.worked_out == 0
+
+    followed.later(seconds=1)
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def test_a_forgotten_model_is_worked_out(followed: Followed) -> None:
+    from feature_lineage.reconcile.memory import key_of
+
+    followed.controller.forget(key_of(followed.resource))
+    await followed.passes()
+    assert followed.worked_out == 1
