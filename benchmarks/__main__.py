@@ -11,9 +11,9 @@ from benchmarks.table import machine, table
 
 PURE = ("index", "decide", "scrape")
 """They need no server and no Feast."""
-USUAL = (*PURE, "refresh", "jobs")
-NAMES = (*USUAL, "large_jobs", "library_jobs")
-"""The last two only when they are asked for: each takes as long as all others together."""
+USUAL = (*PURE, "refresh", "jobs", "cluster")
+NAMES = (*USUAL, "large_jobs", "library_jobs", "large_cluster")
+"""The last three only when they are asked for: each takes as long as all others together."""
 
 
 def benchmark(name: str) -> Callable[[Size], Iterator[Row]]:

@@ -34,7 +34,7 @@ def decide(size: Size) -> Iterator[Row]:
         # Not Runner.run: it spells out the task for its signal handler, result and all.
         run = runner.get_loop().run_until_complete
         controller = Controller(world.ports)
-        run(_settle(controller, world))
+        run(settle(controller, world))
         if (counts := world.project_.status.counts) is None or not counts.linked_models:
             raise RuntimeError("nothing was linked: this house is empty")
 
@@ -71,7 +71,8 @@ def decide(size: Size) -> Iterator[Row]:
         yield Row(f"{name}, pass after MLflow changed", ours, floor, "linking them in a loop")
 
 
-async def _settle(controller: Controller, world: World) -> None:
+async def settle(controller: Controller, world: World) -> None:
+    """Pass over the world's project until nothing is left to do."""
     for _ in range(PASSES_UNTIL_QUIET):
         done = await controller.reconcile_project(world.project_)
         if not done.again and not done.wrote:

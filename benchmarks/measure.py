@@ -33,8 +33,9 @@ class Row:
         floor: measurements of the baseline, pair by pair, or one that stands for all; empty where
             there is nothing to compare with.
         against: what the baseline is.
-        unit: ``s``, or ``MB`` (10⁶ bytes).
-        goal: the largest ratio that is fine, or None; where `floor` is empty, the largest value.
+        unit: ``s``, ``MB`` (10⁶ bytes), ``MiB``, or what is counted.
+        goal: the largest ratio that is fine, or None.
+        limit: the largest value that is fine, or None.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Row:
     against: str = ""
     unit: str = "s"
     goal: float | None = None
+    limit: float | None = None
 
     @property
     def ratios(self) -> list[float]:

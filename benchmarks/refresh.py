@@ -42,18 +42,18 @@ def refresh(size: Size) -> Iterator[Row]:
     ):
         seed(server.url, Path(tmp, "mlflow.db"), versions)
         later = MLflowRegistry(MLflowServer(server.url))
-        first = runner.run(_recorded(later))
+        first = runner.run(recorded(later))
         if len(first) < 2 or (view := later.last_view) is None:
             raise RuntimeError("nothing was read")
         if (len(view.versions), len(view.runs)) != (versions // 4, versions):
             raise RuntimeError(f"read {len(view.versions)} models and {len(view.runs)} runs")
-        again = runner.run(_recorded(later))
+        again = runner.run(recorded(later))
 
         def reading(of: MLflowRegistry | None) -> None:
             runner.run(_read(of or MLflowRegistry(MLflowServer(server.url)), keep=of is not None))
 
         name = f"MLflow, {versions:,} versions, "
-        floor, ours = timed_in_turn(size, lambda: _replay_afresh(first), lambda: reading(None))
+        floor, ours = timed_in_turn(size, lambda: replay_afresh(first), lambda: reading(None))
         against = f"the same {len(first)} requests, bare"
         yield Row(f"{name}first full reading", ours, floor, against, goal=GOAL)
         with _client() as client:
@@ -71,7 +71,7 @@ async def _read(registry: MLflowRegistry, *, keep: bool) -> None:
         await registry.close()
 
 
-async def _recorded(registry: MLflowRegistry) -> list[Request]:
+async def recorded(registry: MLflowRegistry) -> list[Request]:
     """Read once and note what is asked."""
     asked: list[Request] = []
 
@@ -94,7 +94,8 @@ def _replay(requests: list[Request], client: httpx.Client) -> None:
         answer.raise_for_status()
 
 
-def _replay_afresh(requests: list[Request]) -> None:
+def replay_afresh(requests: list[Request]) -> None:
+    """Send them over a connection of their own."""
     with _client() as client:
         _replay(requests, client)
 

@@ -17,8 +17,12 @@ from benchmarks.house import PER_MODEL, PROJECT, House, training_refs
 _API = "/api/2.0/mlflow/"
 
 
-def seed(url: str, database: Path, versions: int) -> None:
-    """Make that many finished runs with Feast's tags, and a version of each, four to a model."""
+def seed(url: str, database: Path, versions: int, *, per_model: int = PER_MODEL) -> None:
+    """Make that many finished runs with Feast's tags, and a version of each.
+
+    Args:
+        per_model: versions of each model; the last one is its champion.
+    """
     run_id = _template(url)
     chance, house = random.Random(versions), House()
     with sqlite3.connect(database, timeout=30) as connection:
@@ -33,7 +37,7 @@ def seed(url: str, database: Path, versions: int) -> None:
         for table in ("model_versions", "registered_model_aliases", "registered_models"):
             connection.execute(f"DELETE FROM {table}")
         for number in range(versions):
-            _one(connection, rows, number, training_refs(house, chance))
+            _one(connection, rows, number, per_model, training_refs(house, chance))
         connection.execute("DELETE FROM tags WHERE run_uuid = ?", (run_id,))
         connection.execute("DELETE FROM runs WHERE run_uuid = ?", (run_id,))
 
@@ -42,10 +46,11 @@ def _one(
     connection: sqlite3.Connection,
     rows: Mapping[str, list[dict[str, Any]]],
     number: int,
+    per_model: int,
     refs: list[str],
 ) -> None:
-    run_id, name = f"{number:032x}", f"model_{number // PER_MODEL:05}"
-    version = number % PER_MODEL + 1
+    run_id, name = f"{number:032x}", f"model_{number // per_model:05}"
+    version = number % per_model + 1
     _insert(connection, "runs", rows["runs"][0], run_uuid=run_id, name=f"run-{number}")
     texts = {"feast.feature_refs": ",".join(refs), "feast.feature_count": str(len(refs))}
     for tag in rows["tags"]:
@@ -61,7 +66,7 @@ def _one(
         version=version,
         run_id=run_id,
     )
-    if version == PER_MODEL:
+    if version == per_model:
         alias = rows["registered_model_aliases"][0]
         _insert(connection, "registered_model_aliases", alias, name=name, version=version)
 

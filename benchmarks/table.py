@@ -60,13 +60,12 @@ def _ratios(values: Sequence[float]) -> str:
 
 
 def _goal(row: Row) -> str:
-    if row.goal is None:
-        return "-"
-    if row.ratios:
-        value, text = median(row.ratios), f"{row.goal:g}x"
-    else:
-        value, text = median(row.ours), f"{_digits(row.goal)} {row.unit}"
-    return f"{text} {'met' if value <= row.goal else 'MISSED'}"
+    goals = []
+    if row.goal is not None and row.ratios:
+        goals.append((f"{row.goal:g}x", median(row.ratios) <= row.goal))
+    if row.limit is not None:
+        goals.append((_amounts([row.limit], row.unit), median(row.ours) <= row.limit))
+    return ", ".join(f"{text} {'met' if met else 'MISSED'}" for text, met in goals) or "-"
 
 
 def _ratio(value: float) -> str:

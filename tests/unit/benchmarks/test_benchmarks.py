@@ -53,7 +53,7 @@ def test_a_goal_is_held_against_the_median_of_the_ratios() -> None:
     rows = [
         Row("fine", ours=[1.1, 1.1, 9.0], floor=[1.0, 1.0, 1.0], against="bare", goal=1.15),
         Row("slow", ours=[1.2, 1.2, 1.0], floor=[1.0, 1.0, 1.0], against="bare", goal=1.15),
-        Row("big", ours=[300.0], unit="MB", goal=256.0),
+        Row("big", ours=[300.0], unit="MB", limit=256.0),
     ]
 
     lines = table(rows).splitlines()[1:]

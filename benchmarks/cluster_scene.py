@@ -1,0 +1,156 @@
+"""A control plane, an MLflow server with one version of each model, and a project that stands.
+
+The project looks as an operator before left it: its registry was read, its snapshot is kept, no
+job is due. It is only looked at (``apply.mode: Observe``) and is not read again within a year, so
+that what is measured are the models and nothing starts a job. Tags are off: a tag is a write to
+MLflow that bare status patches have no counterpart of.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from examples.mlflow_server import Server, start_mlflow
+from tests.cluster.chart.helm import NAMESPACE, RELEASE, Helm
+from tests.cluster.controlplane import CRDS, ControlPlane
+from tests.cluster.host.process import Operator, grant_permissions
+
+from benchmarks.cluster_wire import Object, Wire, in_bulk, wire
+from benchmarks.decide import settle
+from benchmarks.house import PROJECT, House
+from benchmarks.seed import seed
+from benchmarks.world import World
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.kube.client import connect
+from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
+from feature_lineage.kube.snapshots import KubeSnapshots
+from feature_lineage.kube.store import parsed
+from feature_lineage.ports import Key
+from feature_lineage.reconcile.controller import Controller
+
+NAME = "ranking"
+POLL = "30s"
+BEFORE_TRAINING = datetime(1970, 1, 1, tzinfo=UTC)
+"""`seed` lets all training runs begin a millisecond later."""
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is there before an operator starts.
+
+    Attributes:
+        admin: connections of an administrator.
+        account: connections with the operator's own permissions, for the floors.
+        models: how many there are in a namespace.
+    """
+
+    plane: ControlPlane
+    mlflow: Server
+    folder: Path
+    kubeconfig: Path
+    admin: Wire
+    account: Wire
+    models: int
+
+    async def furnish(self, namespace: str) -> None:
+        """Make a namespace with the project and its models, none of which has a status."""
+        self.plane.kubectl("create", "namespace", namespace)
+        await self._project(namespace)
+        await self.bare_models(namespace)
+
+    async def bare_models(self, namespace: str) -> list[Object]:
+        """Only the models."""
+        return await in_bulk(
+            lambda number: self.admin.create(MODELS, namespace, _model(number)),
+            range(self.models),
+        )
+
+    def operator(self, namespace: str) -> Operator:
+        """A replica for a namespace; not started."""
+        config = {"namespaces": [namespace]}
+        return Operator(self.kubeconfig, config, self.folder, NAMESPACE)
+
+    def writes(self) -> list[str]:
+        """What the operator's account wrote so far, its Lease left out."""
+        user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+        return [
+            f"{record.verb} {record.uri}: {record.code}"
+            for record in self.plane.audit()
+            if record.user == user and record.verb in WRITES and record.resource != "leases"
+        ]
+
+    def mlflow_calls(self) -> int:
+        """Requests that MLflow answered so far, by its access log."""
+        return self.mlflow.log.read_text(errors="replace").count(' HTTP/1.1"')
+
+    async def _project(self, namespace: str) -> None:
+        created = await self.admin.create(PROJECTS, namespace, _project(self.mlflow.url))
+        project = parsed(created)[1]
+        assert isinstance(project, FeatureStoreProject)
+        house = House(versions=1)
+        now = datetime.now(UTC).replace(microsecond=0)
+        world = World(project, house.snapshot(), house.view(), now)
+        await settle(Controller(world.ports), world)
+        status = {"status": world.project_.status.as_dict()}
+        await self.admin.patch(PROJECTS, namespace, NAME, status, "status")
+        async with await connect(str(self.plane.kubeconfig)) as api:
+            record = SnapshotRecord(BEFORE_TRAINING, world.registry_snapshot.digest, "", now)
+            key = Key("FeatureStoreProject", namespace, NAME)
+            shelf = KubeSnapshots(api, lambda _: project)
+            await shelf.put(key, world.registry_snapshot, record)
+
+
+@asynccontextmanager
+async def scene(models: int) -> AsyncIterator[Scene]:
+    """Start the servers and fill MLflow; all of it is gone at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-cluster-"))
+        mlflow = stack.enter_context(start_mlflow(Path(tmp, "mlflow")))
+        seed(mlflow.url, Path(tmp, "mlflow/mlflow.db"), models, per_model=1)
+        plane = stack.enter_context(ControlPlane().start(CRDS))
+        grant_permissions(plane, Helm(Path(tmp, "helm")).render())
+        kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
+        yield Scene(
+            plane=plane,
+            mlflow=mlflow,
+            folder=Path(tmp),
+            kubeconfig=kubeconfig,
+            admin=await stack.enter_async_context(wire(plane.kubeconfig)),
+            account=await stack.enter_async_context(wire(kubeconfig)),
+            models=models,
+        )
+
+
+def model_name(number: int) -> str:
+    return f"model-{number:05}"
+
+
+def _manifest(kind: Kind, name: str, spec: Object) -> Object:
+    metadata = {"name": name}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+
+
+def _project(tracking_uri: str) -> Object:
+    spec = {
+        "project": PROJECT,
+        "source": {"image": {"path": "/repo"}},
+        "apply": {"mode": "Observe"},
+        "registry": {"pollInterval": "365d"},
+        "mlflow": {"trackingUri": tracking_uri, "pollInterval": POLL},
+    }
+    return _manifest(PROJECTS, NAME, spec)
+
+
+def _model(number: int) -> Object:
+    spec = {
+        "projectRef": {"name": NAME},
+        "model": {"name": f"model_{number:05}", "alias": "champion"},
+        "tags": {"mode": "Off"},
+    }
+    return _manifest(MODELS, model_name(number), spec)
