@@ -36,6 +36,7 @@ class AuditRecord:
         namespace: "" for a request over all namespaces or of a cluster-scoped resource.
         name: of the object, "" for a collection; a create names none in its URL.
         code: HTTP status of the answer.
+        message: why it was not done, "" where it was.
         uri: what was asked, with its query.
         agent: the client's User-Agent.
         at: RFC 3339 time at which it was received.
@@ -50,6 +51,7 @@ class AuditRecord:
     namespace: str
     name: str
     code: int
+    message: str
     uri: str
     agent: str
     at: str
@@ -99,6 +101,7 @@ def _record(event: dict[str, Any]) -> AuditRecord:
         namespace=what.get("namespace", ""),
         name=what.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),
+        message=event.get("responseStatus", {}).get("message", ""),
         uri=event["requestURI"],
         agent=event.get("userAgent", ""),
         at=event["requestReceivedTimestamp"],

@@ -1,0 +1,84 @@
+"""The chart grants what the operator asked for over the whole suite, and nothing else.
+
+Who counts is the chart's own ServiceAccount, and those that stand for it in `tests/cluster/jobs`. A
+test that takes a permission away on purpose acts as another (`tests.cluster.host.permissions`).
+
+A server-side apply is a patch for the audit log even where it creates; that it created shows in the
+answer, 201, and that this takes `create` in `tests/cluster/host/test_permissions.py`, where each
+permission of a job is missing in turn.
+"""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from tests.cluster.audit import AuditRecord
+from tests.cluster.chart.helm import NAMESPACE, RELEASE, Helm
+from tests.cluster.controlplane import ControlPlane, control_planes_started
+from tests.cluster.host.permissions import Permission, granted, granted_at_home
+
+OPERATOR = re.compile(
+    rf"system:serviceaccount:({NAMESPACE}:{RELEASE}|operator-[0-9a-f]{{6}}:operator)"
+)
+REFUSED_BY_RBAC = ("cannot ", "attempting to grant RBAC permissions not currently held")
+"""How the messages tell that from a 403 of admission: a quota, a namespace that goes."""
+
+
+@pytest.fixture
+def asked(control_plane: ControlPlane) -> list[AuditRecord]:
+    """What the operator asked all API servers of this session for."""
+    assert control_plane in control_planes_started
+    return [
+        record
+        for plane in control_planes_started
+        for record in plane.audit()
+        if record.resource and OPERATOR.fullmatch(record.user)
+    ]
+
+
+@pytest.fixture
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return Helm(tmp_path_factory.mktemp("helm"))
+
+
+def taken(record: AuditRecord) -> set[Permission]:
+    """The permissions that a request took."""
+    resource = "/".join(part for part in (record.resource, record.subresource) if part)
+    verbs = (
+        {record.verb, "create"} if (record.verb, record.code) == ("patch", 201) else {record.verb}
+    )
+    return {Permission(record.group, resource, verb) for verb in verbs}
+
+
+def all_taken(records: Iterable[AuditRecord]) -> set[Permission]:
+    return set().union(*map(taken, records))
+
+
+def test_what_was_asked_for_is_what_is_granted(
+    asked: list[AuditRecord], helm: Helm, request: pytest.FixtureRequest
+) -> None:
+    objects = helm.render()
+    by_default = granted(objects) | granted_at_home(objects)
+    # Tenants grant it secret by secret, or the platform with this value.
+    of_secrets = granted(helm.render({"rbac": {"secrets": "WatchedNamespaces"}})) - by_default
+    used = all_taken(record for record in asked if record.allowed)
+    failed = request.session.testsfailed
+    hint = f"; {failed} tests failed before, and may have asked for less" if failed else ""
+
+    assert of_secrets == {Permission("", "secrets", "get")}
+    assert used - by_default - of_secrets == set(), "the chart does not grant what was used"
+    assert by_default - used == set(), f"the chart grants what nothing used{hint}"
+
+
+def test_nothing_was_refused_but_secrets_that_nobody_has_granted_yet(
+    asked: list[AuditRecord],
+) -> None:
+    refused = {
+        (record.user, record.verb, record.uri, record.message)
+        for record in asked
+        if record.code == 403
+        and any(words in record.message for words in REFUSED_BY_RBAC)
+        and (record.verb, record.resource) != ("get", "secrets")
+    }
+
+    assert refused == set()

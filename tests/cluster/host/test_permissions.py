@@ -1,0 +1,276 @@
+"""A permission that is taken away is named where one looks, and all goes on once it is back."""
+
+import asyncio
+import contextlib
+import shlex
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.cluster.chart.helm import Object
+from tests.cluster.existing import Cluster
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.permissions import (
+    Account,
+    Permission,
+    granted,
+    granted_at_home,
+    make_account,
+)
+from tests.cluster.host.process import Operator
+from tests.cluster.host.waiting import condition, says, until
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PROJECTS, SECRETS
+
+BATCH, RBAC, OURS = "batch", "rbac.authorization.k8s.io", "featurelineage.io"
+
+# In the order in which a job needs them.
+OF_A_JOB = (
+    Permission(BATCH, "jobs", "get"),
+    Permission("", "pods", "list"),
+    Permission(BATCH, "jobs", "create"),
+    Permission("", "configmaps", "create"),
+    Permission("", "serviceaccounts", "patch"),
+    Permission("", "serviceaccounts", "create"),
+    Permission(RBAC, "roles", "patch"),
+    Permission("", "configmaps", "patch"),
+    Permission(RBAC, "roles", "create"),
+    Permission(RBAC, "rolebindings", "patch"),
+    Permission(RBAC, "rolebindings", "create"),
+    Permission(BATCH, "jobs", "patch"),
+)
+PASSED_ON = Permission("", "configmaps", "patch")
+"""Nobody may grant what he has not: a project's jobs patch their own report."""
+
+StartWithout = Callable[..., Awaitable[tuple[Operator, Account, set[Permission]]]]
+
+
+@pytest.fixture
+async def start_without(
+    admin: Api,
+    cluster: Cluster,
+    namespace: str,
+    chart_objects: list[Object],
+    start_operator: StartOperator,
+) -> StartWithout:
+    """Starts an operator with all that the chart grants but for these; `config` is its own."""
+
+    async def start(
+        *missing: Permission, **config: Any
+    ) -> tuple[Operator, Account, set[Permission]]:
+        everything = granted(chart_objects) | granted_at_home(chart_objects)
+        assert set(missing) <= everything
+        account = await make_account(admin, cluster, namespace)
+        await account.may(everything - set(missing))
+        operator = await start_operator(
+            kubeconfig=account.kubeconfig, environment=account.environment, **config
+        )
+        return operator, account, everything - set(missing)
+
+    return start
+
+
+async def create_project(admin: Api, namespace: str, **spec: Any) -> None:
+    body = {"metadata": {"name": "ranking"}, "spec": {"project": "ranking", **spec}}
+    named = {"apiVersion": PROJECTS.api_version, "kind": PROJECTS.kind}
+    await admin.create(PROJECTS, namespace, {**named, **body})
+
+
+async def look_now(admin: Api, namespace: str, why: str) -> None:
+    annotations = {"featurelineage.io/reconcile-requested-at": why}
+    await admin.patch(PROJECTS, namespace, "ranking", {"metadata": {"annotations": annotations}})
+
+
+def tells(type_: str, reason: str, *words: str) -> Callable[[Object | None], bool]:
+    """Holds once a condition is not True for this reason, and its message has these words."""
+
+    def holds(body: Object | None) -> bool:
+        found = condition(body, type_)
+        told = found.get("message", "")
+        return found.get("reason") == reason and all(word in told for word in words)
+
+    return holds
+
+
+IMAGE = {"image": {"path": "/repo"}}
+TRIES_SEEN = 120
+"""Tenths of a second: the list is tried again every 5 s."""
+
+
+async def test_each_permission_that_a_job_takes_is_named_by_the_condition_until_it_is_there(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    operator, account, has = await start_without(*OF_A_JOB)
+    await create_project(admin, namespace, source=IMAGE)
+
+    for permission in OF_A_JOB:
+        passed_on = "attempting to grant RBAC permissions not currently held"
+        words = passed_on if permission == PASSED_ON else permission.refusal
+        found = await until(
+            admin, PROJECTS, namespace, "ranking", tells("Applied", "Forbidden", words)
+        )
+        assert condition(found, "Ready")["reason"] == "Forbidden"
+        assert condition(found, "Stalled") == {}
+        has |= {permission}
+        await account.may(has)
+        await look_now(admin, namespace, f"{permission.verb}-{permission.resource}")
+
+    found = await until(
+        admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing")
+    )
+    jobs = [job async for job in admin.list(JOBS, namespace)]
+    assert [job["spec"]["suspend"] for job in jobs] == [False]
+    assert found["status"]["operation"]["attempt"] == 1
+    assert operator.errors() == []
+
+
+async def test_a_source_that_may_not_be_read_says_which_permission_is_missing(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    missing = Permission("", "configmaps", "get")
+    operator, account, has = await start_without(missing)
+    data = {"feature_store.yaml": "project: ranking\n"}
+    await admin.create(CONFIG_MAPS, namespace, {"metadata": {"name": "repo"}, "data": data})
+    await create_project(admin, namespace, source={"configMapRef": {"name": "repo"}})
+
+    refused = tells("SourceReady", "Forbidden", "configmaps", missing.refusal)
+    found = await until(admin, PROJECTS, namespace, "ranking", refused)
+    assert condition(found, "Ready")["reason"] == "Forbidden"
+
+    await account.may(has | {missing})
+    await look_now(admin, namespace, "granted")
+    await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))
+    assert operator.errors() == []
+
+
+@pytest.mark.parametrize("who", ["featureStoreYaml", "mlflow"])
+async def test_the_command_that_a_forbidden_secret_names_makes_it_readable(
+    admin: Api, namespace: str, kubectl: Kubectl, start_without: StartWithout, who: str
+) -> None:
+    operator, _, _ = await start_without()
+    data = {"feature_store.yaml": "project: ranking\n", "username": "u", "password": "p"}
+    await admin.create(SECRETS, namespace, {"metadata": {"name": "login"}, "stringData": data})
+    if who == "mlflow":
+        where, words = "Applied", ("GuardUnavailable", "feature-lineage grant login")
+        basic = {"basic": {"secretRef": {"name": "login"}}}
+        spec: dict[str, Any] = {
+            "source": IMAGE,
+            "mlflow": {"trackingUri": "http://127.0.0.1:9", "auth": basic},
+        }
+    else:
+        where, words = "SourceReady", ("SecretForbidden", "feature-lineage grant login")
+        key = {"name": "login", "key": "feature_store.yaml"}
+        spec = {"source": IMAGE, "featureStoreYaml": {"secretKeyRef": key}}
+    await create_project(admin, namespace, **spec)
+    found = await until(admin, PROJECTS, namespace, "ranking", tells(where, *words))
+
+    message = condition(found, where)["message"]
+    command = message[message.index("feature-lineage grant") :]
+    grant, _, apply = command.partition(" | ")
+    assert apply.startswith("kubectl apply -f -")
+    program, *arguments = shlex.split(grant)
+    run = [str(Path(sys.executable).with_name(program)), *arguments]
+    manifests = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    kubectl("apply", "-f", "-", stdin=manifests)
+    await look_now(admin, namespace, "granted")
+
+    if who == "mlflow":
+        # Read now; what answers nobody is the server.
+        unanswered = tells("Applied", "GuardUnavailable", "127.0.0.1:9")
+        await until(admin, PROJECTS, namespace, "ranking", unanswered)
+    else:
+        await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))
+    assert operator.errors() == []
+
+
+async def test_without_a_list_of_models_the_operator_is_not_ready_and_says_so_once(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    missing = Permission(OURS, "trainedmodels", "list")
+    operator, account, has = await start_without(missing, ready=False)
+    async with httpx.AsyncClient(base_url=operator.url, timeout=30) as client:
+        await until_refused(client, missing)
+
+        assert (await client.get("/healthz")).status_code == 200
+        told = [line for line in operator.lines() if missing.refusal in line["message"]]
+        assert len(told) == 1
+
+    await account.may(has | {missing})
+    await operator.ready()
+    assert operator.process is not None
+    assert operator.process.returncode is None
+    assert operator.errors() == []
+
+
+async def until_refused(client: httpx.AsyncClient, missing: Permission) -> None:
+    """Return once the readiness probe has failed for this, for longer than one try takes."""
+    seen = 0
+    async with asyncio.timeout(90):
+        while seen < TRIES_SEEN:
+            with contextlib.suppress(httpx.TransportError):  # its port is not open yet
+                answer = await client.get("/readyz")
+                seen += answer.status_code == 503 and missing.refusal in answer.text
+            await asyncio.sleep(0.1)
+
+
+async def logged(operator: Operator, words: str) -> None:
+    """Return once the operator has logged a line with these words."""
+    try:
+        async with asyncio.timeout(60):
+            while not any(words in line["message"] for line in operator.lines()):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"{words!r} is not in:\n{operator.log.read_text()}") from None
+
+
+async def test_a_status_that_may_not_be_written_is_told_by_the_log_without_haste(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    missing = Permission(OURS, "featurestoreprojects/status", "patch")
+    operator, account, has = await start_without(missing)
+    await create_project(admin, namespace, source=IMAGE)
+    await logged(operator, missing.refusal)
+
+    jobs = [job async for job in admin.list(JOBS, namespace)]
+    assert jobs == []
+    await account.may(has | {missing})
+    await until(admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing"))
+    told = [line for line in operator.lines() if missing.refusal in line["message"]]
+    assert 1 <= len(told) <= 12
+    assert {line["level"] for line in told} == {"warning"}
+    assert operator.errors() == []
+
+
+async def test_events_that_may_not_be_written_are_told_of_once(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    missing = Permission("events.k8s.io", "events", "create")
+    operator, _, _ = await start_without(missing)
+    for name in ("one", "two"):
+        body = {
+            "metadata": {"name": name},
+            "spec": {"project": name, "source": {"local": {"path": "."}}},
+        }
+        named = {"apiVersion": PROJECTS.api_version, "kind": PROJECTS.kind}
+        await admin.create(PROJECTS, namespace, {**named, **body})
+        await until(admin, PROJECTS, namespace, name, says("SourceReady", "False"))
+    assert operator.errors() == []
+
+
+async def test_a_lease_that_may_not_be_taken_is_named_and_nothing_is_done_without_it(
+    admin: Api, namespace: str, start_without: StartWithout
+) -> None:
+    missing = Permission("coordination.k8s.io", "leases", "create")
+    operator, account, has = await start_without(missing)
+    await create_project(admin, namespace, source=IMAGE)
+    await logged(operator, missing.refusal)
+    body = await admin.get(PROJECTS, namespace, "ranking")
+    assert "observedGeneration" not in body.get("status", {})
+    await account.may(has | {missing})
+    await until(admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing"))
