@@ -1,11 +1,10 @@
 """The cluster host: follows until it leads, then works; ends when it is told to, or when it must.
 
-    watch (kopf) ──► store ──► queue ──► passes ──► Controller
-    sweep ─────────┘             ▲
-    lease ── leads ── everything ┘
+    intake ──► store ──► queue ──► passes ──► Controller
+    lease ──► leads: everything ──┘
 
-A follower watches as well, so that it knows everything when its turn comes. Whatever ends here
-without being asked to ends the process: a new one starts from what the API server holds.
+A follower takes everything in as well, so that it knows all when its turn comes. Whatever ends
+here without being asked to ends the process: a new one starts from what the API server holds.
 """
 
 import asyncio
@@ -21,8 +20,8 @@ from feature_lineage.kube.client import Api
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.health import Heartbeat
+from feature_lineage.kube.intake import Intake
 from feature_lineage.kube.jobs import KubeJobs
-from feature_lineage.kube.kinds import JOBS, PROJECT_LABEL
 from feature_lineage.kube.lease import Leadership
 from feature_lineage.kube.objects import KubeObjects
 from feature_lineage.kube.passes import Passes
@@ -31,8 +30,6 @@ from feature_lineage.kube.queue import WorkQueue
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.kube.source import KubeSource
 from feature_lineage.kube.store import KubeResources
-from feature_lineage.kube.sweep import EVERY_SECONDS, sweep
-from feature_lineage.kube.watching import Change, Watcher
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Key, Ports
 from feature_lineage.reconcile.controller import Controller
@@ -41,9 +38,6 @@ from feature_lineage.tracking.registries import SharedRegistries
 
 DRAIN_SECONDS: Final = 20.0
 """Longest wait for passes under way when the process is asked to end."""
-SWEEP_RETRY_SECONDS: Final = 5.0
-RELIST_SECONDS: Final = 1.0
-"""A relist is told object by object; names are compared once it is through."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +66,8 @@ class KubeHost:
     """Reconciles the custom resources of a cluster, or of some of its namespaces."""
 
     def __init__(self, api: Api, config: OperatorConfig, identity: Identity) -> None:
-        self._api = api
         self._config = config
         self._heartbeat = Heartbeat()
-        self._trouble = "the resources were not listed yet"
-        self._sweep_now = asyncio.Event()
-        self._relist: asyncio.TimerHandle | None = None
-        self._synced = asyncio.Event()
         self.scrape = Scrape(
             config.port,
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
@@ -111,18 +100,30 @@ class KubeHost:
         )
         self._passes = Passes(api, self.resources, self.controller, self.scrape)
         self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
-        self._watcher = Watcher(api.configuration, config.namespaces, self._noticed)
+        self._intake = Intake(api, self.resources, config.namespaces, self)
         self.leadership = Leadership(
             api,
             identity.namespace,
             config.leader_election.lease_name,
             identity.name,
-            on_outage_end=self._sweep_now.set,
+            on_outage_end=self._intake.compare_names,
         )
 
     def readiness(self) -> str:
         """What stands against being ready; a follower is ready, too."""
-        return self._trouble
+        return self._intake.trouble
+
+    def wake(self, key: Key, cause: object = None) -> None:
+        """Look at a resource, where this process is the one to do so."""
+        if self.leadership.leading and self.resources.entry(key) is not None:
+            self.queue.wake(key, cause)
+
+    def forget(self, key: Key) -> None:
+        """A resource is gone, with all that was remembered of it."""
+        self.queue.forget(key)
+        self.controller.forget(key)
+        self._snapshots.forget(key)
+        self.scrape.gone(key)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`.
@@ -133,8 +134,8 @@ class KubeHost:
         """
         works = {
             "heartbeat": self._heartbeat.run(),
-            "sweep": self._sweep(),
-            "watch": self._watch(),
+            "sweep": self._intake.keep_sweeping(),
+            "watch": self._intake.watch(),
             "lead": self._lead(),
         }
         tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
@@ -150,23 +151,23 @@ class KubeHost:
             await _cancelled([*tasks, stopped])
             if stop.is_set():
                 await self.leadership.release()
-            await asyncio.to_thread(self._watcher.stop)
+            await asyncio.to_thread(self._intake.stop)
             await self._registries.close()
             self.scrape.stop()
 
-    async def _watch(self) -> None:
-        await self._synced.wait()  # kopf tells all of it again, which is no news by then
-        await self._watcher.start()
-
     async def _lead(self) -> None:
-        await self._synced.wait()
+        await self._intake.synced.wait()
         await self.leadership.acquire()
-        self.scrape.show(self.resources, self.controller)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.leadership.hold(), name="lease")
+            group.create_task(self._act(), name="act")
+
+    async def _act(self) -> None:
         await self._forget_jobs()
+        self.scrape.show(self.resources, self.controller)
         for key in self.resources.all_keys():
             self.queue.wake(key)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.leadership.hold(), name="lease")
             group.create_task(self.queue.run(), name="queue")
             group.create_task(self._resync(), name="resync")
 
@@ -179,89 +180,6 @@ class KubeHost:
                 await self.queue.idle()
         except TimeoutError:
             _log.warning("a pass did not end in %.0f s; it is given up", DRAIN_SECONDS)
-
-    def _noticed(self, change: Change) -> None:
-        metadata = change.body["metadata"]
-        if change.kind is JOBS:
-            project = metadata.get("labels", {}).get(PROJECT_LABEL)
-            if project:
-                self._wake(Key("FeatureStoreProject", metadata["namespace"], project))
-            return
-        key = Key(change.kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
-        if change.gone:
-            if self.resources.drop(key, str(metadata["uid"])):
-                self._forget(key)
-            return
-        if change.replayed:
-            self._relisted()
-        before = self.resources.entry(key)
-        if self.resources.take(change.body) is None:
-            return
-        after = self.resources.entry(key)
-        assert after is not None
-        # Our own status comes back as an event, and is no news.
-        if before is None or (before.uid, before.wish) != (after.uid, after.wish):
-            self._wake(key, after.wish)
-            self._wake_dependents(key)
-
-    def _relisted(self) -> None:
-        """kopf lists anew, one object after another: names are compared when it is through."""
-        loop = asyncio.get_running_loop()
-        if self._relist is not None:
-            self._relist.cancel()
-        self._relist = loop.call_later(RELIST_SECONDS, self._sweep_now.set)
-
-    def _wake(self, key: Key, cause: object = None) -> None:
-        if self.leadership.leading and self.resources.entry(key) is not None:
-            self.queue.wake(key, cause)
-
-    def _wake_dependents(self, key: Key) -> None:
-        """A project's spec, or that it came or went, is its models' business."""
-        if key.kind == "FeatureStoreProject":
-            for model in self.resources.models_of(key):
-                self._wake(model)
-
-    def _forget(self, key: Key) -> None:
-        self.queue.forget(key)
-        self.controller.forget(key)
-        self._snapshots.forget(key)
-        self.scrape.gone(key)
-        self._wake_dependents(key)
-
-    async def _sweep(self) -> None:
-        """Compare names at the start, after an outage or a relist, and every few minutes."""
-        said = ""
-        while True:
-            pause = EVERY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spread
-            self._sweep_now.clear()
-            try:
-                swept = await sweep(
-                    self._api,
-                    self.resources,
-                    self._config.namespaces,
-                    whole=not self._synced.is_set(),
-                )
-            except FeatureLineageError as error:
-                if said != error.message:
-                    _log.warning("the resources cannot be listed: %s", error.message)
-                said = error.message
-                if not self._synced.is_set():
-                    self._trouble = error.message
-                pause = SWEEP_RETRY_SECONDS
-            else:
-                self._trouble = said = ""
-                self._synced.set()
-                for key in swept.gone:
-                    self._forget(key)
-                for key in swept.news:
-                    entry = self.resources.entry(key)
-                    self._wake(key, entry.wish if entry else None)
-                    self._wake_dependents(key)
-            try:
-                async with asyncio.timeout(pause):
-                    await self._sweep_now.wait()
-            except TimeoutError:
-                continue
 
     async def _resync(self) -> None:
         """Look at every resource now and then, spread over the interval."""
@@ -277,12 +195,11 @@ class KubeHost:
         They are listed before the statuses are read: a job that is started in between is then
         neither, and what the watch has not told yet is read by the sweep.
         """
-        namespaces = self._config.namespaces or ("",)
         try:
             known: set[tuple[str, str]] = set()
-            for namespace in namespaces:
+            for namespace in self._config.namespaces or ("",):
                 known |= await self._jobs.known(namespace)
-            await sweep(self._api, self.resources, self._config.namespaces)
+            await self._intake.sweep()
             needed: set[tuple[str, str]] = set()
             for project in self.resources.projects():
                 jobs = needed_jobs(project.status, recorded=records_operations(project.spec))
