@@ -1,0 +1,157 @@
+"""Registry snapshots in ConfigMaps: found again by digest, by whoever comes next."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS
+from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, PIECE_BYTES, KubeSnapshots
+from feature_lineage.ports import Key
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def registry(*features: str) -> RegistrySnapshot:
+    columns = [{"name": name, "value_type": "FLOAT"} for name in features]
+    views = {"stats": {"name": "stats", "features": columns}}
+    return RegistrySnapshot("ranking", {"feature_view": views})
+
+
+def record(snapshot: RegistrySnapshot, hours: int = 0, revision: str = "a") -> SnapshotRecord:
+    return SnapshotRecord(NOW + timedelta(hours=hours), snapshot.digest, revision)
+
+
+class Shelf:
+    """A project on the API server, and stores that know nothing but what is kept there."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api = api
+        self.key = Key("FeatureStoreProject", namespace, "ranking")
+        self.project: FeatureStoreProject | None = None
+
+    async def create(self) -> None:
+        body = {
+            "apiVersion": PROJECTS.api_version,
+            "kind": PROJECTS.kind,
+            "metadata": {"name": "ranking"},
+            "spec": {"project": "ranking", "source": {"image": {"path": "/repo"}}},
+        }
+        made = await self.api.create(PROJECTS, self.key.namespace, body)
+        self.project = FeatureStoreProject.model_validate(made)
+
+    def store(self) -> KubeSnapshots:
+        return KubeSnapshots(self.api, lambda _: self.project)
+
+    async def names(self) -> list[str]:
+        labels = f"{PROJECT_LABEL}=ranking"
+        found = self.api.list(CONFIG_MAPS, self.key.namespace, labels=labels)
+        return sorted([each["metadata"]["name"] async for each in found])
+
+
+@pytest.fixture
+async def shelf(admin: Api, namespace: str) -> Shelf:
+    found = Shelf(admin, namespace)
+    await found.create()
+    return found
+
+
+async def test_a_snapshot_is_found_again_by_its_digest_after_a_restart(shelf: Shelf) -> None:
+    first, second = registry("a"), registry("a", "b")
+    store = shelf.store()
+    await store.put(shelf.key, first, record(first))
+    await store.put(shelf.key, second, record(second, hours=1))
+
+    for each in (store, shelf.store()):
+        assert await each.get(shelf.key, first.digest) == first
+        assert await each.get(shelf.key, second.digest) == second
+        assert await each.get(shelf.key, "0" * 64) is None
+        assert await each.history(shelf.key) == (record(first), record(second, hours=1))
+
+
+async def test_the_newest_one_again_says_until_when_it_stood_and_takes_no_place(
+    shelf: Shelf,
+) -> None:
+    snapshot, store = registry("a"), shelf.store()
+    await store.put(shelf.key, snapshot, record(snapshot))
+    await store.put(shelf.key, snapshot, record(snapshot, hours=3, revision=""))
+
+    (kept,) = await shelf.store().history(shelf.key)
+    assert (kept.at, kept.revision, kept.seen_until) == (NOW, "a", NOW + timedelta(hours=3))
+    assert len(await shelf.names()) == 2
+
+
+async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(shelf: Shelf) -> None:
+    store = shelf.store()
+    made = [registry(f"f{number}") for number in range(KEPT_SNAPSHOTS + 2)]
+    for hours, snapshot in enumerate(made):
+        await store.put(shelf.key, snapshot, record(snapshot, hours))
+
+    after = shelf.store()
+    assert [await after.get(shelf.key, s.digest) for s in made[:2]] == [None, None]
+    assert [await after.get(shelf.key, s.digest) for s in made[2:]] == made[2:]
+    assert len(await after.history(shelf.key)) == len(made)
+    assert len(await shelf.names()) == KEPT_SNAPSHOTS + 1
+
+
+async def test_a_registry_that_fits_in_no_single_object_is_kept_in_pieces(shelf: Shelf) -> None:
+    # Digests do not compress: each feature is some sixty bytes that cannot be guessed.
+    large = registry(*(record(registry(str(n))).digest for n in range(25_000)))
+    await shelf.store().put(shelf.key, large, record(large))
+
+    assert await shelf.store().get(shelf.key, large.digest) == large
+    assert len(await shelf.names()) > 2
+    assert len(large.to_json()) > PIECE_BYTES
+
+
+async def test_what_somebody_damaged_is_left_out_and_kept_anew_when_it_comes_again(
+    shelf: Shelf,
+) -> None:
+    snapshot = registry("a")
+    await shelf.store().put(shelf.key, snapshot, record(snapshot))
+    (piece,) = (name for name in await shelf.names() if snapshot.digest[:16] in name)
+    changed = {"binaryData": {"snapshot.json.gz": "AAAA"}}
+    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, piece, changed)
+
+    store = shelf.store()
+    assert await store.get(shelf.key, snapshot.digest) is None
+    await store.put(shelf.key, snapshot, record(snapshot, hours=1))
+    assert await shelf.store().get(shelf.key, snapshot.digest) == snapshot
+
+
+@pytest.mark.parametrize("data", [{"history.json": "[[1]]"}, {"history.json": "no JSON"}])
+async def test_a_timeline_that_somebody_damaged_is_begun_anew(
+    shelf: Shelf, data: dict[str, str]
+) -> None:
+    snapshot = registry("a")
+    await shelf.store().put(shelf.key, snapshot, record(snapshot))
+    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, "ranking-registry", {"data": data})
+
+    store = shelf.store()
+    assert await store.history(shelf.key) == ()
+    await store.put(shelf.key, snapshot, record(snapshot, hours=1))
+    assert await shelf.store().history(shelf.key) == (record(snapshot, hours=1),)
+
+
+async def test_a_project_made_anew_under_the_same_name_inherits_nothing(shelf: Shelf) -> None:
+    snapshot = registry("a")
+    await shelf.store().put(shelf.key, snapshot, record(snapshot))
+    await shelf.api.delete(PROJECTS, shelf.key.namespace, "ranking")
+    await shelf.create()
+
+    store = shelf.store()
+    assert await store.history(shelf.key) == ()
+    assert await store.get(shelf.key, snapshot.digest) is None
+
+
+async def test_a_put_that_changes_nothing_asks_nothing_of_the_server(shelf: Shelf) -> None:
+    snapshot, store = registry("a"), shelf.store()
+    await store.put(shelf.key, snapshot, record(snapshot))
+    before = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, "ranking-registry")
+    await store.put(shelf.key, snapshot, record(snapshot))
+
+    after = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, "ranking-registry")
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
