@@ -1,7 +1,7 @@
 """What a project's jobs may do at the API server: write their own report, and nothing else.
 
-Applied anew before each job, so that what somebody changed by hand is put right, and the report of
-an earlier job can no longer be written.
+Applied anew before each job and while it works, so that what somebody changed by hand is put right,
+and the report of an earlier job can no longer be written.
 """
 
 from feature_lineage.api import FeatureStoreProject

@@ -11,7 +11,7 @@ Nothing about a job is known from memory. Its ConfigMaps belong to it and go wit
 from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.errors import InvalidReport, NotFound, TransientError
+from feature_lineage.errors import InvalidReport, NotFound, RequestRejected, TransientError
 from feature_lineage.kube import access
 from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.diagnosis import (
@@ -86,16 +86,17 @@ class KubeJobs:
 
     async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         try:
-            return await self._look(operation_id, project.metadata.namespace)
+            return await self._look(operation_id, project)
         except Forbidden as error:  # it may well be running: no other is started
             return JobFacts(running=True, reason=error.reason, message=error.message)
 
-    async def _look(self, operation_id: str, namespace: str) -> JobFacts | None:
+    async def _look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+        namespace = project.metadata.namespace
         job = await self._api.find(JOBS, namespace, operation_id)
         if job is None or _suspended(job):
             return None
         if condition_of(job) is None:
-            stuck = await self._why_waiting(job)
+            stuck = await self._no_access(job, project) or await self._why_waiting(job)
             if stuck is None:
                 return JobFacts(running=True)
             return JobFacts(running=True, reason=stuck.reason, message=stuck.message)
@@ -162,6 +163,14 @@ class KubeJobs:
                     f"ConfigMap {namespace}/{name} belongs to a Job that is gone; the job starts "
                     "once it has been collected, or once you delete it"
                 ) from None
+
+    async def _no_access(self, job: Object, project: FeatureStoreProject) -> Finding | None:
+        """Whoever takes a job's access away while it works would cost it its report."""
+        try:
+            await access.ensure(self._api, project, job["metadata"]["name"])
+        except RequestRejected as error:
+            return Finding("JobFailed", error.message)
+        return None
 
     async def _why_waiting(self, job: Object) -> Finding | None:
         status = job.get("status") or {}
