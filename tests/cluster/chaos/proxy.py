@@ -1,0 +1,323 @@
+"""A bad network between one operator and a real API server: what goes wrong is what a test says.
+
+It passes requests on as they are and serves plain HTTP on loopback, so that an operator needs no
+more than a kubeconfig of its own: its bearer token goes through. Nothing is made up but the faults:
+an answer that a test orders, a connection that breaks, an event of a watch that is lost, told twice
+or told late.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+_HOP_BY_HOP = {"host", "connection", "keep-alive", "transfer-encoding", "content-length"}
+_REASONS = {
+    409: "Conflict",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+}
+HOLD_SECONDS = 2.0
+"""An event that is held back for its successor goes alone where none comes for so long."""
+
+Event = dict[str, Any]
+
+
+class Fault(Enum):
+    """What happens to a request that is not just answered with an error."""
+
+    HANG = "it reaches nobody, and no answer ever comes"
+    CUT = "its connection breaks before it reaches the API server"
+    LOST = "it is carried out, and the connection breaks before the answer"
+
+
+@dataclass
+class Rule:
+    """The next requests of a kind go wrong.
+
+    Attributes:
+        method: regular expression of the whole method.
+        path: regular expression, searched in path and query.
+        fault: an HTTP status to answer with, or a `Fault`.
+        left: how many more.
+        hits: how many so far.
+    """
+
+    method: str
+    path: str
+    fault: int | Fault
+    left: int
+    hits: int = 0
+    spent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def takes(self, method: str, path: str) -> bool:
+        if not self.left or not re.fullmatch(self.method, method) or not re.search(self.path, path):
+            return False
+        self.left -= 1
+        self.hits += 1
+        if not self.left:
+            self.spent.set()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request.
+
+    Attributes:
+        at: `time.monotonic` when it came.
+        status: of the answer; 0: there was none.
+    """
+
+    method: str
+    path: str
+    at: float
+    status: int
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything besides the Lease."""
+        return self.method != "GET" and "/leases" not in self.path
+
+    @property
+    def watches(self) -> bool:
+        return "watch=true" in self.path
+
+
+class _Broken(Exception):
+    """The connection to the operator is to break."""
+
+
+class FaultProxy:
+    """The way of one operator to the API server.
+
+    Args:
+        kubeconfig: of the operator on the straight way, with a token.
+        folder: for the kubeconfig of this way.
+
+    Attributes:
+        asked: every request that was answered or broken off, in the order of their ends; a watch
+            is there when it ends.
+        lose: which events of watches are lost.
+        twice: whether each event is told two times.
+        late: whether an event is held back until the next one of its object was told.
+    """
+
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+        self._given = yaml.safe_load(kubeconfig.read_text())
+        cluster = self._given["clusters"][0]["cluster"]
+        self._server: str = cluster["server"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self._trusted = ssl.create_default_context(cadata=authority)
+        self._folder = folder
+        self.asked: list[Asked] = []
+        self.rules: list[Rule] = []
+        self.lose: Callable[[Event], bool] = lambda _: False
+        self.twice = False
+        self.late = False
+        self.lost = self.repeated = self.delayed = 0
+        self._off = False
+        self._live: dict[int, web.BaseRequest] = {}  # requests have no hash
+        self._streams: dict[int, tuple[web.BaseRequest, web.StreamResponse]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._trusted, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            auto_decompress=False,
+        )
+        server = web.Server(self._handle)
+        self._runner = web.ServerRunner(server, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self._given["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{port}"}
+        self.kubeconfig = self._folder / f"proxy-{port}.kubeconfig"
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(self._given))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cut_off()
+        await self._runner.cleanup()
+        await self._session.close()
+
+    def fail(self, method: str, path: str, fault: int | Fault, times: int = 1) -> Rule:
+        """The next requests that match go wrong; see `Rule`."""
+        rule = Rule(method, path, fault, times)
+        self.rules.append(rule)
+        return rule
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more."""
+        self.rules.clear()
+        self.lose, self.twice, self.late = lambda _: False, False, False
+        self._off = False
+
+    def cut_off(self) -> None:
+        """All connections break, and new ones too, until `heal`."""
+        self._off = True
+        _break(self._live.values())
+
+    def cut_streams(self) -> None:
+        """The watches that are open break; new ones are served."""
+        _break(request for request, _ in self._streams.values())
+
+    def tell_error(self, code: int) -> None:
+        """The watches that are open are told an error, which ends them."""
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
+        line = json.dumps({"type": "ERROR", "object": {**status, "message": "a test's"}}).encode()
+        for _, response in tuple(self._streams.values()):
+            asyncio.get_running_loop().create_task(response.write(line + b"\n"))
+
+    def writes(self, since: float = 0.0) -> Iterator[Asked]:
+        """What was changed, or was to be, besides the Lease."""
+        return (each for each in self.asked if each.writes and each.at >= since)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        at, status = time.monotonic(), 0
+        self._live[id(request)] = request
+        try:
+            answer = await self._answer(request)
+            status = answer.status
+        except (_Broken, aiohttp.ClientError, ConnectionError):
+            _break([request])
+            raise asyncio.CancelledError from None
+        else:
+            return answer
+        finally:
+            del self._live[id(request)]
+            self.asked.append(Asked(request.method, request.path_qs, at, status))
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._off:
+            raise _Broken
+        body = await request.read()
+        path = request.path_qs
+        rule = next((each for each in self.rules if each.takes(request.method, path)), None)
+        if rule is not None and isinstance(rule.fault, int):
+            return _refusal(rule.fault)
+        if rule is not None and rule.fault is Fault.CUT:
+            raise _Broken
+        if rule is not None and rule.fault is Fault.HANG:
+            await asyncio.Event().wait()
+        headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP]
+        async with self._session.request(
+            request.method, self._server + path, headers=headers, data=body or None
+        ) as upstream:
+            if "watch=true" in path and upstream.status == 200:
+                return await self._stream(request, upstream)
+            data = await upstream.read()
+            if rule is not None and rule.fault is Fault.LOST:
+                raise _Broken
+            kept = {k: v for k, v in upstream.headers.items() if k.lower() not in _HOP_BY_HOP}
+            return web.Response(status=upstream.status, body=data, headers=kept)
+
+    async def _stream(
+        self, request: web.BaseRequest, upstream: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        self._streams[id(request)] = request, response
+        try:
+            async with asyncio.TaskGroup() as flushes:
+                late = _Late(response, flushes)
+                async for line in _lines(upstream):
+                    await self._pass_on(json.loads(line), line, response, late)
+        except* (ConnectionError, aiohttp.ClientError):
+            raise _Broken from None
+        finally:
+            del self._streams[id(request)]
+        return response
+
+    async def _pass_on(
+        self, event: Event, line: bytes, response: web.StreamResponse, late: "_Late"
+    ) -> None:
+        told = event["type"] in ("ADDED", "MODIFIED", "DELETED")
+        if told and self.lose(event):
+            self.lost += 1
+            return
+        if told and self.late and late.hold(event, line):
+            return
+        await response.write(line)
+        if told and self.twice:
+            self.repeated += 1
+            await response.write(line)
+        if told and await late.release(event["object"]["metadata"]["uid"]):
+            self.delayed += 1
+
+
+class _Late:
+    """Events of one watch that are held back, one of an object at most."""
+
+    def __init__(self, response: web.StreamResponse, tasks: asyncio.TaskGroup) -> None:
+        self._response = response
+        self._tasks = tasks
+        self._held: dict[str, bytes] = {}
+
+    def hold(self, event: Event, line: bytes) -> bool:
+        """Whether it is held back: of two in a row of an object, the first is."""
+        uid = event["object"]["metadata"]["uid"]
+        if uid in self._held or event["type"] == "DELETED":
+            return False
+        self._held[uid] = line
+        self._tasks.create_task(self._soon(uid, line))
+        return True
+
+    async def release(self, uid: str) -> bool:
+        line = self._held.pop(uid, None)
+        if line is not None:
+            await self._response.write(line)
+        return line is not None
+
+    async def _soon(self, uid: str, line: bytes) -> None:
+        await asyncio.sleep(HOLD_SECONDS)
+        if self._held.get(uid) is line:
+            await self.release(uid)
+
+
+async def _lines(upstream: aiohttp.ClientResponse) -> Any:
+    """Lines of any length, which aiohttp's own iterator does not read."""
+    rest = b""
+    async for chunk in upstream.content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
+
+
+def _break(requests: Iterable[web.BaseRequest]) -> None:
+    for request in tuple(requests):
+        if request.transport is not None:
+            with suppress(RuntimeError):
+                request.transport.abort()
+
+
+def _refusal(status: int) -> web.Response:
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Status",
+        "metadata": {},
+        "status": "Failure",
+        "message": f"a test answers {status}",
+        "reason": _REASONS.get(status, ""),
+        "code": status,
+    }
+    headers = {}
+    if status == 429:
+        headers["Retry-After"] = "1"
+        body["details"] = {"retryAfterSeconds": 1}
+    return web.json_response(body, status=status, headers=headers)

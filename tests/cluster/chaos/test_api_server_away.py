@@ -1,0 +1,126 @@
+"""The API server is away for a minute, or just for the operator: nothing is missed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.cluster.chaos import world
+from tests.cluster.chaos.pod import Pod, trouble
+from tests.cluster.chaos.proxy import FaultProxy
+from tests.cluster.chart.helm import NAMESPACE, RELEASE, Object
+from tests.cluster.controlplane import CRDS, ControlPlane
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.process import Operator, grant_lease, grant_permissions
+from tests.cluster.host.waiting import until
+
+from feature_lineage.kube.client import Api, ApiUnavailable, connect
+from feature_lineage.kube.kinds import PROJECTS
+
+AWAY_SECONDS = 60.0
+ALL_SEEN_SECONDS = 60.0
+SPACE = "away"
+
+
+@pytest.fixture
+def plane(
+    start_control_plane: Callable[..., ControlPlane], chart_objects: list[Object]
+) -> ControlPlane:
+    """A control plane of the test's own, with what the chart grants and a namespace."""
+    plane = start_control_plane(CRDS)
+    plane.kubectl("create", "namespace", SPACE)
+    grant_permissions(plane, chart_objects)
+    grant_lease(plane, [dict(each) for each in chart_objects], SPACE)
+    return plane
+
+
+async def test_what_happens_while_the_api_server_returns_is_all_seen(
+    plane: ControlPlane, undisturbed: world.State, tmp_path: Path
+) -> None:
+    kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
+    operator = Operator(kubeconfig, {"namespaces": [SPACE]}, tmp_path, SPACE)
+    await operator.start()
+    await operator.ready()
+    async with Pod(operator) as pod, await connect(str(plane.kubeconfig)) as admin:
+        await world.begin(admin, SPACE)
+        await world.begun(admin, SPACE)
+        went = time.monotonic()
+        plane.kill_apiserver()
+        await pod.restarted()
+        first = operator.pid
+        why = await trouble(operator)
+        await asyncio.sleep(max(0.0, went + AWAY_SECONDS - time.monotonic()))
+        starting = asyncio.create_task(asyncio.to_thread(plane.start_apiserver))
+        for act in (world.delete, world.edit, world.create):
+            await _as_soon_as_it_answers(act, admin)
+        await starting
+        back = time.monotonic()
+        await world.becomes(admin, SPACE, undisturbed, ALL_SEEN_SECONDS)
+        seconds = time.monotonic() - back
+        await world.scrape_tells(operator, SPACE, world.names(undisturbed))
+        exits, last = list(pod.exits), operator.pid
+    assert await operator.end() == 0
+
+    assert "featurestoreprojects" in why
+    assert exits == [1]  # the Lease was lost, which ends the process; the new one waits
+    assert last == first
+    assert seconds < ALL_SEEN_SECONDS
+    errors = [line["message"] for line in operator.errors()]
+    assert [error for error in errors if not error.startswith("LeaseLost: ")] == []
+    assert len(errors) == 1
+
+
+async def test_an_operator_that_was_cut_off_for_a_moment_sees_what_went_meanwhile(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    proxy: FaultProxy,
+    start_operator: StartOperator,
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    pid = operator.pid
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    proxy.cut_off()
+    await world.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p2", world.gone)
+    proxy.heal()
+    await world.becomes(admin, namespace, undisturbed)
+    await world.scrape_tells(operator, namespace, world.names(undisturbed))
+
+    assert operator.process is not None
+    assert (operator.pid, operator.process.returncode) == (pid, None)
+    assert operator.errors() == []
+
+
+async def test_all_that_there_was_may_be_gone_when_an_operator_is_back(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    """A listing of nothing tells nothing by itself."""
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    await world.scrape_tells(operator, namespace, {"p0"})
+    proxy.cut_streams()
+    watches = proxy.fail("GET", "featurestoreprojects.*watch=true", 410, 1)
+    proxy.lose = lambda event: event["type"] == "DELETED"
+    await admin.delete(PROJECTS, namespace, "p0")
+    await until(admin, PROJECTS, namespace, "p0", world.gone)
+    await world.scrape_tells(operator, namespace, set())
+
+    assert watches.hits == 1
+    assert operator.errors() == []
+
+
+async def _as_soon_as_it_answers(
+    act: Callable[[Api, str], "asyncio.Future[None]"], admin: Api
+) -> None:
+    """Do something at the first moment at which the API server lets it be done."""
+    async with asyncio.timeout(90):
+        while True:
+            with suppress(ApiUnavailable):
+                await act(admin, SPACE)
+                return
+            await asyncio.sleep(0.1)

@@ -1,0 +1,98 @@
+"""Requests that are refused, never answered, or answered to nobody: the end is the same."""
+
+import asyncio
+import time
+
+import pytest
+from tests.cluster.chaos import world
+from tests.cluster.chaos.proxy import Fault, FaultProxy
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.waiting import until
+
+from feature_lineage.kube.client import REQUEST_SECONDS, Api
+from feature_lineage.kube.kinds import PROJECTS
+
+NO_LEASE = r"^(?!.*/leases)"
+"""Any path but that of the Lease, whose loss ends the process: see `test_two_replicas`."""
+
+
+async def test_conflicts_in_a_row_are_read_again_and_written_at_last(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    conflicts = proxy.fail("PATCH", "/featurestoreprojects/p0/status", 409, 5)
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", world.seen)
+
+    assert conflicts.hits == 5
+    assert operator.errors() == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_burst_of_refusals_changes_nothing_of_the_end(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    proxy: FaultProxy,
+    start_operator: StartOperator,
+    status: int,
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    pid = operator.pid
+    writes = proxy.fail("POST|PATCH|DELETE", NO_LEASE, status, 30)
+    reads = proxy.fail("GET", NO_LEASE, status, 10)
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    proxy.fail("PATCH", "/status", status, 5)
+    proxy.cut_streams()
+    proxy.fail("GET", "watch=true", status, 3)
+    await world.change(admin, namespace)
+    await world.becomes(admin, namespace, undisturbed)
+
+    assert writes.hits == 30
+    assert reads.hits == 10
+    assert operator.pid == pid
+    assert operator.process is not None
+    assert operator.process.returncode is None
+    assert operator.errors() == []
+
+
+async def test_requests_that_hang_are_given_up_and_hold_up_nothing_else(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    hung = proxy.fail("PATCH", "/featurestoreprojects/p0/status", Fault.HANG, 1)
+    began = time.monotonic()
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    async with asyncio.timeout(30):
+        await hung.spent.wait()
+    await admin.create(PROJECTS, namespace, world.project("p1", "none"))
+    await until(admin, PROJECTS, namespace, "p1", world.seen)
+    other = time.monotonic() - began
+    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    hanging = time.monotonic() - began
+
+    assert other < REQUEST_SECONDS
+    assert REQUEST_SECONDS <= hanging < REQUEST_SECONDS + 15
+    assert operator.errors() == []
+
+
+async def test_what_was_done_and_never_answered_is_not_done_twice(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    proxy: FaultProxy,
+    start_operator: StartOperator,
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    statuses = proxy.fail("PATCH", "/status", Fault.LOST, 5)
+    creates = proxy.fail("POST", "/(jobs|configmaps)", Fault.LOST, 4)
+    cuts = proxy.fail("POST|PATCH", NO_LEASE, Fault.CUT, 5)
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    await world.change(admin, namespace)
+    await world.becomes(admin, namespace, undisturbed)
+
+    assert statuses.hits == 5
+    assert creates.hits + cuts.hits >= 5
+    assert operator.errors() == []

@@ -1,0 +1,98 @@
+"""Events lost, told twice or told in the wrong order: what is known in the end is right."""
+
+import pytest
+from tests.cluster.chaos import world
+from tests.cluster.chaos.proxy import FaultProxy
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.waiting import until
+
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import MODELS, PROJECTS
+
+
+@pytest.mark.parametrize("trouble", ["twice", "late"])
+async def test_events_told_twice_or_late_make_no_difference(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    proxy: FaultProxy,
+    start_operator: StartOperator,
+    trouble: str,
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    setattr(proxy, trouble, True)
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    await world.change(admin, namespace)
+    await world.becomes(admin, namespace, undisturbed)
+    scraped = world.names_in(await operator.metrics(), namespace)
+
+    assert proxy.repeated > 10 if trouble == "twice" else proxy.delayed > 5
+    assert scraped == world.names(undisturbed)
+    assert operator.errors() == []
+
+
+async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_late(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    await admin.create(PROJECTS, namespace, world.project("stays", "none"))
+    await admin.create(PROJECTS, namespace, world.project("goes", "none"))
+    for name in ("stays", "goes"):
+        await until(admin, PROJECTS, namespace, name, world.seen)
+    proxy.late = True
+    label = {"metadata": {"labels": {"team": "ml"}}}
+    await admin.patch(PROJECTS, namespace, "goes", label)
+    await admin.delete(PROJECTS, namespace, "goes")
+    proxy.late = False
+    # Told after the two events of the other one, which came in the wrong order.
+    await admin.patch(PROJECTS, namespace, "stays", {"spec": {"suspend": True}})
+    await until(admin, PROJECTS, namespace, "stays", world.seen)
+    scraped = world.names_in(await operator.metrics(), namespace)
+
+    assert proxy.delayed == 1
+    assert scraped == {"stays"}
+    assert operator.errors() == []
+
+
+async def test_events_lost_on_a_way_that_was_interrupted_are_made_up_for(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    proxy: FaultProxy,
+    start_operator: StartOperator,
+) -> None:
+    """Whoever loses events loses other packets, too: a renewal of the Lease fails as well."""
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    pid = operator.pid
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    proxy.lose = lambda _: True
+    await world.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p2", world.gone)
+    proxy.fail("PATCH", "/leases/", 503, 1)
+    await world.becomes(admin, namespace, undisturbed)
+    scraped = world.names_in(await operator.metrics(), namespace)
+
+    assert proxy.lost > 8
+    assert scraped == world.names(undisturbed)
+    assert operator.pid == pid
+    assert operator.errors() == []
+
+
+async def test_an_error_in_a_watch_ends_nothing(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    for code in (410, 500):
+        proxy.tell_error(code)
+    await admin.delete(PROJECTS, namespace, "p0")
+    await admin.create(MODELS, namespace, world.model("m0", "p0"))
+    await until(admin, MODELS, namespace, "m0", world.seen)
+    await world.scrape_tells(operator, namespace, {"m0"})
+
+    assert operator.process is not None
+    assert operator.process.returncode is None
+    assert operator.errors() == []

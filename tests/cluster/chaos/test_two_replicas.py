@@ -1,0 +1,128 @@
+"""Two replicas: one acts, the other knows everything, and takes over when the first one goes."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.chaos import world
+from tests.cluster.chaos.proxy import Fault, FaultProxy
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.process import Operator
+from tests.cluster.host.waiting import until
+
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import LEASES, PROJECTS
+
+TAKEOVER_SECONDS = 15.0
+HANDOVER_SECONDS = 5.0
+LEASE = "feature-lineage-operator"
+
+
+@pytest.fixture
+async def ways(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[list[FaultProxy]]:
+    """One way for each replica: who asked for what is told by the way it came."""
+    async with (
+        FaultProxy(operator_kubeconfig, tmp_path) as one,
+        FaultProxy(operator_kubeconfig, tmp_path) as two,
+    ):
+        yield [one, two]
+
+
+@pytest.fixture
+async def replicas(
+    admin: Api, namespace: str, ways: list[FaultProxy], start_operator: StartOperator
+) -> list[Operator]:
+    """A leader that has acted, and a follower that is ready."""
+    leader = await start_operator(kubeconfig=ways[0].kubeconfig)
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    follower = await start_operator(kubeconfig=ways[1].kubeconfig)
+    lease = await admin.get(LEASES, namespace, LEASE)
+    assert lease["spec"]["holderIdentity"] == leader.name
+    return [leader, follower]
+
+
+async def test_a_follower_is_ready_and_tells_of_no_resource(
+    namespace: str, ways: list[FaultProxy], replicas: list[Operator]
+) -> None:
+    leader, follower = replicas
+    told = [world.names_in(await each.metrics(), namespace) for each in replicas]
+
+    assert told[0] == {*world.PROJECT_NAMES, *world.MODEL_NAMES}
+    assert told[1] == set()
+    assert list(ways[0].writes())
+    assert list(ways[1].writes()) == []
+    assert leader.errors() == follower.errors() == []
+
+
+async def test_when_the_leader_is_killed_the_follower_acts_within_15_seconds(
+    admin: Api,
+    namespace: str,
+    undisturbed: world.State,
+    ways: list[FaultProxy],
+    replicas: list[Operator],
+) -> None:
+    leader, follower = replicas
+    killed = time.monotonic()
+    assert await leader.end(signal.SIGKILL) == -signal.SIGKILL
+    await world.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p4", world.seen)
+    seconds = time.monotonic() - killed
+    await world.becomes(admin, namespace, undisturbed)
+    await world.scrape_tells(follower, namespace, world.names(undisturbed))
+
+    assert seconds < TAKEOVER_SECONDS
+    assert min(each.at for each in ways[1].writes()) > killed
+    assert follower.errors() == []
+
+
+async def test_a_leader_that_is_asked_to_end_hands_over_within_5_seconds(
+    admin: Api, namespace: str, ways: list[FaultProxy], replicas: list[Operator]
+) -> None:
+    leader, follower = replicas
+    await admin.create(PROJECTS, namespace, world.project("late", "none"))
+    asked = time.monotonic()
+    ending = asyncio.create_task(leader.end())
+    await admin.create(PROJECTS, namespace, world.project("later", "none"))
+    await until(admin, PROJECTS, namespace, "later", world.seen)
+    seconds = time.monotonic() - asked
+
+    assert await ending == 0
+    assert seconds < HANDOVER_SECONDS
+    assert max(each.at for each in ways[0].writes()) < min(each.at for each in ways[1].writes())
+    assert leader.errors() == follower.errors() == []
+
+
+async def test_a_leader_that_was_stopped_for_20_seconds_ends_and_writes_nothing_more(
+    admin: Api, namespace: str, ways: list[FaultProxy], replicas: list[Operator]
+) -> None:
+    leader, follower = replicas
+    assert leader.process is not None
+    hung = ways[0].fail("GET", "/configmaps/none", Fault.HANG, 1)
+    await admin.create(PROJECTS, namespace, world.project("hangs", "none"))
+    async with asyncio.timeout(30):
+        await hung.spent.wait()
+    leader.process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    await admin.create(PROJECTS, namespace, world.project("new", "none"))
+    await until(admin, PROJECTS, namespace, "new", world.seen)
+    for name in ("hangs", "new"):
+        await admin.patch(PROJECTS, namespace, name, {"spec": {"suspend": True}})
+        await until(admin, PROJECTS, namespace, name, world.seen)
+    await asyncio.sleep(max(0.0, stopped + 20 - time.monotonic()))
+    awake = time.monotonic()
+    leader.process.send_signal(signal.SIGCONT)
+    async with asyncio.timeout(40):
+        code = await leader.process.wait()
+
+    assert code == 1
+    assert list(ways[0].writes(awake)) == []
+    assert [each for each in ways[0].writes() if each.at > stopped + 1] == []
+    assert ["LeaseLost" in line["message"] for line in leader.errors()] == [True]
+    lease = await admin.get(LEASES, namespace, LEASE)
+    assert lease["spec"]["holderIdentity"] == follower.name
+    assert lease["spec"]["leaseTransitions"] == 1
+    assert follower.errors() == []
