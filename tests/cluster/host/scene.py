@@ -1,0 +1,226 @@
+"""A whole house on a control plane: a Feast repo in a ConfigMap, its stores on a claim, a real
+MLflow server, a node that really runs the jobs, and what a test asks of all of them."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.host.waiting import condition, until
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.node import Node
+from tests.local.scene import FEATURE_STORE, FEATURES, MLflow, write_repo
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import (
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    MODELS,
+    PROJECT_LABEL,
+    PROJECTS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    Kind,
+)
+
+REFS = ("driver_hourly_stats:conv_rate", "driver_hourly_stats:trips")
+TRIPS = REFS[1]
+WITHOUT_TRIPS = FEATURES.replace('Field(name="trips", dtype=Int64),', "").replace(
+    '["conv_rate", "trips"]', '["conv_rate"]'
+)
+ALLOW = "featurelineage.io/allow-breaking"
+
+JOB_SECONDS = 240.0
+"""A job takes seconds on an idle machine; importing Feast alone takes most of a minute on a busy
+one."""
+
+MADE: tuple[Kind, ...] = (JOBS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
+"""What the operator makes in a project's namespace."""
+
+_numbers = count(1)
+
+Holds = Callable[[Object | None], bool]
+
+
+@dataclass
+class House:
+    """One project with its model, named alike, in a namespace.
+
+    Args:
+        admin: of an administrator.
+        folder: for what the claim ``stores`` holds.
+        name: of the resources; Feast's project and the model take it in.
+    """
+
+    admin: Api
+    kubectl: Kubectl
+    namespace: str
+    mlflow: MLflow
+    folder: Path
+    name: str = "driver"
+    project: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.project = f"{self.name}_{self.namespace.removeprefix('test-')}"
+        self.stores = write_repo(self.folder / self.name, self.project) / "data"
+        self.stores.chmod(0o777)
+
+    @property
+    def model(self) -> str:
+        """The registered model."""
+        return f"{self.project}_model"
+
+    @property
+    def claim(self) -> str:
+        return f"{self.name}-stores"
+
+    # What people do
+
+    async def push(self, features: str = FEATURES, **files: str) -> None:
+        """Replace the repo, as a GitOps tool would; the operator finds out by itself."""
+        store = FEATURE_STORE.format(project=self.project).replace("data/", "/stores/")
+        features = features.replace("data/stats.parquet", "/stores/stats.parquet")
+        data = {"feature_store.yaml": store, "features.py": features, **files}
+        metadata = {"name": self.repo_name, "namespace": self.namespace}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    @property
+    def repo_name(self) -> str:
+        return f"{self.name}-repo"
+
+    async def create_project(self, **spec: Any) -> Object:
+        body = {
+            "project": self.project,
+            "source": {"configMapRef": {"name": self.repo_name}, "pollInterval": "1s"},
+            "mlflow": {"trackingUri": self.mlflow.url, "pollInterval": "1s"},
+            "runtime": {
+                "volumes": [{"name": "stores", "persistentVolumeClaim": {"claimName": self.claim}}],
+                "volumeMounts": [{"name": "stores", "mountPath": "/stores"}],
+            },
+        }
+        return await self._create(PROJECTS, {**body, **spec})
+
+    async def create_model(self, **spec: Any) -> Object:
+        body = {
+            "projectRef": {"name": self.name},
+            "model": {"name": self.model, "alias": "champion"},
+        }
+        return await self._create(MODELS, {**body, **spec})
+
+    async def change(self, **spec: Any) -> None:
+        """Merge into the project's spec."""
+        await self.admin.patch(PROJECTS, self.namespace, self.name, {"spec": spec})
+
+    async def annotate(self, **annotations: str) -> None:
+        """On the project; ``_`` stands for ``-`` in a name, which is one of the operator's."""
+        named = {f"featurelineage.io/{k.replace('_', '-')}": v for k, v in annotations.items()}
+        body = {"metadata": {"annotations": named}}
+        await self.admin.patch(PROJECTS, self.namespace, self.name, body)
+
+    async def look_now(self) -> None:
+        await self.annotate(reconcile_requested_at=str(next(_numbers)))
+
+    def train(self, *refs: str, alias: str | None = "champion") -> str:
+        """A version of the model, recorded as Feast does it; its number."""
+        service = {"feast.feature_service": "driver_activity_v1"}
+        return self.mlflow.train(
+            self.model, self.project, list(refs or REFS), alias=alias, **service
+        )
+
+    # What they see
+
+    async def until(self, holds: Holds, seconds: float = JOB_SECONDS) -> Object:
+        """The project, once that holds."""
+        return await until(self.admin, PROJECTS, self.namespace, self.name, holds, seconds)
+
+    async def until_model(self, holds: Holds, seconds: float = 120.0) -> Object:
+        return await until(self.admin, MODELS, self.namespace, self.name, holds, seconds)
+
+    async def until_made(self, kind: Kind, name: str, holds: Holds) -> Object:
+        """Something the operator makes, once that holds."""
+        return await until(self.admin, kind, self.namespace, name, holds, JOB_SECONDS)
+
+    async def made(self, kind: Kind) -> list[str]:
+        """Names of what the operator made of a kind for this project, sorted."""
+        listed = [each async for each in self.admin.list(kind, self.namespace)]
+        return sorted(
+            each["metadata"]["name"]
+            for each in listed
+            if each["metadata"].get("labels", {}).get(PROJECT_LABEL) == self.name
+        )
+
+    async def events(self, reason: str, kind: Kind = PROJECTS) -> list[Object]:
+        """Events about the project, or the model, with a reason."""
+        listed = [each async for each in self.admin.list(EVENTS, self.namespace)]
+        return [
+            each
+            for each in listed
+            if each["reason"] == reason
+            and (each["regarding"]["kind"], each["regarding"]["name"]) == (kind.kind, self.name)
+        ]
+
+    def ops_runs(self) -> list[dict[str, Any]]:
+        """Ops runs, in the order in which the operations started."""
+        return self.mlflow.ops_runs(self.project)
+
+    def tags(self, version: str = "1") -> dict[str, str]:
+        return self.mlflow.version_tags(self.model, version)
+
+    async def _create(self, kind: Kind, spec: dict[str, Any]) -> Object:
+        metadata = {"name": self.name, "namespace": self.namespace}
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+        return await self.admin.create(kind, self.namespace, {**body, "spec": spec})
+
+
+@asynccontextmanager
+async def node_for(*houses: House) -> AsyncIterator[Node]:
+    """A node that runs the jobs of houses, which share a namespace.
+
+    What its containers printed is shown where a test fails.
+    """
+    first = houses[0]
+    claims = {house.claim: house.stores for house in houses}
+    async with Node(first.admin, first.namespace, claims=claims) as node:
+        try:
+            yield node
+        except BaseException:
+            for pod, printed in node.ended.items():
+                print(f"--- {pod}\n{printed}")
+            print(first.kubectl("-n", first.namespace, "get", "events.v1.events.k8s.io"))
+            raise
+
+
+def recorded(number: int) -> Holds:
+    """The project has so many operations behind it, none in flight, and all are in MLflow."""
+
+    def holds(body: Object | None) -> bool:
+        status = (body or {}).get("status", {})
+        operations = status.get("operations", ())
+        return (
+            len(operations) == number
+            and "operation" not in status
+            and all("mlflowRunId" in each for each in operations)
+        )
+
+    return holds
+
+
+def running(body: Object | None) -> bool:
+    """A job of the project was let go: it runs, or waits for a node."""
+    return (body or {}).get("status", {}).get("operation", {}).get("phase") == "Running"
+
+
+def both(*all_of: Holds) -> Holds:
+    return lambda body: all(holds(body) for holds in all_of)
+
+
+def state(body: Object, type_: str) -> tuple[str, str]:
+    """Status and reason of a condition, ("", "") where there is none."""
+    found = condition(body, type_)
+    return found.get("status", ""), found.get("reason", "")
