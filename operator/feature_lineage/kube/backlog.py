@@ -7,7 +7,7 @@ user wants (its `cause`) does. Nothing here sleeps or reads a clock.
 
 import heapq
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -69,16 +69,12 @@ class Backlog(Generic[KeyT]):
 
     def waiting(self, now: float) -> int:
         """How many keys are due and not worked on: the depth of the queue."""
-        return sum(
-            entry.due is not None and entry.due <= now and not entry.working
-            for entry in self._entries.values()
-        )
+        entries = list(self._entries.values())  # at once: a scrape asks from another thread
+        return sum(e.due is not None and e.due <= now and not e.working for e in entries)
 
-    def failing(self) -> Iterator[tuple[KeyT, int]]:
-        """Keys in back-off, and how often each failed in a row."""
-        for key, entry in self._entries.items():
-            if entry.failures:
-                yield key, entry.failures
+    def failing(self) -> int:
+        """How many keys failed when they were last worked on."""
+        return sum(entry.failures > 0 for entry in list(self._entries.values()))
 
     def wake(self, key: KeyT, now: float, cause: object = None) -> None:
         """Look at this key at once, or once its back-off is over.

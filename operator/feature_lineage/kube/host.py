@@ -30,6 +30,7 @@ from feature_lineage.kube.queue import WorkQueue
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.kube.source import KubeSource
 from feature_lineage.kube.store import KubeResources
+from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Key, Ports
 from feature_lineage.reconcile.controller import Controller
@@ -87,6 +88,7 @@ class KubeHost:
                 runner.image, runner.image_pull_policy, runner.image_pull_secrets, runner.resources
             ),
         )
+        events = KubeEvents(api, clock, identity.name, self._uid)
         self.controller = Controller(
             Ports(
                 clock=clock,
@@ -95,7 +97,7 @@ class KubeHost:
                 jobs=self._jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,
-                events=KubeEvents(api, clock, identity.name, self._uid),
+                events=events,
             )
         )
         self._passes = Passes(api, self.resources, self.controller, self.scrape)
@@ -107,6 +109,17 @@ class KubeHost:
             config.leader_election.lease_name,
             identity.name,
             on_outage_end=self._intake.compare_names,
+        )
+
+        self.scrape.instruments.registry.register(
+            ProcessMetrics(
+                {
+                    "feature_lineage_leader": lambda: self.leadership.leading,
+                    "feature_lineage_queue_depth": lambda: self.queue.depth,
+                    "feature_lineage_queue_failing": lambda: self.queue.failing,
+                    "feature_lineage_events_unwritten_total": lambda: events.unwritten,
+                }
+            )
         )
 
     def readiness(self) -> str:

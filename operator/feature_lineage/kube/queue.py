@@ -27,6 +27,7 @@ class WorkQueue:
         self._busy = 0
         self._rest = asyncio.Event()
         self._rest.set()
+        self._now = asyncio.get_running_loop().time
 
     def wake(self, key: Key, cause: object = None) -> None:
         """Look at this key at once."""
@@ -53,8 +54,13 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        """Keys that are due and wait for a worker."""
+        """Keys that are due and wait for a worker; for any thread."""
         return self.backlog.waiting(self._now())
+
+    @property
+    def failing(self) -> int:
+        """Keys whose last pass failed; for any thread."""
+        return self.backlog.failing()
 
     async def run(self) -> None:
         """Work until `stop`; returns once no worker has a key any more."""
@@ -95,7 +101,3 @@ class WorkQueue:
             self._busy -= 1
             if not self._busy:
                 self._rest.set()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()

@@ -224,4 +224,31 @@ INSTRUMENTS: Final = (
 )
 """Counted as it happens, in the process it happens in: `instruments`."""
 
-CATALOGUE: Final = (*GAUGES, *INSTRUMENTS)
+HOST: Final = (
+    _gauge(
+        "feature_lineage_leader",
+        (),
+        "1 in the replica that acts, 0 in one that follows. A sum of 0 for more than 15 s: nobody "
+        "acts; look at the Lease and at the log of the replicas.",
+    ),
+    _gauge(
+        "feature_lineage_queue_depth",
+        (),
+        "Resources that are due and wait for a worker. Growing: passes take too long for the "
+        "number of workers; see feature_lineage_reconcile_duration_seconds.",
+    ),
+    _gauge(
+        "feature_lineage_queue_failing",
+        (),
+        "Resources whose last pass failed and that wait for another try; the log says why.",
+    ),
+    Definition(
+        "feature_lineage_events_unwritten_total",
+        "counter",
+        (),
+        "Kubernetes Events that could not be written: status and log say the same.",
+    ),
+)
+"""About the process of the cluster host itself: `process`."""
+
+CATALOGUE: Final = (*GAUGES, *INSTRUMENTS, *HOST)

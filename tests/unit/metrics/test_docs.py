@@ -6,8 +6,9 @@ from pathlib import Path
 import yaml
 
 from feature_lineage.metrics import Instruments, State, StateCollector
-from feature_lineage.metrics.catalogue import CATALOGUE, Definition
+from feature_lineage.metrics.catalogue import CATALOGUE, HOST, Definition
 from feature_lineage.metrics.families import MAX_LABEL
+from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.reconcile.listing import KEPT_OPERATIONS
 
 DOCS = (Path(__file__).parents[3] / "docs/metrics.md").read_text(encoding="utf-8")
@@ -28,6 +29,7 @@ def test_the_tables_hold_every_metric_and_no_other() -> None:
 def test_the_code_exposes_what_is_listed() -> None:
     instruments = Instruments()
     instruments.registry.register(StateCollector(State))
+    instruments.registry.register(ProcessMetrics({each.name: lambda: 1.0 for each in HOST}))
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in instruments.registry.collect()
