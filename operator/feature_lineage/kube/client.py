@@ -5,9 +5,10 @@ they cost more than the request.
 """
 
 import asyncio
+import copy
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
 
@@ -70,6 +71,12 @@ class ApiUnavailable(TransientError):
     reason = "ApiServerUnavailable"
 
 
+class NotLeading(TransientError):
+    """This process may not write: another one may be acting."""
+
+    reason = "NotLeading"
+
+
 async def connect(kubeconfig: str = "", context: str = "") -> "Api":
     """Find the API server: a kubeconfig named on purpose, the pod's own account, or kubectl's.
 
@@ -112,6 +119,17 @@ class Api:
         self._client = ApiClient(configuration)
         self._client.user_agent = MANAGER
         self._deadline = deadline
+        self._may_write: Callable[[], bool] = lambda: True
+
+    def behind(self, may_write: Callable[[], bool]) -> "Api":
+        """The same connections, which write nothing while `may_write` says no.
+
+        A process that was stopped for a while goes on in the middle of what it did, and does not
+        know yet that another one has taken over.
+        """
+        fenced = copy.copy(self)
+        fenced._may_write = may_write  # noqa: SLF001 - its own kind
+        return fenced
 
     async def __aenter__(self) -> Self:
         return self
@@ -227,6 +245,8 @@ class Api:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Object:
+        if method != "GET" and not self._may_write():
+            raise NotLeading(f"{method} {path} is not sent: the Lease is not held any more")
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         sent = {"Accept": "application/json", **self._client.default_headers, **(headers or {})}
         if patch is not None:

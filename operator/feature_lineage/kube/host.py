@@ -69,6 +69,7 @@ class KubeHost:
     def __init__(self, api: Api, config: OperatorConfig, identity: Identity) -> None:
         self._config = config
         self._heartbeat = Heartbeat()
+        lease, api = api, api.behind(lambda: self.leadership.leading)
         self.scrape = Scrape(
             config.port,
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
@@ -104,7 +105,7 @@ class KubeHost:
         self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
         self._intake = Intake(api, self.resources, config.namespaces, self)
         self.leadership = Leadership(
-            api,
+            lease,
             identity.namespace,
             config.leader_election.lease_name,
             identity.name,
