@@ -1,4 +1,4 @@
-"""Fills the marked blocks of the spec pages from the API's models: `make docs`.
+"""Fills the marked blocks of the pages from the models of API and configuration: `make docs`.
 
 A block stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; everything outside of
 blocks is written by hand. `tests/unit/docs` fails where a block is not what this would write.
@@ -12,15 +12,18 @@ from typing import Any, Final
 from feature_lineage.api.conditions import MODEL_REASONS, PROJECT_REASONS
 from feature_lineage.api.crd import DEFINITIONS, Definition
 from feature_lineage.api.structural import structural_schema
+from feature_lineage.kube.config import OperatorConfig
 
 DOCS: Final = Path(__file__).parent
 SPEC_PAGES: Final = {
     "FeatureStoreProject": DOCS / "spec/v1alpha1/featurestoreproject.md",
     "TrainedModel": DOCS / "spec/v1alpha1/trainedmodel.md",
 }
+CONFIG_PAGE: Final = DOCS / "operations.md"
 BLOCK: Final = re.compile(
     r"(?P<start><!-- generated: (?P<name>[^>]*?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
+COLUMNS: Final = ("field", "type", "default", "meaning")
 
 Schema = dict[str, Any]
 
@@ -40,6 +43,14 @@ def filled(text: str, kind: str) -> str:
     return BLOCK.sub(fill, text)
 
 
+def with_config(text: str) -> str:
+    """The page of the operator's configuration file, with every field of it."""
+    schema = structural_schema(OperatorConfig, defaults=True)
+    rows = [_row(name, field, required) for name, field, required in _walk(schema, "")]
+    table = _table(COLUMNS, rows)
+    return BLOCK.sub(lambda block: f"{block['start']}{table}\n{block['end']}", text)
+
+
 def _fields(definition: Definition, path: str) -> str:
     """Every field below `path`, such as ``spec.source``; ``spec!runtime`` leaves a field out."""
     path, _, without = path.partition("!")
@@ -53,10 +64,9 @@ def _fields(definition: Definition, path: str) -> str:
         for name, field, required in _walk(schema, "")
         if not without or not re.match(rf"{without}[.\[]", name)
     ]
-    columns = ("field", "type", "default", "meaning") if part == "spec" else None
-    if columns is None:
+    if part != "spec":
         return _table(("field", "type", "meaning"), [(n, t, m) for n, t, _, m in rows])
-    return _table(columns, rows)
+    return _table(COLUMNS, rows)
 
 
 def _walk(schema: Schema, prefix: str) -> Iterator[tuple[str, Schema, bool]]:
@@ -69,7 +79,7 @@ def _walk(schema: Schema, prefix: str) -> Iterator[tuple[str, Schema, bool]]:
 def _row(name: str, field: Schema, required: bool) -> tuple[str, str, str, str]:
     default = field.get("default")
     text = "required" if required else ""
-    if default is not None and not isinstance(default, dict):
+    if default not in (None, "") and not isinstance(default, dict):
         text = f"`{_plain(default)}`"
     meaning = field.get("description", "")
     values = field.get("enum") or field.get("items", {}).get("enum")
@@ -144,6 +154,8 @@ def main() -> None:
     for kind, page in SPEC_PAGES.items():
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text, kind), encoding="utf-8")
+    text = CONFIG_PAGE.read_text(encoding="utf-8")
+    CONFIG_PAGE.write_text(with_config(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

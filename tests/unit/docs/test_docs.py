@@ -1,16 +1,27 @@
 """What the documentation says is what the code does, as far as a program can tell."""
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
 
 import click
 import pytest
+from tests.unit.docs.pages import (
+    ARCHITECTURE,
+    IDS,
+    MODEL_PAGE,
+    PAGES,
+    PROJECT_PAGE,
+    ROOT,
+    blocks,
+    generator,
+    names_in,
+    prose,
+    read,
+    rows,
+    section,
+)
 
 from feature_lineage.api.conditions import (
     MODEL_REASONS,
@@ -27,72 +38,9 @@ from feature_lineage.operations import records
 from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequest
 from feature_lineage.tracking import ops
 
-ROOT = Path(__file__).parents[3]
-PAGES = sorted(
-    [*(ROOT / "docs").rglob("*.md"), *(ROOT / f for f in ("README.md", "CONTRIBUTING.md"))]
-)
-IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-PROJECT_PAGE = ROOT / "docs/spec/v1alpha1/featurestoreproject.md"
-MODEL_PAGE = ROOT / "docs/spec/v1alpha1/trainedmodel.md"
-ARCHITECTURE = ROOT / "docs/architecture.md"
 # Its YAML is Prometheus' rules, which its own test reads.
 NO_MANIFESTS = {ROOT / "docs/metrics.md"}
 SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
-
-
-class Block(NamedTuple):
-    """A fenced block: what stands behind the fence, the text, and the line it begins at."""
-
-    info: str
-    text: str
-    line: int
-
-
-@cache
-def read(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    for found in re.finditer(r"^```([^\n]*)\n(.*?)^```$", read(page), re.DOTALL | re.MULTILINE):
-        line = read(page).count("\n", 0, found.start()) + 1
-        yield Block(found[1].strip(), found[2], line)
-
-
-def prose(page: Path) -> str:
-    return re.sub(r"^```.*?^```$", "", read(page), flags=re.DOTALL | re.MULTILINE)
-
-
-def rows(text: str) -> list[list[str]]:
-    """Cells of every row of every table, headers and rulers left out."""
-    found: list[list[str]] = []
-    for line in text.splitlines():
-        if re.match(r"\|[\s|:-]+\|$", line):
-            found.pop()
-        elif line.startswith("|"):
-            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-    return found
-
-
-def section(page: Path, heading: str) -> str:
-    level = heading.partition(" ")[0]
-    _, found, rest = read(page).partition(f"\n{heading}\n")
-    assert found, f"{page.name} has no heading {heading!r}"
-    return re.split(rf"\n#{{2,{len(level)}}} ", rest)[0]
-
-
-def names_in(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-@cache
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs/generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("kind", ["FeatureStoreProject", "TrainedModel"])

@@ -1,0 +1,201 @@
+"""What the pages say of the operator's process and of its numbers is what the code has."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import click
+import pytest
+from tests.unit.docs.pages import (
+    ARCHITECTURE,
+    LIMITS,
+    OPERATIONS,
+    PROJECT_PAGE,
+    generator,
+    names_in,
+    read,
+    rows,
+    section,
+)
+
+from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
+from feature_lineage.cli.main import operator as operator_command
+from feature_lineage.kube import (
+    backlog,
+    client,
+    events,
+    health,
+    host,
+    job_manifest,
+    jobs,
+    lease,
+    snapshots,
+    sweep,
+    watching,
+)
+from feature_lineage.kube.logs import JsonFormatter
+from feature_lineage.kube.process import identity
+from feature_lineage.metrics import server
+from feature_lineage.operations import delivery
+from feature_lineage.reconcile import absorb, memory, outcomes, settled
+from feature_lineage.runner import publish
+from feature_lineage.tracking import registries
+
+WORDS = {1: "one", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
+
+
+def test_the_table_of_the_configuration_file_is_current() -> None:
+    assert generator().with_config(read(OPERATIONS)) == read(OPERATIONS), "run `make docs`"
+
+
+def table(page: Path, heading: str, number: int = 0) -> dict[str, str]:
+    """First and second cell of every row of a section's table, the first one by default."""
+    tables = re.split(r"\n(?!\|)", section(page, heading))
+    found = [dict(cells[:2] for cells in rows(text.strip())) for text in tables if "|---" in text]
+    return found[number]
+
+
+def test_the_options_of_the_operator_are_documented_with_their_defaults() -> None:
+    told = table(OPERATIONS, "### The process")
+    options = {option.opts[0]: option for option in operator_command.params}
+
+    assert {names_in(cell)[0] for cell in told} == options.keys()
+    for cell, default in told.items():
+        name, *environment = names_in(cell)
+        option = options[name]
+        assert isinstance(option, click.Option)
+        assert environment == ([option.envvar] if option.envvar else [])
+        assert (names_in(default) or [""])[0] == str(option.default)
+
+
+def test_the_environment_of_the_operator_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [names_in(cell)[0] for cell in table(OPERATIONS, "### The process", 1)]
+    for name in names:
+        monkeypatch.setenv(name, f"value of {name}")
+
+    who = identity()
+
+    assert {who.name, who.namespace, who.service_account} == {f"value of {name}" for name in names}
+
+
+def test_exit_codes_are_those_of_the_help() -> None:
+    codes = set(table(OPERATIONS, "### The process", 2))
+    help_text = operator_command.help or ""
+
+    assert codes == set(re.findall(r"^ *(\d)  ", help_text, re.MULTILINE))
+
+
+def test_the_fields_of_a_log_line_are_documented() -> None:
+    error = ValueError("x")
+    caught = (ValueError, error, None)
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "m", (), caught)
+    record.k8s_ref = {"kind": "TrainedModel", "namespace": "ml", "name": "m"}
+    line = json.loads(JsonFormatter().format(record))
+    told = table(OPERATIONS, "### Probes and logs", 1)
+
+    assert [names_in(cell)[0] for cell in told] == list(line)
+    assert names_in(told["`object`"]) == list(line["object"])
+
+
+def seconds(text: str) -> float:
+    """``2 s``, ``5 min``, ``1 h``."""
+    number, unit = text.split(" ")
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
+    handed_over = sum(publish.PAUSES)
+    hanging = handed_over + publish.ATTEMPT_SECONDS * (len(publish.PAUSES) + 1)
+    known = {
+        "the Lease is renewed every": [lease.RETRY],
+        "a leader that cannot renew it ends after": [lease.RENEW],
+        "others take a silent Lease after": [lease.DURATION],
+        "passes under way may go on after SIGTERM for": [host.DRAIN_SECONDS],
+        "a request to the API server is given up after": [client.REQUEST_SECONDS],
+        "a watch that is silent is opened anew after": [watching.INACTIVITY_SECONDS],
+        "names are compared with the API server every": [sweep.EVERY_SECONDS],
+        "a job that runs is looked at, besides its events, every": [
+            absorb.RUNNING_LOOK.total_seconds()
+        ],
+        "a pod may wait for a node and its image, besides `runtime.timeout`, for": [
+            job_manifest.START_GRACE_SECONDS
+        ],
+        "a finished Job and its log stay, once its operation is on record, for": [
+            jobs.KEPT_SECONDS
+        ],
+        "a job tries to hand its report over for": [round(handed_over), round(hanging)],
+        "a credential of MLflow is read again after": [registries.CREDENTIAL_AGE.total_seconds()],
+    }
+    told = {
+        what: [seconds(each) for each in re.findall(r"\d+ (?:s|min|h)\b", time)]
+        for what, time in table(OPERATIONS, "### Times").items()
+    }
+
+    assert told == known
+
+
+def kib(number: int) -> str:
+    return f"{number / 1024:g} KiB"
+
+
+def minutes(number: float) -> int:
+    assert number % 60 == 0
+    return int(number) // 60
+
+
+PAUSES = (
+    f"after {backlog.FIRST_PAUSE:g} s, doubling to {minutes(backlog.LONGEST_PAUSE)} min, "
+    "each less up to a half"
+)
+KEPT = (
+    f"newest {WORDS[snapshots.KEPT_SNAPSHOTS]}, gzip, in pieces of {kib(snapshots.PIECE_BYTES)}; "
+    f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
+)
+QUIET = (
+    f"for up to {WORDS[minutes(memory.LOOK_AGAIN.seconds)]} minutes "
+    f"({WORDS[minutes(settled.WITH_OBJECTIVE.seconds)]} minute with"
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (OPERATIONS, f"it has not for {health.LIMIT_SECONDS:g} s"),
+        (OPERATIONS, f"longer than {lease.RENEW:g} s"),
+        (OPERATIONS, f"{WORDS[server.AT_ONCE]} scrapes"),
+        (OPERATIONS, PAUSES),
+        (OPERATIONS, f"could not be started | every {outcomes.RETRY_START.seconds} s"),
+        (OPERATIONS, f"within {registries.CREDENTIAL_AGE.seconds} s of its change on disk"),
+        (ARCHITECTURE, PAUSES),
+        (ARCHITECTURE, KEPT),
+        (ARCHITECTURE, f"every {WORDS[minutes(sweep.EVERY_SECONDS)]} minutes or so"),
+        (ARCHITECTURE, QUIET),
+        (LIMITS, f"{WORDS[minutes(sweep.EVERY_SECONDS * 1.2)]} minutes later"),
+        (LIMITS, f"{WORDS[snapshots.KEPT_SNAPSHOTS].capitalize()} snapshots of the registry"),
+        (LIMITS, f"{delivery.PIECES} ConfigMaps of {kib(delivery.MAX_PIECE_BYTES)}"),
+        (LIMITS, f"a request, compressed | {kib(delivery.MAX_REQUEST_BYTES)}"),
+        (LIMITS, f"timeline | {snapshots.KEPT_SNAPSHOTS}, {snapshots.KEPT_RECORDS:,} |"),
+        (LIMITS, f"note of an Event | {events.NOTE_BYTES:,} bytes"),
+        (LIMITS, f"of MLflow | up to {registries.CREDENTIAL_AGE.seconds} s"),
+        (PROJECT_PAGE, f"may wait {minutes(job_manifest.START_GRACE_SECONDS)} min more"),
+    ],
+)
+def test_numbers_of_the_cluster_host_are_those_of_the_code(page: Path, words: str) -> None:
+    assert words in " ".join(read(page).split())
+
+
+def test_what_to_do_when_speaks_of_reasons_where_they_show() -> None:
+    found = [
+        (names_in(cells[0])[0], names_in(cells[1]))
+        for cells in rows(section(OPERATIONS, "### What to do when"))
+    ]
+    everywhere = {ProjectCondition.READY, ProjectCondition.STALLED}
+
+    for reason, conditions in found:
+        for condition in conditions:
+            known = PROJECT_REASONS.get(ProjectCondition(condition), frozenset())
+            assert reason in known or condition in everywhere or reason == "GuardUnavailable", (
+                f"{reason} is no reason of {condition}"
+            )
+    assert len(found) > 10
