@@ -21,6 +21,8 @@ from feature_lineage.kube.watching import Change, Watcher
 from feature_lineage.ports import Key
 
 SWEEP_RETRY_SECONDS: Final = 5.0
+SWEEP_AGAIN_SECONDS: Final = 10.0
+"""After an outage kopf may come back later than the sweep; a listing of nothing tells nothing."""
 RELIST_SECONDS: Final = 1.0
 """A relist is told object by object; names are compared once it is through."""
 
@@ -58,7 +60,7 @@ class Intake:
         self._resources = resources
         self._namespaces = namespaces
         self._told = told
-        self._watcher = Watcher(api.configuration, namespaces, self._noticed)
+        self._watcher = Watcher(api.configuration, namespaces, self._noticed, self._relisted)
         self._sweep_now = asyncio.Event()
         self._relist: asyncio.TimerHandle | None = None
         self.trouble = "the resources were not listed yet"
@@ -95,9 +97,11 @@ class Intake:
 
     async def keep_sweeping(self) -> None:
         """Compare names at the start, after an outage or a relist, and every few minutes."""
-        said = ""
+        said, hinted = "", False
         while True:
-            pause = EVERY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spread
+            pause = SWEEP_AGAIN_SECONDS
+            if not hinted:
+                pause = EVERY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spread
             self._sweep_now.clear()
             try:
                 await self.sweep()
@@ -112,8 +116,9 @@ class Intake:
             try:
                 async with asyncio.timeout(pause):
                     await self._sweep_now.wait()
+                hinted = True
             except TimeoutError:
-                continue
+                hinted = False
 
     def _take_in(self, swept: Swept) -> None:
         for key in swept.gone:

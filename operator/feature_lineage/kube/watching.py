@@ -9,6 +9,8 @@ it can. Its memory and its patience are set by measurement:
 - the diffbase storage does nothing: kopf would compute a digest of every object for handlers that
   are not there.
 - ``error_backoffs`` never ends: when it does, kopf ends with it, for one server that was away.
+- an error that a server tells in a watch ends kopf unless it is a 410: it is begun again then.
+- a request that it makes again is an ERROR to kopf, each time; here it is one warning.
 
 kopf loses deletions that happen while it is not connected: see `sweep`.
 """
@@ -19,6 +21,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,6 +37,10 @@ STOP_SECONDS: Final = 5.0
 SLICE_SECONDS: Final = 0.01
 INACTIVITY_SECONDS: Final = 70.0
 """A server sends a bookmark a minute; a stream that is silent for longer is dead."""
+ENDINGS: Final = 5
+"""So many in a row, each within `STEADY_SECONDS`, and watching is given up."""
+STEADY_SECONDS: Final = 60.0
+RESTART_SECONDS: Final = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +77,21 @@ class _Patiently:
             yield 3.0
 
 
+class _TriedAgain(logging.Filter):
+    """Tells once that a request is made again; what fails for good stays an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.ERROR or "; will retry: " not in record.getMessage():
+            return True
+        first = record.getMessage().startswith("Request attempt #1 ")
+        record.levelno = logging.WARNING if first else logging.DEBUG
+        record.levelname = logging.getLevelName(record.levelno)
+        return first or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+
+
+_tried_again = _TriedAgain()
+
+
 class _NoDiffBase(kopf.DiffBaseStorage):
     """Remembers nothing, and so writes nothing."""
 
@@ -90,6 +112,7 @@ class Watcher:
         configuration: of the API server.
         namespaces: to watch; empty: all.
         tell: called in the loop that called `start`, in the order in which things were noticed.
+        missed: called in that loop when watching begins again: something may have been missed.
     """
 
     def __init__(
@@ -97,10 +120,12 @@ class Watcher:
         configuration: Configuration,
         namespaces: tuple[str, ...],
         tell: Callable[[Change], None],
+        missed: Callable[[], None],
     ) -> None:
         self._configuration = configuration
         self._namespaces = namespaces
         self._tell = tell
+        self._missed = missed
         self._changes: deque[Change] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -120,10 +145,20 @@ class Watcher:
 
         def run() -> None:
             error: BaseException | None = None
-            try:
-                asyncio.run(self._watch(loop))
-            except BaseException as caught:  # noqa: BLE001 - a thread's only way to tell
-                error = caught
+            endings = 0
+            while endings < ENDINGS and not self._stop.is_set():
+                began = time.monotonic()
+                try:
+                    asyncio.run(self._watch(loop))
+                except BaseException as caught:  # noqa: BLE001 - a thread's only way to tell
+                    error = caught
+                if self._stop.is_set():
+                    break
+                endings = endings + 1 if time.monotonic() - began < STEADY_SECONDS else 1
+                _log.warning("watching ended and begins again: %s", error)
+                self._stop.wait(RESTART_SECONDS)
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._missed)
             try:
                 loop.call_soon_threadsafe(settle, error)
             except RuntimeError:
@@ -142,6 +177,8 @@ class Watcher:
     async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         # Its one warning in a thread is that it leaves the signals alone, which is the point.
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+        for name in ("kopf._cogs.clients.watching", "kopf._core.reactor.observation"):
+            logging.getLogger(name).addFilter(_tried_again)
         await kopf.operator(
             registry=self._registry(loop),
             settings=_settings(),
