@@ -1,6 +1,7 @@
 """What users do in a scene, and what must have come of it whatever went wrong meanwhile."""
 
 import asyncio
+import difflib
 import json
 import re
 from typing import Any
@@ -145,7 +146,14 @@ async def becomes(api: Api, namespace: str, expected: State, seconds: float = 60
                     await asyncio.sleep(0.25)  # many objects of many kinds: no one watch tells
                 found = await state(api, namespace)
     except TimeoutError:
-        assert found == expected, f"after {seconds:.0f} s"
+        raise AssertionError(f"after {seconds:.0f} s:\n{_difference(expected, found)}") from None
+
+
+def _difference(expected: State, found: State) -> str:
+    was, now = (
+        json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (expected, found)
+    )
+    return "\n".join(difflib.unified_diff(was, now, "expected", "found", n=6, lineterm=""))
 
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
