@@ -48,7 +48,7 @@ class KubeSource:
         raise TerminalError(
             "source.local is a folder of one machine, and a cluster has no such folder; "
             "use source.git, configMapRef or image",
-            reason="RefNotFound",
+            reason="LocalSourceUnsupported",
         )
 
     async def _git(self, namespace: str, source: GitSource) -> str:

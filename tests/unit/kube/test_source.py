@@ -1,0 +1,51 @@
+"""What a cluster cannot resolve says so by the reason that is documented for it."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
+from feature_lineage.errors import TerminalError
+from feature_lineage.kube.source import KubeSource
+from feature_lineage.objects import ObjectKind
+
+
+class Nothing:
+    async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Mapping[str, bytes]:
+        raise AssertionError(f"{kind} {namespace}/{name} is not asked for")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ({"local": {"path": "repo"}}, "LocalSourceUnsupported"),
+        ({"git": {"url": "file:///srv/repo", "ref": {"branch": "main"}}}, "HostNotAllowed"),
+    ],
+    ids=["local", "file"],
+)
+async def test_what_belongs_to_one_machine_is_refused_for_good(
+    source: dict[str, object], reason: str
+) -> None:
+    project = FeatureStoreProject.model_validate(
+        {"metadata": {"name": "ranking"}, "spec": {"project": "ranking", "source": source}}
+    )
+
+    with pytest.raises(TerminalError) as caught:
+        await KubeSource(Nothing(), "runner:1").resolve(project)
+
+    assert caught.value.reason == reason
+    assert reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
+
+
+async def test_an_image_stands_for_itself_and_the_projects_own_comes_first() -> None:
+    spec = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
+    own = {**spec, "runtime": {"image": "team/repo:7"}}
+    found = [
+        await KubeSource(Nothing(), "runner:1").resolve(
+            FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": each})
+        )
+        for each in (spec, own)
+    ]
+
+    assert [facts.revision for facts in found] == ["image:runner:1", "image:team/repo:7"]
