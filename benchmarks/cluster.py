@@ -140,19 +140,37 @@ def _start_rows(name: str, starts: Starts, models: int) -> Iterator[Row]:
 
 
 async def _all_ready(there: Scene, operator: Operator, states: AsyncIterator[Object]) -> float:
+    """When a watch saw the last model become Ready (Unix time).
+
+    Raises:
+        RuntimeError: the operator ended, or it takes too long; with its log.
+    """
     ready: set[str] = set()
+
+    async def see() -> float:
+        async for body in states:
+            conditions = body.get("status", {}).get("conditions", ())
+            if any((c["type"], c["status"]) == ("Ready", "True") for c in conditions):
+                ready.add(body["metadata"]["name"])
+            if len(ready) == there.models:
+                break
+        return time.time()
+
+    assert operator.process is not None
+    seen, ended = asyncio.create_task(see()), asyncio.create_task(operator.process.wait())
     try:
-        async with asyncio.timeout(_patience(there.models)):
-            async for body in states:
-                conditions = body.get("status", {}).get("conditions", ())
-                if any((c["type"], c["status"]) == ("Ready", "True") for c in conditions):
-                    ready.add(body["metadata"]["name"])
-                if len(ready) == there.models:
-                    return time.time()
-    except TimeoutError:
+        await asyncio.wait(
+            {seen, ended},
+            timeout=_patience(there.models),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if seen.done():
+            return seen.result()
         log = operator.log.read_text()[-3000:]
-        raise RuntimeError(f"{len(ready)} of {there.models} are Ready:\n{log}") from None
-    raise RuntimeError("the watch ended")
+        raise RuntimeError(f"{len(ready)} of {there.models} are Ready:\n{log}")
+    finally:
+        seen.cancel()
+        ended.cancel()
 
 
 async def _requests(there: Scene) -> list[Request]:

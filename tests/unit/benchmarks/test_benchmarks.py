@@ -49,6 +49,20 @@ def test_ratios_are_of_pairs() -> None:
     assert row.ratios == [2.0, 3.0]
 
 
+def test_a_ratio_and_a_value_may_both_have_a_goal() -> None:
+    row = Row("both", ours=[0.15], floor=[0.05], against="bare", goal=2.0, limit=0.2)
+
+    assert "2x MISSED, 200 ms met" in table([row])
+
+
+def test_nothing_at_all_is_a_limit_as_well() -> None:
+    rows = [Row("none", ours=[0.0], unit="writes", limit=0), Row("one", [1.0], limit=0)]
+
+    lines = table(rows).splitlines()[1:]
+
+    assert ["0 writes met" in lines[0], "MISSED" in lines[1]] == [True, True]
+
+
 def test_a_goal_is_held_against_the_median_of_the_ratios() -> None:
     rows = [
         Row("fine", ours=[1.1, 1.1, 9.0], floor=[1.0, 1.0, 1.0], against="bare", goal=1.15),
