@@ -121,7 +121,7 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "a pod may wait for a node and its image, besides `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
         ],
-        "a finished Job and its log stay, once its operation is on record, for": [
+        "a finished Job and its log stay, longer while its operation is not on record, for": [
             jobs.KEPT_SECONDS
         ],
         "a job tries to hand its report over for": [round(handed_over), round(hanging)],
