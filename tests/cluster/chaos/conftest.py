@@ -3,23 +3,34 @@
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cluster.chaos import world
+from tests.cluster.chaos.pod import READY_SECONDS
 from tests.cluster.chaos.proxy import FaultProxy
-from tests.cluster.host.conftest import (
-    StartOperator,
-    chart_objects,
-    operator_kubeconfig,
-    start_operator,
-)
+from tests.cluster.host.conftest import StartOperator, chart_objects, operator_kubeconfig
+from tests.cluster.host.conftest import start_operator as start_at_once
+from tests.cluster.host.process import Operator
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.kube.client import Api
 
-__all__ = ["chart_objects", "operator_kubeconfig", "start_operator"]
+__all__ = ["chart_objects", "operator_kubeconfig", "start_at_once"]
 
 _undisturbed: dict[str, world.State] = {}
+
+
+@pytest.fixture
+def start_operator(start_at_once: StartOperator) -> StartOperator:  # noqa: F811
+    """Starts a replica, with more patience for a machine on which much else goes on."""
+
+    async def start(**given: Any) -> Operator:
+        operator = await start_at_once(ready=False, **given)
+        await operator.ready(READY_SECONDS)
+        return operator
+
+    return start
 
 
 @pytest.fixture

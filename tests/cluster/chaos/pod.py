@@ -10,6 +10,9 @@ from tests.cluster.host.process import Operator
 RESTART_SECONDS = 1.0
 """The kubelet's first restart comes at once, the next after 10 s, then 20 s; this one hurries."""
 
+READY_SECONDS = 180.0
+"""Several control planes and operators may share two cores."""
+
 
 class Pod:
     """Keeps an operator running that was started.
@@ -33,7 +36,7 @@ class Pod:
         with suppress(asyncio.CancelledError):
             await self._kubelet
 
-    async def restarted(self, seconds: float = 60.0) -> None:
+    async def restarted(self, seconds: float = READY_SECONDS) -> None:
         """Return once a process was replaced."""
         async with asyncio.timeout(seconds):
             await self._restarted.wait()
@@ -47,7 +50,7 @@ class Pod:
             self._restarted.set()
 
 
-async def trouble(operator: Operator, seconds: float = 60.0) -> str:
+async def trouble(operator: Operator, seconds: float = READY_SECONDS) -> str:
     """What ``/readyz`` says of an operator that is not ready, once its port is open."""
     async with asyncio.timeout(seconds), httpx.AsyncClient(base_url=operator.url) as client:
         while True:

@@ -1,6 +1,7 @@
 """The API server is away for a minute, or just for the operator: nothing is missed."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.chaos import world
-from tests.cluster.chaos.pod import Pod, trouble
+from tests.cluster.chaos.pod import READY_SECONDS, Pod, trouble
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.chart.helm import NAMESPACE, RELEASE, Object
 from tests.cluster.controlplane import CRDS, ControlPlane
@@ -32,7 +33,7 @@ def plane(
     plane = start_control_plane(CRDS)
     plane.kubectl("create", "namespace", SPACE)
     grant_permissions(plane, chart_objects)
-    grant_lease(plane, [dict(each) for each in chart_objects], SPACE)
+    grant_lease(plane, copy.deepcopy(chart_objects), SPACE)
     return plane
 
 
@@ -42,7 +43,7 @@ async def test_what_happens_while_the_api_server_returns_is_all_seen(
     kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
     operator = Operator(kubeconfig, {"namespaces": [SPACE]}, tmp_path, SPACE)
     await operator.start()
-    await operator.ready()
+    await operator.ready(READY_SECONDS)
     async with Pod(operator) as pod, await connect(str(plane.kubeconfig)) as admin:
         await world.begin(admin, SPACE)
         await world.begun(admin, SPACE)
@@ -75,8 +76,8 @@ async def test_what_happens_while_the_api_server_returns_is_all_seen(
 async def test_an_operator_that_was_cut_off_for_a_moment_sees_what_went_meanwhile(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     proxy: FaultProxy,
+    undisturbed: world.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)

@@ -32,8 +32,8 @@ async def test_conflicts_in_a_row_are_read_again_and_written_at_last(
 async def test_a_burst_of_refusals_changes_nothing_of_the_end(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     proxy: FaultProxy,
+    undisturbed: world.State,
     start_operator: StartOperator,
     status: int,
 ) -> None:
@@ -80,8 +80,8 @@ async def test_requests_that_hang_are_given_up_and_hold_up_nothing_else(
 async def test_what_was_done_and_never_answered_is_not_done_twice(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     proxy: FaultProxy,
+    undisturbed: world.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)

@@ -14,8 +14,8 @@ from feature_lineage.kube.kinds import MODELS, PROJECTS
 async def test_events_told_twice_or_late_make_no_difference(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     proxy: FaultProxy,
+    undisturbed: world.State,
     start_operator: StartOperator,
     trouble: str,
 ) -> None:
@@ -58,8 +58,8 @@ async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_lat
 async def test_events_lost_on_a_way_that_was_interrupted_are_made_up_for(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     proxy: FaultProxy,
+    undisturbed: world.State,
     start_operator: StartOperator,
 ) -> None:
     """Whoever loses events loses other packets, too: a renewal of the Lease fails as well."""

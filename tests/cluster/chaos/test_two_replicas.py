@@ -61,8 +61,8 @@ async def test_a_follower_is_ready_and_tells_of_no_resource(
 async def test_when_the_leader_is_killed_the_follower_acts_within_15_seconds(
     admin: Api,
     namespace: str,
-    undisturbed: world.State,
     ways: list[FaultProxy],
+    undisturbed: world.State,
     replicas: list[Operator],
 ) -> None:
     leader, follower = replicas

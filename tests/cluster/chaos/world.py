@@ -127,7 +127,8 @@ async def state(api: Api, namespace: str) -> State:
     for kind in OWNED:
         async for item in api.list(kind, namespace):
             if "deletionTimestamp" not in item["metadata"] and _ours(item):
-                found[f"{kind.kind}/{item['metadata']['name']}"] = True
+                name = _DIGEST.sub("<digest>", f"{kind.kind}/{item['metadata']['name']}")
+                found[name] = found.get(name, 0) + 1
     return found
 
 
@@ -156,11 +157,13 @@ def _difference(expected: State, found: State) -> str:
     return "\n".join(difflib.unified_diff(was, now, "expected", "found", n=6, lineterm=""))
 
 
+_DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")  # of what is in it, the namespace is a part
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 def _plain(text: str, namespace: str) -> Any:
-    return json.loads(_TIME.sub("<time>", text).replace(namespace, "<namespace>"))
+    text = _TIME.sub("<time>", text).replace(namespace, "<namespace>")
+    return json.loads(_DIGEST.sub("<digest>", text))
 
 
 def names_in(metrics: str, namespace: str) -> set[str]:
