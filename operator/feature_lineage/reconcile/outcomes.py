@@ -9,7 +9,12 @@ from enum import StrEnum
 from typing import Final
 
 from feature_lineage.api import Condition
-from feature_lineage.api.conditions import ModelCondition, ProjectCondition, find_condition
+from feature_lineage.api.conditions import (
+    PROJECT_REASONS,
+    ModelCondition,
+    ProjectCondition,
+    find_condition,
+)
 from feature_lineage.api.enums import OperationPhase, Result
 from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
@@ -27,6 +32,10 @@ CHANGED: Final = timedelta(seconds=1)
 REFUSALS: Final = frozenset(
     {"MLflowUnavailable", "AuthFailed", "HostNotAllowed", "ExperimentDeleted", "TagTooLong"}
 )
+STARTING: Final = (
+    PROJECT_REASONS[ProjectCondition.APPLIED] | PROJECT_REASONS[ProjectCondition.SOURCE_READY]
+)
+"""Why a job does not start, by the words of the conditions; anything else is a failed job."""
 
 
 @dataclass
@@ -76,6 +85,8 @@ def settle(
     failure = outcomes.not_started
     if failure is None or status.operation is None or failure.reason == MOVED:
         return status
+    if failure.reason not in STARTING:
+        failure = replace(failure, reason="JobFailed")
     if failure.terminal:
         ending = Ending(Result.FAILED, failure.reason, failure.message, retry=False)
         return finish(status, spec, ending, None, now, recorded=True, override=None)

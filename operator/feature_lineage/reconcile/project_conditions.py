@@ -58,7 +58,7 @@ def _source_ready(observed: ObservedProject, conditions: Conditions) -> None:
         conditions.true(C.SOURCE_READY, message=short_revision(source.revision))
     elif source is None:
         conditions.true(C.SOURCE_READY, message="no source is needed")
-    elif source.terminal or source.reason not in {"SourceUnreachable", "TransientError"}:
+    elif not source.outage:
         conditions.false(C.SOURCE_READY, source.reason, source.message)
     else:
         conditions.unknown(C.SOURCE_READY, "SourceUnreachable", source.message)

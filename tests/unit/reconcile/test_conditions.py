@@ -87,6 +87,7 @@ def test_times_move_only_when_a_status_flips() -> None:
         (Failure("AuthFailed", "401"), "False", False),
         (Failure("SourceUnreachable", "no route", outage=True), "Unknown", False),
         (Failure("TransientError", "reset", outage=True), "Unknown", False),
+        (Failure("ApiServerUnavailable", "no answer in 15 s", outage=True), "Unknown", False),
         (Failure("SubmodulesUnsupported", "it has submodules", terminal=True), "False", True),
     ],
 )

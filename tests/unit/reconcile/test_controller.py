@@ -9,7 +9,7 @@ from tests.unit.reconcile.ports import World
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationPhase
-from feature_lineage.errors import NotFound, RequestRejected, ServerUnavailable
+from feature_lineage.errors import NotFound, RequestRejected, ServerUnavailable, TransientError
 from feature_lineage.operations.protocol import JobReport, Outcome
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.listing import job_id
@@ -457,9 +457,22 @@ async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:
     assert "tag" not in scene.world.verbs()
 
 
+async def test_a_job_that_cannot_be_started_for_a_reason_of_no_condition_has_failed() -> None:
+    scene = Scene()
+    out = TransientError("no answer in 15 s", reason="ApiServerUnavailable")
+    scene.world.fail["start"] = out
+
+    await scene.settle()
+
+    operation = scene.project.status.operation
+    assert operation is not None
+    assert (operation.reason, operation.message) == ("JobFailed", out.message)
+    assert scene.says("Applied") == ("False", "JobFailed")
+
+
 async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
     scene = Scene()
-    scene.world.fail["start"] = RequestRejected("the image is not allowed", reason="JobFailed")
+    scene.world.fail["start"] = RequestRejected("the image is not allowed")
 
     await scene.settle()
 
