@@ -22,6 +22,14 @@ from tests.cluster.host.permissions import (
     make_account,
 )
 from tests.cluster.host.process import Operator
+from tests.cluster.host.resources import (
+    IMAGE,
+    create_project,
+    look_now,
+    observed,
+    running,
+    tells,
+)
 from tests.cluster.host.waiting import condition, says, until
 from tests.cluster.kubectl import Kubectl
 
@@ -76,29 +84,6 @@ async def start_without(
     return start
 
 
-async def create_project(admin: Api, namespace: str, **spec: Any) -> None:
-    body = {"metadata": {"name": "ranking"}, "spec": {"project": "ranking", **spec}}
-    named = {"apiVersion": PROJECTS.api_version, "kind": PROJECTS.kind}
-    await admin.create(PROJECTS, namespace, {**named, **body})
-
-
-async def look_now(admin: Api, namespace: str, why: str) -> None:
-    annotations = {"featurelineage.io/reconcile-requested-at": why}
-    await admin.patch(PROJECTS, namespace, "ranking", {"metadata": {"annotations": annotations}})
-
-
-def tells(type_: str, reason: str, *words: str) -> Callable[[Object | None], bool]:
-    """Holds once a condition is not True for this reason, and its message has these words."""
-
-    def holds(body: Object | None) -> bool:
-        found = condition(body, type_)
-        told = found.get("message", "")
-        return found.get("reason") == reason and all(word in told for word in words)
-
-    return holds
-
-
-IMAGE = {"image": {"path": "/repo"}}
 TRIES_SEEN = 120
 """Tenths of a second: the list is tried again every 5 s."""
 
@@ -107,7 +92,7 @@ async def test_each_permission_that_a_job_takes_is_named_by_the_condition_until_
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     operator, account, has = await start_without(*OF_A_JOB)
-    await create_project(admin, namespace, source=IMAGE)
+    await create_project(admin, namespace)
 
     for permission in OF_A_JOB:
         passed_on = "attempting to grant RBAC permissions not currently held"
@@ -119,11 +104,11 @@ async def test_each_permission_that_a_job_takes_is_named_by_the_condition_until_
         assert condition(found, "Stalled") == {}
         has |= {permission}
         await account.may(has)
-        await look_now(admin, namespace, f"{permission.verb}-{permission.resource}")
+        await look_now(
+            admin, PROJECTS, namespace, "ranking", f"{permission.verb}-{permission.resource}"
+        )
 
-    found = await until(
-        admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing")
-    )
+    found = await until(admin, PROJECTS, namespace, "ranking", running)
     jobs = [job async for job in admin.list(JOBS, namespace)]
     assert [job["spec"]["suspend"] for job in jobs] == [False]
     assert found["status"]["operation"]["attempt"] == 1
@@ -144,7 +129,7 @@ async def test_a_source_that_may_not_be_read_says_which_permission_is_missing(
     assert condition(found, "Ready")["reason"] == "Forbidden"
 
     await account.may(has | {missing})
-    await look_now(admin, namespace, "granted")
+    await look_now(admin, PROJECTS, namespace, "ranking", "granted")
     await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))
     assert operator.errors() == []
 
@@ -178,7 +163,7 @@ async def test_the_command_that_a_forbidden_secret_names_makes_it_readable(
     run = [str(Path(sys.executable).with_name(program)), *arguments]
     manifests = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     kubectl("apply", "-f", "-", stdin=manifests)
-    await look_now(admin, namespace, "granted")
+    await look_now(admin, PROJECTS, namespace, "ranking", "granted")
 
     if who == "mlflow":
         # Read now; what answers nobody is the server.
@@ -234,7 +219,7 @@ async def test_a_status_that_may_not_be_written_is_told_by_the_log_without_haste
 ) -> None:
     missing = Permission(OURS, "featurestoreprojects/status", "patch")
     operator, account, has = await start_without(missing)
-    await create_project(admin, namespace, source=IMAGE)
+    await create_project(admin, namespace)
     await logged(operator, missing.refusal)
 
     jobs = [job async for job in admin.list(JOBS, namespace)]
@@ -247,30 +232,14 @@ async def test_a_status_that_may_not_be_written_is_told_by_the_log_without_haste
     assert operator.errors() == []
 
 
-async def test_events_that_may_not_be_written_are_told_of_once(
-    admin: Api, namespace: str, start_without: StartWithout
-) -> None:
-    missing = Permission("events.k8s.io", "events", "create")
-    operator, _, _ = await start_without(missing)
-    for name in ("one", "two"):
-        body = {
-            "metadata": {"name": name},
-            "spec": {"project": name, "source": {"local": {"path": "."}}},
-        }
-        named = {"apiVersion": PROJECTS.api_version, "kind": PROJECTS.kind}
-        await admin.create(PROJECTS, namespace, {**named, **body})
-        await until(admin, PROJECTS, namespace, name, says("SourceReady", "False"))
-    assert operator.errors() == []
-
-
 async def test_a_lease_that_may_not_be_taken_is_named_and_nothing_is_done_without_it(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     missing = Permission("coordination.k8s.io", "leases", "create")
     operator, account, has = await start_without(missing)
-    await create_project(admin, namespace, source=IMAGE)
+    await create_project(admin, namespace)
     await logged(operator, missing.refusal)
     body = await admin.get(PROJECTS, namespace, "ranking")
-    assert "observedGeneration" not in body.get("status", {})
+    assert not observed(body)
     await account.may(has | {missing})
     await until(admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing"))

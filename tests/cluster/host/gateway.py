@@ -1,0 +1,77 @@
+"""A gateway in front of a real MLflow server: asks who comes, and lets a test hold the door."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import ClientSession, web
+
+DROPPED = {"host", "authorization", "content-length", "transfer-encoding", "content-encoding"}
+
+
+@dataclass
+class Gateway:
+    """What passes through it.
+
+    Args:
+        login: whom it lets through, "" anybody.
+
+    Attributes:
+        url: its address.
+        opened: cleared, it holds every request until it is set again.
+        waiting: set while it holds one.
+        refused: how many it has refused.
+    """
+
+    login: str = ""
+    url: str = ""
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: int = 0
+
+    def lets_in(self, header: str) -> bool:
+        wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        return not self.login or header == wanted
+
+
+@asynccontextmanager
+async def gateway(mlflow: str, login: str = "") -> AsyncIterator[Gateway]:
+    """Serve until the end of the block.
+
+    Args:
+        mlflow: address of the server behind it.
+        login: ``user:password`` that it asks for.
+    """
+    door = Gateway(login)
+    door.opened.set()
+
+    async def pass_on(request: web.Request) -> web.Response:
+        if not door.lets_in(request.headers.get("Authorization", "")):
+            door.refused += 1
+            return web.Response(status=401, text="who are you?")
+        if not door.opened.is_set():
+            door.waiting.set()
+            await door.opened.wait()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in DROPPED}
+        async with session.request(
+            request.method, f"{mlflow}{request.rel_url}", headers=headers, data=await request.read()
+        ) as answer:
+            kept = {k: v for k, v in answer.headers.items() if k.lower() not in DROPPED}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", pass_on)
+    runner = web.AppRunner(application)
+    async with ClientSession() as session:
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        door.url = f"http://{host}:{port}"
+        try:
+            yield door
+        finally:
+            door.opened.set()
+            await runner.cleanup()

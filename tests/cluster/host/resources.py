@@ -1,0 +1,84 @@
+"""Resources as a user applies them, and what a test waits for in their status."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.cluster.host.waiting import condition
+
+from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
+
+IMAGE: Final = {"image": {"path": "/repo"}}
+"""A source that nothing has to be there for."""
+
+Holds = Callable[[Object | None], bool]
+
+
+async def create(
+    admin: Api, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **metadata: Any
+) -> Object:
+    return await admin.create(
+        kind,
+        namespace,
+        {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": name, **metadata},
+            "spec": spec,
+        },
+    )
+
+
+async def create_project(admin: Api, namespace: str, name: str = "ranking", **spec: Any) -> Object:
+    """A project of one Feast project of the same name; from an image, unless `spec` says else."""
+    whole = {"project": name.replace("-", "_"), "source": IMAGE, **spec}
+    return await create(admin, PROJECTS, namespace, name, whole)
+
+
+async def create_model(
+    admin: Api, namespace: str, name: str = "m", project: str = "ranking", **spec: Any
+) -> Object:
+    """A model of a project of the same namespace, unless `spec` says else."""
+    reference = {"projectRef": {"name": project}, "model": {"name": name, "alias": "champion"}}
+    return await create(admin, MODELS, namespace, name, {**reference, **spec})
+
+
+async def look_now(admin: Api, kind: Kind, namespace: str, name: str, why: str) -> None:
+    """Ask for a look by the annotation."""
+    metadata = {"annotations": {RECONCILE_REQUESTED_AT: why}}
+    await admin.patch(kind, namespace, name, {"metadata": metadata})
+
+
+async def change(admin: Api, kind: Kind, namespace: str, name: str, **spec: Any) -> Object:
+    """Patch the spec; returns the object with its new generation."""
+    return await admin.patch(kind, namespace, name, {"spec": spec})
+
+
+def tells(type_: str, reason: str, *words: str) -> Holds:
+    """Holds once a condition has this reason, and these words in its message."""
+
+    def holds(body: Object | None) -> bool:
+        found = condition(body, type_)
+        told = found.get("message", "")
+        return found.get("reason") == reason and all(word in told for word in words)
+
+    return holds
+
+
+def observed(body: Object | None) -> bool:
+    """Holds once the status is of the newest spec."""
+    status = (body or {}).get("status", {})
+    generation = (body or {"metadata": {}})["metadata"].get("generation")
+    return generation is not None and status.get("observedGeneration") == generation
+
+
+def handled(why: str) -> Holds:
+    """Holds once the status answers a request to look."""
+    return lambda body: (body or {}).get("status", {}).get("lastHandledReconcileAt") == why
+
+
+def running(body: Object | None) -> bool:
+    """Holds once the job of the operation in flight was seen at work."""
+    operation = (body or {}).get("status", {}).get("operation") or {}
+    return operation.get("phase") == "Running"
