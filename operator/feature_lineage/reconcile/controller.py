@@ -141,7 +141,9 @@ class Controller:
         if not quiet or decision.finished:
             self._settled.pop(key, None)
             return
-        self._settled[key] = Settled(glance, settled_until(model.status.freshness, self.now()))
+        self._settled[key] = Settled(
+            glance.kept(), settled_until(model.status.freshness, self.now())
+        )
 
     async def _write(self, resource: ResourceT, status: object) -> ResourceT:
         if resource.status == status:

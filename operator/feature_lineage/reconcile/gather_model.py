@@ -5,7 +5,7 @@ nothing has; only then links, baselines and verdicts are worked out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom
@@ -33,6 +33,7 @@ class Glance:
         registry: None where the project names none, or it does not answer now.
         view: MLflow as last read; None when never.
         failure: why the view is not newer.
+        seen: whether there is a view.
         versions: of the registered model, with their runs.
         others: stamps of the resources on the same registered model.
         history: the registry's timeline as the host kept it.
@@ -43,10 +44,15 @@ class Glance:
     registry: ModelRegistry | None = None
     view: RegistryView | None = None
     failure: Failure | None = None
+    seen: bool = False
     versions: tuple[tuple[ModelVersion, TrainingRun | None], ...] = ()
     others: tuple[object, ...] = ()
     snapshot: RegistrySnapshot | None = None
     history: tuple[SnapshotRecord, ...] = ()
+
+    def kept(self) -> "Glance":
+        """What `same` needs, without what would keep whole readings of MLflow alive."""
+        return replace(self, registry=None, view=None)
 
     def same(self, other: "Glance") -> bool:
         """Whether a pass over this finds what a pass over the other found."""
@@ -54,7 +60,7 @@ class Glance:
             self.stamp == other.stamp
             and self.project is other.project
             and self.failure == other.failure
-            and (self.view is None) == (other.view is None)
+            and self.seen == other.seen
             and self.versions == other.versions
             and self.others == other.others
             and self.snapshot is other.snapshot
@@ -93,6 +99,7 @@ async def glance_at(ports: Ports, memory: Memory, model: TrainedModel) -> Glance
         registry,
         view,
         failure,
+        view is not None,
         tuple((version, view.run_of(version)) for version in versions) if view else (),
         tuple(map(_stamp, ports.resources.models_named(name))),
         snapshot,

@@ -15,7 +15,6 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.ports import Key, Resources
-from feature_lineage.reconcile.memory import key_of
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
 APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
@@ -93,8 +92,10 @@ def twins(
     told = (before.status.registry, before.status.last_apply)
     if (after.status.registry, after.status.last_apply) == told:
         return ()
-    return tuple(
-        key_of(other)
+    keys = (
+        Key("FeatureStoreProject", other.metadata.namespace, other.metadata.name)
         for other in resources.projects()
-        if other.spec.project == after.spec.project and key_of(other) != key_of(after)
+        if other.spec.project == after.spec.project
     )
+    own = Key("FeatureStoreProject", after.metadata.namespace, after.metadata.name)
+    return tuple(key for key in keys if key != own)
