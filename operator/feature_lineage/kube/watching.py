@@ -215,13 +215,18 @@ class Watcher:
     def _hand_over(self) -> None:
         """Tell for a moment, then let others have the loop: a listing may be ten thousand long."""
         until = time.monotonic() + SLICE_SECONDS
-        while self._changes:
-            self._tell(self._changes[0])
-            # Taken out last: an empty queue is what makes the other thread call again.
-            self._changes.popleft()
-            if self._changes and time.monotonic() > until:
-                asyncio.get_running_loop().call_soon(self._hand_over)
-                return
+        pause = False
+        while self._changes and not pause:
+            pause = True
+            try:
+                self._tell(self._changes[0])
+                pause = time.monotonic() > until
+            finally:
+                # Taken out last: an empty queue is what makes the other thread call again. And
+                # whatever one change leads to, the ones behind it are told.
+                self._changes.popleft()
+                if self._changes and pause:
+                    asyncio.get_running_loop().call_soon(self._hand_over)
 
 
 def _settings() -> kopf.OperatorSettings:
