@@ -1,6 +1,7 @@
 """A whole house on a control plane: a Feast repo in a ConfigMap, its stores on a claim, a real
 MLflow server, a node that really runs the jobs, and what a test asks of all of them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.host.process import Line, Operator
 from tests.cluster.host.waiting import condition, until
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
@@ -194,6 +196,34 @@ async def node_for(*houses: House) -> AsyncIterator[Node]:
                 print(f"--- {pod}\n{printed}")
             print(first.kubectl("-n", first.namespace, "get", "events.v1.events.k8s.io"))
             raise
+
+
+@asynccontextmanager
+async def kept_up(operator: Operator) -> AsyncIterator[None]:
+    """Starts an operator again whenever it ends, as the kubelet does with its container.
+
+    It ends by a test's hand, and by its own where the machine is so busy that the API server does
+    not answer in the seconds that a Lease is good for.
+    """
+
+    async def keep() -> None:
+        while True:
+            assert operator.process is not None
+            await operator.process.wait()
+            await operator.start()
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+def mistakes(*operators: Operator) -> list[Line]:
+    """What operators logged as errors, but for a Lease that was lost to a busy machine."""
+    logged = (line for operator in operators for line in operator.errors())
+    return [line for line in logged if not line["message"].startswith("LeaseLost")]
 
 
 def recorded(number: int) -> Holds:

@@ -13,6 +13,8 @@ from tests.cluster.host.scene import (
     WITHOUT_TRIPS,
     House,
     both,
+    kept_up,
+    mistakes,
     node_for,
     recorded,
     running,
@@ -56,8 +58,14 @@ async def test_the_tools_follow_a_project_and_its_model_through_their_lives(
 
     # A job waits for a node.
     operator = await start_operator()
-    assert words(await house.until(running)) == WORKING
+    async with kept_up(operator):
+        assert words(await house.until(running)) == WORKING
+        await with_a_node(house)
+        await being_deleted(house, admin)
+    assert mistakes(operator) == []
 
+
+async def with_a_node(house: House) -> None:
     async with node_for(house):
         # The repo is no repo, until it is.
         project = await house.until(both(says("Applied", "False", "InvalidRepo"), recorded(1)))
@@ -85,7 +93,9 @@ async def test_the_tools_follow_a_project_and_its_model_through_their_lives(
         assert words(await house.until(both(says("Applied", "True"), recorded(4)))) == READY
         assert words(await house.until_model(says("LineageVerified", "False", "Broken"))) == FAILED
 
-    # It is deleted, and the job that takes its objects along waits for a node.
+
+async def being_deleted(house: House, admin: Api) -> None:
+    # The job that takes its objects along waits for a node.
     await admin.delete(PROJECTS, house.namespace, house.name)
     assert words(await house.until(both(running, says("Ready", "False", "Deleting")))) == GOING
     async with node_for(house):
@@ -95,4 +105,3 @@ async def test_the_tools_follow_a_project_and_its_model_through_their_lives(
         await house.annotate(allow_delete="the ranker is retired")
         await house.until(gone)
     assert words(await house.until_model(says("Ready", "False", "RefNotPermitted"))) == WORKING
-    assert operator.errors() == []

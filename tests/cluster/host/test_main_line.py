@@ -16,6 +16,8 @@ from tests.cluster.host.scene import (
     WITHOUT_TRIPS,
     House,
     both,
+    kept_up,
+    mistakes,
     node_for,
     recorded,
     state,
@@ -42,7 +44,7 @@ async def test_from_a_repo_to_the_last_record_of_a_deletion(
     house: House, start_operator: StartOperator, kubectl: Kubectl, admin: Api
 ) -> None:
     operator = await start_operator()
-    async with node_for(house):
+    async with kept_up(operator), node_for(house):
         # A repo and two manifests: it is applied, then filled.
         await house.push()
         spec = {"backfills": [backfill()], "freshness": {"maxAge": "2h"}}
@@ -129,7 +131,7 @@ async def test_from_a_repo_to_the_last_record_of_a_deletion(
         for name in await house.made(kind):
             await until(admin, kind, house.namespace, name, gone)
     await until(admin, CONFIG_MAPS, house.namespace, house.repo_name, lambda body: body is not None)
-    assert operator.errors() == []
+    assert mistakes(operator) == []
 
 
 def applied_and_materialized(project: Object) -> None:
