@@ -7,6 +7,9 @@ MLflow that bare status patches have no counterpart of.
 """
 
 import contextlib
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,7 +77,8 @@ class Scene:
     def operator(self, namespace: str) -> Operator:
         """A replica for a namespace; not started."""
         config = {"namespaces": [namespace]}
-        return Operator(self.kubeconfig, config, self.folder, NAMESPACE)
+        compiled = _compiled(self.folder)
+        return Operator(self.kubeconfig, config, self.folder, NAMESPACE, compiled)
 
     def writes(self) -> list[str]:
         """What the operator's account wrote so far, its Lease left out."""
@@ -114,6 +118,7 @@ async def scene(models: int) -> AsyncIterator[Scene]:
         mlflow = stack.enter_context(start_mlflow(Path(tmp, "mlflow")))
         seed(mlflow.url, Path(tmp, "mlflow/mlflow.db"), models, per_model=1)
         plane = stack.enter_context(ControlPlane().start(CRDS))
+        _compile(Path(tmp))
         grant_permissions(plane, Helm(Path(tmp, "helm")).render())
         kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
         yield Scene(
@@ -125,6 +130,17 @@ async def scene(models: int) -> AsyncIterator[Scene]:
             account=await stack.enter_async_context(wire(kubeconfig)),
             models=models,
         )
+
+
+def _compiled(folder: Path) -> dict[str, str]:
+    """Environment in which Python keeps what it compiled, as an image has it from its build."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+
+
+def _compile(folder: Path) -> None:
+    modules = "feature_lineage.cli.main, feature_lineage.kube.process"
+    environment = {**os.environ, **_compiled(folder)}
+    subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment, check=True)
 
 
 def model_name(number: int) -> str:
