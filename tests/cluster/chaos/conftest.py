@@ -22,7 +22,7 @@ _undisturbed: dict[str, world.State] = {}
 
 
 @pytest.fixture
-def start_operator(start_at_once: StartOperator) -> StartOperator:  # noqa: F811
+def start_operator(start_at_once: StartOperator) -> StartOperator:
     """Starts a replica, with more patience for a machine on which much else goes on."""
 
     async def start(**given: Any) -> Operator:

@@ -100,7 +100,7 @@ def seen(body: Object | None) -> bool:
     if status.get("observedGeneration") != body["metadata"]["generation"]:
         return False
     operation = status.get("operation")
-    return operation is None or operation.get("phase") != "Intended"
+    return operation is None or operation.get("phase") == "Running"
 
 
 async def settled(api: Api, namespace: str) -> State:
