@@ -29,7 +29,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
 from tests.local.scene import FEATURES, MLflow, backfill
 from tests.servers.fixtures import shared_mlflow
-from tests.servers.mlflow import Server, free_port, start_mlflow
+from tests.servers.mlflow import Server, free_port, launch_mlflow
 
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS
@@ -134,12 +134,12 @@ def own_mlflow(tmp_path: Path) -> Iterator["Outages"]:
 
 
 class Outages:
-    """An MLflow server that goes and comes back, with its data and on its port."""
+    """An MLflow server that is away, comes, and goes, with its data and on its port."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._port = folder, free_port()
-        self._server: Server | None = start_mlflow(folder, port=self._port)
-        self.url = self._server.url
+        self._server: Server | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
 
     def begin(self) -> None:
         if self._server is not None:
@@ -148,7 +148,10 @@ class Outages:
 
     async def end(self) -> None:
         """Returns once it answers."""
-        self._server = await asyncio.to_thread(start_mlflow, self._folder, port=self._port)
+        self._server = launch_mlflow(self._folder, port=self._port)
+        with contextlib.suppress(RuntimeError):  # beside other tests, twice as long is fine
+            await asyncio.to_thread(self._server.wait_healthy)
+        await asyncio.to_thread(self._server.wait_healthy)
 
 
 @pytest.mark.timeout(1200)
@@ -164,7 +167,6 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
     operator = await start_operator()
     async with kept_up(operator), node_for(house) as node:
         # Away from the beginning: who might be hurt is not known, so nothing is applied.
-        own_mlflow.begin()
         await house.push()
         await house.create_project()
         await house.create_model()
