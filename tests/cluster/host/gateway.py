@@ -63,10 +63,10 @@ async def gateway(mlflow: str, login: str = "") -> AsyncIterator[Gateway]:
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", pass_on)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, shutdown_timeout=1)
     async with ClientSession() as session:
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
         door.url = f"http://{host}:{port}"

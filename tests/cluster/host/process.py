@@ -33,7 +33,11 @@ def grant_permissions(cluster: Cluster, objects: list[Object]) -> None:
 def grant_lease(cluster: Cluster, objects: list[Object], namespace: str) -> None:
     """The chart's permission on the Lease, in a namespace of the test's instead of the release's:
     so each test has a Lease of its own, for the same ServiceAccount."""
-    granted = [each for each in of(objects, "Role", "RoleBinding") if each["metadata"].get("namespace") == NAMESPACE]
+    granted = [
+        each
+        for each in of(objects, "Role", "RoleBinding")
+        if each["metadata"].get("namespace") == NAMESPACE
+    ]
     for each in granted:
         each["metadata"]["namespace"] = namespace
     assert len(granted) == 2

@@ -183,6 +183,9 @@ async def test_what_only_the_operator_finds_wrong_is_told_until_it_is_corrected(
     await create_project(admin, namespace, schedules=[{**HOURLY, **wrong}])
     told = tells("Ready", "InvalidManifest", f"spec.schedules[0].{field}")
 
+    def at_work(body: Object | None) -> bool:
+        return tells("Ready", "Progressing", "apply-")(body) and condition(body, "Stalled") == {}
+
     for round_ in ("first", "again"):
         found = await until(admin, PROJECTS, namespace, "ranking", told)
         assert observed(found)
@@ -193,10 +196,7 @@ async def test_what_only_the_operator_finds_wrong_is_told_until_it_is_corrected(
 
         schedule = {**HOURLY, **wrong, **right}
         await change(admin, PROJECTS, namespace, "ranking", schedules=[schedule])
-        found = await until(
-            admin, PROJECTS, namespace, "ranking", tells("Applied", "Progressing", "apply-")
-        )
-        assert condition(found, "Stalled") == {}
+        found = await until(admin, PROJECTS, namespace, "ranking", at_work)
         # Ready was False all the time.
         assert condition(found, "Ready")["lastTransitionTime"] == since
         await change(admin, PROJECTS, namespace, "ranking", schedules=[{**HOURLY, **wrong}])
