@@ -1,0 +1,68 @@
+"""What is peculiar about kopf and stays in one module: how it ends, and what it calls an error."""
+
+import asyncio
+import logging
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from feature_lineage.kube import watching
+from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded, _TriedAgain
+
+
+class Ending(Watcher):
+    """Watches nothing and ends so many times; then it stays."""
+
+    endings = 1
+    runs = 0
+
+    async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.runs += 1
+        if self.runs <= self.endings:
+            raise RuntimeError("an error in the stream")
+        await asyncio.to_thread(self._stop.wait)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "RESTART_SECONDS", 0.0)
+
+
+async def test_kopf_that_ends_is_begun_again_and_something_may_have_been_missed() -> None:
+    missed = asyncio.Event()
+    watcher = Ending(Configuration(), (), lambda _: None, missed.set)
+    ended = watcher.start()
+    async with asyncio.timeout(10):
+        await missed.wait()
+    assert not ended.done()
+    watcher.stop()
+    async with asyncio.timeout(10):
+        await ended
+
+    assert watcher.runs == 2
+
+
+async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
+    watcher = Ending(Configuration(), (), lambda _: None, lambda: None)
+    watcher.endings = 100
+    with pytest.raises(WatchingEnded, match="an error in the stream"):
+        async with asyncio.timeout(10):
+            await watcher.start()
+
+    assert watcher.runs == ENDINGS
+
+
+def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
+    return logging.LogRecord("kopf.test", level, __file__, 1, message, (), None)
+
+
+def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
+    first = _record("Request attempt #1 failed; will retry: GET /x -> TimeoutError()")
+    second = _record("Request attempt #2 failed; will retry: GET /x -> TimeoutError()")
+    last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
+
+    assert _TriedAgain().filter(first)
+    assert first.levelname == "WARNING"
+    assert not _TriedAgain().filter(second)
+    assert _TriedAgain().filter(last)
+    assert last.levelno == logging.ERROR
