@@ -12,6 +12,7 @@ from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS
 from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, PIECE_BYTES, KubeSnapshots
 from feature_lineage.ports import Key
 
+TIMELINE = "feature-lineage-registry-ranking"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
@@ -128,7 +129,7 @@ async def test_a_timeline_that_somebody_damaged_is_begun_anew(
 ) -> None:
     snapshot = registry("a")
     await shelf.store().put(shelf.key, snapshot, record(snapshot))
-    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, "ranking-registry", {"data": data})
+    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, TIMELINE, {"data": data})
 
     store = shelf.store()
     assert await store.history(shelf.key) == ()
@@ -150,8 +151,8 @@ async def test_a_project_made_anew_under_the_same_name_inherits_nothing(shelf: S
 async def test_a_put_that_changes_nothing_asks_nothing_of_the_server(shelf: Shelf) -> None:
     snapshot, store = registry("a"), shelf.store()
     await store.put(shelf.key, snapshot, record(snapshot))
-    before = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, "ranking-registry")
+    before = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, TIMELINE)
     await store.put(shelf.key, snapshot, record(snapshot))
 
-    after = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, "ranking-registry")
+    after = await shelf.api.get(CONFIG_MAPS, shelf.key.namespace, TIMELINE)
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]

@@ -20,10 +20,10 @@
   verbs: [get, create, patch, delete] # sources; requests and reports of jobs; snapshots: only the newest stay
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [create, patch] # whom a project's jobs run as
+  verbs: [get, create, patch] # whom a project's jobs run as
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [create, patch] # what they may do: to patch their own reports
+  verbs: [get, create, patch] # what they may do: to patch their own reports
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, list, create, patch]

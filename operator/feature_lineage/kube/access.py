@@ -5,29 +5,20 @@ and the report of an earlier job can no longer be written.
 """
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.errors import RequestRejected
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Kind
 from feature_lineage.kube.names import access_name, labels, owned_by_project, report_names
+from feature_lineage.kube.own import apply_own
 
 
 async def ensure(api: Api, project: FeatureStoreProject, job: str) -> None:
     """Make ServiceAccount, Role and RoleBinding what `job` needs.
 
     Raises:
-        RequestRejected: a RoleBinding of that name binds another role.
+        NotOwn: an object of such a name is somebody else's.
     """
-    namespace, name = project.metadata.namespace, access_name(project)
     for kind, body in manifests(project, job):
-        try:
-            await api.apply(kind, namespace, body)
-        except RequestRejected as error:
-            if kind is not ROLE_BINDINGS:
-                raise
-            raise RequestRejected(
-                f"RoleBinding {namespace}/{name} binds another role, which cannot be changed: "
-                f"delete it, and it is made anew ({error.message})"
-            ) from error
+        await apply_own(api, kind, project, body)
 
 
 def manifests(project: FeatureStoreProject, job: str) -> list[tuple[Kind, Object]]:

@@ -38,6 +38,7 @@ from feature_lineage.kube.kinds import (
     OPERATION_LABEL,
     PODS,
 )
+from feature_lineage.kube.own import NotOwn
 from feature_lineage.kube.pod_manifest import RunnerDefaults
 from feature_lineage.kube.reports import read_report
 from feature_lineage.operations.protocol import JobRequest
@@ -170,6 +171,8 @@ class KubeJobs:
             await access.ensure(self._api, project, job["metadata"]["name"])
         except RequestRejected as error:
             return Finding("JobFailed", error.message)
+        except NotOwn as error:
+            return Finding(error.reason, error.message)
         return None
 
     async def _why_waiting(self, job: Object) -> Finding | None:

@@ -8,7 +8,17 @@ from feature_lineage.operations.delivery import PIECES
 
 def access_name(project: FeatureStoreProject) -> str:
     """Name of the project's ServiceAccount, Role and RoleBinding."""
-    return f"feature-lineage-{project.metadata.name}"
+    return f"feature-lineage-runner-{project.metadata.name}"
+
+
+def timeline_name(project: str) -> str:
+    """Name of the ConfigMap with the timeline of a project's registry."""
+    return f"feature-lineage-registry-{project}"
+
+
+def snapshot_name(project: str, digest: str, piece: int) -> str:
+    """Name of the ConfigMap with one piece of a snapshot."""
+    return f"feature-lineage-registry-{project}-{digest[:16]}-{piece}"
 
 
 def report_names(job: str) -> tuple[str, ...]:

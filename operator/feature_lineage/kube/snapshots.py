@@ -1,7 +1,7 @@
 """Registry snapshots in ConfigMaps: the newest few, and the timeline that says when each stood.
 
-    <project>-registry                    timeline: one row a registry, newest last
-    <project>-registry-<digest>-<piece>   one snapshot, gzipped
+    feature-lineage-registry-<project>                    timeline: a row a registry, newest last
+    feature-lineage-registry-<project>-<digest>-<piece>   one snapshot, gzipped
 
 Older snapshots are kept with the ops runs in MLflow, where the core finds them. The ConfigMaps
 belong to the project and go with it. Only the leader writes them, so what was read once is kept.
@@ -23,7 +23,8 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CONFIG_MAPS
-from feature_lineage.kube.names import labels, owned_by_project
+from feature_lineage.kube.names import labels, owned_by_project, snapshot_name, timeline_name
+from feature_lineage.kube.own import apply_own
 from feature_lineage.ports import Key
 
 KEPT_SNAPSHOTS: Final = 8
@@ -71,11 +72,11 @@ class KubeSnapshots:
         kept = _Shelf(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
         if kept == shelf and _rows(kept.history) == _rows(shelf.history):
             return
-        await self._api.apply(CONFIG_MAPS, key.namespace, _timeline(project, kept))
+        await apply_own(self._api, CONFIG_MAPS, project, _timeline(project, kept))
         self._shelves[key] = kept
         for digest, count in dropped:
             for number in range(count):
-                name = _piece_name(key.name, digest, number)
+                name = snapshot_name(key.name, digest, number)
                 await self._api.delete(CONFIG_MAPS, key.namespace, name)
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
@@ -86,7 +87,7 @@ class KubeSnapshots:
         packed = b""
         for number in range(count):
             found = await self._api.find(
-                CONFIG_MAPS, key.namespace, _piece_name(key.name, digest, number)
+                CONFIG_MAPS, key.namespace, snapshot_name(key.name, digest, number)
             )
             data = (found or {}).get("binaryData") or {}
             packed += base64.b64decode(data.get("snapshot.json.gz", ""))
@@ -108,7 +109,7 @@ class KubeSnapshots:
         known = self._shelves.get(key)
         if known is not None:
             return known
-        found = await self._api.find(CONFIG_MAPS, key.namespace, _timeline_name(key.name))
+        found = await self._api.find(CONFIG_MAPS, key.namespace, timeline_name(key.name))
         project = self._project(key)
         if found is None or project is None or not _owned(found, project):
             shelf = _Shelf()  # none, or that of a deleted project of this name
@@ -121,10 +122,10 @@ class KubeSnapshots:
         packed = gzip.compress(snapshot.to_json().encode(), mtime=0)
         pieces = [packed[i : i + PIECE_BYTES] for i in range(0, len(packed), PIECE_BYTES)]
         for number, piece in enumerate(pieces):
-            name = _piece_name(project.metadata.name, snapshot.digest, number)
+            name = snapshot_name(project.metadata.name, snapshot.digest, number)
             data = {"snapshot.json.gz": base64.b64encode(piece).decode()}
             body = {**_config_map(project, name), "binaryData": data}
-            await self._api.apply(CONFIG_MAPS, project.metadata.namespace, body)
+            await apply_own(self._api, CONFIG_MAPS, project, body)
         return len(pieces)
 
 
@@ -138,14 +139,6 @@ def _with(
 
 def _without(shelf: _Shelf, digest: str) -> _Shelf:
     return _Shelf(shelf.history, tuple(each for each in shelf.pieces if each[0] != digest))
-
-
-def _timeline_name(project: str) -> str:
-    return f"{project}-registry"
-
-
-def _piece_name(project: str, digest: str, number: int) -> str:
-    return f"{project}-registry-{digest[:16]}-{number}"
 
 
 def _config_map(project: FeatureStoreProject, name: str) -> Object:
@@ -162,7 +155,7 @@ def _config_map(project: FeatureStoreProject, name: str) -> Object:
 
 def _timeline(project: FeatureStoreProject, shelf: _Shelf) -> Object:
     return {
-        **_config_map(project, _timeline_name(project.metadata.name)),
+        **_config_map(project, timeline_name(project.metadata.name)),
         "data": {
             "history.json": json.dumps(_rows(shelf.history)),
             "snapshots.json": json.dumps(shelf.pieces),

@@ -68,7 +68,7 @@ def points(job: str) -> dict[str, Point]:
         ),
         "the Job's end, which is not the operator's": lambda h: h.until_made(JOBS, job, ended),
         "the registry's snapshot": lambda h: h.until_made(
-            CONFIG_MAPS, f"{h.name}-registry", lambda body: body is not None
+            CONFIG_MAPS, f"feature-lineage-registry-{h.name}", lambda body: body is not None
         ),
         "the ops run": first_ops_run,
         "how long the Job stays": lambda h: h.until_made(

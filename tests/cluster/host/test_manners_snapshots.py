@@ -12,6 +12,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECTS
+from feature_lineage.kube.names import snapshot_name
 from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, KubeSnapshots
 from feature_lineage.ports import Key
 
@@ -38,7 +39,7 @@ async def pieces(admin: Api, namespace: str) -> set[str]:
     return {
         each["metadata"]["name"]
         async for each in admin.list(CONFIG_MAPS, namespace)
-        if each["metadata"]["name"].startswith("ranking-registry-")
+        if each["metadata"]["name"].startswith("feature-lineage-registry-ranking-")
     }
 
 
@@ -53,7 +54,7 @@ async def test_the_newest_snapshots_stay_and_whoever_comes_next_finds_them(
     for number, one in enumerate(taken):
         await store.put(key, one, SnapshotRecord(AT + timedelta(hours=number), one.digest, "r"))
 
-    names = {f"ranking-registry-{one.digest[:16]}-0" for one in taken[-KEPT_SNAPSHOTS:]}
+    names = {snapshot_name("ranking", one.digest, 0) for one in taken[-KEPT_SNAPSHOTS:]}
     assert await pieces(admin, namespace) == names
     after = KubeSnapshots(operator, lambda _: project)
     assert [record.digest for record in await after.history(key)] == [one.digest for one in taken]

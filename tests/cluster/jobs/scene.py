@@ -15,11 +15,11 @@ OPERATOR_RULES = [
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]},
-    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["create", "patch"]},
+    {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "create", "patch"]},
     {
         "apiGroups": ["rbac.authorization.k8s.io"],
         "resources": ["roles", "rolebindings"],
-        "verbs": ["create", "patch"],
+        "verbs": ["get", "create", "patch"],
     },
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"]},
 ]
@@ -44,7 +44,7 @@ class Project:
             "apiVersion": PROJECTS.api_version,
             "kind": PROJECTS.kind,
             "metadata": {"name": name, "namespace": namespace},
-            "spec": {"project": name, "source": IMAGE, **spec},
+            "spec": {"project": name.replace("-", "_"), "source": IMAGE, **spec},
         }
         made = await api.create(PROJECTS, namespace, body)
         made["metadata"].pop("managedFields", None)

@@ -8,11 +8,13 @@ import pytest
 from tests.cluster.jobs.scene import Project
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.errors import RequestRejected, TransientError
+from feature_lineage.errors import TransientError
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
 from feature_lineage.kube.kinds import SERVICE_ACCOUNTS as ACCOUNTS
+from feature_lineage.kube.names import access_name
+from feature_lineage.kube.own import NotOwn
 from feature_lineage.kube.pod_manifest import RunnerDefaults
 
 REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
@@ -68,7 +70,7 @@ async def test_a_job_gets_all_it_needs_and_then_begins(
     assert [owner["uid"] for owner in job["metadata"]["ownerReferences"]] == [
         mine.resource.metadata.uid
     ]
-    assert pod["spec"]["serviceAccountName"] == "feature-lineage-driver"
+    assert pod["spec"]["serviceAccountName"] == "feature-lineage-runner-driver"
     names = [item["metadata"]["name"] async for item in admin.list(CONFIG_MAPS, mine.namespace)]
     assert sorted(set(names) - {"kube-root-ca.crt"}) == [
         f"{request.operation_id}-{part}" for part in ("report-0", "report-1", "report-2", "request")
@@ -93,11 +95,11 @@ async def test_started_twice_it_is_one_job(admin: Api, jobs: KubeJobs, project: 
 async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
     admin: Api, operator: Api, project: NewProject
 ) -> None:
-    mine: Project = await project()
     defaults = RunnerDefaults(image="runner.example/runner:1")
     deaths = 0
     for after in (False, True):
         for at in range(1, 20):
+            mine: Project = await project(f"driver-{int(after)}-{at}")
             request = mine.request(f"apply-{at}-{int(after):016x}-1")
             mortal: Any = Mortal(operator, at, after=after)
             try:
@@ -117,7 +119,7 @@ async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
                 assert await admin.find(
                     CONFIG_MAPS, mine.namespace, f"{request.operation_id}-{part}"
                 )
-            role = await admin.get(ROLES, mine.namespace, "feature-lineage-driver")
+            role = await admin.get(ROLES, mine.namespace, access_name(mine.resource))
             assert role["rules"][0]["resourceNames"][0] == f"{request.operation_id}-report-0"
             assert begun == (after and at == 9), "only the last request lets it begin"
     assert deaths == 18, "job, four ConfigMaps, account, role, binding, go: each before and after"
@@ -143,7 +145,7 @@ async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_j
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
-    name, namespace = "feature-lineage-driver", mine.namespace
+    name, namespace = "feature-lineage-runner-driver", mine.namespace
     await jobs.start(mine.request(), mine.resource)
     everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
     await admin.patch(ROLES, namespace, name, {"rules": [everything]})
@@ -168,22 +170,6 @@ async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_j
     assert await admin.find(ACCOUNTS, namespace, name)
 
 
-async def test_a_binding_of_another_role_cannot_be_changed_and_says_so(
-    jobs: KubeJobs, project: NewProject, kubectl: Kubectl
-) -> None:
-    mine: Project = await project()
-    options = ("--role=other", "--serviceaccount=default:default", "-n", mine.namespace)
-    kubectl("create", "rolebinding", "feature-lineage-driver", *options)
-    with pytest.raises(
-        RequestRejected, match="binds another role, which cannot be changed: delete"
-    ):
-        await jobs.start(mine.request(), mine.resource)
-
-    kubectl("delete", "rolebinding", "feature-lineage-driver", "-n", mine.namespace)
-    await jobs.start(mine.request(), mine.resource)
-    assert await jobs.look(mine.request().operation_id, mine.resource) is not None
-
-
 async def test_a_named_service_account_is_bound_and_none_is_made(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
@@ -193,8 +179,8 @@ async def test_a_named_service_account_is_bound_and_none_is_made(
 
     (pod,) = await pods_of(admin, mine.namespace)
     assert pod["spec"]["serviceAccountName"] == "own"
-    assert await admin.find(ACCOUNTS, mine.namespace, "feature-lineage-driver") is None
-    binding = await admin.get(ROLE_BINDINGS, mine.namespace, "feature-lineage-driver")
+    assert await admin.find(ACCOUNTS, mine.namespace, "feature-lineage-runner-driver") is None
+    binding = await admin.get(ROLE_BINDINGS, mine.namespace, "feature-lineage-runner-driver")
     assert [subject["name"] for subject in binding["subjects"]] == ["own"]
 
 
@@ -205,7 +191,7 @@ async def test_a_runner_may_write_its_own_report_and_nothing_else(
     await jobs.start(mine.request(), mine.resource)
 
     async def may(verb: str, resource: str, name: str = "", group: str = "") -> bool:
-        user = f"system:serviceaccount:{mine.namespace}:feature-lineage-driver"
+        user = f"system:serviceaccount:{mine.namespace}:feature-lineage-runner-driver"
         what = {"verb": verb, "group": group, "resource": resource, "name": name}
         spec = {"user": user, "resourceAttributes": {**what, "namespace": mine.namespace}}
         return bool((await admin.create(REVIEWS, "", {"spec": spec}))["status"]["allowed"])
@@ -222,7 +208,7 @@ async def test_a_runner_may_write_its_own_report_and_nothing_else(
         assert not await may(verb, "pods")
     assert not await may("create", "pods")
     assert not await may("create", "jobs", group="batch")
-    assert not await may("create", "serviceaccounts/token", "feature-lineage-driver")
+    assert not await may("create", "serviceaccounts/token", "feature-lineage-runner-driver")
     assert not await may("patch", "featurestoreprojects", group="featurelineage.io")
 
 
@@ -253,3 +239,37 @@ async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_e
             await asyncio.sleep(0.2)
     labels = f"featurelineage.io/operation={never.operation_id}"
     assert [pod async for pod in admin.list(PODS, mine.namespace, labels=labels)] == []
+
+
+@pytest.mark.parametrize("kind", [ACCOUNTS, ROLES, ROLE_BINDINGS], ids=lambda kind: kind.kind)
+async def test_what_is_somebody_elses_is_not_taken_from_them(jobs, admin, project, kind):
+    mine = await project()
+    name = "feature-lineage-runner-driver"
+    theirs = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
+    if kind is ROLE_BINDINGS:
+        theirs["roleRef"] = {"apiGroup": ROLES.group, "kind": "Role", "name": name}
+    before = await admin.create(kind, mine.namespace, theirs)
+
+    with pytest.raises(NotOwn, match=f"{kind.kind} .*/{name} is not FeatureStoreProject driver's"):
+        await jobs.start(mine.request(), mine.resource)
+
+    after = await admin.get(kind, mine.namespace, name)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert await jobs.look(mine.request().operation_id, mine.resource) is None
+
+    await admin.delete(kind, mine.namespace, name)
+    await jobs.start(mine.request(), mine.resource)
+    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    assert facts is not None
+    assert facts.running
+
+
+async def test_access_that_is_as_it_has_to_be_is_written_once(jobs, admin, project):
+    mine = await project()
+    await jobs.start(mine.request(), mine.resource)
+    role = await admin.get(ROLES, mine.namespace, "feature-lineage-runner-driver")
+
+    for _ in range(3):
+        await jobs.look(mine.request().operation_id, mine.resource)
+    again = await admin.get(ROLES, mine.namespace, "feature-lineage-runner-driver")
+    assert again["metadata"]["resourceVersion"] == role["metadata"]["resourceVersion"]

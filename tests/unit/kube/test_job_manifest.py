@@ -90,7 +90,7 @@ def test_the_pod_is_what_the_restricted_standard_asks_for() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert made["restartPolicy"] == "Never"
-    assert made["serviceAccountName"] == "feature-lineage-driver"
+    assert made["serviceAccountName"] == "feature-lineage-runner-driver"
     assert inside["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert {
         mount["mountPath"]: mount.get("readOnly", False) for mount in inside["volumeMounts"]
