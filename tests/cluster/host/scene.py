@@ -41,6 +41,8 @@ JOB_SECONDS = 240.0
 """A job takes seconds on an idle machine; importing Feast alone takes most of a minute on a busy
 one."""
 
+EVENT_SECONDS = 60.0
+
 MADE: tuple[Kind, ...] = (JOBS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 """What the operator makes in a project's namespace."""
 
@@ -166,6 +168,18 @@ class House:
             if each["reason"] == reason
             and (each["regarding"]["kind"], each["regarding"]["name"]) == (kind.kind, self.name)
         ]
+
+    async def told(self, reason: str, kind: Kind = PROJECTS) -> Object:
+        """The one Event with a reason, which is told a moment after the status says so.
+
+        Raises:
+            ValueError: it was told several times, with other words each time.
+        """
+        async with asyncio.timeout(EVENT_SECONDS):
+            while not (found := await self.events(reason, kind)):
+                await asyncio.sleep(0.1)
+        (event,) = found
+        return event
 
     def ops_runs(self) -> list[dict[str, Any]]:
         """Ops runs, in the order in which the operations started."""

@@ -81,7 +81,7 @@ async def test_from_a_repo_to_the_last_record_of_a_deletion(
         await house.push(WITHOUT_TRIPS)
         project = await house.until(both(says("Applied", "False", "Blocked"), recorded(3)))
         plan = blocked(project, house, applied)
-        (event,) = await house.events("Blocked")
+        event = await house.told("Blocked")
         message = condition(project, "Applied")["message"]
         assert (event["type"], event["note"]) == ("Warning", message)
         metrics = await operator.metrics()
@@ -109,7 +109,7 @@ async def test_from_a_repo_to_the_last_record_of_a_deletion(
         lineage = model["status"]["lineage"]
         assert lineage["verdict"] == "Broken"
         assert [each["feature"] for each in lineage["problems"]] == [TRIPS]
-        (event,) = await house.events("Broken", MODELS)
+        event = await house.told("Broken", MODELS)
         assert TRIPS in event["note"]
         metrics = await operator.metrics()
         assert sample(metrics, "feature_lineage_plan_blocked", house) == 0
