@@ -209,7 +209,7 @@ def set_condition(
     old = find_condition(conditions, new.type)
     flipped = old is None or old.status != new.status
     since = now if old is None or flipped else old.last_transition_time
-    dated = Condition.model_validate({**dict(new), "last_transition_time": since})
+    dated = new.model_copy(update={"last_transition_time": since.replace(microsecond=0)})
     if old is None:
         return (*conditions, dated)
     return tuple(dated if condition is old else condition for condition in conditions)

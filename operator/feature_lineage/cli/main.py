@@ -108,7 +108,7 @@ def operator(config: Path, kubeconfig: str, log_level: str, log_format: str) -> 
     Exit codes:
       0  it was asked to end
       1  it had to: the Lease was lost, or nothing is noticed any more; the next one takes over
-      2  the configuration cannot be used
+      2  it cannot begin: the configuration, the port, or no API server is known
     """
     from feature_lineage.kube.process import run_operator
 

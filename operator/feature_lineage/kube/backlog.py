@@ -131,8 +131,12 @@ class Backlog(Generic[KeyT]):
         entry.failures, entry.held_until = 0, 0.0
         self._hand_back(key, entry, now)
 
-    def failed(self, key: KeyT, now: float) -> float:
-        """The worker failed; returns the seconds until the key is looked at again."""
+    def failed(self, key: KeyT, now: float, longest: float = LONGEST_PAUSE) -> float:
+        """The worker failed; returns the seconds until the key is looked at again.
+
+        Args:
+            longest: the pause grows up to this many seconds.
+        """
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
@@ -140,7 +144,7 @@ class Backlog(Generic[KeyT]):
             entry.again = True
             self._hand_back(key, entry, now)
             return 0.0
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(entry.failures, _LARGEST_EXPONENT)))
+        pause = min(longest, FIRST_PAUSE * (1 << min(entry.failures, _LARGEST_EXPONENT)))
         pause *= self._jitter()
         entry.failures += 1
         entry.held_until = now + pause

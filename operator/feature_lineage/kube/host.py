@@ -8,6 +8,7 @@ here without being asked to ends the process: a new one starts from what the API
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ from feature_lineage.tracking.registries import SharedRegistries
 
 DRAIN_SECONDS: Final = 20.0
 """Longest wait for passes under way when the process is asked to end."""
+
+PROJECTS_FIRST_SECONDS: Final = 10.0
+"""Longest wait of models for the first passes of projects: one may hang on a slow server."""
 
 _log = logging.getLogger(__name__)
 
@@ -179,11 +183,20 @@ class KubeHost:
     async def _act(self) -> None:
         await self._forget_jobs()
         self.scrape.show(self.resources, self.controller)
-        for key in self.resources.all_keys():
-            self.queue.wake(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.queue.run(), name="queue")
+            group.create_task(self._wake_all(), name="begin")
             group.create_task(self._resync(), name="resync")
+
+    async def _wake_all(self) -> None:
+        """Projects first: what their passes find out, those of their models need not."""
+        for key in self.resources.all_keys("FeatureStoreProject"):
+            self.queue.wake(key)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
+                await self.queue.idle()
+        for key in self.resources.all_keys("TrainedModel"):
+            self.queue.wake(key)
 
     async def _drain(self) -> None:
         """Let passes under way end; what they have not done is done by whoever leads next."""

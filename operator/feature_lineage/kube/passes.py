@@ -11,7 +11,8 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.enums import DeletionPolicy
 from feature_lineage.api.meta import ObjectMeta
-from feature_lineage.errors import FeatureLineageError, NotFound
+from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
+from feature_lineage.kube.backlog import LONGEST_PAUSE
 from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.invalid import InvalidStatuses
 from feature_lineage.kube.kinds import CONFIG_MAPS, CUSTOM, PROJECTS
@@ -23,6 +24,9 @@ from feature_lineage.ports import Key
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.ownership import twins
 
+CONFLICT_PAUSE: Final = 2.0
+TRANSIENT_PAUSE: Final = 30.0
+"""Longest pauses, in seconds: after an outage all is right again within a minute."""
 NAMESPACE_GOES: Final = "NamespaceTerminating"
 DELETED_SECONDS: Final = 30.0
 """No event tells that a namespace is being deleted around a project that is already."""
@@ -55,10 +59,14 @@ class Passes:
             except Conflict as error:
                 _log.debug("%s", error)
                 await self._read_again(key)
-                self.queue.failed(key)
+                self.queue.failed(key, longest=CONFLICT_PAUSE)
             except FeatureLineageError as error:
+                if isinstance(error, NotFound) and await self._read_again(key):
+                    self.queue.forget(key)  # it was deleted meanwhile
+                    return
                 self._scrape.failed(key, error)
-                pause = self.queue.failed(key)
+                transient = isinstance(error, TransientError)
+                pause = self.queue.failed(key, TRANSIENT_PAUSE if transient else LONGEST_PAUSE)
                 _log.warning("%s: %s; tried again in %.0f s", error.reason, error.message, pause)
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._scrape.failed(key, error)
@@ -109,17 +117,18 @@ class Passes:
         if after.metadata.deletion_timestamp is not None:
             self.queue.look(key, DELETED_SECONDS)
 
-    async def _read_again(self, key: Key) -> None:
-        """After a conflict: what the watch has not told yet."""
+    async def _read_again(self, key: Key) -> bool:
+        """After a conflict: what the watch has not told yet; whether the resource is gone."""
         try:
             body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
         except NotFound:
             self._resources.drop(key)
-            return
+            return True
         except FeatureLineageError as error:
             _log.debug("%s", error)
-            return
+            return False
         self._resources.take(body, read=True)
+        return False
 
     async def _with_finalizer(self, project: FeatureStoreProject) -> FeatureStoreProject:
         """The finalizer is there exactly while the deletion policy needs it."""

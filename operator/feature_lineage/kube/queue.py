@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from feature_lineage.kube.backlog import Backlog
+from feature_lineage.kube.backlog import LONGEST_PAUSE, Backlog
 from feature_lineage.ports import Key
 
 SHORTEST_LOOK: Final = 0.05
@@ -42,9 +42,9 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         self.backlog.forget(key)
 
-    def failed(self, key: Key) -> float:
-        """A pass failed; returns the seconds until the next one."""
-        pause = self.backlog.failed(key, self._now())
+    def failed(self, key: Key, longest: float = LONGEST_PAUSE) -> float:
+        """A pass failed; returns the seconds until the next one, `longest` at most."""
+        pause = self.backlog.failed(key, self._now(), longest)
         self._news.set()
         return pause
 

@@ -7,7 +7,7 @@ from typing import Final
 from feature_lineage.api.enums import OperationKind, PlanVerdict, Result
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ProjectScene, Scene
-from feature_lineage.reconcile.project_views import objective
+from feature_lineage.reconcile.project_views import objectives
 
 DID_ITS_WORK: Final = {
     **dict.fromkeys(OperationKind, Result.SUCCEEDED),
@@ -41,8 +41,9 @@ def stale(scene: Scene) -> Iterator[Row]:
 
 def max_age(scene: Scene) -> Iterator[Row]:
     for project in scene.projects.values():
+        own, every = objectives(project.project.spec)
         for name in project.judged:
-            asked = objective(project.project.spec, name)
+            asked = own.get(name, every)
             if asked is not None:
                 yield (*project.labels, name), asked.total_seconds()
 

@@ -1,7 +1,6 @@
 """What MLflow's facts mean for one project: its versions, linked and judged, and the guard."""
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 from feature_lineage.api.project_spec import Protection
 from feature_lineage.features.definitions import FeatureDefinition, define_all
@@ -13,9 +12,7 @@ from feature_lineage.models.links import OnConflict, resolve_link
 from feature_lineage.models.recorded import PROJECT_TAG, own_records
 from feature_lineage.models.verdicts import judge
 from feature_lineage.operations.protection import (
-    Guard,
     GuardCandidate,
-    build_guard,
     protected_aliases,
 )
 from feature_lineage.reconcile.values import LinkedVersion
@@ -78,31 +75,23 @@ def link_version(
     return LinkedVersion(version, link, baseline, judgement)
 
 
-def guard_of(
-    read_at: datetime,
-    linked: Collection[LinkedVersion],
+def guard_candidate(
+    item: LinkedVersion,
     baselines: Mapping[str, RegistrySnapshot],
     snapshot: RegistrySnapshot | None,
     policy: Protection,
-) -> Guard:
-    """What promoted versions of the project depend on, as they were trained."""
-    return build_guard(
-        read_at,
-        (
-            GuardCandidate(
-                item.version.name,
-                item.version.version,
-                item.version.aliases,
-                item.link.service,
-                item.link.refs if item.link.complete else None,
-                _definitions(item, baselines, snapshot),
-            )
-            for item in linked
-            if protected_aliases(
-                item.version.aliases, policy.aliases, item.version.name, policy.models
-            )
-        ),
-        policy,
+) -> GuardCandidate | None:
+    """What a promoted version depends on, as it was trained; None where it is not promoted."""
+    version = item.version
+    if not protected_aliases(version.aliases, policy.aliases, version.name, policy.models):
+        return None
+    return GuardCandidate(
+        version.name,
+        version.version,
+        version.aliases,
+        item.link.service,
+        item.link.refs if item.link.complete else None,
+        _definitions(item, baselines, snapshot),
     )
 
 

@@ -13,8 +13,10 @@ from feature_lineage.api.enums import ApplyMode, Result
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
+from feature_lineage.operations.protection import build_guard
 from feature_lineage.ports import JobFacts, ModelRegistry, Ports, SourceFacts
-from feature_lineage.reconcile.facts import guard_of, versions_of
+from feature_lineage.reconcile.breath import Breath
+from feature_lineage.reconcile.facts import guard_candidate, versions_of
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.listing import job_id
 from feature_lineage.reconcile.memory import (
@@ -187,5 +189,11 @@ async def _linked_facts(
     linked, baselines = await linked_versions(
         ports, memory, project, registry, view, snapshot, versions
     )
-    guard = guard_of(view.read_at, linked, baselines, snapshot, project.spec.apply.protection)
-    return ModelFacts(view.read_at, linked, guard, failure)
+    policy, breath = project.spec.apply.protection, Breath()
+    candidates = []
+    for item in linked:
+        await breath.take()
+        candidate = guard_candidate(item, baselines, snapshot, policy)
+        if candidate is not None:
+            candidates.append(candidate)
+    return ModelFacts(view.read_at, linked, build_guard(view.read_at, candidates, policy), failure)

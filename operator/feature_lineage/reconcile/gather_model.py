@@ -4,18 +4,20 @@ In two steps: a glance tells whether anything has changed since the last pass, a
 nothing has; only then links, baselines and verdicts are worked out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.memory import Memory, current_snapshot, key_of, seniority
+from feature_lineage.reconcile.project_views import view_states
 from feature_lineage.reconcile.values import (
     Failure,
     LinkedVersion,
@@ -119,7 +121,10 @@ async def observe_model(
     if view is not None:
         version = _version_of(view, model)
         left = _left(ports, view, model, project, version)
-        if version is not None:
+        known = _known_link(memory, model, glance, version) if version is not None else None
+        if known is not None:
+            linked = (known,)
+        elif version is not None:
             linked, _ = await linked_versions(
                 ports, memory, project, glance.registry, view, glance.snapshot, [version], model
             )
@@ -135,7 +140,31 @@ async def observe_model(
         else (),
         left=left,
         snapshot=glance.snapshot,
+        states=_states(memory, project),
     )
+
+
+def _known_link(
+    memory: Memory, model: TrainedModel, glance: Glance, version: ModelVersion
+) -> LinkedVersion | None:
+    """What the pass over the project found out about the version, from these very facts."""
+    if model.spec.feature_service is not None or glance.project is None or glance.view is None:
+        return None
+    remembered = memory.facts.get(key_of(glance.project))
+    digest = glance.snapshot.digest if glance.snapshot else ""
+    if remembered is None or not remembered.of(glance.view, digest, glance.failure, glance.project):
+        return None
+    found = remembered.by_version.get((version.name, version.version))
+    return found if found is not None and found.version is version else None
+
+
+def _states(memory: Memory, project: FeatureStoreProject) -> Mapping[str, ViewState]:
+    """Of the project's views, once for all models that are looked at."""
+    key = key_of(project)
+    known = memory.states.get(key)
+    if known is None or known[0] is not project:
+        known = memory.states[key] = (project, view_states(project.spec, project.status))
+    return known[1]
 
 
 def _project_of(ports: Ports, model: TrainedModel) -> FeatureStoreProject | None:

@@ -10,6 +10,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import recorded_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.ports import ModelRegistry, Ports
+from feature_lineage.reconcile.breath import Breath
 from feature_lineage.reconcile.facts import baseline_of, link_version
 from feature_lineage.reconcile.memory import (
     LOOK_AGAIN,
@@ -43,20 +44,22 @@ async def linked_versions(
     chosen = [(version, baseline_of(view, version, history, current)) for version in versions]
     wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
     baselines = await snapshots(ports, memory, project, registry, sorted(wanted))
-    linked = tuple(
-        link_version(
-            view,
-            version,
-            project.spec.project,
-            baseline,
-            baselines,
-            snapshot,
-            declared_service=declaring.spec.feature_service if declaring else None,
-            on_conflict=declaring.spec.on_conflict.value if declaring else "Report",
+    linked, breath = [], Breath()
+    for version, baseline in chosen:
+        await breath.take()
+        linked.append(
+            link_version(
+                view,
+                version,
+                project.spec.project,
+                baseline,
+                baselines,
+                snapshot,
+                declared_service=declaring.spec.feature_service if declaring else None,
+                on_conflict=declaring.spec.on_conflict.value if declaring else "Report",
+            )
         )
-        for version, baseline in chosen
-    )
-    return linked, baselines
+    return tuple(linked), baselines
 
 
 async def _history(

@@ -28,6 +28,8 @@ from feature_lineage.reconcile.values import (
 )
 
 WAITING: Final = timedelta(seconds=30)
+_NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
+"""First verdicts that nobody has to be told of; ten thousand models would be as many Events."""
 
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
@@ -139,7 +141,7 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event,
     before, after = observed.resource.status.lineage, status.lineage
     if after is None or (before is not None and before.verdict is after.verdict):
         return ()
-    if before is None and after.verdict is Verdict.UNKNOWN:
+    if before is None and after.verdict in _NO_NEWS:
         return ()
     metadata = observed.resource.metadata
     judgement = observed.linked.judgement if observed.linked else None

@@ -12,11 +12,11 @@ def judge(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshness | No
     project, snapshot = observed.project, observed.snapshot
     if project is None or snapshot is None or not linked.link.refs:
         return None
-    own = observed.resource.spec.freshness
+    own, states = observed.resource.spec.freshness, observed.states
     return judge_model(
         snapshot,
         linked.link.refs,
-        view_states(project.spec, project.status),
+        view_states(project.spec, project.status) if states is None else states,
         observed.now,
         observed_at(project.spec, project.status),
         own.max_age if own else None,

@@ -24,25 +24,25 @@ from feature_lineage.reconcile.values import ObservedProject
 from feature_lineage.reconcile.view_status import unhealthy_first
 
 
-def objective(spec: FeatureStoreProjectSpec, view: str) -> Duration | None:
-    """The freshness objective of a view: its own, else the project's; None without one."""
+def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
+    """Freshness objectives: of views that have their own, and of all others."""
     if spec.freshness is None:
-        return None
-    own = {entry.name: entry.max_age for entry in spec.freshness.views}
-    return own.get(view, spec.freshness.max_age)
+        return {}, None
+    return {view.name: view.max_age for view in spec.freshness.views}, spec.freshness.max_age
 
 
 def view_states(
     spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
 ) -> dict[str, ViewState]:
     """What is known of the materialization of each view."""
+    own, every = objectives(spec)
     return {
         view.name: ViewState(
             view.name,
             view.kind,
             view.materialized_until,
             view.newest_event_time,
-            objective(spec, view.name),
+            own.get(view.name, every),
         )
         for view in status.feature_views
     }
@@ -77,11 +77,12 @@ def with_freshness(
 ) -> FeatureStoreProjectStatus:
     """The views with objective and freshness, unhealthy ones first."""
     views: dict[str, FeatureViewStatus] = {}
+    own, every = objectives(spec)
     for view in status.feature_views:
         freshness = judged.get(view.name)
         views[view.name] = view.model_copy(
             update={
-                "max_age": objective(spec, view.name) if freshness else None,
+                "max_age": own.get(view.name, every) if freshness else None,
                 "fresh": freshness.fresh if freshness else None,
             }
         )

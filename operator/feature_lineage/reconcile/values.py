@@ -17,6 +17,7 @@ from feature_lineage.errors import (
     TerminalError,
     TransientError,
 )
+from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import Baseline
 from feature_lineage.models.facts import ModelVersion, RegistryView
@@ -141,6 +142,7 @@ class ObservedModel:
         elders: older resources on the same model version of the same server, by name.
         left: the version the alias pointed to before, where it still exists.
         snapshot: the project's registry as last read.
+        states: of the project's views; None: as its status says.
     """
 
     resource: TrainedModel
@@ -152,6 +154,7 @@ class ObservedModel:
     elders: tuple[str, ...] = ()
     left: ModelVersion | None = None
     snapshot: RegistrySnapshot | None = None
+    states: Mapping[str, ViewState] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,3 +208,15 @@ def test_whatever_happens_no_key_has_two_workers_and_none_that_is_woken_is_lost(
         backlog.done(taken, now)
 
     assert wanted <= found
+
+
+def test_the_longest_pause_is_the_callers_to_name(backlog):
+    now = 0.0
+    backlog.wake("a", now)
+    for _ in range(10):
+        backlog.take(now)
+        pause = backlog.failed("a", now, longest=5.0)
+        assert pause <= 5.0
+        now += pause
+
+    assert pause == 5.0

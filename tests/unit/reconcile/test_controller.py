@@ -328,7 +328,7 @@ async def test_a_model_s_status_is_written_before_its_tags() -> None:
 
     result = await look_at_model(scene)
 
-    assert scene.world.verbs() == ["save", "tag", "tell"]
+    assert scene.world.verbs() == ["save", "tag"]
     assert result.again
     assert scene.world.versions["1"].tags["featurelineage.io/verdict"] == "Unchanged"
     await look_at_model(scene)

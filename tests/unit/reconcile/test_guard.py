@@ -9,8 +9,8 @@ from tests.unit.reconcile.build import NOW, REFS, STATS, linked, version
 from feature_lineage.api.project_spec import Protection
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import LinkReason
-from feature_lineage.operations.protection import Guard
-from feature_lineage.reconcile.facts import guard_of
+from feature_lineage.operations.protection import Guard, build_guard
+from feature_lineage.reconcile.facts import guard_candidate
 from feature_lineage.reconcile.values import LinkedVersion
 
 BASELINE = "2" * 64  # as `linked` names it
@@ -23,7 +23,8 @@ def guard(
     snapshot: RegistrySnapshot | None = None,
 ) -> Guard:
     baselines = {BASELINE: baseline} if baseline else {}
-    return guard_of(NOW, [item], baselines, snapshot, Protection())
+    candidate = guard_candidate(item, baselines, snapshot, Protection())
+    return build_guard(NOW, [candidate] if candidate else [], Protection())
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ IMPURE = {
     "urllib",
     "uuid",
 }
-ACTING = {"controller", "gather", "gather_model", "linking", "memory", "settled"}
+ACTING = {"breath", "controller", "gather", "gather_model", "linking", "memory", "settled"}
 DOMAIN = ("api", "features", "models", "operations", "reconcile")
 CLOCKS = {"now", "utcnow", "today"}
 
