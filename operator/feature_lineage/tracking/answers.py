@@ -33,6 +33,14 @@ def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
     )
 
 
+def closed(server: MLflowServer) -> ServerUnavailable:
+    """This process closed its connection while somebody still held it."""
+    return ServerUnavailable(
+        f"the connection to MLflow at {server.tracking_uri} was closed, because its credential was"
+        " rotated or nobody used it; the next look opens a new one"
+    )
+
+
 def too_large(server: MLflowServer, call: str, cap: int) -> RequestRejected:
     """An answer beyond what is read."""
     return RequestRejected(

@@ -95,7 +95,7 @@ class Http:
         """The body that answers `call`.
 
         Raises:
-            ServerUnavailable: no answer, not MLflow's, or a failure inside the server.
+            ServerUnavailable: no answer, not MLflow's, a failure inside the server, or closed here.
             AccessRefused: 401, 403, or the host check.
             NotFound: MLflow says that the named thing does not exist.
             RequestRejected: MLflow refuses the request, or the answer exceeds `call.cap`.
@@ -139,6 +139,8 @@ class Http:
 
     async def _once(self, call: Call) -> bytes:
         server, name = self.server, str(call)
+        if self._client.is_closed:
+            raise answers.closed(server)
         request = self._client.build_request(
             call.method, call.path, params=call.params, json=call.json, content=call.content
         )

@@ -14,6 +14,7 @@ from typing import Final
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.tracking.answers import closed
 from feature_lineage.tracking.circuit import LONGEST_PAUSE
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.reading import Reading, read_all, read_news
@@ -79,6 +80,7 @@ class SharedView:
 
         Raises:
             FeatureLineageError: no reading that fresh can be had; `last` is kept.
+            ServerUnavailable: also when this view was closed meanwhile.
         """
         oldest = self._now() - max_age
         while True:
@@ -90,13 +92,12 @@ class SharedView:
                 self._refuse_at_once()
                 flight = self._flight = asyncio.create_task(self._fly(full))
                 flight.add_done_callback(_retrieved)
-            # Shielded: one caller's timeout must not take the reading from the others.
-            await asyncio.shield(flight)
+            await self._landed(flight)
             if mine and self._last is not None:
                 return self._last
 
     async def close(self) -> None:
-        """Stop a reading that is under way."""
+        """Stop a reading that is under way; who waits for it is told that the server is out."""
         if (flight := self._flight) is not None:
             flight.cancel()
             await asyncio.wait({flight})
@@ -112,6 +113,20 @@ class SharedView:
                 new = replace(old, tags=_changed(old.tags, changes))
                 versions = {**self._last.versions, old.name: {**model, old.version: new}}
                 self._last = replace(self._last, versions=versions)
+
+    async def _landed(self, flight: "asyncio.Task[None]") -> None:
+        """Wait for a reading, whoever began it.
+
+        Shielded: one caller's timeout must not take the reading from the others. Nor may the end
+        of the reading pass for an end of its callers, which nobody asked for.
+        """
+        try:
+            await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not flight.cancelled() or caller is None or caller.cancelling():
+                raise
+            raise closed(self._client.server) from None
 
     def _read_at(self, full: bool) -> datetime | None:
         if full or self._reading is None:

@@ -65,6 +65,30 @@ async def test_a_closed_port_is_found_out_within_the_deadline() -> None:
     await exchange.close()
 
 
+async def test_a_connection_that_was_closed_here_is_an_outage_and_no_crash() -> None:
+    async with bad_server(answer(200, b"{}")) as server, http(server.url) as exchange:
+        await exchange.close()
+
+        with pytest.raises(ServerUnavailable, match=f"{server.url} was closed"):
+            await exchange.value(GET)
+
+
+async def test_a_call_under_way_when_its_connection_is_closed_is_an_outage() -> None:
+    asked = asyncio.Event()
+
+    async def hangs(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with bad_server(hangs) as server, http(server.url, read_deadline=5) as exchange:
+        call = asyncio.create_task(exchange.value(GET))
+        await asked.wait()
+        await exchange.close()
+
+        with pytest.raises(ServerUnavailable, match=f"{server.url} was closed"):
+            await call
+
+
 async def test_a_host_that_does_not_resolve_is_an_outage() -> None:
     async with http("http://no-such-host.invalid:5000") as exchange:
         with pytest.raises(ServerUnavailable, match="no connection"):

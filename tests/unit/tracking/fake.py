@@ -11,6 +11,7 @@ from feature_lineage.errors import FeatureLineageError, NotFound
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.tracking import wire
 from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.server import MLflowServer
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -51,6 +52,7 @@ class FakeClient:
         self.calls: list[str] = []
         self.before_call: Callable[[str], None] = lambda call: None
         self.gate: asyncio.Event | None = None
+        self.server = MLflowServer("http://mlflow.ml:5000")
         self.circuit = Circuit(clock)
 
     def add(self, name: str, version: str, updated_ms: int, **more: Any) -> Row:

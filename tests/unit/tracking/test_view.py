@@ -325,13 +325,33 @@ async def test_what_was_written_while_a_reading_ran_is_not_lost(
     assert (await reading).versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
 
 
-async def test_closing_ends_a_reading_that_hangs(shared: SharedView, client: Any) -> None:
+async def test_closing_ends_a_reading_that_hangs_and_no_task_that_waits_for_it(
+    shared: SharedView, client: Any
+) -> None:
+    client.gate = asyncio.Event()
+    waiting = [asyncio.create_task(shared.view(max_age=NOW)) for _ in range(3)]
+    while not client.calls:
+        await asyncio.sleep(0)
+
+    await shared.close()
+
+    for task in waiting:
+        with pytest.raises(ServerUnavailable, match="mlflow.ml:5000 was closed.*opens a new one"):
+            await task
+
+
+async def test_a_caller_that_is_cancelled_while_the_view_closes_stays_cancelled(
+    shared: SharedView, client: Any
+) -> None:
     client.gate = asyncio.Event()
     waiting = asyncio.create_task(shared.view(max_age=NOW))
     while not client.calls:
         await asyncio.sleep(0)
 
-    await shared.close()
+    closing = asyncio.create_task(shared.close())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await closing
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
