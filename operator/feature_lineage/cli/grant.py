@@ -1,6 +1,8 @@
-"""``feature-lineage grant``: a Role and a RoleBinding for single Secrets."""
+"""``feature-lineage grant``: a Role and a RoleBinding for each of some Secrets."""
 
+import hashlib
 import re
+from typing import Final
 
 import click
 import yaml
@@ -8,6 +10,8 @@ import yaml
 from feature_lineage.errors import InvalidManifest
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LONGEST: Final = 253
+_HASH: Final = 8
 
 
 def run_grant(secrets: tuple[str, ...], namespace: str, service_account: str) -> None:
@@ -22,7 +26,7 @@ def run_grant(secrets: tuple[str, ...], namespace: str, service_account: str) ->
             f"--service-account {service_account!r} has no namespace; write NAMESPACE/NAME"
         )
     for name in (*secrets, namespace, owner, account):
-        if not _NAME.fullmatch(name) or len(name) > 253:
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST:
             raise InvalidManifest(f"{name!r} is no name of a Kubernetes object; correct it")
     click.echo(yaml.safe_dump_all(grant_manifests(secrets, namespace, owner, account)), nl=False)
 
@@ -30,14 +34,25 @@ def run_grant(secrets: tuple[str, ...], namespace: str, service_account: str) ->
 def grant_manifests(
     secrets: tuple[str, ...], namespace: str, owner: str, account: str
 ) -> list[dict[str, object]]:
-    """A Role for `secrets` of `namespace`, bound to the ServiceAccount ``owner/account``."""
-    name = f"{account}-secrets-{min(secrets)}"[:253].rstrip("-.")
+    """A Role and a RoleBinding to the ServiceAccount ``owner/account`` for each of `secrets`.
+
+    One for all of them would take an earlier grant away when it is applied for other Secrets.
+    """
+    return [
+        manifest
+        for secret in sorted(set(secrets))
+        for manifest in _grant(secret, namespace, owner, account)
+    ]
+
+
+def _grant(secret: str, namespace: str, owner: str, account: str) -> list[dict[str, object]]:
+    name = _name(account, secret)
     group = "rbac.authorization.k8s.io"
     metadata = {"name": name, "namespace": namespace}
     rule = {
         "apiGroups": [""],
         "resources": ["secrets"],
-        "resourceNames": sorted(secrets),
+        "resourceNames": [secret],
         "verbs": ["get"],
     }
     return [
@@ -55,3 +70,12 @@ def grant_manifests(
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": owner}],
         },
     ]
+
+
+def _name(account: str, secret: str) -> str:
+    """Another one for each Secret, also where only the end of a long name tells them apart."""
+    whole = f"{account}-secret-{secret}"
+    if len(whole) <= _LONGEST:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH]
+    return f"{whole[: _LONGEST - _HASH - 1].rstrip('-.')}-{digest}"
