@@ -123,7 +123,17 @@ async def test_what_somebody_damaged_is_left_out_and_kept_anew_when_it_comes_aga
     assert await shelf.store().get(shelf.key, snapshot.digest) == snapshot
 
 
-@pytest.mark.parametrize("data", [{"history.json": "[[1]]"}, {"history.json": "no JSON"}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"history.json": "[[1]]"},
+        {"history.json": "no JSON"},
+        {"history.json": f'[["2026-11-26T12:00:00", "{"0" * 64}", "", null]]'},
+        {"snapshots.json": f'[["{"0" * 64}", 1000000000]]'},
+        {"snapshots.json": '[["../secret", 1]]'},
+    ],
+    ids=["shape", "no JSON", "no time zone", "a billion pieces", "no digest"],
+)
 async def test_a_timeline_that_somebody_damaged_is_begun_anew(
     shelf: Shelf, data: dict[str, str]
 ) -> None:

@@ -32,6 +32,7 @@ class _Entry:
         again: woken while a worker had it.
         changed: the cause changed while a worker had it.
         after: delayed look asked for while a worker had it.
+        gone: forgotten while a worker had it.
     """
 
     due: float | None = None
@@ -43,25 +44,23 @@ class _Entry:
     again: bool = False
     changed: bool = False
     after: float | None = None
+    gone: bool = False
 
 
 class Backlog(Generic[KeyT]):
     """Keys and their due times.
 
     Args:
-        rank: among keys due at the same time, lower ranks come first.
         jitter: factor for the pause after a failure, from [0.5, 1.0]; random by default.
     """
 
     def __init__(
         self,
-        rank: Callable[[KeyT], int] = lambda _: 0,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311 - spread
     ) -> None:
-        self._rank = rank
         self._jitter = jitter
         self._entries: dict[KeyT, _Entry] = {}
-        self._heap: list[tuple[float, int, int, KeyT]] = []
+        self._heap: list[tuple[float, int, KeyT]] = []
         self._tickets = 0
 
     def __len__(self) -> int:
@@ -83,7 +82,7 @@ class Backlog(Generic[KeyT]):
             cause: what the user wants; None where nothing is known of it. A new one ends a
                 back-off.
         """
-        entry = self._entries.setdefault(key, _Entry())
+        entry = self._entry(key)
         if cause is not None and cause != entry.cause:
             if entry.cause is not None:
                 entry.failures, entry.held_until = 0, 0.0
@@ -96,7 +95,7 @@ class Backlog(Generic[KeyT]):
 
     def look(self, key: KeyT, at: float) -> None:
         """Look at this key then, unless it is woken before; the nearest such moment counts."""
-        entry = self._entries.setdefault(key, _Entry())
+        entry = self._entry(key)
         if entry.working:
             entry.after = at if entry.after is None else min(at, entry.after)
             return
@@ -105,7 +104,7 @@ class Backlog(Generic[KeyT]):
     def take(self, now: float) -> KeyT | None:
         """The next key that is due, now a worker's; None when there is none."""
         while self._heap and self._heap[0][0] <= now:
-            _, _, ticket, key = heapq.heappop(self._heap)
+            _, ticket, key = heapq.heappop(self._heap)
             entry = self._entries.get(key)
             if entry is None or entry.ticket != ticket:
                 continue
@@ -116,7 +115,7 @@ class Backlog(Generic[KeyT]):
     def next_due(self) -> float | None:
         """When a worker is needed next; None: when something is woken."""
         while self._heap:
-            due, _, ticket, key = self._heap[0]
+            due, ticket, key = self._heap[0]
             entry = self._entries.get(key)
             if entry is not None and entry.ticket == ticket:
                 return due
@@ -140,6 +139,9 @@ class Backlog(Generic[KeyT]):
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
+        if entry.gone:
+            self._hand_back(key, entry, now)
+            return 0.0
         if entry.changed:  # what failed is not what is wanted now
             entry.again = True
             self._hand_back(key, entry, now)
@@ -155,9 +157,20 @@ class Backlog(Generic[KeyT]):
 
     def forget(self, key: KeyT) -> None:
         """The key is gone, with its failures; a worker that still has it may finish."""
-        self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
+        if entry is not None and entry.working:
+            # A successor of the same name must not get a second worker.
+            self._entries[key] = _Entry(working=True, gone=True)
+
+    def _entry(self, key: KeyT) -> _Entry:
+        entry = self._entries.setdefault(key, _Entry())
+        entry.gone = False
+        return entry
 
     def _hand_back(self, key: KeyT, entry: _Entry, now: float) -> None:
+        if entry.gone:
+            del self._entries[key]
+            return
         again, after = entry.again, entry.after
         entry.working, entry.again, entry.changed, entry.after = False, False, False, None
         if again:
@@ -170,4 +183,4 @@ class Backlog(Generic[KeyT]):
             return
         self._tickets += 1
         entry.due, entry.ticket = due, self._tickets
-        heapq.heappush(self._heap, (due, self._rank(key), self._tickets, key))
+        heapq.heappush(self._heap, (due, self._tickets, key))

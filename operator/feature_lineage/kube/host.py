@@ -105,9 +105,9 @@ class KubeHost:
                 events=events,
             )
         )
-        self._passes = Passes(api, self.resources, self.controller, self.scrape)
-        self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
         self._intake = Intake(api, self.resources, config.namespaces, self)
+        self._passes = Passes(api, self.resources, self.controller, self.scrape, self._intake.gone)
+        self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
         self.leadership = Leadership(
             lease,
             identity.namespace,
@@ -190,13 +190,16 @@ class KubeHost:
 
     async def _wake_all(self) -> None:
         """Projects first: what their passes find out, those of their models need not."""
-        for key in self.resources.all_keys("FeatureStoreProject"):
-            self.queue.wake(key)
+        self._wake_kind("FeatureStoreProject")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
-                await self.queue.idle()
-        for key in self.resources.all_keys("TrainedModel"):
-            self.queue.wake(key)
+                await self.queue.quiet()
+        self._wake_kind("TrainedModel")
+
+    def _wake_kind(self, kind: str) -> None:
+        for key in self.resources.all_keys(kind):
+            entry = self.resources.entry(key)
+            self.queue.wake(key, entry.wish if entry else None)
 
     async def _drain(self) -> None:
         """Let passes under way end; what they have not done is done by whoever leads next."""
@@ -213,6 +216,7 @@ class KubeHost:
         interval = self._config.resync_interval.total_seconds()
         while True:
             await asyncio.sleep(interval)
+            await self._forget_jobs()
             for key in self.resources.all_keys():
                 self.queue.look(key, random.uniform(0, interval))  # noqa: S311 - spread
 
@@ -223,18 +227,25 @@ class KubeHost:
         neither, and what the watch has not told yet is read by the sweep.
         """
         try:
-            known: set[tuple[str, str]] = set()
+            known: set[tuple[str, str, str]] = set()
             for namespace in self._config.namespaces or ("",):
                 known |= await self._jobs.known(namespace)
             await self._intake.sweep()
-            needed: set[tuple[str, str]] = set()
-            for project in self.resources.projects():
-                jobs = needed_jobs(project.status, recorded=records_operations(project.spec))
-                needed |= {(project.metadata.namespace, job) for job in jobs}
-            for owner, name in sorted(known - needed):
-                await self._jobs.let_go(owner, name)
+            for namespace, project, job in sorted(known):
+                needed = self._needed_jobs(Key("FeatureStoreProject", namespace, project))
+                if needed is not None and job not in needed:
+                    await self._jobs.let_go(namespace, job)
         except FeatureLineageError as error:
             _log.warning("jobs of the past are left alone for now: %s", error.message)
+
+    def _needed_jobs(self, key: Key) -> frozenset[str] | None:
+        """Jobs of a project whose result somebody needs; None of one that cannot be read."""
+        if self.resources.complaint(key) is not None:
+            return None
+        project = self.resources.project(key.namespace, key.name)
+        if project is None:
+            return frozenset()
+        return needed_jobs(project.status, recorded=records_operations(project.spec))
 
     def _project(self, key: Key) -> FeatureStoreProject | None:
         return self.resources.project(key.namespace, key.name)

@@ -122,7 +122,7 @@ class Intake:
 
     def _take_in(self, swept: Swept) -> None:
         for key in swept.gone:
-            self._gone(key)
+            self.gone(key)
         for key in swept.news:
             entry = self._resources.entry(key)
             self._told.wake(key, entry.wish if entry else None)
@@ -138,7 +138,7 @@ class Intake:
         key = Key(change.kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
         if change.gone:
             if self._resources.drop(key, str(metadata["uid"])):
-                self._gone(key)
+                self.gone(key)
             return
         if change.replayed:
             self._relisted()
@@ -159,7 +159,8 @@ class Intake:
         loop = asyncio.get_running_loop()
         self._relist = loop.call_later(RELIST_SECONDS, self._sweep_now.set)
 
-    def _gone(self, key: Key) -> None:
+    def gone(self, key: Key) -> None:
+        """A resource is gone from the store: whoever it concerned is told."""
         self._told.forget(key)
         self._wake_dependents(key)
 

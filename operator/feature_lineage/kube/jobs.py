@@ -37,6 +37,7 @@ from feature_lineage.kube.kinds import (
     MANAGER,
     OPERATION_LABEL,
     PODS,
+    PROJECT_LABEL,
 )
 from feature_lineage.kube.own import NotOwn
 from feature_lineage.kube.pod_manifest import RunnerDefaults
@@ -124,14 +125,18 @@ class KubeJobs:
         except NotFound:
             return
 
-    async def known(self, namespace: str = "") -> set[tuple[str, str]]:
-        """Namespace and name of every Job that nobody has let go of yet.
+    async def known(self, namespace: str = "") -> set[tuple[str, str, str]]:
+        """Namespace, project and name of every Job that nobody has let go of yet.
 
         A host that wants to know which of them nobody needs asks this first and reads the
         statuses afterwards: a job that is started in between is then in none of its answers.
         """
         return {
-            (job["metadata"]["namespace"], job["metadata"]["name"])
+            (
+                job["metadata"]["namespace"],
+                job["metadata"]["labels"].get(PROJECT_LABEL, ""),
+                job["metadata"]["name"],
+            )
             async for job in self._api.list(JOBS, namespace, labels=f"{MANAGED_BY}={MANAGER}")
             if job["spec"].get("ttlSecondsAfterFinished") is None
         }

@@ -3,8 +3,10 @@
 The one broad ``except`` of the host is here: one resource stops no other.
 """
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
@@ -39,15 +41,22 @@ class Passes:
 
     Args:
         scrape: counts what happens.
+        gone: told of a resource that was found to be gone before the watch said so.
     """
 
     def __init__(
-        self, api: Api, resources: KubeResources, controller: Controller, scrape: Scrape
+        self,
+        api: Api,
+        resources: KubeResources,
+        controller: Controller,
+        scrape: Scrape,
+        gone: Callable[[Key], None],
     ) -> None:
         self._api = api
         self._resources = resources
         self._controller = controller
         self._scrape = scrape
+        self._gone = gone
         self._invalid = InvalidStatuses(api)
         self.queue: WorkQueue
 
@@ -62,12 +71,19 @@ class Passes:
                 self.queue.failed(key, longest=CONFLICT_PAUSE)
             except FeatureLineageError as error:
                 if isinstance(error, NotFound) and await self._read_again(key):
-                    self.queue.forget(key)  # it was deleted meanwhile
+                    self.queue.done(key)  # it was deleted meanwhile
                     return
                 self._scrape.failed(key, error)
                 transient = isinstance(error, TransientError)
                 pause = self.queue.failed(key, TRANSIENT_PAUSE if transient else LONGEST_PAUSE)
                 _log.warning("%s: %s; tried again in %.0f s", error.reason, error.message, pause)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Not this pass was cancelled, but something it shared with others.
+                pause = self.queue.failed(key, TRANSIENT_PAUSE)
+                _log.warning("what this pass waited for was given up; tried again in %.0f s", pause)
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._scrape.failed(key, error)
                 self.queue.failed(key)
@@ -83,6 +99,7 @@ class Passes:
             return
         resource = self._resources.get(key)
         if resource is None:
+            self.queue.forget(key)
             self.queue.done(key)
             return
         if isinstance(resource, FeatureStoreProject):
@@ -109,6 +126,8 @@ class Passes:
                     self.queue.wake(model)
             for twin in twins(self._resources, before, after):
                 self.queue.wake(twin)
+        if self._resources.entry(key) is None:
+            return
         if result.again:
             self.queue.wake(key)
         if result.next_look is not None:
@@ -122,7 +141,8 @@ class Passes:
         try:
             body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
         except NotFound:
-            self._resources.drop(key)
+            if self._resources.drop(key):
+                self._gone(key)
             return True
         except FeatureLineageError as error:
             _log.debug("%s", error)

@@ -19,7 +19,7 @@ class WorkQueue:
     """
 
     def __init__(self, work: Callable[[Key], Awaitable[None]], workers: int) -> None:
-        self.backlog: Backlog[Key] = Backlog(rank=lambda key: key.kind != "FeatureStoreProject")
+        self.backlog: Backlog[Key] = Backlog()
         self._work = work
         self._workers = workers
         self._news = asyncio.Event()
@@ -91,6 +91,12 @@ class WorkQueue:
     async def idle(self) -> None:
         """Return once no worker has a key."""
         await self._rest.wait()
+
+    async def quiet(self) -> None:
+        """Return once no worker has a key and none is due."""
+        while self._busy or self.depth:
+            await self._rest.wait()
+            await asyncio.sleep(0)
 
     async def _do(self, key: Key) -> None:
         self._busy += 1

@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from feature_lineage.ports import Key
 KEPT_SNAPSHOTS: Final = 8
 KEPT_RECORDS: Final = 1000
 PIECE_BYTES: Final = 700 * 1024
+MOST_PIECES: Final = MAX_BYTES // PIECE_BYTES + 1
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ class KubeSnapshots:
     def __init__(self, api: Api, project: Callable[[Key], FeatureStoreProject | None]) -> None:
         self._api = api
         self._project = project
-        self._shelves: dict[Key, _Shelf] = {}
+        self._shelves: dict[tuple[Key, str], _Shelf] = {}
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         project = self._project(key)
@@ -73,7 +76,7 @@ class KubeSnapshots:
         if kept == shelf and _rows(kept.history) == _rows(shelf.history):
             return
         await apply_own(self._api, CONFIG_MAPS, project, _timeline(project, kept))
-        self._shelves[key] = kept
+        self._shelves[key, project.metadata.uid] = kept
         for digest, count in dropped:
             for number in range(count):
                 name = snapshot_name(key.name, digest, number)
@@ -94,7 +97,7 @@ class KubeSnapshots:
         snapshot = _unpacked(packed)
         if snapshot is None or snapshot.digest != digest:
             _log.warning("the kept snapshot %s of %s is damaged; it is left out", digest[:12], key)
-            self._shelves[key] = _without(shelf, digest)
+            self._drop(key, digest)
             return None
         return snapshot
 
@@ -103,20 +106,31 @@ class KubeSnapshots:
 
     def forget(self, key: Key) -> None:
         """The project is gone; the garbage collector takes what was kept."""
-        self._shelves.pop(key, None)
+        for name in [name for name in self._shelves if name[0] == key]:
+            del self._shelves[name]
 
     async def _shelf(self, key: Key) -> _Shelf:
-        known = self._shelves.get(key)
+        project = self._project(key)
+        if project is None:
+            return _Shelf()
+        name = (key, project.metadata.uid)
+        known = self._shelves.get(name)
         if known is not None:
             return known
         found = await self._api.find(CONFIG_MAPS, key.namespace, timeline_name(key.name))
+        # None, or that of a deleted project of this name: then nothing is kept yet.
+        own = found is not None and _owned(found, project)
+        shelf = _read(found, key) if own and found is not None else _Shelf()
+        return self._shelves.setdefault(name, shelf)  # whoever was faster may have put something
+
+    def _drop(self, key: Key, digest: str) -> None:
+        """What is kept under this digest is not what it should be."""
         project = self._project(key)
-        if found is None or project is None or not _owned(found, project):
-            shelf = _Shelf()  # none, or that of a deleted project of this name
-        else:
-            shelf = _read(found, key)
-        self._shelves[key] = shelf
-        return shelf
+        name = (key, project.metadata.uid if project is not None else "")
+        shelf = self._shelves.get(name)
+        if shelf is not None:
+            pieces = tuple(each for each in shelf.pieces if each[0] != digest)
+            self._shelves[name] = _Shelf(shelf.history, pieces)
 
     async def _write(self, project: FeatureStoreProject, snapshot: RegistrySnapshot) -> int:
         packed = gzip.compress(snapshot.to_json().encode(), mtime=0)
@@ -135,10 +149,6 @@ def _with(
     if history and history[-1].digest == record.digest:
         return (*history[:-1], history[-1].seen_again(record))
     return tuple(sorted((*history, record)))[-KEPT_RECORDS:]
-
-
-def _without(shelf: _Shelf, digest: str) -> _Shelf:
-    return _Shelf(shelf.history, tuple(each for each in shelf.pieces if each[0] != digest))
 
 
 def _config_map(project: FeatureStoreProject, name: str) -> Object:
@@ -181,20 +191,36 @@ def _read(config_map: Object, key: Key) -> _Shelf:
     try:
         history = tuple(
             SnapshotRecord(
-                datetime.fromisoformat(at),
-                digest,
-                revision,
-                datetime.fromisoformat(seen) if seen else None,
+                _moment(at), _digest(digest), str(revision), _moment(seen) if seen else None
             )
             for at, digest, revision, seen in json.loads(data["history.json"])
         )
         pieces = tuple(
-            (str(digest), int(count)) for digest, count in json.loads(data["snapshots.json"])
+            (_digest(digest), _count(count)) for digest, count in json.loads(data["snapshots.json"])
         )
     except (KeyError, ValueError, TypeError) as error:
         _log.warning("the timeline of %s cannot be read (%s); it is begun anew", key, error)
         return _Shelf()
-    return _Shelf(history, pieces)
+    return _Shelf(history[-KEPT_RECORDS:], pieces[-KEPT_SNAPSHOTS:])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("a digest is 64 hexadecimal digits")
+    return text
+
+
+def _count(number: object) -> int:
+    if not isinstance(number, int) or not 1 <= number <= MOST_PIECES:
+        raise ValueError(f"a snapshot has 1 to {MOST_PIECES} pieces")
+    return number
 
 
 def _unpacked(packed: bytes) -> RegistrySnapshot | None:

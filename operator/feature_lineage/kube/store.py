@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.complaints import complaints
 from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import CUSTOM
@@ -254,6 +255,7 @@ def parsed(body: Object) -> tuple[Entry, Resource | None]:
             metadata.get("deletionTimestamp"),
             tuple(sorted(annotations.items())),
             tuple(sorted(metadata.get("labels", {}).items())),
+            FINALIZER in metadata.get("finalizers", ()),
         )
     )
     try:

@@ -221,7 +221,7 @@ async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_e
     mortal: Any = Mortal(operator, 2, after=False)
     with pytest.raises(HostDied):
         await KubeJobs(mortal, RunnerDefaults(image="x")).start(never, mine.resource)
-    both = {(mine.namespace, each.operation_id) for each in (running, never)}
+    both = {(mine.namespace, "driver", each.operation_id) for each in (running, never)}
     assert await jobs.known(mine.namespace) == both
 
     for request in (running, never):

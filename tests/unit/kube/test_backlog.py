@@ -143,12 +143,24 @@ def test_a_worker_that_still_has_a_forgotten_key_disturbs_nothing(backlog):
     assert len(backlog) == 0
 
 
-def test_among_keys_due_at_once_the_lower_rank_comes_first():
-    backlog: Backlog[str] = Backlog(rank=lambda key: key != "project")
-    for key in ("model-1", "model-2", "project"):
-        backlog.wake(key, now=0)
+def test_a_successor_of_a_forgotten_key_waits_for_the_worker_that_still_has_it(backlog):
+    backlog.wake("a", now=0)
+    backlog.take(0)
+    backlog.forget("a")
+    backlog.wake("a", now=1)
 
-    assert [backlog.take(0) for _ in range(3)] == ["project", "model-1", "model-2"]
+    assert backlog.take(1) is None
+    backlog.failed("a", now=2)
+    assert backlog.take(2) == "a" or backlog.next_due() is not None
+
+
+def test_nothing_is_left_of_a_key_that_was_forgotten_while_a_worker_had_it(backlog):
+    backlog.wake("a", now=0)
+    backlog.take(0)
+    backlog.forget("a")
+    backlog.done("a", now=1)
+
+    assert len(backlog) == 0
 
 
 ACTIONS = st.lists(
@@ -189,7 +201,6 @@ def test_whatever_happens_no_key_has_two_workers_and_none_that_is_woken_is_lost(
             case "forget":
                 backlog.forget(key)
                 wanted.discard(key)
-                held = [each for each in held if each != key]
             case _ if key in held:
                 held.remove(key)
                 if action == "failed":
