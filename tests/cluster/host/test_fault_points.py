@@ -32,7 +32,7 @@ from tests.servers.fixtures import shared_mlflow
 from tests.servers.mlflow import Server, free_port, launch_mlflow
 
 from feature_lineage.kube.client import Api, Object
-from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS
+from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, MODELS
 
 pytestmark = pytest.mark.slow
 
@@ -207,6 +207,7 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
         project = await house.until(both(says("Applied", "True"), recorded(4)))
         model = await house.until_model(both(says("Ready", "True"), says("Resolved", "True")))
     assert model["status"]["lineage"]["verdict"] == "Verified"
+    assert await house.events("Unknown", MODELS) == []  # nor was it anything else in between
     assert state(project, "FactsCurrent")[0] == state(project, "Recorded")[0] == "True"
     runs = house.ops_runs()
     assert [run["status"] for run in runs] == ["FINISHED"] * 4
