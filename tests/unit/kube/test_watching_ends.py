@@ -15,11 +15,14 @@ class Ending(Watcher):
 
     endings = 1
     runs = 0
+    stays: asyncio.Event | None = None
 
     async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self.runs += 1
         if self.runs <= self.endings:
             raise RuntimeError("an error in the stream")
+        if self.stays is not None:
+            loop.call_soon_threadsafe(self.stays.set)
         await asyncio.to_thread(self._stop.wait)
 
 
@@ -31,9 +34,11 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_kopf_that_ends_is_begun_again_and_something_may_have_been_missed() -> None:
     missed = asyncio.Event()
     watcher = Ending(Configuration(), (), lambda _: None, missed.set)
+    watcher.stays = asyncio.Event()
     ended = watcher.start()
     async with asyncio.timeout(10):
         await missed.wait()
+        await watcher.stays.wait()
     assert not ended.done()
     watcher.stop()
     async with asyncio.timeout(10):
