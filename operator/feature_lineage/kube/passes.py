@@ -26,6 +26,8 @@ from feature_lineage.ports import Key
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.ownership import twins
 
+PASS_SECONDS: Final = 180.0
+"""A pass is a few requests, each with a deadline of its own: one that takes longer hangs."""
 CONFLICT_PAUSE: Final = 2.0
 TRANSIENT_PAUSE: Final = 30.0
 """Longest pauses, in seconds: after an outage all is right again within a minute."""
@@ -64,7 +66,16 @@ class Passes:
         """One pass; the queue is told how it went."""
         with about(key):
             try:
-                await self._pass(key)
+                async with asyncio.timeout(PASS_SECONDS):
+                    await self._pass(key)
+            except TimeoutError as error:
+                self._scrape.failed(key, error)
+                pause = self.queue.failed(key, TRANSIENT_PAUSE)
+                _log.warning(
+                    "a pass did not end in %.0f s and was given up; tried again in %.0f s",
+                    PASS_SECONDS,
+                    pause,
+                )
             except Conflict as error:
                 _log.debug("%s", error)
                 await self._read_again(key)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
+from feature_lineage.kube import passes as passes_module
 from feature_lineage.kube.client import Conflict
 from feature_lineage.kube.passes import CONFLICT_PAUSE, TRANSIENT_PAUSE, Passes
 from feature_lineage.kube.store import KubeResources
@@ -103,6 +104,19 @@ async def test_what_was_not_found_but_is_no_deletion_is_a_failure_like_others() 
 
 async def test_something_shared_that_was_given_up_costs_no_worker() -> None:
     scene = Scene(asyncio.CancelledError())
+    await scene.passes.work(KEY)
+
+    assert scene.queue.told == [("failed", TRANSIENT_PAUSE)]
+
+
+async def test_a_pass_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes_module, "PASS_SECONDS", 0.01)
+    scene = Scene(RuntimeError("never raised"))
+
+    async def hang(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    scene.reconcile_model = hang  # type: ignore[method-assign]
     await scene.passes.work(KEY)
 
     assert scene.queue.told == [("failed", TRANSIENT_PAUSE)]
