@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel
 from feature_lineage.api.complaints import complaints
 from feature_lineage.api.types import AtLeast, DnsLabel, Duration, Text
 from feature_lineage.errors import InvalidManifest
+from feature_lineage.kube.allowed import Glob
 from feature_lineage.tracking import BasicAuth, BearerToken, Credential, MLflowServer
+
+
+def _parses(glob: str) -> str:
+    try:
+        Glob.parse(glob)
+    except ValueError as error:
+        fact = (
+            f"{error}: write one such as https://mlflow.*.example.org or http://mlflow.ml:5000/*,"
+            " and an empty list to allow any"
+        )
+        raise PydanticCustomError("glob", "{fact}", {"fact": fact}) from error
+    return glob
 
 
 class NamedServer(ApiModel):
@@ -21,7 +34,10 @@ class NamedServer(ApiModel):
 
     name: DnsLabel = Field(description="What projects call it.")
     tracking_uri: Text = Field(description="Its address.")
-    workspace: str = Field("", description="Workspace of the server, where a project names none.")
+    workspace: str = Field(
+        "",
+        description="Workspace of the server; projects name no other. Empty: any that they name.",
+    )
     credential_dir: str = Field(
         "", description="Directory of a mounted Secret: username and password, or token."
     )
@@ -65,7 +81,7 @@ class OperatorConfig(ApiModel):
     """The operator's own configuration."""
 
     namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
-    allowed_tracking_uris: tuple[str, ...] = Field(
+    allowed_tracking_uris: tuple[Annotated[str, AfterValidator(_parses)], ...] = Field(
         (), description="Globs of tracking URIs that projects may name; empty: any."
     )
     mlflow_servers: tuple[NamedServer, ...] = Field((), description="What serverRef names.")
@@ -81,10 +97,7 @@ class OperatorConfig(ApiModel):
         """Whether a project may name this (normalized) tracking URI itself."""
         if not self.allowed_tracking_uris:
             return True
-        return any(
-            fnmatch.fnmatchcase(tracking_uri, glob.rstrip("/"))
-            for glob in self.allowed_tracking_uris
-        )
+        return any(Glob.parse(glob).allows(tracking_uri) for glob in self.allowed_tracking_uris)
 
     def server(self, name: str) -> MLflowServer | None:
         """The server of that name, None where there is none."""

@@ -41,6 +41,14 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
         pytest.param({"resyncInterval": "10"}, "/resyncInterval", id="an interval without a unit"),
         pytest.param({"resyncInterval": 600}, "/resyncInterval", id="an interval as a number"),
         pytest.param({"allowedTrackingUris": [""]}, "/allowedTrackingUris/0", id="an empty glob"),
+        pytest.param(
+            {"allowedTrackingUris": ["mlflow.*"]}, "/allowedTrackingUris/0", id="no scheme"
+        ),
+        pytest.param(
+            {"allowedTrackingUris": ["https://*@mlflow"]},
+            "/allowedTrackingUris/0",
+            id="a user in a glob",
+        ),
         pytest.param({"mlflowServers": [{"name": "p"}]}, "trackingUri", id="no address"),
         pytest.param(
             {"mlflowServers": [{**SERVER, "name": "Prod"}]}, "/mlflowServers/0/name", id="a name"

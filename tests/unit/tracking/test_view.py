@@ -336,7 +336,7 @@ async def test_closing_ends_a_reading_that_hangs_and_no_task_that_waits_for_it(
     await shared.close()
 
     for task in waiting:
-        with pytest.raises(ServerUnavailable, match="mlflow.ml:5000 was closed.*opens a new one"):
+        with pytest.raises(ServerUnavailable, match=r"ml:5000 was closed.*opens a new one"):
             await task
 
 
