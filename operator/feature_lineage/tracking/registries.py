@@ -1,7 +1,7 @@
 """One MLflow client for all resources that name the same server with the same credential."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,14 +14,17 @@ from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, 
 
 CREDENTIAL_AGE: Final = timedelta(seconds=60)
 """A secret that was rotated is noticed after this time at the latest."""
+UNUSED_AGE: Final = timedelta(minutes=10)
+"""What nobody asked for in so long is forgotten; never before it was due to be asked for twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """What a spec stood for, and when its secrets were read."""
+    """What a spec stood for, when its secrets were read, and when it was last asked for."""
 
     at: datetime
     server: MLflowServer
+    asked: datetime
 
 
 class SharedRegistries:
@@ -48,6 +51,7 @@ class SharedRegistries:
         self._allowed = allowed
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
+        self._forgot_at = now()
 
     async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
         """The server a project names, shared by all that name it alike; None when it names none.
@@ -57,6 +61,7 @@ class SharedRegistries:
             AccessRefused: the platform does not allow this server (``HostNotAllowed``), or does not
                 let this process read the secret (``SecretForbidden``).
         """
+        await self._forget()
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
@@ -67,7 +72,7 @@ class SharedRegistries:
         return registry
 
     def open(self) -> tuple[MLflowRegistry, ...]:
-        """Every server that was asked for so far."""
+        """Every server that is in use."""
         return tuple(self._registries.values())
 
     async def close(self) -> None:
@@ -79,20 +84,34 @@ class SharedRegistries:
     async def _server(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         key, now = (namespace, mlflow), self._now()
         known = self._resolved.get(key)
-        if known is not None and now - CREDENTIAL_AGE <= known.at <= now:
-            return known.server
+        if known is not None:
+            self._resolved[key] = known = replace(known, asked=now)
+            if now - CREDENTIAL_AGE <= known.at <= now:
+                return known.server
         server = await self._read(namespace, mlflow)
-        self._resolved[key] = _Resolved(now, server)
+        self._resolved[key] = _Resolved(now, server, now)
         if known is not None and known.server != server:
-            await self._retire(known.server)
+            await self._close_unused()
         return server
 
-    async def _retire(self, server: MLflowServer) -> None:
-        """A credential was rotated: what nobody resolves to any more is closed."""
-        if all(resolved.server != server for resolved in self._resolved.values()):
-            registry = self._registries.pop(server, None)
-            if registry is not None:
-                await registry.close()
+    async def _forget(self) -> None:
+        """Projects go and change: what nobody asks for keeps neither views nor credentials."""
+        now = self._now()
+        if self._forgot_at <= now < self._forgot_at + CREDENTIAL_AGE:
+            return
+        self._forgot_at = now
+        self._resolved = {
+            (namespace, mlflow): resolved
+            for (namespace, mlflow), resolved in self._resolved.items()
+            if now - resolved.asked <= max(UNUSED_AGE, 2 * mlflow.poll_interval)
+        }
+        await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        used = {resolved.server for resolved in self._resolved.values()}
+        unused = [server for server in self._registries if server not in used]
+        for registry in [self._registries.pop(server) for server in unused]:
+            await registry.close()
 
     async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         if mlflow.tracking_uri is None:
@@ -120,6 +139,13 @@ class SharedRegistries:
             raise NotFound(
                 f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
                 "chart values (a local host has none); use another, or spec.mlflow.trackingUri",
+                reason="HostNotAllowed",
+            )
+        if server.workspace and mlflow.workspace not in {None, server.workspace}:
+            raise AccessRefused(
+                f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
+                f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
+                "leave it out, or ask who runs the operator",
                 reason="HostNotAllowed",
             )
         return MLflowServer(
