@@ -10,7 +10,10 @@ it can. Its memory and its patience are set by measurement:
   are not there.
 - ``error_backoffs`` never ends: when it does, kopf ends with it, for one server that was away.
 - an error that a server tells in a watch ends kopf unless it is a 410: it is begun again then.
-- a request that it makes again is an ERROR to kopf, each time; here it is one warning.
+- a request that it makes again is an ERROR to kopf, each time; here it is one warning. What ends
+  it is two ERRORs; here it is the warning that says that it is begun again.
+- it is given no ``stop_flag``, but cancelled: a `threading.Event` would be awaited in an executor
+  that never ends, so that kopf could not end by itself, and any other flag delays that by 5 s.
 
 kopf loses deletions that happen while it is not connected: see `sweep`.
 """
@@ -23,6 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -84,12 +88,26 @@ class _TriedAgain(logging.Filter):
         if record.levelno != logging.ERROR or "; will retry: " not in record.getMessage():
             return True
         first = record.getMessage().startswith("Request attempt #1 ")
-        record.levelno = logging.WARNING if first else logging.DEBUG
-        record.levelname = logging.getLevelName(record.levelno)
-        return first or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+        return _told_as(record, logging.WARNING if first else logging.DEBUG)
+
+
+class _BegunAgain(logging.Filter):
+    """Leaves it to `Watcher` to tell that kopf failed: once, and as what comes of it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.ERROR or " has failed: " not in record.getMessage():
+            return True
+        return _told_as(record, logging.DEBUG)
+
+
+def _told_as(record: logging.LogRecord, level: int) -> bool:
+    """Lower a record's level; whether it is to be told then."""
+    record.levelno, record.levelname = level, logging.getLevelName(level)
+    return logging.getLogger(record.name).isEnabledFor(level)
 
 
 _tried_again = _TriedAgain()
+_begun_again = _BegunAgain()
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -129,6 +147,7 @@ class Watcher:
         self._changes: deque[Change] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._cancel: Callable[[], object] = lambda: None
 
     def start(self) -> "asyncio.Future[None]":
         """Begin; the future ends when watching does, with `WatchingEnded` unless it was stopped."""
@@ -171,6 +190,8 @@ class Watcher:
     def stop(self) -> None:
         """End it, and wait for that a little."""
         self._stop.set()
+        with suppress(RuntimeError):  # kopf's loop has ended
+            self._cancel()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
 
@@ -179,13 +200,19 @@ class Watcher:
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         for name in ("kopf._cogs.clients.watching", "kopf._core.reactor.observation"):
             logging.getLogger(name).addFilter(_tried_again)
+        for name in ("kopf._core.reactor.orchestration", "kopf._core.reactor.running"):
+            logging.getLogger(name).addFilter(_begun_again)
+        running = asyncio.current_task()
+        assert running is not None
+        self._cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, running.cancel)
+        if self._stop.is_set():  # meanwhile
+            return
         await kopf.operator(
             registry=self._registry(loop),
             settings=_settings(),
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             standalone=True,
-            stop_flag=self._stop,
         )
 
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:

@@ -4,10 +4,12 @@ import asyncio
 import logging
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from feature_lineage.kube import watching
-from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded, _TriedAgain
+from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded, _BegunAgain, _TriedAgain
 
 
 class Ending(Watcher):
@@ -71,3 +73,39 @@ def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
     assert not _TriedAgain().filter(second)
     assert _TriedAgain().filter(last)
     assert last.levelno == logging.ERROR
+
+
+def test_that_kopf_failed_is_left_to_whoever_begins_it_again() -> None:
+    failed = _record("Watcher for models@team has failed: HTTP 410")
+    other = _record("Throttling for 60 seconds due to an unexpected error")
+    mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)
+
+    assert not _BegunAgain().filter(failed)
+    assert failed.levelno == logging.DEBUG
+    assert _BegunAgain().filter(other)
+    assert other.levelno == logging.ERROR
+    assert _BegunAgain().filter(mild)
+
+
+async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good() -> None:
+    """What it waits for must not keep its loop from ending."""
+    asked: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=410)
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", refuse)
+    async with TestServer(application) as server:
+        missed = asyncio.Event()
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        watcher = Watcher(configuration, ("team",), lambda _: None, missed.set)
+        ended = watcher.start()
+        async with asyncio.timeout(30):
+            await missed.wait()
+        watcher.stop()
+        async with asyncio.timeout(30):
+            await ended
+
+    assert asked
