@@ -15,7 +15,15 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome, ViewReport
 from feature_lineage.operations.records import OpsRun
-from feature_lineage.ports import Event, JobFacts, Key, Ports, ResourceT, SourceFacts
+from feature_lineage.ports import (
+    Event,
+    JobFacts,
+    Key,
+    ModelStamp,
+    Ports,
+    ResourceT,
+    SourceFacts,
+)
 
 
 @dataclass
@@ -59,6 +67,9 @@ class World:
         return ()
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:  # noqa: ARG002
+        return ()
+
+    def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:  # noqa: ARG002
         return ()
 
     async def save(self, resource: ResourceT) -> ResourceT:

@@ -72,6 +72,29 @@ class Event:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelStamp:
+    """What tells states of a TrainedModel apart without making it.
+
+    Attributes:
+        state: equal for equal states, such as uid and ``resourceVersion``.
+        namespace: where it is.
+        project: the project it refers to, permitted or not.
+    """
+
+    state: object
+    namespace: str
+    project: Key
+
+    @classmethod
+    def of(cls, model: TrainedModel) -> "ModelStamp":
+        """Of one that is there whole; a host without versions has but one object a state."""
+        metadata, reference = model.metadata, model.spec.project_ref
+        home = Key("FeatureStoreProject", reference.namespace or metadata.namespace, reference.name)
+        version = metadata.resource_version
+        return cls((metadata.uid, version) if version else model, metadata.namespace, home)
+
+
 class Resources(Protocol):
     """The custom resources as the host knows them, and the one way to write their status."""
 
@@ -85,6 +108,10 @@ class Resources(Protocol):
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         """Those that stand for versions of one registered model; as cheap as there are few."""
+        ...
+
+    def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
+        """The states of those; a glance of each model asks for them: nothing is made for it."""
         ...
 
     async def save(self, resource: ResourceT) -> ResourceT:

@@ -19,7 +19,7 @@ from feature_lineage.api.complaints import complaints
 from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import CUSTOM
 from feature_lineage.kube.merge import merge_diff
-from feature_lineage.ports import Key, ResourceT
+from feature_lineage.ports import Key, ModelStamp, ResourceT
 
 Resource = FeatureStoreProject | TrainedModel
 AnyResource = TypeVar("AnyResource", bound=Resource)
@@ -99,6 +99,13 @@ class KubeResources:
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         found = (self.get(key) for key in sorted(self._by_model.get(name, ()), key=str))
         return [model for model in found if isinstance(model, TrainedModel)]
+
+    def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
+        return tuple(
+            ModelStamp((entry.uid, entry.version), key.namespace, entry.home)
+            for key in self._by_model.get(name, ())
+            if (entry := self._entries[key]).home is not None
+        )
 
     def models_of(self, project: Key) -> list[Key]:
         """TrainedModels that refer to a project."""

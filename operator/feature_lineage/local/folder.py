@@ -13,7 +13,7 @@ from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedM
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key, ResourceT
+from feature_lineage.ports import Key, ModelStamp, ResourceT
 
 Resource = FeatureStoreProject | TrainedModel
 
@@ -119,6 +119,9 @@ class LocalResources:
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         return list(self._by_model.get(name, {}).values())
+
+    def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
+        return tuple(map(ModelStamp.of, self._by_model.get(name, {}).values()))
 
     def get(self, key: Key) -> Resource | None:
         return self._resources.get(key)

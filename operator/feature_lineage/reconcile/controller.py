@@ -15,7 +15,12 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Event, Key, Ports, ResourceT
 from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.gather_model import Glance, glance_at, observe_model
+from feature_lineage.reconcile.gather_model import (
+    Glance,
+    glance_at,
+    observe_model,
+    snapshot_missing,
+)
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
 from feature_lineage.reconcile.memory import Memory, key_of, snapshots
 from feature_lineage.reconcile.model import decide_model, next_look_of
@@ -112,13 +117,13 @@ class Controller:
 
     async def reconcile_model(self, model: TrainedModel) -> Pass:
         """One pass over a model; where nothing has changed since the last one, nothing is done."""
-        glance = await glance_at(self._ports, self._memory, model)
+        glance = await glance_at(self._ports, model)
         settled = self._settled.get(key_of(model))
         if settled is not None and settled.holds(glance, self.now()):
             return Pass(model, next_look_of(glance.project, self.now()))
         observed = await observe_model(self._ports, self._memory, model, glance)
         decision = decide_model(observed)
-        self._settle(model, glance, decision)
+        self._settle(model, glance, decision, complete=not snapshot_missing(observed))
         written = await self._write(model, decision.status)
         outcomes = Outcomes()
         for action in decision.after:
@@ -134,11 +139,17 @@ class Controller:
             finished=decision.finished,
         )
 
-    def _settle(self, model: TrainedModel, glance: Glance, decision: Decision[Any]) -> None:
-        """Remember a pass that had nothing to do, until the time alone may change that."""
+    def _settle(
+        self, model: TrainedModel, glance: Glance, decision: Decision[Any], *, complete: bool
+    ) -> None:
+        """Remember a pass that had nothing to do, until the time alone may change that.
+
+        Args:
+            complete: nothing was missing that may be there the next time without a change.
+        """
         key = key_of(model)
         quiet = decision.status == model.status and not decision.after and not decision.events
-        if not quiet or decision.finished:
+        if not (quiet and complete) or decision.finished:
             self._settled.pop(key, None)
             return
         self._settled[key] = Settled(

@@ -14,7 +14,7 @@ from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
-from feature_lineage.ports import ModelRegistry, Ports
+from feature_lineage.ports import ModelRegistry, ModelStamp, Ports
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.memory import Memory, current_snapshot, key_of, seniority
 from feature_lineage.reconcile.project_views import view_states
@@ -24,32 +24,37 @@ from feature_lineage.reconcile.values import (
     ObservedModel,
 )
 
+Server = tuple[str | None, str | None, str | None]
+Other = tuple[ModelStamp, Server | None]
+
 
 @dataclass(frozen=True)
 class Glance:
     """All that a pass over a model depends on besides the time, before anything is worked out.
 
+    The project tells which registry there is now, by its digest: that is not read for a glance.
+
     Attributes:
-        stamp: which state of the resource it was; not the resource, since glances are kept.
+        stamp: which state of the resource it was.
         project: None when missing or not permitted.
         registry: None where the project names none, or it does not answer now.
         view: MLflow as last read; None when never.
         failure: why the view is not newer.
         seen: whether there is a view.
         versions: of the registered model, with their runs.
-        others: stamps of the resources on the same registered model.
+        others: the resources on the same registered model: their states, and on which server
+            their projects are.
         history: the registry's timeline as the host kept it.
     """
 
-    stamp: object
+    stamp: ModelStamp
     project: FeatureStoreProject | None
     registry: ModelRegistry | None = None
     view: RegistryView | None = None
     failure: Failure | None = None
     seen: bool = False
     versions: tuple[tuple[ModelVersion, TrainingRun | None], ...] = ()
-    others: tuple[object, ...] = ()
-    snapshot: RegistrySnapshot | None = None
+    others: tuple[Other, ...] = ()
     history: tuple[SnapshotRecord, ...] = ()
 
     def kept(self) -> "Glance":
@@ -65,23 +70,15 @@ class Glance:
             and self.seen == other.seen
             and self.versions == other.versions
             and self.others == other.others
-            and self.snapshot is other.snapshot
             and self.history == other.history
         )
 
 
-def _stamp(model: TrainedModel) -> object:
-    """Tells states of resources apart; a host without versions has but one object a state."""
-    metadata = model.metadata
-    return (metadata.uid, metadata.resource_version) if metadata.resource_version else model
-
-
-async def glance_at(ports: Ports, memory: Memory, model: TrainedModel) -> Glance:
+async def glance_at(ports: Ports, model: TrainedModel) -> Glance:
     """What there is to know of a model; its project's MLflow is asked when that is due."""
-    project = _project_of(ports, model)
+    project = _project_of(ports, ModelStamp.of(model))
     if project is None or project.spec.mlflow is None:
-        return Glance(_stamp(model), project)
-    snapshot = await current_snapshot(ports, memory, project)
+        return Glance(ModelStamp.of(model), project)
     registry: ModelRegistry | None = None
     failure: Failure | None = None
     view: RegistryView | None = None
@@ -96,15 +93,14 @@ async def glance_at(ports: Ports, memory: Memory, model: TrainedModel) -> Glance
     name = model.spec.model.name
     versions = view.versions.get(name, {}).values() if view is not None else ()
     return Glance(
-        _stamp(model),
+        ModelStamp.of(model),
         project,
         registry,
         view,
         failure,
         view is not None,
         tuple((version, view.run_of(version)) for version in versions) if view else (),
-        tuple(map(_stamp, ports.resources.models_named(name))),
-        snapshot,
+        _others(ports, name),
         await ports.snapshots.history(key_of(project)),
     )
 
@@ -116,17 +112,20 @@ async def observe_model(
     project, view = glance.project, glance.view
     if project is None or project.spec.mlflow is None:
         return ObservedModel(model, ports.clock.now(), project=project)
+    snapshot = await current_snapshot(ports, memory, project)
     linked: tuple[LinkedVersion, ...] = ()
     left: ModelVersion | None = None
     if view is not None:
         version = _version_of(view, model)
         left = _left(ports, view, model, project, version)
-        known = _known_link(memory, model, glance, version) if version is not None else None
+        known = (
+            _known_link(memory, model, glance, snapshot, version) if version is not None else None
+        )
         if known is not None:
             linked = (known,)
         elif version is not None:
             linked, _ = await linked_versions(
-                ports, memory, project, glance.registry, view, glance.snapshot, [version], model
+                ports, memory, project, glance.registry, view, snapshot, [version], model
             )
     return ObservedModel(
         model,
@@ -139,19 +138,23 @@ async def observe_model(
         if linked and view
         else (),
         left=left,
-        snapshot=glance.snapshot,
+        snapshot=snapshot,
         states=_states(memory, project),
     )
 
 
 def _known_link(
-    memory: Memory, model: TrainedModel, glance: Glance, version: ModelVersion
+    memory: Memory,
+    model: TrainedModel,
+    glance: Glance,
+    snapshot: RegistrySnapshot | None,
+    version: ModelVersion,
 ) -> LinkedVersion | None:
     """What the pass over the project found out about the version, from these very facts."""
     if model.spec.feature_service is not None or glance.project is None or glance.view is None:
         return None
     remembered = memory.facts.get(key_of(glance.project))
-    digest = glance.snapshot.digest if glance.snapshot else ""
+    digest = snapshot.digest if snapshot else ""
     if remembered is None or not remembered.of(glance.view, digest, glance.failure, glance.project):
         return None
     found = remembered.by_version.get((version.name, version.version))
@@ -167,16 +170,22 @@ def _states(memory: Memory, project: FeatureStoreProject) -> Mapping[str, ViewSt
     return known[1]
 
 
-def _project_of(ports: Ports, model: TrainedModel) -> FeatureStoreProject | None:
+def snapshot_missing(observed: ObservedModel) -> bool:
+    """Whether the registry that the project speaks of could not be read: it may be, next time."""
+    project = observed.project
+    if project is None or project.spec.mlflow is None or project.status.registry is None:
+        return False
+    return project.status.registry.digest is not None and observed.snapshot is None
+
+
+def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
     """The project a model refers to; one that is not permitted reads like one that is not there."""
-    reference, own = model.spec.project_ref, model.metadata.namespace
-    namespace = reference.namespace or own
-    project = ports.resources.project(namespace, reference.name)
-    if project is None or namespace == own:
+    project = ports.resources.project(stamp.project.namespace, stamp.project.name)
+    if project is None or stamp.project.namespace == stamp.namespace:
         return project
     allowed = project.spec.allowed_namespaces
     permitted = allowed.from_ is NamespacesFrom.ALL or (
-        allowed.from_ is NamespacesFrom.LIST and own in allowed.names
+        allowed.from_ is NamespacesFrom.LIST and stamp.namespace in allowed.names
     )
     return project if permitted else None
 
@@ -193,17 +202,26 @@ def _on_same_server(
 ) -> Iterator[TrainedModel]:
     """Resources on the same registered model, of this project or another on its MLflow server."""
     for other in ports.resources.models_named(model.spec.model.name):
-        home = _project_of(ports, other)
+        home = _project_of(ports, ModelStamp.of(other))
         if home is not None and _server_of(home) == _server_of(project):
             yield other
 
 
-def _server_of(project: FeatureStoreProject) -> tuple[str | None, str | None, str | None] | None:
+def _server_of(project: FeatureStoreProject) -> Server | None:
     mlflow = project.spec.mlflow
     if mlflow is None:
         return None
     address = mlflow.tracking_uri.rstrip("/") if mlflow.tracking_uri is not None else None
     return mlflow.server_ref, address, mlflow.workspace
+
+
+def _others(ports: Ports, name: str) -> tuple[Other, ...]:
+    """All that `_on_same_server` goes by, without making the resources."""
+    found = []
+    for stamp in ports.resources.stamps_named(name):
+        home = _project_of(ports, stamp)
+        found.append((stamp, _server_of(home) if home is not None else None))
+    return tuple(found)
 
 
 def _left(

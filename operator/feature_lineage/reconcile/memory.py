@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 MAX_SNAPSHOTS: Final = 64
 LOOK_AGAIN: Final = timedelta(minutes=10)
 
+Flight = tuple[Key, ModelRegistry | None, str]
+"""One reading: the project, the MLflow server that is asked, and the digest."""
+
 
 @dataclass
 class Memory:
@@ -36,23 +39,26 @@ class Memory:
 
     Attributes:
         snapshots: by digest, immutable; the most recently used ones.
-        absent: digests nobody has, and when that was found out.
+        absent: what could not be read, named like `flights`, and when; the oldest first.
         facts: of each project, with what they were computed from.
         sources: of each project, as last resolved.
         timelines: what MLflow says of each project's registry, as last read.
         states: what is known of each project's views, and of which state of the project.
-        flights: snapshots that are being read.
+        jobs: which of each project's jobs somebody needed as of the last pass, and those that
+            could not be let go of.
+        flights: snapshots that are being read, by project, registry and digest.
     """
 
     snapshots: dict[str, RegistrySnapshot] = field(default_factory=dict)
-    absent: dict[str, datetime] = field(default_factory=dict)
+    absent: dict[Flight, datetime] = field(default_factory=dict)
     facts: dict[Key, "Remembered"] = field(default_factory=dict)
     sources: dict[Key, "ResolvedSource"] = field(default_factory=dict)
     timelines: dict[Key, "Timeline"] = field(default_factory=dict)
     states: dict[Key, tuple[FeatureStoreProject, Mapping[str, ViewState]]] = field(
         default_factory=dict
     )
-    flights: dict[object, "asyncio.Future[RegistrySnapshot | None]"] = field(default_factory=dict)
+    jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
+    flights: dict[Flight, "asyncio.Future[RegistrySnapshot | None]"] = field(default_factory=dict)
 
     def keep(self, digest: str, snapshot: RegistrySnapshot) -> None:
         self.snapshots.pop(digest, None)
@@ -60,10 +66,24 @@ class Memory:
         while len(self.snapshots) > MAX_SNAPSHOTS:
             del self.snapshots[next(iter(self.snapshots))]
 
+    def is_absent(self, name: Flight, now: datetime) -> bool:
+        """Whether a reading failed a short while ago; what is older is dropped."""
+        while self.absent:
+            oldest = next(iter(self.absent))
+            if timedelta(0) <= now - self.absent[oldest] < LOOK_AGAIN:
+                break
+            del self.absent[oldest]
+        return name in self.absent
+
+    def keep_absent(self, name: Flight, now: datetime) -> None:
+        self.absent.pop(name, None)
+        self.absent[name] = now
+
     def forget(self, key: Key) -> None:
         """The resource is gone; snapshots are by digest, and others may share them."""
-        for remembered in (self.facts, self.sources, self.timelines, self.states):
+        for remembered in (self.facts, self.sources, self.timelines, self.states, self.jobs):
             remembered.pop(key, None)
+        self.absent = {name: at for name, at in self.absent.items() if name[0] != key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +178,15 @@ async def _in_flight(
     if flight is None:
         flight = asyncio.ensure_future(_fetched(ports, memory, project, registry, digest))
         memory.flights[name] = flight
-        flight.add_done_callback(lambda _: memory.flights.pop(name, None))
+        flight.add_done_callback(partial(_landed, memory, name))
     return await asyncio.shield(flight)
+
+
+def _landed(memory: Memory, name: Flight, flight: asyncio.Future[RegistrySnapshot | None]) -> None:
+    """Its error belongs to those who wait for it; that all of them left is no news."""
+    memory.flights.pop(name, None)
+    if not flight.cancelled():
+        flight.exception()
 
 
 async def _fetched(
@@ -183,8 +210,8 @@ async def _from_ops_runs(
     digest: str,
 ) -> RegistrySnapshot | None:
     now = ports.clock.now()
-    looked = memory.absent.get(digest)
-    if looked is not None and now - looked < LOOK_AGAIN:
+    name = (key_of(project), registry, digest)
+    if memory.is_absent(name, now):
         return None
     snapshot: RegistrySnapshot | None = None
     try:
@@ -193,7 +220,7 @@ async def _from_ops_runs(
         # One that cannot be read costs its own versions their verdict, and nobody else.
         _log.warning("snapshot %s of %s: %s", digest[:12], key_of(project), error.message)
     if snapshot is None:
-        memory.absent[digest] = now
+        memory.keep_absent(name, now)
     return snapshot
 
 

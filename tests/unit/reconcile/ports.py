@@ -14,7 +14,15 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun
-from feature_lineage.ports import Event, JobFacts, Key, Ports, ResourceT, SourceFacts
+from feature_lineage.ports import (
+    Event,
+    JobFacts,
+    Key,
+    ModelStamp,
+    Ports,
+    ResourceT,
+    SourceFacts,
+)
 
 
 class World:
@@ -24,6 +32,9 @@ class World:
         log: (verb, what) in order.
         asked: readings of MLflow, and whether in full.
         resolved, histories: how often the source was resolved, MLflow's timeline was read.
+        made: how many TrainedModels were made for those who asked by registered model.
+        fetched: how often a kept snapshot was read.
+        searched: digests that were looked for in MLflow.
         told: what MLflow's ops runs tell of the registry.
         fail: verb → the error it raises.
         reports: by job name; a job without one runs.
@@ -44,6 +55,9 @@ class World:
         self.resolved = 0
         self.told: tuple[SnapshotRecord, ...] = ()
         self.histories = 0
+        self.made = 0
+        self.fetched = 0
+        self.searched: list[str] = []
 
     def ports(self) -> Ports:
         return Ports(
@@ -97,7 +111,12 @@ class _Resources:
         return [r for r in self.world.resources.values() if isinstance(r, TrainedModel)]
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
-        return [model for model in self.models() if model.spec.model.name == name]
+        found = [model for model in self.models() if model.spec.model.name == name]
+        self.world.made += len(found)
+        return found
+
+    def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
+        return tuple(ModelStamp.of(m) for m in self.models() if m.spec.model.name == name)
 
     async def save(self, resource: ResourceT) -> ResourceT:
         self.world.does("save", _shape(resource))
@@ -187,6 +206,7 @@ class Registry:
         return self.world.told
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
+        self.world.searched.append(digest)
         if "snapshot" in self.world.fail:
             raise self.world.fail["snapshot"]
         return None
@@ -213,6 +233,7 @@ class _Snapshots:
         self.world.timeline.append(record)
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
+        self.world.fetched += 1
         return self.world.kept.get(digest)
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:

@@ -1,5 +1,7 @@
 """What a pass asks the world for, and what it goes on without."""
 
+import asyncio
+import gc
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,7 +27,7 @@ from feature_lineage.models.facts import ModelVersion
 from feature_lineage.ports import Key
 from feature_lineage.reconcile.gather import observe_project
 from feature_lineage.reconcile.gather_model import glance_at, observe_model
-from feature_lineage.reconcile.memory import Memory
+from feature_lineage.reconcile.memory import LOOK_AGAIN, Memory
 from feature_lineage.reconcile.values import ObservedProject
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
@@ -79,7 +81,70 @@ async def test_a_snapshot_that_cannot_be_read_costs_one_verdict_and_no_pass() ->
     (item,) = observed.models.linked
     assert item.judgement is not None
     assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "RegistryUnseen")
-    assert OLD in scene.memory.absent
+
+
+async def test_a_snapshot_that_is_not_there_is_looked_for_every_ten_minutes() -> None:
+    scene = Scene()
+    for minutes, searches in ((0, 1), (9, 1), (1, 2)):
+        scene.later(minutes=minutes)
+        scene.version(**{"featurelineage.io/registry-digest": OLD, "at": str(minutes)})
+        await scene.look()
+        assert scene.world.searched == [OLD] * searches
+
+
+async def test_what_one_project_cannot_read_says_nothing_about_another_s() -> None:
+    scene = Scene()
+    scene.version(**{"featurelineage.io/registry-digest": OLD})
+    await scene.look()
+
+    metadata = scene.project.metadata.model_copy(update={"namespace": "other"})
+    scene.project = scene.project.model_copy(update={"metadata": metadata})
+    await scene.look()
+
+    assert scene.world.searched == [OLD, OLD]
+
+
+async def test_what_was_not_there_is_remembered_no_longer_than_it_counts() -> None:
+    scene = Scene()
+    for number in range(3):
+        scene.version(**{"featurelineage.io/registry-digest": str(number) * 64})
+        await scene.look()
+    assert len(scene.memory.absent) == 3
+
+    scene.later(seconds=LOOK_AGAIN.total_seconds())
+    scene.version(**{"featurelineage.io/registry-digest": OLD})
+    await scene.look()
+    assert [digest for _, _, digest in scene.memory.absent] == [OLD]
+
+    scene.memory.forget(KEY)
+    assert scene.memory.absent == {}
+
+
+async def test_a_reading_that_fails_once_all_who_wait_have_left_is_no_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, going, complaints = Scene(), asyncio.Event(), list[dict[str, Any]]()
+    may_fail = asyncio.Event()
+
+    async def get(key: Key, digest: str) -> None:
+        going.set()
+        await may_fail.wait()
+        raise OUT
+
+    monkeypatch.setattr(scene.ports.snapshots, "get", get)
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    waits = asyncio.ensure_future(scene.look())
+    await going.wait()
+    (flight,) = scene.memory.flights.values()
+    waits.cancel()
+    await asyncio.wait([waits])
+    may_fail.set()
+    await asyncio.wait([flight])
+    del flight, waits
+    gc.collect()
+
+    assert scene.memory.flights == {}
+    assert complaints == []
 
 
 async def test_a_source_is_resolved_once_an_interval() -> None:
@@ -207,7 +272,7 @@ async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_ver
     scene.version()
     resource = _elsewhere(scene, **mlflow)
 
-    glance = await glance_at(scene.ports, scene.memory, resource)
+    glance = await glance_at(scene.ports, resource)
     observed = await observe_model(scene.ports, scene.memory, resource, glance)
 
     assert observed.elders == expected

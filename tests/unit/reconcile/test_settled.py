@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.build import NOW, model, version
+from tests.unit.reconcile.build import MLFLOW, NOW, STATS, Play, model, version
 from tests.unit.reconcile.test_gathering import OUT, TAGS, Scene
 
-from feature_lineage.api import TrainedModel
+from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.reconcile import controller as controller_module
 from feature_lineage.reconcile.controller import Controller
@@ -135,6 +135,80 @@ async def test_another_resource_on_the_same_model_is_seen(followed: Followed) ->
     tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
     assert tagged is not None
     assert tagged.reason == "OwnedByOther"
+
+
+async def test_a_glance_makes_no_other_resources_and_reads_no_registry(
+    followed: Followed,
+) -> None:
+    for number in range(5):
+        metadata = followed.resource.metadata.model_copy(update={"name": f"other-{number}"})
+        followed.world.add(followed.resource.model_copy(update={"metadata": metadata}))
+    await followed.settle()
+    followed.world.made = followed.world.fetched = 0
+
+    await followed.passes(10)
+
+    assert (followed.worked_out, followed.world.made, followed.world.fetched) == (0, 0, 0)
+
+
+async def test_a_registry_that_fell_out_of_memory_is_no_change(followed: Followed) -> None:
+    followed.controller._memory.snapshots.clear()
+
+    await followed.passes(3)
+
+    assert followed.worked_out == 0
+
+
+async def test_a_registry_that_could_not_be_read_is_seen_once_it_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    del followed.world.kept[STATS.digest]
+    await followed.settle()
+    assert await followed.verdict() == "Unknown"
+
+    followed.world.kept[STATS.digest] = STATS
+    assert await followed.verdict() == "Unchanged"
+
+
+async def test_without_a_server_a_model_settles_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = Followed(monkeypatch, mlflow=None)
+    await followed.settle()
+
+    await followed.passes(3)
+
+    assert followed.worked_out == 0
+
+
+def _of_another_project(**spec: Any) -> FeatureStoreProject:
+    """The project of an older resource on the same registered model."""
+    project = Play(mlflow={**MLFLOW, **spec}, project="other").project
+    metadata = project.metadata.model_copy(update={"name": "other"})
+    return project.model_copy(update={"metadata": metadata})
+
+
+async def test_another_resource_s_project_that_moves_to_another_server_is_seen(
+    followed: Followed,
+) -> None:
+    followed.world.add(_of_another_project())
+    elder = model(projectRef={"name": "other"})
+    created = {"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
+    followed.world.add(
+        elder.model_copy(update={"metadata": elder.metadata.model_copy(update=created)})
+    )
+    await followed.settle()
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "OwnedByOther"
+
+    followed.world.add(_of_another_project())
+    await followed.passes()
+    assert followed.worked_out == 0
+
+    followed.world.add(_of_another_project(trackingUri="http://other.example"))
+    tagged = find_condition((await followed.passes(3)).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.status == "True"
 
 
 async def test_a_changed_spec_is_seen(followed: Followed) -> None:

@@ -1,0 +1,70 @@
+"""States of the resources on one registered model, told by the hosts without making any."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.reconcile.build import NOW, model
+
+from feature_lineage.kube import store
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.store import KubeResources
+from feature_lineage.local.folder import LocalResources, Manifests
+from feature_lineage.local.state import StateFolder
+from feature_lineage.ports import Key, ModelStamp
+from feature_lineage.reconcile.memory import key_of
+
+HOME = Key("FeatureStoreProject", "ml", "ranking")
+
+
+class NoApi(Api):
+    """Nothing here writes."""
+
+    def __init__(self) -> None: ...
+
+
+def body(name: str, version: int, **spec: Any) -> dict[str, Any]:
+    written = model(**spec).as_dict()
+    metadata = {"namespace": "ml", "name": name, "uid": name, "resourceVersion": str(version)}
+    return {**written, "metadata": {**written["metadata"], **metadata}}
+
+
+def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources = KubeResources(NoApi())
+    monkeypatch.delattr(store, "_unpacked")
+    resources.take(body("a", 1))
+    resources.take(body("b", 2, projectRef={"name": "ranking", "namespace": "elsewhere"}))
+    resources.take(body("c", 3, model={"name": "other", "alias": "champion"}))
+
+    elsewhere = Key("FeatureStoreProject", "elsewhere", "ranking")
+    assert set(resources.stamps_named("driver_model")) == {
+        ModelStamp(("a", "1"), "ml", HOME),
+        ModelStamp(("b", "2"), "ml", elsewhere),
+    }
+
+    before = resources.stamps_named("other")
+    resources.take(body("c", 4, model={"name": "other", "alias": "champion"}))
+    assert resources.stamps_named("other") != before
+    resources.drop(Key("TrainedModel", "ml", "c"))
+    assert resources.stamps_named("other") == ()
+
+
+def test_a_stamp_of_a_whole_resource_is_the_one_that_the_store_tells() -> None:
+    resources = KubeResources(NoApi())
+    resources.take(body("a", 1))
+    (made,) = resources.models_named("driver_model")
+
+    assert resources.stamps_named("driver_model") == (ModelStamp.of(made),)
+
+
+def test_in_a_folder_a_state_is_the_resource_itself(tmp_path: Path) -> None:
+    resources, followed = LocalResources(StateFolder(tmp_path)), model()
+    resources.load(Manifests({key_of(followed): followed}, ()), NOW, keep=True)
+
+    (stamp,) = resources.stamps_named("driver_model")
+
+    assert stamp.state is resources.model("ml", followed.metadata.name)
+    assert (stamp.namespace, stamp.project) == ("ml", HOME)
+    assert resources.stamps_named("other") == ()
