@@ -5,6 +5,8 @@ written, the intent to start a job is written before the job starts, and a job g
 needs its report any more.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +26,7 @@ from feature_lineage.reconcile.gather_model import (
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
 from feature_lineage.reconcile.memory import Memory, key_of, snapshots
 from feature_lineage.reconcile.model import decide_model, next_look_of
-from feature_lineage.reconcile.outcomes import Outcomes, settle, settle_model
+from feature_lineage.reconcile.outcomes import RETRY_START, Outcomes, settle, settle_model
 from feature_lineage.reconcile.project import decide
 from feature_lineage.reconcile.recording import ops_run_of
 from feature_lineage.reconcile.settled import Settled, settled_until
@@ -39,6 +41,8 @@ from feature_lineage.reconcile.values import (
     SetTags,
     StartJob,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,17 @@ class Pass:
 
 
 class Controller:
-    """Reconciles resources through the ports; holds nothing that a restart would miss."""
+    """Reconciles resources through the ports; holds nothing that a restart would miss.
 
-    def __init__(self, ports: Ports) -> None:
+    Args:
+        ports: the world.
+        may_act: asked before anything is done to the world outside: once it says no, somebody else
+            may be doing it.
+    """
+
+    def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
         self._ports = ports
+        self._may_act = may_act
         self._memory = Memory()
         self._settled: dict[Key, Settled] = {}
 
@@ -100,6 +111,8 @@ class Controller:
         written = await self._write(project, decision.status)
         outcomes = Outcomes()
         for action in decision.after:
+            if not self._may_act():
+                return self._given_up(project, written, decision)
             await self._act(action, written, outcomes)
         settled = settle(written.status, project.spec, outcomes, self._ports.clock.now())
         final = await self._write(written, settled)
@@ -127,6 +140,8 @@ class Controller:
         written = await self._write(model, decision.status)
         outcomes = Outcomes()
         for action in decision.after:
+            if not self._may_act():
+                return self._given_up(model, written, decision)
             await self._act_on_version(action, observed.project, outcomes)
         status = settle_model(written.status, outcomes, self._ports.clock.now())
         written = await self._write(written, status)
@@ -155,6 +170,12 @@ class Controller:
         self._settled[key] = Settled(
             glance.kept(), settled_until(model.status.freshness, self.now())
         )
+
+    def _given_up(self, before: ResourceT, written: ResourceT, decision: Decision[Any]) -> Pass:
+        """A pass that ends where it is: whoever may act finds the intent in the status."""
+        soon = self._ports.clock.now() + RETRY_START
+        next_look = min(soon, decision.next_look) if decision.next_look else soon
+        return Pass(written, next_look, wrote=written.status != before.status)
 
     async def _write(self, resource: ResourceT, status: object) -> ResourceT:
         if resource.status == status:
@@ -221,14 +242,29 @@ class Controller:
             outcomes.not_recorded = Failure.of(error)
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
-        recorded = records_operations(after.spec)
-        needed = needed_jobs(after.status, recorded=recorded)
-        for operation_id in sorted(needed_jobs(before.status, recorded=recorded) - needed):
-            await self._ports.jobs.forget(operation_id, after)
+        """Let go of the jobs that nobody needs any more.
+
+        What was needed is remembered, since neither a spec that asks for no more records nor a
+        host that refused is seen in the status; after a restart the host lets go of such jobs.
+        """
+        key = key_of(after)
+        needed = needed_jobs(after.status, recorded=records_operations(after.spec))
+        known = needed_jobs(before.status, recorded=records_operations(before.spec))
+        left = set()
+        for job in sorted((known | self._memory.jobs.get(key, frozenset())) - needed):
+            try:
+                await self._ports.jobs.forget(job, after)
+            except FeatureLineageError as error:
+                _log.warning("job %s of %s is let go of later: %s", job, key, error.message)
+                left.add(job)
+        self._memory.jobs[key] = needed | left
 
     async def _tell(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            await self._ports.events.emit(event)
+            try:
+                await self._ports.events.emit(event)
+            except FeatureLineageError as error:
+                _log.warning("no event %s for %s: %s", event.reason, event.key, error.message)
 
     def _next_look(self, decision: Decision[Any], outcomes: Outcomes) -> datetime | None:
         if not outcomes.failed:

@@ -237,6 +237,97 @@ async def test_an_mlflow_that_goes_out_meanwhile_leaves_the_job_where_it_is() ->
     assert job not in scene.world.requests
 
 
+async def ended() -> tuple[Scene, str]:
+    """A job that has ended, one pass before anybody knows."""
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    job = scene.job
+    scene.job_ends()
+    return scene, job
+
+
+async def test_a_job_that_cannot_be_let_go_costs_no_pass_and_is_let_go_later() -> None:
+    scene, job = await ended()
+    scene.world.fail["forget"] = OUT
+
+    result = await scene.look()
+
+    assert scene.world.verbs()[-2:] == ["save", "tell"]
+    assert (result.again, result.wrote) == (True, True)
+    await scene.settle()
+    assert job in scene.world.requests
+
+    del scene.world.fail["forget"]
+    await scene.look()
+    assert scene.world.log == [("forget", job)]
+    await scene.look()
+    assert scene.world.log == []
+
+
+async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
+    scene, job = await ended()
+    scene.world.fail["tell"] = OUT
+
+    result = await scene.look()
+
+    assert result.wrote
+    assert scene.world.log[-1] == ("forget", job)
+
+
+async def test_a_job_that_waited_for_a_record_nobody_wants_any_more_is_let_go() -> None:
+    scene, job = await ended()
+    scene.world.fail["record"] = OUT
+    await scene.look()
+    assert job in scene.world.requests
+
+    spec = Play(mlflow={**MLFLOW, "logOperations": False}).project.spec
+    scene.world.add(scene.project.model_copy(update={"spec": spec}))
+    await scene.look()
+    assert ("forget", job) in scene.world.log
+
+    await scene.look()
+    assert "forget" not in scene.world.verbs()
+
+
+class Leave:
+    """Whether a controller may act: so many times, and then no more."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self) -> bool:
+        self.times -= 1
+        return self.times >= 0
+
+
+async def test_whoever_may_not_act_leaves_the_intent_to_others() -> None:
+    scene = Scene()
+    scene.controller = Controller(scene.world.ports(), Leave(0))
+
+    result = await scene.look()
+
+    assert scene.world.verbs() == ["save"]
+    assert (result.again, result.wrote, result.finished) == (False, True, False)
+    assert result.next_look == NOW + timedelta(seconds=30)
+    await scene.restart()
+    await scene.look()
+    assert scene.world.log == [("start", scene.job)]
+
+
+async def test_a_record_is_left_to_others_too_and_its_job_stays() -> None:
+    scene, job = await ended()
+    scene.controller = Controller(scene.world.ports(), Leave(0))
+
+    await scene.look()
+
+    assert scene.world.verbs() == ["keep", "save"]
+    await scene.restart()
+    await scene.settle()
+    assert len(scene.world.runs) == 1
+    assert job not in scene.world.requests
+
+
 async def test_a_record_that_mlflow_refuses_is_told() -> None:
     scene = Scene()
     await scene.look()
@@ -361,6 +452,25 @@ async def test_a_verdict_leaves_the_version_that_the_alias_left() -> None:
     await look_at_model(scene)
 
     assert "featurelineage.io/verdict" not in scene.world.versions["1"].tags
+
+
+async def test_whoever_may_act_no_more_writes_no_further_tag() -> None:
+    scene, _ = await trained()
+    await look_at_model(scene)
+    await look_at_model(scene)
+    first = scene.world.versions["1"]
+    scene.world.versions["1"] = replace(first, aliases=())
+    tags = {key: first.tags[key] for key in first.tags if key.startswith("feast.")}
+    scene.world.versions["2"] = replace(version("2", "champion"), tags=tags)
+    scene.controller = Controller(scene.world.ports(), Leave(1))
+
+    result = await look_at_model(scene)
+
+    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
+    assert not result.again
+    await scene.restart()
+    await look_at_model(scene)
+    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
 
 
 async def test_the_older_resource_writes_the_tags() -> None:
