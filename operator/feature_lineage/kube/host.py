@@ -103,7 +103,8 @@ class KubeHost:
                 registries=self._registries,
                 snapshots=self._snapshots,
                 events=events,
-            )
+            ),
+            may_act=lambda: self.leadership.leading,
         )
         self._intake = Intake(api, self.resources, config.namespaces, self)
         self._passes = Passes(api, self.resources, self.controller, self.scrape, self._intake.gone)
