@@ -83,6 +83,7 @@ $(STAMP): requirements/dev.txt pyproject.toml | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "make: Python 3.11, 3.12 or 3.13 is needed, $$($(PYTHON) --version) was found; name another with PYTHON=" >&2; exit 1; }
 	@$(UV) venv -q --allow-existing --python "$$(command -v $(PYTHON))" $(VENV)
-	@$(UV) pip sync -q -p $(VENV) --require-hashes requirements/dev.txt
+	@$(UV) pip sync -q --compile-bytecode -p $(VENV) --require-hashes requirements/dev.txt
 	@$(UV) pip install -q -p $(VENV) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q operator
 	@touch $@
