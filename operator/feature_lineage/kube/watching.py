@@ -14,6 +14,8 @@ it can. Its memory and its patience are set by measurement:
   it is two ERRORs; here it is the warning that says that it is begun again.
 - it is given no ``stop_flag``, but cancelled: a `threading.Event` would be awaited in an executor
   that never ends, so that kopf could not end by itself, and any other flag delays that by 5 s.
+- when it ends it cancels its tasks once and waits for ever: one that asks for new credentials just
+  then takes no notice. They are cancelled until they do.
 
 kopf loses deletions that happen while it is not connected: see `sweep`.
 """
@@ -38,6 +40,7 @@ from feature_lineage.kube.kinds import JOBS, MANAGED_BY, MANAGER, MODELS, PROJEC
 
 WATCHED: Final = (PROJECTS, MODELS, JOBS)
 STOP_SECONDS: Final = 5.0
+CANCEL_SECONDS: Final = 1.0
 SLICE_SECONDS: Final = 0.01
 INACTIVITY_SECONDS: Final = 70.0
 """A server sends a bookmark a minute; a stream that is silent for longer is dead."""
@@ -85,9 +88,11 @@ class _TriedAgain(logging.Filter):
     """Tells once that a request is made again; what fails for good stays an error."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.ERROR or "; will retry: " not in record.getMessage():
+        message = record.getMessage()
+        again = "; will retry: " in message or "; will re-authenticate: " in message
+        if record.levelno != logging.ERROR or not again:
             return True
-        first = record.getMessage().startswith("Request attempt #1 ")
+        first = message.startswith("Request attempt #1 ")
         return _told_as(record, logging.WARNING if first else logging.DEBUG)
 
 
@@ -202,18 +207,36 @@ class Watcher:
             logging.getLogger(name).addFilter(_tried_again)
         for name in ("kopf._core.reactor.orchestration", "kopf._core.reactor.running"):
             logging.getLogger(name).addFilter(_begun_again)
-        running = asyncio.current_task()
-        assert running is not None
-        self._cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, running.cancel)
-        if self._stop.is_set():  # meanwhile
-            return
-        await kopf.operator(
-            registry=self._registry(loop),
-            settings=_settings(),
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            standalone=True,
+        own = asyncio.get_running_loop()
+        own.set_exception_handler(_left_behind)
+        ending: asyncio.Future[None] = own.create_future()
+        registry = self._registry(loop)
+
+        @kopf.on.cleanup(registry=registry)
+        async def ends(**_: Any) -> None:
+            if not ending.done():
+                ending.set_result(None)
+
+        running = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=_settings(),
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                standalone=True,
+            )
         )
+
+        def cancel() -> None:
+            running.cancel()
+            if not ending.done():
+                ending.set_result(None)
+
+        self._cancel = partial(own.call_soon_threadsafe, cancel)
+        if self._stop.is_set():  # meanwhile
+            cancel()
+        await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+        await _ended(running)
 
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -254,6 +277,20 @@ class Watcher:
                 self._changes.popleft()
                 if self._changes and pause:
                     asyncio.get_running_loop().call_soon(self._hand_over)
+
+
+async def _ended(running: "asyncio.Task[None]") -> None:
+    """Have kopf end, which was told to or has begun to; raises what ended it."""
+    while not running.done():
+        await asyncio.wait({running}, timeout=CANCEL_SECONDS)
+        for task in asyncio.all_tasks() - {running, asyncio.current_task()}:
+            task.cancel()
+    await running
+
+
+def _left_behind(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What kopf's tasks leave behind in its loop when they are cancelled; not ours to mend."""
+    _log.debug("kopf: %s", context["message"], exc_info=context.get("exception"))
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -114,6 +114,7 @@ class FaultProxy:
         lose: which events of watches are lost.
         twice: whether each event is told two times.
         late: whether an event is held back until the next one of its object was told.
+        told_late: set once that happened.
     """
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
@@ -128,7 +129,9 @@ class FaultProxy:
         self.lose: Callable[[Event], bool] = lambda _: False
         self.twice = False
         self.late = False
-        self.lost = self.repeated = self.delayed = 0
+        self.lost = self.repeated = self.delayed = self.opened = 0
+        self.told_late = asyncio.Event()
+        self._opening = asyncio.Condition()
         self._off = False
         self._live: dict[int, web.BaseRequest] = {}  # requests have no hash
         self._streams: dict[int, tuple[web.BaseRequest, web.StreamResponse]] = {}
@@ -184,6 +187,11 @@ class FaultProxy:
         for _, response in tuple(self._streams.values()):
             asyncio.get_running_loop().create_task(response.write(line + b"\n"))
 
+    async def opens(self, count: int) -> None:
+        """Return once so many watches were opened in all."""
+        async with self._opening:
+            await self._opening.wait_for(lambda: self.opened >= count)
+
     def writes(self, since: float = 0.0) -> Iterator[Asked]:
         """What was changed, or was to be, besides the Lease."""
         return (each for each in self.asked if each.writes and each.at >= since)
@@ -233,6 +241,9 @@ class FaultProxy:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         self._streams[id(request)] = request, response
+        async with self._opening:
+            self.opened += 1
+            self._opening.notify_all()
         try:
             async with asyncio.TaskGroup() as flushes:
                 late = _Late(response, flushes)
@@ -259,6 +270,7 @@ class FaultProxy:
             await response.write(line)
         if told and await late.release(event["object"]["metadata"]["uid"]):
             self.delayed += 1
+            self.told_late.set()
 
 
 class _Late:

@@ -19,6 +19,7 @@ from tests.cluster.host.waiting import until
 
 from feature_lineage.kube.client import Api, ApiUnavailable, connect
 from feature_lineage.kube.kinds import PROJECTS
+from feature_lineage.kube.watching import WATCHED
 
 AWAY_SECONDS = 60.0
 ALL_SEEN_SECONDS = 60.0
@@ -99,8 +100,10 @@ async def test_an_operator_that_was_cut_off_for_a_moment_sees_what_went_meanwhil
 async def test_all_that_there_was_may_be_gone_when_an_operator_is_back(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
-    """A listing of nothing tells nothing by itself."""
+    """A listing of nothing tells nothing by itself, and a watch that is refused ends kopf."""
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    async with asyncio.timeout(30):
+        await proxy.opens(len(WATCHED))  # a replica is ready before it watches
     await admin.create(PROJECTS, namespace, world.project("p0", "none"))
     await until(admin, PROJECTS, namespace, "p0", world.seen)
     await world.scrape_tells(operator, namespace, {"p0"})
@@ -112,6 +115,7 @@ async def test_all_that_there_was_may_be_gone_when_an_operator_is_back(
     await world.scrape_tells(operator, namespace, set())
 
     assert watches.hits == 1
+    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
     assert operator.errors() == []
 
 

@@ -1,5 +1,7 @@
 """Events lost, told twice or told in the wrong order: what is known in the end is right."""
 
+import asyncio
+
 import pytest
 from tests.cluster.chaos import world
 from tests.cluster.chaos.proxy import FaultProxy
@@ -8,6 +10,7 @@ from tests.cluster.host.waiting import until
 
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS
+from feature_lineage.kube.watching import WATCHED
 
 
 @pytest.mark.parametrize("trouble", ["twice", "late"])
@@ -36,6 +39,8 @@ async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_lat
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    async with asyncio.timeout(30):
+        await proxy.opens(len(WATCHED))  # a replica is ready before it watches
     await admin.create(PROJECTS, namespace, world.project("stays", "none"))
     await admin.create(PROJECTS, namespace, world.project("goes", "none"))
     for name in ("stays", "goes"):
@@ -44,6 +49,8 @@ async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_lat
     label = {"metadata": {"labels": {"team": "ml"}}}
     await admin.patch(PROJECTS, namespace, "goes", label)
     await admin.delete(PROJECTS, namespace, "goes")
+    async with asyncio.timeout(30):
+        await proxy.told_late.wait()
     proxy.late = False
     # Told after the two events of the other one, which came in the wrong order.
     await admin.patch(PROJECTS, namespace, "stays", {"spec": {"suspend": True}})
@@ -80,14 +87,17 @@ async def test_events_lost_on_a_way_that_was_interrupted_are_made_up_for(
     assert operator.errors() == []
 
 
-async def test_an_error_in_a_watch_ends_nothing(
+async def test_an_error_in_every_watch_ends_nothing(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     await admin.create(PROJECTS, namespace, world.project("p0", "none"))
     await until(admin, PROJECTS, namespace, "p0", world.seen)
-    for code in (410, 500):
+    for code in (410, 500):  # kopf lists again after the one, and ends by the other
+        opened = proxy.opened
         proxy.tell_error(code)
+        async with asyncio.timeout(60):
+            await proxy.opens(opened + len(WATCHED))
     await admin.delete(PROJECTS, namespace, "p0")
     await admin.create(MODELS, namespace, world.model("m0", "p0"))
     await until(admin, MODELS, namespace, "m0", world.seen)
@@ -95,4 +105,5 @@ async def test_an_error_in_a_watch_ends_nothing(
 
     assert operator.process is not None
     assert operator.process.returncode is None
+    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
     assert operator.errors() == []

@@ -14,6 +14,8 @@ from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
     JOBS,
+    MANAGED_BY,
+    MANAGER,
     MODELS,
     PROJECTS,
     ROLE_BINDINGS,
@@ -22,7 +24,10 @@ from feature_lineage.kube.kinds import (
 )
 
 OWNED = (JOBS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
-"""What the operator makes."""
+"""What the operator makes, owners before what they own."""
+
+_LAST_ATTEMPT = ("reason", "message")
+"""Of an operation: why the attempt before could not be started. The end is the same without."""
 
 PROJECT_NAMES = tuple(f"p{number}" for number in range(4))
 MODEL_NAMES = tuple(f"m{number}" for number in range(6))
@@ -118,23 +123,38 @@ async def settled(api: Api, namespace: str) -> State:
 
 
 async def state(api: Api, namespace: str) -> State:
-    """All statuses, and the names of all that was made, without times and versions."""
+    """All statuses, and the names of all that was made, without times and versions.
+
+    What belongs to a project that is gone is Kubernetes' garbage collector's, which takes its
+    time after an outage.
+    """
     found: State = {}
+    owners: set[str] = set()
     for kind in (PROJECTS, MODELS):
         async for item in api.list(kind, namespace):
-            text = json.dumps(item.get("status"), sort_keys=True)
+            owners.add(item["metadata"]["uid"])
+            status = item.get("status") or {}
+            for field in _LAST_ATTEMPT:
+                (status.get("operation") or {}).pop(field, None)
+            text = json.dumps(status, sort_keys=True)
             found[f"{kind.kind}/{item['metadata']['name']}"] = _plain(text, namespace)
     for kind in OWNED:
         async for item in api.list(kind, namespace):
-            if "deletionTimestamp" not in item["metadata"] and _ours(item):
+            if "deletionTimestamp" not in item["metadata"] and _ours(item, owners):
+                owners.add(item["metadata"]["uid"])
                 name = _DIGEST.sub("<digest>", f"{kind.kind}/{item['metadata']['name']}")
                 found[name] = found.get(name, 0) + 1
     return found
 
 
-def _ours(item: Object) -> bool:
-    labels = item["metadata"].get("labels") or {}
-    return labels.get("app.kubernetes.io/managed-by") == "feature-lineage-operator"
+def _ours(item: Object, owners: set[str]) -> bool:
+    """Whether the operator made it, and for something that is still there."""
+    metadata = item["metadata"]
+    if (metadata.get("labels") or {}).get(MANAGED_BY) != MANAGER:
+        return False
+    references = metadata.get("ownerReferences")
+    assert references, f"nobody owns {metadata['name']}: it would stay for ever"
+    return any(each["uid"] in owners for each in references)
 
 
 async def becomes(api: Api, namespace: str, expected: State, seconds: float = 60.0) -> None:

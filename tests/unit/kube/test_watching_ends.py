@@ -66,11 +66,13 @@ def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
 def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
     first = _record("Request attempt #1 failed; will retry: GET /x -> TimeoutError()")
     second = _record("Request attempt #2 failed; will retry: GET /x -> TimeoutError()")
+    third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")
     last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
 
     assert _TriedAgain().filter(first)
     assert first.levelname == "WARNING"
     assert not _TriedAgain().filter(second)
+    assert not _TriedAgain().filter(third)
     assert _TriedAgain().filter(last)
     assert last.levelno == logging.ERROR
 
