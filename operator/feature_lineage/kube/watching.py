@@ -10,8 +10,7 @@ it can. Its memory and its patience are set by measurement:
   are not there.
 - ``error_backoffs`` never ends: when it does, kopf ends with it, for one server that was away.
 - an error that a server tells in a watch ends kopf unless it is a 410: it is begun again then.
-- a request that it makes again is an ERROR to kopf, each time; here it is one warning. What ends
-  it is two ERRORs; here it is the warning that says that it is begun again.
+- much of what it logs as an ERROR is none: see `kopf_logs`.
 - it is given no ``stop_flag``, but cancelled: a `threading.Event` would be awaited in an executor
   that never ends, so that kopf could not end by itself, and any other flag delays that by 5 s.
 - when it ends it cancels its tasks once and waits for ever: one that asks for new credentials just
@@ -37,6 +36,7 @@ from kubernetes.aio.client import Configuration
 from feature_lineage.api import GROUP
 from feature_lineage.errors import TransientError
 from feature_lineage.kube.kinds import JOBS, MANAGED_BY, MANAGER, MODELS, PROJECTS, Kind
+from feature_lineage.kube.kopf_logs import calm
 
 WATCHED: Final = (PROJECTS, MODELS, JOBS)
 STOP_SECONDS: Final = 5.0
@@ -82,37 +82,6 @@ class _Patiently:
         yield from (0.5, 1.0, 2.0)
         while True:
             yield 3.0
-
-
-class _TriedAgain(logging.Filter):
-    """Tells once that a request is made again; what fails for good stays an error."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        again = "; will retry: " in message or "; will re-authenticate: " in message
-        if record.levelno != logging.ERROR or not again:
-            return True
-        first = message.startswith("Request attempt #1 ")
-        return _told_as(record, logging.WARNING if first else logging.DEBUG)
-
-
-class _BegunAgain(logging.Filter):
-    """Leaves it to `Watcher` to tell that kopf failed: once, and as what comes of it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.ERROR or " has failed: " not in record.getMessage():
-            return True
-        return _told_as(record, logging.DEBUG)
-
-
-def _told_as(record: logging.LogRecord, level: int) -> bool:
-    """Lower a record's level; whether it is to be told then."""
-    record.levelno, record.levelname = level, logging.getLevelName(level)
-    return logging.getLogger(record.name).isEnabledFor(level)
-
-
-_tried_again = _TriedAgain()
-_begun_again = _BegunAgain()
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -201,12 +170,7 @@ class Watcher:
             self._thread.join(STOP_SECONDS)
 
     async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Its one warning in a thread is that it leaves the signals alone, which is the point.
-        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
-        for name in ("kopf._cogs.clients.watching", "kopf._core.reactor.observation"):
-            logging.getLogger(name).addFilter(_tried_again)
-        for name in ("kopf._core.reactor.orchestration", "kopf._core.reactor.running"):
-            logging.getLogger(name).addFilter(_begun_again)
+        calm()
         own = asyncio.get_running_loop()
         own.set_exception_handler(_left_behind)
         ending: asyncio.Future[None] = own.create_future()

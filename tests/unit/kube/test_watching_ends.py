@@ -1,7 +1,6 @@
-"""What is peculiar about kopf and stays in one module: how it ends, and what it calls an error."""
+"""How kopf ends is peculiar, and stays in one module."""
 
 import asyncio
-import logging
 
 import pytest
 from aiohttp import web
@@ -9,7 +8,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from feature_lineage.kube import watching
-from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded, _BegunAgain, _TriedAgain
+from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded
 
 
 class Ending(Watcher):
@@ -57,36 +56,6 @@ async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
             await watcher.start()
 
     assert watcher.runs == ENDINGS
-
-
-def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
-    return logging.LogRecord("kopf.test", level, __file__, 1, message, (), None)
-
-
-def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
-    first = _record("Request attempt #1 failed; will retry: GET /x -> TimeoutError()")
-    second = _record("Request attempt #2 failed; will retry: GET /x -> TimeoutError()")
-    third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")
-    last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
-
-    assert _TriedAgain().filter(first)
-    assert first.levelname == "WARNING"
-    assert not _TriedAgain().filter(second)
-    assert not _TriedAgain().filter(third)
-    assert _TriedAgain().filter(last)
-    assert last.levelno == logging.ERROR
-
-
-def test_that_kopf_failed_is_left_to_whoever_begins_it_again() -> None:
-    failed = _record("Watcher for models@team has failed: HTTP 410")
-    other = _record("Throttling for 60 seconds due to an unexpected error")
-    mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)
-
-    assert not _BegunAgain().filter(failed)
-    assert failed.levelno == logging.DEBUG
-    assert _BegunAgain().filter(other)
-    assert other.levelno == logging.ERROR
-    assert _BegunAgain().filter(mild)
 
 
 async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good() -> None:

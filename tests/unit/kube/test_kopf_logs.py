@@ -1,0 +1,35 @@
+"""What kopf calls an error and is none is told as what it is."""
+
+import logging
+
+from feature_lineage.kube.kopf_logs import BegunAgain, TriedAgain
+
+
+def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
+    return logging.LogRecord("kopf.test", level, __file__, 1, message, (), None)
+
+
+def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
+    first = _record("Request attempt #1 failed; will retry: GET /x -> TimeoutError()")
+    second = _record("Request attempt #2 failed; will retry: GET /x -> TimeoutError()")
+    third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")
+    last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
+
+    assert TriedAgain().filter(first)
+    assert first.levelname == "WARNING"
+    assert not TriedAgain().filter(second)
+    assert not TriedAgain().filter(third)
+    assert TriedAgain().filter(last)
+    assert last.levelno == logging.ERROR
+
+
+def test_that_kopf_failed_is_left_to_whoever_begins_it_again() -> None:
+    failed = _record("Watcher for models@team has failed: HTTP 410")
+    other = _record("Throttling for 60 seconds due to an unexpected error")
+    mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)
+
+    assert not BegunAgain().filter(failed)
+    assert failed.levelno == logging.DEBUG
+    assert BegunAgain().filter(other)
+    assert other.levelno == logging.ERROR
+    assert BegunAgain().filter(mild)
