@@ -157,7 +157,7 @@ def _ours(item: Object, owners: set[str]) -> bool:
     return any(each["uid"] in owners for each in references)
 
 
-async def becomes(api: Api, namespace: str, expected: State, seconds: float = 60.0) -> None:
+async def becomes(api: Api, namespace: str, expected: State, seconds: float = 120.0) -> None:
     """Return once all is as `expected`; else fail with what differs."""
     found: State = {}
     try:

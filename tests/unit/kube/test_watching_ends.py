@@ -1,6 +1,7 @@
 """How kopf ends is peculiar, and stays in one module."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -8,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from feature_lineage.kube import watching
-from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded
+from feature_lineage.kube.watching import ENDINGS, Watcher, WatchingEnded, _ended
 
 
 class Ending(Watcher):
@@ -80,3 +81,28 @@ async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good()
             await ended
 
     assert asked
+
+
+def test_what_takes_no_notice_of_being_cancelled_once_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "CANCEL_SECONDS", 0.01)
+
+    async def deaf_once() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def kopfs_end() -> None:
+        left = asyncio.create_task(deaf_once())
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.wait({left})
+        raise RuntimeError("what ended it")
+
+    async def end() -> None:
+        async with asyncio.timeout(10):
+            await _ended(asyncio.create_task(kopfs_end()))
+
+    with pytest.raises(RuntimeError, match="what ended it"):
+        asyncio.run(end())
