@@ -58,6 +58,8 @@ def _one(
         _insert(connection, "tags", tag, run_uuid=run_id, value=value)
     if version == 1:
         _insert(connection, "registered_models", rows["registered_models"][0], name=name)
+    # A millisecond apart: what is newer than the last look is told by the time of its change.
+    born = rows["model_versions"][0]["creation_time"] + number
     _insert(
         connection,
         "model_versions",
@@ -65,6 +67,8 @@ def _one(
         name=name,
         version=version,
         run_id=run_id,
+        creation_time=born,
+        last_updated_time=born,
     )
     if version == per_model:
         alias = rows["registered_model_aliases"][0]
