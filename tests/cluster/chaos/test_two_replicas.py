@@ -13,7 +13,7 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.process import Operator
 from tests.cluster.host.waiting import until
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import LEASES, PROJECTS
 
 TAKEOVER_SECONDS = 15.0
@@ -86,6 +86,7 @@ async def test_a_leader_that_is_asked_to_end_hands_over_within_5_seconds(
     await admin.create(PROJECTS, namespace, world.project("late", "none"))
     asked = time.monotonic()
     ending = asyncio.create_task(leader.end())
+    await until(admin, LEASES, namespace, LEASE, lambda lease: not _holds(leader, lease))
     await admin.create(PROJECTS, namespace, world.project("later", "none"))
     await until(admin, PROJECTS, namespace, "later", world.seen)
     seconds = time.monotonic() - asked
@@ -126,3 +127,7 @@ async def test_a_leader_that_was_stopped_for_20_seconds_ends_and_writes_nothing_
     assert lease["spec"]["holderIdentity"] == follower.name
     assert lease["spec"]["leaseTransitions"] == 1
     assert follower.errors() == []
+
+
+def _holds(replica: Operator, lease: Object | None) -> bool:
+    return lease is not None and lease["spec"].get("holderIdentity") == replica.name
