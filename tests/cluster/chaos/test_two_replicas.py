@@ -92,6 +92,7 @@ async def test_a_leader_that_is_asked_to_end_hands_over_within_5_seconds(
     seconds = time.monotonic() - asked
 
     assert await ending == 0
+    assert await follower.end() == 0  # so that all it wrote was answered
     assert seconds < HANDOVER_SECONDS
     assert max(each.at for each in ways[0].writes()) < min(each.at for each in ways[1].writes())
     assert leader.errors() == follower.errors() == []
