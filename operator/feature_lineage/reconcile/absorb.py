@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
@@ -49,7 +49,11 @@ def absorb_job(draft: Draft) -> None:
         if held(draft.observed, operation.kind) is None:
             start(draft, operation)
     elif job.running:
-        draft.update(operation=operation.model_copy(update={"phase": OperationPhase.RUNNING}))
+        running: dict[str, Any] = {"phase": OperationPhase.RUNNING}
+        if operation.failures == 0:
+            # It waited for something, and that is over; no attempt has failed.
+            running |= {"reason": None, "message": None}
+        draft.update(operation=operation.model_copy(update=running))
         draft.looks.append(now + RUNNING_LOOK)
     else:
         _end(draft, operation)
