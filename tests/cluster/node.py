@@ -28,6 +28,8 @@ from feature_lineage.kube.kinds import PODS, SECRETS, Kind
 NODES: Final = Kind("", "v1", "nodes", "Node")
 POLL_SECONDS: Final = 0.2
 WORDS: Final = 4096
+CHECKOUT: Final = Path(__file__).parents[2]
+"""Where the code of the image is, which is this machine."""
 
 _ROOT = """
 set -eu
@@ -40,6 +42,7 @@ for device in null zero random urandom; do
 done
 ln -s /proc/self/fd "$root/dev/fd"
 touch "$root/dev/termination-log"; mount --bind "$2" "$root/dev/termination-log"
+show() { mkdir -p "$root$1" && mount --bind "$1" "$root$1" && mount -o remount,ro,bind "$root$1"; }
 python=$(readlink -f "$3")
 while [ "$python" != / ]; do chmod a+rX "$root$python"; python=$(dirname "$python"); done
 """
@@ -199,6 +202,10 @@ class Node:
             script.append(f'mkdir -p "$at" && mount --bind {shlex.quote(str(source))} "$at"')
             if not writable:
                 script.append('mount -o remount,ro,bind "$at"')
+        for folder in dict.fromkeys((str(CHECKOUT), sys.prefix)):
+            # A checkout under a folder that the pod mounts over, such as /tmp, shows through.
+            path = shlex.quote(folder)
+            script.append(f'[ -e "$root"{path} ] || show {path}')
         if container["securityContext"]["readOnlyRootFilesystem"]:
             script.append('mount -o remount,ro "$root"')
         inside = shlex.join(
