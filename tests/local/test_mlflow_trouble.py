@@ -124,7 +124,8 @@ async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> N
 
     missing = look(tmp_path, "keyed").message("Applied")
     assert "Secret default/absent is not there; add its manifest to the folder" in missing
-    assert "use spec.mlflow.trackingUri" in look(tmp_path, "served").message("Applied")
+    served_says = look(tmp_path, "served").message("Applied")
+    assert "a local host has none); use another, or spec.mlflow.trackingUri" in served_says
     for name in ("keyed", "served"):
         assert look(tmp_path, name).state("Applied") == ("False", "GuardUnavailable")
     assert not (tmp_path / ".feature-lineage" / "jobs").exists()
