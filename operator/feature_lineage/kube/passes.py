@@ -20,10 +20,11 @@ from feature_lineage.kube.invalid import InvalidStatuses
 from feature_lineage.kube.kinds import CONFIG_MAPS, CUSTOM, PROJECTS
 from feature_lineage.kube.logs import about
 from feature_lineage.kube.queue import WorkQueue
-from feature_lineage.kube.store import KubeResources, Resource, key_of
+from feature_lineage.kube.store import KubeResources, Resource
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Key
 from feature_lineage.reconcile.controller import Controller, Pass
+from feature_lineage.reconcile.memory import key_of
 from feature_lineage.reconcile.ownership import twins
 
 PASS_SECONDS: Final = 180.0

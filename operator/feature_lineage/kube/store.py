@@ -20,6 +20,7 @@ from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import CUSTOM
 from feature_lineage.kube.merge import merge_diff
 from feature_lineage.ports import Key, ModelStamp, ResourceT
+from feature_lineage.reconcile.memory import key_of
 
 Resource = FeatureStoreProject | TrainedModel
 AnyResource = TypeVar("AnyResource", bound=Resource)
@@ -235,10 +236,6 @@ class KubeResources:
             self._by_home.setdefault(entry.home, set()).add(key)
         if isinstance(resource, FeatureStoreProject):
             self._projects[key] = resource
-
-
-def key_of(resource: Resource) -> Key:
-    return Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
 
 
 def newer(version: str, than: str) -> bool:

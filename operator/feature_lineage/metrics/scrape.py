@@ -37,10 +37,6 @@ class Scrape:
         """From now on, scrapes speak of these resources."""
         self._state = lambda: state_of(resources, controller)
 
-    def hide(self) -> None:
-        """From now on, scrapes speak of no resource: somebody else does."""
-        self._state = State
-
     def _now(self) -> State:
         return self._state()
 

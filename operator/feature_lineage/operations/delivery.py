@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
-from feature_lineage.operations.protocol import MAX_REPORT_BYTES, JobRequest
+from feature_lineage.operations.protocol import MAX_REPORT_BYTES, JobRequest, unparsable
 
 PIECES: Final = 3
 MAX_PIECE_BYTES: Final = 700 * 1024
@@ -113,12 +113,7 @@ def read_order(packed: bytes) -> Order:
     try:
         return Order.model_validate_json(_inflate(packed))
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidReport(
-            f"the job's request does not parse: {where}: {first['msg']}; "
-            "run operator and runner of the same minor version"
-        ) from error
+        raise unparsable("request", error) from error
 
 
 def pack_report(text: bytes, operation: str) -> tuple[Manifest, tuple[bytes, ...]]:

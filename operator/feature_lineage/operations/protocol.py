@@ -290,9 +290,14 @@ def decode_report(text: bytes) -> JobReport:
     try:
         return JobReport.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidReport(
-            f"the job's report does not parse: {where}: {first['msg']}; "
-            "run operator and runner of the same minor version"
-        ) from error
+        raise unparsable("report", error) from error
+
+
+def unparsable(what: str, error: ValidationError) -> InvalidReport:
+    """The error of a message between operator and runner that is of another version, or none."""
+    first = error.errors(include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return InvalidReport(
+        f"the job's {what} does not parse: {where}: {first['msg']}; "
+        "run operator and runner of the same minor version"
+    )
