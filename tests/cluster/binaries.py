@@ -45,7 +45,7 @@ class Build:
     """How one program is built.
 
     Attributes:
-        module: folder under `MODULES` whose go.mod and go.sum pin everything.
+        module: folder under `MODULES`; its files pin everything.
         package: its main package.
         ldflags: for the linker.
     """
@@ -63,6 +63,12 @@ BUILDS: Final = {
     "kubectl": Build("kube", "k8s.io/kubernetes/cmd/kubectl", _KUBE_FLAGS),
     "etcd": Build("etcd", "go.etcd.io/etcd/server/v3"),
     "helm": Build("helm", "helm.sh/helm/v4/cmd/helm"),
+    # What a node takes beside them: `tests/e2e`.
+    "kube-scheduler": Build("kube", "k8s.io/kubernetes/cmd/kube-scheduler", _KUBE_FLAGS),
+    "kubelet": Build("kube", "k8s.io/kubernetes/cmd/kubelet", _KUBE_FLAGS),
+    "kube-proxy": Build("kube", "k8s.io/kubernetes/cmd/kube-proxy", _KUBE_FLAGS),
+    "coredns": Build("coredns", "."),
+    "pause": Build("pause", "."),
 }
 
 
@@ -83,8 +89,8 @@ def cache_folder(build: Build) -> Path:
     """Where the programs of a module are kept: another content is another folder."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(build.ldflags.encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULES / build.module / name).read_bytes())
+    for file in sorted((MODULES / build.module).iterdir()):
+        digest.update(file.read_bytes())
     folder = f"kubernetes-{KUBERNETES}-{build.module}-{digest.hexdigest()[:12]}"
     return Path(root) / "feature-lineage-operator" / folder
 

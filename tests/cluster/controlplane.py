@@ -17,13 +17,16 @@ from tests.cluster.audit import POLICY, AuditRecord, read_audit
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pki import (
     Authority,
+    Credential,
     certificate_user,
     key_pair,
     kubeconfig,
     write_private,
 )
 from tests.cluster.servers import (
+    LOOPBACK,
     Guard,
+    Network,
     etcd,
     free_port,
     kube_apiserver,
@@ -53,6 +56,9 @@ class _PortTaken(NotReady):
 class ControlPlane:
     """One control plane, and what a test may do to it.
 
+    Args:
+        network: where its API server is reached.
+
     Attributes:
         kubeconfig: of the administrator; stands alone.
         kubectl: as the administrator.
@@ -63,7 +69,8 @@ class ControlPlane:
     kubectl: Kubectl
     started_in: float = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network = LOOPBACK) -> None:
+        self._network = network
         self._authority = Authority()
         self._guard: Guard | None = None
         self._port = self._etcd_port = 0
@@ -159,6 +166,24 @@ class ControlPlane:
         """Apply a file or folder of CRDs and wait until they are served."""
         self.kubectl.establish(crds)
 
+    def run(self, name: str, command: list[str]) -> None:
+        """Start another server of the cluster; it goes when the control plane does."""
+        self._guarded.start(name, command)
+
+    def end(self, name: str, number: int = SIGTERM, grace: float = 10.0) -> None:
+        """Stop a server that `run` started."""
+        self._guarded.stop(name, number, grace)
+
+    def log(self, name: str) -> str:
+        """What a server has printed."""
+        return self._guarded.log(name).read_text(errors="replace")
+
+    def issue(
+        self, name: str, groups: tuple[str, ...] = (), addresses: tuple[str, ...] = ()
+    ) -> Credential:
+        """A certificate of the cluster's authority, for a user or a server."""
+        return self._authority.issue(name, groups=groups, addresses=addresses)
+
     def user_kubeconfig(self, name: str, groups: tuple[str, ...] = ()) -> Path:
         """A kubeconfig of a user with a certificate, with no right but those RBAC gives."""
         credential = self._authority.issue(name, groups=groups)
@@ -199,19 +224,20 @@ class ControlPlane:
         self.start_apiserver()
 
     def _write_files(self) -> None:
-        addresses = ("127.0.0.1", "localhost", "kubernetes.default.svc")
-        serving = self._authority.issue("kube-apiserver", addresses=addresses)
+        serving = self._authority.issue("kube-apiserver", addresses=self._network.addresses)
+        admin = self._authority.issue("admin", groups=("system:masters",))
         private, public = key_pair()
         for name, content in (
             ("ca.crt", self._authority.certificate),
             ("apiserver.crt", serving.certificate),
             ("apiserver.key", serving.key),
+            ("admin.crt", admin.certificate),
+            ("admin.key", admin.key),
             ("sa.key", private),
             ("sa.pub", public),
             ("audit-policy.yaml", POLICY.encode()),
         ):
             write_private(self.folder / name, content)
-        admin = self._authority.issue("admin", groups=("system:masters",))
         manager = self._authority.issue("system:kube-controller-manager")
         self._write_kubeconfig("kube-controller-manager", certificate_user(manager))
         self.kubeconfig = self._write_kubeconfig("admin", certificate_user(admin))
@@ -226,7 +252,7 @@ class ControlPlane:
     def _launch_apiserver(self) -> None:
         self._apiserver_starts += 1
         log = self.folder / f"audit-{self._apiserver_starts}.log"
-        command = kube_apiserver(self.folder, self._port, self._etcd_port, log)
+        command = kube_apiserver(self.folder, self._port, self._etcd_port, log, self._network)
         self._guarded.start("kube-apiserver", command)
 
     def _wait_until_ready(self, server: str, url: str) -> None:

@@ -6,6 +6,7 @@ import random
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,31 @@ _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
 # Below the ports that Linux hands out by itself: nobody gets one while its server is down.
 _PORTS: Final = range(20000, 32000)
 _taken: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where an API server is reached, and by whom.
+
+    Attributes:
+        addresses: that its certificate is good for.
+        flags: of kube-apiserver; ``{folder}`` is the control plane's.
+    """
+
+    addresses: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+LOOPBACK: Final = Network(
+    addresses=("127.0.0.1", "localhost", "kubernetes.default.svc"),
+    flags=(
+        "--bind-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        "--authorization-mode=RBAC",
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+    ),
+)
+"""No node, and nobody but this machine."""
 
 
 class Guard:
@@ -112,12 +138,13 @@ def etcd(folder: Path, client: int, peer: int) -> list[str]:
     ]
 
 
-def kube_apiserver(folder: Path, port: int, etcd_port: int, audit_log: Path) -> list[str]:
+def kube_apiserver(
+    folder: Path, port: int, etcd_port: int, audit_log: Path, network: Network
+) -> list[str]:
     """The API server with RBAC, and with the admission that guards blockOwnerDeletion."""
     return [
         str(binary("kube-apiserver")),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--cert-dir={folder}",
         f"--tls-cert-file={folder / 'apiserver.crt'}",
@@ -127,13 +154,11 @@ def kube_apiserver(folder: Path, port: int, etcd_port: int, audit_log: Path) -> 
         f"--service-account-signing-key-file={folder / 'sa.key'}",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/24",
-        "--endpoint-reconciler-type=none",
-        "--authorization-mode=RBAC",
-        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--audit-policy-file={folder / 'audit-policy.yaml'}",
         f"--audit-log-path={audit_log}",
         "--audit-log-maxsize=1000",
         "--shutdown-watch-termination-grace-period=5s",  # else a stop waits 60 s for watches
+        *(flag.format(folder=folder) for flag in network.flags),
     ]
 
 
