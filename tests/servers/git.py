@@ -1,4 +1,4 @@
-"""A Git server that asks for a password: smart HTTP over TLS, by Git's own ``http-backend``."""
+"""Git servers that are Git's own: repositories, and smart HTTP over TLS by ``http-backend``."""
 
 import base64
 import os
@@ -12,36 +12,96 @@ from typing import Any, Self
 from tests.cluster.pki import Authority
 
 
-class GitServer:
-    """Serves the bare repositories of a folder at https://localhost:PORT/NAME.git.
+class Repositories:
+    """A folder of bare repositories, as stock Git makes them: NAME.git, with a branch main.
+
+    Args:
+        folder: where repositories are; made where missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def create(self, name: str, *options: str) -> Path:
+        """An empty repository beside a working tree that pushes to it; where it lies."""
+        bare, tree = self.folder / f"{name}.git", self.folder / f"{name}.tree"
+        run_git(self.folder, "init", "-q", "--bare", "-b", "main", *options, str(bare))
+        run_git(self.folder, "init", "-q", "-b", "main", *options, str(tree))
+        run_git(bare, "config", "http.uploadpack", "true")
+        return bare
+
+    def commit(self, name: str, **files: str) -> str:
+        """Add a commit to the branch main of repository `name`; returns its id."""
+        bare, tree = self.folder / f"{name}.git", self.folder / f"{name}.tree"
+        if not bare.exists():
+            self.create(name)
+        for path, content in files.items():
+            file = tree / path.replace("__", "/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        run_git(tree, "add", "-A")
+        run_git(tree, "commit", "-q", "--allow-empty", "-m", "change")
+        run_git(tree, "push", "-q", "--force", str(bare), "main")
+        return run_git(tree, "rev-parse", "HEAD").strip()
+
+    def tree(self, name: str, *arguments: str) -> str:
+        """Run git in the working tree of repository `name`; returns what it prints."""
+        return run_git(self.folder / f"{name}.tree", *arguments)
+
+    def bare(self, name: str, *arguments: str, content: bytes | None = None) -> str:
+        """Run git in the repository itself, past what a client would refuse to push."""
+        return run_git(self.folder / f"{name}.git", *arguments, content=content)
+
+
+class GitServer(Repositories):
+    """Serves the repositories of a folder at https://localhost:PORT/NAME.git.
 
     Args:
         folder: where repositories are; made where missing.
         login: ``user:password`` that is asked for; "" for nobody.
+        protocol: newest version of Git's protocol that is spoken. With 2 a commit is had by its
+            id; with 0 only what a branch or tag points to, unless the repository allows more.
+        address: where it listens; a free port where that is 0.
+        names: that its certificate is good for.
 
     Attributes:
         authority: certificate (PEM) of the server's authority, which nobody else trusts.
         asked: number of requests that were let in.
+        moved: where requests are sent instead, "" for nowhere.
     """
 
-    def __init__(self, folder: Path, login: str = "") -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        login: str = "",
+        *,
+        protocol: int = 2,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+    ) -> None:
+        super().__init__(folder)
         self.login = login
+        self.protocol = protocol
         self.asked = 0
+        self.moved = ""
         authority = Authority()
         self.authority = authority.certificate
-        credential = authority.issue("git", addresses=("localhost", "127.0.0.1"))
-        folder.mkdir(parents=True, exist_ok=True)
+        credential = authority.issue("git", addresses=names)
         pair = folder / "tls.pem"
         pair.write_bytes(credential.certificate + credential.key)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(address, _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    @property
     def url(self) -> str:
-        return f"https://localhost:{self._server.server_port}"
+        return f"https://localhost:{self.port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -51,25 +111,9 @@ class GitServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def commit(self, name: str, **files: str) -> str:
-        """Add a commit to the branch main of repository `name`; returns its id."""
-        bare, tree = self.folder / f"{name}.git", self.folder / f"{name}.tree"
-        if not bare.exists():
-            _git(self.folder, "init", "-q", "--bare", "-b", "main", str(bare))
-            _git(self.folder, "init", "-q", "-b", "main", str(tree))
-            _git(bare, "config", "http.uploadpack", "true")
-            _git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
-        for path, content in files.items():
-            file = tree / path.replace("__", "/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-        _git(tree, "add", "-A")
-        _git(tree, "commit", "-q", "--allow-empty", "-m", "change")
-        _git(tree, "push", "-q", "--force", str(bare), "main")
-        return _git(tree, "rev-parse", "HEAD").strip()
 
-
-def _git(folder: Path, *arguments: str) -> str:
+def run_git(folder: Path, *arguments: str, content: bytes | None = None) -> str:
+    """Git as nobody in particular, with no configuration but the repository's."""
     environment = {
         "PATH": os.environ["PATH"],
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -77,9 +121,14 @@ def _git(folder: Path, *arguments: str) -> str:
         **{f"GIT_{who}_{what}": "t@example" for who in ("AUTHOR", "COMMITTER") for what in _WHO},
     }
     done = subprocess.run(
-        ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+        ["git", *arguments],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        input=content,
     )
-    return done.stdout
+    return done.stdout.decode()
 
 
 _WHO = ("NAME", "EMAIL")
@@ -94,15 +143,16 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             self._answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
 
         def _answer(self, body: bytes) -> None:
+            if server.moved:
+                self._say(302, {"Location": f"{server.moved}{self.path}"})
+                return
             wanted = f"Basic {base64.b64encode(server.login.encode()).decode()}"
             if server.login and self.headers.get("Authorization") != wanted:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="git"')
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self._say(401, {"WWW-Authenticate": 'Basic realm="git"'})
                 return
             server.asked += 1
             path, _, query = self.path.partition("?")
+            version = self.headers.get("Git-Protocol", "") if server.protocol else ""
             environment = {
                 "PATH": os.environ["PATH"],
                 "GIT_PROJECT_ROOT": str(server.folder),
@@ -113,7 +163,7 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 "QUERY_STRING": query,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "CONTENT_LENGTH": str(len(body)),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": version,
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
                 "REMOTE_ADDR": "127.0.0.1",
             }
@@ -123,7 +173,10 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             head, _, content = done.stdout.partition(b"\r\n\r\n")
             lines = [line.partition(": ") for line in head.decode().split("\r\n") if line]
             fields = {name: value for name, _, value in lines}
-            self.send_response(int(fields.pop("Status", "200").split()[0]))
+            self._say(int(fields.pop("Status", "200").split()[0]), fields, content)
+
+        def _say(self, status: int, fields: dict[str, str], content: bytes = b"") -> None:
+            self.send_response(status)
             for name, value in fields.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
