@@ -33,7 +33,7 @@ class Server:
     """A running server.
 
     Attributes:
-        url: ``http://127.0.0.1:<port>``; answers once `wait_healthy` has returned.
+        url: ``http://<host>:<port>``; answers once `wait_healthy` has returned.
         pid: of the leader of its own process group.
         log: file with what it prints.
     """
@@ -96,13 +96,14 @@ def start_mlflow(
     env: Mapping[str, str] | None = None,
     args: Sequence[str] = (),
     workers: int = 1,
+    host: str = "127.0.0.1",
 ) -> Server:
     """`launch_mlflow`, and wait until it is healthy.
 
     Raises:
         RuntimeError: it ended, or was not healthy within `START_DEADLINE`; says what it printed.
     """
-    server = launch_mlflow(folder, port=port, env=env, args=args, workers=workers)
+    server = launch_mlflow(folder, port=port, env=env, args=args, workers=workers, host=host)
     try:
         server.wait_healthy()
     except BaseException:
@@ -118,22 +119,24 @@ def launch_mlflow(
     env: Mapping[str, str] | None = None,
     args: Sequence[str] = (),
     workers: int = 1,
+    host: str = "127.0.0.1",
 ) -> Server:
     """Launch ``mlflow server`` with its data under `folder`; it takes most of a minute to answer.
 
     Args:
         folder: gets ``mlflow.db``, ``artifacts/`` and ``mlflow.log``; a second start finds the
             data of the first.
-        port: loopback port; a free one by default.
+        port: a free one of loopback by default.
         env: variables on top of this process's.
         args: further options, e.g. ``("--allowed-hosts", "mlflow.ml:*,127.0.0.1:*")``.
         workers: server processes, about 250 MB each.
+        host: address to listen at.
     """
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     log = folder / "mlflow.log"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host]
     command += ["--port", str(port), "--workers", str(workers)]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     if not {"--no-serve-artifacts", "--default-artifact-root"} & set(args):
@@ -148,7 +151,7 @@ def launch_mlflow(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Server(f"http://127.0.0.1:{port}", process.pid, log, process)
+    return Server(f"http://{host}:{port}", process.pid, log, process)
 
 
 def free_port() -> int:

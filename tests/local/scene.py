@@ -110,19 +110,26 @@ class MLflow:
     """MLflow's REST API as a user's training script would drive it."""
 
     url: str
+    auth: tuple[str, str] | None = None
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
-        answer = httpx.post(f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=60)
+        answer = httpx.post(
+            f"{self.url}/api/2.0/mlflow/{path}", json=body, auth=self.auth, timeout=60
+        )
         assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
-        answer = httpx.get(f"{self.url}/api/2.0/mlflow/{path}", params=query, timeout=60)
+        answer = httpx.get(
+            f"{self.url}/api/2.0/mlflow/{path}", params=query, auth=self.auth, timeout=60
+        )
         assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
     def delete(self, path: str, **body: Any) -> None:
-        answer = httpx.request("DELETE", f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=60)
+        answer = httpx.request(
+            "DELETE", f"{self.url}/api/2.0/mlflow/{path}", json=body, auth=self.auth, timeout=60
+        )
         assert answer.is_success, answer.text
 
     def train(
@@ -166,6 +173,7 @@ class MLflow:
         answer = httpx.get(
             f"{self.url}/api/2.0/mlflow/experiments/get-by-name",
             params={"experiment_name": f"{project}-feast-ops"},
+            auth=self.auth,
             timeout=60,
         )
         if answer.status_code == 404:
@@ -196,6 +204,9 @@ class MLflow:
 
     def _has_model(self, model: str) -> bool:
         answer = httpx.get(
-            f"{self.url}/api/2.0/mlflow/registered-models/get", params={"name": model}, timeout=60
+            f"{self.url}/api/2.0/mlflow/registered-models/get",
+            params={"name": model},
+            auth=self.auth,
+            timeout=60,
         )
         return answer.is_success

@@ -1,7 +1,8 @@
 """A real PostgreSQL server for tests and benchmarks: made, started and stopped with its folder.
 
-It refuses to run as root, so under root it runs as the ``postgres`` user (or ``nobody``). It trusts
-loopback, keeps nothing safe from a power cut, and is stopped by its own process.
+It refuses to run as root, so under root it runs as the ``postgres`` user (or ``nobody``). Without a
+password it trusts whoever gets there. It keeps nothing safe from a power cut, and is stopped by its
+own process.
 """
 
 import contextlib
@@ -15,7 +16,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 START_DEADLINE = 60.0
 """Seconds until a server that takes no connections is given up."""
@@ -29,10 +29,10 @@ class NotInstalled(RuntimeError):
 
 @dataclass
 class Postgres:
-    """A running server with trust authentication on loopback.
+    """A running server.
 
     Attributes:
-        port: on 127.0.0.1.
+        port: of its address.
         pid: of the postmaster.
         log: file with what it prints.
     """
@@ -41,9 +41,12 @@ class Postgres:
     pid: int
     log: Path
     _process: "subprocess.Popen[bytes]" = field(repr=False)
+    address: str = "127.0.0.1"
+    password: str = field(default="", repr=False)
 
     def url(self, database: str = "postgres", scheme: str = "postgresql+psycopg") -> str:
-        return f"{scheme}://postgres@127.0.0.1:{self.port}/{database}"
+        login = f"postgres:{self.password}" if self.password else "postgres"
+        return f"{scheme}://{login}@{self.address}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
         """Make an empty database; returns its SQLAlchemy URL."""
@@ -70,8 +73,15 @@ class Postgres:
         self.stop()
 
 
-def start_postgres(folder: Path | str) -> Postgres:
+def start_postgres(
+    folder: Path | str, *, address: str = "127.0.0.1", port: int = 0, password: str = ""
+) -> Postgres:
     """Make a database cluster under `folder` and start it.
+
+    Args:
+        address: where it listens.
+        port: a free one where it is 0.
+        password: of the user postgres, asked of everybody; "" trusts whoever gets there.
 
     Raises:
         RuntimeError: there is no PostgreSQL on this machine, or it does not come up.
@@ -79,13 +89,20 @@ def start_postgres(folder: Path | str) -> Postgres:
     folder = Path(folder)
     data, log = folder / "data", folder / "postgres.log"
     data.mkdir(parents=True)
-    drop = _drop_root(folder, data)
-    init = [str(binary("initdb")), "-D", str(data), "-A", "trust", "-U", "postgres", "-N"]
+    secret = folder / "password"
+    secret.write_text(password)
+    drop = _drop_root(folder, data, secret)
+    init = [str(binary("initdb")), "-D", str(data), "-U", "postgres", "-N"]
+    init += ["-A", "scram-sha-256", f"--pwfile={secret}"] if password else ["-A", "trust"]
     made = subprocess.run([*init, "-E", "UTF8", "--no-locale"], capture_output=True, **drop)
+    secret.unlink()
     if made.returncode != 0:
         raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')}")
-    port = _free_port()
-    settings = [*_FAST, "listen_addresses=127.0.0.1", "unix_socket_directories="]
+    if password:
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
+    port = port or _free_port()
+    settings = [*_FAST, f"listen_addresses={address}", "unix_socket_directories="]
     command = [str(binary("postgres")), "-D", str(data), "-p", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -96,7 +113,7 @@ def start_postgres(folder: Path | str) -> Postgres:
             start_new_session=True,
             **drop,
         )
-    server = Postgres(port, process.pid, log, process)
+    server = Postgres(port, process.pid, log, process, address, password)
     try:
         _wait(server, process)
     except BaseException:
@@ -118,7 +135,7 @@ def binary(name: str) -> Path:
     raise NotInstalled(f"no PostgreSQL here ({name}); on Debian: apt-get install postgresql")
 
 
-def _drop_root(folder: Path, data: Path) -> dict[str, Any]:
+def _drop_root(folder: Path, *owned: Path) -> dict[str, Any]:
     """What makes a subprocess run as somebody else than root, where we are root."""
     if os.geteuid() != 0:
         return {}
@@ -128,11 +145,12 @@ def _drop_root(folder: Path, data: Path) -> dict[str, Any]:
             break
     else:
         raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres here")
-    os.chown(data, user.pw_uid, user.pw_gid)
+    for path in owned:
+        os.chown(path, user.pw_uid, user.pw_gid)
     for path in (folder, *folder.parents):
         if not path.stat().st_mode & 0o001 and path.stat().st_uid == 0:
             path.chmod(path.stat().st_mode | 0o011)  # it must be able to walk down to its data
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": str(data)}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": str(owned[0])}
 
 
 def _free_port() -> int:
@@ -144,11 +162,10 @@ def _free_port() -> int:
 def _wait(server: Postgres, process: "subprocess.Popen[bytes]") -> None:
     import psycopg
 
-    host = urlsplit(server.url()).hostname
     deadline = time.monotonic() + START_DEADLINE
     while True:
         try:
-            psycopg.connect(host=host, port=server.port, user="postgres", connect_timeout=5).close()
+            psycopg.connect(server.url(scheme="postgresql"), connect_timeout=5).close()
         except psycopg.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 log = server.log.read_text(errors="replace")[-2000:]
