@@ -1,0 +1,163 @@
+"""The table of a job's troubles quotes what the code says of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, cast
+
+import pytest
+from tests.unit.docs.pages import OPERATIONS, names_in, rows, section
+from tests.unit.runner.test_verdict import AT, Seen, asked
+
+from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
+from feature_lineage.errors import TerminalError
+from feature_lineage.kube.diagnosis import Finding, told_by, why_ended, why_waiting
+from feature_lineage.kube.job_manifest import START_GRACE_SECONDS
+from feature_lineage.runner.ephemeral import MOUNTS, check_stores, mount_points
+from feature_lineage.runner.settings import Settings
+from feature_lineage.runner.verdict import conclude
+
+HEADING: Final = "### When a job does not start, or dies"
+Object = dict[str, Any]
+
+
+class Row(NamedTuple):
+    reasons: list[str]
+    message: str
+
+
+def table() -> dict[str, Row]:
+    """Cause → reasons and what the message has."""
+    return {
+        cause: Row(names_in(reason), message)
+        for cause, reason, message, _ in rows(section(OPERATIONS, HEADING))
+    }
+
+
+def pod(**status: Any) -> Object:
+    image = "registry.example.org/ml/runner:1"
+    return {"spec": {"containers": [{"image": image}]}, "status": status}
+
+
+def container(**state: Any) -> Object:
+    return pod(containerStatuses=[{"state": state}])
+
+
+def failed(reason: str) -> Object:
+    condition = {"type": "Failed", "status": "True", "reason": reason, "message": "it failed"}
+    spec = {"activeDeadlineSeconds": 3600 + START_GRACE_SECONDS}
+    return {"spec": spec, "status": {"conditions": [condition]}}
+
+
+def complete() -> Object:
+    return {"spec": {}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+
+def unschedulable() -> Finding | None:
+    said = "0/1 nodes are available: 1 Insufficient memory."
+    condition = {"type": "PodScheduled", "reason": "Unschedulable", "message": said}
+    return why_waiting(pod(conditions=[condition]))
+
+
+def no_image() -> Finding | None:
+    waiting = {"reason": "ImagePullBackOff", "message": "back-off"}
+    return why_waiting(container(waiting=waiting))
+
+
+def no_environment() -> Finding | None:
+    said = 'secret "nope" not found'
+    waiting = {"reason": "CreateContainerConfigError", "message": said}
+    return why_waiting(container(waiting=waiting))
+
+
+def ended(job: Object, body: Object | None) -> Finding:
+    return why_ended(job, body, None)
+
+
+def event(reason: str, note: str) -> Finding | None:
+    return told_by([{"type": "Warning", "reason": reason, "note": note}], "the job's pod")
+
+
+def supervised(**seen: Any) -> Finding:
+    request = asked("materialize").model_copy(update={"deadline_seconds": 3600})
+    report = conclude(request, Seen(phase="materialize", **seen), AT.timestamp())
+    return Finding(report.reason, report.message)
+
+
+BACKOFF: Final = failed("BackoffLimitExceeded")
+REFUSED: Final = 'pods "apply-1-" is forbidden: '
+
+CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
+    "no node takes": (unschedulable,),
+    "the image": (no_image,),
+    "out of memory": (
+        lambda: ended(BACKOFF, container(terminated={"exitCode": 137, "reason": "OOMKilled"})),
+        lambda: supervised(returncode=-9),
+    ),
+    "evicted": (
+        lambda: ended(
+            BACKOFF, pod(reason="Evicted", message="The node was low on resource: memory.")
+        ),
+    ),
+    "it hangs": (lambda: supervised(returncode=-9, stopped_by="deadline"),),
+    "its pod never began": (
+        lambda: why_ended(failed("DeadlineExceeded"), None, Finding("Unschedulable", "no node")),
+    ),
+    "the ServiceAccount": (
+        lambda: event("FailedCreate", f'{REFUSED}serviceaccount "features" not found'),
+    ),
+    "pod security": (
+        lambda: event("FailedCreate", f"{REFUSED}violates PodSecurity"),
+        lambda: event("FailedCreate", f"{REFUSED}exceeded quota"),
+    ),
+    "a volume's": (
+        lambda: event("FailedMount", 'MountVolume.SetUp failed: secret "nope" not found'),
+    ),
+    "a Secret or ConfigMap of": (no_environment,),
+    "the process crashed": (
+        lambda: ended(BACKOFF, container(terminated={"exitCode": 1, "message": "no module"})),
+    ),
+    "somebody deleted": (
+        lambda: ended(BACKOFF, None),
+        lambda: ended(complete(), container(terminated={"exitCode": 0})),
+    ),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_cause_is_told_as_the_page_quotes_it(cause: str) -> None:
+    (row,) = (row for told, row in table().items() if told.startswith(cause))
+    findings = [found() for found in CAUSES[cause]]
+
+    assert {found.reason for found in findings if found} == set(row.reasons)
+    told = " ".join(found.message for found in findings if found)
+    for quoted in names_in(row.message):
+        for part in quoted.split("…"):
+            assert part.strip() in told
+
+
+def test_every_other_row_has_a_test_of_its_own() -> None:
+    """A disruption is no end of a job; a store on its own disk is found by the runner."""
+    others = {told: row for told, row in table().items() if not any(map(told.startswith, CAUSES))}
+
+    assert [row.reasons for row in others.values()] == [[], ["EphemeralStore"]]
+
+
+def test_each_reason_can_show_where_an_apply_shows_it() -> None:
+    reasons = {reason for row in table().values() for reason in row.reasons}
+
+    assert reasons <= {str(each) for each in PROJECT_REASONS[ProjectCondition.APPLIED]}
+
+
+def test_a_store_on_a_jobs_own_disk_is_told_as_the_page_quotes_it() -> None:
+    registry = SimpleNamespace(path="data/registry.db")
+    config = SimpleNamespace(registry=registry, online_store=None)
+    settings = SimpleNamespace(config=config, registry_type="file", online_store_type="redis")
+    everywhere = mount_points(MOUNTS.read_text(encoding="utf-8"))
+    (row,) = (row for row in table().values() if row.reasons == ["EphemeralStore"])
+
+    with pytest.raises(TerminalError) as caught:
+        check_stores(cast("Settings", settings), Path("/job/repo"), everywhere)
+
+    assert caught.value.reason == "EphemeralStore"
+    assert names_in(row.message)[0] in caught.value.message
