@@ -1,0 +1,248 @@
+"""A tenant: a namespace that enforces restricted pods, a repo on the Git server, a database, and
+what the people of a team do there."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.cluster.host.scene import House
+from tests.e2e.world import (
+    ADMIN,
+    GIT_HOST,
+    GIT_TOKEN,
+    MLFLOW_URL,
+    POSTGRES_HOST,
+    POSTGRES_PORT,
+    World,
+)
+from tests.local.scene import FEATURES, write_repo
+
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.kinds import PROJECTS
+
+SERVICE = "driver_activity_v1"
+VIEW = "driver_hourly_stats"
+TRAINER = Path(__file__).with_name("trainer.py")
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "fsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass
+class Tenant(House):
+    """One team with one project and one model, named alike, in a namespace of its own."""
+
+    world: World = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.project = f"{self.name}_{self.namespace.removeprefix('test-')}"
+        self.password = "the-first-password"
+
+    # What the platform gives a tenant
+
+    def settle(self) -> None:
+        """Database, Secrets and the permission to read the one that the operator needs."""
+        self.world.create_database(self.project, self.password)
+        authority = self.world.git.authority.decode()
+        self.apply(
+            _secret("git-token", token=GIT_TOKEN),
+            self.feature_store_secret(),
+            {"kind": "ConfigMap", "metadata": {"name": "git-ca"}, "data": {"ca.crt": authority}},
+        )
+        self.grant("git-token", "feature-store")
+
+    def feature_store_secret(self) -> Object:
+        return _secret("feature-store", **{"feature_store.yaml": yaml.safe_dump(self.store())})
+
+    def store(self) -> dict[str, Any]:
+        """Feast's own configuration, as it lies in a Secret."""
+        where = f"{POSTGRES_HOST}:{POSTGRES_PORT}/{self.project}"
+        return {
+            "project": self.project,
+            "provider": "local",
+            "registry": {
+                "registry_type": "sql",
+                "path": f"postgresql+psycopg://{self.project}:{self.password}@{where}",
+            },
+            "online_store": {
+                "type": "postgres",
+                "host": POSTGRES_HOST,
+                "port": POSTGRES_PORT,
+                "database": self.project,
+                "user": self.project,
+                "password": self.password,
+                "sslmode": "disable",
+            },
+            "offline_store": {"type": "file"},
+            "entity_key_serialization_version": 3,
+            "mlflow": {"enabled": True, "tracking_uri": MLFLOW_URL, "auto_log": True},
+        }
+
+    def grant(self, *secrets: str) -> None:
+        """As the owner of the namespace does, with the command that the docs show."""
+        command = str(Path(sys.executable).with_name("feature-lineage"))
+        granted = subprocess.run(
+            [command, "grant", *secrets, "-n", self.namespace],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        self.kubectl("apply", "-f", "-", stdin=granted.stdout)
+
+    def apply(self, *objects: Object) -> None:
+        """kubectl apply in the tenant's namespace; v1 where an object says nothing."""
+        whole = [{"apiVersion": "v1", **each} for each in objects]
+        text = yaml.safe_dump_all(whole)
+        self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=text)
+
+    # What people do
+
+    def commit(self, features: str = FEATURES, **files: str) -> str:
+        """Push a commit of the repo; its id."""
+        git, tree = self.world.git, self.world.git.folder / f"{self.project}.tree"
+        if not tree.exists():
+            git.create(self.project)
+            repo = write_repo(tree / "feature_repo", self.project)
+            (repo / "feature_store.yaml").unlink()  # it is in the Secret
+        return git.commit(self.project, **{"feature_repo/features.py": features, **files})
+
+    async def push(self, features: str = FEATURES, **files: str) -> None:
+        self.commit(features, **files)
+
+    async def create_project(self, **spec: Any) -> Object:
+        source = {
+            "git": {
+                "url": f"https://{GIT_HOST}/{self.project}.git",
+                "ref": {"branch": "main"},
+                "path": "feature_repo",
+                "secretRef": {"name": "git-token"},
+                "caBundle": {"configMapKeyRef": {"name": "git-ca", "key": "ca.crt"}},
+            },
+            "pollInterval": "2s",
+        }
+        body = {
+            "project": self.project,
+            "source": source,
+            "featureStoreYaml": {
+                "secretKeyRef": {"name": "feature-store", "key": "feature_store.yaml"}
+            },
+            "mlflow": {"serverRef": "prod", "pollInterval": "2s"},
+        }
+        return await self._create(PROJECTS, {**body, **spec})
+
+    def train_in_a_pod(self) -> str:
+        """A Job that trains a champion on the feature service; what it printed."""
+        self.apply(
+            _secret("mlflow-login", username=ADMIN[0], password=ADMIN[1]),
+            {
+                "kind": "ConfigMap",
+                "metadata": {"name": "trainer"},
+                "data": {"trainer.py": TRAINER.read_text()},
+            },
+            training_job(self),
+        )
+        wait = ("wait", "--for=condition=Complete", "job/train", "--timeout=240s")
+        kubectl = self.kubectl
+        try:
+            kubectl("-n", self.namespace, *wait, seconds=260)
+        finally:
+            printed = kubectl("-n", self.namespace, "logs", "job/train", "--all-containers")
+            print(printed)
+        kubectl("-n", self.namespace, "delete", "job/train")
+        return printed
+
+    def online_rows(self) -> int:
+        """How many rows the online store holds for the view."""
+        table = f"{self.project}_{VIEW}"
+        found = self.world.rows(
+            self.project,
+            f'SELECT count(DISTINCT entity_key) FROM "{table}"',
+        )
+        return int(found[0][0])
+
+
+def training_job(tenant: Tenant) -> Object:
+    """Clones with a token into a volume, then trains; both on the runner's image."""
+    url = f"https://x-access-token:$(TOKEN)@{GIT_HOST}/{tenant.project}.git"
+    contained = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    common = {
+        "image": tenant.world.images.runner_tag,
+        "imagePullPolicy": "Never",
+        "securityContext": contained,
+        "workingDir": "/job",
+    }
+    login = [
+        {"name": f"MLFLOW_TRACKING_{key.upper()}", "valueFrom": _from("mlflow-login", key)}
+        for key in ("username", "password")
+    ]
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": RESTRICTED,
+        "initContainers": [
+            {
+                **common,
+                "name": "clone",
+                "command": ["git", "clone", "-q", "--bare", url, "/git"],
+                "env": [
+                    {"name": "TOKEN", "valueFrom": _from("git-token", "token")},
+                    {"name": "GIT_SSL_CAINFO", "value": "/git-ca/ca.crt"},
+                ],
+                "volumeMounts": [_mount("git", "/git"), _mount("ca", "/git-ca")],
+            }
+        ],
+        "containers": [
+            {
+                **common,
+                "name": "train",
+                "command": ["python", "/trainer/trainer.py", SERVICE, tenant.model],
+                "env": [
+                    {"name": "HOME", "value": "/job"},
+                    {"name": "MLFLOW_TRACKING_URI", "value": MLFLOW_URL},
+                    *login,
+                ],
+                "volumeMounts": [
+                    _mount("job", "/job"),
+                    _mount("tmp", "/tmp"),
+                    _mount("git", "/git"),
+                    _mount("trainer", "/trainer"),
+                    _mount("store", "/feature-store"),
+                ],
+            }
+        ],
+        "volumes": [
+            *({"name": name, "emptyDir": {}} for name in ("job", "tmp", "git")),
+            {"name": "ca", "configMap": {"name": "git-ca"}},
+            {"name": "trainer", "configMap": {"name": "trainer"}},
+            {"name": "store", "secret": {"secretName": "feature-store", "defaultMode": 0o440}},
+        ],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "train"},
+        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+    }
+
+
+def _secret(name: str, **data: str) -> Object:
+    return {"kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def _from(secret: str, key: str) -> Object:
+    return {"secretKeyRef": {"name": secret, "key": key}}
+
+
+def _mount(name: str, path: str) -> Object:
+    return {"name": name, "mountPath": path}

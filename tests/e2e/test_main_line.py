@@ -1,0 +1,199 @@
+"""Scene 2 and 3 of a team's life: from `helm install` to the last record of a deletion.
+
+Real pods, a real Git server, SQL registry and online store in PostgreSQL, an MLflow server that
+checks hosts and passwords, a Prometheus that scrapes the operator.
+"""
+
+import time
+
+import pytest
+from tests.cluster.host.scene import (
+    ALLOW,
+    MADE,
+    REFS,
+    TRIPS,
+    WITHOUT_TRIPS,
+    Holds,
+    both,
+    recorded,
+    state,
+)
+from tests.cluster.host.waiting import condition, gone, says, until
+from tests.cluster.kubectl import Kubectl
+from tests.e2e.asking import columns, samples, until_prometheus_says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.tenant import SERVICE, VIEW, Tenant
+from tests.e2e.world import World
+from tests.local.scene import FEATURES
+
+from feature_lineage.api.annotations import FINALIZER
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import MODELS, PROJECTS
+
+EVERY_MINUTE = {"name": "every-minute", "cron": "* * * * *", "incremental": {}}
+WITH_ANOTHER_SERVICE = (
+    FEATURES
+    + """
+driver_acceptance = FeatureService(
+    name="driver_acceptance", features=[driver_hourly_stats[["acc_rate"]]]
+)
+"""
+)
+INTERVAL_SECONDS = 2.0
+JOB_SECONDS = 60.0
+"""What one interval and one job may take on a busy machine; the bench says what they take."""
+
+
+@pytest.mark.timeout(1200)
+async def test_from_helm_install_to_the_last_record_of_a_deletion(
+    settle: SettleTenant, operator: InstalledOperator, kubectl: Kubectl, admin: Api, world: World
+) -> None:
+    tenant, before = settle(), operator.restarts()
+    first = tenant.commit()
+    await tenant.create_project(
+        deletionPolicy="Delete", schedules=[EVERY_MINUTE], freshness={"maxAge": "2h"}
+    )
+    await tenant.create_model(readyRequires=["Lineage", "Freshness"])
+
+    # The commit is applied, then the schedule fills the online store.
+    project = await tenant.until(both(recorded_at_least(1), says("Ready", "True")))
+    assert project["status"]["applied"]["revision"] == first
+    assert project["metadata"]["finalizers"] == [FINALIZER]
+    project = await tenant.until(both(recorded_at_least(2), says("Fresh", "True")), 180)
+    await tenant.change(schedules=[{**EVERY_MINUTE, "suspend": True}])
+    project = await tenant.until(both(quiet, observed))
+    materialized(project)
+    assert tenant.online_rows() == 5
+    materializations = f'feast_materialization_result_total{{namespace="{tenant.namespace}"}}'
+    await until_prometheus_says(world, f"sum({materializations})", lambda value: value >= 1)
+
+    # A model is trained in a pod, on what was applied, through Feast's own integration.
+    tenant.train_in_a_pod()
+    model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
+    verified(model)
+    tags = tenant.tags()
+    assert tags["feast.feature_refs"] == ",".join(REFS)
+    assert tags["featurelineage.io/revision"] == first
+    assert tags["featurelineage.io/verdict"] == "Verified"
+    await tenant.until(lambda body: _counts(body).get("linkedModels") == 1)
+
+    # A good commit is in effect within an interval and a job.
+    number = len((await tenant.until(quiet))["status"]["operations"])
+    pushed, second = time.monotonic(), tenant.commit(WITH_ANOTHER_SERVICE)
+    await tenant.until(lambda body: _applied(body).get("revision") == second)
+    assert time.monotonic() - pushed < INTERVAL_SECONDS + JOB_SECONDS
+    project = await tenant.until(recorded(number + 1))
+    await tenant.until_model(says("Ready", "True"))
+
+    # A breaking one is stopped, and condition, Event and metric name it.
+    applied, third = project["status"]["applied"], tenant.commit(WITHOUT_TRIPS)
+    project = await tenant.until(both(says("Applied", "False", "Blocked"), recorded(number + 2)))
+    plan = project["status"]["plan"]
+    message = condition(project, "Applied")["message"]
+    for part in (third[:12], TRIPS, f"{tenant.model} v1", "@champion", plan["digest"][:12]):
+        assert part in message
+    assert state(project, "Stalled") == ("True", "Blocked")
+    assert project["status"]["applied"] == applied
+    event = await tenant.told("Blocked")
+    assert (event["type"], event["note"]) == ("Warning", message)
+    of_tenant = f'{{namespace="{tenant.namespace}",name="{tenant.name}"}}'
+    await until_prometheus_says(
+        world, f"feature_lineage_plan_blocked{of_tenant}", lambda value: value == 1
+    )
+    blocked = f'namespace="{tenant.namespace}",type="Applied",reason="Blocked"'
+    assert len(await samples(world, f"feature_lineage_condition{{{blocked}}}")) == 1
+    told = kubectl("-n", tenant.namespace, "describe", "fsp", tenant.name)
+    for part in (TRIPS, tenant.model, ALLOW, plan["digest"][:12]):
+        assert part in told
+
+    # A permission for this very plan lets it through, once, with its reason on record.
+    await tenant.annotate(allow_breaking=f"{plan['digest'][:12]}: the ranker is retired")
+    project = await tenant.until(both(says("Applied", "True"), recorded(number + 3)))
+    assert project["status"]["applied"]["revision"] == third
+    run = tenant.ops_runs()[-1]
+    assert run["tags"]["featurelineage.io/override"] == "allow-breaking: the ranker is retired"
+    await tenant.until_model(says("Ready", "False", "Broken"))
+    await until_prometheus_says(
+        world,
+        f'feature_lineage_model_verdict{{namespace="{tenant.namespace}",verdict="Broken"}}',
+        lambda value: value == 1,
+    )
+    shown_by_kubectl(kubectl, tenant, third)
+
+    # What is asked to take its objects along does, and leaves a record and nothing else.
+    await admin.delete(MODELS, tenant.namespace, tenant.name)
+    tenant.mlflow.delete("registered-models/alias", name=tenant.model, alias="champion")
+    await admin.delete(PROJECTS, tenant.namespace, tenant.name)
+    await tenant.until(gone)
+    runs = tenant.ops_runs()
+    assert runs[-1]["tags"]["featurelineage.io/operation"] == "delete"
+    ids = [run["tags"]["featurelineage.io/operation-id"] for run in runs]
+    assert len(set(ids)) == len(ids) == number + 4
+    for table in ("feature_views", "feature_services", "entities", "data_sources"):
+        assert world.rows(tenant.project, f"SELECT * FROM {table}") == [], table
+    for kind in MADE:
+        for name in await tenant.made(kind):
+            await until(admin, kind, tenant.namespace, name, gone)
+    assert operator.errors() == []
+    assert operator.restarts() == before
+
+
+def recorded_at_least(number: int) -> Holds:
+    """That many operations are behind the project, and MLflow has them all."""
+
+    def holds(body: Object | None) -> bool:
+        operations = (body or {}).get("status", {}).get("operations", ())
+        return len(operations) >= number and all("mlflowRunId" in each for each in operations)
+
+    return holds
+
+
+def quiet(body: Object | None) -> bool:
+    """No operation is in flight, and MLflow has all there were."""
+    status = (body or {}).get("status", {})
+    return "operation" not in status and recorded_at_least(1)(body)
+
+
+def observed(body: Object | None) -> bool:
+    assert body is not None
+    return body["status"]["observedGeneration"] == body["metadata"]["generation"]
+
+
+def materialized(project: Object) -> None:
+    (view,) = project["status"]["featureViews"]
+    shown = (view["name"], view["by"], view["lastResult"], view["rows"], view["fresh"])
+    assert shown == (VIEW, "Operator", "Succeeded", 5, True)
+    (schedule,) = project["status"]["schedules"]
+    assert schedule["last"]
+    for name in ("SourceReady", "Applied", "Fresh", "Recorded", "FactsCurrent"):
+        assert condition(project, name)["status"] == "True", name
+
+
+def verified(model: Object) -> None:
+    lineage = model["status"]["lineage"]
+    assert lineage["verdict"] == "Verified"
+    assert lineage["features"] == list(REFS)
+    assert lineage["featureService"] == SERVICE
+    assert lineage["origin"] == "RunTag"
+    assert lineage["schemaDigest"]["baselineFrom"] == "Training"
+    assert model["status"]["resolved"]["version"] == "1"
+
+
+def shown_by_kubectl(kubectl: Kubectl, tenant: Tenant, revision: str) -> None:
+    project, model = (
+        columns(kubectl("-n", tenant.namespace, "get", kind, tenant.name))
+        for kind in ("fsp", "ftm")
+    )
+    assert (project["PROJECT"], project["READY"]) == (tenant.project, "True")
+    assert revision.startswith(project["REVISION"]) or project["REVISION"] == revision
+    assert project["BROKEN"] == "1"
+    assert (model["MODEL"], model["VERSION"], model["VERDICT"]) == (tenant.model, "1", "Broken")
+
+
+def _applied(body: Object | None) -> dict[str, str]:
+    return dict((body or {}).get("status", {}).get("applied", {}))
+
+
+def _counts(body: Object | None) -> dict[str, int]:
+    return dict((body or {}).get("status", {}).get("counts", {}))
