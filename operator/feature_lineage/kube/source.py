@@ -53,9 +53,9 @@ class KubeSource:
 
     async def _git(self, namespace: str, source: GitSource) -> str:
         git.check_url(source.url, SCHEMES)
-        secret, authorities = {}, b""
+        secret, authorities = None, None
         if source.secret_ref is not None:
-            secret = dict(await self._objects.contents("Secret", namespace, source.secret_ref.name))
+            secret = await self._objects.contents("Secret", namespace, source.secret_ref.name)
         if source.ca_bundle is not None:
             authorities = (await text_of(self._objects, namespace, source.ca_bundle)).encode()
         ref = source.ref

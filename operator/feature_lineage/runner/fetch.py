@@ -1,7 +1,11 @@
 """Puts the repo of a pod where the worker finds it: from Git, from a ConfigMap, from the image."""
 
 import asyncio
+import os
+import shutil
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from feature_lineage.errors import NotFound, TerminalError
 from feature_lineage.operations.delivery import GitOrder, Order
@@ -9,10 +13,12 @@ from feature_lineage.operations.protocol import OperationKind
 from feature_lineage.runner.ending import InvalidRepo, SteppedBack
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
-from feature_lineage.sources.tree import files_revision
+from feature_lineage.sources.tree import defining_files, files_revision
 
-SCHEMES = frozenset({"https", "ssh"})
-IMPORTING = (OperationKind.APPLY, OperationKind.PLAN)
+SCHEMES: Final = frozenset({"https", "ssh"})
+IMPORTING: Final = (OperationKind.APPLY, OperationKind.PLAN)
+POINTER: Final = b"version https://git-lfs.github.com/spec/"
+MAX_POINTER_BYTES: Final = 1024
 
 
 def fetch(order: Order, home: Path) -> Path:
@@ -24,6 +30,7 @@ def fetch(order: Order, home: Path) -> Path:
     Raises:
         SteppedBack: the ConfigMap is not what it was when the operation was decided on.
         NotFound: the commit, or the folder in it, is gone.
+        InvalidRepo: the folder leads out of the repo, or is not all there.
         FeatureLineageError: as `sources.git` says.
     """
     repo = home / "repo"
@@ -45,20 +52,61 @@ def fetch(order: Order, home: Path) -> Path:
 
 async def _from_git(order: GitOrder, commit: str, repo: Path, private: Path) -> Path:
     git.check_url(order.url, SCHEMES)
+    _check_programs(order.url)
     environment = git_environment(
         order.url,
-        _contents(Path(order.credential)) if order.credential else {},
-        Path(order.ca_file).read_bytes() if order.ca_file else b"",
+        _contents(Path(order.credential)) if order.credential else None,
+        _authorities(Path(order.ca_file)) if order.ca_file else None,
         private,
     )
     await git.check_out(order.url, commit, repo, environment=environment)
-    folder = (repo / order.path).resolve()
-    if not folder.is_relative_to(repo.resolve()) or not folder.is_dir():
+    folder = _folder_of(order, commit, repo)
+    _check_content(order, commit, folder)
+    return folder
+
+
+def _check_programs(url: str) -> None:
+    """A tenant's image need not have them."""
+    for program in ("git", "ssh") if urlsplit(url).scheme == "ssh" else ("git",):
+        if shutil.which(program) is None:
+            raise TerminalError(
+                f"{url}: the image has no {program}; build spec.runtime.image on the runner's",
+                reason="RunnerIncompatible",
+            )
+
+
+def _folder_of(order: GitOrder, commit: str, repo: Path) -> Path:
+    root = Path(os.path.realpath(repo))
+    folder = Path(os.path.realpath(root / order.path.replace("\0", "\N{REPLACEMENT CHARACTER}")))
+    if not folder.is_relative_to(root):
+        raise InvalidRepo(
+            f"{order.url} at {commit[:12]}: {order.path} leads out of the repository; correct "
+            "source.git.path, or the link"
+        )
+    if not folder.is_dir():
         raise NotFound(
             f"{order.url} at {commit[:12]} has no folder {order.path}; check source.git.path",
             reason="RefNotFound",
         )
     return folder
+
+
+def _check_content(order: GitOrder, commit: str, folder: Path) -> None:
+    """Git LFS is not spoken: a definition that lies there is not here."""
+    for path in defining_files(folder):
+        small = path.stat().st_size <= MAX_POINTER_BYTES
+        if small and path.read_bytes().startswith(POINTER):
+            raise InvalidRepo(
+                f"{order.url} at {commit[:12]}: {path.relative_to(folder)} is a pointer of Git "
+                "LFS, which is not fetched; keep what defines features in Git itself"
+            )
+
+
+def _authorities(mounted: Path) -> bytes:
+    try:
+        return mounted.read_bytes()
+    except OSError as error:
+        raise TerminalError(f"{mounted} cannot be read: {error}", reason="JobFailed") from error
 
 
 def _from_files(mounted: Path, order: Order, repo: Path) -> Path:

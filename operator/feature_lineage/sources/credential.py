@@ -2,6 +2,7 @@
 
 Three kinds of Secret are understood: ``kubernetes.io/basic-auth`` (``username``, ``password``), one
 with a key ``token``, and ``kubernetes.io/ssh-auth`` (``ssh-privatekey``, with ``known_hosts``).
+Nothing of the machine's own takes part: no key, agent, known host or configuration of ssh.
 """
 
 import base64
@@ -15,37 +16,48 @@ from feature_lineage.errors import AccessRefused
 
 TOKEN_USER: Final = "x-access-token"  # noqa: S105 - GitHub's and GitLab's name for "a token follows"
 SSH_KEY: Final = "ssh-privatekey"
+CONNECT_SECONDS: Final = 10
 
 
 def git_environment(
-    url: str, secret: Mapping[str, bytes], ca: bytes, folder: Path
+    url: str, secret: Mapping[str, bytes] | None, ca: bytes | None, folder: Path
 ) -> dict[str, str]:
     """What Git needs in its environment to reach `url`.
 
     Args:
-        secret: keys and values of the Secret; empty where there is none.
-        ca: certificate authorities (PEM) to trust for the host; empty for the system's.
+        secret: keys and values of the Secret; None where none is named.
+        ca: certificate authorities (PEM) to trust for the host; None for the system's.
         folder: private folder for what must be a file.
 
     Raises:
-        AccessRefused: the Secret does not hold what the URL's scheme needs.
+        AccessRefused: Secret or authorities do not hold what the URL's scheme needs.
     """
-    environment: dict[str, str] = {}
-    if ca:
-        environment["GIT_SSL_CAINFO"] = str(_file(folder, "ca.crt", ca))
-    if not secret:
-        return environment
     if urlsplit(url).scheme == "ssh":
-        return {**environment, "GIT_SSH_COMMAND": _ssh(secret, folder)}
-    return {**environment, **_header(url, secret)}
+        return {"GIT_SSH_COMMAND": _ssh(url, secret, folder)}
+    trusted = {} if ca is None else {"GIT_SSL_CAINFO": str(_authorities(url, ca, folder))}
+    return trusted if secret is None else {**trusted, **_header(url, secret)}
 
 
-def _ssh(secret: Mapping[str, bytes], folder: Path) -> str:
+def _authorities(url: str, ca: bytes, folder: Path) -> Path:
+    if b"-----BEGIN CERTIFICATE-----" not in ca:
+        raise AccessRefused(
+            f"{url}: source.git.caBundle holds no certificates; put them there as -----BEGIN "
+            "CERTIFICATE----- blocks"
+        )
+    return _file(folder, "ca.crt", ca)
+
+
+def _ssh(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> str:
+    if secret is None:
+        raise AccessRefused(
+            f"{url}: ssh needs a key; name a Secret with {SSH_KEY} and known_hosts in "
+            "source.git.secretRef"
+        )
     for key in (SSH_KEY, "known_hosts"):
         if key not in secret:
             raise AccessRefused(
-                f"the Secret of source.git.secretRef has no key {key}; ssh needs {SSH_KEY} and "
-                "known_hosts"
+                f"{url}: the Secret of source.git.secretRef has no key {key}; ssh needs {SSH_KEY} "
+                "and known_hosts"
             )
     # ssh refuses a key that others may read, and one without a newline at its end.
     key_file = _file(folder, "key", secret[SSH_KEY].rstrip() + b"\n")
@@ -55,7 +67,11 @@ def _ssh(secret: Mapping[str, bytes], folder: Path) -> str:
         "BatchMode=yes",
         "StrictHostKeyChecking=yes",
         "IdentitiesOnly=yes",
-        f"UserKnownHostsFile={hosts}",
+        "IdentityAgent=none",
+        f'UserKnownHostsFile="{hosts}"',
+        "GlobalKnownHostsFile=/dev/null",
+        "UpdateHostKeys=no",
+        f"ConnectTimeout={CONNECT_SECONDS}",
     )
     return shlex.join([*command, *(part for option in options for part in ("-o", option))])
 
@@ -67,8 +83,8 @@ def _header(url: str, secret: Mapping[str, bytes]) -> dict[str, str]:
         user, password = secret.get("username", b"").strip(), secret["password"].strip()
     else:
         raise AccessRefused(
-            "the Secret of source.git.secretRef has neither a key password nor a key token; "
-            "https needs one of them"
+            f"{url}: the Secret of source.git.secretRef has neither a key password nor a key "
+            "token; https needs one of them"
         )
     value = base64.b64encode(user + b":" + password).decode()
     parts = urlsplit(url)

@@ -1,12 +1,10 @@
 """Git sources: a ref is resolved with ``ls-remote`` and exactly that commit is fetched, shallow.
 
-URLs come from tenants: only https, ssh and (in the local host) file are spoken, no user
-configuration is read, no credential helper or pager runs, and nothing starts with a dash.
+URLs come from tenants: only https, ssh and (in the local host) file are spoken, and nothing starts
+with a dash.
 """
 
-import asyncio
 import contextlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +12,21 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
+from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
+from feature_lineage.sources.git_failure import Gone, Unadvertised
+from feature_lineage.sources.git_process import run_git, within
 
 LS_REMOTE_SECONDS: Final = 20.0
 FETCH_SECONDS: Final = 300.0
-GRACE_SECONDS: Final = 2.0
-# Not any 403: a commit id may hold those digits.
-_REFUSALS: Final = ("authentication failed", "permission denied", "error: 403")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^/|/$|//")
+_EVERYTHING: Final = ("+refs/heads/*:refs/found/heads/*", "+refs/tags/*:refs/found/tags/*")
+_STEPS: Final = (
+    (100, ("+HEAD:refs/found/HEAD",)),
+    (100, _EVERYTHING),
+    (2000, _EVERYTHING),
+)
+"""How far back a commit is looked for that is not had by its id, and in what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,136 +44,78 @@ class GitRef:
 
 
 def check_url(url: str, schemes: frozenset[str]) -> None:
-    """Refuse URLs that Git would take for something else.
+    """Refuse URLs that Git or ssh would take for something else, or that carry a credential.
 
     Raises:
         TerminalError: another scheme, an option, a helper such as ``ext::``, or a password in it.
     """
-    parts = urlsplit(url)
-    if url.startswith("-") or "::" in url or parts.scheme not in schemes:
-        raise TerminalError(
-            f"source.git.url {url!r} is not allowed; use one of: {', '.join(sorted(schemes))}",
-            reason="HostNotAllowed",
-        )
-    if parts.password:
-        raise TerminalError(
-            f"source.git.url for {parts.hostname} carries a password; use secretRef instead",
-            reason="HostNotAllowed",
-        )
+    fault = _fault(url, schemes)
+    if fault:
+        # Whatever stands before the host or after the path may be a password or a token.
+        shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
+        raise TerminalError(f"source.git.url {shown[:200]!r} {fault}", reason="HostNotAllowed")
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "true",
-        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes",
-        **extra,
-    }
-
-
-async def run_git(
-    *arguments: str, timeout: float, environment: Mapping[str, str] | None = None
-) -> str:
-    """Run git and return its standard output.
-
-    Raises:
-        TransientError: it took longer than `timeout` seconds, or the host does not answer.
-        AccessRefused: the server refused the credential.
-        NotFound: there is no such repository.
-    """
-    process = await asyncio.create_subprocess_exec(
-        "git",
-        "-c",
-        "http.followRedirects=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_environment(environment or {}),
-        start_new_session=True,
-    )
+def _fault(url: str, schemes: frozenset[str]) -> str:
+    allowed = f"is not allowed; use one of: {', '.join(sorted(schemes))}"
+    if any(char.isspace() or not char.isprintable() for char in url):
+        return "has a space or a control character in it; write it without, or as %20"
     try:
-        async with asyncio.timeout(timeout):
-            out, err = await process.communicate()
-    except TimeoutError:
-        await _end(process)
-        raise TransientError(
-            f"git {arguments[0]} did not end within {timeout:.0f} s; check the network to the host",
-            reason="SourceUnreachable",
-        ) from None
-    except asyncio.CancelledError:
-        await _end(process)
-        raise
-    if process.returncode == 0:
-        return out.decode(errors="replace")
-    raise _failure(arguments[0], err.decode(errors="replace"))
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Git takes its lock files away when it is asked to end; killed, it leaves ``index.lock``."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    await process.wait()
-
-
-def _failure(command: str, text: str) -> Exception:
-    last = text.strip().splitlines()[-1] if text.strip() else "no message"
-    lowered = text.lower()
-    if any(word in lowered for word in _REFUSALS):
-        return AccessRefused(f"git {command}: {last}; check source.git.secretRef")
-    if "not found" in lowered or "does not appear to be a git repository" in lowered:
-        return NotFound(f"git {command}: {last}; check source.git.url", reason="RefNotFound")
-    return TransientError(f"git {command}: {last}", reason="SourceUnreachable")
+        parts = urlsplit(url)
+        host, user, _ = parts.hostname or "", parts.username or "", parts.port
+    except ValueError as error:
+        return f"is none ({error}); correct it"
+    if parts.scheme not in schemes or not url.startswith(f"{parts.scheme}://"):
+        return allowed
+    if parts.scheme != "file" and not host:
+        return "names no host; correct it"
+    if host.startswith("-") or user.startswith("-"):
+        return "has a host or user that ssh would take for an option; correct it"
+    if parts.password is not None or (parts.scheme == "https" and "@" in parts.netloc):
+        return "carries a password or a token; use source.git.secretRef instead"
+    if parts.query or parts.fragment:
+        return "has a query or a fragment, which no repository has; leave it away"
+    return ""
 
 
 async def resolve_ref(
     url: str, ref: GitRef, *, environment: Mapping[str, str] | None = None
 ) -> str:
-    """The commit a ref names today (40 hex digits); one network call, none for a commit.
+    """The commit a ref names today (its full id); one network call, none for a commit.
 
     Args:
         environment: credentials, as `credential.git_environment` gives them.
 
     Raises:
         NotFound: the repository has no such ref.
+        FeatureLineageError: as `git_failure.failure` says.
     """
     if ref.commit:
         if not _COMMIT.fullmatch(ref.commit):
             raise TerminalError(
-                f"source.git.ref.commit {ref.commit!r} is no full commit id (40 hex digits)",
+                f"source.git.ref.commit {ref.commit!r} is no full commit id (40 or 64 hex digits)",
                 reason="RefNotFound",
             )
         return ref.commit
+    if _NO_REF.search(ref.branch or ref.tag):
+        raise TerminalError(
+            f"source.git.ref: {str(ref)[:200]!r} is no name that Git allows; correct it",
+            reason="RefNotFound",
+        )
     names = (
         [f"refs/heads/{ref.branch}"]
         if ref.branch
         else [f"refs/tags/{ref.tag}", f"refs/tags/{ref.tag}^{{}}"]
     )
-    out = await run_git(
-        "ls-remote", "--", url, *names, timeout=LS_REMOTE_SECONDS, environment=environment
-    )
+    async with within(LS_REMOTE_SECONDS, url, "git ls-remote"):
+        out = await run_git("ls-remote", "--", url, *names, url=url, environment=environment)
     found = {
         name: sha for sha, _, name in (line.partition("\t") for line in out.splitlines()) if name
     }
     for name in reversed(names):
         if name in found:
             return found[name]
-    raise NotFound(f"{url} has no {ref}; check source.git.ref", reason="RefNotFound")
+    raise NotFound(f"{url} has no {ref}; check source.git.ref, or push it", reason="RefNotFound")
 
 
 async def check_out(
@@ -181,28 +128,27 @@ async def check_out(
 
     Raises:
         NotFound: the commit is gone from the server.
+        TerminalError: it holds what cannot or may not be checked out, or submodules.
+        FeatureLineageError: as `git_failure.failure` says.
     """
-    git = ("-C", str(folder))
     if not (folder / ".git").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        await run_git(*git, "init", "-q", timeout=LS_REMOTE_SECONDS)
-    have = await _has_commit(folder, commit)
-    if not have:
-        try:
-            await run_git(
-                *git,
-                *("fetch", "-q", "--depth=1", "--", url, commit),
-                timeout=FETCH_SECONDS,
-                environment=environment,
-            )
-        except TransientError as error:
-            if "not our ref" in error.message or "couldn't find remote ref" in error.message:
-                raise NotFound(
-                    f"{url} no longer has commit {commit}; it was force-pushed away",
-                    reason="AppliedRevisionGone",
-                ) from error
+        hashed = "sha256" if len(commit) == 64 else "sha1"
+        await run_git("init", "-q", f"--object-format={hashed}", url=url, folder=folder)
+    if not await _has_commit(url, commit, folder):
+        async with within(FETCH_SECONDS, url, "git fetch"):
+            await _fetch(url, commit, folder, environment)
+    try:
+        async with within(FETCH_SECONDS, url, "git checkout"):
+            await run_git("checkout", "-q", "--force", "--detach", commit, url=url, folder=folder)
+    except FeatureLineageError as error:
+        if error.reason == "JobFailed":
             raise
-    await run_git(*git, "checkout", "-q", "--force", "--detach", commit, timeout=FETCH_SECONDS)
+        raise TerminalError(
+            f"{error.message.partition(';')[0]}; commit {commit[:12]} cannot be checked out: take "
+            "that out of it",
+            reason="InvalidRepo",
+        ) from error
     if (folder / ".gitmodules").exists():
         raise TerminalError(
             f"{url} at {commit[:12]} uses submodules, which are not fetched; vendor the code",
@@ -210,11 +156,44 @@ async def check_out(
         )
 
 
-async def _has_commit(folder: Path, commit: str) -> bool:
-    try:
+async def _fetch(
+    url: str, commit: str, folder: Path, environment: Mapping[str, str] | None
+) -> None:
+    async def fetch(depth: int, *what: str) -> None:
         await run_git(
-            "-C", str(folder), "cat-file", "-e", f"{commit}^{{commit}}", timeout=LS_REMOTE_SECONDS
+            *("fetch", "-q", "--no-tags", f"--depth={depth}", "--", url, *what),
+            url=url,
+            folder=folder,
+            environment=environment,
         )
-    except (TransientError, NotFound, AccessRefused):
+
+    try:
+        await fetch(1, commit)
+    except Unadvertised:
+        # Of the old protocol, as sshd speaks it out of the box: what is not the newest commit of a
+        # branch or tag any more comes with the history of one.
+        for depth, refs in _STEPS:
+            with contextlib.suppress(Gone):  # a repository need not have a HEAD
+                await fetch(depth, *refs)
+            if await _has_commit(url, commit, folder):
+                return
+            if refs is _EVERYTHING and not (folder / ".git" / "shallow").exists():
+                break  # that was all of it
+        where = f" among the newest {_STEPS[-1][0]} of any branch or tag"
+    except Gone:
+        where = ""
+    else:
+        return
+    raise NotFound(
+        f"{url} no longer has commit {commit}{where}, as after a force-push; push it back, or a "
+        "newer one",
+        reason=Gone.reason,
+    )
+
+
+async def _has_commit(url: str, commit: str, folder: Path) -> bool:
+    try:
+        await run_git("cat-file", "-e", f"{commit}^{{commit}}", url=url, folder=folder)
+    except FeatureLineageError:
         return False
     return True

@@ -13,7 +13,7 @@ HTTPS = "https://git.example:8443/team/repo.git"
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert git_environment(HTTPS, {}, b"", tmp_path / "git") == {}
+    assert git_environment(HTTPS, None, None, tmp_path / "git") == {}
     assert not (tmp_path / "git").exists()
 
 
@@ -27,7 +27,7 @@ def test_nothing_is_said_where_there_is_nothing_to_say(tmp_path: Path) -> None:
 def test_a_password_or_token_is_for_this_host_alone(
     tmp_path: Path, secret: dict[str, bytes], login: bytes
 ) -> None:
-    environment = git_environment(HTTPS, secret, b"", tmp_path)
+    environment = git_environment(HTTPS, secret, None, tmp_path)
     assert environment == {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "http.https://git.example:8443/.extraHeader",
@@ -38,31 +38,34 @@ def test_a_password_or_token_is_for_this_host_alone(
 def test_a_key_is_a_private_file_and_the_host_must_be_known(tmp_path: Path) -> None:
     secret = {"ssh-privatekey": b"KEY", "known_hosts": b"git.example ssh-ed25519 AAAA"}
     folder = tmp_path / "a folder"
-    environment = git_environment("ssh://git@git.example/r.git", secret, b"", folder)
+    environment = git_environment("ssh://git@git.example/r.git", secret, None, folder)
     words = shlex.split(environment["GIT_SSH_COMMAND"])
     assert words[:5] == ["ssh", "-F", "/dev/null", "-i", str(folder / "key")]
     assert "StrictHostKeyChecking=yes" in words
-    assert f"UserKnownHostsFile={folder / 'known_hosts'}" in words
+    assert f'UserKnownHostsFile="{folder / "known_hosts"}"' in words
     assert (folder / "key").read_bytes() == b"KEY\n"
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
 
 
 def test_authorities_are_trusted_for_this_repository(tmp_path: Path) -> None:
-    environment = git_environment(HTTPS, {}, b"PEM", tmp_path)
-    assert Path(environment["GIT_SSL_CAINFO"]).read_bytes() == b"PEM"
+    authorities = b"# ours\n-----BEGIN CERTIFICATE-----\n"
+    environment = git_environment(HTTPS, None, authorities, tmp_path)
+    assert Path(environment["GIT_SSL_CAINFO"]).read_bytes() == authorities
 
 
 @pytest.mark.parametrize(
     ("url", "secret", "missing"),
     [
         (HTTPS, {"ssh-privatekey": b"x"}, "neither a key password nor a key token"),
+        (HTTPS, {}, "neither a key password nor a key token"),
+        ("ssh://git@h/r", None, "ssh needs a key"),
         ("ssh://git@h/r", {"ssh-privatekey": b"x"}, "no key known_hosts"),
         ("ssh://git@h/r", {"token": b"x"}, "no key ssh-privatekey"),
     ],
 )
 def test_a_secret_of_the_wrong_kind_says_what_is_missing(
-    tmp_path: Path, url: str, secret: dict[str, bytes], missing: str
+    tmp_path: Path, url: str, secret: dict[str, bytes] | None, missing: str
 ) -> None:
     with pytest.raises(AccessRefused, match=missing) as caught:
-        git_environment(url, secret, b"", tmp_path)
+        git_environment(url, secret, None, tmp_path)
     assert caught.value.reason == "AuthFailed"

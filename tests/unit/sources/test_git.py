@@ -1,4 +1,4 @@
-"""Git: what its last words mean, and how it is ended."""
+"""Git: which URLs and refs it is asked for at all, and how it is ended."""
 
 import asyncio
 import os
@@ -7,27 +7,114 @@ from pathlib import Path
 
 import pytest
 
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
 from feature_lineage.sources import git
+from feature_lineage.sources.git_process import run_git, within
+
+URL = "https://git.example/team.git"
+SCHEMES = frozenset({"https", "ssh"})
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "url",
     [
-        pytest.param(
-            "fatal: unable to access 'https://git.example/': The requested URL returned error: 403",
-            AccessRefused,
-            id="the server refuses",
-        ),
-        pytest.param("git@git.example: Permission denied (publickey).", AccessRefused, id="ssh"),
-        pytest.param(
-            "fatal: remote error: upload-pack: not our ref 403a1d0c", TransientError, id="an id"
-        ),
-        pytest.param("remote: Repository not found.", NotFound, id="no repository"),
+        "https://git.example/team/repo.git",
+        "https://git.example:8443/r",
+        "https://git.example/a@b/r",
+        "https://[::1]:8443/r",
+        "ssh://git@git.example/team/repo.git",
+        "ssh://git@git.example:2222/~team/repo.git",
+        "ssh://git@[fd00::7]:2222/r",
     ],
 )
-def test_what_git_says_is_told_apart(text: str, expected: type[FeatureLineageError]) -> None:
-    assert type(git._failure("fetch", text)) is expected
+def test_these_addresses_are_asked(url: str) -> None:
+    git.check_url(url, SCHEMES)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("ext::sh -c 'id >&2'", "control character"),
+        ("ext::id", "not allowed; use one of: https, ssh"),
+        ("https::ext::id", "not allowed"),
+        ("file:///etc", "not allowed"),
+        ("http://git.example/r", "not allowed"),
+        ("git://git.example/r", "not allowed"),
+        ("HTTPS://git.example/r", "not allowed"),
+        ("git@git.example:team/repo.git", "not allowed"),
+        ("/srv/repo.git", "not allowed"),
+        ("", "not allowed"),
+        ("--upload-pack=id", "not allowed"),
+        ("-oProxyCommand=id", "not allowed"),
+        ("ssh://-oProxyCommand=id/r", "take for an option"),
+        ("ssh://-oProxyCommand=id@git.example/r", "take for an option"),
+        ("https://git.example/r\n[core]", "control character"),
+        ("https://git.example/r\tx", "control character"),
+        ("https://git.example/r\x00x", "control character"),
+        ("https:///r", "names no host"),
+        ("https://git.example:port/r", "is none"),
+        ("https://[::1/r", "is none"),
+        ("https://git.example/r?ref=x", "query or a fragment"),
+    ],
+)
+def test_these_addresses_are_refused_before_anything_runs(url: str, why: str) -> None:
+    with pytest.raises(TerminalError, match=why) as caught:
+        git.check_url(url, SCHEMES)
+
+    assert caught.value.reason == "HostNotAllowed"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:s3cret@git.example/r",
+        "https://s3cret@git.example/r",
+        "https://user:p@s3cret@git.example/r",
+        "https://user:p/s3cret@git.example/r",
+        "http://user:s3cret@git.example/r",
+        "ssh://git:s3cret@git.example/r",
+        "https://git.example/r?token=s3cret",
+        "https://git.example/r#s3cret",
+        "https://user:s3cret\n@git.example/r",
+    ],
+)
+def test_an_address_with_a_password_is_refused_without_telling_it(url: str) -> None:
+    with pytest.raises(TerminalError) as caught:
+        git.check_url(url, SCHEMES)
+
+    assert caught.value.reason == "HostNotAllowed"
+    assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        git.GitRef(commit="abc123"),
+        git.GitRef(commit="--upload-pack=id"),
+        git.GitRef(branch="main\nx"),
+        git.GitRef(branch="ma*n"),
+        git.GitRef(branch="a..b"),
+        git.GitRef(tag="v1\0"),
+        git.GitRef(tag="v1^{}"),
+    ],
+    ids=str,
+)
+async def test_what_is_no_name_is_not_asked_for(
+    ref: git.GitRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(TerminalError) as caught:
+        await git.resolve_ref(URL, ref)
+
+    assert caught.value.reason == "RefNotFound"
+
+
+async def test_a_machine_without_git_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(FeatureLineageError, match="install git") as caught:
+        await git.resolve_ref(URL, git.GitRef(branch="main"))
+
+    assert caught.value.reason == "SourceUnreachable"
 
 
 @pytest.fixture
@@ -45,7 +132,7 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_a_git_that_is_called_off_leaves_no_lock(slow_git: Path) -> None:
-    running = asyncio.create_task(git.run_git("fetch", timeout=30))
+    running = asyncio.create_task(run_git("fetch", url=URL))
     while not slow_git.exists():
         await asyncio.sleep(0.01)
 
@@ -57,7 +144,19 @@ async def test_a_git_that_is_called_off_leaves_no_lock(slow_git: Path) -> None:
 
 
 async def test_a_git_that_takes_too_long_leaves_no_lock(slow_git: Path) -> None:
-    with pytest.raises(TransientError, match="did not end within"):
-        await git.run_git("fetch", timeout=1)
+    with pytest.raises(TransientError, match=f"{URL}: git fetch did not end within 1 s"):
+        async with within(1, URL, "git fetch"):
+            await run_git("fetch", url=URL)
 
     assert not slow_git.exists()
+
+
+async def test_a_git_that_never_stops_talking_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "git"
+    script.write_text("#!/bin/sh\nyes refs | head -c 8000000\nyes words | head -c 8000000 >&2\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    assert len(await run_git("ls-remote", url=URL)) == 1024 * 1024

@@ -1,0 +1,189 @@
+"""What Git's words mean: whose fault it is, under which reason, and what to do about it.
+
+Git and ssh tell people, not programs; so their words are looked for in the order of the table
+below, the most telling ones first. What differs from one call to the next is cut out of them: the
+message becomes a condition, and a condition that says the same must read the same.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+
+MAX_FACT: Final = 300
+
+
+class Gone(NotFound):
+    """The server has no such commit."""
+
+    reason = "AppliedRevisionGone"
+
+
+class Unadvertised(Gone):
+    """The server hands out what a branch or tag points to, and nothing else by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a line means in which one of `words` is found, patterns, the most telling first."""
+
+    words: tuple[str, ...]
+    error: type[FeatureLineageError]
+    reason: str
+    step: str
+
+
+_MEANINGS: Final = (
+    _Meaning(
+        ("no space left", "disk quota exceeded"),
+        TransientError,
+        "JobFailed",
+        "give it more room, or keep data out of the repository",
+    ),
+    _Meaning(
+        ("ssh: not found", "ssh: command not found", "cannot run ssh"),
+        TransientError,
+        "SourceUnreachable",
+        "install an ssh client beside git, or use https",
+    ),
+    _Meaning(
+        ("no user exists for uid",),
+        AccessRefused,
+        "AuthFailed",
+        "ssh runs only as a user of the image's /etc/passwd: leave securityContext.runAsUser as it "
+        "is, or use https",
+    ),
+    _Meaning(
+        ("host key is known for", "host key for", "host key verification failed"),
+        AccessRefused,
+        "AuthFailed",
+        "make sure that it is the server, and put its line of ssh-keyscan into the key known_hosts "
+        "of source.git.secretRef",
+    ),
+    _Meaning(
+        ("load key",),
+        AccessRefused,
+        "AuthFailed",
+        "put a private key without a passphrase into source.git.secretRef",
+    ),
+    _Meaning(
+        (
+            *("could not resolve proxy", "from proxy after connect", "connect tunnel failed"),
+            "proxy connect aborted",
+        ),
+        TransientError,
+        "SourceUnreachable",
+        "check HTTPS_PROXY and NO_PROXY of this process",
+    ),
+    _Meaning(
+        (
+            *("certificate verif", "ssl certificate", "certificate subject name", "trust anchor"),
+            *("peer certificate", "ca cert", "alternative certificate"),
+        ),
+        AccessRefused,
+        "AuthFailed",
+        "put the authority that issued the server's certificate into source.git.caBundle",
+    ),
+    _Meaning(
+        ("could not be found or you don't have permission",),
+        NotFound,
+        "RefNotFound",
+        "check source.git.url, and what source.git.secretRef may read",
+    ),
+    _Meaning(
+        (
+            *(r"permission denied \(", "authentication failed", "unauthorized", "access denied"),
+            *("error: 40[13]", "could not read (username|password)"),
+        ),
+        AccessRefused,
+        "AuthFailed",
+        "check source.git.secretRef, and what it may read",
+    ),
+    _Meaning(
+        ("error: 30[12378]", "url base from redirection"),
+        AccessRefused,
+        "HostNotAllowed",
+        "redirects are not followed: put the address it leads to into source.git.url, or a "
+        "source.git.secretRef where it leads to a login",
+    ),
+    _Meaning(
+        (
+            *("' not found", "repository not found", "error: 404", "cannot find repository"),
+            *("does not appear to be a git repository", "is this a git repository"),
+        ),
+        NotFound,
+        "RefNotFound",
+        "check source.git.url",
+    ),
+    _Meaning(
+        ("unadvertised object", "want [0-9a-f]+ not valid"),
+        Unadvertised,
+        Unadvertised.reason,
+        "push a branch or tag that leads to it",
+    ),
+    _Meaning(
+        ("not our ref", "couldn't find remote ref", "no matching remote head"),
+        Gone,
+        Gone.reason,
+        "push it back, or a newer one",
+    ),
+    _Meaning(
+        ("does not support shallow",),
+        TransientError,
+        "SourceUnreachable",
+        "serve it by Git's smart protocol",
+    ),
+)
+_NO_NEWS: Final = (
+    "could not read from remote repository",
+    "please make sure you have the correct access rights",
+    "and the repository exists",
+    "hung up unexpectedly",
+    "early eof",
+)
+_PREFIX: Final = re.compile(
+    r"^((fatal|error|remote|git)( error)?: |unable to access '[^']*': |ssh: )*", re.IGNORECASE
+)
+_VARYING: Final = re.compile(
+    r" CAfile: .*| and you have requested strict checking| after \d+ \w+| for 'https://[^']*'"
+)
+_NAMES: Final = re.compile(r"'[^']*'")
+"""Addresses and paths: what they happen to be called means nothing."""
+
+_KEY_FILE: Final = re.compile(r'Load key "[^"]*"')
+
+
+def failure(url: str, command: str, words: str) -> FeatureLineageError:
+    """The error that Git's last words stand for.
+
+    Args:
+        url: of the repository.
+        command: of Git, such as ``ls-remote``.
+        words: what it wrote to standard error; a server has a say in that.
+    """
+    lines = [line for line in map(_tidy, words.splitlines()) if line]
+    for meaning in _MEANINGS:
+        for word in meaning.words:
+            for line in lines:
+                if re.search(word, _NAMES.sub("''", line), re.IGNORECASE):
+                    return meaning.error(
+                        f"{url}: {_fact(line)}; {meaning.step}", reason=meaning.reason
+                    )
+    telling = [line for line in lines if not any(word in line.lower() for word in _NO_NEWS)]
+    said = _fact((telling or lines or ["it says nothing"])[-1])
+    return TransientError(
+        f"{url}: git {command}: {said}; check the network to the host, and the server",
+        reason="SourceUnreachable",
+    )
+
+
+def _tidy(line: str) -> str:
+    """A line without what a terminal would act on."""
+    return "".join(char if char.isprintable() else " " for char in line).strip()
+
+
+def _fact(line: str) -> str:
+    fact = _VARYING.sub("", _PREFIX.sub("", line)).rstrip(". ")
+    fact = _KEY_FILE.sub("the key ssh-privatekey", fact)
+    return fact if len(fact) <= MAX_FACT else fact[: MAX_FACT - 1] + "…"

@@ -1,0 +1,42 @@
+"""Asks a Git server as the cluster's operator does, with the Secrets that tenants make."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from tests.servers.sshd import SshServer
+
+from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret
+from feature_lineage.kube.source import KubeSource
+from feature_lineage.local.objects import FolderObjects
+
+LOGIN = "x-access-token:t0k3n"
+TOKEN = {"token": b"t0k3n\n"}
+
+
+def key_of(server: SshServer) -> dict[str, bytes]:
+    """The Secret that its key makes."""
+    return {"ssh-privatekey": server.key, "known_hosts": server.known_hosts.encode()}
+
+
+async def resolve(
+    url: str,
+    secret: Mapping[str, bytes] | None = None,
+    authority: bytes | None = None,
+    **ref: str,
+) -> str:
+    """The commit, as the cluster's operator finds it; branch main where `ref` says nothing."""
+    git: dict[str, Any] = {"url": url, "ref": ref or {"branch": "main"}}
+    objects: list[Secret | ConfigMap] = []
+    if secret is not None:
+        git["secretRef"] = {"name": "git"}
+        data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
+        objects.append(Secret.model_validate({"metadata": {"name": "git"}, "data": data}))
+    if authority is not None:
+        git["caBundle"] = {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}}
+        text = {"ca.crt": authority.decode()}
+        objects.append(ConfigMap.model_validate({"metadata": {"name": "ca"}, "data": text}))
+    spec = {"project": "ranking", "source": {"git": git}}
+    project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
+    facts = await KubeSource(FolderObjects(objects), "runner:1").resolve(project)
+    return facts.revision

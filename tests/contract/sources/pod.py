@@ -1,0 +1,60 @@
+"""Fetches a repository as a job's pod does: from its order and what is mounted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.servers.git import run_git
+
+from feature_lineage.operations.delivery import GitOrder, Order
+from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.runner.fetch import fetch
+
+
+class Pod:
+    """A pod that was given a Git source.
+
+    Args:
+        home: folder of what the pod has mounted and what it makes.
+        secret: the mounted Secret, None where the project names none.
+        authority: the mounted authorities, None where the project names none.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        url: str,
+        secret: Mapping[str, bytes] | None = None,
+        authority: bytes | None = None,
+    ) -> None:
+        self._home = home
+        self._url = url
+        self._secret = home / "secret" if secret is not None else None
+        self._authority = home / "ca.crt" if authority is not None else None
+        self.repo = home / "job" / "repo"
+        (home / "secret").mkdir(parents=True)
+        for key, value in (secret or {}).items():
+            (home / "secret" / key).write_bytes(value)
+        (home / "ca.crt").write_bytes(authority or b"")
+
+    def fetch(self, commit: str, path: str = ".") -> Path:
+        """The folder of feature_store.yaml at that commit."""
+        order = GitOrder(
+            url=self._url,
+            path=path,
+            credential=str(self._secret or ""),
+            ca_file=str(self._authority or ""),
+        )
+        request = JobRequest(
+            operation_id="apply-1-x-1",
+            kind=OperationKind.APPLY,
+            project="p",
+            repo="",
+            revision=commit,
+        )
+        whole = Order(request=request, git=order, namespace="n", reports=("r",))
+        return fetch(whole, self.repo.parent)
+
+    @property
+    def commits(self) -> list[str]:
+        """Every commit that came along."""
+        return run_git(self.repo, "rev-list", "--all", "HEAD").split()
