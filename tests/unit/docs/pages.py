@@ -65,6 +65,11 @@ def names_in(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
+def quoted(page: Path) -> str:
+    """Every block that is no command."""
+    return "\n".join(block.text for block in blocks(page) if block.info in ("", "console"))
+
+
 @cache
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs/generate.py")

@@ -1,0 +1,180 @@
+"""The page about a blocked change quotes what is said, and promises what is done."""
+
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.unit.docs.pages import ROOT, names_in, quoted, read, rows, section
+from tests.unit.docs.story import (
+    AFTER,
+    BEFORE,
+    BREAKING,
+    WHY,
+    blocked,
+    in_effect,
+    message,
+    plan_of,
+)
+from tests.unit.reconcile.build import Play
+
+from feature_lineage.api.annotations import ALLOW_BREAKING, override
+from feature_lineage.api.enums import OverrideKind
+from feature_lineage.api.resources import FeatureStoreProject
+from feature_lineage.errors import InvalidManifest
+from feature_lineage.metrics import State, StateCollector
+from feature_lineage.metrics.families import exposition
+from feature_lineage.operations.plan import PlanVerdict, short
+from feature_lineage.operations.protocol import JobReport
+from feature_lineage.ports import JobFacts
+from feature_lineage.reconcile.recording import ops_run_of
+
+BLOCKED = ROOT / "docs/blocked-change.md"
+PERMISSION = "allow-breaking"
+
+
+def permitted(why: str = WHY) -> str:
+    return f"{short(plan_of().digest)}: {why}"
+
+
+def allowed() -> Play:
+    """The breaking commit is let through by the annotation of the page, and applied."""
+    play = blocked()
+    play.annotate(PERMISSION, permitted())
+    play.look()
+    plan = plan_of(allowed=short(plan_of().digest))
+    play.end("Succeeded", plan=plan, snapshot=AFTER)
+    play.rest()
+    return play
+
+
+@pytest.mark.parametrize("condition", ["Applied", "Ready", "Stalled"])
+def test_conditions_say_what_the_page_quotes(condition: str) -> None:
+    play = blocked()
+
+    assert play.condition(condition).reason == "Blocked"
+    assert f"{play.condition(condition).message}\n" in quoted(BLOCKED)
+
+
+def test_the_event_says_the_same() -> None:
+    play = in_effect()
+    play.push(BREAKING)
+    play.look()
+    plan = plan_of()
+    decision = play.end("Blocked", reason=plan.reason, message=message(plan), plan=plan)
+    (event,) = (event for event in decision.events if event.reason == "Blocked")
+
+    assert event.kind == "Warning"
+    assert f"{event.message}\n" in quoted(BLOCKED)
+
+
+def test_the_parts_of_the_message_are_explained_in_their_order() -> None:
+    text = message(plan_of())
+    told = [part for cells in rows(section(BLOCKED, "## What it says")) for part in [cells[0]]]
+    parts = [part.strip("`") for part in told if part.strip("`") in text]
+
+    assert len(parts) == 5
+    assert sorted(parts, key=text.index) == parts
+
+
+def test_the_metrics_are_those_of_a_scrape() -> None:
+    play = blocked()
+    project = FeatureStoreProject.model_validate(
+        {
+            "metadata": {"name": "driver-ranking", "namespace": "ml"},
+            "spec": play.spec,
+            "status": play.status,
+        }
+    )
+    registry = CollectorRegistry()
+    registry.register(StateCollector(lambda: State(projects=(project,)), lambda: play.now))
+    scraped = b"".join(exposition(registry)).decode().splitlines()
+    shown = [line for line in quoted(BLOCKED).splitlines() if line.startswith("feature_lineage_")]
+
+    assert len(shown) == 2
+    assert set(shown) <= set(scraped)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        message(plan_of(unknown=("old_model/7",), on_unknown="Block")),
+        "commit x is not applied: as its first apply to this registry it would delete objects that",
+    ],
+)
+def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:
+    told = [
+        names_in(cells[0]) for cells in rows(section(BLOCKED, "## What it says")) if len(cells) == 2
+    ]
+
+    assert any(part and part[0] in said for part in told)
+
+
+def test_a_permission_for_another_plan_is_pointed_out_in_the_words_of_the_page() -> None:
+    worse = plan_of(BEFORE, AFTER, protection="Enforce")
+    text = message(worse, permitted="0123456789ab")
+
+    assert "The permission given for plan 0123456789ab is not for this plan." in text
+    assert f"The permission given for plan {short(worse.digest)} is not for this plan." in (
+        quoted(BLOCKED)
+    )
+
+
+def test_a_permission_without_a_reason_is_refused_in_the_words_of_the_page() -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        override({ALLOW_BREAKING: permitted("<why>")}, OverrideKind.ALLOW_BREAKING)
+
+    assert f"{caught.value.message}\n" in quoted(BLOCKED)
+
+
+def test_the_annotation_of_the_page_permits_the_plan_of_the_page() -> None:
+    assert f'{ALLOW_BREAKING}="{permitted()}"' in read(BLOCKED)
+    assert plan_of(allowed=short(plan_of().digest)).verdict is PlanVerdict.ALLOWED
+
+
+def test_the_permission_is_on_record_in_the_status_as_the_page_shows_it() -> None:
+    record = allowed().status.operations[0].override
+    assert record is not None
+    as_json = json.dumps(record.as_dict(), separators=(",", ":"))
+
+    assert f"{as_json}\n" in quoted(BLOCKED)
+
+
+def test_the_permission_is_on_record_in_mlflow_as_the_page_shows_it() -> None:
+    play = allowed()
+    operation = play.status.operations[0]
+    report = JobReport(
+        operation_id=operation.job or "",
+        kind="apply",
+        project="driver_ranking",
+        outcome="Succeeded",
+        started_at=play.now,
+        finished_at=play.now,
+        plan=plan_of(allowed=short(plan_of().digest)),
+    )
+    run = ops_run_of(play.project, operation, JobFacts(running=False, report=report))
+    shown = dict(
+        line.split(": ", 1)
+        for line in quoted(BLOCKED).splitlines()
+        if line.startswith("featurelineage.io/")
+    )
+
+    assert run.experiment == "driver_ranking-feast-ops"
+    assert len(shown) == 3
+    assert shown.items() <= run.tags.items()
+
+
+def test_taking_the_annotation_off_applies_once_more() -> None:
+    play = allowed()
+    play.annotate(PERMISSION, None)
+    play.look()
+
+    assert play.operation.kind == "Apply"
+    assert play.operation.revision == BREAKING
+
+
+def test_a_permission_that_is_left_behind_lets_the_same_change_through_after_a_revert() -> None:
+    """Why the page asks to take a permission off that was used."""
+    left_behind = short(plan_of().digest)
+
+    assert plan_of(AFTER, BEFORE, allowed=left_behind).verdict is PlanVerdict.CLEAN
+    assert plan_of(BEFORE, AFTER, allowed=left_behind).verdict is PlanVerdict.ALLOWED
