@@ -1,0 +1,89 @@
+"""The archive of an image, which containerd, podman and docker import, and how much of it is ours."""
+
+import json
+import os
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from images.buildah import Buildah
+from images.inputs import Wanted
+
+KEPT: Final = 3
+"""Archives of one image: that of the last change and of the branch before."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image in an archive.
+
+    Attributes:
+        reference: what it is called once imported.
+        archive: path of the docker archive.
+        size: of all layers, in bytes, unpacked.
+        own: of those that are not the base's.
+    """
+
+    reference: str
+    archive: str
+    size: int
+    own: int
+
+
+def found(archive: Path) -> Built | None:
+    """What was written before, whole; the note is written last."""
+    note = _note(archive)
+    if not (note.exists() and archive.exists()):
+        return None
+    archive.touch()
+    return Built(**json.loads(note.read_text(encoding="utf-8")))
+
+
+def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> Built:
+    """Take an image out of buildah's store."""
+    draft = archive.with_suffix(".partial")
+    buildah("push", "--quiet", wanted.reference, f"docker-archive:{draft}:{wanted.reference}")
+    sizes = layers(draft)
+    inherited = len(_layers_of(buildah, base))
+    built = Built(wanted.reference, str(archive), sum(sizes), sum(sizes[inherited:]))
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    draft.rename(archive)
+    note = archive.with_suffix(".note.partial")
+    note.write_text(json.dumps(asdict(built)), encoding="utf-8")
+    note.rename(_note(archive))
+    return built
+
+
+def forget_others(archive: Path) -> None:
+    """Keep the newest of a name: an archive is several hundred megabytes."""
+    name = archive.name.rpartition("-")[0]
+    archives = sorted(archive.parent.glob(f"{name}-*.tar"), key=lambda file: file.stat().st_mtime)
+    for old in archives[:-KEPT]:
+        _note(old).unlink(missing_ok=True)
+        old.unlink()
+
+
+def layers(archive: Path) -> list[int]:
+    """Their sizes, from the bottom up."""
+    with tarfile.open(archive) as opened:
+        manifest: Any = json.load(opened.extractfile("manifest.json"))  # type: ignore[arg-type]
+        sizes = {member.name: member for member in opened}
+        return [_real(sizes, name).size for name in manifest[0]["Layers"]]
+
+
+def _real(members: dict[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
+    """A layer that is there twice is a link to the first."""
+    member = members[name]
+    return _real(members, os.path.normpath(member.linkname)) if member.issym() else member
+
+
+def _layers_of(buildah: Buildah, image: str) -> list[str]:
+    inspected = json.loads(buildah("inspect", "--type", "image", image))
+    digests: list[str] = inspected["OCIv1"]["rootfs"]["diff_ids"]
+    return digests
+
+
+def _note(archive: Path) -> Path:
+    return archive.with_suffix(".json")
