@@ -266,6 +266,8 @@ TERMINAL_REASONS: Final = frozenset(
         "EphemeralStore",
         "Blocked",
         "ReportTooLarge",
+        "SubmodulesUnsupported",
+        "HostNotAllowed",
     }
 )
 

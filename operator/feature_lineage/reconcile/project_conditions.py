@@ -30,7 +30,7 @@ from feature_lineage.reconcile.conditions import Conditions
 from feature_lineage.reconcile.ownership import APPLYING, held
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
-STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "HostNotAllowed", "InvalidManifest"}
+STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "InvalidManifest"}
 
 
 def conditions_of(

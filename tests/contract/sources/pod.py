@@ -6,8 +6,9 @@ from pathlib import Path
 from tests.servers.git import run_git
 
 from feature_lineage.operations.delivery import GitOrder, Order
-from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind
 from feature_lineage.runner.fetch import fetch
+from feature_lineage.runner.pod import carry_out
 
 
 class Pod:
@@ -38,6 +39,13 @@ class Pod:
 
     def fetch(self, commit: str, path: str = ".") -> Path:
         """The folder of feature_store.yaml at that commit."""
+        return fetch(self._order(commit, path), self.repo.parent)
+
+    def report(self, commit: str, path: str) -> JobReport:
+        """What becomes of the whole operation."""
+        return carry_out(self._order(commit, path), self.repo.parent)
+
+    def _order(self, commit: str, path: str) -> Order:
         order = GitOrder(
             url=self._url,
             path=path,
@@ -51,8 +59,7 @@ class Pod:
             repo="",
             revision=commit,
         )
-        whole = Order(request=request, git=order, namespace="n", reports=("r",))
-        return fetch(whole, self.repo.parent)
+        return Order(request=request, git=order, namespace="n", reports=("r",))
 
     @property
     def commits(self) -> list[str]:
