@@ -30,6 +30,12 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 	@$(if $(findstring command,$(origin KUBECONFIG)),FEATURE_LINEAGE_TEST_KUBECONFIG="$(KUBECONFIG)") \
 	  $(PYTEST) -q tests/cluster $(ARGS)
 
+.PHONY: e2e
+e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
+	@$(BIN)/python -m tests.cluster.binaries >/dev/null
+	@$(BIN)/python -m tests.e2e.images >/dev/null
+	@tests/e2e/sandbox $(PYTEST) -q tests/e2e $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## Format, lint, strict types, layers
 	@$(BIN)/ruff format --check -q .
@@ -69,6 +75,10 @@ lock: | $(UV) ## Resolve the locked dependencies anew
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
 	  $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
 	    --python-version 3.11 $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
+
+.PHONY: images
+images: ## Build the container images into archives (ARGS="--help" tells how)
+	@$(PYTHON) -m images.build $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what the targets made

@@ -1,6 +1,9 @@
 """The operator as a platform installs it: by its chart, as pods on the node."""
 
+import contextlib
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,7 +14,7 @@ from tests.cluster.host.process import Line
 from tests.e2e.world import MLFLOW_URL, OPERATOR, World
 
 SELECTOR: Final = f"app.kubernetes.io/instance={RELEASE}"
-LEASE: Final = RELEASE
+LEADER_SECONDS: Final = 90.0
 
 
 class InstalledOperator:
@@ -25,6 +28,7 @@ class InstalledOperator:
         self.helm = helm
         self._world = world
         self._kubectl = world.plane.kubectl
+        self._killed: set[int] = set()
 
     def values(self) -> dict[str, Any]:
         images = self._world.images
@@ -80,13 +84,29 @@ class InstalledOperator:
     def uninstall(self) -> None:
         self.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
 
-    def leader(self) -> str:
-        """Name of the pod that holds the Lease, "" where nobody does."""
-        holder = self._kubectl(
-            *("-n", NAMESPACE, "get", "lease", LEASE),
-            *("-o", "jsonpath={.spec.holderIdentity}"),
-        )
-        return next((pod for pod in self.pods() if holder.startswith(pod)), "")
+    def leader(self) -> int:
+        """Process of the replica that holds the Lease, once it is one that was not killed here.
+
+        Raises:
+            AssertionError: nobody leads for `LEADER_SECONDS`.
+        """
+        deadline = time.monotonic() + LEADER_SECONDS
+        while time.monotonic() < deadline:
+            holder = self._kubectl(
+                *("-n", NAMESPACE, "get", "lease", RELEASE),
+                *("-o", "jsonpath={.spec.holderIdentity}"),
+            )
+            for pid in self._world.node.pids(holder, NAMESPACE) if holder else ():
+                if pid not in self._killed:
+                    return pid
+            time.sleep(0.1)  # neither a Lease nor a container tells when it has begun
+        raise AssertionError(f"nobody leads after {LEADER_SECONDS:.0f} s: {list(self.pods())}")
+
+    def kill(self, leader: int) -> None:
+        """SIGKILL, this very moment; the kubelet starts its container again."""
+        self._killed.add(leader)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(leader, signal.SIGKILL)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """The pods of the release by name."""
@@ -95,14 +115,15 @@ class InstalledOperator:
         )
         return {each["metadata"]["name"]: each for each in listed["items"]}
 
-    def kill_leader(self) -> str:
-        """SIGKILL to the leader's container, which its kubelet starts again; the pod's name."""
-        deadline = time.monotonic() + 60
-        while not (leader := self.leader()):
-            assert time.monotonic() < deadline, "nobody leads"
-            time.sleep(0.1)
-        self._world.node.kill_containers(leader, NAMESPACE)
-        return leader
+    def scale(self, replicas: int) -> None:
+        """Have that many replicas, and return once they are there, or gone."""
+        name = f"deployment/{RELEASE}"
+        self._kubectl("-n", NAMESPACE, "scale", name, f"--replicas={replicas}")
+        if replicas:
+            self._kubectl("-n", NAMESPACE, "rollout", "status", name, seconds=120)
+        else:
+            wait = ("wait", "--for=delete", "pod", "-l", SELECTOR, "--timeout=60s")
+            self._kubectl("-n", NAMESPACE, *wait, seconds=70)
 
     def restarts(self) -> int:
         return sum(

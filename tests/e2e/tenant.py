@@ -25,6 +25,7 @@ from feature_lineage.kube.kinds import PROJECTS
 
 SERVICE = "driver_activity_v1"
 VIEW = "driver_hourly_stats"
+JOB_SECONDS = 240.0
 TRAINER = Path(__file__).with_name("trainer.py")
 RESTRICTED = {
     "runAsNonRoot": True,
@@ -52,14 +53,14 @@ class Tenant(House):
         self.world.create_database(self.project, self.password)
         authority = self.world.git.authority.decode()
         self.apply(
-            _secret("git-token", token=GIT_TOKEN),
+            secret("git-token", token=GIT_TOKEN),
             self.feature_store_secret(),
             {"kind": "ConfigMap", "metadata": {"name": "git-ca"}, "data": {"ca.crt": authority}},
         )
         self.grant("git-token", "feature-store")
 
     def feature_store_secret(self) -> Object:
-        return _secret("feature-store", **{"feature_store.yaml": yaml.safe_dump(self.store())})
+        return secret("feature-store", **{"feature_store.yaml": yaml.safe_dump(self.store())})
 
     def store(self) -> dict[str, Any]:
         """Feast's own configuration, as it lies in a Secret."""
@@ -137,26 +138,41 @@ class Tenant(House):
         }
         return await self._create(PROJECTS, {**body, **spec})
 
-    def train_in_a_pod(self) -> str:
-        """A Job that trains a champion on the feature service; what it printed."""
+    def train_in_a_pod(self) -> None:
+        """Train a champion on the feature service, as a data scientist's Job does."""
+        self.run("train", f"python /scripts/trainer.py {SERVICE} {self.model}")
+
+    def run_feast(self, *commands: str, project: str = "") -> None:
+        """What a team's own CI does: Feast's commands, in the folder of feature_store.yaml.
+
+        Args:
+            project: another one, in the same registry.
+        """
+        rename = f"sed -i 's/^project: .*/project: {project or self.project}/' feature_store.yaml"
+        self.run("ci", " && ".join((rename, *(f"feast {command}" for command in commands))))
+
+    def run(self, name: str, command: str) -> None:
+        """A Job of the team's own, on the runner's image: clones the repo, then runs `command`.
+
+        Raises:
+            KubectlFailed: it does not complete.
+        """
         self.apply(
-            _secret("mlflow-login", username=ADMIN[0], password=ADMIN[1]),
+            secret("mlflow-login", username=ADMIN[0], password=ADMIN[1]),
             {
                 "kind": "ConfigMap",
-                "metadata": {"name": "trainer"},
-                "data": {"trainer.py": TRAINER.read_text()},
+                "metadata": {"name": "scripts"},
+                "data": {TRAINER.name: TRAINER.read_text()},
             },
-            training_job(self),
+            own_job(self, name, command),
         )
-        wait = ("wait", "--for=condition=Complete", "job/train", "--timeout=240s")
-        kubectl = self.kubectl
+        kubectl, job = self.kubectl, f"job/{name}"
+        wait = ("wait", "--for=condition=Complete", job, f"--timeout={JOB_SECONDS:.0f}s")
         try:
-            kubectl("-n", self.namespace, *wait, seconds=260)
+            kubectl("-n", self.namespace, *wait, seconds=JOB_SECONDS + 10)
         finally:
-            printed = kubectl("-n", self.namespace, "logs", "job/train", "--all-containers")
-            print(printed)
-        kubectl("-n", self.namespace, "delete", "job/train")
-        return printed
+            print(kubectl("-n", self.namespace, "logs", job, "--all-containers"))
+            kubectl("-n", self.namespace, "delete", job, "--cascade=foreground")
 
     def online_rows(self) -> int:
         """How many rows the online store holds for the view."""
@@ -168,8 +184,8 @@ class Tenant(House):
         return int(found[0][0])
 
 
-def training_job(tenant: Tenant) -> Object:
-    """Clones with a token into a volume, then trains; both on the runner's image."""
+def own_job(tenant: Tenant, name: str, command: str) -> Object:
+    """Clones with a token into a volume, then runs `command` there."""
     url = f"https://x-access-token:$(TOKEN)@{GIT_HOST}/{tenant.project}.git"
     contained = {
         "allowPrivilegeEscalation": False,
@@ -180,7 +196,6 @@ def training_job(tenant: Tenant) -> Object:
         "image": tenant.world.images.runner_tag,
         "imagePullPolicy": "Never",
         "securityContext": contained,
-        "workingDir": "/job",
     }
     login = [
         {"name": f"MLFLOW_TRACKING_{key.upper()}", "valueFrom": _from("mlflow-login", key)}
@@ -194,19 +209,20 @@ def training_job(tenant: Tenant) -> Object:
             {
                 **common,
                 "name": "clone",
-                "command": ["git", "clone", "-q", "--bare", url, "/git"],
+                "command": ["git", "clone", "-q", "--depth=1", url, "/job/repo"],
                 "env": [
                     {"name": "TOKEN", "valueFrom": _from("git-token", "token")},
                     {"name": "GIT_SSL_CAINFO", "value": "/git-ca/ca.crt"},
                 ],
-                "volumeMounts": [_mount("git", "/git"), _mount("ca", "/git-ca")],
+                "volumeMounts": [_mount("job", "/job"), _mount("ca", "/git-ca")],
             }
         ],
         "containers": [
             {
                 **common,
-                "name": "train",
-                "command": ["python", "/trainer/trainer.py", SERVICE, tenant.model],
+                "name": name,
+                "workingDir": "/job/repo/feature_repo",
+                "command": ["sh", "-euc", f"cp /feature-store/feature_store.yaml . && {command}"],
                 "env": [
                     {"name": "HOME", "value": "/job"},
                     {"name": "MLFLOW_TRACKING_URI", "value": MLFLOW_URL},
@@ -215,28 +231,28 @@ def training_job(tenant: Tenant) -> Object:
                 "volumeMounts": [
                     _mount("job", "/job"),
                     _mount("tmp", "/tmp"),
-                    _mount("git", "/git"),
-                    _mount("trainer", "/trainer"),
+                    _mount("scripts", "/scripts"),
                     _mount("store", "/feature-store"),
                 ],
             }
         ],
         "volumes": [
-            *({"name": name, "emptyDir": {}} for name in ("job", "tmp", "git")),
+            *({"name": name, "emptyDir": {}} for name in ("job", "tmp")),
             {"name": "ca", "configMap": {"name": "git-ca"}},
-            {"name": "trainer", "configMap": {"name": "trainer"}},
+            {"name": "scripts", "configMap": {"name": "scripts"}},
             {"name": "store", "secret": {"secretName": "feature-store", "defaultMode": 0o440}},
         ],
     }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "train"},
+        "metadata": {"name": name},
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
     }
 
 
-def _secret(name: str, **data: str) -> Object:
+def secret(name: str, **data: str) -> Object:
+    """A Secret with these texts."""
     return {"kind": "Secret", "metadata": {"name": name}, "stringData": data}
 
 

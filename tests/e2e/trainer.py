@@ -1,10 +1,8 @@
 """Trains and registers a model in a pod, as a data scientist's script does, who knows no operator.
 
-It runs on the runner's image, mounted from a ConfigMap: ``trainer.py SERVICE MODEL``.
+It runs in the folder of feature_store.yaml, on the runner's image: ``trainer.py SERVICE MODEL``.
 """
 
-import shutil
-import subprocess
 import sys
 from typing import Any
 
@@ -26,11 +24,8 @@ class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
 def main() -> None:
     service, model = sys.argv[1:]
-    subprocess.run(["git", "clone", "-q", "--depth=1", "/git", "/job/repo"], check=True)
-    repo = "/job/repo/feature_repo"
-    shutil.copy("/feature-store/feature_store.yaml", repo)
-    store = FeatureStore(repo_path=repo)
-    rides = pd.read_parquet(f"{repo}/data/stats.parquet")[["driver_id", "event_timestamp"]]
+    store = FeatureStore(repo_path=".")
+    rides = pd.read_parquet("data/stats.parquet")[["driver_id", "event_timestamp"]]
     with store.mlflow.start_run(run_name=model) as run:
         training = store.get_historical_features(
             entity_df=rides, features=store.get_feature_service(service)

@@ -1,0 +1,78 @@
+"""A project goes: at once with what it applied left alone, or with its objects, once nobody in
+production needs them."""
+
+import asyncio
+
+from tests.cluster.host.scene import both, recorded
+from tests.cluster.host.waiting import condition, gone, says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.world import World
+
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import PROJECTS
+
+OBJECTS = "SELECT project_id FROM feature_views"
+
+
+async def test_retain_lets_go_at_once(settle: SettleTenant, admin: Api, world: World) -> None:
+    tenant = settle("kept")
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(recorded(1))
+
+    async with asyncio.timeout(5):
+        await admin.delete(PROJECTS, tenant.namespace, tenant.name)
+        await tenant.until(gone)
+
+    assert world.rows(tenant.project, OBJECTS) == [(tenant.project,)]
+
+
+async def test_delete_takes_this_projects_objects_once_no_promoted_model_uses_them(
+    settle: SettleTenant, admin: Api, world: World
+) -> None:
+    tenant = settle("gone")
+    tenant.commit()
+    # A neighbour in the same registry, applied by somebody else.
+    tenant.run_feast("apply", project="neighbour")
+    tenant.train()
+    await tenant.create_project(deletionPolicy="Delete")
+    await tenant.create_model()
+    await tenant.until(both(recorded(1), says("Ready", "True")))
+    await tenant.until_model(says("Ready", "True"))
+
+    await admin.delete(PROJECTS, tenant.namespace, tenant.name)
+    project = await tenant.until(says("Ready", "False", "DeletionBlocked"))
+    message = condition(project, "Ready")["message"]
+    for part in (tenant.model, "featurelineage.io/allow-delete"):
+        assert part in message
+    assert sorted(world.rows(tenant.project, OBJECTS)) == [("neighbour",), (tenant.project,)]
+    event = await tenant.told("DeletionBlocked")
+    assert event["type"] == "Warning"
+
+    await tenant.annotate(allow_delete="the ranker is retired")
+    await tenant.until(gone)
+
+    assert world.rows(tenant.project, OBJECTS) == [("neighbour",)]
+    run = tenant.ops_runs()[-1]
+    assert run["tags"]["featurelineage.io/operation"] == "delete"
+    assert run["tags"]["featurelineage.io/override"] == "allow-delete: the ranker is retired"
+
+
+async def test_a_deletion_that_is_stuck_says_why(
+    settle: SettleTenant, admin: Api, world: World
+) -> None:
+    tenant = settle("stuck")
+    tenant.commit()
+    await tenant.create_project(deletionPolicy="Delete", runtime={"retries": 0})
+    await tenant.until(recorded(1))
+    world.change_password(tenant.project, "nobody was told")
+
+    await admin.delete(PROJECTS, tenant.namespace, tenant.name)
+    project = await tenant.until(says("Ready", "False", "DeletionBlocked"))
+    assert "password" in condition(project, "Ready")["message"]
+
+    tenant.password = "nobody was told"
+    tenant.apply(tenant.feature_store_secret())
+    await tenant.look_now()
+    await tenant.until(gone)
+    assert world.rows(tenant.project, OBJECTS) == []

@@ -1,0 +1,162 @@
+"""The operator is killed after each of its writes, and at random moments of jobs that run.
+
+Whatever happens in between, the end is the one of an undisturbed run, and nothing is there twice.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.cluster.host.scene import JOB_SECONDS, House, both, recorded, running
+from tests.cluster.host.waiting import says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.local.scene import FEATURES, backfill
+
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS
+
+SEED = 20261126
+RANDOM_KILLS = 5
+RECOVERY_SECONDS = 60.0
+"""From a kill until the status is right again, beside what the job itself takes."""
+
+Point = Callable[[House], Awaitable[object]]
+
+
+def job_of(project: Object) -> str:
+    operation = project["status"]["operation"]
+    return f"{operation['id']}-{operation['attempt']}"
+
+
+def ended(job: Object | None) -> bool:
+    conditions = (job or {}).get("status", {}).get("conditions", ())
+    return any(each["type"] == "Complete" for each in conditions)
+
+
+async def first_ops_run(house: House) -> None:
+    """MLflow tells nobody of what it is given: asking is the only way to know."""
+    async with asyncio.timeout(JOB_SECONDS):
+        while not await asyncio.to_thread(house.ops_runs):
+            await asyncio.sleep(0.02)
+
+
+def points(job: str) -> dict[str, Point]:
+    """What the operator writes over an apply, in its order."""
+    return {
+        "its Job": lambda h: h.until_made(JOBS, job, lambda body: body is not None),
+        "that the Job may go": lambda h: h.until_made(
+            JOBS, job, lambda body: body is not None and not body["spec"]["suspend"]
+        ),
+        "the Job's end, which is not the operator's": lambda h: h.until_made(JOBS, job, ended),
+        "the registry's snapshot": lambda h: h.until_made(
+            CONFIG_MAPS, f"feature-lineage-registry-{h.name}", lambda body: body is not None
+        ),
+        "the ops run": first_ops_run,
+        "how long the Job stays": lambda h: h.until_made(
+            JOBS, job, lambda b: b is not None and "ttlSecondsAfterFinished" in b["spec"]
+        ),
+    }
+
+
+@pytest.mark.timeout(1200)
+async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
+    settle: SettleTenant, operator: InstalledOperator
+) -> None:
+    calm, house = settle("calm"), settle("driver")
+    spec = {"backfills": [backfill()]}
+    for tenant in (calm, house):
+        tenant.commit()
+    await calm.create_project(**spec)
+    undisturbed = await calm.until(recorded(2))
+
+    leader = await asyncio.to_thread(operator.leader)
+    await house.create_project(**spec)
+    project = await house.until(lambda body: "operation" in (body or {}).get("status", {}))
+    for reach in points(job_of(project)).values():
+        operator.kill(leader)
+        reached = asyncio.ensure_future(reach(house))
+        leader = await asyncio.to_thread(operator.leader)
+        await reached
+    operator.kill(leader)
+    await house.until(both(running, backfilling))
+    operator.kill(await asyncio.to_thread(operator.leader))
+    disturbed = await house.until(recorded(2))
+
+    assert shape(disturbed) == shape(undisturbed)
+    jobs = await house.made(JOBS)
+    assert jobs == sorted(each["job"] for each in disturbed["status"]["operations"])
+    assert [told(run) for run in house.ops_runs()] == [told(run) for run in calm.ops_runs()]
+    assert len(house.ops_runs()) == 2
+    assert len(await house.made(CONFIG_MAPS)) == len(await calm.made(CONFIG_MAPS))
+    for reason in ("ApplySucceeded", "BackfillSucceeded"):
+        assert all("series" not in each for each in await house.events(reason))
+    assert operator.errors() == []
+
+
+@pytest.mark.timeout(1200)
+async def test_killed_at_five_random_moments_of_applies_and_materializations(
+    settle: SettleTenant, operator: InstalledOperator
+) -> None:
+    moments = random.Random(SEED)
+    tenant = settle("random")
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(both(recorded(1), says("Ready", "True")))
+
+    for number in range(RANDOM_KILLS):
+        leader = await asyncio.to_thread(operator.leader)
+        if number % 2:
+            name = f"fill-{number}"
+            await tenant.change(backfills=[{**backfill(), "name": name}])
+        else:
+            tenant.commit(f"{FEATURES}\n# commit {number}\n")
+        await tenant.until(running)
+        # A moment of the job, from its start to some time after its end.
+        await asyncio.sleep(moments.uniform(0, 15))
+        operator.kill(leader)
+        await tenant.until(recorded(number + 2))
+    project = await tenant.until(says("Ready", "True"), RECOVERY_SECONDS)
+
+    operations = project["status"]["operations"]
+    assert [each["attempt"] for each in operations] == [1] * (RANDOM_KILLS + 1)
+    assert [each["result"] for each in operations] == ["Succeeded"] * (RANDOM_KILLS + 1)
+    assert sorted(each["job"] for each in operations) == await tenant.made(JOBS)
+    ids = [run["tags"]["featurelineage.io/operation-id"] for run in tenant.ops_runs()]
+    assert sorted(ids) == sorted(each["id"] for each in operations)
+    assert operator.errors() == []
+
+
+def backfilling(body: Object | None) -> bool:
+    return bool((body or {}).get("status", {}).get("operation", {}).get("backfill"))
+
+
+def shape(project: Object) -> dict[str, Any]:
+    """A status without names, digests and times: what two runs of one story have in common."""
+    status = project["status"]
+    return {
+        "conditions": {
+            each["type"]: (each["status"], each["reason"]) for each in status["conditions"]
+        },
+        "operations": [
+            (each["kind"], each["result"], each["attempt"]) for each in status["operations"]
+        ],
+        "applied": {name: status["applied"][name] for name in ("created", "updated", "deleted")},
+        "plan": (status["plan"]["verdict"], len(status["plan"]["changes"])),
+        "views": [
+            (each["name"], each["rows"], each["by"], each["lastResult"])
+            for each in status["featureViews"]
+        ],
+        "backfills": [(each["name"], each["state"]) for each in status["backfills"]],
+        "counts": status["counts"],
+        "sequence": status["sequence"],
+        "fields": sorted(status),
+    }
+
+
+def told(run: dict[str, Any]) -> tuple[Any, ...]:
+    """An ops run without names, digests and times."""
+    operation = run["tags"]["feast.operation"], run["tags"]["featurelineage.io/attempt"]
+    return operation, run["status"], *(sorted(run[part]) for part in ("tags", "params", "metrics"))

@@ -1,0 +1,54 @@
+"""A team that keeps `feast apply` in its CI: the operator watches, links, verifies and measures."""
+
+from datetime import UTC, datetime
+
+from tests.cluster.host.scene import REFS, WITHOUT_TRIPS, both
+from tests.cluster.host.waiting import says
+from tests.e2e.asking import until_prometheus_says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.tenant import VIEW
+from tests.e2e.world import World
+
+from feature_lineage.kube.kinds import JOBS
+
+
+async def test_beside_a_plain_feast_apply(
+    settle: SettleTenant, operator: InstalledOperator, world: World
+) -> None:
+    tenant, errors = settle("watched"), len(operator.errors())
+    tenant.commit()
+    tenant.run_feast("apply", f"materialize-incremental {datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
+    tenant.train()
+
+    await tenant.create_project(
+        apply={"mode": "Observe"},
+        source=None,
+        registry={"pollInterval": "1m"},
+        freshness={"maxAge": "2d"},
+    )
+    await tenant.create_model()
+
+    # What CI applied is seen, by a job that reads and writes nothing.
+    project = await tenant.until(both(says("Ready", "True"), says("Fresh", "True")))
+    assert project["status"]["counts"]["featureViews"] == 1
+    (view,) = project["status"]["featureViews"]
+    assert (view["name"], view["by"]) == (VIEW, "External")
+    (job,) = await tenant.made(JOBS)
+    assert job.startswith("observe-")
+    model = await tenant.until_model(says("Ready", "True"))
+    assert model["status"]["lineage"]["features"] == list(REFS)
+    assert model["status"]["lineage"]["verdict"] in ("Verified", "Unchanged")
+    labels = f'namespace="{tenant.namespace}",feature_view="{VIEW}"'
+    await until_prometheus_says(
+        world, f"feast_feature_freshness_seconds{{{labels}}}", lambda age: 0 < age < 2 * 86400
+    )
+
+    # CI applies a change that breaks the champion; nobody asked us, but everybody is told.
+    tenant.commit(WITHOUT_TRIPS)
+    tenant.run_feast("apply")
+    await tenant.look_now()
+    model = await tenant.until_model(says("LineageVerified", "False", "Broken"))
+    problems = model["status"]["lineage"]["problems"]
+    assert [each["feature"] for each in problems] == [REFS[1]]
+    assert len(operator.errors()) == errors

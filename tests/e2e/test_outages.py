@@ -1,0 +1,104 @@
+"""Servers go away and come back: MLflow for the whole of an apply, the node for a minute."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from tests.cluster.host.scene import Holds, both, recorded, running, state
+from tests.cluster.host.waiting import condition, says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.world import MLFLOW_URL, World
+from tests.local.scene import FEATURES
+
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.kinds import JOBS, MODELS
+
+RECOVERY_SECONDS = 60.0
+"""From when a server answers again until all that depends on it is right."""
+STOPPED_SECONDS = 60.0
+WIDER = FEATURES.replace(
+    'Field(name="trips", dtype=Int64),',
+    'Field(name="trips", dtype=Int64), Field(name="rating", dtype=Float32),',
+)
+
+
+@pytest.fixture
+def mlflow_returns(world: World) -> Iterator[None]:
+    yield
+    world.stop_mlflow()
+    world.start_mlflow()
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("mlflow_returns")
+async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost(
+    settle: SettleTenant, operator: InstalledOperator, world: World
+) -> None:
+    tenant = settle("night")
+    last_known = {"onGuardUnavailable": "UseLast", "maxGuardAge": "10m"}
+    tenant.commit()
+    tenant.train()
+    await tenant.create_project(apply={"protection": last_known})
+    await tenant.create_model()
+    await tenant.until(both(recorded(1), says("Ready", "True")))
+    await tenant.until_model(says("Ready", "True"))
+
+    # Away for all of an apply that may use what was known: it is recorded later, although the
+    # operator that saw it is dead by then.
+    await asyncio.to_thread(world.stop_mlflow)
+    tenant.commit(WIDER)
+    project = await tenant.until(both(says("Applied", "True"), ended(2)))
+    await tenant.until(says("Recorded", "False", "MLflowUnavailable"))
+    assert state(project, "Ready") == ("True", "Succeeded")
+    operator.kill(await asyncio.to_thread(operator.leader))
+    # The next change would need a guard that nobody can give.
+    await tenant.change(apply={"protection": {"onGuardUnavailable": "Block"}})
+    refused = tenant.commit(FEATURES)
+    project = await tenant.until(says("Applied", "False", "GuardUnavailable"))
+    assert MLFLOW_URL in condition(project, "Applied")["message"]
+    assert state(project, "Stalled") == ("", "")
+    await tenant.until_model(says("Ready", "True"))
+
+    await asyncio.to_thread(world.start_mlflow)
+    await tenant.until(says("Recorded", "True"), RECOVERY_SECONDS)
+    project = await tenant.until(both(says("Applied", "True"), recorded(3)))
+    assert project["status"]["applied"]["revision"] == refused
+    model = await tenant.until_model(both(says("Ready", "True"), says("Resolved", "True")))
+    assert model["status"]["lineage"]["verdict"] == "Verified"
+    assert await tenant.events("Unknown", MODELS) == []  # nor was it anything else in between
+    runs = tenant.ops_runs()
+    ids = [run["tags"]["featurelineage.io/operation-id"] for run in runs]
+    assert ids == [each["id"] for each in reversed(project["status"]["operations"])]
+    assert all(run["tags"]["featurelineage.io/attempt"] == "1" for run in runs)
+    assert len(await tenant.made(JOBS)) == 3
+    assert operator.errors() == []
+
+
+@pytest.mark.timeout(600)
+async def test_a_node_that_stops_for_a_minute_in_the_middle_of_a_job(
+    settle: SettleTenant, world: World
+) -> None:
+    tenant = settle("frozen")
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(running)
+
+    with world.node.stopped():
+        await asyncio.sleep(STOPPED_SECONDS)
+
+    project = await tenant.until(both(recorded(1), says("Ready", "True")), RECOVERY_SECONDS)
+    (operation,) = project["status"]["operations"]
+    assert (operation["attempt"], operation["result"]) == (1, "Succeeded")
+    assert await tenant.made(JOBS) == [operation["job"]]
+    (run,) = tenant.ops_runs()
+    assert run["tags"]["featurelineage.io/operation-id"] == operation["id"]
+
+
+def ended(number: int) -> Holds:
+    """So many operations have ended, recorded or not."""
+
+    def holds(body: Object | None) -> bool:
+        return len((body or {}).get("status", {}).get("operations", ())) == number
+
+    return holds

@@ -1,0 +1,92 @@
+"""A job's pod is deleted in the middle; its report is deleted, emptied, tampered with.
+
+One attempt is lost, and says so; the next one is right, and the operation has one record.
+"""
+
+import asyncio
+import base64
+import gzip
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.cluster.host.scene import both, recorded, running
+from tests.cluster.host.waiting import says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.tenant import Tenant
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS
+from feature_lineage.kube.names import report_names
+
+Spoil = Callable[[Api, Tenant, str], Awaitable[object]]
+
+
+async def delete(admin: Api, tenant: Tenant, name: str) -> None:
+    await admin.delete(CONFIG_MAPS, tenant.namespace, name)
+
+
+async def empty(admin: Api, tenant: Tenant, name: str) -> None:
+    body = {"data": None, "binaryData": None}
+    await admin.patch(CONFIG_MAPS, tenant.namespace, name, body)
+
+
+async def tamper(admin: Api, tenant: Tenant, name: str) -> None:
+    """Another report in the place of this one, under its manifest."""
+    found = await admin.get(CONFIG_MAPS, tenant.namespace, name)
+    (key,) = found["binaryData"]
+    other = base64.b64encode(gzip.compress(b"{}")).decode()
+    await admin.patch(CONFIG_MAPS, tenant.namespace, name, {"binaryData": {key: other}})
+
+
+@pytest.mark.timeout(900)
+async def test_a_spoiled_report_costs_one_attempt_and_is_never_believed(
+    settle: SettleTenant, operator: InstalledOperator, admin: Api
+) -> None:
+    spoilers: dict[str, Spoil] = {"deleted": delete, "emptied": empty, "tampered": tamper}
+    tenants = {name: settle(name) for name in spoilers}
+    jobs = {}
+    for name, tenant in tenants.items():
+        tenant.commit()
+        await tenant.create_project()
+        project = await tenant.until(running)
+        jobs[name] = f"{project['status']['operation']['id']}-1"
+    operator.scale(0)
+    try:
+        for name, tenant in tenants.items():
+            await tenant.until_made(JOBS, jobs[name], over)
+            await spoilers[name](admin, tenant, report_names(jobs[name])[0])
+    finally:
+        operator.scale(2)
+
+    for tenant in tenants.values():
+        project = await tenant.until(both(recorded(1), says("Ready", "True")))
+        (operation,) = project["status"]["operations"]
+        assert (operation["attempt"], operation["result"]) == (2, "Succeeded")
+        lost = await tenant.told("JobFailed")
+        assert "report" in lost["note"]
+        assert len(tenant.ops_runs()) == 1
+        assert await tenant.made(JOBS) == [f"{operation['id']}-1", f"{operation['id']}-2"]
+    assert operator.errors() == []
+
+
+@pytest.mark.timeout(600)
+async def test_a_pod_that_is_deleted_in_the_middle(settle: SettleTenant, admin: Api) -> None:
+    tenant = settle("deleted")
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(running)
+    async with asyncio.timeout(60):
+        while not (pods := [pod async for pod in admin.list(PODS, tenant.namespace)]):
+            await asyncio.sleep(0.1)
+    await admin.delete(PODS, tenant.namespace, pods[0]["metadata"]["name"])
+
+    project = await tenant.until(both(recorded(1), says("Ready", "True")))
+    (operation,) = project["status"]["operations"]
+    assert operation["result"] == "Succeeded"
+    assert len(tenant.ops_runs()) == 1
+
+
+def over(job: Object | None) -> bool:
+    conditions = (job or {}).get("status", {}).get("conditions", ())
+    return any(each["type"] in ("Complete", "Failed") for each in conditions)

@@ -1,0 +1,79 @@
+"""Secrets are rotated under a running operator: it finds out by itself, and says what is wrong
+while only one side has changed."""
+
+from tests.cluster.host.scene import both, recorded
+from tests.cluster.host.waiting import condition, says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.tenant import secret
+from tests.e2e.world import GIT_TOKEN, OPERATOR, World, change_password
+from tests.local.scene import FEATURES
+
+COMMENTED = FEATURES + "\n# Nothing but a comment: another commit, the same features.\n"
+
+
+async def test_the_token_of_git(
+    settle: SettleTenant, operator: InstalledOperator, world: World
+) -> None:
+    tenant, before = settle("git"), operator.restarts()
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(both(recorded(1), says("Ready", "True")))
+    try:
+        world.git.login = "x-access-token:the-next-token"
+        project = await tenant.until(says("SourceReady", "False", "AuthFailed"))
+        message = condition(project, "SourceReady")["message"]
+        assert "secretRef" in message
+        assert GIT_TOKEN not in message
+        assert condition(project, "Applied")["status"] == "True"  # what is in effect stays so
+
+        tenant.apply(secret("git-token", token="the-next-token"))
+        commit = tenant.commit(COMMENTED)
+        project = await tenant.until(both(recorded(2), says("Ready", "True")))
+        assert project["status"]["applied"]["revision"] == commit
+    finally:
+        world.git.login = f"x-access-token:{GIT_TOKEN}"
+    assert operator.restarts() == before
+
+
+async def test_the_password_of_the_stores(settle: SettleTenant, world: World) -> None:
+    tenant = settle("stores")
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(both(recorded(1), says("Ready", "True")))
+
+    tenant.password = "the-next-password"
+    world.change_password(tenant.project, tenant.password)
+    tenant.apply(tenant.feature_store_secret())
+
+    # Another featureStoreYaml is another operation, with the same commit.
+    project = await tenant.until(both(recorded(2), says("Ready", "True")))
+    kinds = [each["kind"] for each in project["status"]["operations"]]
+    assert kinds == ["Apply", "Apply"]
+    for operation in project["status"]["operations"]:
+        assert "password" not in operation.get("message", "")
+
+
+async def test_the_operators_own_password_of_mlflow(
+    settle: SettleTenant, operator: InstalledOperator, world: World
+) -> None:
+    tenant, before = settle("mlflow"), operator.restarts()
+    tenant.commit()
+    await tenant.create_project()
+    await tenant.until(both(recorded(1), says("FactsCurrent", "True")))
+    name, password = OPERATOR
+    try:
+        change_password(world.mlflow, name, "the-next-password-of-12")
+        project = await tenant.until(says("FactsCurrent", "False"))
+        assert password not in condition(project, "FactsCurrent")["message"]
+
+        operator.rotate(name, "the-next-password-of-12")
+        # The kubelet shows a changed Secret within a minute or so.
+        await tenant.until(says("FactsCurrent", "True"), 180)
+        tenant.commit(COMMENTED)
+        await tenant.until(recorded(2))
+    finally:
+        change_password(world.mlflow, name, password)
+        operator.rotate(name, password)
+    await tenant.until(says("FactsCurrent", "True"), 180)
+    assert operator.restarts() == before
