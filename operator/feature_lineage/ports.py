@@ -54,12 +54,16 @@ class JobFacts:
         reason: condition reason when it ended without a report, such as ``JobFailed``, or when it
             cannot begin, such as ``ImagePullFailed``; "" otherwise.
         message: what is known of that.
+        begun: something of it runs or ran; what has not begun can be taken back.
+        outdated: it has not begun, and would be made differently today.
     """
 
     running: bool
     report: JobReport | None = None
     reason: str = ""
     message: str = ""
+    begun: bool = True
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,14 @@ class JobRunner(Protocol):
 
     async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         """What became of a job; None when there is none of that name, or it never began."""
+        ...
+
+    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+        """End a job that has not begun; it is over once nothing of it can run any more.
+
+        Args:
+            why: what it waited for; ``look`` tells it of a job that was taken back.
+        """
         ...
 
     async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from feature_lineage.kube.client import Object
+from feature_lineage.kube.names import TAKEN_BACK
 
 MAX_MESSAGE: Final = 1000
 _IMAGE: Final = frozenset(
@@ -46,6 +47,22 @@ def condition_of(job: Object) -> Mapping[str, str] | None:
 def newest(pods: Iterable[Object]) -> Object | None:
     """The pod of a job's last try; a disrupted one is replaced."""
     return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+
+
+def has_begun(pod: Object | None) -> bool:
+    """Whether any of a job's containers runs or ran, as far as its newest pod tells."""
+    return pod is not None and (pod.get("status") or {}).get("phase", "Pending") != "Pending"
+
+
+def taken_back(job: Object) -> Finding | None:
+    """What a job waited for that was ended before it began."""
+    told = (job["metadata"].get("annotations") or {}).get(TAKEN_BACK)
+    if told is None:
+        return None
+    reason, _, message = told.partition(": ")
+    return Finding(
+        reason, _cut(f"{message}; taken back before it began: the project says otherwise by now")
+    )
 
 
 def why_waiting(pod: Object) -> Finding | None:

@@ -5,8 +5,15 @@ from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import TerminalError
+from feature_lineage.features.snapshot import digest_of
 from feature_lineage.kube.client import Object
-from feature_lineage.kube.names import labels, owned_by_project, report_names, request_name
+from feature_lineage.kube.names import (
+    POD_DIGEST,
+    labels,
+    owned_by_project,
+    report_names,
+    request_name,
+)
 from feature_lineage.kube.pod_manifest import (
     CA_DIR,
     CONTAINER,
@@ -34,6 +41,7 @@ def job_manifest(
         TerminalError: `spec.runtime` asks for what a job may not have.
     """
     job = request.operation_id
+    template = pod_template(project, job, defaults)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -41,6 +49,7 @@ def job_manifest(
             "name": job,
             "namespace": project.metadata.namespace,
             "labels": labels(project, job),
+            "annotations": {POD_DIGEST: digest_of(template)},
             "ownerReferences": owned_by_project(project),
         },
         "spec": {
@@ -64,15 +73,36 @@ def job_manifest(
                     },
                 ]
             },
-            "template": {
-                "metadata": {
-                    "labels": {**project.spec.runtime.pod_labels, **labels(project, job)},
-                    "annotations": dict(project.spec.runtime.pod_annotations),
-                },
-                "spec": pod_spec(project, job, defaults),
-            },
+            "template": template,
         },
     }
+
+
+def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
+    """What the Job makes its pods of.
+
+    Raises:
+        TerminalError: `spec.runtime` asks for what a job may not have.
+    """
+    runtime = project.spec.runtime
+    return {
+        "metadata": {
+            "labels": {**runtime.pod_labels, **labels(project, job)},
+            "annotations": dict(runtime.pod_annotations),
+        },
+        "spec": pod_spec(project, job, defaults),
+    }
+
+
+def is_outdated(job: Object, project: FeatureStoreProject, defaults: RunnerDefaults) -> bool:
+    """Whether a Job's pods would be made of something else today."""
+    metadata = job["metadata"]
+    made_of = (metadata.get("annotations") or {}).get(POD_DIGEST)
+    try:
+        today = digest_of(pod_template(project, metadata["name"], defaults))
+    except TerminalError:  # which is told once the job is started anew
+        return True
+    return made_of not in (None, today)
 
 
 def request_manifest(

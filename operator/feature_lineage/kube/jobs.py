@@ -17,13 +17,16 @@ from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.diagnosis import (
     Finding,
     condition_of,
+    has_begun,
     is_starting,
     newest,
+    taken_back,
     told_by,
     why_ended,
     why_waiting,
 )
 from feature_lineage.kube.job_manifest import (
+    is_outdated,
     job_manifest,
     owned_by_job,
     report_manifests,
@@ -39,6 +42,7 @@ from feature_lineage.kube.kinds import (
     PODS,
     PROJECT_LABEL,
 )
+from feature_lineage.kube.names import TAKEN_BACK
 from feature_lineage.kube.own import NotOwn
 from feature_lineage.kube.pod_manifest import RunnerDefaults
 from feature_lineage.kube.reports import read_report
@@ -98,18 +102,38 @@ class KubeJobs:
         if job is None or _suspended(job):
             return None
         if condition_of(job) is None:
-            stuck = await self._no_access(job, project) or await self._why_waiting(job)
-            if stuck is None:
-                return JobFacts(running=True)
-            return JobFacts(running=True, reason=stuck.reason, message=stuck.message)
+            return await self._running(job, project)
         try:
             report = await read_report(self._api, namespace, operation_id)
         except InvalidReport as error:
             return JobFacts(running=False, reason=error.reason, message=error.message)
         if report is not None:
             return JobFacts(running=False, report=report)
+        if (found := taken_back(job)) is not None:
+            return JobFacts(False, reason=found.reason, message=found.message, begun=False)
         found = await self._why_ended(job)
         return JobFacts(running=False, reason=found.reason, message=found.message)
+
+    async def _running(self, job: Object, project: FeatureStoreProject) -> JobFacts:
+        stuck = taken_back(job) or await self._no_access(job, project)
+        if stuck is not None:
+            return JobFacts(True, reason=stuck.reason, message=stuck.message)
+        if (job.get("status") or {}).get("ready"):
+            return JobFacts(running=True)
+        pod = newest(await self._pods(project.metadata.namespace, job["metadata"]["name"]))
+        if has_begun(pod):
+            return JobFacts(running=True)
+        stuck = await self._why_waiting(job, pod) or Finding("", "")
+        outdated = is_outdated(job, project, self._defaults)
+        return JobFacts(
+            True, reason=stuck.reason, message=stuck.message, begun=False, outdated=outdated
+        )
+
+    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+        """Its deadline comes at once: over it is only when its pods are gone, begun or not."""
+        over = {"activeDeadlineSeconds": 1}
+        body = {"metadata": {"annotations": {TAKEN_BACK: why}}, "spec": over}
+        await self._api.patch(JOBS, project.metadata.namespace, operation_id, body)
 
     async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
         await self.let_go(project.metadata.namespace, operation_id)
@@ -180,12 +204,8 @@ class KubeJobs:
             return Finding(error.reason, error.message)
         return None
 
-    async def _why_waiting(self, job: Object) -> Finding | None:
-        status = job.get("status") or {}
-        if status.get("ready"):
-            return None
+    async def _why_waiting(self, job: Object, pod: Object | None) -> Finding | None:
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        pod = newest(await self._pods(namespace, name))
         if pod is None:
             return told_by(await self._events(namespace, "Job", name), "the job's pod")
         if is_starting(pod):

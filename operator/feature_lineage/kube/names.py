@@ -1,6 +1,8 @@
 """Names and labels of what the operator makes in a project's namespace."""
 
-from feature_lineage.api import FeatureStoreProject
+from typing import Final
+
+from feature_lineage.api import GROUP, FeatureStoreProject
 from feature_lineage.kube.client import Object
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER, OPERATION_LABEL, PROJECT_LABEL, PROJECTS
 from feature_lineage.operations.delivery import PIECES
@@ -29,6 +31,13 @@ def report_names(job: str) -> tuple[str, ...]:
 def request_name(job: str) -> str:
     """Name of the ConfigMap with the request of a job."""
     return f"{job}-request"
+
+
+POD_DIGEST: Final = f"{GROUP}/pod-digest"
+"""Annotation of a Job: what its pod was made of; of another digest, it would be made anew."""
+
+TAKEN_BACK: Final = f"{GROUP}/taken-back"
+"""Annotation of a Job that was ended before it began: the reason and what it waited for."""
 
 
 def labels(project: FeatureStoreProject, job: str = "") -> dict[str, str]:

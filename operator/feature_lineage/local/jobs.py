@@ -140,6 +140,9 @@ class SubprocessJobs:
             message=f"the job's process ended without a report{self._last_words(home)}",
         )
 
+    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+        """Jobs of this host begin as they are started: there is none to take back."""
+
     async def forget(
         self,
         operation_id: str,

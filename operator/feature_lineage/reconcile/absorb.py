@@ -24,16 +24,20 @@ from feature_lineage.operations.protection import guard_digest
 from feature_lineage.ports import JobFacts, SourceFacts
 from feature_lineage.reconcile.draft import Draft
 from feature_lineage.reconcile.endings import back_off, ending_of, finish
-from feature_lineage.reconcile.listing import records_operations
+from feature_lineage.reconcile.listing import job_id, records_operations
 from feature_lineage.reconcile.ownership import APPLYING, held, permission_failure
 from feature_lineage.reconcile.requests import inputs_digest, job_request
 from feature_lineage.reconcile.values import (
     KeepSnapshot,
     ObservedProject,
     StartJob,
+    TakeBack,
 )
 
 RUNNING_LOOK: Final = timedelta(seconds=60)
+WAITING_LOOK: Final = timedelta(seconds=30)
+STARTING_LOOK: Final = timedelta(seconds=5)
+"""No change of a Job tells why its pod does not begin: that is looked for."""
 
 
 def absorb_job(draft: Draft) -> None:
@@ -54,13 +58,22 @@ def absorb_job(draft: Draft) -> None:
             # It waited for something, and that is over; no attempt has failed.
             running |= {"reason": None, "message": None}
         draft.update(operation=operation.model_copy(update=running))
-        draft.looks.append(now + RUNNING_LOOK)
+        if not job.begun and job.reason and (job.outdated or outdated(draft.observed, operation)):
+            # Whatever it waits for may never come, or only with what the project says now.
+            draft.after.append(TakeBack(job_id(operation), f"{job.reason}: {job.message}"))
+        draft.looks.append(now + _patience(job))
     else:
         _end(draft, operation)
 
 
+def _patience(job: JobFacts) -> timedelta:
+    if job.begun:
+        return RUNNING_LOOK
+    return WAITING_LOOK if job.reason else STARTING_LOOK
+
+
 def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
-    """Whether nobody wants what the operation would do, now that it has no job."""
+    """Whether nobody wants what the operation would do, while it has no job that has begun."""
     spec = observed.resource.spec
     if operation.kind is OperationKind.DELETE:
         return False

@@ -40,6 +40,7 @@ from feature_lineage.reconcile.values import (
     Record,
     SetTags,
     StartJob,
+    TakeBack,
 )
 
 _log = logging.getLogger(__name__)
@@ -196,11 +197,15 @@ class Controller:
         try:
             if isinstance(action, StartJob):
                 await self._ports.jobs.start(action.request, project)
+            elif isinstance(action, TakeBack):
+                await self._ports.jobs.take_back(action.job, project, action.why)
             elif isinstance(action, Record) and not outcomes.failed:
                 await self._record(action, project, outcomes)
         except FeatureLineageError as error:
             if isinstance(action, StartJob):
                 outcomes.not_started = Failure.of(error)
+            elif isinstance(action, TakeBack):
+                _log.warning("job %s goes on waiting: %s", action.job, error.message)
             else:
                 outcomes.not_recorded = Failure.of(error)
 

@@ -42,7 +42,8 @@ def ending_of(job: JobFacts) -> Ending:
     report = job.report
     if report is None:
         message = job.message[:MAX_MESSAGE]
-        return Ending(Result.FAILED, job.reason or "JobFailed", message, retry=True)
+        reason = job.reason or "JobFailed"
+        return Ending(Result.FAILED, reason, message, retry=True, unspent=not job.begun)
     message = report.message[:MAX_MESSAGE]
     match report.outcome:
         case Outcome.SUCCEEDED:

@@ -191,6 +191,14 @@ class StartJob:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """End a job that has not begun: what it waits for may never come, and nobody wants it so."""
+
+    job: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Make the ops run of a finished operation true in MLflow."""
 
@@ -209,7 +217,7 @@ class DeleteTags:
     keys: tuple[str, ...]
 
 
-Action = KeepSnapshot | StartJob | Record | SetTags | DeleteTags
+Action = KeepSnapshot | StartJob | TakeBack | Record | SetTags | DeleteTags
 
 
 @dataclass(frozen=True)

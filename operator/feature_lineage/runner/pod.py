@@ -6,8 +6,10 @@ the report says. What it prints is progress, one JSON object a line. Only the wo
 
 import argparse
 import contextlib
+import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +20,20 @@ from feature_lineage.errors import FeatureLineageError, TerminalError
 from feature_lineage.operations.delivery import Order, pack_report, read_order
 from feature_lineage.operations.protocol import JobReport, encode
 from feature_lineage.runner.fetch import fetch
-from feature_lineage.runner.publish import TERMINATION_LOG, ApiServer, last_words, publish
+from feature_lineage.runner.publish import (
+    TERMINATION_LOG,
+    ApiServer,
+    Patience,
+    last_words,
+    publish,
+)
 from feature_lineage.runner.report import interrupted, not_begun, too_large
 from feature_lineage.runner.supervisor import supervise
 
 HOME: Final = Path("/job")
 CRASHED: Final = 1
+LEAST_PATIENCE: Final = 240.0
+"""Seconds for handing a report over; the Job's own deadline is five minutes after the runner's."""
 
 
 def main() -> int:
@@ -35,10 +45,12 @@ def main() -> int:
 
 def run(request: Path, home: Path, server: ApiServer, termination_log: Path) -> int:
     """Carry out the order in `request`; returns the exit code."""
+    began = time.monotonic()
     try:
         order = read_order(request.read_bytes())
         report = carry_out(order, home)
-        return _hand_over(report, order, server, termination_log)
+        deadline = began + order.request.deadline_seconds
+        return _hand_over(report, order, server, termination_log, deadline)
     except FeatureLineageError as error:
         _say(termination_log, str(error).encode())
         sys.stderr.write(f"{error}\n")
@@ -67,7 +79,9 @@ def carry_out(order: Order, home: Path) -> JobReport:
     return JobReport.model_validate_json(report_file.read_bytes())
 
 
-def _hand_over(report: JobReport, order: Order, server: ApiServer, log: Path) -> int:
+def _hand_over(
+    report: JobReport, order: Order, server: ApiServer, log: Path, deadline: float
+) -> int:
     # From here on, being told to go changes nothing: the report is all that is left to do.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     job = order.request.operation_id
@@ -76,9 +90,16 @@ def _hand_over(report: JobReport, order: Order, server: ApiServer, log: Path) ->
     except TerminalError as error:
         report = too_large(report, error)
         manifest, pieces = pack_report(encode(report).encode(), job)
-    publish(server, order.namespace, order.reports, manifest, pieces)
+    patience = Patience(max(deadline, time.monotonic() + LEAST_PATIENCE), _tell_of_waiting)
+    publish(server, order.namespace, order.reports, manifest, pieces, patience)
     _say(log, last_words(report, manifest))
     return int(report.exit_code)
+
+
+def _tell_of_waiting(why: str, seconds: float) -> None:
+    line = {"event": "phase", "name": "hand_over", "waits": why, "seconds": round(seconds, 1)}
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
 
 
 class _Stopped(BaseException):

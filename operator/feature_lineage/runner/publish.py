@@ -1,5 +1,10 @@
 """Hands a report over: into the ConfigMaps that were made for it, with the pod's own token.
 
+An hour of work is not lost to an API server that is being replaced: whoever hands over says for how
+long it is waited for. So is a refusal, though not as long: a server that has just been started
+knows no Roles yet, a token may have run out meanwhile, and the operator puts back what somebody
+took from a job's own Role.
+
 Nothing but the standard library: a Kubernetes client would take longer to import than all else.
 The first piece, with the manifest, is written last; a report is there whole or not at all.
 """
@@ -12,7 +17,9 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +31,34 @@ ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG: Final = Path("/dev/termination-log")
 TERMINATION_BYTES: Final = 4096
 ATTEMPT_SECONDS: Final = 10.0
-PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
-_PATIENCE: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+LONGEST_PAUSE: Final = 15.0
+REFUSED_SECONDS: Final = 90.0
+AWAY: Final = 0
+"""Instead of a status: there was no answer."""
+_BUSY: Final = frozenset({AWAY, 408, 409, 429, 500, 502, 503, 504})
+_REFUSED: Final = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server is waited for that does not take the report.
+
+    Attributes:
+        until: by the monotonic clock.
+        tell: told before each pause what it is for, and how many seconds it takes.
+    """
+
+    until: float
+    tell: Callable[[str, float], None] = lambda _why, _seconds: None
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds before each further attempt, as long as there is time."""
+        for pause in chain(PAUSES, repeat(LONGEST_PAUSE)):
+            left = self.until - time.monotonic()
+            if left <= 0:
+                return
+            yield min(pause, left)
 
 
 class ApiServer:
@@ -46,33 +79,37 @@ class ApiServer:
         port = environment.get("KUBERNETES_SERVICE_PORT", "443")
         return cls(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
 
-    def patch_config_map(self, namespace: str, name: str, body: dict[str, Any]) -> None:
-        """Merge into a ConfigMap; patient with a server that is busy or away.
+    def patch_config_map(
+        self, namespace: str, name: str, body: dict[str, Any], patience: Patience
+    ) -> None:
+        """Merge into a ConfigMap.
 
         Raises:
             AccessRefused: the ServiceAccount may not, or the ConfigMap is gone.
-            TransientError: the server stayed away.
+            TransientError: the server stayed away for as long as there was patience.
         """
         path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
-        for pause in (*PAUSES, None):
+        pauses, refusals_end = patience.pauses(), 0.0
+        while True:
             try:
                 return self._patch(path, json.dumps(body).encode())
             except urllib.error.HTTPError as error:
                 code, said = error.code, error.read(2000).decode(errors="replace")
-                if code not in _PATIENCE:
-                    raise AccessRefused(
-                        f"the report could not be written to ConfigMap {namespace}/{name}: "
-                        f"HTTP {code}: {_message(said)}"
-                    ) from error
                 failure = f"HTTP {code}: {_message(said)}"
             except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-                failure = str(error)
-            if pause is None:
-                break
+                code, failure = AWAY, str(error)
+            told = f"the report could not be written to ConfigMap {namespace}/{name}: {failure}"
+            pause = next(pauses, None)
+            if code in _REFUSED:
+                refusals_end = refusals_end or time.monotonic() + REFUSED_SECONDS
+                if pause is None or time.monotonic() >= refusals_end:
+                    raise AccessRefused(told)
+            elif code not in _BUSY:
+                raise AccessRefused(told)
+            elif pause is None:
+                raise TransientError(told)
+            patience.tell(told, pause)
             time.sleep(pause)
-        raise TransientError(
-            f"the report could not be written to ConfigMap {namespace}/{name}: {failure}"
-        )
 
     def _patch(self, path: str, body: bytes) -> None:
         token = (self._account / "token").read_text().strip()  # it is rotated
@@ -101,6 +138,7 @@ def publish(
     names: tuple[str, ...],
     manifest: Manifest,
     pieces: tuple[bytes, ...],
+    patience: Patience,
 ) -> None:
     """Write the pieces, the one with the manifest last.
 
@@ -113,7 +151,7 @@ def publish(
         }
         if number == 0:
             body["data"] = {MANIFEST_KEY: manifest.model_dump_json()}
-        server.patch_config_map(namespace, names[number], body)
+        server.patch_config_map(namespace, names[number], body, patience)
 
 
 def last_words(report: JobReport, manifest: Manifest) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from feature_lineage.kube.names import access_name, report_names
 from feature_lineage.kube.reports import read_report
 from feature_lineage.operations.delivery import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, encode
-from feature_lineage.runner.publish import ApiServer, publish
+from feature_lineage.runner.publish import ApiServer, Patience, publish
 
 NewProject = Callable[..., Any]
 JOB = "apply-1-0123456789abcdef-1"
@@ -62,10 +63,13 @@ async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
     return ApiServer(admin.configuration.host, folder)
 
 
-async def hand_over(server: ApiServer, project: Project, made: JobReport) -> int:
+async def hand_over(
+    server: ApiServer, project: Project, made: JobReport, seconds: float = 10.0
+) -> int:
     manifest, pieces = pack_report(encode(made).encode(), JOB)
     names = report_names(JOB)
-    await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces)
+    patience = Patience(time.monotonic() + seconds)
+    await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces, patience)
     return len(pieces)
 
 
@@ -134,4 +138,4 @@ async def test_the_next_job_takes_the_right_to_write_from_the_one_before(
     await jobs.start(started.request("apply-2-0123456789abcdef-1"), started.resource)
 
     with pytest.raises(AccessRefused, match="HTTP 403"):
-        await hand_over(server, started, report())
+        await hand_over(server, started, report(), seconds=1.0)

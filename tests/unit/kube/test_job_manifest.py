@@ -8,7 +8,12 @@ import pytest
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import TerminalError
 from feature_lineage.kube.access import manifests
-from feature_lineage.kube.job_manifest import job_manifest, order_of, request_manifest
+from feature_lineage.kube.job_manifest import (
+    is_outdated,
+    job_manifest,
+    order_of,
+    request_manifest,
+)
 from feature_lineage.kube.pod_manifest import RunnerDefaults
 from feature_lineage.operations.delivery import MAX_REQUEST_BYTES
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest, OperationKind
@@ -283,3 +288,17 @@ def test_the_role_names_the_reports_of_one_job_and_two_verbs() -> None:
     own = manifests(project(runtime={"serviceAccountName": "own"}), JOB)
     assert [kind.kind for kind, _ in own] == ["Role", "RoleBinding"]
     assert own[1][1]["subjects"][0]["name"] == "own"
+
+
+def test_a_job_knows_what_its_pods_are_made_of() -> None:
+    wanted = project()
+    made = job(wanted)
+    assert not is_outdated(made, wanted, DEFAULTS)
+    assert not is_outdated(job(wanted, deadline_seconds=60), wanted, DEFAULTS)
+
+    assert is_outdated(made, project(runtime={"nodeSelector": {"disk": "fast"}}), DEFAULTS)
+    assert is_outdated(made, wanted, RunnerDefaults("runner.example/runner:2"))
+    forbidden = {"volumes": [{"name": "x", "hostPath": {"path": "/"}}]}
+    assert is_outdated(made, project(runtime=forbidden), DEFAULTS)
+    made["metadata"].pop("annotations")  # of an operator that did not note it
+    assert not is_outdated(made, project(runtime={"nodeSelector": {"disk": "fast"}}), DEFAULTS)

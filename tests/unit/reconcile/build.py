@@ -39,6 +39,7 @@ from feature_lineage.reconcile.values import (
     ObservedProject,
     Record,
     StartJob,
+    TakeBack,
 )
 
 # No whole second: what a status keeps must survive JSON, which knows no fractions.
@@ -89,6 +90,7 @@ class Play:
         jobs: by job name, as the runner has them.
         started: names of all jobs that were started, in order.
         requests: what they were started with, by job name.
+        taken_back: what jobs waited for that were ended before they began, by job name.
         forgotten: names of jobs that may go.
         runs: operation id → MLflow run.
         events: reasons told so far.
@@ -115,6 +117,7 @@ class Play:
         self.jobs: dict[str, JobFacts] = {}
         self.started: list[str] = []
         self.requests: dict[str, JobRequest] = {}
+        self.taken_back: dict[str, str] = {}
         self.forgotten: list[str] = []
         self.runs: dict[str, str] = {}
         self.events: list[str] = []
@@ -188,6 +191,8 @@ class Play:
         for action in decision.after:
             if isinstance(action, StartJob):
                 self._start(action.request)
+            elif isinstance(action, TakeBack):
+                self.taken_back[action.job] = action.why
             elif isinstance(action, Record):
                 run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
                 outcomes.recorded[action.operation_id] = run

@@ -159,6 +159,9 @@ class _Jobs:
         report = self.world.reports.get(operation_id)
         return JobFacts(running=report is None, report=report)
 
+    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+        self.world.does("take_back", operation_id)
+
     async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
         self.world.does("forget", operation_id)
         self.world.requests.pop(operation_id, None)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,13 @@ from feature_lineage.runner.ending import InvalidRepo, SteppedBack
 from feature_lineage.runner.ephemeral import mount_of, mount_points
 from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.pod import carry_out
-from feature_lineage.runner.publish import TERMINATION_BYTES, ApiServer, last_words, publish
+from feature_lineage.runner.publish import (
+    TERMINATION_BYTES,
+    ApiServer,
+    Patience,
+    last_words,
+    publish,
+)
 from feature_lineage.sources.tree import files_revision
 
 FILES = {"feature_store.yaml": b"project: p\n", "defs__features.py": b"x = 1\n"}
@@ -118,7 +125,8 @@ class Moody(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def moody(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    monkeypatch.setattr(publishing, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(publishing, "PAUSES", ())
+    monkeypatch.setattr(publishing, "LONGEST_PAUSE", 0.01)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
     server.moods, server.taken = [], []  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -140,30 +148,76 @@ def test_the_piece_with_the_manifest_is_written_last(api: ApiServer, moody: Any)
     import os
 
     manifest, pieces = pack_report(os.urandom(1_500_000), "apply-1-x-1")
-    publish(api, "n", ("r-0", "r-1", "r-2"), manifest, pieces)
+    publish(api, "n", ("r-0", "r-1", "r-2"), manifest, pieces, for_seconds(10))
     assert [name for name, _, _ in moody.taken] == ["r-2", "r-1", "r-0"]
     assert ["data" in body for _, body, _ in moody.taken] == [False, False, True]
     assert {headers["Authorization"] for _, _, headers in moody.taken} == {"Bearer t0k3n"}
 
 
-def test_a_server_that_asks_for_patience_gets_it(api: ApiServer, moody: Any) -> None:
-    moody.moods[:] = [503, 429, 500]
-    publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
+def for_seconds(seconds: float, told: list[str] | None = None) -> Patience:
+    def tell(why: str, _seconds: float) -> None:
+        if told is not None:
+            told.append(why)
+
+    return Patience(time.monotonic() + seconds, tell)
+
+
+def hand_over(api: ApiServer, patience: Patience) -> None:
+    publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), patience)
+
+
+def test_a_server_that_asks_for_patience_gets_it_and_says_what_for(
+    api: ApiServer, moody: Any
+) -> None:
+    told: list[str] = []
+    moody.moods[:] = [503, 429, 500, 401, 403] * 3
+    hand_over(api, for_seconds(10, told))
+
     assert [name for name, _, _ in moody.taken] == ["r-0"]
+    assert len(told) == 15
+    assert told[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
 
 
-def test_a_server_that_stays_away_is_given_up(api: ApiServer, moody: Any) -> None:
-    moody.moods[:] = [503] * 9
+def test_a_server_that_stays_away_is_given_up_when_the_time_is_over(
+    api: ApiServer, moody: Any
+) -> None:
+    moody.moods[:] = [503] * 10_000
     with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
-        publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
-    assert len(moody.moods) == 5
+        hand_over(api, for_seconds(0.2))
+    assert 10_000 > len(moody.moods) > 9_900
 
 
-def test_a_refusal_is_not_tried_again(api: ApiServer, moody: Any) -> None:
-    moody.moods[:] = [403, 403]
+def test_a_server_without_a_port_is_one_that_is_away(api: ApiServer, moody: Any) -> None:
+    moody.shutdown()
+    moody.server_close()
+    with pytest.raises(TransientError, match="Connection refused"):
+        hand_over(api, for_seconds(0.1))
+
+
+def test_a_refusal_is_waited_for_but_not_for_as_long(
+    api: ApiServer, moody: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "REFUSED_SECONDS", 0.1)
+    moody.moods[:] = [403] * 10_000
     with pytest.raises(AccessRefused, match="HTTP 403: status 403"):
-        publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"))
-    assert moody.moods == [403]
+        hand_over(api, for_seconds(60))
+    assert 9_999 > len(moody.moods) > 9_900
+
+
+def test_a_config_map_that_is_gone_is_not_waited_for(api: ApiServer, moody: Any) -> None:
+    moody.moods[:] = [404, 404]
+    with pytest.raises(AccessRefused, match="HTTP 404: status 404"):
+        hand_over(api, for_seconds(60))
+    assert moody.moods == [404]
+
+
+def test_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter((0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 30.5, 45.5, 50.0))
+    monkeypatch.setattr(publishing.time, "monotonic", lambda: next(clock))
+
+    assert list(Patience(50.0).pauses()) == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 4.5]
 
 
 def test_last_words_fit_into_a_termination_message(tmp_path: Path) -> None:
