@@ -1,5 +1,4 @@
-"""A job that cannot begin says so in the project's conditions for as long as it waits, and makes way for
-one that may."""
+"""A job that cannot begin says so for as long as it waits, and makes way for one that may."""
 
 import pytest
 from tests.unit.reconcile.build import MLFLOW, A, B, Play, hourly
