@@ -32,8 +32,8 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 
 .PHONY: e2e
 e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
-	@$(BIN)/python -m tests.cluster.binaries >/dev/null
-	@$(BIN)/python -m tests.e2e.images >/dev/null
+	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
+	  $(BIN)/python -m $$needed >/dev/null; done
 	@tests/e2e/sandbox $(PYTEST) -q tests/e2e $(ARGS)
 
 .PHONY: check

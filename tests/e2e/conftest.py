@@ -3,7 +3,6 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.cluster.chart.helm import Helm
@@ -66,7 +65,7 @@ async def admin(world: World) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def settle(
-    world: World, operator: InstalledOperator, admin: Api, kubectl: Kubectl, tmp_path: Path
+    world: World, operator: InstalledOperator, admin: Api, kubectl: Kubectl
 ) -> Iterator[SettleTenant]:
     """Makes a tenant with a namespace of its own; shows what happened there if the test fails."""
     settled: list[Tenant] = []
@@ -76,7 +75,7 @@ def settle(
         labels = ("pod-security.kubernetes.io/enforce=restricted",)
         kubectl("create", "namespace", namespace)
         kubectl("label", "namespace", namespace, *labels)
-        tenant = Tenant(admin, kubectl, namespace, world.mlflow, tmp_path, name, world=world)
+        tenant = Tenant(admin, kubectl, namespace, world.mlflow, name, world=world)
         settled.append(tenant)
         tenant.settle()
         return tenant

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.cluster.host.scene import House
+from tests.e2e.house import JOB_SECONDS, House
 from tests.e2e.world import (
     ADMIN,
     GIT_HOST,
@@ -25,7 +25,7 @@ from feature_lineage.kube.kinds import PROJECTS
 
 SERVICE = "driver_activity_v1"
 VIEW = "driver_hourly_stats"
-JOB_SECONDS = 240.0
+
 TRAINER = Path(__file__).with_name("trainer.py")
 RESTRICTED = {
     "runAsNonRoot": True,
@@ -41,6 +41,7 @@ class Tenant(House):
     """One team with one project and one model, named alike, in a namespace of its own."""
 
     world: World = field(kw_only=True)
+    password: str = field(default="the-first-password", repr=False)
 
     def __post_init__(self) -> None:
         self.project = f"{self.name}_{self.namespace.removeprefix('test-')}"
@@ -114,9 +115,6 @@ class Tenant(House):
             (repo / "feature_store.yaml").unlink()  # it is in the Secret
         return git.commit(self.project, **{"feature_repo/features.py": features, **files})
 
-    async def push(self, features: str = FEATURES, **files: str) -> None:
-        self.commit(features, **files)
-
     async def create_project(self, **spec: Any) -> Object:
         source = {
             "git": {
@@ -136,7 +134,7 @@ class Tenant(House):
             },
             "mlflow": {"serverRef": "prod", "pollInterval": "2s"},
         }
-        return await self._create(PROJECTS, {**body, **spec})
+        return await self.create(PROJECTS, {**body, **spec})
 
     def train_in_a_pod(self) -> None:
         """Train a champion on the feature service, as a data scientist's Job does."""

@@ -3,9 +3,10 @@ production needs them."""
 
 import asyncio
 
-from tests.cluster.host.scene import both, recorded
 from tests.cluster.host.waiting import condition, gone, says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import both, recorded
+from tests.e2e.phases import STUCK, words
 from tests.e2e.world import World
 
 from feature_lineage.kube.client import Api
@@ -42,6 +43,7 @@ async def test_delete_takes_this_projects_objects_once_no_promoted_model_uses_th
 
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)
     project = await tenant.until(says("Ready", "False", "DeletionBlocked"))
+    assert words(project) == STUCK
     message = condition(project, "Ready")["message"]
     for part in (tenant.model, "featurelineage.io/allow-delete"):
         assert part in message

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.cluster.host.scene import JOB_SECONDS, House, both, recorded, running
 from tests.cluster.host.waiting import says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import JOB_SECONDS, House, both, recorded, running
 from tests.e2e.operator import InstalledOperator
 from tests.local.scene import FEATURES, backfill
 

@@ -7,7 +7,11 @@ checks hosts and passwords, a Prometheus that scrapes the operator.
 import time
 
 import pytest
-from tests.cluster.host.scene import (
+from tests.cluster.host.waiting import condition, gone, says, until
+from tests.cluster.kubectl import Kubectl
+from tests.e2e.asking import columns, samples, until_prometheus_says
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import (
     ALLOW,
     MADE,
     REFS,
@@ -16,13 +20,11 @@ from tests.cluster.host.scene import (
     Holds,
     both,
     recorded,
+    running,
     state,
 )
-from tests.cluster.host.waiting import condition, gone, says, until
-from tests.cluster.kubectl import Kubectl
-from tests.e2e.asking import columns, samples, until_prometheus_says
-from tests.e2e.conftest import SettleTenant
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.phases import FAILED, GOING, READY, WORKING, words
 from tests.e2e.tenant import SERVICE, VIEW, Tenant
 from tests.e2e.world import World
 from tests.local.scene import FEATURES
@@ -51,13 +53,17 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
 ) -> None:
     tenant, before = settle(), operator.restarts()
     first = tenant.commit()
-    await tenant.create_project(
+    project = await tenant.create_project(
         deletionPolicy="Delete", schedules=[EVERY_MINUTE], freshness={"maxAge": "2h"}
     )
-    await tenant.create_model(readyRequires=["Lineage", "Freshness"])
+    model = await tenant.create_model(readyRequires=["Lineage", "Freshness"])
+    assert words(project) == words(model) == WORKING
 
     # The commit is applied, then the schedule fills the online store.
+    assert words(await tenant.until(running)) == WORKING
     project = await tenant.until(both(recorded_at_least(1), says("Ready", "True")))
+    assert words(project) == READY
+    assert words(await tenant.until_model(says("Ready", "False", "ModelNotFound"))) == WORKING
     assert project["status"]["applied"]["revision"] == first
     assert project["metadata"]["finalizers"] == [FINALIZER]
     project = await tenant.until(both(recorded_at_least(2), says("Fresh", "True")), 180)
@@ -72,6 +78,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     tenant.train_in_a_pod()
     model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
     verified(model)
+    assert words(model) == READY
     tags = tenant.tags()
     assert tags["feast.feature_refs"] == ",".join(REFS)
     assert tags["featurelineage.io/revision"] == first
@@ -89,6 +96,8 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     # A breaking one is stopped, and condition, Event and metric name it.
     applied, third = project["status"]["applied"], tenant.commit(WITHOUT_TRIPS)
     project = await tenant.until(both(says("Applied", "False", "Blocked"), recorded(number + 2)))
+    assert words(project) == FAILED
+    assert words(await tenant.until_model(says("Ready", "True"))) == READY
     plan = project["status"]["plan"]
     message = condition(project, "Applied")["message"]
     for part in (third[:12], TRIPS, f"{tenant.model} v1", "@champion", plan["digest"][:12]):
@@ -113,7 +122,8 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     assert project["status"]["applied"]["revision"] == third
     run = tenant.ops_runs()[-1]
     assert run["tags"]["featurelineage.io/override"] == "allow-breaking: the ranker is retired"
-    await tenant.until_model(says("Ready", "False", "Broken"))
+    assert words(project) == READY
+    assert words(await tenant.until_model(says("Ready", "False", "Broken"))) == FAILED
     await until_prometheus_says(
         world,
         f'feature_lineage_model_verdict{{namespace="{tenant.namespace}",verdict="Broken"}}',
@@ -125,6 +135,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     await admin.delete(MODELS, tenant.namespace, tenant.name)
     tenant.mlflow.delete("registered-models/alias", name=tenant.model, alias="champion")
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)
+    assert words(await tenant.until(both(running, says("Ready", "False", "Deleting")))) == GOING
     await tenant.until(gone)
     runs = tenant.ops_runs()
     assert runs[-1]["tags"]["featurelineage.io/operation"] == "delete"

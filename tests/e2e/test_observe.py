@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from tests.cluster.host.scene import REFS, WITHOUT_TRIPS, both
 from tests.cluster.host.waiting import says
 from tests.e2e.asking import until_prometheus_says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import REFS, WITHOUT_TRIPS, both
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.tenant import VIEW
 from tests.e2e.world import World

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster.host.scene import Holds, both, recorded, running, state
 from tests.cluster.host.waiting import condition, says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import Holds, both, recorded, running, state
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.world import MLFLOW_URL, World
 from tests.local.scene import FEATURES

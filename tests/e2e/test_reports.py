@@ -9,9 +9,9 @@ import gzip
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.cluster.host.scene import both, recorded, running
 from tests.cluster.host.waiting import says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import both, recorded, running
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.tenant import Tenant
 

@@ -1,9 +1,9 @@
 """Secrets are rotated under a running operator: it finds out by itself, and says what is wrong
 while only one side has changed."""
 
-from tests.cluster.host.scene import both, recorded
 from tests.cluster.host.waiting import condition, says
 from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import both, recorded
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.tenant import secret
 from tests.e2e.world import GIT_TOKEN, OPERATOR, World, change_password

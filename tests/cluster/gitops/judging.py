@@ -90,3 +90,7 @@ def _program() -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "feature-lineage-operator" / f"judge-{digest.hexdigest()[:12]}"
     return built("judge", Build(str(_MODULE), "."), folder)
+
+
+if __name__ == "__main__":
+    print(_program())
