@@ -17,6 +17,9 @@ from feature_lineage.sources.git_failure import Gone, Unadvertised
 from feature_lineage.sources.git_process import run_git, within
 
 LS_REMOTE_SECONDS: Final = 20.0
+LS_REMOTE_BYTES: Final = 64 * 1024 * 1024
+"""A server may list refs without end, and the operator has one memory for all projects."""
+
 FETCH_SECONDS: Final = 300.0
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^/|/$|//")
@@ -108,7 +111,12 @@ async def resolve_ref(
         else [f"refs/tags/{ref.tag}", f"refs/tags/{ref.tag}^{{}}"]
     )
     async with within(LS_REMOTE_SECONDS, url, "git ls-remote"):
-        out = await run_git("ls-remote", "--", url, *names, url=url, environment=environment)
+        out = await run_git(
+            *("ls-remote", "--", url, *names),
+            url=url,
+            environment=environment,
+            memory=LS_REMOTE_BYTES,
+        )
     found = {
         name: sha for sha, _, name in (line.partition("\t") for line in out.splitlines()) if name
     }

@@ -42,6 +42,13 @@ _MEANINGS: Final = (
         "give it more room, or keep data out of the repository",
     ),
     _Meaning(
+        ("out of memory",),
+        TransientError,
+        "SourceUnreachable",
+        "it says more than is listened to: serve it by version 2 of Git's protocol, or with fewer "
+        "branches and tags",
+    ),
+    _Meaning(
         ("ssh: not found", "ssh: command not found", "cannot run ssh"),
         TransientError,
         "SourceUnreachable",

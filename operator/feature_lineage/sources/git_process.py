@@ -1,7 +1,7 @@
 """Runs git where URLs and repositories are somebody else's.
 
 No configuration, credential helper, hook or pager of this machine takes part, only https, ssh and
-file are spoken, what it prints is bounded, and whatever it started ends with it.
+file are spoken, what it prints and remembers is bounded, and whatever it started ends with it.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ async def run_git(
     url: str,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    memory: int | None = None,
 ) -> str:
     """Run git and return its standard output, the first `MAX_OUTPUT` bytes of it.
 
@@ -41,14 +42,18 @@ async def run_git(
         url: of the repository, for the message of an error.
         folder: where it runs.
         environment: credentials, as `credential.git_environment` gives them.
+        memory: bytes that git, and each process it starts, may fill; None for as many as there are.
 
     Raises:
         FeatureLineageError: it failed; `git_failure.failure` says which error that is.
         TransientError: there is no git.
     """
     settings = (part for setting in _SETTINGS for part in ("-c", setting))
+    # Set by the shell before git begins: set from outside, it would miss what git starts at once.
+    shell = ("sh", "-c", f'ulimit -d {memory // 1024} && exec "$@"', "sh") if memory else ()
     try:
         process = await asyncio.create_subprocess_exec(
+            *shell,
             "git",
             *settings,
             command,
