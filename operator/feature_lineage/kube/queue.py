@@ -78,6 +78,9 @@ class WorkQueue:
             key = self.backlog.take(self._now())
             if key is not None:
                 await self._do(key)
+                # A pass that has nothing to do waits for nothing: without this, thousands of them
+                # in a row keep the loop, and the lease is not renewed.
+                await asyncio.sleep(0)
                 continue
             self._news.clear()
             due = self.backlog.next_due()

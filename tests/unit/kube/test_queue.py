@@ -93,3 +93,28 @@ async def test_a_delayed_look_wakes_a_sleeping_worker() -> None:
             while not floor.begun:
                 await asyncio.sleep(0)
     assert floor.begun == ["a"]
+
+
+async def test_passes_that_wait_for_nothing_let_others_have_their_turn() -> None:
+    """The lease is renewed in the same loop, whatever thousands of models have just come due."""
+    others_turns: list[int] = []
+    done: list[str] = []
+
+    async def work(key: Key) -> None:
+        done.append(key.name)
+        queue.done(key)
+
+    async def other() -> None:
+        while len(done) < 1000:
+            others_turns.append(len(done))
+            await asyncio.sleep(0)
+
+    queue = WorkQueue(work, workers=2)
+    for number in range(1000):
+        queue.wake(key(str(number)))
+    running = asyncio.create_task(queue.run())
+    await other()
+    queue.stop()
+    await running
+
+    assert len(others_turns) >= 500
