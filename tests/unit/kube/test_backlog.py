@@ -179,8 +179,11 @@ def test_whatever_happens_no_key_has_two_workers_and_none_that_is_woken_is_lost(
     now, causes = 0.0, 0
     held: list[str] = []
     wanted: set[str] = set()
+    forgotten: set[str] = set()
     for action, key, step in actions:
         now += step
+        if action in ("wake", "change", "look"):
+            forgotten.discard(key)
         match action:
             case "wake":
                 backlog.wake(key, now)
@@ -201,11 +204,12 @@ def test_whatever_happens_no_key_has_two_workers_and_none_that_is_woken_is_lost(
             case "forget":
                 backlog.forget(key)
                 wanted.discard(key)
+                forgotten.add(key)
             case _ if key in held:
                 held.remove(key)
                 if action == "failed":
                     backlog.failed(key, now)
-                    wanted.add(key)
+                    wanted |= {key} - forgotten
                 else:
                     backlog.done(key, now)
     for key in held:
