@@ -10,7 +10,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Literal, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
@@ -103,7 +104,16 @@ async def connect(kubeconfig: str = "", context: str = "") -> "Api":
         ) from error
     configuration.connection_pool_maxsize = CONNECTIONS
     configuration.retries = None
+    configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
+    # Left to itself, aiohttp looks for the proxy and for a .netrc in two threads, at each request.
+    configuration.client_session_kwargs = {"trust_env": False}
     return Api(configuration)
+
+
+def _proxy_to(server: str) -> str | None:
+    """The proxy that the environment names for a server."""
+    address = urlsplit(server)
+    return None if proxy_bypass(address.netloc) else getproxies().get(address.scheme)
 
 
 class Api:

@@ -281,7 +281,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 async def _connection(configuration: Configuration) -> kopf.ConnectionInfo:
-    """The same server, certificates and token that our own requests use; asked for again on 401."""
+    """The server, proxy, certificates and token of our own requests; asked for again on 401."""
     header = await configuration.get_api_key_with_prefix("BearerToken")
     token = header.split(" ", 1)[-1].strip() if header else None
     return kopf.ConnectionInfo(
@@ -292,4 +292,5 @@ async def _connection(configuration: Configuration) -> kopf.ConnectionInfo:
         token=token,
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
     )
