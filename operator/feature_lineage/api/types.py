@@ -24,6 +24,7 @@ from pydantic import (
     StrictStr,
     WithJsonSchema,
 )
+from pydantic.alias_generators import to_snake
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Json = dict[str, Any]
@@ -200,8 +201,9 @@ class ListType:
         if self.kind == "atomic":
             return items
         seen: set[Any] = set()
+        fields = [to_snake(key) for key in self.keys]
         for item in items:
-            key = item if self.kind == "set" else tuple(item.as_dict().get(k) for k in self.keys)
+            key = item if self.kind == "set" else tuple(getattr(item, name) for name in fields)
             if key in seen:
                 shown = key if self.kind == "set" else ", ".join(str(part) for part in key)
                 what = "value" if self.kind == "set" else " and ".join(self.keys)

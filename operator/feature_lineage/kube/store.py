@@ -5,7 +5,6 @@ made when somebody asks, so ten thousand of them do not have to be in memory at 
 that is older than what is known is passed over: events may come late, twice or out of order.
 """
 
-import pickle
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ class Entry:
         uid: identity; another uid is another object of the same name.
         version: ``resourceVersion``, which this operator only compares with its own.
         wish: what the user wants: changes with spec, annotations and deletion, not with status.
-        packed: the resource; of one that does not validate, its complaint.
+        packed: the resource, as JSON; of one that does not validate, its complaint.
         model: registered model of a TrainedModel, "" of a project.
         home: the project a TrainedModel refers to, None of a project.
         valid: whether `packed` is a resource.
@@ -275,7 +274,8 @@ def parsed(body: Object) -> tuple[Entry, Resource | None]:
 def _entry(resource: AnyResource, wish: int) -> tuple[Entry, AnyResource]:
     metadata = resource.metadata
     if isinstance(resource, TrainedModel):
-        packed = zlib.compress(pickle.dumps(resource, protocol=5), level=1)
+        text = resource.model_dump_json(by_alias=True, exclude_none=True)
+        packed = zlib.compress(text.encode(), level=1)
         reference = resource.spec.project_ref
         home = Key("FeatureStoreProject", reference.namespace or metadata.namespace, reference.name)
         model = resource.spec.model.name
@@ -284,9 +284,7 @@ def _entry(resource: AnyResource, wish: int) -> tuple[Entry, AnyResource]:
 
 
 def _unpacked(entry: Entry) -> TrainedModel:
-    found = pickle.loads(zlib.decompress(entry.packed))  # noqa: S301 - packed by `_entry`
-    assert isinstance(found, TrainedModel)
-    return found
+    return TrainedModel.model_validate_json(zlib.decompress(entry.packed))
 
 
 IndexT = TypeVar("IndexT")
