@@ -1,6 +1,7 @@
 """The operator's process: configuration in, exit code out."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,8 @@ from feature_lineage.kube.host import Identity, KubeHost
 
 ENDED: Final = 0
 FAILED: Final = 1
+YOUNG_OBJECTS: Final = 20_000
+"""So many more objects, and Python looks for cycles among them; its 700 are three models' JSON."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ def run_operator(config: Path, *, kubeconfig: str, log_level: str, log_format: s
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     logs.setup(log_level, json=as_json)
+    gc.freeze()  # what was imported stays: it is not looked through again and again
+    gc.set_threshold(YOUNG_OBJECTS)
     return asyncio.run(_run(read_config(config), kubeconfig))
 
 
