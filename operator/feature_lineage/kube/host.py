@@ -231,6 +231,8 @@ class KubeHost:
             known: set[tuple[str, str, str]] = set()
             for namespace in self._config.namespaces or ("",):
                 known |= await self._jobs.known(namespace)
+            if not known:
+                return
             await self._intake.sweep()
             for namespace, project, job in sorted(known):
                 needed = self._needed_jobs(Key("FeatureStoreProject", namespace, project))
