@@ -1,9 +1,9 @@
-"""The archive of an image, which containerd, podman and docker import, and how much of it is ours."""
+"""The archive of an image, which containerd, podman and docker import; how much of it is ours."""
 
 import json
 import os
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +26,14 @@ class Built:
     """
 
     reference: str
-    archive: str
+    archive: Path
     size: int
     own: int
+
+    @property
+    def name(self) -> str:
+        """Of `IMAGES`."""
+        return self.reference.partition(":")[0].rpartition("-")[2]
 
 
 def found(archive: Path) -> Built | None:
@@ -37,7 +42,7 @@ def found(archive: Path) -> Built | None:
     if not (note.exists() and archive.exists()):
         return None
     archive.touch()
-    return Built(**json.loads(note.read_text(encoding="utf-8")))
+    return Built(archive=archive, **json.loads(note.read_text(encoding="utf-8")))
 
 
 def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> Built:
@@ -46,14 +51,15 @@ def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> Built:
     buildah("push", "--quiet", wanted.reference, f"docker-archive:{draft}:{wanted.reference}")
     sizes = layers(draft)
     inherited = len(_layers_of(buildah, base))
-    built = Built(wanted.reference, str(archive), sum(sizes), sum(sizes[inherited:]))
+    size, own = sum(sizes), sum(sizes[inherited:])
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     draft.rename(archive)
     note = archive.with_suffix(".note.partial")
-    note.write_text(json.dumps(asdict(built)), encoding="utf-8")
+    facts: dict[str, Any] = {"reference": wanted.reference, "size": size, "own": own}
+    note.write_text(json.dumps(facts), encoding="utf-8")
     note.rename(_note(archive))
-    return built
+    return Built(archive=archive, **facts)
 
 
 def forget_others(archive: Path) -> None:

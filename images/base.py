@@ -101,6 +101,6 @@ def _make(buildah: Buildah, name: str, suite: str, url: str, log: Path) -> None:
     buildah.watched("debootstrap", log, [*command, str(root), url], lambda _: None)
     for folder in UNREAD:
         for path in (root / folder).iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     buildah("config", "--cmd", "python3", container)
     buildah("commit", "--quiet", "--rm", container, name)

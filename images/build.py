@@ -110,7 +110,7 @@ def table(built: list[Built]) -> str:
     """Each image, its size unpacked, and of that what is not the base's."""
     rows = [("image", "size", "own layers", "archive")]
     rows += [
-        (one.reference, f"{one.size / 1e6:.0f} MB", f"{one.own / 1e6:.0f} MB", one.archive)
+        (one.reference, f"{one.size / 1e6:.0f} MB", f"{one.own / 1e6:.0f} MB", str(one.archive))
         for one in built
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

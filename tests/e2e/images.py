@@ -34,9 +34,7 @@ def built() -> tuple[Built, Built]:
 
 def images() -> Images:
     operator, runner = built()
-    return Images(
-        Path(operator.archive), Path(runner.archive), operator.reference, runner.reference
-    )
+    return Images(operator.archive, runner.archive, operator.reference, runner.reference)
 
 
 def main() -> int:

@@ -1,0 +1,97 @@
+"""The files of an image, read from the archive that a node imports: nothing is run or mounted."""
+
+import json
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WHITEOUT = ".wh."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A path in a layer."""
+
+    member: tarfile.TarInfo
+    layer: tarfile.TarFile
+
+
+class ImageFiles:
+    """An open archive.
+
+    Attributes:
+        config: of the image: its user, entry point and labels.
+        layers: from the bottom up, each by path without a leading slash.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self._open = ExitStack()
+        outer = self._open.enter_context(tarfile.TarFile(archive))
+        manifest = _json(outer, "manifest.json")[0]
+        self.config: dict[str, Any] = _json(outer, manifest["Config"])["config"]
+        self.layers = [
+            self._layer(outer, _resolved(outer.getmember(name))) for name in manifest["Layers"]
+        ]
+        self.files = dict(self._merged())
+
+    def close(self) -> None:
+        self._open.close()
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        entry = self.files[path]
+        content = entry.layer.extractfile(entry.member)
+        assert content is not None
+        return content.read(limit)
+
+    def above(self, own: int) -> dict[str, Entry]:
+        """What the topmost layers of together `own` bytes hold."""
+        found: dict[str, Entry] = {}
+        for layer in reversed(self.layers):
+            if own <= 0:
+                break
+            own -= layer.size
+            found = {**layer.entries, **found}
+        return found
+
+    def _layer(self, outer: tarfile.TarFile, name: str) -> "Layer":
+        content = outer.extractfile(name)
+        layer = self._open.enter_context(tarfile.TarFile(fileobj=content))
+        entries = {member.name.strip("/"): Entry(member, layer) for member in layer}
+        return Layer(outer.getmember(name).size, entries)
+
+    def _merged(self) -> Iterator[tuple[str, Entry]]:
+        merged: dict[str, Entry] = {}
+        for layer in self.layers:
+            gone = [
+                posixpath.join(posixpath.dirname(path), posixpath.basename(path)[len(WHITEOUT) :])
+                for path in layer.entries
+                if posixpath.basename(path).startswith(WHITEOUT)
+            ]
+            for path in list(merged):
+                if any(path == lost or path.startswith(f"{lost}/") for lost in gone):
+                    del merged[path]
+            merged.update(layer.entries)
+        return iter(merged.items())
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its size unpacked, in bytes, and what it holds."""
+
+    size: int
+    entries: dict[str, Entry]
+
+
+def _json(archive: tarfile.TarFile, name: str) -> Any:
+    content = archive.extractfile(name)
+    assert content is not None
+    return json.load(content)
+
+
+def _resolved(member: tarfile.TarInfo) -> str:
+    """A layer that is there twice is a link to the first."""
+    return posixpath.normpath(member.linkname) if member.issym() else member.name

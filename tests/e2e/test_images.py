@@ -1,0 +1,136 @@
+"""The images are small, run as nobody, bring their byte code, and hold what the locks say."""
+
+import re
+import stat
+from collections.abc import Iterator
+from posixpath import basename, dirname, splitext
+
+import pytest
+from images.archive import Built
+from images.inputs import CHECKOUT
+from tests.e2e.image_files import ImageFiles
+from tests.e2e.images import built
+
+import feature_lineage
+
+OWN_LIMITS = {"operator": 200e6, "runner": 550e6}
+"""In bytes: of the layers that are not the base's."""
+NOT_FOR_JOBS = {"kopf", "kubernetes", "mypy"}
+PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
+DISTRIBUTION = re.compile(r"venv/lib/python3\.\d+/site-packages/([^/]+)-([^/-]+)\.dist-info$")
+UNCOMPILED = re.compile(r"/(test|tests|idlelib|lib2to3|turtledemo)/")
+
+
+@pytest.fixture(scope="module", params=["operator", "runner"])
+def image(request: pytest.FixtureRequest) -> Built:
+    operator, runner = built()
+    return {"operator": operator, "runner": runner}[request.param]
+
+
+@pytest.fixture(scope="module")
+def files(image: Built) -> Iterator[ImageFiles]:
+    opened = ImageFiles(image.archive)
+    yield opened
+    opened.close()
+
+
+def distributions(files: ImageFiles) -> dict[str, str]:
+    found = (DISTRIBUTION.search(path) for path in files.files)
+    return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+
+
+def test_our_own_layers_are_small(image: Built) -> None:
+    assert image.own < OWN_LIMITS[image.name]
+
+
+def test_it_runs_as_nobody_with_the_command_of_the_chart(image: Built, files: ImageFiles) -> None:
+    commands = {
+        "operator": ["feature-lineage", "operator"],
+        "runner": ["python", "-P", "-m", "feature_lineage.runner.pod"],
+    }
+
+    assert files.config["User"] == "65532:65532"
+    assert files.config["Entrypoint"] == commands[image.name]
+
+
+def test_its_user_has_a_name_because_ssh_wants_one(files: ImageFiles) -> None:
+    assert ":65532:65532:" in files.read("etc/passwd").decode()
+    assert {"usr/bin/git", "usr/bin/ssh"} <= files.files.keys()
+
+
+def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
+    image: Built, files: ImageFiles
+) -> None:
+    dangerous = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
+    added = [
+        path
+        for path, entry in files.above(image.own).items()
+        if entry.member.isreg() and entry.member.mode & dangerous
+    ]
+
+    assert added == []
+
+
+def test_we_add_dependencies_users_and_byte_code_and_nothing_of_the_machine_that_built_it(
+    image: Built, files: ImageFiles
+) -> None:
+    ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
+    added = [
+        path
+        for path, entry in files.above(image.own).items()
+        if not entry.member.isdir() and not ours.match(path)
+    ]
+
+    assert added == []
+
+
+def test_every_module_has_its_byte_code(files: ImageFiles) -> None:
+    """Python takes it for good when it names the time and the size of the source."""
+    stale = []
+    for path, entry in files.files.items():
+        root = re.match(r"(venv|usr)/lib/python3\.\d+/", path)
+        if not root or not path.endswith(".py") or not entry.member.isreg():
+            continue
+        if root[1] == "usr" and UNCOMPILED.search(path):
+            continue
+        version = root[0].split("/")[-2].removeprefix("python").replace(".", "")
+        stem = splitext(basename(path))[0]
+        compiled = f"{dirname(path)}/__pycache__/{stem}.cpython-{version}.pyc"
+        wanted = int(entry.member.mtime).to_bytes(4, "little")
+        wanted += entry.member.size.to_bytes(4, "little")
+        if compiled not in files.files or files.read(compiled, 16)[8:] != wanted:
+            stale.append(path)
+
+    assert stale == []
+
+
+def test_label_package_and_checkout_have_one_version(files: ImageFiles) -> None:
+    versions = {
+        files.config["Labels"]["org.opencontainers.image.version"],
+        distributions(files)["feature-lineage-operator"],
+        feature_lineage.__version__,
+    }
+
+    assert len(versions) == 1
+
+
+def test_its_commands_are_there(files: ImageFiles) -> None:
+    for command in ("feature-lineage", "kubectl-lineage"):
+        script = files.files[f"venv/bin/{command}"]
+
+        assert script.member.mode & 0o111 == 0o111
+        assert files.read(f"venv/bin/{command}").startswith(b"#!/venv/bin/python\n")
+
+
+def test_it_has_the_packages_of_its_lock_and_no_other(image: Built, files: ImageFiles) -> None:
+    lock = (CHECKOUT / "requirements" / f"{image.name}.txt").read_text(encoding="utf-8")
+    pins = set(PIN.findall(lock))
+    installed = distributions(files)
+    del installed["feature-lineage-operator"]
+
+    assert installed.items() - pins == set()
+    if image.name == "operator":
+        assert {"feast", "mlflow-skinny", "pandas"} & installed.keys() == set()
+    else:
+        assert {"feast", "mlflow-skinny", "pandas"} <= installed.keys()
+        assert installed.keys() & NOT_FOR_JOBS == set()
