@@ -11,7 +11,7 @@ from benchmarks.table import machine, table
 
 PURE = ("index", "decide", "scrape")
 """They need no server and no Feast."""
-USUAL = (*PURE, "refresh", "jobs", "cluster")
+USUAL = (*PURE, "refresh", "jobs", "cluster", "pods")
 NAMES = (*USUAL, "large_jobs", "library_jobs", "large_cluster")
 """The last three only when they are asked for: each takes as long as all others together."""
 
