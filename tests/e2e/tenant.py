@@ -43,10 +43,6 @@ class Tenant(House):
     world: World = field(kw_only=True)
     password: str = field(default="the-first-password", repr=False)
 
-    def __post_init__(self) -> None:
-        self.project = f"{self.name}_{self.namespace.removeprefix('test-')}"
-        self.password = "the-first-password"
-
     # What the platform gives a tenant
 
     def settle(self) -> None:
