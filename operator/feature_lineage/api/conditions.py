@@ -131,6 +131,17 @@ class ModelReason(StrEnum):
 
 _P, _M = ProjectReason, ModelReason
 
+_OF_A_JOB = frozenset(
+    {
+        *(_P.INVALID_REPO, _P.INVALID_MANIFEST, _P.PROJECT_MISMATCH, _P.EPHEMERAL_STORE),
+        *(_P.REGISTRY_UNREADABLE, _P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE),
+        *(_P.REF_NOT_FOUND, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED, _P.SOURCE_UNREACHABLE),
+        *(_P.JOB_FAILED, _P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
+        *(_P.RUNNER_INCOMPATIBLE, _P.REPORT_TOO_LARGE, _P.FORBIDDEN),
+    }
+)
+"""Of a job that does not start, or ends before it came to its work."""
+
 PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
     ProjectCondition.SOURCE_READY: frozenset(
         {
@@ -140,20 +151,12 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
             _P.FORBIDDEN,
         }
     ),
-    ProjectCondition.APPLIED: frozenset(
-        {
-            *(_P.PROGRESSING, _P.PLANNED, _P.BLOCKED, _P.ADOPTION_WOULD_DELETE),
-            *(_P.GUARD_UNAVAILABLE, _P.INVALID_REPO, _P.PROJECT_MISMATCH),
-            *(_P.PROJECT_OWNED_BY_OTHER, _P.EPHEMERAL_STORE, _P.JOB_FAILED),
-            *(_P.REGISTRY_UNREADABLE, _P.REGISTRY_MOVED),
-            *(_P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE, _P.REF_NOT_FOUND),
-            *(_P.AUTH_FAILED, _P.HOST_NOT_ALLOWED, _P.SOURCE_UNREACHABLE),
-            *(_P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
-            *(_P.RUNNER_INCOMPATIBLE, _P.REPORT_TOO_LARGE, _P.SUSPENDED, _P.INVALID_MANIFEST),
-            _P.FORBIDDEN,
-        }
-    ),
-    ProjectCondition.MATERIALIZED: frozenset({_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED}),
+    ProjectCondition.APPLIED: _OF_A_JOB
+    | {
+        *(_P.PROGRESSING, _P.PLANNED, _P.BLOCKED, _P.ADOPTION_WOULD_DELETE, _P.GUARD_UNAVAILABLE),
+        *(_P.PROJECT_OWNED_BY_OTHER, _P.REGISTRY_MOVED, _P.SUSPENDED),
+    },
+    ProjectCondition.MATERIALIZED: _OF_A_JOB | {_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED},
     ProjectCondition.FRESH: frozenset(
         {_P.STALE, _P.NEVER_MATERIALIZED, _P.NO_OBJECTIVE, _P.OBSERVED_TOO_SELDOM}
     ),

@@ -18,6 +18,7 @@ from feature_lineage.ports import Key, Resources
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
 APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
+MATERIALIZING: Final = frozenset({OperationKind.MATERIALIZE, OperationKind.BACKFILL})
 
 
 def held(observed: ObservedProject, kind: OperationKind) -> Failure | None:

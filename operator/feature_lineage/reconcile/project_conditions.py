@@ -27,7 +27,7 @@ from feature_lineage.operations.protocol import TERMINAL_REASONS
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile.candidates import Situation
 from feature_lineage.reconcile.conditions import Conditions
-from feature_lineage.reconcile.ownership import APPLYING, held
+from feature_lineage.reconcile.ownership import APPLYING, MATERIALIZING, held
 from feature_lineage.reconcile.values import Failure, ObservedProject
 
 STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "InvalidManifest"}
@@ -118,19 +118,28 @@ def _in_flight(
     why = held(observed, operation.kind)
     if why is not None and operation.phase is not OperationPhase.RUNNING:
         conditions.false(C.APPLIED, why.reason, why.message)
-    elif operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
-        message = (
-            f"{operation.message}; attempt {operation.attempt} starts at "
-            f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
-        )
-        conditions.false(C.APPLIED, operation.reason or "JobFailed", message)
-    elif observed.job is not None and observed.job.running and observed.job.reason:
-        message = f"{operation.id} waits: {observed.job.message}"
-        conditions.false(C.APPLIED, observed.job.reason, message)
+    elif (waits := _waits(observed, operation)) is not None:
+        conditions.false(C.APPLIED, waits.reason, waits.message)
     else:
         conditions.false(
             C.APPLIED, "Progressing", f"{operation.id} works on revision {_short(operation)}"
         )
+
+
+def _waits(observed: ObservedProject, operation: OperationStatus | None) -> Failure | None:
+    """What keeps the operation in flight from going on: its next attempt, or a job that waits."""
+    job = observed.job
+    if operation is None:
+        return None
+    if operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
+        message = (
+            f"{operation.message}; attempt {operation.attempt} starts at "
+            f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        return Failure(operation.reason or "JobFailed", message)
+    if job is not None and job.running and job.reason:
+        return Failure(job.reason, f"{operation.id} waits: {job.message}")
+    return None
 
 
 def _short(operation: OperationStatus) -> str:
@@ -165,6 +174,8 @@ def _materialized(
         more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
         told = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
         conditions.false(C.MATERIALIZED, "ViewsFailing", f"{told}{more}")
+    elif (stuck := _never_came_to_its_views(observed, status)) is not None:
+        conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
     elif any(view.materialized_until is not None for view in status.feature_views):
         conditions.true(C.MATERIALIZED)
     elif observed.resource.spec.suspend:
@@ -175,6 +186,21 @@ def _materialized(
             "NeverRun",
             "nothing was materialized yet; add spec.schedules or spec.backfills",
         )
+
+
+def _never_came_to_its_views(
+    observed: ObservedProject, status: FeatureStoreProjectStatus
+) -> Failure | None:
+    """Why the newest materialization did nothing for any view: no view's own result tells."""
+    operation = status.operation
+    if operation is not None and operation.kind in MATERIALIZING:
+        waits = _waits(observed, operation)
+        if waits is not None:
+            return waits
+    last = next((each for each in status.operations if each.kind in MATERIALIZING), None)
+    if last is None or last.result is not Result.FAILED or last.views:
+        return None
+    return Failure(last.reason or "JobFailed", f"{last.id}: {last.message}")
 
 
 def _fresh(
@@ -283,7 +309,8 @@ def _ready(
 def _deleting(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
 ) -> None:
-    stuck, waits = _deletion_blocked(observed, status), held(observed, OperationKind.DELETE)
+    stuck = _deletion_blocked(observed, status)
+    waits = held(observed, OperationKind.DELETE) or _waits(observed, status.operation)
     if stuck is not None:
         conditions.false(C.READY, stuck.reason, stuck.message)
     else:

@@ -13,6 +13,7 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.ports import JobFacts
 from feature_lineage.reconcile.values import Failure
 
 FIRST, SECOND, THIRD = (f"2026-11-0{day}T00:00:00Z" for day in (1, 2, 3))
@@ -232,6 +233,43 @@ def test_only_views_that_failed_are_tried_again_and_the_results_are_merged() -> 
     )
     results = {v.name: (v.result, v.rows, v.error) for v in play.status.operations[0].views}
     assert results == {"extra": (Result.SUCCEEDED, 7, None), "stats": (Result.SUCCEEDED, 3, None)}
+    assert play.says("Materialized") == ("True", "Succeeded")
+
+
+def test_a_materialization_whose_job_waits_says_so_and_takes_it_back_once_it_runs() -> None:
+    play = applied(schedules=[hourly()])
+    play.later(minutes=31)
+    play.look()
+    said = "0/1 nodes are available: 1 Insufficient memory."
+
+    play.jobs[play.job] = JobFacts(running=True, reason="Unschedulable", message=said)
+    play.look()
+
+    assert play.says("Materialized") == ("False", "Unschedulable")
+    assert play.condition("Materialized").message == f"{play.operation.id} waits: {said}"
+    assert play.says("Ready") == ("True", "Succeeded")
+
+    play.jobs[play.job] = JobFacts(running=True, begun=True)
+    play.look()
+
+    assert play.says("Materialized") == ("Unknown", "NeverRun")
+
+
+def test_a_materialization_that_never_came_to_its_views_says_so_until_one_did() -> None:
+    play = applied(schedules=[hourly()], runtime={"retries": 0})
+    play.later(minutes=31)
+    play.look()
+
+    play.crash("JobFailed", "killed")
+
+    operation = play.status.operations[0]
+    assert play.says("Materialized") == ("False", "JobFailed")
+    assert play.condition("Materialized").message == f"{operation.id}: {operation.message}"
+
+    play.later(minutes=60)
+    play.look()
+    play.end("Succeeded", views=(view_report("stats", rows=3, materialized_until=at("13:30")),))
+
     assert play.says("Materialized") == ("True", "Succeeded")
 
 
