@@ -14,6 +14,7 @@ examples:
 import argparse
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ _STAGE: Final = re.compile(r"\[\d+/\d+\] STEP 1/\d+: FROM \S+ AS (\S+)")
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     try:
         built = [
             image(name, options.tag, options.base, extras=options.extras if name == FEAST else ())

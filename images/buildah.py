@@ -44,6 +44,7 @@ class Buildah:
                 "there is no buildah: install it (on Debian: apt-get install buildah)"
             )
         self._folder = folder
+        self._held: tuple[int, ...] = ()
         # Mounts end with the machine's run, and so must what is noted about them.
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         run = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
@@ -83,6 +84,7 @@ class Buildah:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                pass_fds=self._held,
             )
             assert process.stdout is not None
             try:
@@ -108,7 +110,10 @@ class Buildah:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Builds of one user wait for each other, and clear away what a killed one left."""
+        """Builds of one user wait for each other, and clear away what a killed one left.
+
+        What is run meanwhile holds the lock too: it can outlive a builder that is killed.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("a") as lock:
             try:
@@ -116,10 +121,12 @@ class Buildah:
             except BlockingIOError:
                 say(f"another process builds into {self._folder}: waiting for it …")
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            self._held = (lock.fileno(),)
             try:
                 self.clear()
                 yield
             finally:
+                self._held = ()
                 self.clear()
 
     def forget_old(self) -> None:

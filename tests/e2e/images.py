@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from images import build
 from images.archive import Built
-from images.build import image, table
-from images.buildah import BuildFailed, say
 
 TAG: Final = "e2e"
 
@@ -29,7 +28,7 @@ class Images:
 @cache
 def built() -> tuple[Built, Built]:
     """Operator and runner; minutes on a bare machine, milliseconds where nothing changed."""
-    return image("operator", TAG, base=None), image("runner", TAG, base=None)
+    return build.image("operator", TAG, base=None), build.image("runner", TAG, base=None)
 
 
 def images() -> Images:
@@ -37,14 +36,5 @@ def images() -> Images:
     return Images(operator.archive, runner.archive, operator.reference, runner.reference)
 
 
-def main() -> int:
-    try:
-        sys.stdout.write(table(list(built())))
-    except BuildFailed as failure:
-        say(str(failure))
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(build.main(["--debootstrap", "--tag", TAG]))
