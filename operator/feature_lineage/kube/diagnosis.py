@@ -54,6 +54,26 @@ def has_begun(pod: Object | None) -> bool:
     return pod is not None and (pod.get("status") or {}).get("phase", "Pending") != "Pending"
 
 
+def why_silent(pod: Object | None) -> Finding | None:
+    """What is known of a pod whose node does not answer.
+
+    Its containers are ready by the last word of their kubelet, the pod is not by the control plane.
+    """
+    status = (pod or {}).get("status") or {}
+    conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or ()}
+    containers = status.get("containerStatuses") or ()
+    if pod is None or conditions.get("Ready") != "False" or not containers:
+        return None
+    if not all(container.get("ready") for container in containers):
+        return None
+    name, node = pod["metadata"].get("name"), pod["spec"].get("nodeName")
+    return Finding(
+        "JobFailed",
+        f"node {node} does not answer, and pod {name} is on it: the job goes on once the node is "
+        "back, or begins anew on another one once you delete the node",
+    )
+
+
 def taken_back(job: Object) -> Finding | None:
     """What a job waited for that was ended before it began."""
     told = (job["metadata"].get("annotations") or {}).get(TAKEN_BACK)

@@ -23,6 +23,7 @@ from feature_lineage.kube.diagnosis import (
     taken_back,
     told_by,
     why_ended,
+    why_silent,
     why_waiting,
 )
 from feature_lineage.kube.job_manifest import (
@@ -122,7 +123,8 @@ class KubeJobs:
             return JobFacts(running=True)
         pod = newest(await self._pods(project.metadata.namespace, job["metadata"]["name"]))
         if has_begun(pod):
-            return JobFacts(running=True)
+            silent = why_silent(pod) or Finding("", "")
+            return JobFacts(True, reason=silent.reason, message=silent.message)
         stuck = await self._why_waiting(job, pod) or Finding("", "")
         outdated = is_outdated(job, project, self._defaults)
         return JobFacts(

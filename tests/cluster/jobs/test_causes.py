@@ -192,6 +192,28 @@ async def test_a_deadline_says_what_the_job_was_waiting_for(
     assert "Failed to pull image" in facts.message
 
 
+async def test_a_node_that_does_not_answer(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+    mine: Project = await project()
+    pod = await started(jobs, admin, mine)
+    body = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "far"}}
+    named = {**body, "metadata": {"name": pod["metadata"]["name"]}}
+    path = PODS.path(mine.namespace, pod["metadata"]["name"], "binding")
+    await admin._request("POST", path, body=named)
+    (runs,) = container(running={})
+    ready = {"type": "Ready", "status": "False"}
+    await tell(
+        admin,
+        pod,
+        phase="Running",
+        conditions=[ready],
+        containerStatuses=[{**runs, "ready": True}],
+    )
+
+    facts = await facts_with_a_reason(jobs, mine)
+    assert (facts.running, facts.reason) == (True, "JobFailed")
+    assert "node far does not answer" in facts.message
+
+
 async def test_a_disrupted_pod_is_replaced_and_does_not_count(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
