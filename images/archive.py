@@ -45,21 +45,20 @@ def found(archive: Path) -> Built | None:
     return Built(archive=archive, **json.loads(note.read_text(encoding="utf-8")))
 
 
-def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> Built:
+def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> None:
     """Take an image out of buildah's store."""
     draft = archive.with_suffix(".partial")
     buildah("push", "--quiet", wanted.reference, f"docker-archive:{draft}:{wanted.reference}")
     sizes = layers(draft)
     inherited = len(_layers_of(buildah, base))
-    size, own = sum(sizes), sum(sizes[inherited:])
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     draft.rename(archive)
     note = archive.with_suffix(".note.partial")
-    facts: dict[str, Any] = {"reference": wanted.reference, "size": size, "own": own}
+    size, own = sum(sizes), sum(sizes[inherited:])
+    facts = {"reference": wanted.reference, "size": size, "own": own}
     note.write_text(json.dumps(facts), encoding="utf-8")
     note.rename(_note(archive))
-    return Built(archive=archive, **facts)
 
 
 def forget_others(archive: Path) -> None:

@@ -63,38 +63,47 @@ def image(name: str, tag: str, base: str | None, extras: tuple[str, ...] = ()) -
     suite = release() if base is None else ""
     wanted = Wanted(name, tag, base_name(suite, mirror(suite)) if base is None else base, extras)
     folder = cache_folder()
-    archive = folder / f"{name}-{tag}-{digest(wanted)}.tar"
-    if built := found(archive):
+    if built := found(_archive(folder, wanted)):
         return built
     buildah = Buildah(folder)
     with buildah.alone():
-        if built := found(archive):
-            return built
-        if base is None:
-            debian(buildah, folder)
-        return _build(buildah, wanted, archive)
+        while (built := found(archive := _archive(folder, wanted))) is None:
+            if base is None:
+                debian(buildah, folder)
+            _build(buildah, wanted, archive)
+    return built
 
 
-def _build(buildah: Buildah, wanted: Wanted, archive: Path) -> Built:
+def _archive(folder: Path, wanted: Wanted) -> Path:
+    return folder / f"{wanted.name}-{wanted.tag}-{digest(wanted)}.tar"
+
+
+def _build(buildah: Buildah, wanted: Wanted, archive: Path) -> None:
+    """Build into `archive`; writes nothing if the checkout changed under the build."""
     log = archive.parent / f"{wanted.name}.log"
     say(f"building {wanted.reference} (log: {log}) …")
     began = time.monotonic()
 
     def progress(line: str) -> None:
         if stage := _STAGE.match(line):
-            say(f"  {time.monotonic() - began:4.0f} s  {stage[1]}")
+            said(stage[1])
+
+    def said(text: str) -> None:
+        say(f"{time.monotonic() - began:6.0f} s  {text}")
 
     command = ["--file", str(CONTAINERFILE), "--target", wanted.name, "--tag", wanted.reference]
     command += ["--ignorefile", str(CHECKOUT / ".containerignore")]
     for argument, value in wanted.arguments().items():
         command += ["--build-arg", f"{argument}={value}"]
     buildah.build(wanted.reference, log, [*command, str(CHECKOUT)], progress)
-    say(f"  {time.monotonic() - began:4.0f} s  writing {archive}")
-    built = write(buildah, wanted, wanted.base or default_base(), archive)
+    if archive != _archive(archive.parent, wanted):
+        said("the checkout changed meanwhile: once more")
+        return
+    said(f"writing {archive}")
+    write(buildah, wanted, wanted.base or default_base(), archive)
     buildah.forget_old()
     forget_others(archive)
-    say(f"  {time.monotonic() - began:4.0f} s  done")
-    return built
+    said("done")
 
 
 def default_base() -> str:

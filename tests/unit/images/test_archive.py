@@ -1,37 +1,23 @@
 """What is told of an image is read from its archive; only a whole archive counts."""
 
-import io
 import json
 import os
-import tarfile
 from pathlib import Path
+from typing import Any
 
 from images.archive import KEPT, Built, forget_others, found, layers
 from images.build import table
-
-
-def docker_archive(path: Path, sizes: dict[str, int], links: dict[str, str]) -> Path:
-    """With layers of `sizes` bytes, and `links` from one layer to another."""
-    with tarfile.open(path, "w") as archive:
-        for name, size in sizes.items():
-            member = tarfile.TarInfo(name)
-            member.size = size
-            archive.addfile(member, io.BytesIO(b"0" * size))
-        for name, target in links.items():
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, target
-            archive.addfile(member)
-        manifest = json.dumps([{"Layers": [*sizes, *links]}]).encode()
-        member = tarfile.TarInfo("manifest.json")
-        member.size = len(manifest)
-        archive.addfile(member, io.BytesIO(manifest))
-    return path
+from tests.unit.images.docker import docker_archive
 
 
 def noted(archive: Path) -> Built:
     """An archive as `write` leaves it."""
     archive.write_bytes(b"")
-    facts = {"reference": "localhost/runner:1", "size": 732_000_000, "own": 514_000_000}
+    facts: dict[str, Any] = {
+        "reference": "localhost/runner:1",
+        "size": 732_000_000,
+        "own": 514_000_000,
+    }
     archive.with_suffix(".json").write_text(json.dumps(facts))
     return Built(archive=archive, **facts)
 
