@@ -8,12 +8,17 @@ parsed in one place and never by splitting strings elsewhere.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from feature_lineage.errors import TerminalError
 
 _REFERENCE = re.compile(
     r"(?P<view>[^:@\s][^:@]*?)(?:@(?:[vV](?P<version>[0-9]{1,9})|(?i:latest)))?:(?P<feature>[^:]+)"
 )
+
+KNOWN: Final = 16_384
+"""References that are kept: ten thousand models name the same few features, twenty each."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,13 +42,7 @@ class FeatureRef:
         Raises:
             TerminalError: the text is neither.
         """
-        match = _REFERENCE.fullmatch(text.strip())
-        if match is None:
-            raise TerminalError(
-                f"{text!r} is no feature reference; write view:feature or view@v2:feature"
-            )
-        version = match["version"]
-        return cls(match["view"], match["feature"], None if version is None else int(version))
+        return _parsed(text)
 
     @property
     def view_key(self) -> str:
@@ -52,3 +51,14 @@ class FeatureRef:
 
     def __str__(self) -> str:
         return f"{self.view_key}:{self.feature}"
+
+
+@lru_cache(KNOWN)
+def _parsed(text: str) -> FeatureRef:
+    match = _REFERENCE.fullmatch(text.strip())
+    if match is None:
+        raise TerminalError(
+            f"{text!r} is no feature reference; write view:feature or view@v2:feature"
+        )
+    version = match["version"]
+    return FeatureRef(match["view"], match["feature"], None if version is None else int(version))

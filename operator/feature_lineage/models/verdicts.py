@@ -113,7 +113,9 @@ def _gather(
     recorded_digest: str,
 ) -> _Evidence:
     was = define_all(baseline, link.refs, link.service) if baseline is not None else ()
-    now = define_all(current, link.refs, link.service) if current is not None else ()
+    now = was  # most often nothing was applied since training, and that is one snapshot
+    if current is not baseline:
+        now = define_all(current, link.refs, link.service) if current is not None else ()
     problems: tuple[Problem, ...] = ()
     unseen: tuple[FeatureRef, ...] = ()
     if current is not None:
@@ -123,13 +125,15 @@ def _gather(
         if baseline is not None:
             there = {definition.ref for definition in now}
             unseen = tuple(ref for ref in untold if ref in there)
+    was_digest = schema_digest(was) if was else ""
+    now_digest = was_digest if now is was else schema_digest(now) if now else ""
     return _Evidence(
         link,
         baseline_from == "Training",
         baseline is not None,
         current is not None,
-        schema_digest(was) if was else recorded_digest,
-        schema_digest(now) if now else "",
+        was_digest or recorded_digest,
+        now_digest,
         problems,
         unseen,
     )
