@@ -11,7 +11,7 @@ from tests.unit.runner.test_verdict import AT, Seen, asked
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.errors import TerminalError
-from feature_lineage.kube.diagnosis import Finding, told_by, why_ended, why_waiting
+from feature_lineage.kube.diagnosis import Finding, told_by, why_ended, why_silent, why_waiting
 from feature_lineage.kube.job_manifest import START_GRACE_SECONDS
 from feature_lineage.runner.ephemeral import MOUNTS, check_stores, mount_points
 from feature_lineage.runner.settings import Settings
@@ -70,6 +70,14 @@ def no_environment() -> Finding | None:
     return why_waiting(container(waiting=waiting))
 
 
+def silent() -> Finding | None:
+    ready = [{"ready": True, "state": {"running": {}}}]
+    body = pod(conditions=[{"type": "Ready", "status": "False"}], containerStatuses=ready)
+    body["metadata"] = {"name": "apply-12-9f86d081884c7d65-1-x7k2p"}
+    body["spec"]["nodeName"] = "node1"
+    return why_silent(body)
+
+
 def ended(job: Object, body: Object | None) -> Finding:
     return why_ended(job, body, None)
 
@@ -99,6 +107,7 @@ CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
             BACKOFF, pod(reason="Evicted", message="The node was low on resource: memory.")
         ),
     ),
+    "its node does not": (silent,),
     "it hangs": (lambda: supervised(returncode=-9, stopped_by="deadline"),),
     "its pod never began": (
         lambda: why_ended(failed("DeadlineExceeded"), None, Finding("Unschedulable", "no node")),

@@ -39,7 +39,7 @@ from feature_lineage.kube.process import identity
 from feature_lineage.metrics import server
 from feature_lineage.operations import delivery
 from feature_lineage.reconcile import absorb, memory, outcomes, settled
-from feature_lineage.runner import publish
+from feature_lineage.runner import pod, publish
 from feature_lineage.tracking import registries
 
 WORDS = {1: "one", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
@@ -105,8 +105,6 @@ def seconds(text: str) -> float:
 
 
 def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
-    handed_over = sum(publish.PAUSES)
-    hanging = handed_over + publish.ATTEMPT_SECONDS * (len(publish.PAUSES) + 1)
     known = {
         "the Lease is renewed every": [lease.RETRY],
         "a leader that cannot renew it ends after": [lease.RENEW],
@@ -118,13 +116,20 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "a job that runs is looked at, besides its events, every": [
             absorb.RUNNING_LOOK.total_seconds()
         ],
+        "why a job does not begin is looked for every": [
+            absorb.STARTING_LOOK.total_seconds(),
+            absorb.WAITING_LOOK.total_seconds(),
+        ],
         "a pod may wait for a node and its image, besides `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
         ],
         "a finished Job and its log stay, longer while its operation is not on record, for": [
             jobs.KEPT_SECONDS
         ],
-        "a job tries to hand its report over for": [round(handed_over), round(hanging)],
+        "a job tries to hand its report over for its `runtime.timeout`, but at least for": [
+            pod.LEAST_PATIENCE,
+            publish.REFUSED_SECONDS,
+        ],
         "a credential of MLflow is read again after": [registries.CREDENTIAL_AGE.total_seconds()],
     }
     told = {
