@@ -1,0 +1,328 @@
+"""What keeps a job from beginning, and what ends it: told by cause, as Kubernetes says it.
+
+`tests/cluster/jobs` tells the operator such causes; here a kubelet, a scheduler and a kernel do.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from tests.cluster.host.waiting import condition, until
+from tests.e2e.conftest import SettleTenant
+from tests.e2e.house import JOB_SECONDS, Holds, both, recorded, state
+from tests.e2e.operator import InstalledOperator
+from tests.e2e.tenant import Tenant
+from tests.e2e.world import World
+from tests.local.scene import FEATURE_STORE, FEATURES
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import JOBS, PODS
+from feature_lineage.kube.names import TAKEN_BACK
+
+TOLD_SECONDS = 60.0
+"""Until a cause is told, where ten are looked for at once; the docs promise seconds."""
+SLEEPS = FEATURES + "\nimport time\n\ntime.sleep(600)\n"
+MOUNTED = {"volumeMounts": [{"name": "nope", "mountPath": "/nope"}]}
+VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key": "k"}}}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why the job of a project does not begin.
+
+    Attributes:
+        name: of the project.
+        runtime: what it asks for.
+        reason, words: what its conditions have to say.
+    """
+
+    name: str
+    runtime: dict[str, Any]
+    reason: str
+    words: tuple[str, ...]
+
+    def told(self, body: Object | None) -> bool:
+        said = condition(body, "Applied")
+        message = said.get("message", "")
+        return said.get("reason") == self.reason and all(word in message for word in self.words)
+
+
+def volume(**source: Any) -> dict[str, Any]:
+    return {"volumes": [{"name": "nope", **source}], **MOUNTED}
+
+
+GIANT = Cause(
+    "giant", {"resources": {"requests": {"cpu": "1000"}}}, "Unschedulable", ("Insufficient cpu",)
+)
+IMAGE = Cause(
+    "image", {"image": "localhost/nope:1"}, "ImagePullFailed", ("localhost/nope:1", "NeverPull")
+)
+SECRET = Cause(
+    "secret",
+    volume(secret={"secretName": "nope"}),
+    "JobFailed",
+    ("FailedMount", 'secret "nope" not found'),
+)
+CAUSES = (
+    GIANT,
+    Cause("picky", {"nodeSelector": {"disk": "fast"}}, "Unschedulable", ("affinity/selector",)),
+    IMAGE,
+    Cause(
+        "account",
+        {"serviceAccountName": "nope"},
+        "JobFailed",
+        ("FailedCreate", 'serviceaccount "nope" not found'),
+    ),
+    Cause(
+        "rights",
+        {"securityContext": {"seLinuxOptions": {"role": "x"}}},
+        "JobFailed",
+        ("FailedCreate", 'violates PodSecurity "restricted:latest"', "seLinuxOptions"),
+    ),
+    SECRET,
+    Cause(
+        "config",
+        volume(configMap={"name": "nope"}),
+        "JobFailed",
+        ("FailedMount", 'configmap "nope" not found'),
+    ),
+    Cause(
+        "claim",
+        volume(persistentVolumeClaim={"claimName": "nope"}),
+        "Unschedulable",
+        ('persistentvolumeclaim "nope" not found',),
+    ),
+    Cause(
+        "variable",
+        {"env": [VARIABLE]},
+        "JobFailed",
+        ("CreateContainerConfigError", 'secret "nope" not found'),
+    ),
+    Cause(
+        "priority",
+        {"priorityClassName": "nope"},
+        "JobFailed",
+        ("FailedCreate", "no PriorityClass with name nope was found"),
+    ),
+)
+
+
+async def waiting(tenant: Tenant, cause: Cause, **runtime: Any) -> tuple[Tenant, float]:
+    """A project in the tenant's namespace, once it tells why its job waits, and after how long."""
+    house, began = replace(tenant, name=cause.name), time.monotonic()
+    await house.create_project(
+        # Once it begins, it says that the image has no such folder: no need to import Feast.
+        source={"image": {"path": "/nowhere"}},
+        featureStoreYaml=None,
+        mlflow=None,
+        runtime={**cause.runtime, **runtime},
+    )
+    await house.until(cause.told, TOLD_SECONDS)
+    return house, time.monotonic() - began
+
+
+@pytest.mark.timeout(600)
+async def test_why_a_job_does_not_begin_is_told_while_it_waits_and_mended_without_waiting(
+    settle: SettleTenant, admin: Api
+) -> None:
+    tenant = settle("waiting")
+    stuck = await asyncio.gather(*(waiting(tenant, cause) for cause in CAUSES))
+    print({house.name: round(seconds, 1) for house, seconds in stuck})
+
+    await asyncio.gather(*(house.change(runtime=None) for house, _ in stuck))
+    for house, _ in stuck:
+        await house.until(says_applied("RefNotFound", "/nowhere"), TOLD_SECONDS)
+        first, second = await house.made(JOBS)
+        assert (first.partition("-1-")[0], second.partition("-2-")[0]) == ("apply", "apply")
+        job = await admin.get(JOBS, house.namespace, first)
+        assert TAKEN_BACK in job["metadata"]["annotations"]
+        assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+        assert await pods_of(admin, house, first) == []
+
+
+@pytest.mark.timeout(300)
+async def test_a_job_that_waited_until_its_deadline_says_what_for(
+    settle: SettleTenant, admin: Api
+) -> None:
+    tenant = settle("patient")
+    causes = (GIANT, IMAGE, SECRET)
+    stuck = await asyncio.gather(*(waiting(tenant, cause, retries=0) for cause in causes))
+    for house, _ in stuck:
+        (job,) = await house.made(JOBS)
+        over = {"spec": {"activeDeadlineSeconds": 1}}
+        await admin.patch(JOBS, house.namespace, job, over)
+
+    for cause, (house, _) in zip(causes, stuck, strict=True):
+        words = ("the job took longer than", *cause.words[-1:])
+        project = await house.until(says_applied("DeadlineExceeded", *words), TOLD_SECONDS)
+        assert state(project, "Stalled") == ("True", "DeadlineExceeded")
+
+
+@dataclass(frozen=True)
+class End:
+    """How the one attempt of a job ends.
+
+    Attributes:
+        name: of the tenant.
+        reason, words: what its conditions have to say.
+        runtime: what it asks for.
+        features: the repo's code.
+    """
+
+    name: str
+    reason: str
+    words: tuple[str, ...]
+    runtime: dict[str, Any] = field(default_factory=dict)
+    features: str = FEATURES
+
+
+def at_most(memory: str) -> dict[str, Any]:
+    return {"resources": {"limits": {"memory": memory}}}
+
+
+MEMORY = "spec.runtime.resources.limits.memory"
+KILLED = End("killed", "JobFailed", ("ended with exit code 137",), features=SLEEPS)
+ENDS = (
+    # The worker is killed, and whoever watches over it tells: only a cgroup v2 takes all along.
+    End("greedy", "JobFailed", ("for want of memory", MEMORY), at_most("160Mi")),
+    End("cramped", "JobFailed", ("OOMKilled", MEMORY), at_most("24Mi")),
+    End(
+        "crashing",
+        "InvalidRepo",
+        ("exit code 3", "while importing the repo's code"),
+        features=f"{FEATURES}\nimport os\n\nos._exit(3)\n",
+    ),
+    End(
+        "slow",
+        "DeadlineExceeded",
+        ("its deadline of 20 s has passed",),
+        {"timeout": "20s"},
+        features=SLEEPS,
+    ),
+    KILLED,
+)
+
+
+async def ended(tenant: Tenant, end: End) -> None:
+    project = await tenant.until(both(recorded(1), says_applied(end.reason, *end.words)))
+    assert state(project, "Stalled") == ("True", end.reason)
+    (operation,) = project["status"]["operations"]
+    assert (operation["result"], operation["reason"]) == ("Failed", end.reason)
+
+
+@pytest.mark.timeout(600)
+async def test_what_ended_a_job_is_told_by_its_cause(
+    settle: SettleTenant, admin: Api, world: World
+) -> None:
+    tenants = {end.name: settle(end.name) for end in ENDS}
+    for end in ENDS:
+        tenants[end.name].commit(end.features)
+        await tenants[end.name].create_project(runtime={**end.runtime, "retries": 0})
+    killed = tenants[KILLED.name]
+    pod = await printing(killed, "import_feast")
+    for pid in await asyncio.to_thread(world.node.pids, pod, killed.namespace):
+        os.kill(pid, signal.SIGKILL)
+
+    for end in ENDS:
+        await ended(tenants[end.name], end)
+        assert len(await tenants[end.name].made(JOBS)) == 1
+
+
+@pytest.mark.timeout(600)
+async def test_stores_on_the_jobs_own_disk_are_refused(settle: SettleTenant) -> None:
+    tenant = settle("forgetful")
+    store = FEATURE_STORE.format(project=tenant.project)
+    tenant.commit(**{"feature_repo/feature_store.yaml": store})
+    await tenant.create_project(featureStoreYaml=None)
+
+    project = await tenant.until(both(recorded(1), says_applied("EphemeralStore")))
+    message = condition(project, "Applied")["message"]
+    assert "registry /job/repo/feature_repo/data/registry.db" in message
+    assert "spec.runtime.volumes" in message
+    assert state(project, "Stalled") == ("True", "EphemeralStore")
+    (operation,) = project["status"]["operations"]
+    assert operation["attempt"] == 1
+
+
+@pytest.mark.timeout(600)
+async def test_a_pod_that_is_evicted_is_replaced_within_the_same_job(
+    settle: SettleTenant, admin: Api
+) -> None:
+    tenant = settle("evicted")
+    tenant.commit()
+    await tenant.create_project()
+    first = await printing(tenant, "import_feast")
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": first, "namespace": tenant.namespace},
+    }
+    await admin._request("POST", PODS.path(tenant.namespace, first, "eviction"), body=eviction)
+
+    project = await tenant.until(both(recorded(1), says_applied("Succeeded")))
+    (operation,) = project["status"]["operations"]
+    assert (operation["attempt"], operation["result"]) == (1, "Succeeded")
+    (name,) = await tenant.made(JOBS)
+    job = await admin.get(JOBS, tenant.namespace, name)
+    assert job["status"]["succeeded"] == 1
+    assert "failed" not in job["status"]
+    assert first not in await pods_of(admin, tenant, name)
+
+
+@pytest.mark.timeout(600)
+async def test_a_report_waits_for_an_api_server_that_is_away(
+    settle: SettleTenant, operator: InstalledOperator, world: World
+) -> None:
+    tenant = settle("upgraded")
+    tenant.commit()
+    await tenant.create_project()
+    pod = await printing(tenant, "import_feast")
+    await asyncio.to_thread(operator.scale, 0)
+    await asyncio.to_thread(world.plane.stop_apiserver)
+    try:
+        async with asyncio.timeout(JOB_SECONDS):
+            # Two of its longest pauses: for half a minute nobody has taken the report.
+            while world.node.printed(pod, tenant.namespace).count('"seconds": 15.0') < 2:
+                await asyncio.sleep(0.5)
+    finally:
+        await asyncio.to_thread(world.plane.start_apiserver)
+        await asyncio.to_thread(operator.scale, 2)
+
+    project = await tenant.until(both(recorded(1), says_applied("Succeeded")))
+    (operation,) = project["status"]["operations"]
+    assert (operation["attempt"], operation["result"]) == (1, "Succeeded")
+
+
+def says_applied(reason: str, *words: str) -> Holds:
+    def holds(body: Object | None) -> bool:
+        said = condition(body, "Applied")
+        return said.get("reason") == reason and all(word in said["message"] for word in words)
+
+    return holds
+
+
+async def pods_of(admin: Api, tenant: Tenant, job: str) -> list[str]:
+    labels = f"featurelineage.io/operation={job}"
+    listed = [each async for each in admin.list(PODS, tenant.namespace, labels=labels)]
+    return [each["metadata"]["name"] for each in listed]
+
+
+async def printing(tenant: Tenant, phase: str) -> str:
+    """The pod of the tenant's one job, once it tells that it is in that phase."""
+    async with asyncio.timeout(120):
+        while not (pods := [each async for each in tenant.admin.list(PODS, tenant.namespace)]):
+            await asyncio.sleep(0.1)
+        (name,) = (pod["metadata"]["name"] for pod in pods)
+        await until(tenant.admin, PODS, tenant.namespace, name, runs)
+        logs = ("-n", tenant.namespace, "logs", name)
+        while phase not in await asyncio.to_thread(tenant.kubectl, *logs):
+            await asyncio.sleep(0.1)
+    return name
+
+
+def runs(pod: Object | None) -> bool:
+    return (pod or {}).get("status", {}).get("phase") == "Running"
