@@ -19,7 +19,7 @@ from feature_lineage.kube.host import Identity, KubeHost
 
 ENDED: Final = 0
 FAILED: Final = 1
-YOUNG_OBJECTS: Final = 20_000
+YOUNG_OBJECTS: Final = 5_000
 """So many more objects, and Python looks for cycles among them; its 700 are three models' JSON."""
 
 _log = logging.getLogger(__name__)
