@@ -1,8 +1,10 @@
 """One world for all scenes of a session, with the operator installed; a tenant for each."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.cluster.chart.helm import Helm
@@ -33,9 +35,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world() -> Iterator[World]:
     """Cluster, node and servers, without the operator."""
-    with World(tmp_path_factory.mktemp("world"), images()) as started:
+    # The sandbox's own memory. (What is under pytest's folder, the next pytest shuts to others.)
+    folder = Path(tempfile.mkdtemp(prefix="world-", dir="/dev/shm"))
+    with World(folder, images()) as started:
         _worlds.append(started)
         yield started
 
