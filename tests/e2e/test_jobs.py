@@ -23,8 +23,10 @@ from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import JOBS, PODS
 from feature_lineage.kube.names import TAKEN_BACK
 
-TOLD_SECONDS = 60.0
-"""Until a cause is told, where ten are looked for at once; the docs promise seconds."""
+TOLD_SECONDS = 20.0
+"""Until a cause is told, where ten are looked for at once on a busy machine: 2 to 4 s were seen."""
+MENDED_SECONDS = 60.0
+"""From a mended project until its new job has ended, ten of them at once."""
 SLEEPS = FEATURES + "\nimport time\n\ntime.sleep(600)\n"
 MOUNTED = {"volumeMounts": [{"name": "nope", "mountPath": "/nope"}]}
 VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key": "k"}}}
@@ -58,9 +60,7 @@ def volume(**source: Any) -> dict[str, Any]:
 GIANT = Cause(
     "giant", {"resources": {"requests": {"cpu": "1000"}}}, "Unschedulable", ("Insufficient cpu",)
 )
-IMAGE = Cause(
-    "image", {"image": "localhost/nope:1"}, "ImagePullFailed", ("localhost/nope:1", "NeverPull")
-)
+IMAGE = Cause("image", {"image": "localhost/nope:1"}, "ImagePullFailed", ("localhost/nope:1",))
 SECRET = Cause(
     "secret",
     volume(secret={"secretName": "nope"}),
@@ -100,7 +100,7 @@ CAUSES = (
         "variable",
         {"env": [VARIABLE]},
         "JobFailed",
-        ("CreateContainerConfigError", 'secret "nope" not found'),
+        ('secret "nope" not found',),
     ),
     Cause(
         "priority",
@@ -135,7 +135,7 @@ async def test_why_a_job_does_not_begin_is_told_while_it_waits_and_mended_withou
 
     await asyncio.gather(*(house.change(runtime=None) for house, _ in stuck))
     for house, _ in stuck:
-        await house.until(says_applied("RefNotFound", "/nowhere"), TOLD_SECONDS)
+        await house.until(says_applied("RefNotFound", "/nowhere"), MENDED_SECONDS)
         first, second = await house.made(JOBS)
         assert (first.partition("-1-")[0], second.partition("-2-")[0]) == ("apply", "apply")
         job = await admin.get(JOBS, house.namespace, first)

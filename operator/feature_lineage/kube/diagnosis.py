@@ -107,19 +107,19 @@ def is_starting(pod: Object) -> bool:
 
 
 def told_by(events: Sequence[Object], of: str) -> Finding | None:
-    """What the newest warning says.
+    """What the newest warning says that says more than a reason's name.
 
     Args:
         of: whom the events are about, such as ``the job``.
     """
     warnings = [event for event in events if event.get("type") == "Warning"]
-    event = max(warnings, key=_last_seen, default=None)
+    event = max(warnings, key=lambda each: (not _bare(each), _last_seen(each)), default=None)
     if event is None:
         return None
     reason, note = str(event.get("reason")), str(event.get("note") or "")
     if reason == "FailedScheduling":
         return Finding("Unschedulable", _cut(note))
-    if reason in ("Failed", "BackOff") and "image" in note.lower():
+    if reason in _IMAGE or (reason in ("Failed", "BackOff") and "image" in note.lower()):
         return Finding("ImagePullFailed", _cut(note))
     return Finding("JobFailed", _cut(f"{of} cannot start: {reason}: {note}"))
 
@@ -189,6 +189,12 @@ def _state(status: Mapping[str, Any], which: str) -> Mapping[str, Any] | None:
         if state is not None:
             return state
     return None
+
+
+def _bare(event: Object) -> bool:
+    """``Error: ErrImagePull``, which follows upon the Event that tells of which image, and why."""
+    note = str(event.get("note") or "")
+    return len(note.removeprefix("Error: ").split()) < 2
 
 
 def _last_seen(event: Object) -> str:
