@@ -1,6 +1,7 @@
 """One warm process and one PostgreSQL server for all of the runner's contract tests."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -22,7 +23,7 @@ def zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A server of this session's own.
 
     Where none is installed, a person's `make test` says so and goes on; in CI that is a failure.
@@ -32,7 +33,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
             binary("initdb")
         except NotInstalled as missing:
             pytest.skip(str(missing))
-    with start_postgres(tmp_path_factory.mktemp("postgres")) as server:
+    # Not under pytest's folder, which the next pytest shuts to others.
+    with (
+        tempfile.TemporaryDirectory(prefix="postgres-") as folder,
+        start_postgres(folder) as server,
+    ):
         yield server
 
 
