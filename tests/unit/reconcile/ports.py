@@ -38,6 +38,7 @@ class World:
         told: what MLflow's ops runs tell of the registry.
         fail: verb → the error it raises.
         reports: by job name; a job without one runs.
+        waiting: by job name, what is known of one that does not begin.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class World:
         self.resources: dict[tuple[str, str], FeatureStoreProject | TrainedModel] = {}
         self.requests: dict[str, JobRequest] = {}
         self.reports: dict[str, JobReport] = {}
+        self.waiting: dict[str, JobFacts] = {}
         self.kept: dict[str, RegistrySnapshot] = {}
         self.timeline: list[SnapshotRecord] = []
         self.versions: dict[str, ModelVersion] = {}
@@ -156,6 +158,8 @@ class _Jobs:
     async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         if operation_id not in self.world.requests:
             return None
+        if operation_id in self.world.waiting:
+            return self.world.waiting[operation_id]
         report = self.world.reports.get(operation_id)
         return JobFacts(running=report is None, report=report)
 

@@ -11,6 +11,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.errors import NotFound, RequestRejected, ServerUnavailable, TransientError
 from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.ports import JobFacts
 from feature_lineage.reconcile.controller import Controller, Pass
 from feature_lineage.reconcile.listing import job_id
 
@@ -590,3 +591,23 @@ async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
     assert scene.says("Applied") == ("False", "JobFailed")
     assert scene.says("Ready") == ("False", "JobFailed")
     assert len(scene.world.runs) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_job_that_waits_in_vain_is_taken_back_now_or_at_a_later_look(fails: bool) -> None:
+    scene = Scene()
+    await scene.look()
+    stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
+    scene.world.waiting[scene.job] = stuck
+    if fails:
+        scene.world.fail["take_back"] = TransientError("the API server is away")
+
+    looked = await scene.look()
+    assert scene.world.verbs().count("take_back") == (not fails)
+    assert looked.next_look is not None
+    assert scene.project.status.operation is not None
+    assert scene.project.status.operation.phase is OperationPhase.RUNNING
+
+    scene.world.fail.clear()
+    await scene.look()
+    assert ("take_back", scene.job) in scene.world.log
