@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -15,6 +16,14 @@ from tests.e2e.world import MLFLOW_URL, OPERATOR, World
 
 SELECTOR: Final = f"app.kubernetes.io/instance={RELEASE}"
 LEADER_SECONDS: Final = 90.0
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A replica that leads: its pod, and the first process of its container."""
+
+    pod: str
+    pid: int
 
 
 class InstalledOperator:
@@ -28,7 +37,7 @@ class InstalledOperator:
         self.helm = helm
         self._world = world
         self._kubectl = world.plane.kubectl
-        self._killed: set[int] = set()
+        self._killed: dict[str, list[Line]] = {}
 
     def values(self) -> dict[str, Any]:
         images = self._world.images
@@ -84,8 +93,8 @@ class InstalledOperator:
     def uninstall(self) -> None:
         self.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
 
-    def leader(self) -> int:
-        """Process of the replica that holds the Lease, once it is one that was not killed here.
+    def leader(self) -> Leader:
+        """The replica that holds the Lease, once it is one that was not killed here.
 
         Raises:
             AssertionError: nobody leads for `LEADER_SECONDS`.
@@ -96,17 +105,22 @@ class InstalledOperator:
                 *("-n", NAMESPACE, "get", "lease", RELEASE),
                 *("-o", "jsonpath={.spec.holderIdentity}"),
             )
-            for pid in self._world.node.pids(holder, NAMESPACE) if holder else ():
-                if pid not in self._killed:
-                    return pid
+            if holder and holder not in self._killed:
+                for pid in self._world.node.pids(holder, NAMESPACE):
+                    return Leader(holder, pid)
             time.sleep(0.1)  # neither a Lease nor a container tells when it has begun
         raise AssertionError(f"nobody leads after {LEADER_SECONDS:.0f} s: {list(self.pods())}")
 
-    def kill(self, leader: int) -> None:
-        """SIGKILL, this very moment; the kubelet starts its container again."""
-        self._killed.add(leader)
+    def kill(self, leader: Leader) -> None:
+        """SIGKILL, this very moment; another pod takes the place of its pod.
+
+        A container that is killed again and again would be started later each time.
+        """
         with contextlib.suppress(ProcessLookupError):
-            os.kill(leader, signal.SIGKILL)
+            os.kill(leader.pid, signal.SIGKILL)
+        self._killed[leader.pod] = list(self._lines_of(leader.pod))
+        delete = ("delete", "pod", leader.pod, "--force", "--grace-period=0", "--wait=false")
+        self._kubectl("-n", NAMESPACE, *delete)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """The pods of the release by name."""
@@ -133,16 +147,20 @@ class InstalledOperator:
         )
 
     def lines(self) -> Iterator[Line]:
-        """What its containers logged, those that were started again included."""
+        """What its containers logged, those included that were killed or started again."""
+        for lines in self._killed.values():
+            yield from lines
         for pod, body in self.pods().items():
-            again = any(each["restartCount"] for each in body["status"]["containerStatuses"])
-            for which in (("--previous",) if again else (), ()):
-                text = self._kubectl("-n", NAMESPACE, "logs", pod, *which)
-                for line in text.splitlines():
-                    try:
-                        yield json.loads(line)
-                    except ValueError:
-                        yield {"level": "error", "message": line}
+            if any(each["restartCount"] for each in body["status"]["containerStatuses"]):
+                yield from self._lines_of(pod, "--previous")
+            yield from self._lines_of(pod)
+
+    def _lines_of(self, pod: str, *which: str) -> Iterator[Line]:
+        for line in self._kubectl("-n", NAMESPACE, "logs", pod, *which).splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                yield {"level": "error", "message": line}
 
     def errors(self) -> list[Line]:
         return [line for line in self.lines() if line["level"] in ("error", "critical")]
