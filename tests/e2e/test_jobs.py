@@ -27,6 +27,7 @@ TOLD_SECONDS = 20.0
 """Until a cause is told, where ten are looked for at once on a busy machine: 2 to 4 s were seen."""
 MENDED_SECONDS = 60.0
 """From a mended project until its new job has ended, ten of them at once."""
+TAKES_A_WHILE = FEATURES + "\nimport time\n\ntime.sleep(40)\n"
 SLEEPS = FEATURES + "\nimport time\n\ntime.sleep(600)\n"
 MOUNTED = {"volumeMounts": [{"name": "nope", "mountPath": "/nope"}]}
 VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key": "k"}}}
@@ -278,7 +279,7 @@ async def test_a_report_waits_for_an_api_server_that_is_away(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
     tenant = settle("upgraded")
-    tenant.commit()
+    tenant.commit(TAKES_A_WHILE)
     await tenant.create_project()
     pod = await printing(tenant, "import_feast")
     await asyncio.to_thread(operator.scale, 0)
