@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.jobs.scene import Project
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.jobs import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 from feature_lineage.kube.names import access_name, report_names
+from feature_lineage.kube.pod_manifest import RunnerDefaults
 from feature_lineage.kube.reports import read_report
 from feature_lineage.operations.delivery import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, encode
@@ -64,11 +66,15 @@ async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
 
 
 async def hand_over(
-    server: ApiServer, project: Project, made: JobReport, seconds: float = 10.0
+    server: ApiServer,
+    project: Project,
+    made: JobReport,
+    seconds: float = 10.0,
+    tell: Callable[[str, float], None] = lambda _why, _seconds: None,
 ) -> int:
     manifest, pieces = pack_report(encode(made).encode(), JOB)
     names = report_names(JOB)
-    patience = Patience(time.monotonic() + seconds)
+    patience = Patience(time.monotonic() + seconds, tell)
     await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces, patience)
     return len(pieces)
 
@@ -139,3 +145,30 @@ async def test_the_next_job_takes_the_right_to_write_from_the_one_before(
 
     with pytest.raises(AccessRefused, match="HTTP 403"):
         await hand_over(server, started, report(), seconds=1.0)
+
+
+async def test_an_api_server_that_is_away_gets_the_report_when_it_is_back(
+    start_control_plane: Callable[..., ControlPlane], tmp_path: Path
+) -> None:
+    plane, made = start_control_plane(CRDS), report()
+    plane.kubectl("create", "namespace", "away")
+    async with await connect(str(plane.kubeconfig)) as admin:
+        mine = await Project.create(admin, "away", "driver", {})
+        await KubeJobs(admin, RunnerDefaults(image="x")).start(mine.request(), mine.resource)
+        server = await runner_of(mine, admin, tmp_path)
+        plane.kill_apiserver()
+        told: list[str] = []
+        waits = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(why: str, _seconds: float) -> None:
+            told.append(why)
+            loop.call_soon_threadsafe(waits.set)
+
+        handing = asyncio.create_task(hand_over(server, mine, made, 120.0, tell))
+        await asyncio.wait_for(waits.wait(), 60)
+        await asyncio.to_thread(plane.start_apiserver)
+        await handing
+
+        assert await read_report(admin, "away", JOB) == made
+    assert "Connection refused" in told[0]
