@@ -214,7 +214,10 @@ def _sync_schedules(draft: Draft) -> None:
 
 
 def _describe(draft: Draft, situation: Situation) -> None:
+    # What a job has just reported is what is known now, though it is kept a moment later.
     observed = draft.observed
+    if draft.before:
+        observed = replace(observed, snapshot=draft.before[-1].snapshot)
     judged = judge_views(observed, draft.status)
     draft.status = with_freshness(draft.status, observed.resource.spec, judged)
     draft.looks += [item.next_stale_at for item in judged.values() if item.next_stale_at]

@@ -244,6 +244,16 @@ def test_totals_count_views_features_services_and_models() -> None:
     assert play.says("Ready") == ("True", "Succeeded")
 
 
+def test_totals_are_those_of_the_report_that_is_read_in_this_very_pass() -> None:
+    play = Play()
+    play.look()
+
+    play.end("Succeeded")
+
+    assert play.status.counts is not None
+    assert play.status.counts.feature_views == 2
+
+
 def test_failing_views_are_told_three_at_a_time() -> None:
     names = [f"view{number}" for number in range(5)]
     play = Play()
