@@ -38,10 +38,10 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
     tenant = settle("night")
     last_known = {"onGuardUnavailable": "UseLast", "maxGuardAge": "10m"}
     tenant.commit()
-    tenant.train()
     await tenant.create_project(apply={"protection": last_known})
     await tenant.create_model()
     await tenant.until(both(recorded(1), says("Ready", "True")))
+    tenant.train()
     await tenant.until_model(says("Ready", "True"))
 
     # Away for all of an apply that may use what was known: it is recorded later, although the
