@@ -283,11 +283,11 @@ async def test_a_report_waits_for_an_api_server_that_is_away(
     await tenant.create_project()
     pod = await printing(tenant, "import_feast")
     await asyncio.to_thread(operator.scale, 0)
-    await asyncio.to_thread(world.plane.stop_apiserver)
+    await asyncio.to_thread(world.plane.kill_apiserver)
     try:
         async with asyncio.timeout(JOB_SECONDS):
-            # Two of its longest pauses: for half a minute nobody has taken the report.
-            while world.node.printed(pod, tenant.namespace).count('"seconds": 15.0') < 2:
+            # Its longest pause: nobody has taken the report for a while.
+            while '"seconds": 15.0' not in world.node.printed(pod, tenant.namespace):
                 await asyncio.sleep(0.5)
     finally:
         await asyncio.to_thread(world.plane.start_apiserver)
