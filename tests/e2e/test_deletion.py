@@ -48,7 +48,7 @@ async def test_delete_takes_this_projects_objects_once_no_promoted_model_uses_th
     for part in (tenant.model, "featurelineage.io/allow-delete"):
         assert part in message
     assert set(world.rows(tenant.project, OBJECTS)) == {("neighbour",), (tenant.project,)}
-    event = await tenant.told("DeletionBlocked")
+    event = await tenant.told("Blocked")
     assert event["type"] == "Warning"
 
     await tenant.annotate(allow_delete="the ranker is retired")

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from tests.cluster.host.waiting import condition, until
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import JOB_SECONDS, Holds, both, recorded, state
-from tests.e2e.operator import InstalledOperator
+from tests.e2e.house import Holds, both, recorded, state
 from tests.e2e.tenant import Tenant
 from tests.e2e.world import World
 from tests.local.scene import FEATURE_STORE, FEATURES
@@ -27,7 +26,6 @@ TOLD_SECONDS = 20.0
 """Until a cause is told, where ten are looked for at once on a busy machine: 2 to 4 s were seen."""
 MENDED_SECONDS = 60.0
 """From a mended project until its new job has ended, ten of them at once."""
-TAKES_A_WHILE = FEATURES + "\nimport time\n\ntime.sleep(40)\n"
 SLEEPS = FEATURES + "\nimport time\n\ntime.sleep(600)\n"
 MOUNTED = {"volumeMounts": [{"name": "nope", "mountPath": "/nope"}]}
 VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key": "k"}}}
@@ -272,30 +270,6 @@ async def test_a_pod_that_is_evicted_is_replaced_within_the_same_job(
     assert job["status"]["succeeded"] == 1
     assert "failed" not in job["status"]
     assert first not in await pods_of(admin, tenant, name)
-
-
-@pytest.mark.timeout(600)
-async def test_a_report_waits_for_an_api_server_that_is_away(
-    settle: SettleTenant, operator: InstalledOperator, world: World
-) -> None:
-    tenant = settle("upgraded")
-    tenant.commit(TAKES_A_WHILE)
-    await tenant.create_project()
-    pod = await printing(tenant, "import_feast")
-    await asyncio.to_thread(operator.scale, 0)
-    await asyncio.to_thread(world.plane.kill_apiserver)
-    try:
-        async with asyncio.timeout(JOB_SECONDS):
-            # Its longest pause: nobody has taken the report for a while.
-            while '"seconds": 15.0' not in world.node.printed(pod, tenant.namespace):
-                await asyncio.sleep(0.5)
-    finally:
-        await asyncio.to_thread(world.plane.start_apiserver)
-        await asyncio.to_thread(operator.scale, 2)
-
-    project = await tenant.until(both(recorded(1), says_applied("Succeeded")))
-    (operation,) = project["status"]["operations"]
-    assert (operation["attempt"], operation["result"]) == (1, "Succeeded")
 
 
 def says_applied(reason: str, *words: str) -> Holds:
