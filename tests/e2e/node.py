@@ -103,6 +103,17 @@ class Node:
         """Import an image archive, as a registry would hand it over."""
         self._ctr("image", "import", str(archive))
 
+    def pids(self, pod: str, namespace: str) -> list[int]:
+        """First processes of the containers of a pod that run."""
+        labels = (
+            f'labels."io.kubernetes.pod.name"=={pod}',
+            f'labels."io.kubernetes.pod.namespace"=={namespace}',
+            'labels."io.cri-containerd.kind"==container',
+        )
+        containers = set(self._ctr("container", "ls", "-q", ",".join(labels)).split())
+        tasks = (line.split() for line in self._ctr("task", "ls").splitlines()[1:])
+        return [int(pid) for name, pid, state in tasks if name in containers and state == "RUNNING"]
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Nothing on the node moves: its pods are frozen, its kubelet and containerd stopped."""
