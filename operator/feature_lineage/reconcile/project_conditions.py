@@ -1,11 +1,10 @@
 """The conditions of a FeatureStoreProject: one small function each.
 
-Ready means that the newest revision is in effect. Freshness, audit and single views never make a
-project unready: a late view must not turn a rollout red.
+Ready means that the newest revision is in effect. What never makes a project unready is in
+`upkeep_conditions`.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from feature_lineage.api.conditions import ProjectCondition as C
@@ -21,14 +20,16 @@ from feature_lineage.api.project_status import (
     OperationRecord,
     OperationStatus,
 )
-from feature_lineage.features.freshness import Freshness, FreshnessReason
+from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.explain import short_revision
 from feature_lineage.operations.protocol import TERMINAL_REASONS
 from feature_lineage.ports import SourceFacts
 from feature_lineage.reconcile.candidates import Situation
 from feature_lineage.reconcile.conditions import Conditions
-from feature_lineage.reconcile.ownership import APPLYING, MATERIALIZING, held
+from feature_lineage.reconcile.ownership import APPLYING, held
+from feature_lineage.reconcile.upkeep_conditions import note_upkeep
 from feature_lineage.reconcile.values import Failure, ObservedProject
+from feature_lineage.reconcile.waiting import waits
 
 STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "InvalidManifest"}
 
@@ -44,10 +45,7 @@ def conditions_of(
     conditions = Conditions(status.conditions, observed.now, metadata.generation or None)
     _source_ready(observed, conditions)
     _applied(observed, status, situation, conditions)
-    _materialized(observed, status, conditions)
-    _fresh(conditions, judged, status)
-    _facts_current(observed, status, conditions)
-    _recorded(observed, status, conditions)
+    note_upkeep(observed, status, judged, conditions)
     _ready(observed, status, conditions)
     return conditions
 
@@ -118,28 +116,12 @@ def _in_flight(
     why = held(observed, operation.kind)
     if why is not None and operation.phase is not OperationPhase.RUNNING:
         conditions.false(C.APPLIED, why.reason, why.message)
-    elif (waits := _waits(observed, operation)) is not None:
-        conditions.false(C.APPLIED, waits.reason, waits.message)
+    elif (stuck := waits(observed, operation)) is not None:
+        conditions.false(C.APPLIED, stuck.reason, stuck.message)
     else:
         conditions.false(
             C.APPLIED, "Progressing", f"{operation.id} works on revision {_short(operation)}"
         )
-
-
-def _waits(observed: ObservedProject, operation: OperationStatus | None) -> Failure | None:
-    """What keeps the operation in flight from going on: its next attempt, or a job that waits."""
-    job = observed.job
-    if operation is None:
-        return None
-    if operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
-        message = (
-            f"{operation.message}; attempt {operation.attempt} starts at "
-            f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
-        )
-        return Failure(operation.reason or "JobFailed", message)
-    if job is not None and job.running and job.reason:
-        return Failure(job.reason, f"{operation.id} waits: {job.message}")
-    return None
 
 
 def _short(operation: OperationStatus) -> str:
@@ -161,123 +143,6 @@ def _as_last_applied(status: FeatureStoreProjectStatus, conditions: Conditions) 
             conditions.false(C.APPLIED, last.reason or "Blocked", message)
         case _:
             conditions.false(C.APPLIED, last.reason or "JobFailed", message)
-
-
-def _materialized(
-    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
-) -> None:
-    failing = sorted(
-        view.name for view in status.feature_views if view.last_result is Result.FAILED
-    )
-    if failing:
-        errors = {view.name: view.last_error for view in status.feature_views}
-        more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
-        told = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
-        conditions.false(C.MATERIALIZED, "ViewsFailing", f"{told}{more}")
-    elif (stuck := _never_came_to_its_views(observed, status)) is not None:
-        conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
-    elif any(view.materialized_until is not None for view in status.feature_views):
-        conditions.true(C.MATERIALIZED)
-    elif observed.resource.spec.suspend:
-        conditions.unknown(C.MATERIALIZED, "Suspended", "spec.suspend is true")
-    else:
-        conditions.unknown(
-            C.MATERIALIZED,
-            "NeverRun",
-            "nothing was materialized yet; add spec.schedules or spec.backfills",
-        )
-
-
-def _never_came_to_its_views(
-    observed: ObservedProject, status: FeatureStoreProjectStatus
-) -> Failure | None:
-    """Why the newest materialization did nothing for any view: no view's own result tells."""
-    operation = status.operation
-    if operation is not None and operation.kind in MATERIALIZING:
-        waits = _waits(observed, operation)
-        if waits is not None:
-            return waits
-    last = next((each for each in status.operations if each.kind in MATERIALIZING), None)
-    if last is None or last.result is not Result.FAILED or last.views:
-        return None
-    return Failure(last.reason or "JobFailed", f"{last.id}: {last.message}")
-
-
-def _fresh(
-    conditions: Conditions,
-    judged: Mapping[str, Freshness],
-    status: FeatureStoreProjectStatus,
-) -> None:
-    by_reason: dict[FreshnessReason, list[str]] = {}
-    for name, freshness in sorted(judged.items()):
-        by_reason.setdefault(freshness.reason, []).append(name)
-    until = {view.name: view.materialized_until for view in status.feature_views}
-    if names := by_reason.get(FreshnessReason.NEVER_MATERIALIZED):
-        conditions.false(
-            C.FRESH, "NeverMaterialized", f"never materialized: {', '.join(names[:10])}"
-        )
-    elif names := by_reason.get(FreshnessReason.STALE):
-        told = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
-        conditions.false(C.FRESH, "Stale", f"past their maxAge: {told}")
-    elif names := by_reason.get(FreshnessReason.OBSERVED_TOO_SELDOM):
-        conditions.unknown(
-            C.FRESH,
-            "ObservedTooSeldom",
-            f"the registry was read too long ago to tell about {', '.join(names[:10])}; "
-            "shorten spec.registry.pollInterval below half of maxAge",
-        )
-    elif by_reason.get(FreshnessReason.FRESH):
-        conditions.true(C.FRESH)
-    else:
-        conditions.unknown(C.FRESH, "NoObjective", "spec.freshness sets no maxAge")
-
-
-def _facts_current(
-    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
-) -> None:
-    models, registry = observed.models, status.registry
-    interval = observed.resource.spec.registry_poll_interval
-    if models is not None and models.failure is not None:
-        as_of = f"{models.read_at:%Y-%m-%dT%H:%M:%SZ}" if models.read_at else "never"
-        conditions.false(
-            C.FACTS_CURRENT,
-            "MLflowViewOld",
-            f"facts about models are as of {as_of}: {models.failure.message}",
-        )
-    elif (
-        interval is not None
-        and registry is not None
-        and registry.observed_at is not None
-        and observed.now - registry.observed_at > 2 * interval + timedelta(minutes=1)
-    ):
-        conditions.false(
-            C.FACTS_CURRENT,
-            "RegistrySnapshotOld",
-            f"the registry was last read at {registry.observed_at:%Y-%m-%dT%H:%M:%SZ}",
-        )
-    else:
-        conditions.true(C.FACTS_CURRENT)
-
-
-def _recorded(
-    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
-) -> None:
-    mlflow, models = observed.resource.spec.mlflow, observed.models
-    if mlflow is None or not mlflow.log_operations:
-        conditions.true(C.RECORDED, message="operations are not recorded: nothing asks for it")
-        return
-    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
-    if models is not None and models.failure is not None and waiting:
-        known = {"AuthFailed", "HostNotAllowed"}
-        reason = models.failure.reason if models.failure.reason in known else "MLflowUnavailable"
-        conditions.false(
-            C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
-        )
-    elif waiting == 0:
-        conditions.true(C.RECORDED)
-    elif conditions.get(C.RECORDED) is None:
-        conditions.unknown(C.RECORDED, "Progressing", f"{waiting} operations are being recorded")
-    # Otherwise what was found out at the last attempt stands until this one ends.
 
 
 def _ready(
@@ -310,11 +175,11 @@ def _deleting(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: Conditions
 ) -> None:
     stuck = _deletion_blocked(observed, status)
-    waits = held(observed, OperationKind.DELETE) or _waits(observed, status.operation)
+    why = held(observed, OperationKind.DELETE) or waits(observed, status.operation)
     if stuck is not None:
         conditions.false(C.READY, stuck.reason, stuck.message)
     else:
-        message = waits.message if waits else "the project is being deleted"
+        message = why.message if why else "the project is being deleted"
         conditions.false(C.READY, "Deleting", message)
 
 
