@@ -132,8 +132,9 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     shown_by_kubectl(kubectl, tenant, third)
 
     # What is asked to take its objects along does, and leaves a record and nothing else.
-    await admin.delete(MODELS, tenant.namespace, tenant.name)
     tenant.mlflow.delete("registered-models/alias", name=tenant.model, alias="champion")
+    await tenant.until_model(says("Ready", "False", "AliasNotFound"))
+    await admin.delete(MODELS, tenant.namespace, tenant.name)
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)
     assert words(await tenant.until(both(running, says("Ready", "False", "Deleting")))) == GOING
     await tenant.until(gone)

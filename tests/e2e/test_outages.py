@@ -42,7 +42,8 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
     await tenant.create_model()
     await tenant.until(both(recorded(1), says("Ready", "True")))
     tenant.train()
-    await tenant.until_model(says("Ready", "True"))
+    model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
+    assert model["status"]["lineage"]["verdict"] == "Verified"
 
     # Away for all of an apply that may use what was known: it is recorded later, although the
     # operator that saw it is dead by then.
