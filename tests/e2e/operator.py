@@ -26,6 +26,14 @@ class Leader:
     pid: int
 
 
+@dataclass(frozen=True)
+class Told:
+    """How often containers were started again, and the errors that were logged, each by its key."""
+
+    restarts: int
+    errors: frozenset[tuple[str, str]]
+
+
 class InstalledOperator:
     """A release, with two replicas.
 
@@ -139,7 +147,23 @@ class InstalledOperator:
             wait = ("wait", "--for=delete", "pod", "-l", SELECTOR, "--timeout=60s")
             self._kubectl("-n", NAMESPACE, *wait, seconds=70)
 
-    def restarts(self) -> int:
+    def so_far(self) -> Told:
+        """What it has told up to now, for `mistakes` to leave out."""
+        return Told(self._restarts(), frozenset(_key(line) for line in self._errors()))
+
+    def mistakes(self, before: Told) -> list[Line]:
+        """What it logged as errors since, and restarts that none of it explains.
+
+        A Lease that is lost is none, where it is followed by a restart as it should be: that is
+        how a replica takes a node that stood still, or a machine that is too busy.
+        """
+        since = [line for line in self._errors() if _key(line) not in before.errors]
+        lost = [line for line in since if line["message"].startswith("LeaseLost")]
+        unexplained = self._restarts() - before.restarts - len(lost)
+        told = [line for line in since if line not in lost]
+        return told if unexplained <= 0 else [*told, {"message": f"{unexplained} restarts"}]
+
+    def _restarts(self) -> int:
         return sum(
             status["restartCount"]
             for pod in self.pods().values()
@@ -151,9 +175,11 @@ class InstalledOperator:
         for lines in self._killed.values():
             yield from lines
         for pod, body in self.pods().items():
-            if any(each["restartCount"] for each in body["status"]["containerStatuses"]):
+            containers = body["status"].get("containerStatuses", ())
+            if any(each["restartCount"] for each in containers):
                 yield from self._lines_of(pod, "--previous")
-            yield from self._lines_of(pod)
+            if any("waiting" not in each["state"] for each in containers):
+                yield from self._lines_of(pod)
 
     def _lines_of(self, pod: str, *which: str) -> Iterator[Line]:
         for line in self._kubectl("-n", NAMESPACE, "logs", pod, *which).splitlines():
@@ -162,9 +188,13 @@ class InstalledOperator:
             except ValueError:
                 yield {"level": "error", "message": line}
 
-    def errors(self) -> list[Line]:
+    def _errors(self) -> list[Line]:
         return [line for line in self.lines() if line["level"] in ("error", "critical")]
 
     def _apply(self, *objects: dict[str, Any]) -> None:
         whole = [{"apiVersion": "v1", **each} for each in objects]
         self._kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(whole))
+
+
+def _key(line: Line) -> tuple[str, str]:
+    return str(line.get("time")), str(line["message"])

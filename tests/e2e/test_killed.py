@@ -65,7 +65,7 @@ def points(job: str) -> dict[str, Point]:
 async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
     settle: SettleTenant, operator: InstalledOperator
 ) -> None:
-    calm, house = settle("calm"), settle("driver")
+    calm, house, before = settle("calm"), settle("driver"), operator.so_far()
     spec = {"backfills": [backfill()]}
     for tenant in (calm, house):
         tenant.commit()
@@ -91,7 +91,7 @@ async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
     assert len(await house.made(CONFIG_MAPS)) == len(await calm.made(CONFIG_MAPS))
     for reason in ("ApplySucceeded", "BackfillSucceeded"):
         assert all("series" not in each for each in await house.events(reason))
-    assert operator.errors() == []
+    assert operator.mistakes(before) == []
 
 
 @pytest.mark.timeout(1200)
@@ -99,7 +99,7 @@ async def test_killed_at_five_random_moments_of_applies_and_materializations(
     settle: SettleTenant, operator: InstalledOperator
 ) -> None:
     moments = random.Random(SEED)
-    tenant = settle("random")
+    tenant, before = settle("random"), operator.so_far()
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("Ready", "True")))
@@ -124,7 +124,7 @@ async def test_killed_at_five_random_moments_of_applies_and_materializations(
     assert sorted(each["job"] for each in operations) == await tenant.made(JOBS)
     ids = [run["tags"]["featurelineage.io/operation-id"] for run in tenant.ops_runs()]
     assert sorted(ids) == sorted(each["id"] for each in operations)
-    assert operator.errors() == []
+    assert operator.mistakes(before) == []
 
 
 def shape(project: Object) -> dict[str, Any]:

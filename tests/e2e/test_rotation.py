@@ -15,7 +15,7 @@ COMMENTED = FEATURES + "\n# Nothing but a comment: another commit, the same feat
 async def test_the_token_of_git(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
-    tenant, before = settle("git"), operator.restarts()
+    tenant, before = settle("git"), operator.so_far()
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("Ready", "True")))
@@ -33,7 +33,7 @@ async def test_the_token_of_git(
         assert project["status"]["applied"]["revision"] == commit
     finally:
         world.git.login = f"x-access-token:{GIT_TOKEN}"
-    assert operator.restarts() == before
+    assert operator.mistakes(before) == []
 
 
 async def test_the_password_of_the_stores(settle: SettleTenant, world: World) -> None:
@@ -57,7 +57,7 @@ async def test_the_password_of_the_stores(settle: SettleTenant, world: World) ->
 async def test_the_operators_own_password_of_mlflow(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
-    tenant, before = settle("mlflow"), operator.restarts()
+    tenant, before = settle("mlflow"), operator.so_far()
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("FactsCurrent", "True")))
@@ -76,4 +76,4 @@ async def test_the_operators_own_password_of_mlflow(
         change_password(world.mlflow, name, password)
         operator.rotate(name, password)
     await tenant.until(says("FactsCurrent", "True"), 180)
-    assert operator.restarts() == before
+    assert operator.mistakes(before) == []
