@@ -116,7 +116,13 @@ class World:
     async def of(self, project: FeatureStoreProject) -> "World":  # noqa: ARG002
         return self
 
-    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:  # noqa: ARG002
+    async def view(
+        self,
+        *,
+        max_age: timedelta,  # noqa: ARG002
+        full: bool = False,  # noqa: ARG002
+        wait: bool = True,  # noqa: ARG002
+    ) -> RegistryView:
         return self.registry_view
 
     @property

@@ -173,8 +173,14 @@ class JobRunner(Protocol):
 class ModelRegistry(Protocol):
     """One MLflow server, seen with one credential."""
 
-    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
-        """The model registry, no older than `max_age`; `full` reads all of it anew."""
+    async def view(
+        self, *, max_age: timedelta, full: bool = False, wait: bool = True
+    ) -> RegistryView:
+        """The model registry, no older than `max_age`; `full` reads all of it anew.
+
+        Without `wait`, the last good reading will do while a newer one is under way: the host
+        wakes whom its news concern.
+        """
         ...
 
     @property

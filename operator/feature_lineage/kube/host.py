@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -79,11 +80,15 @@ class KubeHost:
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
             {"/healthz": self._heartbeat.check, "/readyz": self.readiness},
         )
-        self.resources = KubeResources(api)
+        self.resources = KubeResources(api, self._wake_named)
         clock = UtcClock()
         objects = KubeObjects(api, f"{identity.namespace}/{identity.service_account}")
         self._registries = SharedRegistries(
-            objects, clock.now, named=config.server, allowed=config.allows
+            objects,
+            clock.now,
+            named=config.server,
+            allowed=config.allows,
+            on_news=self._wake_named,
         )
         self._snapshots = KubeSnapshots(api, self._project)
         runner = config.runner
@@ -196,6 +201,11 @@ class KubeHost:
             async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
                 await self.queue.quiet()
         self._wake_kind("TrainedModel")
+
+    def _wake_named(self, models: Set[str]) -> None:
+        """Look at the resources on registered models of these names."""
+        for key in self.resources.keys_named(models):
+            self.wake(key)
 
     def _wake_kind(self, kind: str) -> None:
         for key in self.resources.all_keys(kind):

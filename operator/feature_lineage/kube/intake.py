@@ -167,5 +167,5 @@ class Intake:
     def _wake_dependents(self, key: Key) -> None:
         """A project's spec, or that it came or went, is its models' business."""
         if key.kind == "FeatureStoreProject":
-            for model in self._resources.models_of(key):
+            for model in self._resources.dependents(key):
                 self._told.wake(model)

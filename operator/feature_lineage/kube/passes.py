@@ -11,6 +11,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import FINALIZER
+from feature_lineage.api.conditions import ProjectCondition, find_condition
 from feature_lineage.api.enums import DeletionPolicy
 from feature_lineage.api.meta import ObjectMeta
 from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
@@ -222,9 +223,11 @@ def _held(metadata: ObjectMeta) -> bool:
 
 def _matters_to_models(before: FeatureStoreProject, after: FeatureStoreProject) -> bool:
     """Whether a project's new status can change what its models' statuses say."""
-    was, now = before.status, after.status
-    return (was.registry, was.applied, was.feature_views) != (
-        now.registry,
-        now.applied,
-        now.feature_views,
-    )
+    return _told_by(before) != _told_by(after)
+
+
+def _told_by(project: FeatureStoreProject) -> tuple[object, ...]:
+    """What models go by; that MLflow does not answer is a condition."""
+    status = project.status
+    facts = find_condition(status.conditions, ProjectCondition.FACTS_CURRENT)
+    return status.registry, status.applied, status.feature_views, facts

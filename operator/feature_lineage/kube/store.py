@@ -6,7 +6,7 @@ that is older than what is known is passed over: events may come late, twice or 
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -63,10 +63,13 @@ class KubeResources:
 
     Args:
         api: where statuses are written.
+        on_news: told of a registered model for which other resources stand than before, or for
+            which they want something else.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, on_news: Callable[[Set[str]], None] = lambda _: None) -> None:
         self._api = api
+        self._on_news = on_news
         self._entries: dict[Key, Entry] = {}
         self._projects: dict[Key, FeatureStoreProject] = {}
         self._by_model: dict[str, set[Key]] = {}
@@ -110,6 +113,18 @@ class KubeResources:
     def models_of(self, project: Key) -> list[Key]:
         """TrainedModels that refer to a project."""
         return sorted(self._by_home.get(project, ()), key=str)
+
+    def keys_named(self, names: Iterable[str]) -> list[Key]:
+        """TrainedModels on registered models of these names, on whichever server."""
+        return sorted((key for name in names for key in self._by_model.get(name, ())), key=str)
+
+    def dependents(self, project: Key) -> list[Key]:
+        """TrainedModels to which it matters what is wanted of a project, or that it is there.
+
+        They are its own, and others on the same registered models: whose project is on the same
+        MLflow server shares a version with them.
+        """
+        return self.keys_named({self._entries[key].model for key in self.models_of(project)})
 
     async def save(self, resource: ResourceT) -> ResourceT:
         """Patch what differs in the status.
@@ -226,15 +241,21 @@ class KubeResources:
             _discard(self._by_model, before.model, key)
             _discard(self._by_home, before.home, key)
         self._projects.pop(key, None)
-        if held is None:
-            return
-        entry, resource = held
-        self._entries[key] = entry
-        if entry.home is not None:
-            self._by_model.setdefault(entry.model, set()).add(key)
-            self._by_home.setdefault(entry.home, set()).add(key)
+        entry, resource = held or (None, None)
+        if entry is not None:
+            self._entries[key] = entry
+            if entry.home is not None:
+                self._by_model.setdefault(entry.model, set()).add(key)
+                self._by_home.setdefault(entry.home, set()).add(key)
         if isinstance(resource, FeatureStoreProject):
             self._projects[key] = resource
+        # A status of ours changes the version only, and is no news.
+        if _wanted(before) != _wanted(entry):
+            self._on_news({each.model for each in (before, entry) if each and each.model})
+
+
+def _wanted(entry: Entry | None) -> tuple[str, int] | None:
+    return (entry.uid, entry.wish) if entry is not None else None
 
 
 def newer(version: str, than: str) -> bool:

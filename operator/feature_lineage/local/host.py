@@ -6,7 +6,7 @@ file, an ended job, a due time, or a project whose status changed under its mode
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -81,7 +81,7 @@ class LocalHost:
         source = LocalSource(base.resolve(), self.state.repos, self.objects)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
-        self.registries = SharedRegistries(self.objects, clock.now)
+        self.registries = SharedRegistries(self.objects, clock.now, on_news=self._wake_named)
         self.ports = wrap(
             Ports(
                 clock=clock,
@@ -121,8 +121,9 @@ class LocalHost:
         """
         manifests = read_folder(self.folder, self.state.root)
         self.objects.replace(manifests.objects)
-        for key in self.resources.load(manifests, self.ports.clock.now(), keep=keep):
-            self._agenda.wake(key)
+        changed = self.resources.load(manifests, self.ports.clock.now(), keep=keep)
+        for key in self.resources.all_keys() if changed else ():
+            self._agenda.wake(key)  # one may be what another refers to, or stands beside
         return manifests
 
     async def run_once(self) -> bool:
@@ -205,6 +206,8 @@ class LocalHost:
         if result.finished:
             self.resources.drop(key)
             self._agenda.forget([key])
+            if isinstance(resource, TrainedModel):
+                self._wake_named({resource.spec.model.name})
             return
         if result.wrote and isinstance(resource, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
@@ -225,6 +228,12 @@ class LocalHost:
                 project.metadata.namespace,
                 project.metadata.name,
             ):
+                self._agenda.wake(key_of(model))
+
+    def _wake_named(self, names: Set[str]) -> None:
+        """Look at the resources on registered models of these names."""
+        for name in names:
+            for model in self.resources.models_named(name):
                 self._agenda.wake(key_of(model))
 
     def _job_ended(self, job: str) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -25,7 +26,7 @@ from feature_lineage.reconcile.gather_model import (
 )
 from feature_lineage.reconcile.listing import needed_jobs, records_operations
 from feature_lineage.reconcile.memory import Memory, key_of, snapshots
-from feature_lineage.reconcile.model import decide_model, next_look_of
+from feature_lineage.reconcile.model import decide_model
 from feature_lineage.reconcile.outcomes import RETRY_START, Outcomes, settle, settle_model
 from feature_lineage.reconcile.project import decide
 from feature_lineage.reconcile.recording import ops_run_of
@@ -37,6 +38,7 @@ from feature_lineage.reconcile.values import (
     Failure,
     KeepSnapshot,
     ModelFacts,
+    ObservedModel,
     Record,
     SetTags,
     StartJob,
@@ -134,10 +136,9 @@ class Controller:
         glance = await glance_at(self._ports, model)
         settled = self._settled.get(key_of(model))
         if settled is not None and settled.holds(glance, self.now()):
-            return Pass(model, next_look_of(glance.project, self.now()))
+            return Pass(model, settled.until)
         observed = await observe_model(self._ports, self._memory, model, glance)
         decision = decide_model(observed)
-        self._settle(model, glance, decision, complete=not snapshot_missing(observed))
         written = await self._write(model, decision.status)
         outcomes = Outcomes()
         for action in decision.after:
@@ -147,30 +148,35 @@ class Controller:
         status = settle_model(written.status, outcomes, self._ports.clock.now())
         written = await self._write(written, status)
         await self._tell(decision.events)
+        quiet_until = self._settle(observed, written, glance, decision)
         return Pass(
             written,
-            self._next_look(decision, outcomes),
+            quiet_until or self._next_look(decision, outcomes),
             again=bool(decision.after) and not outcomes.failed,
             wrote=written.status != model.status,
             finished=decision.finished,
         )
 
     def _settle(
-        self, model: TrainedModel, glance: Glance, decision: Decision[Any], *, complete: bool
-    ) -> None:
-        """Remember a pass that had nothing to do, until the time alone may change that.
-
-        Args:
-            complete: nothing was missing that may be there the next time without a change.
-        """
-        key = key_of(model)
-        quiet = decision.status == model.status and not decision.after and not decision.events
-        if not (quiet and complete) or decision.finished:
-            self._settled.pop(key, None)
-            return
-        self._settled[key] = Settled(
-            glance.kept(), settled_until(model.status.freshness, self.now())
-        )
+        self,
+        observed: ObservedModel,
+        written: TrainedModel,
+        glance: Glance,
+        decision: Decision[TrainedModelStatus],
+    ) -> datetime | None:
+        """Remember a pass after which nothing is left to do; returns until when that holds."""
+        key = key_of(written)
+        self._settled.pop(key, None)
+        # What is missing may be there the next time, without a change.
+        if decision.after or decision.finished or snapshot_missing(observed):
+            return None
+        if written.status != observed.resource.status:
+            next_one = decide_model(replace(observed, resource=written))
+            if next_one.status != written.status or next_one.after or next_one.events:
+                return None
+        until = settled_until(written.status.freshness, self.now())
+        self._settled[key] = Settled(glance.kept(written), until)
+        return until
 
     def _given_up(self, before: ResourceT, written: ResourceT, decision: Decision[Any]) -> Pass:
         """A pass that ends where it is: whoever may act finds the intent in the status."""

@@ -57,9 +57,15 @@ class Glance:
     others: tuple[Other, ...] = ()
     history: tuple[SnapshotRecord, ...] = ()
 
-    def kept(self) -> "Glance":
-        """What `same` needs, without what would keep whole readings of MLflow alive."""
-        return replace(self, registry=None, view=None)
+    def kept(self, written: TrainedModel) -> "Glance":
+        """What `same` needs, without what would keep whole readings of MLflow alive.
+
+        Args:
+            written: the resource as this pass has left it.
+        """
+        before, after = self.stamp, ModelStamp.of(written)
+        others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
+        return replace(self, stamp=after, registry=None, view=None, others=others)
 
     def same(self, other: "Glance") -> bool:
         """Whether a pass over this finds what a pass over the other found."""
@@ -85,7 +91,7 @@ async def glance_at(ports: Ports, model: TrainedModel) -> Glance:
     try:
         registry = await ports.registries.of(project)
         if registry is not None:
-            view = await registry.view(max_age=project.spec.mlflow.poll_interval)
+            view = await registry.view(max_age=project.spec.mlflow.poll_interval, wait=False)
     except FeatureLineageError as error:
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None

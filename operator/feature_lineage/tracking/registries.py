@@ -11,6 +11,7 @@ from feature_lineage.errors import AccessRefused, NotFound
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
+from feature_lineage.tracking.view import OnNews
 
 CREDENTIAL_AGE: Final = timedelta(seconds=60)
 """A secret that was rotated is noticed after this time at the latest."""
@@ -35,6 +36,7 @@ class SharedRegistries:
         now: the present, aware, in UTC.
         named: what a ``serverRef`` stands for; called each time, since its files may change.
         allowed: whether a project may name this tracking URI itself.
+        on_news: told of registered models, on whichever server, that are not what they were.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class SharedRegistries:
         *,
         named: Callable[[str], MLflowServer | None] = lambda _: None,
         allowed: Callable[[str], bool] = lambda _: True,
+        on_news: OnNews = lambda _: None,
     ) -> None:
         self._objects = objects
         self._now = now
         self._named = named
         self._allowed = allowed
+        self._on_news = on_news
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
         self._forgot_at = now()
@@ -68,7 +72,8 @@ class SharedRegistries:
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
-            registry = self._registries[server] = MLflowRegistry(server, now=self._now)
+            registry = MLflowRegistry(server, now=self._now, on_news=self._on_news)
+            self._registries[server] = registry
         return registry
 
     def open(self) -> tuple[MLflowRegistry, ...]:

@@ -14,7 +14,7 @@ from feature_lineage.tracking.client import MLflowClient, utc_now
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.server import MLflowServer
 from feature_lineage.tracking.timeline import Timeline
-from feature_lineage.tracking.view import FULL_EVERY, SharedView
+from feature_lineage.tracking.view import FULL_EVERY, OnNews, SharedView
 
 
 class MLflowRegistry:
@@ -27,6 +27,7 @@ class MLflowRegistry:
         server: where to and as whom.
         now: the present, aware, in UTC.
         full_every: how old tags in the view may get before the next reading is a whole one.
+        on_news: told of registered models that the view shows otherwise than before.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class MLflowRegistry:
         *,
         now: Callable[[], datetime] = utc_now,
         full_every: timedelta = FULL_EVERY,
+        on_news: OnNews = lambda _: None,
     ) -> None:
         self.server = server
         self._client = MLflowClient(server, now=now)
-        self._view = SharedView(self._client, now=now, full_every=full_every)
+        self._view = SharedView(self._client, now=now, full_every=full_every, on_news=on_news)
         self._ops = OpsRuns(self._client)
         self._timeline = Timeline(self._client)
 
@@ -57,9 +59,14 @@ class MLflowRegistry:
         """Whether the server is out, and when it is looked at again."""
         return self._client.circuit
 
-    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
-        """The model registry, read at most `max_age` before this call; `full`: all of it."""
-        return await self._view.view(max_age=max_age, full=full)
+    async def view(
+        self, *, max_age: timedelta, full: bool = False, wait: bool = True
+    ) -> RegistryView:
+        """The model registry, read at most `max_age` before this call; `full`: all of it.
+
+        Without `wait`, the last good reading will do while a newer one is under way.
+        """
+        return await self._view.view(max_age=max_age, full=full, wait=wait)
 
     async def record(self, run: OpsRun) -> str:
         """Make the ops run of one operation true; returns its id. Converges to exactly one."""

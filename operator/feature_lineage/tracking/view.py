@@ -3,11 +3,13 @@
 However many resources ask, one reading is under way at a time, and those who come while it runs
 wait for it. Aliases and new versions are read as often as asked for; the whole every ten minutes
 or when asked for in `full`, because nothing in MLflow tells that a tag changed or a version went.
-A failed reading keeps the last good view, and is not tried again at once by the next who asks.
+Who need not have the newest is not kept waiting for it: the last good view will do, and what a
+reading finds to be new is told by model. A failed reading keeps the last good view, and is not
+tried again at once by the next who asks.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +24,9 @@ from feature_lineage.tracking.sources import Identity, Sources
 from feature_lineage.tracking.training import TrainingRuns
 
 FULL_EVERY: Final = timedelta(minutes=10)
+
+OnNews = Callable[[Set[str]], None]
+"""Told of the names of registered models, in the event loop, once the view shows what is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class SharedView:
         client: of that server and credential.
         now: the present, aware, in UTC.
         full_every: how old a whole reading may get before the next reading is a whole one.
+        on_news: told of registered models that are not what they were in the view before.
     """
 
     def __init__(
@@ -48,10 +54,12 @@ class SharedView:
         *,
         now: Callable[[], datetime],
         full_every: timedelta = FULL_EVERY,
+        on_news: OnNews = lambda _: None,
     ) -> None:
         self._client = client
         self._now = now
         self._full_every = full_every
+        self._on_news = on_news
         self._sources = Sources(client)
         self._training = TrainingRuns(client)
         self._reading: Reading | None = None
@@ -71,27 +79,34 @@ class SharedView:
         """When aliases and new versions were last read; `RegistryView.read_at` is of the whole."""
         return self._news_at
 
-    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
+    async def view(
+        self, *, max_age: timedelta, full: bool = False, wait: bool = True
+    ) -> RegistryView:
         """The registry, read at most `max_age` before this call.
 
         Args:
             max_age: of aliases and new versions; with `full`, of everything.
             full: tags and deletions must be that fresh too, as a guard needs it.
+            wait: for the reading; else it goes on by itself and the last good view is returned,
+                where that is not twice as old and the last reading did not fail.
 
         Raises:
             FeatureLineageError: no reading that fresh can be had; `last` is kept.
             ServerUnavailable: also when this view was closed meanwhile.
         """
-        oldest = self._now() - max_age
+        began = self._now()
         while True:
-            read_at = self._read_at(full)
-            if self._last is not None and read_at is not None and oldest <= read_at <= self._now():
+            read_at, now = self._read_at(full), self._now()
+            if self._last is not None and read_at and began - max_age <= read_at <= now:
                 return self._last
             flight = self._flight
             if mine := flight is None:
                 self._refuse_at_once()
                 flight = self._flight = asyncio.create_task(self._fly(full))
                 flight.add_done_callback(_retrieved)
+            fair = read_at is not None and began - 2 * max_age <= read_at <= now
+            if not wait and self._last is not None and fair and not self._out:
+                return self._last
             await self._landed(flight)
             if mine and self._last is not None:
                 return self._last
@@ -113,6 +128,7 @@ class SharedView:
                 new = replace(old, tags=_changed(old.tags, changes))
                 versions = {**self._last.versions, old.name: {**model, old.version: new}}
                 self._last = replace(self._last, versions=versions)
+                self._on_news({old.name})
 
     async def _landed(self, flight: "asyncio.Task[None]") -> None:
         """Wait for a reading, whoever began it.
@@ -127,6 +143,11 @@ class SharedView:
             if not flight.cancelled() or caller is None or caller.cancelling():
                 raise
             raise closed(self._client.server) from None
+
+    @property
+    def _out(self) -> bool:
+        """Whether the last reading failed: then who asks is to know it."""
+        return self._failure is not None or self._client.circuit.is_open
 
     def _read_at(self, full: bool) -> datetime | None:
         if full or self._reading is None:
@@ -172,7 +193,9 @@ class SharedView:
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
-            self._last = RegistryView(reading.read_at, versions, runs)
+            self._last = view = RegistryView(reading.read_at, versions, runs)
+            if not same:
+                self._on_news(_news(last, view))
 
     def _with_writes(self, reading: Reading) -> Reading:
         versions = dict(reading.versions)
@@ -205,6 +228,18 @@ def _assembled(
             old = last.version(name, number) if last else None
             named[number] = old if old is not None and old == whole else whole
     return view
+
+
+def _news(before: RegistryView | None, after: RegistryView) -> Set[str]:
+    """Models with other versions, aliases, tags or training runs than before."""
+    if before is None:
+        return after.versions.keys()
+
+    def same(name: str) -> bool:
+        was, now = before.versions.get(name, {}), after.versions.get(name, {})
+        return was == now and all(before.run_of(v) == after.run_of(v) for v in now.values())
+
+    return {name for name in {*before.versions, *after.versions} if not same(name)}
 
 
 def _retrieved(flight: "asyncio.Task[None]") -> None:

@@ -177,3 +177,38 @@ def test_nothing_is_left_in_an_index_when_all_is_gone(store):
         store.drop(key(name))
 
     assert (store._entries, store._projects, store._by_model, store._by_home) == ({}, {}, {}, {})
+
+
+def told_store() -> tuple[KubeResources, list[set[str]]]:
+    told: list[set[str]] = []
+    return KubeResources(None, lambda names: told.append(set(names))), told
+
+
+def test_who_stands_for_a_registered_model_is_told_but_not_what_became_of_it():
+    store, told = told_store()
+    store.take(body(version=1))
+    assert told == [{"ranker"}]
+
+    told.clear()
+    written = body(version=2)
+    written["metadata"]["generation"] = 1
+    written["status"] = {"observedGeneration": 1}
+    store.take(written)
+    assert told == []
+
+    store.take(body(version=3, model={"name": "other", "alias": "champion"}))
+    assert told == [{"ranker", "other"}]
+
+    told.clear()
+    store.drop(key())
+    assert told == [{"other"}]
+
+
+def test_a_project_matters_to_its_models_and_to_those_on_the_same_registered_models():
+    store, _ = told_store()
+    elsewhere = {"projectRef": {"name": "q"}}
+    store.take(body("own", uid="1"))
+    store.take(body("twin", uid="2", **elsewhere))
+    store.take(body("stranger", uid="3", model={"name": "x", "alias": "a"}, **elsewhere))
+
+    assert store.dependents(Key("FeatureStoreProject", "ml", "p")) == [key("own"), key("twin")]

@@ -186,7 +186,9 @@ class Registry:
         self.world = world
         self._last: RegistryView | None = None
 
-    async def view(self, *, max_age: timedelta, full: bool = False) -> RegistryView:
+    async def view(
+        self, *, max_age: timedelta, full: bool = False, wait: bool = True
+    ) -> RegistryView:
         if "view" in self.world.fail:
             raise self.world.fail["view"]
         self.world.asked.append(full)

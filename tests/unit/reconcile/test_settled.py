@@ -72,8 +72,32 @@ async def test_while_nothing_changes_nothing_is_worked_out_and_nothing_is_writte
     assert followed.world.log == []
 
 
-async def test_a_settled_model_is_looked_at_again_when_mlflow_is_due(followed: Followed) -> None:
+async def test_a_settled_model_is_looked_at_again_when_it_is_woken_or_time_may_change_it(
+    followed: Followed,
+) -> None:
+    result = await followed.controller.reconcile_model(await followed.passes())
+    assert result.next_look == followed.ports.clock.now() + LOOK_AGAIN
+
+
+async def test_a_pass_that_leaves_nothing_to_do_settles_the_model_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    followed.world.add(model(tags={"mode": "Off"}))
+    await followed.passes()
+    assert followed.worked_out == 1
+
+    await followed.passes(3)
+    assert followed.worked_out == 1
+
+
+async def test_a_model_that_is_not_settled_is_looked_at_when_mlflow_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    del followed.world.kept[STATS.digest]
     result = await followed.controller.reconcile_model(followed.resource)
+
     assert result.next_look is not None
     assert NOW < result.next_look <= NOW + timedelta(minutes=5)
 

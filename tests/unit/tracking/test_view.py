@@ -110,6 +110,83 @@ async def test_who_comes_while_a_reading_runs_gets_one_that_is_not_older_than_as
     assert client.calls.count("models") == 2
 
 
+async def _read_in_the_background(shared: SharedView, client: Any) -> None:
+    """Let a reading that nobody waits for come to its end."""
+    client.gate.set()
+    while shared._flight is not None:
+        await asyncio.sleep(0)
+
+
+async def test_who_need_not_wait_has_the_last_good_view_while_the_next_one_is_read(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    first = await shared.view(max_age=POLL)
+    clock.advance(seconds=31)
+    client.models["m"] = {"winner": "1"}
+    client.gate = asyncio.Event()
+
+    assert await shared.view(max_age=POLL, wait=False) is first
+    await _read_in_the_background(shared, client)
+
+    second = await shared.view(max_age=POLL, wait=False)
+    assert second.by_alias("m", "winner") is not None
+    assert client.calls[4:] == ["models", "news"]
+
+
+async def test_what_is_twice_as_old_as_it_may_be_is_waited_for(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    await shared.view(max_age=POLL)
+    client.models["m"] = {"winner": "1"}
+    clock.advance(seconds=61)
+
+    view = await shared.view(max_age=POLL, wait=False)
+    assert view.by_alias("m", "winner") is not None
+
+
+async def test_an_outage_is_told_to_those_who_need_not_wait_too(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    await shared.view(max_age=POLL)
+
+    def refuse(call: str) -> None:
+        raise AccessRefused("401")
+
+    clock.advance(seconds=31)
+    client.before_call = refuse
+    with pytest.raises(AccessRefused):
+        await shared.view(max_age=POLL)
+    with pytest.raises(AccessRefused):
+        await shared.view(max_age=POLL, wait=False)
+
+
+async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
+    told: list[set[str]] = []
+    client.add("other", "1", 1)
+    client.run_status["run1"] = "RUNNING"
+    shared = SharedView(client, now=clock, on_news=lambda names: told.append(set(names)))
+    view = await shared.view(max_age=NOW)
+    assert told == [{"m", "other"}]
+
+    async def news() -> list[set[str]]:
+        told.clear()
+        clock.advance(seconds=1)
+        await shared.view(max_age=NOW)
+        return told
+
+    assert await news() == []
+    client.models["m"]["winner"] = "1"
+    assert await news() == [{"m"}]
+    client.run_tags["run1"] = {"feast.project": "p"}
+    assert await news() == [{"m"}]
+    del client.models["other"]
+    client.rows = [row for row in client.rows if row.name != "other"]
+    assert await news() == [{"other"}]
+    told.clear()
+    shared.wrote(view.versions["m"]["1"], {"mark": "x"})
+    assert told == [{"m"}]
+
+
 async def test_a_caller_that_gives_up_takes_the_reading_from_nobody(
     shared: SharedView, client: Any
 ) -> None:
