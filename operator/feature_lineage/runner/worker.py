@@ -37,7 +37,10 @@ def main() -> NoReturn:
     wire = Wire(int(events))
     started = datetime.now(UTC)
     with wire.phase("import_feast"):
-        import feast  # noqa: F401
+        from feature_lineage.runner.late_checks import late_checks
+
+        with late_checks():
+            import feast  # noqa: F401
 
         from feature_lineage.operations.protocol import JobRequest
         from feature_lineage.runner import dispatch, witness
