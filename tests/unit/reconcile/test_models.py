@@ -23,6 +23,7 @@ from feature_lineage.api.conditions import MODEL_REASONS, ModelCondition
 from feature_lineage.api.enums import LineageOrigin, Verdict
 from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.models.baseline import recorded_baseline
 from feature_lineage.models.verdicts import Problem, ProblemKind
 from feature_lineage.reconcile.model import decide_model
 from feature_lineage.reconcile.values import (
@@ -315,6 +316,20 @@ def test_tags_are_written_once() -> None:
 
     assert not again.after
     assert says(again, "Tagged") == ("True", "Succeeded")
+
+
+@pytest.mark.parametrize("got_through", range(len(OWN) + len(FEAST) + 1))
+def test_tags_that_mlflow_took_in_part_tell_no_other_baseline(got_through: int) -> None:
+    """MLflow takes them one by one, and may be gone, or this process, after any of them."""
+    first = linked(CHAMPION)
+    tags = dict(list(written(look(observed_model(model(), first))).items())[:got_through])
+
+    assert recorded_baseline(tags) in (
+        None,
+        replace(first.baseline, schema_digest=OWN["featurelineage.io/baseline-digest"]),
+    )
+    again = look(observed_model(model(), linked(replace(CHAMPION, tags=tags))))
+    assert {**tags, **written(again)} == {**OWN, **FEAST}
 
 
 @pytest.mark.parametrize(
