@@ -74,6 +74,7 @@ class KubeHost:
     def __init__(self, api: Api, config: OperatorConfig, identity: Identity) -> None:
         self._config = config
         self._heartbeat = Heartbeat()
+        self._begun = False
         lease, api = api, api.behind(lambda: self.leadership.leading)
         self.scrape = Scrape(
             config.port,
@@ -200,11 +201,12 @@ class KubeHost:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
                 await self.queue.quiet()
+        self._begun = True
         self._wake_kind("TrainedModel")
 
     def _wake_named(self, models: Set[str]) -> None:
-        """Look at the resources on registered models of these names."""
-        for key in self.resources.keys_named(models):
+        """Look at the resources on registered models of these names, once all were looked at."""
+        for key in self.resources.keys_named(models) if self._begun else ():
             self.wake(key)
 
     def _wake_kind(self, kind: str) -> None:

@@ -24,6 +24,8 @@ from feature_lineage.tracking.sources import Identity, Sources
 from feature_lineage.tracking.training import TrainingRuns
 
 FULL_EVERY: Final = timedelta(minutes=10)
+RESTS: Final = 4
+"""How many times as long as it took a reading is not repeated just because time has passed."""
 
 OnNews = Callable[[Set[str]], None]
 """Told of the names of registered models, in the event loop, once the view shows what is new."""
@@ -65,6 +67,7 @@ class SharedView:
         self._reading: Reading | None = None
         self._last: RegistryView | None = None
         self._news_at: datetime | None = None
+        self._took = timedelta(0)
         self._flight: asyncio.Task[None] | None = None
         self._failure: tuple[FeatureLineageError, datetime] | None = None
         self._writes: list[_TagWrite] = []
@@ -85,7 +88,9 @@ class SharedView:
         """The registry, read at most `max_age` before this call.
 
         Args:
-            max_age: of aliases and new versions; with `full`, of everything.
+            max_age: of aliases and new versions; with `full`, of everything. Where a reading
+                takes long, more than asked for is allowed without `full`: MLflow has others to
+                serve, so readings take a fifth of the time at most.
             full: tags and deletions must be that fresh too, as a guard needs it.
             wait: for the reading; else it goes on by itself and the last good view is returned,
                 where that is not twice as old and the last reading did not fail.
@@ -95,6 +100,8 @@ class SharedView:
             ServerUnavailable: also when this view was closed meanwhile.
         """
         began = self._now()
+        if not full:
+            max_age = max(max_age, RESTS * self._took)
         while True:
             read_at, now = self._read_at(full), self._now()
             if self._last is not None and read_at and began - max_age <= read_at <= now:
@@ -188,7 +195,7 @@ class SharedView:
         if whole:
             self._writes = [write for write in self._writes if write.at >= began]
         self._reading = reading = self._with_writes(reading)
-        self._news_at = began
+        self._news_at, self._took = began, self._now() - began
         versions = _assembled(reading, runs_of, self._last)
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs

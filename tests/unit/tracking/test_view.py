@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.tracking.fake import Clock, FakeClient
+from tests.unit.tracking.fake import START, Clock, FakeClient
 
 from feature_lineage.errors import AccessRefused, ServerUnavailable
 from feature_lineage.tracking.view import SharedView
@@ -101,7 +101,7 @@ async def test_who_comes_while_a_reading_runs_gets_one_that_is_not_older_than_as
     while not client.calls:
         await asyncio.sleep(0)
     clock.advance(seconds=1)
-    late = [asyncio.create_task(shared.view(max_age=NOW)) for _ in range(20)]
+    late = [asyncio.create_task(shared.view(max_age=NOW, full=True)) for _ in range(20)]
     fine_with_it = asyncio.create_task(shared.view(max_age=POLL))
     await asyncio.sleep(0)
     client.gate.set()
@@ -131,6 +131,27 @@ async def test_who_need_not_wait_has_the_last_good_view_while_the_next_one_is_re
     second = await shared.view(max_age=POLL, wait=False)
     assert second.by_alias("m", "winner") is not None
     assert client.calls[4:] == ["models", "news"]
+
+
+async def test_readings_take_a_fifth_of_the_time_unless_a_guard_needs_one(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    client.before_call = lambda call: clock.advance(seconds=4)
+    await shared.view(max_age=POLL)
+    assert clock.time - START == timedelta(seconds=16)
+    client.before_call = lambda call: None
+    client.calls.clear()
+
+    clock.advance(seconds=48)
+    await shared.view(max_age=POLL)
+    assert client.calls == []
+
+    await shared.view(max_age=POLL, full=True)
+    assert client.calls == ["models", "versions"]
+    clock.advance(seconds=31)
+    client.calls.clear()
+    await shared.view(max_age=POLL)
+    assert client.calls == ["models", "news"]
 
 
 async def test_what_is_twice_as_old_as_it_may_be_is_waited_for(
