@@ -53,14 +53,14 @@ def tags_to_write(
 def _own(linked: LinkedVersion, present: Mapping[str, str], revision: str | None) -> dict[str, str]:
     wanted: dict[str, str] = {}
     judgement, baseline = linked.judgement, linked.baseline
-    if baseline is not None and judgement is not None and judgement.baseline_schema_digest:
-        if REGISTRY_DIGEST_TAG not in present:
-            wanted[BASELINE_FROM_TAG] = baseline.frm
-            wanted[BASELINE_DIGEST_TAG] = judgement.baseline_schema_digest
-            if revision:
-                wanted[REVISION_TAG] = revision
-            # The last one: with it the choice is on record, and MLflow takes them one by one.
-            wanted[REGISTRY_DIGEST_TAG] = baseline.digest
+    schema = judgement.baseline_schema_digest if judgement is not None else None
+    if baseline is not None and schema and REGISTRY_DIGEST_TAG not in present:
+        wanted[BASELINE_FROM_TAG] = baseline.frm
+        wanted[BASELINE_DIGEST_TAG] = schema
+        if revision:
+            wanted[REVISION_TAG] = revision
+        # The last one: with it the choice is on record, and MLflow takes them one by one.
+        wanted[REGISTRY_DIGEST_TAG] = baseline.digest
     if judgement is not None and (judgement.verdict in _SETTLED or VERDICT_TAG in present):
         wanted[VERDICT_TAG] = str(judgement.verdict)
     return wanted
