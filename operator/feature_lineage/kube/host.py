@@ -147,6 +147,7 @@ class KubeHost:
         """A resource is gone, with all that was remembered of it."""
         self.queue.forget(key)
         self.controller.forget(key)
+        self._passes.forget(key)
         self._snapshots.forget(key)
         self.scrape.gone(key)
 

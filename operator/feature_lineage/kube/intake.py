@@ -16,7 +16,7 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import JOBS, PROJECT_LABEL
 from feature_lineage.kube.store import KubeResources
-from feature_lineage.kube.sweep import EVERY_SECONDS, Swept, sweep
+from feature_lineage.kube.sweep import EVERY_SECONDS, sweep
 from feature_lineage.kube.watching import Change, Watcher
 from feature_lineage.ports import Key
 
@@ -90,10 +90,14 @@ class Intake:
             FeatureLineageError: the listing failed; what was known stays.
         """
         whole = not self.synced.is_set()
-        swept = await sweep(self._api, self._resources, self._namespaces, whole=whole)
+        async for key in sweep(self._api, self._resources, self._namespaces, whole=whole):
+            entry = self._resources.entry(key)
+            if entry is None:
+                self.gone(key)
+            else:
+                self._told.wake(key, entry.wish)
         self.trouble = ""
         self.synced.set()
-        self._take_in(swept)
 
     async def keep_sweeping(self) -> None:
         """Compare names at the start, after an outage or a relist, and every few minutes."""
@@ -120,14 +124,6 @@ class Intake:
             except TimeoutError:
                 hinted = False
 
-    def _take_in(self, swept: Swept) -> None:
-        for key in swept.gone:
-            self.gone(key)
-        for key in swept.news:
-            entry = self._resources.entry(key)
-            self._told.wake(key, entry.wish if entry else None)
-            self._wake_dependents(key)
-
     def _noticed(self, change: Change) -> None:
         metadata = change.body["metadata"]
         if change.kind is JOBS:
@@ -150,7 +146,6 @@ class Intake:
         # Our own status comes back as an event, and is no news.
         if before is None or (before.uid, before.wish) != (after.uid, after.wish):
             self._told.wake(key, after.wish)
-            self._wake_dependents(key)
 
     def _relisted(self) -> None:
         """kopf lists anew, one object after another: names are compared when it is through."""
@@ -160,12 +155,5 @@ class Intake:
         self._relist = loop.call_later(RELIST_SECONDS, self._sweep_now.set)
 
     def gone(self, key: Key) -> None:
-        """A resource is gone from the store: whoever it concerned is told."""
+        """A resource is gone from the store."""
         self._told.forget(key)
-        self._wake_dependents(key)
-
-    def _wake_dependents(self, key: Key) -> None:
-        """A project's spec, or that it came or went, is its models' business."""
-        if key.kind == "FeatureStoreProject":
-            for model in self._resources.dependents(key):
-                self._told.wake(model)

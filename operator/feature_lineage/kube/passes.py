@@ -62,7 +62,12 @@ class Passes:
         self._scrape = scrape
         self._gone = gone
         self._invalid = InvalidStatuses(api)
+        self._told: dict[Key, tuple[object, ...]] = {}
         self.queue: WorkQueue
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone."""
+        self._told.pop(key, None)
 
     async def work(self, key: Key) -> None:
         """One pass; the queue is told how it went."""
@@ -132,11 +137,14 @@ class Passes:
     def _follow(self, key: Key, before: Resource, result: Pass) -> None:
         """Whoever depends on what this pass wrote is looked at next."""
         after = result.resource
+        if isinstance(after, FeatureStoreProject) and self._told.get(key) != _told_by(after):
+            # Compared with what they were told, not with what this pass has found: one before it
+            # may have failed after its first write.
+            self._told[key] = _told_by(after)
+            for model in self._resources.models_of(key):
+                self.queue.wake(model)
         if result.wrote and isinstance(after, FeatureStoreProject):
             assert isinstance(before, FeatureStoreProject)
-            if _matters_to_models(before, after):
-                for model in self._resources.models_of(key):
-                    self.queue.wake(model)
             for twin in twins(self._resources, before, after):
                 self.queue.wake(twin)
         if self._resources.entry(key) is None:
@@ -221,13 +229,8 @@ def _held(metadata: ObjectMeta) -> bool:
     return metadata.deletion_timestamp is not None and FINALIZER in metadata.finalizers
 
 
-def _matters_to_models(before: FeatureStoreProject, after: FeatureStoreProject) -> bool:
-    """Whether a project's new status can change what its models' statuses say."""
-    return _told_by(before) != _told_by(after)
-
-
 def _told_by(project: FeatureStoreProject) -> tuple[object, ...]:
-    """What models go by; that MLflow does not answer is a condition."""
+    """What of a project's status its models go by; that MLflow does not answer is a condition."""
     status = project.status
     facts = find_condition(status.conditions, ProjectCondition.FACTS_CURRENT)
     return status.registry, status.applied, status.feature_views, facts

@@ -63,8 +63,9 @@ class KubeResources:
 
     Args:
         api: where statuses are written.
-        on_news: told of a registered model for which other resources stand than before, or for
-            which they want something else.
+        on_news: told of registered models for which other resources stand than before, or want
+            something else, or whose project does: one whose project is on the same MLflow server
+            shares a version with them.
     """
 
     def __init__(self, api: Api, on_news: Callable[[Set[str]], None] = lambda _: None) -> None:
@@ -117,14 +118,6 @@ class KubeResources:
     def keys_named(self, names: Iterable[str]) -> list[Key]:
         """TrainedModels on registered models of these names, on whichever server."""
         return sorted((key for name in names for key in self._by_model.get(name, ())), key=str)
-
-    def dependents(self, project: Key) -> list[Key]:
-        """TrainedModels to which it matters what is wanted of a project, or that it is there.
-
-        They are its own, and others on the same registered models: whose project is on the same
-        MLflow server shares a version with them.
-        """
-        return self.keys_named({self._entries[key].model for key in self.models_of(project)})
 
     async def save(self, resource: ResourceT) -> ResourceT:
         """Patch what differs in the status.
@@ -251,7 +244,8 @@ class KubeResources:
             self._projects[key] = resource
         # A status of ours changes the version only, and is no news.
         if _wanted(before) != _wanted(entry):
-            self._on_news({each.model for each in (before, entry) if each and each.model})
+            models = {each.model for each in (before, entry) if each and each.model}
+            self._on_news(models | {self._entries[each].model for each in self.models_of(key)})
 
 
 def _wanted(entry: Entry | None) -> tuple[str, int] | None:

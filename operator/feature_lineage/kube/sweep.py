@@ -6,7 +6,7 @@ not in it is gone; what is in it and not known, or known as something else, is r
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Final
 
 from feature_lineage.errors import NotFound
@@ -21,23 +21,13 @@ EVERY_SECONDS: Final = 300.0
 """The longest that a lost deletion stays unseen where nothing hints at it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep found.
-
-    Attributes:
-        gone: no longer there, and dropped from the store.
-        news: read anew: new, or another than was known.
-    """
-
-    gone: tuple[Key, ...]
-    news: tuple[Key, ...]
-
-
 async def sweep(
     api: Api, resources: KubeResources, namespaces: tuple[str, ...], *, whole: bool = False
-) -> Swept:
+) -> AsyncIterator[Key]:
     """Bring the store to what the API server lists.
+
+    Yields each key that is not what it was: no longer there, new, or another than was known. What
+    was found before an error is in the store, so it is told at once.
 
     Args:
         namespaces: to look at; empty: all.
@@ -46,8 +36,7 @@ async def sweep(
     Raises:
         FeatureLineageError: the listing failed; what was known stays.
     """
-    gone: list[Key] = []
-    news: list[Key] = []
+    gone = 0
     for kind in CUSTOM.values():
         before = resources.versions(kind.kind)
         listed: dict[Key, tuple[str, str]] = {}
@@ -60,11 +49,12 @@ async def sweep(
                     # Items of a list do not say what they are.
                     item |= {"apiVersion": kind.api_version, "kind": kind.kind}
                     if resources.take(item) is not None:
-                        news.append(key)
+                        yield key
                     await asyncio.sleep(0)
         for key, (uid, _) in before.items():
             if key not in listed and resources.drop(key, uid):
-                gone.append(key)
+                gone += 1
+                yield key
         known = resources.versions(kind.kind)
         for key, (uid, version) in listed.items():
             had = known.get(key)
@@ -75,7 +65,6 @@ async def sweep(
             except NotFound:
                 continue
             if resources.take(body, read=True) is not None:
-                news.append(key)
+                yield key
     if gone:
-        _log.info("%d deleted objects were found by their names", len(gone))
-    return Swept(tuple(gone), tuple(news))
+        _log.info("%d deleted objects were found by their names", gone)

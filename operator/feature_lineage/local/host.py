@@ -201,15 +201,16 @@ class LocalHost:
             self._listener.failed(key, error)
             self._agenda.schedule(key, self.ports.clock.now() + AFTER_FAILURE)
             return
+        half_done = key in self._failed  # its first write may have been told to nobody
         self._failed.discard(key)
         self._listener.passed(key, resource, result, time.perf_counter() - began)
         if result.finished:
             self.resources.drop(key)
             self._agenda.forget([key])
-            if isinstance(resource, TrainedModel):
-                self._wake_named({resource.spec.model.name})
+            for other in self.resources.all_keys():
+                self._agenda.wake(other)
             return
-        if result.wrote and isinstance(resource, FeatureStoreProject):
+        if (result.wrote or half_done) and isinstance(resource, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self._wake_models(resource)
             for twin in twins(self.resources, resource, result.resource):

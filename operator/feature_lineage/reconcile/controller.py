@@ -174,7 +174,7 @@ class Controller:
             next_one = decide_model(replace(observed, resource=written))
             if next_one.status != written.status or next_one.after or next_one.events:
                 return None
-        until = settled_until(written.status.freshness, self.now())
+        until = settled_until(observed, glance, written.status.freshness, self.now())
         self._settled[key] = Settled(glance.kept(written), until)
         return until
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.conditions import ProjectCondition, ProjectReason, find_condition
 from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.reconcile.gather_model import Glance
 from feature_lineage.reconcile.memory import LOOK_AGAIN
+from feature_lineage.reconcile.values import ObservedModel
 
 WITH_OBJECTIVE: Final = timedelta(minutes=1)
 """Where an age counts, time alone changes more than the one moment that the status tells."""
@@ -29,11 +32,27 @@ class Settled:
         return now < self.until and self.glance.same(glance)
 
 
-def settled_until(freshness: ModelFreshnessStatus | None, now: datetime) -> datetime:
+def settled_until(
+    observed: ObservedModel,
+    glance: Glance,
+    freshness: ModelFreshnessStatus | None,
+    now: datetime,
+) -> datetime:
     """When a quiet pass is worth repeating though nothing has changed."""
-    if freshness is None or freshness.max_age is None:
-        return now + LOOK_AGAIN
-    until = now + WITH_OBJECTIVE
-    if freshness.fresh and freshness.materialized_until is not None:
-        return min(until, freshness.materialized_until + freshness.max_age)
-    return until
+    until = now + LOOK_AGAIN
+    if freshness is not None and freshness.max_age is not None:
+        until = now + WITH_OBJECTIVE
+        if freshness.fresh and freshness.materialized_until is not None:
+            until = min(until, freshness.materialized_until + freshness.max_age)
+    project = glance.project
+    if project is None or project.spec.mlflow is None or not _in_doubt(observed, glance, project):
+        return until
+    return min(until, now + project.spec.mlflow.poll_interval)
+
+
+def _in_doubt(observed: ObservedModel, glance: Glance, project: FeatureStoreProject) -> bool:
+    """Whether MLflow may have more to tell without saying so: it did not answer somebody."""
+    facts = find_condition(project.status.conditions, ProjectCondition.FACTS_CURRENT)
+    unanswered = facts is not None and facts.reason == ProjectReason.MLFLOW_VIEW_OLD
+    no_baseline = observed.linked is not None and observed.linked.baseline is None
+    return glance.failure is not None or unanswered or no_baseline

@@ -55,7 +55,7 @@ def _later(cls: Any, check: Callable[[Any], Any]) -> Any:
 def _at_first_call(function: Callable[..., Any], check: Callable[[Any], Any]) -> Any:
     checked: Callable[..., Any] | None = None
 
-    @wraps(function)
+    @wraps(function, updated=())  # no more marks than typeguard leaves
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal checked
         if checked is None:

@@ -96,6 +96,10 @@ class SharedRegistries:
         server = await self._read(namespace, mlflow)
         self._resolved[key] = _Resolved(now, server, now)
         if known is not None and known.server != server:
+            before = self._registries.get(known.server)
+            view = before.last_view if before is not None else None
+            # What the new one does not show tells nobody that it is gone.
+            self._on_news(view.versions.keys() if view is not None else set())
             await self._close_unused()
         return server
 

@@ -9,6 +9,7 @@ tried again at once by the next who asks.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ from feature_lineage.tracking.training import TrainingRuns
 FULL_EVERY: Final = timedelta(minutes=10)
 RESTS: Final = 4
 """How many times as long as it took a reading is not repeated just because time has passed."""
+LONGEST_REST: Final = timedelta(minutes=2)
+
+_log = logging.getLogger(__name__)
 
 OnNews = Callable[[Set[str]], None]
 """Told of the names of registered models, in the event loop, once the view shows what is new."""
@@ -66,6 +70,7 @@ class SharedView:
         self._training = TrainingRuns(client)
         self._reading: Reading | None = None
         self._last: RegistryView | None = None
+        self._told: RegistryView | None = None
         self._news_at: datetime | None = None
         self._took = timedelta(0)
         self._flight: asyncio.Task[None] | None = None
@@ -101,7 +106,7 @@ class SharedView:
         """
         began = self._now()
         if not full:
-            max_age = max(max_age, RESTS * self._took)
+            max_age = max(max_age, min(RESTS * self._took, LONGEST_REST))
         while True:
             read_at, now = self._read_at(full), self._now()
             if self._last is not None and read_at and began - max_age <= read_at <= now:
@@ -125,7 +130,11 @@ class SharedView:
             await asyncio.wait({flight})
 
     def wrote(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
-        """Tags were written (None: removed) by us: show them before the next whole reading does."""
+        """Tags were written (None: removed) by us: show them before the next whole reading does.
+
+        Whom they concern is told with the next reading, not now: two who see one version
+        differently would write over each other without a pause.
+        """
         self._writes.append(_TagWrite(self._now(), version, dict(changes)))
         if self._reading is not None and self._last is not None:
             self._reading = self._with_writes(self._reading)
@@ -135,7 +144,6 @@ class SharedView:
                 new = replace(old, tags=_changed(old.tags, changes))
                 versions = {**self._last.versions, old.name: {**model, old.version: new}}
                 self._last = replace(self._last, versions=versions)
-                self._on_news({old.name})
 
     async def _landed(self, flight: "asyncio.Task[None]") -> None:
         """Wait for a reading, whoever began it.
@@ -195,14 +203,17 @@ class SharedView:
         if whole:
             self._writes = [write for write in self._writes if write.at >= began]
         self._reading = reading = self._with_writes(reading)
-        self._news_at, self._took = began, self._now() - began
+        self._news_at = began
+        if not whole:
+            self._took = self._now() - began
         versions = _assembled(reading, runs_of, self._last)
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
-            self._last = view = RegistryView(reading.read_at, versions, runs)
-            if not same:
-                self._on_news(_news(last, view))
+            self._last = last = RegistryView(reading.read_at, versions, runs)
+        told, self._told = self._told, last
+        if told is not last and (news := _news(told, last)):
+            self._on_news(news)
 
     def _with_writes(self, reading: Reading) -> Reading:
         versions = dict(reading.versions)
@@ -251,8 +262,9 @@ def _news(before: RegistryView | None, after: RegistryView) -> Set[str]:
 
 def _retrieved(flight: "asyncio.Task[None]") -> None:
     """Its error belongs to those who wait for it; that all of them left is no news."""
-    if not flight.cancelled():
-        flight.exception()
+    error = None if flight.cancelled() else flight.exception()
+    if error is not None and not isinstance(error, FeatureLineageError):
+        _log.error("reading MLflow failed in a way nobody thought of", exc_info=error)
 
 
 def _changed(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:

@@ -11,16 +11,24 @@ _LATE = "from feature_lineage.runner.late_checks import late_checks\nwith late_c
 _TOLD = """
 import json, typeguard
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, Project
+from feast.data_source import DataSource
 from feast.types import Int64
 
 def complaint(make):
     try:
         return repr(make())
+    except TypeError as error:
+        return f"TypeError: {error}"
     except typeguard.TypeCheckError as error:
         return f"TypeCheckError: {error}"
 
 source = FileSource(path="rows.parquet")
 view = FeatureView(name="stats", source=source, schema=[Field(name="n", dtype=Int64)])
+
+# Written for a Feast that had fewer abstract methods; today's makes it all the same.
+class OlderPlugin(DataSource):
+    def to_proto(self):
+        return None
 
 def renamed():
     view.description = 5
@@ -33,6 +41,7 @@ print(json.dumps({
     "list": complaint(lambda: FeatureService(name="s", features="stats")),
     "classmethod": complaint(lambda: Project.from_proto("no proto")),
     "attribute": complaint(renamed),
+    "plugin": complaint(lambda: type(OlderPlugin(name="old")).__name__),
     "fine": complaint(lambda: Field(name="n", dtype=Int64)),
     "doc": FeatureView.__init__.__doc__,
 }))
@@ -65,6 +74,7 @@ def test_what_feast_refuses_is_refused_in_the_same_words(
 ) -> None:
     for what in ("name", "list", "classmethod"):
         assert "TypeCheckError" in late[what], what
+    assert late["plugin"] == "'OlderPlugin'"
     assert {**late, "compiled for each method": False} == stock
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from feature_lineage.api.project_status import RegistryStatus
 from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
 from feature_lineage.kube import passes as passes_module
 from feature_lineage.kube.client import Conflict
 from feature_lineage.kube.passes import CONFLICT_PAUSE, TRANSIENT_PAUSE, Passes
 from feature_lineage.kube.store import KubeResources
 from feature_lineage.ports import Key
+from feature_lineage.reconcile.controller import Pass
 
 KEY = Key("TrainedModel", "ml", "m")
 BODY: dict[str, Any] = {
@@ -36,6 +38,9 @@ class Queue:
 
     def forget(self, key: Key) -> None:
         self.told.append(("forget", None))
+
+    def wake(self, key: Key) -> None:
+        self.told.append((f"wake {key.name}", None))
 
 
 class Scene:
@@ -137,3 +142,34 @@ async def test_a_worker_that_is_cancelled_ends() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert scene.queue.told == []
+
+
+async def test_models_are_told_of_a_project_whose_first_write_nobody_was_told_of() -> None:
+    scene = Scene(RuntimeError("of a model"))
+    spec = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
+    scene.resources.take(
+        {**BODY, "kind": "FeatureStoreProject", "spec": spec}
+        | {"metadata": {**BODY["metadata"], "name": "p", "uid": "p"}}
+    )
+    key = Key("FeatureStoreProject", "ml", "p")
+    digests = iter("abb")
+
+    async def reconcile_project(project: Any) -> Pass:
+        registry = RegistryStatus(digest=next(digests) * 64)
+        status = project.status.model_copy(update={"registry": registry})
+        written = project.model_copy(update={"status": status})
+        wrote = written.status != project.status
+        scene.resources._projects[key] = written
+        if len(passes) == 1:
+            raise ServerUnavailable("away, after the first write of two")
+        return Pass(written, None, wrote=wrote)
+
+    scene.reconcile_project = reconcile_project  # type: ignore[attr-defined]
+    scene.passed = lambda *_: None  # type: ignore[attr-defined]
+    passes: list[list[str]] = []
+    for _ in range(3):
+        scene.queue.told.clear()
+        await scene.passes.work(key)
+        passes.append([what for what, _ in scene.queue.told])
+
+    assert passes == [["done", "wake m"], ["failed"], ["done", "wake m"]]

@@ -204,11 +204,18 @@ def test_who_stands_for_a_registered_model_is_told_but_not_what_became_of_it():
     assert told == [{"other"}]
 
 
-def test_a_project_matters_to_its_models_and_to_those_on_the_same_registered_models():
-    store, _ = told_store()
+def test_a_project_is_news_to_its_models_and_to_those_on_the_same_registered_models():
+    store, told = told_store()
     elsewhere = {"projectRef": {"name": "q"}}
     store.take(body("own", uid="1"))
     store.take(body("twin", uid="2", **elsewhere))
     store.take(body("stranger", uid="3", model={"name": "x", "alias": "a"}, **elsewhere))
+    told.clear()
+    project = {**body("p", uid="4"), "kind": "FeatureStoreProject"}
+    project["spec"] = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
 
-    assert store.dependents(Key("FeatureStoreProject", "ml", "p")) == [key("own"), key("twin")]
+    store.take(project)
+    store.drop(Key("FeatureStoreProject", "ml", "p"))
+
+    assert told == [{"ranker"}, {"ranker"}]
+    assert store.keys_named({"ranker"}) == [key("own"), key("twin")]

@@ -10,6 +10,7 @@ from tests.unit.reconcile.test_gathering import OUT, TAGS, Scene
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import find_condition
+from feature_lineage.api.meta import Condition
 from feature_lineage.reconcile import controller as controller_module
 from feature_lineage.reconcile.controller import Controller
 from feature_lineage.reconcile.memory import LOOK_AGAIN
@@ -147,6 +148,38 @@ async def test_an_outage_and_its_end_are_seen(followed: Followed) -> None:
     del followed.world.fail["view"]
     await followed.passes()
     assert followed.worked_out == 1
+
+
+async def _next_look(followed: Followed) -> timedelta:
+    result = await followed.controller.reconcile_model(await followed.passes())
+    assert result.next_look is not None
+    return result.next_look - followed.ports.clock.now()
+
+
+async def test_while_mlflow_does_not_answer_a_model_it_is_looked_at_again_soon(
+    followed: Followed,
+) -> None:
+    followed.world.fail["view"] = OUT
+    await followed.settle()
+
+    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
+
+
+async def test_while_mlflow_does_not_answer_the_project_its_models_are_looked_at_soon(
+    followed: Followed,
+) -> None:
+    old = Condition(
+        type="FactsCurrent",
+        status="False",
+        reason="MLflowViewOld",
+        message="",
+        last_transition_time=NOW,
+    )
+    status = followed.project.status.model_copy(update={"conditions": (old,)})
+    followed.world.add(followed.project.model_copy(update={"status": status}))
+    await followed.settle()
+
+    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
 
 
 async def test_another_resource_on_the_same_model_is_seen(followed: Followed) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.tracking.fake import START, Clock, FakeClient
+from tests.unit.tracking.fake import Clock, FakeClient
 
 from feature_lineage.errors import AccessRefused, ServerUnavailable
 from feature_lineage.tracking.view import SharedView
@@ -136,20 +136,38 @@ async def test_who_need_not_wait_has_the_last_good_view_while_the_next_one_is_re
 async def test_readings_take_a_fifth_of_the_time_unless_a_guard_needs_one(
     shared: SharedView, client: Any, clock: Clock
 ) -> None:
-    client.before_call = lambda call: clock.advance(seconds=4)
     await shared.view(max_age=POLL)
-    assert clock.time - START == timedelta(seconds=16)
+    clock.advance(seconds=31)
+    client.before_call = lambda call: clock.advance(seconds=6)
+    await shared.view(max_age=POLL)
     client.before_call = lambda call: None
     client.calls.clear()
 
-    clock.advance(seconds=48)
+    clock.advance(seconds=36)
     await shared.view(max_age=POLL)
     assert client.calls == []
+    clock.advance(seconds=1)
+    await shared.view(max_age=POLL)
+    assert client.calls == ["models", "news"]
 
-    await shared.view(max_age=POLL, full=True)
-    assert client.calls == ["models", "versions"]
-    clock.advance(seconds=31)
+    clock.advance(seconds=1)
     client.calls.clear()
+    await shared.view(max_age=timedelta(0), full=True)
+    assert client.calls == ["models", "versions"]
+
+
+async def test_a_reading_that_took_for_ever_is_repeated_all_the_same(
+    shared: SharedView, client: Any, clock: Clock
+) -> None:
+    await shared.view(max_age=POLL)
+    clock.advance(seconds=31)
+    client.before_call = lambda call: clock.advance(hours=1)
+    await shared.view(max_age=POLL)
+    client.before_call = lambda call: None
+    await shared.view(max_age=POLL, full=True)
+    client.calls.clear()
+
+    clock.advance(minutes=2, seconds=1)
     await shared.view(max_age=POLL)
     assert client.calls == ["models", "news"]
 
@@ -204,8 +222,12 @@ async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
     client.rows = [row for row in client.rows if row.name != "other"]
     assert await news() == [{"other"}]
     told.clear()
-    shared.wrote(view.versions["m"]["1"], {"mark": "x"})
-    assert told == [{"m"}]
+    version = view.versions["m"]["1"]
+    client.rows[0].tags = {"featurelineage.io/verdict": "Verified"}
+    shared.wrote(version, client.rows[0].tags)
+    assert told == [], "two who write over each other would do so without a pause"
+    assert await news() == [{"m"}]
+    assert await news() == []
 
 
 async def test_a_caller_that_gives_up_takes_the_reading_from_nobody(
