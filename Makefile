@@ -20,11 +20,11 @@ help: ## What there is
 demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 leaves it running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-# A file's tests stay together: those of one file share servers. Each process has its own.
+# Each process has servers of its own, and takes tests from the other once it has none left.
 WORKERS ?= 2
 .PHONY: test
 test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL (WORKERS=2 at a time)
-	@$(PYTEST) -q -n $(WORKERS) --dist loadfile tests/unit tests/contract tests/local $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit tests/contract tests/local $(ARGS)
 
 # KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
 .PHONY: test-cluster

@@ -94,8 +94,8 @@ class SharedView:
 
         Args:
             max_age: of aliases and new versions; with `full`, of everything. Where a reading
-                takes long, more than asked for is allowed without `full`: MLflow has others to
-                serve, so readings take a fifth of the time at most.
+                takes long, more is allowed, without `full` and unless it is nothing: MLflow has
+                others to serve, so readings take a fifth of the time at most.
             full: tags and deletions must be that fresh too, as a guard needs it.
             wait: for the reading; else it goes on by itself and the last good view is returned,
                 where that is not twice as old and the last reading did not fail.
@@ -105,7 +105,7 @@ class SharedView:
             ServerUnavailable: also when this view was closed meanwhile.
         """
         began = self._now()
-        if not full:
+        if not full and max_age:
             max_age = max(max_age, min(RESTS * self._took, LONGEST_REST))
         while True:
             read_at, now = self._read_at(full), self._now()
