@@ -117,7 +117,8 @@ async def _through_git(tenant: Any, features: str) -> tuple[list[float], dict[st
             return body["metadata"]["name"] not in known
 
         def ours(body: dict[str, Any]) -> bool:
-            return body["metadata"]["labels"].get("job-name") not in known
+            job = body["metadata"].get("labels", {}).get("job-name")
+            return job is not None and job not in known
 
         created, _ = await jobs(new)
         runs, _ = await pods_seen(lambda body: ours(body) and bool(_state(body, "running")))
@@ -149,6 +150,7 @@ async def _by_hand(tenant: Any, pod: dict[str, Any]) -> float:
         ended, last = await seen(
             lambda each: each["metadata"]["name"] == name and bool(_state(each, "terminated"))
         )
+    await tenant.admin.delete(PODS, tenant.namespace, name)
     if (code := _state(last, "terminated")["exitCode"]) != 0:
         raise RuntimeError(f"the pod by hand ended with {code}")
     return ended - began
