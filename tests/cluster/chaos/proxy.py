@@ -25,6 +25,7 @@ from aiohttp import web
 
 _HOP_BY_HOP = {"host", "connection", "keep-alive", "transfer-encoding", "content-length"}
 _REASONS = {
+    401: "Unauthorized",
     409: "Conflict",
     429: "TooManyRequests",
     500: "InternalError",
@@ -40,6 +41,7 @@ class Fault(Enum):
     """What happens to a request that is not just answered with an error."""
 
     HANG = "it reaches nobody, and no answer ever comes"
+    HELD = "it waits until the test lets it go, and is then passed on"
     CUT = "its connection breaks before it reaches the API server"
     LOST = "it is carried out, and the connection breaks before the answer"
 
@@ -54,6 +56,8 @@ class Rule:
         fault: an HTTP status to answer with, or a `Fault`.
         left: how many more.
         hits: how many so far.
+        spent: set once none is left.
+        let_go: to be set, of requests that are held.
     """
 
     method: str
@@ -62,6 +66,7 @@ class Rule:
     left: int
     hits: int = 0
     spent: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def takes(self, method: str, path: str) -> bool:
         if not self.left or not re.fullmatch(self.method, method) or not re.search(self.path, path):
@@ -115,6 +120,7 @@ class FaultProxy:
         twice: whether each event is told two times.
         late: whether an event is held back until the next one of its object was told.
         told_late: set once that happened.
+        revoked: tokens that are not taken any more.
     """
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
@@ -131,6 +137,7 @@ class FaultProxy:
         self.late = False
         self.lost = self.repeated = self.delayed = self.opened = 0
         self.told_late = asyncio.Event()
+        self.revoked: set[str] = set()
         self._opening = asyncio.Condition()
         self._off = False
         self._live: dict[int, web.BaseRequest] = {}  # requests have no hash
@@ -216,6 +223,8 @@ class FaultProxy:
             raise _Broken
         body = await request.read()
         path = request.path_qs
+        if request.headers.get("Authorization", "").partition(" ")[2] in self.revoked:
+            return _refusal(401)
         rule = next((each for each in self.rules if each.takes(request.method, path)), None)
         if rule is not None and isinstance(rule.fault, int):
             return _refusal(rule.fault)
@@ -223,6 +232,8 @@ class FaultProxy:
             raise _Broken
         if rule is not None and rule.fault is Fault.HANG:
             await asyncio.Event().wait()
+        if rule is not None and rule.fault is Fault.HELD:
+            await rule.let_go.wait()
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP]
         async with self._session.request(
             request.method, self._server + path, headers=headers, data=body or None

@@ -36,8 +36,8 @@ async def start_operator(
 ) -> AsyncIterator[StartOperator]:
     """Starts a replica that watches the test's namespace, with a Lease of the test's own.
 
-    Arguments: `ready` (wait for it, True), `kubeconfig`, `environment`, and fields of its
-    configuration, such as ``namespaces``.
+    Arguments: `ready` (wait for it, True), `kubeconfig`, `environment`, `program` (what is run in
+    place of the command), and fields of its configuration, such as ``namespaces``.
     """
     started: list[Operator] = []
     grant_lease(cluster, copy.deepcopy(chart_objects), namespace)
@@ -47,10 +47,12 @@ async def start_operator(
         ready: bool = True,
         kubeconfig: Path = operator_kubeconfig,
         environment: dict[str, str] | None = None,
+        program: tuple[str, ...] = (),
         **config: Any,
     ) -> Operator:
         given = {"namespaces": [namespace], **config}
         operator = Operator(kubeconfig, given, tmp_path, namespace, environment or {})
+        operator.program = program or operator.program
         started.append(operator)
         await operator.start()
         if ready:

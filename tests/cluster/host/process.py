@@ -53,6 +53,7 @@ class Operator:
         config: of the operator, as in its file; a free port is taken.
         folder: for its files.
         namespace: where its Lease is.
+        program: what is run, before its arguments.
     """
 
     kubeconfig: Path
@@ -60,6 +61,7 @@ class Operator:
     folder: Path
     namespace: str
     environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(Path(sys.executable).with_name("feature-lineage")),)
     name: str = field(default_factory=lambda: f"operator-{uuid.uuid4().hex[:6]}")
     process: asyncio.subprocess.Process | None = None
 
@@ -80,7 +82,7 @@ class Operator:
         file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                str(Path(sys.executable).with_name("feature-lineage")),
+                *self.program,
                 "operator",
                 f"--config={file}",
                 f"--kubeconfig={self.kubeconfig}",

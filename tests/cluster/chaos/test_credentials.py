@@ -1,0 +1,104 @@
+"""A token that the API server takes no longer: the watch goes on with the one there is by then."""
+
+import asyncio
+from pathlib import Path
+
+from kubernetes.aio.client import Configuration
+from tests.cluster.chaos import world
+from tests.cluster.chaos.proxy import FaultProxy
+from tests.cluster.chart.helm import NAMESPACE, RELEASE
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.waiting import until
+from tests.cluster.kubectl import Kubectl
+
+from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.kinds import PROJECTS
+from feature_lineage.kube.watching import WATCHED, Change, Watcher
+
+
+class Told:
+    """What a watcher tells."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.missed = 0
+        self._news = asyncio.Event()
+
+    def tell(self, change: Change) -> None:
+        self.names.add(change.body["metadata"]["name"])
+        self._news.set()
+
+    def miss(self) -> None:
+        self.missed += 1
+
+    async def of(self, name: str) -> None:
+        """Return once it was told of an object of this name."""
+        async with asyncio.timeout(30):
+            while name not in self.names:
+                self._news.clear()
+                await self._news.wait()
+
+
+async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
+    admin: Api, kubectl: Kubectl, namespace: str, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """As in a pod: the kubelet replaces the file, and a hook reads it before each request."""
+    old, new = (
+        kubectl("create", "token", RELEASE, f"--namespace={NAMESPACE}").strip() for _ in range(2)
+    )
+    mounted = tmp_path / "token"
+    mounted.write_text(old)
+
+    def read(configuration: Configuration) -> None:
+        configuration.api_key["BearerToken"] = f"bearer {mounted.read_text()}"
+
+    told = Told()
+    async with await connect(str(proxy.kubeconfig)) as api:
+        api.configuration.refresh_api_key_hook = read
+        watcher = Watcher(api.configuration, (namespace,), told.tell, told.miss)
+        ended = watcher.start()
+        async with asyncio.timeout(30):
+            await proxy.opens(len(WATCHED))
+        await admin.create(PROJECTS, namespace, world.project("before", "none"))
+        await told.of("before")
+        mounted.write_text(new)
+        proxy.revoked.add(old)
+        proxy.cut_streams()
+        async with asyncio.timeout(30):
+            await proxy.opens(2 * len(WATCHED))
+        await admin.create(PROJECTS, namespace, world.project("after", "none"))
+        await told.of("after")
+        asked_for = await api.get(PROJECTS, namespace, "after")
+        going_on = not ended.done()
+        watcher.stop()
+        await ended
+
+    assert old != new
+    assert any(asked.status == 401 for asked in proxy.asked)
+    assert asked_for["metadata"]["name"] == "after"
+    assert going_on
+    assert told.missed == 0  # kopf itself went on, and was not begun anew
+
+
+async def test_a_token_that_is_not_taken_for_a_moment_costs_no_event_and_no_restart(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    """kopf gives up a token that was refused once; it is begun again, with the same one."""
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    async with asyncio.timeout(30):
+        await proxy.opens(len(WATCHED))  # a replica is ready before it watches
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    refused = proxy.fail("GET", "featurestoreprojects.*watch=true", 401)
+    proxy.cut_streams()
+    async with asyncio.timeout(30):
+        await refused.spent.wait()
+    await admin.patch(PROJECTS, namespace, "p0", {"spec": {"suspend": True}})
+    await admin.create(PROJECTS, namespace, world.project("p1", "none"))
+    for name in ("p0", "p1"):
+        await until(admin, PROJECTS, namespace, name, world.seen)
+
+    assert operator.process is not None
+    assert operator.process.returncode is None
+    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
+    assert operator.errors() == []

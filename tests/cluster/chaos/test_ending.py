@@ -1,0 +1,88 @@
+"""An operator that is asked to end in the middle of a pass: it is finished, or given up in time."""
+
+import asyncio
+import signal
+import sys
+from typing import Final
+
+from tests.cluster.chaos import world
+from tests.cluster.chaos.proxy import Fault, FaultProxy, Rule
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.process import Operator
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.kinds import LEASES, PROJECTS
+
+LEASE: Final = "feature-lineage-operator"
+HURRIED: Final = (
+    "import feature_lineage.kube.host as host; host.DRAIN_SECONDS = 2.0; "
+    "from feature_lineage.cli.main import main; main()"
+)
+"""The operator with less patience than the 20 s that it has for passes under way."""
+
+
+async def hung(admin: Api, namespace: str, rule: Rule) -> None:
+    """Return once the pass over a new project waits for its ConfigMap."""
+    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    async with asyncio.timeout(30):
+        await rule.spent.wait()
+
+
+async def asked_to_end(operator: Operator) -> None:
+    """Return once it has taken notice."""
+    assert operator.process is not None
+    operator.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(30):
+        while not any("asked to end" in line["message"] for line in operator.lines()):
+            await asyncio.sleep(0.05)  # a file that grows tells nobody
+
+
+def given_up(operator: Operator) -> list[str]:
+    """What it warned of."""
+    return [line["message"] for line in operator.lines() if "given up" in line["message"]]
+
+
+async def holder(admin: Api, namespace: str) -> str:
+    lease: Object = await admin.get(LEASES, namespace, LEASE)
+    return str(lease["spec"].get("holderIdentity"))
+
+
+async def test_a_pass_under_way_is_finished_and_written_before_the_process_ends(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    rule = proxy.fail("GET", "/configmaps/none", Fault.HELD)
+    await hung(admin, namespace, rule)
+    await asked_to_end(operator)
+    await admin.create(PROJECTS, namespace, world.project("later", "none"))
+    while_held = await admin.get(PROJECTS, namespace, "p0")
+    rule.let_go.set()
+    assert operator.process is not None
+    async with asyncio.timeout(30):
+        code = await operator.process.wait()
+
+    assert code == 0
+    assert not world.seen(while_held)
+    assert world.seen(await admin.get(PROJECTS, namespace, "p0"))
+    assert not world.seen(await admin.get(PROJECTS, namespace, "later"))  # whoever leads next
+    assert given_up(operator) == []
+    assert await holder(admin, namespace) == ""
+    assert operator.errors() == []
+
+
+async def test_a_pass_that_takes_too_long_is_given_up_and_the_lease_handed_over(
+    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+) -> None:
+    program = (sys.executable, "-c", HURRIED)
+    operator = await start_operator(kubeconfig=proxy.kubeconfig, program=program)
+    await hung(admin, namespace, proxy.fail("GET", "/configmaps/none", Fault.HANG))
+    await asked_to_end(operator)
+    assert operator.process is not None
+    async with asyncio.timeout(10):  # the request itself would wait for 15 s
+        code = await operator.process.wait()
+
+    assert code == 0
+    assert given_up(operator) == ["a pass did not end in 2 s; it is given up"]
+    assert not world.seen(await admin.get(PROJECTS, namespace, "p0"))
+    assert await holder(admin, namespace) == ""
+    assert operator.errors() == []
