@@ -47,6 +47,8 @@ class Intake:
     Args:
         namespaces: to watch; empty: all.
         told: of everything that comes in.
+        every: seconds, about, between two comparisons of names where nothing hints at a loss.
+        retry: seconds after a listing that failed.
 
     Attributes:
         trouble: what stands against knowing everything, "" once it is known.
@@ -54,12 +56,21 @@ class Intake:
     """
 
     def __init__(
-        self, api: Api, resources: KubeResources, namespaces: tuple[str, ...], told: Told
+        self,
+        api: Api,
+        resources: KubeResources,
+        namespaces: tuple[str, ...],
+        told: Told,
+        *,
+        every: float = EVERY_SECONDS,
+        retry: float = SWEEP_RETRY_SECONDS,
     ) -> None:
         self._api = api
         self._resources = resources
         self._namespaces = namespaces
         self._told = told
+        self._every = every
+        self._retry = retry
         self._watcher = Watcher(api.configuration, namespaces, self._noticed, self._relisted)
         self._sweep_now = asyncio.Event()
         self._relist: asyncio.TimerHandle | None = None
@@ -105,7 +116,7 @@ class Intake:
         while True:
             pause = SWEEP_AGAIN_SECONDS
             if not hinted:
-                pause = EVERY_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spread
+                pause = self._every * random.uniform(0.8, 1.2)  # noqa: S311 - spread
             self._sweep_now.clear()
             try:
                 await self.sweep()
@@ -116,7 +127,7 @@ class Intake:
                 said = error.message
                 if not self.synced.is_set():
                     self.trouble = error.message
-                pause = SWEEP_RETRY_SECONDS
+                pause = self._retry
             try:
                 async with asyncio.timeout(pause):
                     await self._sweep_now.wait()

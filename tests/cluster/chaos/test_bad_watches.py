@@ -69,7 +69,8 @@ async def test_events_lost_on_a_way_that_was_interrupted_are_made_up_for(
     undisturbed: world.State,
     start_operator: StartOperator,
 ) -> None:
-    """Whoever loses events loses other packets, too: a renewal of the Lease fails as well."""
+    """Whoever loses events loses other packets, too: a renewal of the Lease fails as well, which
+    has the names compared. Where nothing hints at a loss it takes minutes: see `test_intake`."""
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     pid = operator.pid
     await world.begin(admin, namespace)
