@@ -4,7 +4,8 @@
     feature-lineage-registry-<project>-<digest>-<piece>   one snapshot, gzipped
 
 Older snapshots are kept with the ops runs in MLflow, where the core finds them. The ConfigMaps
-belong to the project and go with it. Only the leader writes them, so what was read once is kept.
+belong to the project and go with it. Only the leader writes them, so what was read once is kept;
+what somebody else takes away is made again when the next job has read the registry.
 """
 
 import base64
@@ -67,14 +68,11 @@ class KubeSnapshots:
         if project is None:
             raise NotFound(f"{key} is gone: nothing is kept of it")
         shelf = await self._shelf(key)
-        pieces = dict(shelf.pieces)
-        if snapshot.digest not in pieces:
-            pieces[snapshot.digest] = await self._write(project, snapshot)
+        # Also what is known: somebody may have deleted it, and only a look would tell.
+        pieces = {**dict(shelf.pieces), snapshot.digest: await self._write(project, snapshot)}
         history = _with(shelf.history, record)
         dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
         kept = _Shelf(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
-        if kept == shelf and _rows(kept.history) == _rows(shelf.history):
-            return
         await apply_own(self._api, CONFIG_MAPS, project, _timeline(project, kept))
         self._shelves[key, project.metadata.uid] = kept
         for digest, count in dropped:
