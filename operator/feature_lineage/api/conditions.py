@@ -146,9 +146,8 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
     ProjectCondition.SOURCE_READY: frozenset(
         {
             *(_P.REF_NOT_FOUND, _P.HOST_NOT_ALLOWED, _P.AUTH_FAILED, _P.SECRET_NOT_FOUND),
-            *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.APPLIED_REVISION_GONE),
-            *(_P.SUBMODULES_UNSUPPORTED, _P.LOCAL_SOURCE_UNSUPPORTED, _P.INVALID_REPO),
-            _P.FORBIDDEN,
+            *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.LOCAL_SOURCE_UNSUPPORTED),
+            *(_P.INVALID_REPO, _P.FORBIDDEN),
         }
     ),
     ProjectCondition.APPLIED: _OF_A_JOB

@@ -247,9 +247,9 @@ PROJECTS: dict[str, tuple[Callable[[], Play], tuple[str, str, str], str]] = {
         "no route",
     ),
     "has a source that nothing mends": (
-        lambda: without_source(Failure("SubmodulesUnsupported", "it has some", terminal=True)),
+        lambda: without_source(Failure("HostNotAllowed", "ext:: is not allowed", terminal=True)),
         FAILED,
-        "it has some",
+        "ext:: is not allowed",
     ),
     "may not apply without MLflow": (guard_unavailable, WORKING, "does not answer"),
     "is in effect in an outage": (outage_in_effect, READY, "is in effect"),

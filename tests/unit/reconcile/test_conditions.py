@@ -88,7 +88,7 @@ def test_times_move_only_when_a_status_flips() -> None:
         (Failure("SourceUnreachable", "no route", outage=True), "Unknown", False),
         (Failure("TransientError", "reset", outage=True), "Unknown", False),
         (Failure("ApiServerUnavailable", "no answer in 15 s", outage=True), "Unknown", False),
-        (Failure("SubmodulesUnsupported", "it has submodules", terminal=True), "False", True),
+        (Failure("HostNotAllowed", "ext:: is not allowed", terminal=True), "False", True),
     ],
 )
 def test_what_is_wrong_with_a_source(failure: Failure, status: str, stalled: bool) -> None:
