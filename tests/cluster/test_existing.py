@@ -1,0 +1,47 @@
+"""A cluster that is named on purpose: what runs on any cluster runs on it, and nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.existing import VARIABLE
+
+ROOT = Path(__file__).parents[2]
+ANY = "tests/cluster/test_sweep.py::test_other_namespaces_are_not_looked_at"
+OWN = "tests/cluster/test_control_plane.py"
+
+
+def run(named: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest with a cluster named, by whoever works on another one this afternoon."""
+    options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *arguments],
+        cwd=ROOT,
+        env={**environment, "KUBECONFIG": "/nonexistent", VARIABLE: str(named)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_test_that_runs_on_any_cluster_runs_on_the_one_that_is_named(
+    control_plane: ControlPlane,
+) -> None:
+    done = run(control_plane.kubeconfig, ANY, OWN)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert f"ran on {control_plane.kubeconfig}, named by {VARIABLE}" in done.stdout
+    assert " deselected" in done.stdout
+    assert "control planes started" not in done.stdout
+
+
+def test_a_name_that_leads_nowhere_is_no_reason_to_start_one(tmp_path: Path) -> None:
+    done = run(tmp_path / "none", ANY)
+
+    assert done.returncode != 0
+    assert f"{VARIABLE} is {tmp_path / 'none'}, which is no file" in done.stdout + done.stderr
+    assert "passed" not in done.stdout
