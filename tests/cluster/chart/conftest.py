@@ -1,7 +1,5 @@
 """Helm without a cluster, and with one that has none of our CRDs."""
 
-import json
-import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from tests.cluster.chart.helm import Helm
 from tests.cluster.chart.world import MINE, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.modules import module_folder
 
 from feature_lineage.api.crd import crd_documents
 
@@ -33,15 +32,8 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def prometheus_crds() -> Path:
     """Folder of the Prometheus Operator's CRDs, from its pinned module."""
-    done = subprocess.run(
-        ["go", "mod", "download", "-json", PROMETHEUS],
-        cwd=Path(__file__).with_name("prometheus"),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Path(json.loads(done.stdout)["Dir"]) / "example/prometheus-operator-crd"
+    tools = Path(__file__).with_name("prometheus")
+    return module_folder(tools, PROMETHEUS) / "example/prometheus-operator-crd"
 
 
 @pytest.fixture
