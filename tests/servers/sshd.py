@@ -1,4 +1,4 @@
-"""A Git server behind OpenSSH's own sshd, on a free port of loopback, for one key."""
+"""A Git server behind OpenSSH's own sshd, on a free port, for one key."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from tests.servers.git import Repositories
 
 
 class SshServer(Repositories):
-    """Serves the repositories of a folder at ssh://USER@127.0.0.1:PORT/FOLDER/NAME.git.
+    """Serves the repositories of a folder at ssh://USER@ADDRESS:PORT/FOLDER/NAME.git.
 
     The user is the one that runs the test, who gets nothing there but Git.
 
@@ -21,6 +21,7 @@ class SshServer(Repositories):
         folder: where repositories are; made where missing.
         protocol: newest version of Git's protocol that is spoken; stock servers of OpenSSH pass no
             environment on and stay at 0.
+        address: of this machine; loopback where nothing is said.
 
     Attributes:
         key: private key that is let in.
@@ -28,12 +29,12 @@ class SshServer(Repositories):
         known_hosts: the line that names the server's own key.
     """
 
-    def __init__(self, folder: Path, *, protocol: int = 0) -> None:
+    def __init__(self, folder: Path, *, protocol: int = 0, address: str = "127.0.0.1") -> None:
         super().__init__(folder)
         self._home = folder / ".ssh"
         self._home.mkdir(mode=0o700)
-        self.port = _free_port()
-        self.host = f"[127.0.0.1]:{self.port}"
+        self.address, self.port = address, _free_port(address)
+        self.host = f"[{address}]:{self.port}"
         self.key = self._keygen("key")
         self.other_key = self._keygen("other")
         self._keygen("host")
@@ -43,7 +44,7 @@ class SshServer(Repositories):
         )
         (self._home / "authorized_keys").write_text(allowed)
         settings = {
-            "ListenAddress": f"127.0.0.1:{self.port}",
+            "ListenAddress": f"{address}:{self.port}",
             "HostKey": self._home / "host",
             "AuthorizedKeysFile": self._home / "authorized_keys",
             "PidFile": "none",
@@ -60,7 +61,7 @@ class SshServer(Repositories):
 
     def url(self, name: str) -> str:
         user = pwd.getpwuid(os.getuid()).pw_name
-        return f"ssh://{user}@127.0.0.1:{self.port}{self.folder}/{name}.git"
+        return f"ssh://{user}@{self.address}:{self.port}{self.folder}/{name}.git"
 
     def public(self, key: str) -> str:
         return (self._home / f"{key}.pub").read_text()
@@ -77,7 +78,7 @@ class SshServer(Repositories):
         command = [sshd, "-D", "-f", self._home / "sshd_config", "-E", self._home / "log"]
         self._process = subprocess.Popen(command)
         until = time.monotonic() + 10
-        while not _answers(self.port):
+        while not _answers(self.address, self.port):
             alive = self._process.poll() is None and time.monotonic() < until
             assert alive, f"sshd does not listen: {self.log}"
             time.sleep(0.02)
@@ -95,15 +96,15 @@ class SshServer(Repositories):
         return path.read_bytes()
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _answers(address: str, port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.create_connection((address, port), timeout=1) as connection:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
