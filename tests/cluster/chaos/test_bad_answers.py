@@ -17,14 +17,22 @@ NO_LEASE = r"^(?!.*/leases)"
 
 
 async def test_conflicts_in_a_row_are_read_again_and_written_at_last(
-    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+    admin: Api,
+    namespace: str,
+    proxy: FaultProxy,
+    undisturbed: world.State,
+    start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
-    conflicts = proxy.fail("PATCH", "/featurestoreprojects/p0/status", 409, 5)
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
-    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    in_a_row = proxy.fail("PATCH", "/featurestoreprojects/p0/status", 409, 5)
+    scattered = proxy.fail("PATCH", "/status", 409, 6)
+    await world.begin(admin, namespace)
+    await world.begun(admin, namespace)
+    then = proxy.fail("PATCH", "/status", 409, 4)
+    await world.change(admin, namespace)
+    await world.becomes(admin, namespace, undisturbed)
 
-    assert conflicts.hits == 5
+    assert [rule.left for rule in (in_a_row, scattered, then)] == [0] * 3
     assert operator.errors() == []
 
 
@@ -55,19 +63,27 @@ async def test_bursts_of_refusals_change_nothing_of_the_end(
 
 
 async def test_requests_that_hang_are_given_up_and_hold_up_nothing_else(
-    admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
+    admin: Api,
+    namespace: str,
+    proxy: FaultProxy,
+    undisturbed: world.State,
+    start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
-    hung = proxy.fail("PATCH", "/featurestoreprojects/p0/status", Fault.HANG, 1)
+    paths = ("/featurestoreprojects/p0/status", "/trainedmodels/m1/status")
+    hung = [proxy.fail("PATCH", path, Fault.HANG) for path in paths]
     began = time.monotonic()
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
-    async with asyncio.timeout(30):
-        await hung.spent.wait()
-    await admin.create(PROJECTS, namespace, world.project("p1", "none"))
-    await until(admin, PROJECTS, namespace, "p1", world.seen)
+    await world.begin(admin, namespace)
+    for rule in hung:
+        async with asyncio.timeout(30):
+            await rule.spent.wait()
+    for name in ("p1", "p2", "p3"):
+        await until(admin, PROJECTS, namespace, name, world.seen)
     other = time.monotonic() - began
+    await world.change(admin, namespace)  # also the model whose status hangs
     await until(admin, PROJECTS, namespace, "p0", world.seen)
     hanging = time.monotonic() - began
+    await world.becomes(admin, namespace, undisturbed)
 
     assert other < REQUEST_SECONDS
     assert REQUEST_SECONDS <= hanging < REQUEST_SECONDS + 15
