@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, web
+from aiohttp.typedefs import Middleware
 
 DROPPED = {"host", "authorization", "content-length", "transfer-encoding", "content-encoding"}
 
@@ -37,12 +38,15 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(mlflow: str, login: str = "") -> AsyncIterator[Gateway]:
+async def gateway(
+    mlflow: str, login: str = "", *, middlewares: Sequence[Middleware] = ()
+) -> AsyncIterator[Gateway]:
     """Serve until the end of the block.
 
     Args:
         mlflow: address of the server behind it.
         login: ``user:password`` that it asks for.
+        middlewares: what is done with each request before it is passed on, and with its answer.
     """
     door = Gateway(login)
     door.opened.set()
@@ -61,7 +65,7 @@ async def gateway(mlflow: str, login: str = "") -> AsyncIterator[Gateway]:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in DROPPED}
             return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
-    application = web.Application()
+    application = web.Application(middlewares=middlewares)
     application.router.add_route("*", "/{path:.*}", pass_on)
     runner = web.AppRunner(application, shutdown_timeout=1)
     async with ClientSession() as session:

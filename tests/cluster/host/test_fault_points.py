@@ -1,0 +1,257 @@
+"""The cluster host dies at each of its writes, and another one takes over: same end state.
+
+One scene has all that it writes: an apply, a backfill, a model whose alias moves on, and a deletion
+that takes the project's objects along. Each host dies at the first write that none has died at.
+"""
+
+import copy
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.cluster.chart.helm import RELEASE
+from tests.cluster.chart.helm import Object as Manifest
+from tests.cluster.existing import Cluster
+from tests.cluster.host.gateway import gateway
+from tests.cluster.host.mortal import Fate, Moment, host_after_host, mortal_mlflow
+from tests.cluster.host.place import Place
+from tests.cluster.host.process import grant_lease
+from tests.cluster.host.waiting import gone, says, until
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.node import Node
+from tests.e2e.house import MADE, both, recorded
+from tests.local.scene import MLflow, backfill
+from tests.servers.fixtures import shared_mlflow
+
+from feature_lineage.kube.client import Api, Object, connect
+from feature_lineage.kube.config import OperatorConfig
+from feature_lineage.kube.host import Identity
+from feature_lineage.kube.kinds import EVENTS, JOBS, MODELS, PROJECTS
+from feature_lineage.models.baseline import REGISTRY_DIGEST_TAG
+from feature_lineage.operations.records import OPERATION_ID_TAG
+from feature_lineage.reconcile.model_tags import VERDICT_TAG
+
+TOLD: Final = ("ApplySucceeded", "BackfillSucceeded", "DeleteSucceeded")
+"""Events; each is told last in its pass, so a host that dies at every write comes to none."""
+
+AROUND_EVENTS: Final[dict[str, Moment]] = {
+    "Event ApplySucceeded of a FeatureStoreProject": "before",
+    "Event BackfillSucceeded of a FeatureStoreProject": "after",
+    "Event DeleteSucceeded of a FeatureStoreProject": "after",
+}
+
+WRITES: Final = """
+finalizer set
+project's status: apply-1 Pending
+Job apply-1-1
+a job's request
+a job's report
+ServiceAccount feature-lineage-runner-driver
+Role feature-lineage-runner-driver
+RoleBinding feature-lineage-runner-driver
+Job apply-1-1: suspend
+project's status: apply-1 Running
+snapshot 1
+timeline of 1
+project's status: materialize-2 Pending, 0 of 1 recorded
+Job materialize-2-1
+Job materialize-2-1: suspend
+project's status: materialize-2 Running
+experiment
+run of apply-1
+a run's metrics
+artifact registry_snapshot.json
+artifact plan.json
+a run's end
+run 1 is recorded
+Job apply-1-1: ttlSecondsAfterFinished
+run of materialize-2
+a run's params
+artifact views.json
+run 2 is recorded
+project's status: 2 of 2 recorded
+Job materialize-2-1: ttlSecondsAfterFinished
+model's status: Resolved True, LineageVerified True, Tagged False, FeaturesFresh Unknown, Ready True
+tag featurelineage.io/baseline-from
+tag featurelineage.io/baseline-digest
+tag featurelineage.io/revision
+tag featurelineage.io/registry-digest
+tag featurelineage.io/verdict
+tag feast.project
+tag feast.feature_views
+tag feast.feature_count
+tag feast.feature_refs
+tag feast.feature_service
+model's status: Resolved True, LineageVerified True, Tagged True, FeaturesFresh Unknown, Ready True
+tag featurelineage.io/verdict removed
+project's status: delete-3 Pending
+Job delete-3-1
+Job delete-3-1: suspend
+project's status: delete-3 Running
+snapshot 2
+timeline of 2
+project's status: 2 of 3 recorded
+run of delete-3
+run 3 is recorded
+project's status: 3 of 3 recorded
+Job delete-3-1: ttlSecondsAfterFinished
+finalizer removed
+"""
+"""What is written at least, about in this order; how much a status says at once is chance."""
+
+APPLIED: Final = {
+    "conditions": {
+        "SourceReady": ("True", "Succeeded"),
+        "Applied": ("True", "Succeeded"),
+        "Materialized": ("True", "Succeeded"),
+        "Fresh": ("Unknown", "NoObjective"),
+        "FactsCurrent": ("True", "Succeeded"),
+        "Recorded": ("True", "Succeeded"),
+        "Ready": ("True", "Succeeded"),
+    },
+    "operations": [("Backfill", "Succeeded", 1), ("Apply", "Succeeded", 1)],
+    "views": [("driver_hourly_stats", "Succeeded", 5)],
+    "backfills": [("initial", "Succeeded")],
+    "sequence": 2,
+}
+RUNS: Final = [
+    ("apply", "FINISHED", "1", "true", ["plan.json", "registry_snapshot.json"]),
+    ("materialize", "FINISHED", "1", "true", ["views.json"]),
+    ("delete", "FINISHED", "1", "true", ["registry_snapshot.json"]),
+]
+TAGS: Final = {
+    *("featurelineage.io/baseline-from", "featurelineage.io/baseline-digest"),
+    *("featurelineage.io/revision", REGISTRY_DIGEST_TAG, VERDICT_TAG),
+    *("feast.project", "feast.feature_views", "feast.feature_count"),
+    *("feast.feature_refs", "feast.feature_service"),
+}
+
+
+@pytest.fixture
+def fate(moments: Moment | dict[str, Moment]) -> Fate:
+    """Hosts die at one moment of every write, or each at its own of those that are named."""
+    if isinstance(moments, str):
+        return Fate(lambda _: moments)
+    return Fate(lambda write: moments.get(write, "never"))
+
+
+@pytest.fixture
+async def place(
+    admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path, fate: Fate
+) -> AsyncIterator[Place]:
+    """A place whose MLflow is the one of all tests, behind a door that hosts may die at."""
+    mlflow = MLflow(shared_mlflow().url)
+    async with gateway(mlflow.url, middlewares=[mortal_mlflow(fate)]) as door:
+        place = Place(admin, kubectl, namespace, mlflow, folder=tmp_path, door=door.url)
+        place.settle()
+        yield place
+
+
+@pytest.fixture
+async def node(
+    place: Place,
+    fate: Fate,
+    operator_kubeconfig: Path,
+    cluster: Cluster,
+    chart_objects: list[Manifest],
+) -> AsyncIterator[Node]:
+    """A node that runs jobs, and hosts that lead one after the other."""
+    namespace = place.namespace
+    grant_lease(cluster, copy.deepcopy(chart_objects), namespace)
+    config = OperatorConfig.model_validate(
+        {"namespaces": [namespace], "runner": {"image": "runner.example/runner:1"}, "port": 0}
+    )
+    identity = Identity("host", namespace, RELEASE)
+    async with (
+        await connect(str(operator_kubeconfig)) as api,
+        Node(place.admin, namespace, claims={"stores": place.stores}) as node,
+        host_after_host(api.configuration, config, identity, fate),
+    ):
+        yield node
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moments", "died_at", "events"),
+    [
+        pytest.param("never", set(), {*TOLD}, id="nobody dies"),
+        pytest.param("before", {*WRITES.strip().splitlines()}, set(), id="before"),
+        pytest.param("after", {*WRITES.strip().splitlines()}, set(), id="after"),
+        pytest.param(AROUND_EVENTS, {*AROUND_EVENTS}, {*TOLD[1:]}, id="around Events"),
+    ],
+)
+async def test_hosts_that_die_at_every_write_leave_what_one_host_leaves(
+    place: Place,
+    node: Node,
+    fate: Fate,
+    died_at: set[str],
+    events: set[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await place.create_project(deletionPolicy="Delete", backfills=[backfill()])
+    project = await place.until(both(recorded(2), says("Ready", "True")))
+    assert shape(project) == APPLIED
+    operations = [each["id"] for each in reversed(project["status"]["operations"])]
+    assert await place.made(JOBS) == sorted(f"{each}-1" for each in operations)
+    assert place.online_rows() == {f"{place.project}_driver_hourly_stats": 15}
+
+    place.train()
+    await place.create_model()
+    await place.until_tagged({"1": TAGS})
+    await place.until_model(says("Tagged", "True"))
+    place.train()
+    await place.until_tagged({"1": TAGS - {VERDICT_TAG}, "2": TAGS})
+    await place.until_model(says("Tagged", "True"))
+    tags = place.tags("2")
+    assert tags[VERDICT_TAG] == "Verified"
+    assert tags[REGISTRY_DIGEST_TAG] == project["status"]["applied"]["registryDigest"]
+    for job in await place.made(JOBS):
+        await place.until_made(JOBS, job, lambda b: "ttlSecondsAfterFinished" in b["spec"])
+
+    await place.admin.delete(MODELS, place.namespace, place.name)
+    await place.annotate(allow_delete="the ranker is retired")
+    await place.admin.delete(PROJECTS, place.namespace, place.name)
+    await place.until(gone)
+    for kind in MADE:
+        for name in await place.made(kind):
+            await until(place.admin, kind, place.namespace, name, gone)
+    assert place.online_rows() == {}
+
+    runs = place.ops_runs()
+    assert [told(place, run) for run in runs] == RUNS
+    ids = [run["tags"][OPERATION_ID_TAG] for run in runs]
+    assert ids[:2] == operations
+    assert sorted(pod.rpartition("-")[0] for pod in node.ended) == sorted(f"{i}-1" for i in ids)
+    found = [each async for each in place.admin.list(EVENTS, place.namespace)]
+    ours = [each for each in found if each["regarding"]["kind"] == PROJECTS.kind]
+    assert sorted(each["reason"] for each in ours) == sorted(events)
+    assert not any("series" in each for each in ours)
+    assert died_at - {*fate.died_at} == set(), fate.died_at
+    assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+def shape(project: Object) -> dict[str, Any]:
+    """A status without names, digests and times."""
+    status = project["status"]
+    return {
+        "conditions": {
+            each["type"]: (each["status"], each["reason"]) for each in status["conditions"]
+        },
+        "operations": [
+            (each["kind"], each["result"], each["attempt"]) for each in status["operations"]
+        ],
+        "views": [
+            (each["name"], each["lastResult"], each["rows"]) for each in status["featureViews"]
+        ],
+        "backfills": [(each["name"], each["state"]) for each in status["backfills"]],
+        "sequence": status["sequence"],
+    }
+
+
+def told(place: Place, run: dict[str, Any]) -> tuple[Any, ...]:
+    """An ops run without names, digests and times."""
+    tags = {key.rpartition("/")[2]: value for key, value in run["tags"].items()}
+    artifacts = place.mlflow.artifacts(run["run_id"])
+    return tags["operation"], run["status"], tags["attempt"], tags.get("recorded"), artifacts
