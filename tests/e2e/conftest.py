@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from tests.cluster.chart.helm import Helm
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.images import images
+from tests.e2e.images import built, images, sizes
+from tests.e2e.leaving import leave, there
 from tests.e2e.node_files import CGROUP
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.recovery import RECOVERY_SECONDS, taken
 from tests.e2e.tenant import Tenant
 from tests.e2e.world import World
 
@@ -20,6 +22,11 @@ from feature_lineage.kube.client import Api, connect
 SettleTenant = Callable[..., Tenant]
 
 _worlds: list[World] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    told = "errors(*beginnings): errors that the operator may log in this scene"
+    config.addinivalue_line("markers", told)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +39,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for world in _worlds:
         parts = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in world.seconds.items())
         terminalreporter.write_line(f"world: {parts}")
+    if taken:
+        slowest = f"{max(taken):.1f} s of {RECOVERY_SECONDS:.0f}"
+        terminalreporter.write_line(f"recovery: the slowest of {len(taken)} took {slowest}")
+    if built.cache_info().currsize:
+        terminalreporter.write_line(f"images: {sizes()}")
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +57,33 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def operator(world: World, tmp_path_factory: pytest.TempPathFactory) -> InstalledOperator:
-    """The operator, installed by its chart; scenes leave it running."""
+def operator(
+    world: World, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InstalledOperator]:
+    """The operator, installed by its chart; scenes leave it running. It is uninstalled at last."""
     installed = InstalledOperator(
         world, Helm(tmp_path_factory.mktemp("helm"), world.plane.kubeconfig)
     )
+    before = there(kubectl)
     with world.timed("helm install"):
         installed.install()
-    return installed
+    yield installed
+    with world.timed("helm uninstall, and what it leaves"):
+        leave(kubectl, installed, before)
+    installed.close()
+
+
+@pytest.fixture(autouse=True)
+def judged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a scene is about, it fails by an error that the operator logs, or a restart."""
+    if "operator" not in request.fixturenames:
+        yield
+        return
+    operator: InstalledOperator = request.getfixturevalue("operator")
+    yield
+    expected = [each for mark in request.node.iter_markers("errors") for each in mark.args]
+
+    assert operator.judge.mistakes(*expected) == []
 
 
 @pytest.fixture(scope="session")

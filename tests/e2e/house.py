@@ -16,6 +16,7 @@ from feature_lineage.kube.kinds import (
     EVENTS,
     JOBS,
     MODELS,
+    PODS,
     PROJECT_LABEL,
     PROJECTS,
     ROLE_BINDINGS,
@@ -112,6 +113,18 @@ class House:
         """Something the operator makes, once that holds."""
         return await until(self.admin, kind, self.namespace, name, holds, JOB_SECONDS)
 
+    async def until_in_phase(self, phase: str) -> str:
+        """The pod of the namespace's one job, once it tells that it is in that phase."""
+        async with asyncio.timeout(JOB_SECONDS):
+            while not (pods := [each async for each in self.admin.list(PODS, self.namespace)]):
+                await asyncio.sleep(0.1)
+            (name,) = (pod["metadata"]["name"] for pod in pods)
+            await until(self.admin, PODS, self.namespace, name, _runs, JOB_SECONDS)
+            logs = ("-n", self.namespace, "logs", name)
+            while phase not in await asyncio.to_thread(self.kubectl, *logs):
+                await asyncio.sleep(0.1)
+        return name
+
     async def made(self, kind: Kind) -> list[str]:
         """Names of what the operator made of a kind for this project, sorted."""
         listed = [each async for each in self.admin.list(kind, self.namespace)]
@@ -154,6 +167,10 @@ class House:
         metadata = {"name": self.name, "namespace": self.namespace}
         body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
         return await self.admin.create(kind, self.namespace, {**body, "spec": spec})
+
+
+def _runs(pod: Object | None) -> bool:
+    return (pod or {}).get("status", {}).get("phase") == "Running"
 
 
 def recorded(number: int) -> Holds:

@@ -13,6 +13,8 @@ from images import build
 from images.archive import Built
 
 TAG: Final = "e2e"
+OWN_LIMITS: Final = {"operator": 200e6, "runner": 550e6}
+"""In bytes: of the layers that are not the base's."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ def built() -> tuple[Built, Built]:
 def images() -> Images:
     operator, runner = built()
     return Images(operator.archive, runner.archive, operator.reference, runner.reference)
+
+
+def sizes() -> str:
+    """What is to be told of them in one line."""
+    return "; ".join(
+        f"{image.name} {image.size / 1e6:.0f} MB, {image.own / 1e6:.0f} of them its own"
+        f" (limit {OWN_LIMITS[image.name] / 1e6:.0f})"
+        for image in built()
+    )
 
 
 if __name__ == "__main__":

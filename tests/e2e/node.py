@@ -17,7 +17,15 @@ from tests.cluster.binaries import binary
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.pki import certificate_user, kubeconfig, write_private
 from tests.cluster.servers import Network
-from tests.e2e.node_files import ADDRESS, CGROUP, DNS, NODE, pause_archive, write_files
+from tests.e2e.node_files import (
+    ADDRESS,
+    CGROUP,
+    DNS,
+    NODE,
+    POD_LOGS,
+    pause_archive,
+    write_files,
+)
 from tests.e2e.services import Ports, host_service
 
 READY_SECONDS: Final = 60.0
@@ -47,6 +55,7 @@ class Node:
 
     Attributes:
         started_in: seconds that `start` took.
+        pod_logs: folder of what containers print.
     """
 
     started_in: float = 0.0
@@ -54,6 +63,7 @@ class Node:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._folder = plane.folder / "node"
+        self.pod_logs = self._folder / POD_LOGS
         self._socket = self._folder / "containerd.sock"
 
     def start(self) -> None:

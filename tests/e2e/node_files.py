@@ -17,6 +17,7 @@ ADDRESS: Final = "10.251.0.1"
 PODS: Final = "10.250.0.0/24"
 DNS: Final = "10.96.0.10"
 PAUSE: Final = "localhost/pause:dev"
+POD_LOGS: Final = "pod-logs"
 CGROUP: Final = "FEATURE_LINEAGE_E2E_CGROUP"
 """Variable with the cgroup that the sandbox made for the node."""
 
@@ -28,7 +29,7 @@ def write_files(folder: Path, plane: Path, admin: Path) -> None:
         plane: folder of the control plane.
         admin: kubeconfig of an administrator.
     """
-    for name in ("cni", "kubelet", "pod-logs"):
+    for name in ("cni", "kubelet", POD_LOGS):
         (folder / name).mkdir(parents=True)
     for name, content in (
         ("Corefile", _COREFILE.format(kubeconfig=admin)),
@@ -101,7 +102,7 @@ def _kubelet(folder: Path, plane: Path) -> dict[str, Any]:
         "failCgroupV1": False,
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{os.environ[CGROUP]}",
-        "podLogsDir": str(folder / "pod-logs"),
+        "podLogsDir": str(folder / POD_LOGS),
         "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
         "authentication": {
             "anonymous": {"enabled": False},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.cluster.kubectl import Kubectl
 from tests.e2e.house import JOB_SECONDS, House
 from tests.e2e.world import (
     ADMIN,
@@ -84,15 +85,7 @@ class Tenant(House):
         }
 
     def grant(self, *secrets: str) -> None:
-        """As the owner of the namespace does, with the command that the docs show."""
-        command = str(Path(sys.executable).with_name("feature-lineage"))
-        granted = subprocess.run(
-            [command, "grant", *secrets, "-n", self.namespace],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        self.kubectl("apply", "-f", "-", stdin=granted.stdout)
+        grant(self.kubectl, self.namespace, *secrets)
 
     def apply(self, *objects: Object) -> None:
         """kubectl apply in the tenant's namespace; v1 where an object says nothing."""
@@ -176,6 +169,15 @@ class Tenant(House):
             f'SELECT count(DISTINCT entity_key) FROM "{table}"',
         )
         return int(found[0][0])
+
+
+def grant(kubectl: Kubectl, namespace: str, *secrets: str) -> None:
+    """As the owner of a namespace does, with the command that the docs show."""
+    command = str(Path(sys.executable).with_name("feature-lineage"))
+    granted = subprocess.run(
+        [command, "grant", *secrets, "-n", namespace], check=True, capture_output=True, text=True
+    )
+    kubectl("apply", "-f", "-", stdin=granted.stdout)
 
 
 def own_job(tenant: Tenant, name: str, command: str) -> Object:

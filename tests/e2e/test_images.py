@@ -9,12 +9,10 @@ import pytest
 from images.archive import Built
 from images.inputs import CHECKOUT
 from tests.e2e.image_files import ImageFiles
-from tests.e2e.images import built
+from tests.e2e.images import OWN_LIMITS, built
 
 import feature_lineage
 
-OWN_LIMITS = {"operator": 200e6, "runner": 550e6}
-"""In bytes: of the layers that are not the base's."""
 NOT_FOR_JOBS = {"kopf", "kubernetes", "mypy"}
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 DISTRIBUTION = re.compile(r"venv/lib/python3\.\d+/site-packages/([^/]+)-([^/-]+)\.dist-info$")

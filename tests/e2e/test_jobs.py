@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.cluster.host.waiting import condition, until
+from tests.cluster.host.waiting import condition
 from tests.e2e.conftest import SettleTenant
 from tests.e2e.house import Holds, both, recorded, state
 from tests.e2e.tenant import Tenant
@@ -222,7 +222,7 @@ async def test_what_ended_a_job_is_told_by_its_cause(
         tenants[end.name].commit(end.features)
         await tenants[end.name].create_project(runtime={**end.runtime, "retries": 0})
     killed = tenants[KILLED.name]
-    pod = await printing(killed, "import_feast")
+    pod = await killed.until_in_phase("import_feast")
     for pid in await asyncio.to_thread(world.node.pids, pod, killed.namespace):
         os.kill(pid, signal.SIGKILL)
 
@@ -254,7 +254,7 @@ async def test_a_pod_that_is_evicted_is_replaced_within_the_same_job(
     tenant = settle("evicted")
     tenant.commit()
     await tenant.create_project()
-    first = await printing(tenant, "import_feast")
+    first = await tenant.until_in_phase("import_feast")
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -284,20 +284,3 @@ async def pods_of(admin: Api, tenant: Tenant, job: str) -> list[str]:
     labels = f"featurelineage.io/operation={job}"
     listed = [each async for each in admin.list(PODS, tenant.namespace, labels=labels)]
     return [each["metadata"]["name"] for each in listed]
-
-
-async def printing(tenant: Tenant, phase: str) -> str:
-    """The pod of the tenant's one job, once it tells that it is in that phase."""
-    async with asyncio.timeout(120):
-        while not (pods := [each async for each in tenant.admin.list(PODS, tenant.namespace)]):
-            await asyncio.sleep(0.1)
-        (name,) = (pod["metadata"]["name"] for pod in pods)
-        await until(tenant.admin, PODS, tenant.namespace, name, runs)
-        logs = ("-n", tenant.namespace, "logs", name)
-        while phase not in await asyncio.to_thread(tenant.kubectl, *logs):
-            await asyncio.sleep(0.1)
-    return name
-
-
-def runs(pod: Object | None) -> bool:
-    return (pod or {}).get("status", {}).get("phase") == "Running"

@@ -6,17 +6,14 @@ from tests.cluster.host.waiting import says
 from tests.e2e.asking import until_prometheus_says
 from tests.e2e.conftest import SettleTenant
 from tests.e2e.house import REFS, WITHOUT_TRIPS, both
-from tests.e2e.operator import InstalledOperator
 from tests.e2e.tenant import VIEW
 from tests.e2e.world import World
 
 from feature_lineage.kube.kinds import JOBS
 
 
-async def test_beside_a_plain_feast_apply(
-    settle: SettleTenant, operator: InstalledOperator, world: World
-) -> None:
-    tenant, before = settle("watched"), operator.so_far()
+async def test_beside_a_plain_feast_apply(settle: SettleTenant, world: World) -> None:
+    tenant = settle("watched")
     tenant.commit()
     tenant.run_feast("apply", f"materialize-incremental {datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
     tenant.train()
@@ -51,4 +48,3 @@ async def test_beside_a_plain_feast_apply(
     model = await tenant.until_model(says("LineageVerified", "False", "Broken"))
     problems = model["status"]["lineage"]["problems"]
     assert [each["feature"] for each in problems] == [REFS[1]]
-    assert operator.mistakes(before) == []

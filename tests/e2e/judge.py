@@ -1,0 +1,50 @@
+"""What the operator did wrong: all it logs as an error, and each restart that nobody caused."""
+
+import json
+
+from tests.e2e.logs import ContainerLogs, Run
+
+
+class Judge:
+    """Judges each line and each restart once, those of pods included that are gone by then.
+
+    Attributes:
+        killed: by pod, the run that was killed on purpose; another pod takes its place.
+    """
+
+    def __init__(self, logs: ContainerLogs) -> None:
+        self._logs = logs
+        self.killed: dict[str, int] = {}
+        self._known: set[Run] = set()
+        self._ended: set[Run] = set()
+
+    def kills(self, pod: str) -> None:
+        """To be told before it happens."""
+        self._logs.look()
+        self.killed[pod] = max(run.number for run in self._logs.runs() if run.pod == pod)
+
+    def mistakes(self, *expected: str) -> list[str]:
+        """Those since this was asked last.
+
+        Args:
+            expected: how errors begin that are none; a process that logs one may end by it.
+        """
+        found = []
+        for run, line in self._logs.news():
+            if self._is_afterlife(run) or line["level"] not in ("error", "critical"):
+                continue
+            if line["message"].startswith(expected):
+                self._ended.add(run)
+            else:
+                found.append(f"{run.pod}: {json.dumps(line)}")
+        for run in sorted(self._logs.runs() - self._known):
+            self._known.add(run)
+            if run.number == 0 or self._is_afterlife(run):
+                continue
+            if Run(run.pod, run.number - 1) not in self._ended:
+                found.append(f"{run.pod}: restart {run.number}")
+        return found
+
+    def _is_afterlife(self, run: Run) -> bool:
+        """Whether a kubelet began it that had not heard yet that its pod, killed here, is gone."""
+        return run.number > self.killed.get(run.pod, run.number)
