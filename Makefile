@@ -36,7 +36,7 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
 	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
 	  $(BIN)/python -m $$needed >/dev/null; done
-	@tests/e2e/sandbox $(PYTEST) -q tests/e2e $(ARGS)
+	@tests/e2e/sandbox $(PYTEST) -q $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## Format, lint, strict types, layers
