@@ -57,9 +57,12 @@ class Place(House):
 
     async def until_tagged(self, wanted: dict[str, set[str]]) -> None:
         """Versions have these tags; MLflow tells nobody, so asking is the only way to know."""
-        async with asyncio.timeout(JOB_SECONDS):
-            while {version: set(self.tags(version)) for version in wanted} != wanted:
-                await asyncio.sleep(0.1)
+        found: dict[str, set[str]] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(JOB_SECONDS):
+                while (found := {each: set(self.tags(each)) for each in wanted}) != wanted:
+                    await asyncio.sleep(0.1)
+        assert found == wanted, found
 
     def online_rows(self) -> dict[str, int]:
         """How many values each table of the online store holds."""
