@@ -24,13 +24,14 @@ demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 l
 WORKERS ?= 2
 .PHONY: test
 test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL (WORKERS=2 at a time)
-	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit tests/contract tests/local $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal \
+	  $(if $(filter tests/%,$(ARGS)),,tests/unit tests/contract tests/local) $(ARGS)
 
 # KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
 .PHONY: test-cluster
 test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBECONFIG=… takes that cluster)
 	@$(if $(findstring command,$(origin KUBECONFIG)),FEATURE_LINEAGE_TEST_KUBECONFIG="$(KUBECONFIG)") \
-	  $(PYTEST) -q tests/cluster $(ARGS)
+	  $(PYTEST) -q $(if $(filter tests/%,$(ARGS)),,tests/cluster) $(ARGS)
 
 .PHONY: e2e
 e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
