@@ -113,7 +113,7 @@ class KubeHost:
             may_act=lambda: self.leadership.leading,
         )
         self._intake = Intake(api, self.resources, config.namespaces, self)
-        self._passes = Passes(api, self.resources, self.controller, self.scrape, self._intake.gone)
+        self._passes = Passes(api, self.resources, self.controller, self.scrape, self.forget)
         self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
         self.leadership = Leadership(
             lease,

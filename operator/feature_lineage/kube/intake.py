@@ -104,7 +104,7 @@ class Intake:
         async for key in sweep(self._api, self._resources, self._namespaces, whole=whole):
             entry = self._resources.entry(key)
             if entry is None:
-                self.gone(key)
+                self._told.forget(key)
             else:
                 self._told.wake(key, entry.wish)
         self.trouble = ""
@@ -145,7 +145,7 @@ class Intake:
         key = Key(change.kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
         if change.gone:
             if self._resources.drop(key, str(metadata["uid"])):
-                self.gone(key)
+                self._told.forget(key)
             return
         if change.replayed:
             self._relisted()
@@ -164,7 +164,3 @@ class Intake:
             self._relist.cancel()
         loop = asyncio.get_running_loop()
         self._relist = loop.call_later(RELIST_SECONDS, self._sweep_now.set)
-
-    def gone(self, key: Key) -> None:
-        """A resource is gone from the store."""
-        self._told.forget(key)

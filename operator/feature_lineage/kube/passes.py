@@ -137,16 +137,12 @@ class Passes:
     def _follow(self, key: Key, before: Resource, result: Pass) -> None:
         """Whoever depends on what this pass wrote is looked at next."""
         after = result.resource
-        if isinstance(after, FeatureStoreProject) and self._told.get(key) != _told_by(after):
-            # Compared with what they were told, not with what this pass has found: one before it
-            # may have failed after its first write.
-            self._told[key] = _told_by(after)
-            for model in self._resources.models_of(key):
-                self.queue.wake(model)
-        if result.wrote and isinstance(after, FeatureStoreProject):
-            assert isinstance(before, FeatureStoreProject)
-            for twin in twins(self._resources, before, after):
-                self.queue.wake(twin)
+        if isinstance(after, FeatureStoreProject):
+            self._tell_models(key, after)
+            if result.wrote:
+                assert isinstance(before, FeatureStoreProject)
+                for twin in twins(self._resources, before, after):
+                    self.queue.wake(twin)
         if self._resources.entry(key) is None:
             return
         if result.again:
@@ -156,6 +152,18 @@ class Passes:
             self.queue.look(key, (result.next_look - now).total_seconds())
         if after.metadata.deletion_timestamp is not None:
             self.queue.look(key, DELETED_SECONDS)
+
+    def _tell_models(self, key: Key, project: FeatureStoreProject) -> None:
+        """Wake a project's models if it says what they were not told yet.
+
+        What this pass has found is not the measure: one before it may have failed after its first
+        write.
+        """
+        told = _told_by(project)
+        if self._told.get(key) != told:
+            self._told[key] = told
+            for model in self._resources.models_of(key):
+                self.queue.wake(model)
 
     async def _read_again(self, key: Key) -> bool:
         """After a conflict: what the watch has not told yet; whether the resource is gone."""

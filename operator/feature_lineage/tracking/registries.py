@@ -97,9 +97,9 @@ class SharedRegistries:
         self._resolved[key] = _Resolved(now, server, now)
         if known is not None and known.server != server:
             before = self._registries.get(known.server)
-            view = before.last_view if before is not None else None
-            # What the new one does not show tells nobody that it is gone.
-            self._on_news(view.versions.keys() if view is not None else set())
+            if before is not None and before.last_view is not None:
+                # What the new one does not show tells nobody that it is gone.
+                self._on_news(before.last_view.versions.keys())
             await self._close_unused()
         return server
 
