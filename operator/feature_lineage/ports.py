@@ -99,6 +99,19 @@ class ModelStamp:
         return cls((metadata.uid, version) if version else model, metadata.namespace, home)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where registered models are: equal however it is spelled and whoever asks there.
+
+    Attributes:
+        address: of the MLflow server.
+        workspace: of it, never empty.
+    """
+
+    address: str
+    workspace: str
+
+
 class Resources(Protocol):
     """The custom resources as the host knows them, and the one way to write their status."""
 
@@ -215,6 +228,13 @@ class ModelRegistries(Protocol):
 
         Raises:
             NotFound: a secret or config map is not there.
+        """
+        ...
+
+    def place(self, project: FeatureStoreProject) -> Place | None:
+        """Where that is, told without asking anybody: a glance of each model compares it.
+
+        None when the project names none, or one that it may not have.
         """
         ...
 

@@ -99,10 +99,9 @@ class OperatorConfig(ApiModel):
             return True
         return any(Glob.parse(glob).allows(tracking_uri) for glob in self.allowed_tracking_uris)
 
-    def server(self, name: str) -> MLflowServer | None:
+    def named(self, name: str) -> NamedServer | None:
         """The server of that name, None where there is none."""
-        found = next((each for each in self.mlflow_servers if each.name == name), None)
-        return found.server() if found is not None else None
+        return next((each for each in self.mlflow_servers if each.name == name), None)
 
 
 def read_config(path: Path) -> OperatorConfig:

@@ -87,7 +87,7 @@ class KubeHost:
         self._registries = SharedRegistries(
             objects,
             clock.now,
-            named=config.server,
+            named=config.named,
             allowed=config.allows,
             on_news=self._wake_named,
         )

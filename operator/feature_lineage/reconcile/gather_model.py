@@ -14,7 +14,7 @@ from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
-from feature_lineage.ports import ModelRegistry, ModelStamp, Ports
+from feature_lineage.ports import ModelRegistry, ModelStamp, Place, Ports
 from feature_lineage.reconcile.linking import linked_versions
 from feature_lineage.reconcile.memory import Memory, current_snapshot, key_of, seniority
 from feature_lineage.reconcile.project_views import view_states
@@ -24,8 +24,7 @@ from feature_lineage.reconcile.values import (
     ObservedModel,
 )
 
-Server = tuple[str | None, str | None, str | None]
-Other = tuple[ModelStamp, Server | None]
+Other = tuple[ModelStamp, Place | None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Glance:
         seen: whether there is a view.
         versions: of the registered model, with their runs.
         others: the resources on the same registered model: their states, and on which server
-            their projects are.
+            their projects are, however they name it.
         history: the registry's timeline as the host kept it.
     """
 
@@ -207,27 +206,21 @@ def _on_same_server(
     ports: Ports, model: TrainedModel, project: FeatureStoreProject
 ) -> Iterator[TrainedModel]:
     """Resources on the same registered model, of this project or another on its MLflow server."""
-    for other in ports.resources.models_named(model.spec.model.name):
-        home = _project_of(ports, ModelStamp.of(other))
-        if home is not None and _server_of(home) == _server_of(project):
+    place = ports.registries.place(project)
+    for other in ports.resources.models_named(model.spec.model.name) if place else ():
+        if _place_of(ports, ModelStamp.of(other)) == place:
             yield other
 
 
-def _server_of(project: FeatureStoreProject) -> Server | None:
-    mlflow = project.spec.mlflow
-    if mlflow is None:
-        return None
-    address = mlflow.tracking_uri.rstrip("/") if mlflow.tracking_uri is not None else None
-    return mlflow.server_ref, address, mlflow.workspace
+def _place_of(ports: Ports, stamp: ModelStamp) -> Place | None:
+    """Where the project that a model refers to has its models."""
+    home = _project_of(ports, stamp)
+    return ports.registries.place(home) if home is not None else None
 
 
 def _others(ports: Ports, name: str) -> tuple[Other, ...]:
     """All that `_on_same_server` goes by, without making the resources."""
-    found = []
-    for stamp in ports.resources.stamps_named(name):
-        home = _project_of(ports, stamp)
-        found.append((stamp, _server_of(home) if home is not None else None))
-    return tuple(found)
+    return tuple((stamp, _place_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
 
 
 def _left(

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Final, Protocol
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
-from feature_lineage.errors import AccessRefused, NotFound
+from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
 from feature_lineage.objects import Objects, text_of, value_of
+from feature_lineage.ports import Place
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
 from feature_lineage.tracking.view import OnNews
@@ -17,6 +19,24 @@ CREDENTIAL_AGE: Final = timedelta(seconds=60)
 """A secret that was rotated is noticed after this time at the latest."""
 UNUSED_AGE: Final = timedelta(minutes=10)
 """What nobody asked for in so long is forgotten; never before it was due to be asked for twice."""
+
+
+KNOWN_PLACES: Final = 4096
+"""Addresses that are not taken apart again each time."""
+
+
+class Named(Protocol):
+    """A server of the platform's."""
+
+    @property
+    def tracking_uri(self) -> str: ...
+
+    @property
+    def workspace(self) -> str: ...
+
+    def server(self) -> MLflowServer:
+        """With its credential, which is read anew each time: its files may change."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +54,8 @@ class SharedRegistries:
     Args:
         objects: Secrets and ConfigMaps.
         now: the present, aware, in UTC.
-        named: what a ``serverRef`` stands for; called each time, since its files may change.
-        allowed: whether a project may name this tracking URI itself.
+        named: what a ``serverRef`` stands for.
+        allowed: whether a project may name this tracking URI itself; what it said is remembered.
         on_news: told of registered models, on whichever server, that are not what they were.
     """
 
@@ -44,14 +64,14 @@ class SharedRegistries:
         objects: Objects,
         now: Callable[[], datetime],
         *,
-        named: Callable[[str], MLflowServer | None] = lambda _: None,
+        named: Callable[[str], Named | None] = lambda _: None,
         allowed: Callable[[str], bool] = lambda _: True,
         on_news: OnNews = lambda _: None,
     ) -> None:
         self._objects = objects
         self._now = now
         self._named = named
-        self._allowed = allowed
+        self._allowed = lru_cache(KNOWN_PLACES)(allowed)
         self._on_news = on_news
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
@@ -75,6 +95,21 @@ class SharedRegistries:
             registry = MLflowRegistry(server, now=self._now, on_news=self._on_news)
             self._registries[server] = registry
         return registry
+
+    def place(self, project: FeatureStoreProject) -> Place | None:
+        """Where the models of a project are; None of one that `of` refuses, or that names none."""
+        mlflow = project.spec.mlflow
+        if mlflow is None:
+            return None
+        try:
+            if mlflow.tracking_uri is None:
+                named = self._server_named(mlflow)
+                return _place(named.tracking_uri, mlflow.workspace or named.workspace)
+            place = _place(mlflow.tracking_uri, mlflow.workspace or "")
+            self._check_allowed(place.address)
+        except FeatureLineageError:
+            return None
+        return place
 
     def open(self) -> tuple[MLflowRegistry, ...]:
         """Every server that is in use."""
@@ -124,7 +159,8 @@ class SharedRegistries:
 
     async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         if mlflow.tracking_uri is None:
-            return self._server_named(mlflow)
+            server = self._server_named(mlflow).server()
+            return replace(server, workspace=mlflow.workspace or server.workspace)
         ca_bundle = (
             await text_of(self._objects, namespace, mlflow.ca_bundle) if (mlflow.ca_bundle) else ""
         )
@@ -134,15 +170,18 @@ class SharedRegistries:
             credential=await self._credential(namespace, mlflow.auth),
             ca_bundle=ca_bundle,
         )
-        if not self._allowed(server.tracking_uri):
+        self._check_allowed(server.tracking_uri)
+        return server
+
+    def _check_allowed(self, tracking_uri: str) -> None:
+        if not self._allowed(tracking_uri):
             raise AccessRefused(
-                f"spec.mlflow.trackingUri {server.tracking_uri} is not among the platform's "
+                f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
                 "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator",
                 reason="HostNotAllowed",
             )
-        return server
 
-    def _server_named(self, mlflow: MlflowSpec) -> MLflowServer:
+    def _server_named(self, mlflow: MlflowSpec) -> Named:
         server = self._named(mlflow.server_ref or "")
         if server is None:
             raise NotFound(
@@ -157,12 +196,7 @@ class SharedRegistries:
                 "leave it out, or ask who runs the operator",
                 reason="HostNotAllowed",
             )
-        return MLflowServer(
-            tracking_uri=server.tracking_uri,
-            workspace=mlflow.workspace or server.workspace,
-            credential=server.credential,
-            ca_bundle=server.ca_bundle,
-        )
+        return server
 
     async def _credential(self, namespace: str, auth: MlflowAuth | None) -> Credential:
         if auth is None:
@@ -176,3 +210,8 @@ class SharedRegistries:
         assert auth.bearer is not None
         name = auth.bearer.secret_ref.name
         return BearerToken(await value_of(self._objects, "Secret", namespace, name, "token"))
+
+
+@lru_cache(KNOWN_PLACES)
+def _place(tracking_uri: str, workspace: str) -> Place:
+    return MLflowServer(tracking_uri, workspace).place

@@ -6,11 +6,18 @@ two tenants with different credentials never see each other's reading. Its `repr
 
 import ssl
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from feature_lineage.errors import InvalidManifest
+from feature_lineage.ports import Place
+
+_DEFAULT_WORKSPACE: Final = "default"
+"""What MLflow calls the workspace of a request that names none."""
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class MLflowServer:
     """One MLflow server, seen with one credential.
 
     Attributes:
-        tracking_uri: ``http(s)://host[:port][/prefix]``, normalized to no trailing slash.
+        tracking_uri: ``http(s)://host[:port][/prefix]``, normalized: host in lower case, no port
+            that goes without saying, no trailing slash.
         workspace: MLflow workspace, "" for the server's default.
         credential: `BasicAuth`, `BearerToken` or None.
         ca_bundle: PEM text of certificates trusted besides the public ones, "" for none.
@@ -79,6 +87,11 @@ class MLflowServer:
         """``host:port`` as the server sees it in the Host header."""
         return urlsplit(self.tracking_uri).netloc
 
+    @property
+    def place(self) -> Place:
+        """The same of all servers that are one, whatever their credential."""
+        return Place(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
+
     def tls(self) -> ssl.SSLContext:
         """Trusts the public certificates and the bundle; building one takes about 20 ms."""
         context = httpx.create_ssl_context()
@@ -97,7 +110,7 @@ def _normalized(uri: str) -> str:
     uri = uri.strip()
     try:
         parts = urlsplit(uri)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidManifest(f"MLflow trackingUri does not parse: {error}") from error
     if parts.username is not None or parts.password is not None:
@@ -106,11 +119,14 @@ def _normalized(uri: str) -> str:
             f"MLflow trackingUri of host {host} carries a user or password;"
             " remove it there and name a secret under auth"
         )
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in _PORTS or not host:
         raise InvalidManifest(
             f"MLflow trackingUri {uri!r} is not supported: write http://host:port or https://…;"
             " the operator talks to a tracking server, not to files, databases or Databricks"
         )
     if parts.query or parts.fragment:
         raise InvalidManifest(f"MLflow trackingUri of host {host} has a query or fragment; drop it")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    where = f"[{host}]" if ":" in host else host
+    if port not in {None, _PORTS[parts.scheme]}:
+        where = f"{where}:{port}"
+    return urlunsplit((parts.scheme, where, parts.path.rstrip("/"), "", ""))

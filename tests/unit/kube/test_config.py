@@ -83,21 +83,22 @@ def test_a_named_server_brings_its_credential_and_authorities_from_files(tmp_pat
     ]
     read = config(mlflowServers=servers)
 
-    assert read.server("a").credential == BasicAuth("operator", "secret")
-    assert read.server("b").credential == BearerToken("t0ken")
-    assert (read.server("b").tracking_uri, read.server("b").workspace) == ("http://b:1", "w")
-    assert read.server("c").credential is None
-    assert read.server("d") is None
+    a, b, c = (read.named(name).server() for name in "abc")
+    assert a.credential == BasicAuth("operator", "secret")
+    assert b.credential == BearerToken("t0ken")
+    assert (b.tracking_uri, b.workspace) == ("http://b:1", "w")
+    assert c.credential is None
+    assert read.named("d") is None
 
 
 def test_a_rotated_credential_is_read_anew(tmp_path: Path):
     (tmp_path / "token").write_text("old")
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
-    read = config(mlflowServers=[server])
-    assert read.server("a").credential == BearerToken("old")
+    named = config(mlflowServers=[server]).named("a")
+    assert named.server().credential == BearerToken("old")
 
     (tmp_path / "token").write_text("new")
-    assert read.server("a").credential == BearerToken("new")
+    assert named.server().credential == BearerToken("new")
 
 
 def test_a_credential_that_is_not_there_names_the_file_and_shows_no_secret(tmp_path: Path):
@@ -105,4 +106,4 @@ def test_a_credential_that_is_not_there_names_the_file_and_shows_no_secret(tmp_p
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
 
     with pytest.raises(InvalidManifest, match=r"MLflow server a: .*/password"):
-        config(mlflowServers=[server]).server("a")
+        config(mlflowServers=[server]).named("a").server()

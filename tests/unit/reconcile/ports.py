@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.unit.reconcile.build import NOW, A
+from tests.unit.reconcile.build import MLFLOW, NOW, A
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.kube.config import NamedServer
+from feature_lineage.local.objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun
@@ -23,6 +25,7 @@ from feature_lineage.ports import (
     ResourceT,
     SourceFacts,
 )
+from feature_lineage.tracking.registries import SharedRegistries
 
 
 class World:
@@ -172,8 +175,17 @@ class _Jobs:
 
 
 class _Registries:
+    """One registry for all, which the platform names, too; places are those of the real ones."""
+
     def __init__(self, world: World) -> None:
         self.registry = Registry(world)
+        uri = MLFLOW["trackingUri"]
+        platform = {
+            "free": NamedServer(name="free", tracking_uri=f"{uri}/"),
+            "bound": NamedServer(name="bound", tracking_uri=uri, workspace="default"),
+        }
+        real = SharedRegistries(FolderObjects(), _Clock(world).now, named=platform.get)
+        self.place = real.place
 
     async def of(self, project: FeatureStoreProject) -> "Registry | None":
         return self.registry if project.spec.mlflow is not None else None

@@ -38,6 +38,8 @@ TAGS = {
     "feast.feature_refs": "stats:conv_rate",
     "feast.feature_count": "1",
 }
+PLATFORMS = {"trackingUri": None, "serverRef": "free"}
+"""The same server, as the platform names it."""
 
 
 class Scene:
@@ -261,8 +263,29 @@ def _elsewhere(scene: Scene, **mlflow: Any) -> TrainedModel:
     ("mlflow", "expected"),
     [
         pytest.param({"pollInterval": "5m"}, ("ml/elder",), id="the same server"),
+        pytest.param(
+            {"trackingUri": "http://MLflow.Example:5000/"}, ("ml/elder",), id="spelled differently"
+        ),
+        pytest.param(
+            {"auth": {"bearer": {"secretRef": {"name": "theirs"}}}},
+            ("ml/elder",),
+            id="another credential",
+        ),
+        pytest.param({"workspace": "default"}, ("ml/elder",), id="the server's default workspace"),
+        pytest.param(PLATFORMS, ("ml/elder",), id="named by the platform"),
+        pytest.param(
+            {**PLATFORMS, "serverRef": "bound", "workspace": "default"},
+            ("ml/elder",),
+            id="named by the platform, and the workspace that it gives",
+        ),
         pytest.param({"trackingUri": "http://other.example"}, (), id="another server"),
+        pytest.param({"trackingUri": "https://mlflow.example:5000"}, (), id="another scheme"),
+        pytest.param({"trackingUri": "http://mlflow.example"}, (), id="another port"),
         pytest.param({"workspace": "b"}, (), id="another workspace"),
+        pytest.param(
+            {**PLATFORMS, "serverRef": "bound", "workspace": "b"}, (), id="a refused workspace"
+        ),
+        pytest.param({**PLATFORMS, "serverRef": "nobody"}, (), id="a server that is not there"),
     ],
 )
 async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_version(

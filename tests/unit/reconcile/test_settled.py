@@ -258,9 +258,10 @@ async def test_another_resource_s_project_that_moves_to_another_server_is_seen(
     assert tagged is not None
     assert tagged.reason == "OwnedByOther"
 
-    followed.world.add(_of_another_project())
-    await followed.passes()
-    assert followed.worked_out == 0
+    for the_same in ({}, {"workspace": "default"}, {"trackingUri": None, "serverRef": "bound"}):
+        followed.world.add(_of_another_project(**the_same))
+        await followed.passes()
+        assert followed.worked_out == 0
 
     followed.world.add(_of_another_project(trackingUri="http://other.example"))
     tagged = find_condition((await followed.passes(3)).status.conditions, "Tagged")

@@ -1,6 +1,7 @@
 """Who shares a server, when a credential is read again, and what is forgotten."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.unit.tracking.fake import Clock
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import AccessRefused, ServerUnavailable
 from feature_lineage.objects import ObjectKind
+from feature_lineage.ports import Place
 from feature_lineage.tracking import BearerToken, MLflowServer
 from feature_lineage.tracking.registries import SharedRegistries
 
@@ -21,8 +23,10 @@ class Secrets:
 
     def __init__(self) -> None:
         self.token = b"first"
+        self.read = 0
 
     async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Mapping[str, bytes]:
+        self.read += 1
         return {"token": self.token}
 
 
@@ -36,17 +40,31 @@ def secrets() -> Secrets:
     return Secrets()
 
 
+@dataclass
+class Platforms:
+    """A server of the platform's; how often its files were read."""
+
+    tracking_uri: str
+    workspace: str = ""
+    read: int = 0
+
+    def server(self) -> MLflowServer:
+        self.read += 1
+        return MLflowServer(self.tracking_uri, self.workspace, BearerToken("t"))
+
+
 @pytest.fixture
-def platform() -> dict[str, MLflowServer]:
+def platform() -> dict[str, Platforms]:
     """What a serverRef may name."""
     return {
-        "bound": MLflowServer(URI, "platform", BearerToken("t")),
-        "free": MLflowServer(URI, "", BearerToken("t")),
+        "bound": Platforms(URI, "platform"),
+        "free": Platforms(f"{URI}/"),
+        "none": Platforms("databricks"),
     }
 
 
 @pytest.fixture
-def shared(clock: Clock, secrets: Secrets, platform: dict[str, MLflowServer]) -> SharedRegistries:
+def shared(clock: Clock, secrets: Secrets, platform: dict[str, Platforms]) -> SharedRegistries:
     return SharedRegistries(
         secrets, clock, named=platform.get, allowed=lambda uri: "forbidden" not in uri
     )
@@ -181,3 +199,68 @@ async def test_a_tracking_uri_that_the_platform_does_not_allow_is_refused(
         await shared.of(project(trackingUri="http://forbidden:5000"))
 
     assert refused.value.reason == "HostNotAllowed"
+
+
+HERE = Place(URI, "default")
+
+
+@pytest.mark.parametrize(
+    ("mlflow", "place"),
+    [
+        ({"trackingUri": URI}, HERE),
+        ({"trackingUri": "http://MLflow.ml:5000/"}, HERE),
+        ({"trackingUri": URI, "workspace": "default"}, HERE),
+        ({"trackingUri": URI, "auth": TOKEN}, HERE),
+        ({"serverRef": "free"}, HERE),
+        ({"serverRef": "free", "workspace": "default"}, HERE),
+        ({"serverRef": "free", "workspace": "platform"}, Place(URI, "platform")),
+        ({"serverRef": "bound"}, Place(URI, "platform")),
+        ({"serverRef": "bound", "workspace": "platform"}, Place(URI, "platform")),
+        ({"trackingUri": URI, "workspace": "platform"}, Place(URI, "platform")),
+        ({"trackingUri": "http://mlflow.ml"}, Place("http://mlflow.ml", "default")),
+    ],
+)
+async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
+    shared: SharedRegistries, mlflow: dict[str, Any], place: Place
+) -> None:
+    named = project(**mlflow)
+    registry = await shared.of(named)
+
+    assert registry is not None
+    assert shared.place(named) == registry.server.place == place
+
+
+@pytest.mark.parametrize(
+    "mlflow",
+    [
+        {},
+        {"serverRef": "nobody"},
+        {"serverRef": "none"},
+        {"serverRef": "bound", "workspace": "default"},
+        {"trackingUri": "http://forbidden:5000"},
+        {"trackingUri": "http://mlflow.ml:port"},
+    ],
+)
+def test_who_names_no_server_or_may_not_have_it_is_nowhere(
+    shared: SharedRegistries, mlflow: dict[str, Any]
+) -> None:
+    assert shared.place(project(**mlflow)) is None
+
+
+def test_a_place_is_told_without_reading_a_credential(
+    shared: SharedRegistries, secrets: Secrets, platform: dict[str, Platforms]
+) -> None:
+    for mlflow in ({"trackingUri": URI, "auth": TOKEN}, {"serverRef": "bound"}):
+        assert shared.place(project(**mlflow)) is not None
+
+    assert (secrets.read, platform["bound"].read) == (0, 0)
+
+
+def test_a_server_that_the_platform_moves_is_at_another_place(
+    shared: SharedRegistries, platform: dict[str, Platforms]
+) -> None:
+    named = project(serverRef="free")
+    assert shared.place(named) == HERE
+
+    platform["free"].tracking_uri = "http://other:5000"
+    assert shared.place(named) == Place("http://other:5000", "default")

@@ -13,6 +13,11 @@ from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
         ("http://mlflow.ml:5000/", "http://mlflow.ml:5000"),
         (" https://ml.example/prefix// ", "https://ml.example/prefix"),
         ("http://[::1]:5000", "http://[::1]:5000"),
+        ("HTTPS://ML.Example:443/Prefix/", "https://ml.example/Prefix"),
+        ("http://mlflow.ml:80", "http://mlflow.ml"),
+        ("http://mlflow.ml:443", "http://mlflow.ml:443"),
+        ("http://mlflow.ml:", "http://mlflow.ml"),
+        ("http://[FE80::1]:80/x", "http://[fe80::1]/x"),
     ],
 )
 def test_a_tracking_uri_is_normalized(given: str, kept: str) -> None:
