@@ -11,6 +11,7 @@ from feature_lineage.objects import Objects, text_of
 from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
+from feature_lineage.sources.silent import SilentHosts
 from feature_lineage.sources.tree import files_revision
 
 SCHEMES: Final = frozenset({"https", "ssh"})
@@ -27,6 +28,7 @@ class KubeSource:
     def __init__(self, objects: Objects, runner_image: str) -> None:
         self._objects = objects
         self._runner_image = runner_image
+        self._hosts = SilentHosts()
 
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
         namespace, spec, source = project.metadata.namespace, project.spec, project.spec.source
@@ -36,7 +38,8 @@ class KubeSource:
         if source is None:
             return SourceFacts("", replacement)
         if source.git is not None:
-            return SourceFacts(await self._git(namespace, source.git), replacement)
+            found = await self._git(namespace, project.metadata.name, source.git)
+            return SourceFacts(found, replacement)
         if source.config_map_ref is not None:
             name = source.config_map_ref.name
             contents = await self._objects.contents("ConfigMap", namespace, name)
@@ -51,7 +54,7 @@ class KubeSource:
             reason="LocalSourceUnsupported",
         )
 
-    async def _git(self, namespace: str, source: GitSource) -> str:
+    async def _git(self, namespace: str, name: str, source: GitSource) -> str:
         git.check_url(source.url, SCHEMES)
         secret, authorities = None, None
         if source.secret_ref is not None:
@@ -62,4 +65,9 @@ class KubeSource:
         wanted = git.GitRef(branch=ref.branch or "", tag=ref.tag or "", commit=ref.commit or "")
         with tempfile.TemporaryDirectory(prefix="git-") as folder:
             environment = git_environment(source.url, secret, authorities, Path(folder))
-            return await git.resolve_ref(source.url, wanted, environment=environment)
+            return await git.resolve_ref(
+                source.url,
+                wanted,
+                environment=environment,
+                asking=self._hosts.asking(source.url, f"{namespace}/{name}"),
+            )

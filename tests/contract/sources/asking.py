@@ -26,17 +26,31 @@ async def resolve(
     **ref: str,
 ) -> str:
     """The commit, as the cluster's operator finds it; branch main where `ref` says nothing."""
-    git: dict[str, Any] = {"url": url, "ref": ref or {"branch": "main"}}
     objects: list[Secret | ConfigMap] = []
     if secret is not None:
-        git["secretRef"] = {"name": "git"}
         data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
         objects.append(Secret.model_validate({"metadata": {"name": "git"}, "data": data}))
     if authority is not None:
-        git["caBundle"] = {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}}
         text = {"ca.crt": authority.decode()}
         objects.append(ConfigMap.model_validate({"metadata": {"name": "ca"}, "data": text}))
-    spec = {"project": "ranking", "source": {"git": git}}
-    project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
-    facts = await KubeSource(FolderObjects(objects), "runner:1").resolve(project)
+    named = project(url, ref, login=secret is not None, bundle=authority is not None)
+    facts = await KubeSource(FolderObjects(objects), "runner:1").resolve(named)
     return facts.revision
+
+
+def project(
+    url: str,
+    ref: Mapping[str, str],
+    *,
+    name: str = "ranking",
+    login: bool = False,
+    bundle: bool = False,
+) -> FeatureStoreProject:
+    """A project of that source, with the Secret ``git`` and the authority of ConfigMap ``ca``."""
+    git: dict[str, Any] = {"url": url, "ref": ref or {"branch": "main"}}
+    if login:
+        git["secretRef"] = {"name": "git"}
+    if bundle:
+        git["caBundle"] = {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}}
+    spec = {"project": "ranking", "source": {"git": git}}
+    return FeatureStoreProject.model_validate({"metadata": {"name": name}, "spec": spec})

@@ -5,11 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.sources.asking import key_of, resolve
+from tests.contract.sources.asking import key_of, project, resolve
+from tests.servers.git import GitServer
 from tests.servers.sshd import SshServer
 
-from feature_lineage.errors import TransientError
+from feature_lineage.api import ConfigMap
+from feature_lineage.errors import FeatureLineageError, TransientError
+from feature_lineage.kube.queue import WorkQueue
+from feature_lineage.kube.source import KubeSource
+from feature_lineage.local.objects import FolderObjects
+from feature_lineage.ports import Key
 from feature_lineage.sources import git
+from feature_lineage.sources import silent as silence
 
 
 @pytest.fixture
@@ -77,3 +84,69 @@ async def test_who_no_longer_wants_to_know_leaves_nothing_running(
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert running(port) == []
+
+
+class Team:
+    """Forty projects on a host that never answers and one on a host that does, on 16 workers.
+
+    Attributes:
+        told: what the newest look at each project came to.
+        asking: looks that wait for their host now.
+    """
+
+    def __init__(self, silent_port: int, good: GitServer) -> None:
+        authority = {"metadata": {"name": "ca"}, "data": {"ca.crt": good.authority.decode()}}
+        self._source = KubeSource(FolderObjects([ConfigMap.model_validate(authority)]), "runner:1")
+        self._urls = {f"p{n}": f"https://127.0.0.1:{silent_port}/r{n}.git" for n in range(40)}
+        self._urls["good"] = f"{good.url}/team.git"
+        self.told: dict[str, str] = {}
+        self.asking = 0
+        self.good_found = asyncio.Event()
+        self.queue = WorkQueue(self._work, workers=16)
+
+    async def _work(self, key: Key) -> None:
+        self.asking += 1
+        try:
+            named = project(self._urls[key.name], {"branch": "main"}, name=key.name, bundle=True)
+            self.told[key.name] = (await self._source.resolve(named)).revision
+        except FeatureLineageError as error:
+            self.told[key.name] = error.message
+        finally:
+            self.asking -= 1
+            self.queue.done(key)
+        if key.name == "good":
+            self.good_found.set()
+
+    def look(self) -> None:
+        """At all, at the good one last."""
+        for name in self._urls:
+            self.queue.wake(Key("FeatureStoreProject", "ml", name))
+
+
+async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
+    silent: tuple[int, asyncio.Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "LS_REMOTE_SECONDS", 4.0)
+    monkeypatch.setattr(silence, "LONG_SECONDS", 1.0)
+    port, _ = silent
+    with GitServer(tmp_path / "good") as good:
+        commit = good.commit("team", store="x")
+        team = Team(port, good)
+        working = asyncio.create_task(team.queue.run())
+        team.look()  # nobody knows yet
+        await team.queue.quiet()
+        before = dict(team.told)
+        team.good_found.clear()
+
+        team.look()
+        await team.good_found.wait()
+        held = team.asking
+        await team.queue.quiet()
+        team.queue.stop()
+        await working
+
+    assert held <= 2
+    assert team.told.pop("good") == before.pop("good") == commit
+    words = f": 4 questions to https://127.0.0.1:{port}, or more, were not answered within 1 s, so "
+    assert [words in told for told in before.values()] == [True] * 40
+    assert team.told == before

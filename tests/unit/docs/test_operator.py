@@ -40,6 +40,7 @@ from feature_lineage.metrics import server
 from feature_lineage.operations import delivery
 from feature_lineage.reconcile import absorb, memory, outcomes, settled
 from feature_lineage.runner import pod, publish
+from feature_lineage.sources import silent
 from feature_lineage.tracking import registries
 
 WORDS = {1: "one", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
@@ -157,6 +158,10 @@ KEPT = (
     f"newest {WORDS[snapshots.KEPT_SNAPSHOTS]}, gzip, in pieces of {kib(snapshots.PIECE_BYTES)}; "
     f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
 )
+SILENCE = (
+    f"about {WORDS[silent.MANY]} repositories have waited for {silent.LONG_SECONDS:g} s, or a "
+    f"repository where those of {WORDS[silent.MANY]} projects have"
+)
 QUIET = (
     f"for up to {WORDS[minutes(memory.LOOK_AGAIN.seconds)]} minutes "
     f"({WORDS[minutes(settled.WITH_OBJECTIVE.seconds)]} minute with"
@@ -171,6 +176,7 @@ QUIET = (
         (OPERATIONS, f"{WORDS[server.AT_ONCE]} scrapes"),
         (OPERATIONS, PAUSES),
         (OPERATIONS, f"could not be started | every {outcomes.RETRY_START.seconds} s"),
+        (OPERATIONS, SILENCE),
         (OPERATIONS, f"within {registries.CREDENTIAL_AGE.seconds} s of its change on disk"),
         (ARCHITECTURE, PAUSES),
         (ARCHITECTURE, KEPT),
