@@ -4,6 +4,7 @@ A test process may end in ways in which it cannot stop anything: SIGKILL, a cras
 interpreter, the timeout of a runner. So it starts this small process, and this process starts the
 servers. When the test process is gone, however it went, the servers are killed and their folder is
 removed. Should the guardian itself be killed, the kernel kills the servers; only the folder stays.
+What the test process started by itself, with children of its own, it names: that goes, too.
 
 Run as ``python guardian.py PARENT-PID FOLDER-PREFIX``. It says where its folder is, then answers
 one line of JSON on stdout for each on stdin:
@@ -11,8 +12,10 @@ one line of JSON on stdout for each on stdin:
     {"start": NAME, "command": [...], "log": FILE}   -> {"pid": N}
     {"stop": NAME, "signal": N, "grace": SECONDS}    -> {"status": N or null: there was none}
     {"look": NAME}                                   -> {"status": N or null: it runs}
+    {"adopt": PROCESS-GROUP, "folder": ITS-FOLDER}   -> {}
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -35,12 +38,16 @@ class Guardian:
 
     def __init__(self) -> None:
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
+        self._adopted: list[tuple[int, str]] = []
 
     def answer(self, order: Json) -> Json:
         if "start" in order:
             return {"pid": self._start(order["start"], order["command"], order["log"])}
         if "stop" in order:
             return {"status": self._stop(order["stop"], order["signal"], order["grace"])}
+        if "adopt" in order:
+            self._adopted.append((order["adopt"], order["folder"]))
+            return {}
         return {"status": self._servers[order["look"]].poll()}
 
     def _start(self, name: str, command: list[str], log: str) -> int:
@@ -67,9 +74,13 @@ class Guardian:
             return server.wait()
 
     def end(self) -> None:
-        """Kill what runs, by its own pid."""
+        """Kill what runs, by its own pid, and the groups that were adopted."""
         for server in self._servers.values():
             server.kill()
+        for group, folder in self._adopted:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+            shutil.rmtree(folder, ignore_errors=True)
         for server in self._servers.values():
             server.wait()
 

@@ -44,7 +44,7 @@ LOOPBACK: Final = Network(
 
 
 class Guard:
-    """The guardian process of one control plane.
+    """The guardian process of one control plane, or of what else would stay.
 
     Attributes:
         folder: where the servers keep everything; it goes with the guardian.
@@ -68,6 +68,10 @@ class Guard:
         """Start a server that logs into the folder."""
         log = str(self.log(name))
         self.pids[name] = int(self._ask({"start": name, "command": command, "log": log})["pid"])
+
+    def adopt(self, group: int, folder: Path) -> None:
+        """A process group that was started elsewhere goes with the others, and so does a folder."""
+        self._ask({"adopt": group, "folder": str(folder)})
 
     def stop(self, name: str, number: int, grace: float) -> int | None:
         """Send a signal and wait; after `grace` seconds the server is killed.
@@ -103,7 +107,7 @@ class Guard:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the guardian of a control plane is gone (pid {self.pid})")
+            raise RuntimeError(f"the guardian of test servers is gone (pid {self.pid})")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -6,19 +6,23 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.servers.mlflow import Server, start_mlflow
+from tests.cluster.servers import Guard
+from tests.servers.mlflow import Server, launch_mlflow
 
 
 @cache
 def shared_mlflow() -> Server:
-    """The one MLflow server of this process, started at first use and stopped at its end.
+    """The one MLflow server of this process, started at first use; gone with it, however it ends.
 
     Cached here rather than by pytest: a fixture that several conftests import is several fixtures.
     """
-    folder = tempfile.TemporaryDirectory(prefix="mlflow-")
-    server = start_mlflow(Path(folder.name))
-    atexit.register(folder.cleanup)
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-"))
+    guard = Guard("mlflow-guard-")
+    atexit.register(guard.close)
+    server = launch_mlflow(folder)
+    guard.adopt(server.pid, folder)
     atexit.register(server.stop)
+    server.wait_healthy()
     return server
 
 
