@@ -123,6 +123,7 @@ async def test_a_job_is_what_its_owner_says_on_a_floor_that_stands(
         await tenant.until(both(recorded(1), says("Ready", "True")))
     finally:
         kubectl("taint", "node", "node1", "gpu-")
+        kubectl("delete", "priorityclass", priority)
     found = await seen(admin, tenant, name)
 
     assert found["user"] == [1000, 65532, [2000, 3000, 65532]]
