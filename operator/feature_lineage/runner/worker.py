@@ -48,7 +48,7 @@ def main() -> NoReturn:
         from feature_lineage.operations.protocol import JobRequest
         from feature_lineage.runner import dispatch, witness
 
-    # Out of the collector's way, in the witness too, whose memory is this one's until it is written.
+    # Out of the collector's way; what it does not touch, the witness shares with its parent.
     gc.freeze()
     gc.enable()
 
