@@ -5,6 +5,7 @@ record, blocks for minutes when MLflow is down, and reports an apply before it i
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from feast import FeatureStore
-from feast.errors import FeastError
+from feast.errors import FeastError, FeastExtrasDependencyImportError
 from feast.infra.registry.registry import REGISTRY_STORE_CLASS_FOR_SCHEME
 from feast.repo_config import RegistryConfig, RepoConfig
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.ending import InvalidRepo, one_line
 
 FILE_NAME: Final = "feature_store.yaml"
+_EXTRA: Final = re.compile(r"feast\[([^\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,23 @@ def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
 
 
 def _package(error: BaseException) -> str:
-    """What is missing where Feast only says which of its own modules it could not load."""
-    cause = error.__cause__
-    if not isinstance(cause, ModuleNotFoundError) or not cause.name:
+    """What is missing where Feast only says which of its own modules it could not load.
+
+    Some of those say in between which extra of Feast would bring it, and name no cause of theirs.
+    """
+    of_extra, cause = "", error.__cause__
+    while cause is not None and not isinstance(cause, ModuleNotFoundError):
+        if isinstance(cause, FeastExtrasDependencyImportError) and (
+            named := _EXTRA.search(str(cause))
+        ):
+            of_extra = f" (Feast's extra {named[1]!r})"
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or not cause.name:
         return ""
-    package = cause.name.partition(".")[0]
-    return f"it needs the package {package!r}: add it to the runner image (spec.runtime.image)"
+    return (
+        f"it needs the package {cause.name!r}{of_extra}: add it to the runner image "
+        "(spec.runtime.image)"
+    )
 
 
 def check_project(settings: Settings, expected: str) -> None:

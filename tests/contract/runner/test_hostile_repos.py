@@ -130,6 +130,14 @@ def test_code_that_is_merely_odd(repo: Repo, zygote: Zygote) -> None:
             f"{HEAD}registry: data/r.db\nonline_store: {{type: never}}\n",
             "feature_store.yaml is not valid: FeastOnlineStoreInvalidName: ",
         ),
+        (
+            f"{HEAD}registry: data/r.db\nonline_store: {{type: milvus}}\n",
+            "feature_store.yaml is not valid: it needs the package 'pymilvus': add it to the",
+        ),
+        (
+            f"{HEAD}registry: data/r.db\noffline_store: {{type: bigquery}}\n",
+            "feature_store.yaml is not valid: it needs the package 'google.api_core' (Feast's",
+        ),
         (f"{HEAD}registry: 5\n", "feature_store.yaml is not valid: registry: give it a path"),
         (f"{HEAD}registry: ftp://x/y\n", "feature_store.yaml is not valid: registry: ftp:// is"),
         (
