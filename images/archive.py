@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from images.buildah import Buildah
-from images.inputs import Wanted
 
 KEPT: Final = 3
 """Archives of one image: that of the last change and of the branch before."""
@@ -45,10 +44,10 @@ def found(archive: Path) -> Built | None:
     return Built(archive=archive, **json.loads(note.read_text(encoding="utf-8")))
 
 
-def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> None:
+def write(buildah: Buildah, reference: str, base: str, archive: Path) -> None:
     """Take an image out of buildah's store."""
     draft = archive.with_suffix(".partial")
-    buildah("push", "--quiet", wanted.reference, f"docker-archive:{draft}:{wanted.reference}")
+    buildah("push", "--quiet", reference, f"docker-archive:{draft}:{reference}")
     sizes = layers(draft)
     inherited = len(_layers_of(buildah, base))
     with draft.open("rb") as written:
@@ -56,15 +55,15 @@ def write(buildah: Buildah, wanted: Wanted, base: str, archive: Path) -> None:
     draft.rename(archive)
     note = archive.with_suffix(".note.partial")
     size, own = sum(sizes), sum(sizes[inherited:])
-    facts = {"reference": wanted.reference, "size": size, "own": own}
+    facts = {"reference": reference, "size": size, "own": own}
     note.write_text(json.dumps(facts), encoding="utf-8")
     note.rename(_note(archive))
 
 
 def forget_others(archive: Path) -> None:
-    """Keep the newest of a name: an archive is several hundred megabytes."""
-    name = archive.name.rpartition("-")[0]
-    archives = sorted(archive.parent.glob(f"{name}-*.tar"), key=lambda file: file.stat().st_mtime)
+    """Keep the newest of a name and tag: an archive is several hundred megabytes."""
+    archives = [file for file in archive.parent.glob("*.tar") if _image(file) == _image(archive)]
+    archives.sort(key=lambda file: file.stat().st_mtime)
     for old in archives[:-KEPT]:
         _note(old).unlink(missing_ok=True)
         old.unlink()
@@ -88,6 +87,11 @@ def _layers_of(buildah: Buildah, image: str) -> list[str]:
     inspected = json.loads(buildah("inspect", "--type", "image", image))
     digests: list[str] = inspected["OCIv1"]["rootfs"]["diff_ids"]
     return digests
+
+
+def _image(archive: Path) -> str:
+    """What the name says, without the digest; the tag may have a hyphen, too."""
+    return archive.name.rpartition("-")[0]
 
 
 def _note(archive: Path) -> Path:

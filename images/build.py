@@ -12,32 +12,39 @@ examples:
 """
 
 import argparse
-import os
 import re
 import signal
 import sys
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from images.archive import Built, forget_others, found, write
+from images.archive import Built
 from images.base import base_name, debian, mirror, release
 from images.buildah import Buildah, BuildFailed, say
 from images.inputs import CHECKOUT, FEAST, IMAGES, Wanted, digest, version
+from images.keeping import kept
 
 CONTAINERFILE: Final = CHECKOUT / "images" / "Containerfile"
-_STAGE: Final = re.compile(r"\[\d+/\d+\] STEP 1/\d+: FROM \S+ AS (\S+)")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, signal.default_int_handler)
-    try:
-        built = [
+    return tell(
+        lambda: [
             image(name, options.tag, options.base, extras=options.extras if name == FEAST else ())
             for name in options.names
         ]
+    )
+
+
+def tell(build: Callable[[], list[Built]]) -> int:
+    """Print the table of what is built, or why it is not; the status for the shell."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
+    try:
+        built = build()
     except BuildFailed as failure:
         say(str(failure))
         return 1
@@ -49,73 +56,66 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def image(name: str, tag: str, base: str | None, extras: tuple[str, ...] = ()) -> Built:
-    """One image in its archive, built unless it is there.
+    """One image in its archive, built unless it is there; arguments as those of `recipe`.
+
+    Raises:
+        BuildFailed: it cannot be built.
+    """
+    return kept(recipe(name, tag, base, extras))
+
+
+def recipe(name: str, tag: str, base: str | None, extras: tuple[str, ...] = ()) -> "OfCheckout":
+    """How one image of the checkout is made.
 
     Args:
         name: of `IMAGES`.
         tag: of the image.
         base: an image that buildah finds, "" for the Containerfile's own, None for one made here.
         extras: of Feast; the runner only.
-
-    Raises:
-        BuildFailed: it cannot be built.
     """
-    suite = release() if base is None else ""
-    wanted = Wanted(name, tag, base_name(suite, mirror(suite)) if base is None else base, extras)
-    folder = cache_folder()
-    if built := found(_archive(folder, wanted)):
-        return built
-    buildah = Buildah(folder)
-    with buildah.alone():
-        while (built := found(archive := _archive(folder, wanted))) is None:
-            if base is None:
-                debian(buildah, folder)
-            _build(buildah, wanted, archive)
-    return built
+    if base is not None:
+        return OfCheckout(Wanted(name, tag, base, extras))
+    suite = release()
+    return OfCheckout(Wanted(name, tag, base_name(suite, mirror(suite)), extras), base_is_made=True)
 
 
-def _archive(folder: Path, wanted: Wanted) -> Path:
-    return folder / f"{wanted.name}-{wanted.tag}-{digest(wanted)}.tar"
+@dataclass(frozen=True)
+class OfCheckout:
+    """An image of the checkout, from its Containerfile."""
 
+    wanted: Wanted
+    base_is_made: bool = False
 
-def _build(buildah: Buildah, wanted: Wanted, archive: Path) -> None:
-    """Build into `archive`; writes nothing if the checkout changed under the build."""
-    log = archive.parent / f"{wanted.name}.log"
-    say(f"building {wanted.reference} (log: {log}) …")
-    began = time.monotonic()
+    @property
+    def name(self) -> str:
+        return self.wanted.name
 
-    def progress(line: str) -> None:
-        if stage := _STAGE.match(line):
-            said(stage[1])
+    @property
+    def tag(self) -> str:
+        return self.wanted.tag
 
-    def said(text: str) -> None:
-        say(f"{time.monotonic() - began:6.0f} s  {text}")
+    @property
+    def reference(self) -> str:
+        return self.wanted.reference
 
-    command = ["--file", str(CONTAINERFILE), "--target", wanted.name, "--tag", wanted.reference]
-    command += ["--ignorefile", str(CHECKOUT / ".containerignore")]
-    for argument, value in wanted.arguments().items():
-        command += ["--build-arg", f"{argument}={value}"]
-    buildah.build(wanted.reference, log, [*command, str(CHECKOUT)], progress)
-    if archive != _archive(archive.parent, wanted):
-        said("the checkout changed meanwhile: once more")
-        return
-    said(f"writing {archive}")
-    write(buildah, wanted, wanted.base or default_base(), archive)
-    buildah.forget_old()
-    forget_others(archive)
-    said("done")
+    def digest(self) -> str:
+        return digest(self.wanted)
+
+    def build(self, buildah: Buildah, log: Path, seen: Callable[[str], None]) -> str:
+        if self.base_is_made:
+            debian(buildah, log.parent)
+        command = ["--file", str(CONTAINERFILE), "--target", self.name, "--tag", self.reference]
+        command += ["--ignorefile", str(CHECKOUT / ".containerignore")]
+        for argument, value in self.wanted.arguments().items():
+            command += ["--build-arg", f"{argument}={value}"]
+        buildah.build(self.reference, log, [*command, str(CHECKOUT)], seen)
+        return self.wanted.base or default_base()
 
 
 def default_base() -> str:
     """What the Containerfile stands on where nothing is said."""
     content = CONTAINERFILE.read_text(encoding="utf-8")
     return next(re.finditer(r"^ARG BASE=(\S+)$", content, re.MULTILINE))[1]
-
-
-def cache_folder() -> Path:
-    """Where archives and layers are kept, of this user."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "feature-lineage-operator" / "images"
 
 
 def table(built: list[Built]) -> str:

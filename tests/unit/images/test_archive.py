@@ -42,12 +42,14 @@ def test_the_newest_archives_of_an_image_stay(tmp_path: Path) -> None:
         archive = tmp_path / f"runner-1-{age}.tar"
         noted(archive)
         os.utime(archive, (1000 - age, 1000 - age))
-    noted(tmp_path / "runner-2-0.tar")
+    others = {"runner-2-0", "runner-1-redis-0"}
+    for other in others:
+        noted(tmp_path / f"{other}.tar")
 
     forget_others(tmp_path / "runner-1-0.tar")
 
     kept = {file.name for file in tmp_path.iterdir()}
-    wanted = {f"runner-1-{age}" for age in range(KEPT)} | {"runner-2-0"}
+    wanted = {f"runner-1-{age}" for age in range(KEPT)} | others
     assert kept == {f"{name}.{ending}" for name in wanted for ending in ("tar", "json")}
 
 
