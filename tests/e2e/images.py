@@ -11,6 +11,8 @@ from typing import Final
 
 from images import build
 from images.archive import Built
+from images.keeping import kept
+from tests.e2e.own_image import OwnImage
 
 TAG: Final = "e2e"
 OWN_LIMITS: Final = {"operator": 200e6, "runner": 550e6}
@@ -33,6 +35,12 @@ def built() -> tuple[Built, Built]:
     return build.image("operator", TAG, base=None), build.image("runner", TAG, base=None)
 
 
+@cache
+def own() -> Built:
+    """A repository's, which stands on a runner; only a node that needs it imports it."""
+    return kept(OwnImage(TAG))
+
+
 def images() -> Images:
     operator, runner = built()
     return Images(operator.archive, runner.archive, operator.reference, runner.reference)
@@ -48,4 +56,4 @@ def sizes() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(build.main(["--debootstrap", "--tag", TAG]))
+    sys.exit(build.tell(lambda: [*built(), own()]))
