@@ -73,6 +73,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- range .Values.runner.imagePullSecrets -}}{{- $pullSecrets = append $pullSecrets .name -}}{{- end -}}
 namespaces: {{ toJson .Values.watch.namespaces }}
 allowedTrackingUris: {{ toJson .Values.allowedTrackingUris }}
+allowedGitHosts: {{ toJson .Values.allowedGitHosts }}
 mlflowServers:
 {{- if $servers }}
 {{ toYaml $servers }}

@@ -1,9 +1,10 @@
-"""Which tracking URIs a project may name: globs that cannot be talked around.
+"""Which tracking URIs and Git hosts a project may name: globs that cannot be talked around.
 
-A glob is an address, ``http(s)://host[:port][/path]``, and is held against a URI part by part:
-a star stands for text within one label of the host (between dots), one segment of the path
-(between slashes), or for the whole port. So ``https://mlflow.*.example.org`` allows one label
-in that place, and never a host that only has the rest in its path.
+A glob of tracking URIs is ``http(s)://host[:port][/path]``, one of Git hosts ``host[:port]``. It is
+held against an address part by part: a star stands for text within one label of the host (between
+dots), one segment of the path (between slashes), or for the whole port. So
+``https://mlflow.*.example.org`` allows one label in that place, and never a host that only has the
+rest in its path.
 
 What does not look like a plain address is not allowed, whatever it may mean to who parses it next.
 """
@@ -13,14 +14,17 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+_HOST: Final = r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_*-]+(?:\.[a-z0-9_*-]+)*)"
+_PORT: Final = r"(?::(?P<port>[0-9]{1,5}|\*))?"
+_FLAGS: Final = re.ASCII | re.IGNORECASE
 _ADDRESS: Final = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_*-]+(?:\.[a-z0-9_*-]+)*)"
-    r"(?::(?P<port>[0-9]{1,5}|\*))?"
-    r"(?P<path>(?:/[^/?#@\\\s]+)*)/?",
-    re.ASCII | re.IGNORECASE,
+    rf"(?P<scheme>https?)://{_HOST}{_PORT}(?P<path>(?:/[^/?#@\\\s]+)*)/?", _FLAGS
 )
-_PORTS: Final = {"http": "80", "https": "443"}
+_HOST_AND_PORT: Final = re.compile(_HOST + _PORT, _FLAGS)
+_REPOSITORY: Final = re.compile(
+    rf"(?P<scheme>https|ssh)://(?:[a-z0-9._-]+@)?{_HOST}{_PORT}/[^\s]*", _FLAGS
+)
+_PORTS: Final = {"http": "80", "https": "443", "ssh": "22"}
 _IN_A_LABEL: Final = "[a-z0-9_-]*"
 _IN_A_SEGMENT: Final = "[A-Za-z0-9._~-]*"
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -53,11 +57,7 @@ class Glob:
         path = tuple(found["path"].split("/")[1:])
         if {".", ".."} & set(path):
             raise ValueError(f'"{text}" has a path with . or .. in it')
-        port = found["port"] or _PORTS[scheme]
-        if port != "*":
-            if not 0 < int(port) < 65536:
-                raise ValueError(f'"{text}" has a port that is none')
-            port = str(int(port))
+        port = _port(text, found["port"]) or _PORTS[scheme]
         return cls(scheme, _labels(text, found["host"].lower()), port, path)
 
     def allows(self, uri: str) -> bool:
@@ -74,6 +74,52 @@ class Glob:
             and _match(self.host, named.host, _IN_A_LABEL)
             and _match(self.path, named.path, _IN_A_SEGMENT)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HostGlob:
+    """A Git host, or a pattern of some: ``host[:port]``.
+
+    Attributes:
+        host: as of a `Glob`.
+        port: a number, or a star; "" is that of the scheme, whichever it is.
+
+    Raises:
+        ValueError: the text is no such thing.
+    """
+
+    host: tuple[str, ...]
+    port: str
+
+    @classmethod
+    def parse(cls, text: str) -> "HostGlob":
+        found = _HOST_AND_PORT.fullmatch(text)
+        if found is None:
+            raise ValueError(f'"{text}" is not of the form host[:port]')
+        return cls(_labels(text, found["host"].lower()), _port(text, found["port"]))
+
+    def allows(self, url: str) -> bool:
+        """Whether this pattern stands for the host of that https or ssh URL."""
+        found = _REPOSITORY.fullmatch(url)
+        if found is None or "*" in {*found["host"], found["port"]}:
+            return False
+        default = _PORTS[found["scheme"].lower()]
+        try:
+            host = _labels(url, found["host"].lower())
+            port = _port(url, found["port"]) or default
+        except ValueError:
+            return False
+        meant = self.port or default
+        return meant in {"*", port} and _match(self.host, host, _IN_A_LABEL)
+
+
+def _port(text: str, port: str | None) -> str:
+    """The port as it is compared, "" where none is written."""
+    if port is None or port == "*":
+        return port or ""
+    if not 0 < int(port) < 65536:
+        raise ValueError(f'"{text}" has a port that is none')
+    return str(int(port))
 
 
 def _labels(text: str, host: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,20 +14,24 @@ from feature_lineage.api.base import ApiModel
 from feature_lineage.api.complaints import complaints
 from feature_lineage.api.types import AtLeast, DnsLabel, Duration, Text
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.kube.allowed import Glob
+from feature_lineage.kube.allowed import Glob, HostGlob
 from feature_lineage.tracking import BasicAuth, BearerToken, Credential, MLflowServer
 
 
-def _parses(glob: str) -> str:
-    try:
-        Glob.parse(glob)
-    except ValueError as error:
-        fact = (
-            f"{error}: write one such as https://mlflow.*.example.org or http://mlflow.ml:5000/*,"
-            " and an empty list to allow any"
-        )
-        raise PydanticCustomError("glob", "{fact}", {"fact": fact}) from error
-    return glob
+def _parsed_by(parse: Callable[[str], object], example: str) -> AfterValidator:
+    def parses(glob: str) -> str:
+        try:
+            parse(glob)
+        except ValueError as error:
+            fact = f"{error}: write one such as {example}, and an empty list to allow any"
+            raise PydanticCustomError("glob", "{fact}", {"fact": fact}) from error
+        return glob
+
+    return AfterValidator(parses)
+
+
+_ADDRESS = _parsed_by(Glob.parse, "https://mlflow.*.example.org or http://mlflow.ml:5000/*")
+_HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.example.org:8443")
 
 
 class NamedServer(ApiModel):
@@ -81,8 +86,11 @@ class OperatorConfig(ApiModel):
     """The operator's own configuration."""
 
     namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
-    allowed_tracking_uris: tuple[Annotated[str, AfterValidator(_parses)], ...] = Field(
+    allowed_tracking_uris: tuple[Annotated[str, _ADDRESS], ...] = Field(
         (), description="Globs of tracking URIs that projects may name; empty: any."
+    )
+    allowed_git_hosts: tuple[Annotated[str, _HOST], ...] = Field(
+        (), description="Globs of hosts that projects' repositories may be on; empty: any."
     )
     mlflow_servers: tuple[NamedServer, ...] = Field((), description="What serverRef names.")
     runner: RunnerConfig = Field(description="How jobs run.")
@@ -98,6 +106,12 @@ class OperatorConfig(ApiModel):
         if not self.allowed_tracking_uris:
             return True
         return any(Glob.parse(glob).allows(tracking_uri) for glob in self.allowed_tracking_uris)
+
+    def allows_git(self, url: str) -> bool:
+        """Whether a project's repository may be on the host of this URL."""
+        if not self.allowed_git_hosts:
+            return True
+        return any(HostGlob.parse(glob).allows(url) for glob in self.allowed_git_hosts)
 
     def named(self, name: str) -> NamedServer | None:
         """The server of that name, None where there is none."""

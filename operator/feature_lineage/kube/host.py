@@ -104,7 +104,7 @@ class KubeHost:
             Ports(
                 clock=clock,
                 resources=self.resources,
-                source=KubeSource(objects, runner.image),
+                source=KubeSource(objects, runner.image, config.allows_git),
                 jobs=self._jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,

@@ -1,12 +1,13 @@
 """At which revision a project's source stands, found out without a pod."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
-from feature_lineage.errors import TerminalError
+from feature_lineage.errors import AccessRefused, TerminalError
 from feature_lineage.objects import Objects, text_of
 from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
@@ -23,11 +24,15 @@ class KubeSource:
     Args:
         objects: where credentials and ConfigMaps are read.
         runner_image: of projects that name none.
+        allowed: whether a repository may be on the host of this URL.
     """
 
-    def __init__(self, objects: Objects, runner_image: str) -> None:
+    def __init__(
+        self, objects: Objects, runner_image: str, allowed: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self._objects = objects
         self._runner_image = runner_image
+        self._allowed = allowed
         self._hosts = SilentHosts()
 
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
@@ -56,6 +61,12 @@ class KubeSource:
 
     async def _git(self, namespace: str, name: str, source: GitSource) -> str:
         git.check_url(source.url, SCHEMES)
+        if not self._allowed(source.url):
+            raise AccessRefused(
+                f"source.git.url {source.url} is on no host of the platform's allowedGitHosts; "
+                "use one of them, or ask who runs the operator",
+                reason="HostNotAllowed",
+            )
         secret, authorities = None, None
         if source.secret_ref is not None:
             secret = await self._objects.contents("Secret", namespace, source.secret_ref.name)

@@ -104,6 +104,7 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
     assert config(helm.render(SETS["everything"])) == {
         "namespaces": [],
         "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
+        "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "mlflowServers": [
             {
                 "name": "prod",

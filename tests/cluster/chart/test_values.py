@@ -40,6 +40,9 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
         pytest.param({"workers": 0}, "/workers", id="nobody at work"),
         pytest.param({"resyncInterval": "10"}, "/resyncInterval", id="an interval without a unit"),
         pytest.param({"resyncInterval": 600}, "/resyncInterval", id="an interval as a number"),
+        pytest.param(
+            {"allowedGitHosts": ["https://git.example.org"]}, "/allowedGitHosts/0", id="a scheme"
+        ),
         pytest.param({"allowedTrackingUris": [""]}, "/allowedTrackingUris/0", id="an empty glob"),
         pytest.param(
             {"allowedTrackingUris": ["mlflow.*"]}, "/allowedTrackingUris/0", id="no scheme"

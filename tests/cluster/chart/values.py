@@ -44,6 +44,7 @@ SETS: Final = {
         "serviceAccount": {"annotations": {"example.org/role": "operator"}},
         "mlflowServers": SERVERS,
         "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
+        "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "runner": {
             "image": {"tag": "nightly", "pullPolicy": "Always"},
             "imagePullSecrets": [{"name": "regcred"}],

@@ -1,4 +1,4 @@
-"""Which tracking URIs a glob allows, and that no spelling of another host slips through."""
+"""What a glob allows, and that no spelling of another host slips through."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_lineage.kube.allowed import Glob
+from feature_lineage.kube.allowed import Glob, HostGlob
 
 TENANTS = "https://mlflow.*.example.org"
 
@@ -136,3 +136,57 @@ def test_text_after_the_scheme_is_allowed_or_not_and_never_raises(rest: str):
 
     if allowed:
         assert re.fullmatch(r"a\.[abc0-]+/?|a\.[abc0-]+:443/?", rest)
+
+
+@pytest.mark.parametrize(
+    ("glob", "url"),
+    [
+        ("git.example.org", "https://git.example.org/ml/repo.git"),
+        ("git.example.org", "https://GIT.example.org:443/ml/repo"),
+        ("git.example.org", "ssh://git@git.example.org/ml/repo"),
+        ("git.example.org", "ssh://git@git.example.org:22/~ml/repo%20x"),
+        ("*.example.org", "https://git.example.org/ml/repo"),
+        ("git.example.org:8443", "https://git.example.org:8443/ml/repo"),
+        ("git.example.org:*", "ssh://git@git.example.org:7999/ml/repo"),
+        ("[fd00::A]", "ssh://git@[fd00:0::a]/repo"),
+        ("10.0.0.7", "https://10.0.0.7/repo"),
+    ],
+)
+def test_a_glob_of_hosts_allows(glob: str, url: str):
+    assert HostGlob.parse(glob).allows(url)
+
+
+@pytest.mark.parametrize(
+    ("glob", "url"),
+    [
+        ("git.example.org", "https://git.example.org:8443/repo"),
+        ("git.example.org", "ssh://git@git.example.org:443/repo"),
+        ("git.example.org:443", "ssh://git@git.example.org/repo"),
+        ("git.example.org", "https://git.example.org.evil.com/repo"),
+        ("git.example.org", "https://evil.com/git.example.org/"),
+        ("git.example.org", "https://evil.com\\@git.example.org/"),
+        ("git.example.org", "https://git.example.org\\.evil.com/"),
+        ("git.example.org", "https://git.example.org%2eevil.com/"),
+        ("git.example.org", "https://git.example.org#.evil.com/"),
+        ("git.example.org", "ssh://git@evil.com@git.example.org/repo"),
+        ("git.example.org", "ssh://git:git.example.org@evil.com/repo"),
+        ("git.example.org", "https://git.example.org./repo"),
+        ("git.example.org", "file://git.example.org/repo"),
+        ("git.example.org", "git.example.org:repo"),
+        ("*.example.org", "https://a.b.example.org/repo"),
+        ("*.example.org", "https://*.example.org/repo"),
+        ("git.example.org:*", "https://git.example.org:*/repo"),
+        ("127.0.0.*", "https://2130706433/repo"),
+        ("*", "https://0x7f000001/repo"),
+    ],
+)
+def test_a_glob_of_hosts_does_not_allow(glob: str, url: str):
+    assert not HostGlob.parse(glob).allows(url)
+
+
+@pytest.mark.parametrize(
+    "glob", ["", "https://git.example.org", "git.example.org/ml", "a b", "h:0", "git@host"]
+)
+def test_what_is_no_glob_of_hosts_says_so(glob: str):
+    with pytest.raises(ValueError, match=re.escape(f'"{glob}" ')):
+        HostGlob.parse(glob)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.kube.config import OperatorConfig, read_config
@@ -67,6 +68,19 @@ def test_a_malformed_glob_is_an_error_of_the_file_that_names_it(tmp_path: Path):
         'allowedTrackingUris[1]: "mlflow.*.example.org" is not of the form '
         "http(s)://host[:port][/path]: write one such as" in error.value.message
     )
+
+
+def test_repositories_may_be_anywhere_until_hosts_are_named():
+    here = "https://git.example.org/ml/repo"
+
+    assert config().allows_git(here)
+    assert config(allowedGitHosts=["git.corp", "git.example.org"]).allows_git(here)
+    assert not config(allowedGitHosts=["git.corp"]).allows_git(here)
+
+
+def test_a_malformed_host_says_what_one_looks_like():
+    with pytest.raises(ValidationError, match=r"is not of the form host\[:port\]: write one such"):
+        config(allowedGitHosts=["https://git.example.org"])
 
 
 def test_a_named_server_brings_its_credential_and_authorities_from_files(tmp_path: Path):

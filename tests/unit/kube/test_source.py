@@ -6,7 +6,7 @@ import pytest
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
-from feature_lineage.errors import TerminalError
+from feature_lineage.errors import AccessRefused, TerminalError
 from feature_lineage.kube.source import KubeSource
 from feature_lineage.objects import ObjectKind
 
@@ -36,6 +36,17 @@ async def test_what_belongs_to_one_machine_is_refused_for_good(
 
     assert caught.value.reason == reason
     assert reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
+
+
+async def test_a_host_that_the_platform_does_not_allow_is_not_asked() -> None:
+    git = {"url": "https://git.example.org/repo", "ref": {"commit": "a" * 40}}
+    spec = {"project": "ranking", "source": {"git": git}}
+    project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
+
+    with pytest.raises(AccessRefused, match="is on no host of the platform's allowedGitHosts") as e:
+        await KubeSource(Nothing(), "runner:1", lambda _: False).resolve(project)
+
+    assert e.value.reason == "HostNotAllowed"
 
 
 async def test_an_image_stands_for_itself_and_the_projects_own_comes_first() -> None:
