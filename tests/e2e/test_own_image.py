@@ -2,7 +2,6 @@
 is named where it is missing, and there in an image that was built as docs/images.md says."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -40,41 +39,6 @@ REDIS = {"type": EXTRA, "connection_string": "redis.data.svc.cluster.local:6379"
 """There is none: applying a view for the first time does not ask it."""
 
 
-@dataclass(frozen=True)
-class Need:
-    """Something that the runner lacks.
-
-    Attributes:
-        name: of the tenant.
-        message: what is told of it, from the beginning.
-        features: the repo's code.
-        store: of feature_store.yaml, what differs.
-    """
-
-    name: str
-    message: str
-    features: str
-    store: dict[str, Any]
-
-
-NEEDS = (
-    Need(
-        "travel",
-        f"features.py:27: there is no module named {PACKAGE!r}: add {PACKAGE!r} to the runner"
-        " image (spec.runtime.image)",
-        FEATURES + DISTANCE,
-        {},
-    ),
-    Need(
-        "cached",
-        "feature_store.yaml (given by featureStoreYaml) is not valid: it needs the package 'redis'"
-        f" (Feast's extra {EXTRA!r}): add it to the runner image (spec.runtime.image)",
-        FEATURES,
-        {"online_store": REDIS},
-    ),
-)
-
-
 @pytest.fixture(scope="module")
 def image(world: World) -> str:
     """The repository's own, on the node."""
@@ -83,26 +47,26 @@ def image(world: World) -> str:
     return own().reference
 
 
-async def told_until_it_is_there(tenant: Tenant, need: Need, image: str) -> None:
-    tenant.commit(need.features)
-    store = yaml.safe_dump({**tenant.store(), **need.store})
-    tenant.apply(secret("feature-store", **{"feature_store.yaml": store}))
+async def until_told(tenant: Tenant, message: str, **store: Any) -> None:
+    """On the runner as it is, one repo for all, whose feature_store.yaml differs in `store`."""
+    tenant.commit(FEATURES + DISTANCE)
+    text = yaml.safe_dump({**tenant.store(), **store})
+    tenant.apply(secret("feature-store", **{"feature_store.yaml": text}))
     await tenant.create_project()
     project = await tenant.until(both(recorded(1), says("Applied", "False", "InvalidRepo")))
-    assert condition(project, "Applied")["message"].startswith(need.message)
+    assert message in condition(project, "Applied")["message"]
     assert state(project, "Stalled") == ("True", "InvalidRepo")
-
-    await tenant.change(runtime={"image": image})
-    await tenant.until(both(recorded(2), says("Ready", "True")))
 
 
 async def test_what_the_runner_lacks_is_named_and_an_image_that_has_it_is_all_it_takes(
     settle: SettleTenant, image: str
 ) -> None:
-    tenants = [settle(need.name) for need in NEEDS]
-    await asyncio.gather(
-        *(
-            told_until_it_is_there(tenant, need, image)
-            for tenant, need in zip(tenants, NEEDS, strict=True)
-        )
-    )
+    there = "to the runner image (spec.runtime.image)"
+    module = f"there is no module named {PACKAGE!r}: add {PACKAGE!r} {there}"
+    extra = f"it needs the package {EXTRA!r} (Feast's extra {EXTRA!r}): add it {there}"
+    travel, cached = settle("travel"), settle("cached")
+    await asyncio.gather(until_told(travel, module), until_told(cached, extra, online_store=REDIS))
+
+    await cached.change(runtime={"image": image})
+
+    await cached.until(both(recorded(2), says("Ready", "True")))
