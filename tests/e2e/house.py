@@ -1,6 +1,7 @@
 """One project and its model, as whoever looks at the API server and at MLflow sees them."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -120,10 +121,20 @@ class House:
                 await asyncio.sleep(0.1)
             (name,) = (pod["metadata"]["name"] for pod in pods)
             await until(self.admin, PODS, self.namespace, name, _runs, JOB_SECONDS)
-            logs = ("-n", self.namespace, "logs", name)
-            while phase not in await asyncio.to_thread(self.kubectl, *logs):
-                await asyncio.sleep(0.1)
+            await self._until_prints(name, phase)
         return name
+
+    async def _until_prints(self, pod: str, words: str) -> None:
+        logs = self.kubectl.command("-n", self.namespace, "logs", "--follow", pod)
+        follower = await asyncio.create_subprocess_exec(*logs, stdout=asyncio.subprocess.PIPE)
+        assert follower.stdout is not None
+        try:
+            while words not in (line := (await follower.stdout.readline()).decode()):
+                assert line, f"{pod} has ended without a word of {words}"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                follower.kill()
+            await follower.wait()
 
     async def made(self, kind: Kind) -> list[str]:
         """Names of what the operator made of a kind for this project, sorted."""

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import signal
-import time
+import subprocess
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,16 +105,20 @@ class InstalledOperator:
         Raises:
             AssertionError: nobody leads for `LEADER_SECONDS`.
         """
-        deadline = time.monotonic() + LEADER_SECONDS
-        while time.monotonic() < deadline:
-            holder = self._kubectl(
-                *("-n", NAMESPACE, "get", "lease", RELEASE),
-                *("-o", "jsonpath={.spec.holderIdentity}"),
-            )
-            if holder and holder not in self.judge.killed:
-                for pid in self._world.node.pids(holder, NAMESPACE):
-                    return Leader(holder, pid)
-            time.sleep(0.1)  # neither a Lease nor a container tells when it has begun
+        watch = self._kubectl.command(
+            *("-n", NAMESPACE, "get", "leases", f"--field-selector=metadata.name={RELEASE}"),
+            *("--watch", f"--request-timeout={LEADER_SECONDS:.0f}s"),
+            *("-o", 'jsonpath={.spec.holderIdentity}{"\\n"}'),
+        )
+        with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watcher:
+            assert watcher.stdout is not None
+            try:
+                for line in watcher.stdout:  # one for each renewal
+                    if (holder := line.strip()) and holder not in self.judge.killed:
+                        for pid in self._world.node.pids(holder, NAMESPACE):
+                            return Leader(holder, pid)
+            finally:
+                watcher.kill()
         raise AssertionError(f"nobody leads after {LEADER_SECONDS:.0f} s: {list(self.pods())}")
 
     def kill(self, leader: Leader) -> None:
