@@ -107,9 +107,6 @@ def settle(
 
     def make(name: str = "driver") -> Tenant:
         namespace = f"test-{uuid.uuid4().hex[:8]}"
-        labels = ("pod-security.kubernetes.io/enforce=restricted",)
-        kubectl("create", "namespace", namespace)
-        kubectl("label", "namespace", namespace, *labels)
         tenant = Tenant(admin, kubectl, namespace, world.mlflow, name, world=world)
         settled.append(tenant)
         tenant.settle()

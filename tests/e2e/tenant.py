@@ -47,10 +47,12 @@ class Tenant(House):
     # What the platform gives a tenant
 
     def settle(self) -> None:
-        """Database, Secrets and the permission to read the one that the operator needs."""
+        """Namespace, database, Secrets and the permission to read those the operator needs."""
         self.world.create_database(self.project, self.password)
         authority = self.world.git.authority.decode()
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.apply(
+            {"kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}},
             secret("git-token", token=GIT_TOKEN),
             self.feature_store_secret(),
             {"kind": "ConfigMap", "metadata": {"name": "git-ca"}, "data": {"ca.crt": authority}},
