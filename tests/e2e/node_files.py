@@ -113,6 +113,8 @@ def _kubelet(folder: Path, plane: Path) -> dict[str, Any]:
         "clusterDomain": "cluster.local",
         "clusterDNS": [DNS],
         "resolvConf": "",
+        # Until a pod sees a Secret that has changed; a minute by default.
+        "syncFrequency": "10s",
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
         "tlsCertFile": str(folder / "kubelet.crt"),
