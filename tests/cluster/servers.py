@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import socket
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from tests.cluster.binaries import binary
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
 # Below the ports that Linux hands out by itself: nobody gets one while its server is down.
 _PORTS: Final = range(20000, 32000)
-_taken: set[int] = set()
+_taken: list[socket.socket] = []
+"""A name for each port this process was given: the kernel lets nobody else have it meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +115,31 @@ class Guard:
 
 
 def free_port() -> int:
-    """A port on loopback that is free now, and that this process was not given before."""
+    """A port on loopback that is free now, and that no test process has been given."""
     while True:
         port = random.choice(_PORTS)
-        if port in _taken:
-            continue
-        with socket.socket() as probe:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0feature-lineage-tests-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _taken.add(port)
+        except OSError:
+            claim.close()
+            continue
+        _taken.append(claim)
         return port
+
+
+def wait_for_end(pid: int, seconds: float = 20) -> None:
+    """Return when the process is gone."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([process], [], [], seconds)[0], f"process {pid} is still there"
+    finally:
+        os.close(process)
 
 
 def etcd(folder: Path, client: int, peer: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from tests.cluster.audit import AuditRecord
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlFailed
+from tests.cluster.servers import wait_for_end
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,37 +29,8 @@ LONELY = """
     print(json.dumps({"pids": pids, "folder": str(plane.folder)}), flush=True)
     sys.stdin.read()
 """
-# Starts what has a child of its own, as MLflow has, in a group of its own.
-FAMILY = """
-    import json, subprocess, sys, tempfile
-    from pathlib import Path
-    from tests.cluster.servers import Guard
-
-    guard, folder = Guard("family-"), tempfile.mkdtemp(prefix="family-")
-    shell = "sleep 600 & echo $!; wait"
-    family = subprocess.Popen(
-        ["sh", "-c", shell], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    guard.adopt(family.pid, Path(folder))
-    pids = {"parent": family.pid, "child": int(family.stdout.readline()), "guardian": guard.pid}
-    print(json.dumps({"pids": pids, "folder": folder}), flush=True)
-    sys.stdin.read()
-    guard.close()
-"""
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
 SERVERS = {"etcd", "kube-apiserver", "kube-controller-manager"}
-
-
-def wait_for_end(pid: int, seconds: float = 20) -> None:
-    """Return when the process is gone."""
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        assert select.select([process], [], [], seconds)[0], f"process {pid} is still there"
-    finally:
-        os.close(process)
 
 
 def requests(plane: ControlPlane, user: str) -> list[AuditRecord]:
@@ -125,25 +96,6 @@ def test_a_killed_test_process_leaves_no_server_and_no_folder(lonely):
     for pid in there["pids"].values():
         wait_for_end(pid)
     assert not Path(there["folder"]).exists()
-
-
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None], ids=str)
-def test_what_a_test_process_started_by_itself_goes_with_it_too(end):
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(FAMILY)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        there = json.loads(process.stdout.readline())
-        assert Path(there["folder"]).is_dir()
-        if end is not None:
-            process.send_signal(end)
-        process.stdin.close()
-
-        for pid in there["pids"].values():
-            wait_for_end(pid)
-        assert not Path(there["folder"]).exists()
 
 
 def test_a_killed_guardian_leaves_no_server(lonely):
