@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 from tests.cluster.host.waiting import condition, says
@@ -23,15 +22,7 @@ WIDER = FEATURES.replace(
 )
 
 
-@pytest.fixture
-def mlflow_returns(world: World) -> Iterator[None]:
-    yield
-    world.stop_mlflow()
-    world.start_mlflow()
-
-
 @pytest.mark.timeout(1200)
-@pytest.mark.usefixtures("mlflow_returns")
 async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
@@ -47,21 +38,19 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
 
     # Away for all of an apply that may use what was known: it is recorded later, although the
     # operator that saw it is dead by then.
-    await asyncio.to_thread(world.stop_mlflow)
-    tenant.commit(WIDER)
-    project = await tenant.until(both(says("Applied", "True"), ended(2)))
-    await tenant.until(says("Recorded", "False", "MLflowUnavailable"))
-    assert state(project, "Ready") == ("True", "Succeeded")
-    operator.kill(await asyncio.to_thread(operator.leader))
-    # The next change would need a guard that nobody can give.
-    await tenant.change(apply={"protection": {"onGuardUnavailable": "Block"}})
-    refused = tenant.commit(FEATURES)
-    project = await tenant.until(says("Applied", "False", "GuardUnavailable"))
-    assert MLFLOW_URL in condition(project, "Applied")["message"]
-    assert state(project, "Stalled") == ("", "")
-    await tenant.until_model(says("Ready", "True"))
-
-    await asyncio.to_thread(world.start_mlflow)
+    with world.without_mlflow():
+        tenant.commit(WIDER)
+        project = await tenant.until(both(says("Applied", "True"), ended(2)))
+        await tenant.until(says("Recorded", "False", "MLflowUnavailable"))
+        assert state(project, "Ready") == ("True", "Succeeded")
+        operator.kill(await asyncio.to_thread(operator.leader))
+        # The next change would need a guard that nobody can give.
+        await tenant.change(apply={"protection": {"onGuardUnavailable": "Block"}})
+        refused = tenant.commit(FEATURES)
+        project = await tenant.until(says("Applied", "False", "GuardUnavailable"))
+        assert MLFLOW_URL in condition(project, "Applied")["message"]
+        assert state(project, "Stalled") == ("", "")
+        await tenant.until_model(says("Ready", "True"))
     answers = time.time()
     await tenant.until(says("Recorded", "True"), RECOVERY_SECONDS)
     project = await recovered(tenant, answers, both(says("Applied", "True"), recorded(3)))
