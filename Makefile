@@ -33,11 +33,14 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 	@$(if $(findstring command,$(origin KUBECONFIG)),FEATURE_LINEAGE_TEST_KUBECONFIG="$(KUBECONFIG)") \
 	  $(PYTEST) -q $(if $(filter tests/%,$(ARGS)),,tests/cluster) $(ARGS)
 
+# Each process plays in a sandbox of its own, in a world of its own.
 .PHONY: e2e
 e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
+	@tests/e2e/sandbox true
 	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
 	  $(BIN)/python -m $$needed >/dev/null; done
-	@tests/e2e/sandbox $(PYTEST) -q $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
+	@$(PYTEST) -q --dist worksteal --tx '$(WORKERS)*popen//python=tests/e2e/sandbox $(BIN)/python' \
+	  $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## Format, lint, strict types, layers

@@ -5,6 +5,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cluster.chart.helm import Helm
@@ -22,6 +23,8 @@ from feature_lineage.kube.client import Api, connect
 SettleTenant = Callable[..., Tenant]
 
 _worlds: list[World] = []
+_told: list[str] = []
+"""By other processes' worlds."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,15 +38,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError("scenes on a node play in a sandbox: run make e2e")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Each world is of another process, where there are several; one tells of them all."""
+    getattr(session.config, "workeroutput", {})["told"] = list(_summary())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _told.extend(getattr(node, "workeroutput", {}).get("told", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in dict.fromkeys((*_told, *_summary())):
+        terminalreporter.write_line(line)
+
+
+def _summary() -> Iterator[str]:
+    """What is to be told of the world of this process, and of what happened there."""
     for world in _worlds:
         parts = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in world.seconds.items())
-        terminalreporter.write_line(f"world: {parts}")
+        yield f"world: {parts}"
     if taken:
         slowest = f"{max(taken):.1f} s of {RECOVERY_SECONDS:.0f}"
-        terminalreporter.write_line(f"recovery: the slowest of {len(taken)} took {slowest}")
+        yield f"recovery: the slowest of {len(taken)} took {slowest}"
     if built.cache_info().currsize:
-        terminalreporter.write_line(f"images: {sizes()}")
+        yield f"images: {sizes()}"
 
 
 @pytest.fixture(scope="session")
