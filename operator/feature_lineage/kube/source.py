@@ -12,8 +12,8 @@ from feature_lineage.objects import Objects, text_of
 from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
-from feature_lineage.sources.silent import SilentHosts
 from feature_lineage.sources.tree import files_revision
+from feature_lineage.sources.unanswered import Unanswered
 
 SCHEMES: Final = frozenset({"https", "ssh"})
 
@@ -27,13 +27,11 @@ class KubeSource:
         allowed: whether a repository may be on the host of this URL.
     """
 
-    def __init__(
-        self, objects: Objects, runner_image: str, allowed: Callable[[str], bool] = lambda _: True
-    ) -> None:
+    def __init__(self, objects: Objects, runner_image: str, allowed: Callable[[str], bool]) -> None:
         self._objects = objects
         self._runner_image = runner_image
         self._allowed = allowed
-        self._hosts = SilentHosts()
+        self._unanswered = Unanswered()
 
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
         namespace, spec, source = project.metadata.namespace, project.spec, project.spec.source
@@ -80,5 +78,5 @@ class KubeSource:
                 source.url,
                 wanted,
                 environment=environment,
-                asking=self._hosts.asking(source.url, f"{namespace}/{name}"),
+                asking=self._unanswered.asking(f"{namespace}/{name}"),
             )

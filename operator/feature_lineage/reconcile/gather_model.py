@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.conditions import ModelCondition
 from feature_lineage.api.enums import NamespacesFrom
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.freshness import ViewState
@@ -250,7 +251,7 @@ def _older_models(
     project: FeatureStoreProject,
     version: ModelVersion,
 ) -> tuple[str, ...]:
-    """Older resources that stand for the same version: they write its tags."""
+    """Older resources that stand for the same version: they write its tags, as far as they can."""
     own = seniority(model)
     return tuple(
         f"{other.metadata.namespace}/{other.metadata.name}"
@@ -258,5 +259,12 @@ def _older_models(
         if key_of(other) != key_of(model)
         and seniority(other) < own
         and not other.spec.suspend
+        and not _refused(other)
         and _version_of(view, other) == version
     )
+
+
+def _refused(model: TrainedModel) -> bool:
+    """Whether MLflow lets it write nothing, by its own credential or for now."""
+    tagged = next((c for c in model.status.conditions if c.type == ModelCondition.TAGGED), None)
+    return tagged is not None and tagged.status == "Unknown"

@@ -7,6 +7,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
+from feature_lineage.api.conditions import ProjectReason
 from feature_lineage.api.enums import (
     OnGuardUnavailable,
     OperationKind,
@@ -27,8 +28,11 @@ def held(observed: ObservedProject, kind: OperationKind) -> Failure | None:
         return Failure("Suspended", "spec.suspend is true; set it to false to go on")
     source = observed.source
     if isinstance(source, Failure) and (
+        kind in APPLYING
         # Without the text that replaces the repo's, a job would work on another registry.
-        kind in APPLYING or observed.resource.spec.feature_store_yaml is not None
+        or observed.resource.spec.feature_store_yaml is not None
+        # Jobs take the address that the spec has now, and bring the credential there.
+        or source.reason == ProjectReason.HOST_NOT_ALLOWED
     ):
         return source
     if kind in APPLYING:

@@ -105,11 +105,11 @@ def _package(error: BaseException) -> str:
     """
     of_extra, cause = "", error.__cause__
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
-        if isinstance(cause, FeastExtrasDependencyImportError) and (
-            named := _EXTRA.search(str(cause))
-        ):
-            of_extra = f" (Feast's extra {named[1]!r})"
-        cause = cause.__cause__ or cause.__context__
+        hidden = None
+        if isinstance(cause, FeastExtrasDependencyImportError):
+            hidden, named = cause.__context__, _EXTRA.search(str(cause))
+            of_extra = f" (Feast's extra {named[1]!r})" if named else ""
+        cause = cause.__cause__ or hidden
     if cause is None or not cause.name:
         return ""
     return (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
 from feature_lineage.sources.git_failure import Gone, Unadvertised
@@ -74,6 +74,10 @@ def _fault(url: str, schemes: frozenset[str]) -> str:
         return "names no host; correct it"
     if host.startswith("-") or user.startswith("-"):
         return "has a host or user that ssh would take for an option; correct it"
+    if "%" in parts.netloc:
+        return "has a % before its path, which Git reads otherwise; write host and user plainly"
+    if parts.scheme == "ssh" and {"[", "]"} & set(unquote(parts.path)):
+        return "has a bracket in its path, where Git would look for the host; correct it"
     if parts.password is not None or (parts.scheme == "https" and "@" in parts.netloc):
         return "carries a password or a token; use source.git.secretRef instead"
     if parts.query or parts.fragment:
@@ -92,7 +96,7 @@ async def resolve_ref(
 
     Args:
         environment: credentials, as `credential.git_environment` gives them.
-        asking: around the call, as `silent.SilentHosts` gives it.
+        asking: around the call, as `unanswered.Unanswered` gives it.
 
     Raises:
         NotFound: the repository has no such ref.

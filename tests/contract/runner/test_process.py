@@ -144,6 +144,18 @@ def test_a_process_that_ends_proves_nothing(
     assert not (repo.stores.folder / "registry.db").exists()
 
 
+def test_a_repo_has_a_garbage_collector_that_leaves_alone_what_was_there_before(
+    repo: Repo, cli: Cli
+) -> None:
+    repo.views(a="trips:Int64").write(
+        "import gc\nassert gc.isenabled()\nassert gc.get_freeze_count() > 100_000\n", "collects.py"
+    )
+
+    finished = cli.run(request("apply", repo.path))
+
+    assert finished.code == ExitCode.DONE, finished.report.message
+
+
 def test_the_deadline_takes_the_whole_group(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64").write(SLOW, "slow.py")
 

@@ -1,13 +1,16 @@
 """What a repository holds does nothing to the pod that fetches it; what is not there is named."""
 
+import contextlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.contract.sources.asking import TOKEN
 from tests.contract.sources.pod import Pod
 from tests.servers.git import GitServer
 
-from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
+from feature_lineage.sources import git
 
 
 @pytest.fixture
@@ -144,3 +147,37 @@ def test_another_scheme_is_refused_before_anything_runs(tmp_path: Path) -> None:
             Pod(tmp_path / str(number), url).fetch("a" * 40)
 
         assert caught.value.reason == "HostNotAllowed"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://git@git.example/team/repo.git",
+        "ssh://git@git.example:2222/~team/repo.git",
+        "ssh://git@[fd00::7]:2222/r",
+        "ssh://git@git.example/x@evil.example/r",
+        "ssh://git@git.example/x@[evil.example]/r",
+        "ssh://git.example/@[evil.example]:22/r",
+        "ssh://git@git.example/x%40%5Bevil.example%5D/r",
+        "ssh://git@git.example/x%2540%255Bevil.example%255D/r",
+        "ssh://git@git.example%2fx@evil.example/r",
+        "ssh://git%40evil.example@git.example/r",
+        "ssh://a@evil.example@git.example/r",
+        "ssh://git@git.example:22:evil.example/r",
+        "ssh://git@git.example\\evil.example/r",
+    ],
+)
+async def test_ssh_goes_to_the_host_that_was_looked_at_or_nowhere(url: str, tmp_path: Path) -> None:
+    """Git takes an address apart by rules of its own."""
+    asked, ssh = tmp_path / "asked", tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{asked}\nexit 1\n')
+    ssh.chmod(0o755)
+    environment = {"GIT_SSH_COMMAND": str(ssh), "GIT_SSH_VARIANT": "ssh"}
+
+    with contextlib.suppress(FeatureLineageError):
+        git.check_url(url, frozenset({"https", "ssh"}))
+        await git.resolve_ref(url, git.GitRef(branch="main"), environment=environment)
+
+    words = asked.read_text().splitlines() if asked.exists() else []
+    hosts = [word.rpartition("@")[2] for word in words[-2:-1]]
+    assert hosts in ([], [urlsplit(url).hostname])

@@ -40,7 +40,7 @@ from feature_lineage.metrics import server
 from feature_lineage.operations import delivery
 from feature_lineage.reconcile import absorb, memory, outcomes, settled
 from feature_lineage.runner import pod, publish
-from feature_lineage.sources import silent
+from feature_lineage.sources import unanswered
 from feature_lineage.tracking import registries
 
 WORDS = {1: "one", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
@@ -159,8 +159,9 @@ KEPT = (
     f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
 )
 SILENCE = (
-    f"about {WORDS[silent.MANY]} repositories have waited for {silent.LONG_SECONDS:g} s, or a "
-    f"repository where those of {WORDS[silent.MANY]} projects have"
+    f"{WORDS[unanswered.TOGETHER]} projects whose last question took "
+    f"{unanswered.LONG_SECONDS:g} s and failed ask at a time; the others are told at once what "
+    f"they were told last, for at most {minutes(unanswered.FORGOTTEN_SECONDS)} min"
 )
 QUIET = (
     f"for up to {WORDS[minutes(memory.LOOK_AGAIN.seconds)]} minutes "

@@ -32,7 +32,7 @@ async def test_what_belongs_to_one_machine_is_refused_for_good(
     )
 
     with pytest.raises(TerminalError) as caught:
-        await KubeSource(Nothing(), "runner:1").resolve(project)
+        await KubeSource(Nothing(), "runner:1", lambda _: True).resolve(project)
 
     assert caught.value.reason == reason
     assert reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
@@ -53,7 +53,7 @@ async def test_an_image_stands_for_itself_and_the_projects_own_comes_first() -> 
     spec = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
     own = {**spec, "runtime": {"image": "team/repo:7"}}
     found = [
-        await KubeSource(Nothing(), "runner:1").resolve(
+        await KubeSource(Nothing(), "runner:1", lambda _: True).resolve(
             FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": each})
         )
         for each in (spec, own)

@@ -21,6 +21,7 @@ from tests.unit.reconcile.ports import World
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import Verdict
+from feature_lineage.api.meta import Condition
 from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion
@@ -299,6 +300,24 @@ async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_ver
     observed = await observe_model(scene.ports, scene.memory, resource, glance)
 
     assert observed.elders == expected
+
+
+async def test_who_is_refused_by_the_server_stands_in_nobodys_way() -> None:
+    scene = Scene()
+    scene.version()
+    resource = _elsewhere(scene)
+    elder = scene.world.resources["TrainedModel", "elder"]
+    assert not isinstance(elder, FeatureStoreProject)
+    refused = Condition(
+        type="Tagged", status="Unknown", reason="MLflowUnavailable", last_transition_time=NOW
+    )
+    status = elder.status.model_copy(update={"conditions": (refused,)})
+    scene.world.add(elder.model_copy(update={"status": status}))
+
+    glance = await glance_at(scene.ports, resource)
+    observed = await observe_model(scene.ports, scene.memory, resource, glance)
+
+    assert observed.elders == ()
 
 
 def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:

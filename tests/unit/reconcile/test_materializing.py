@@ -193,6 +193,16 @@ def test_materializations_wait_for_the_text_that_names_their_registry() -> None:
     assert len(play.started) == 1
 
 
+def test_no_job_goes_where_the_platform_does_not_let_a_project_go() -> None:
+    play = applied(schedules=[hourly()])
+    play.source = Failure("HostNotAllowed", "git.evil is on no host of allowedGitHosts")
+    play.later(minutes=31)
+
+    play.rest()
+
+    assert len(play.started) == 1
+
+
 def test_a_new_commit_goes_before_a_tick() -> None:
     play = applied(schedules=[hourly()])
     play.later(minutes=31)
