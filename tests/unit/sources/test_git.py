@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
-from feature_lineage.sources import git
+from feature_lineage.sources import git, git_process
 from feature_lineage.sources.git_process import run_git, within
 
 URL = "https://git.example/team.git"
@@ -130,6 +130,7 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "for _ in $(seq 200); do sleep 0.05; done\n"
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(git_process, "GRACE_SECONDS", 60.0)  # however busy the machine is
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     return lock
 
