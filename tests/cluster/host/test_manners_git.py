@@ -75,6 +75,11 @@ TROUBLES: Final = {
         *("Unknown", "SourceUnreachable"),
         ("git.nowhere.invalid", "check the network to the host"),
     ),
+    "elsewhere": Trouble(
+        "https://git.elsewhere.example/team.git",
+        *("False", "HostNotAllowed"),
+        ("git.elsewhere.example/team.git", "allowedGitHosts", "ask who runs the operator"),
+    ),
     "file": Trouble(
         "file:///srv/team.git",
         *("False", "HostNotAllowed"),
@@ -131,7 +136,8 @@ async def test_what_is_wrong_with_a_repository_is_told_until_it_is_mended(
     git: dict[str, Any],
     start_operator: StartOperator,
 ) -> None:
-    operator = await start_operator(environment=STRAIGHT)
+    hosts = ["localhost:*", "git.nowhere.invalid"]
+    operator = await start_operator(environment=STRAIGHT, allowedGitHosts=hosts)
     places = {"HERE": server.url, "AWAY": _away()}
 
     def placed(text: str) -> str:
