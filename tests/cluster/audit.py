@@ -5,7 +5,7 @@ A watch is written when it begins and again when it ends; it counts once.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,6 @@ def read_audit(files: Iterable[Path]) -> list[AuditRecord]:
         for event in _events(file):
             by_id[event["auditID"]] = _record(event)
     return list(by_id.values())
-
-
-def write_records(path: Path, records: Iterable[AuditRecord]) -> None:
-    """Write records as lines of JSON, for a later process."""
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:

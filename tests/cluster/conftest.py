@@ -10,14 +10,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.audit import write_records
-from tests.cluster.controlplane import CRDS, ControlPlane, control_planes_started
+from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.existing import VARIABLE, Cluster, existing_cluster
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.record import Recorder
 
 from feature_lineage.kube.client import Api, connect
 
 _OWN = {"control_plane", "start_control_plane"}
+
+collect_ignore = ["afterwards"]  # judges a run of all others: only where it is named
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Recorder(config))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,26 +34,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in own]
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave what users asked of all control planes where a later look finds it."""
-    cache: pytest.Cache | None = getattr(session.config, "cache", None)  # -p no:cacheprovider
-    if control_planes_started and cache is not None:
-        folder = cache.mkdir("audit")
-        records = [r for plane in control_planes_started for r in plane.audit()]
-        write_records(folder / "records.jsonl", records)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     existing = existing_cluster()
     if existing is not None:
         terminalreporter.write_line(
             f"ran on {existing.kubeconfig}, named by {VARIABLE}: tests that stop servers or read"
             " audit logs were not selected"
-        )
-    seconds = [plane.started_in for plane in control_planes_started if plane.started_in]
-    if seconds:
-        terminalreporter.write_line(
-            f"{len(seconds)} control planes started in {min(seconds):.1f} to {max(seconds):.1f} s"
         )
 
 

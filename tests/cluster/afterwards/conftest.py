@@ -1,57 +1,69 @@
-"""What is judged once all of `tests/cluster` has run: put last, and not selected for less.
+"""What is judged once all of `tests/cluster` has run, in a pytest of its own.
 
 A part of the suite asks for a part of what the operator may ask for: judged by that, the rest would
-look spare. So these tests run with the whole suite, or say that they did not.
+look spare. So what the last run left is judged only if every test of the suite was played in it.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from tests.cluster.existing import VARIABLE
+from tests.cluster.record import SUITE, Run, kept
 
-HERE = Path(__file__).parent
-SUITE = HERE.parent
+ROOT = Path(__file__).parents[3]
 
-_deselected = pytest.StashKey[int]()
-_left_out = pytest.StashKey[str]()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Iterator[None]:
-    yield  # -k, -m, --last-failed and whoever else leaves something out
-    last = [item for item in items if HERE in item.path.parents]
-    others = [item for item in items if item not in last]
-    why = _why_partial(config, others)
-    if why and last:
-        config.stash[_left_out] = why
-        config.hook.pytest_deselected(items=last)
-        last = []
-    items[:] = others + last
+_judged = pytest.StashKey[str]()
 
 
-def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    for item in items[:1]:
-        config = item.config
-        config.stash[_deselected] = config.stash.get(_deselected, 0) + len(items)
+@pytest.fixture(scope="session")
+def whole_run(pytestconfig: pytest.Config) -> Run:
+    """The last run of the suite.
+
+    Raises:
+        AssertionError: there was none, or something was left out of it.
+    """
+    assert pytestconfig.cache is not None
+    file = kept(pytestconfig.cache)
+    assert file.exists(), f"no run is on record in {file}: run the whole of {SUITE} first"
+    run = Run.load(file.read_text(encoding="utf-8"))
+    absent = sorted(_suite() - run.tests)
+    assert not absent, (
+        f"{len(absent)} tests were not played in the last run, {absent[0]} among them:"
+        f" run the whole of {SUITE} first"
+    )
+    ended = datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    pytestconfig.stash[_judged] = (
+        f"the permissions of the chart were compared with {len(run.asked)} requests of"
+        f" {len(run.tests)} tests, in the run that ended at {ended:%H:%M:%S}"
+    )
+    return run
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if (why := config.stash.get(_left_out, "")) != "":
-        terminalreporter.write_line(
-            f"the permissions of the chart were not compared with what was asked for: {why}"
-        )
+    if (judged := config.stash.get(_judged, "")) != "":
+        terminalreporter.write_line(judged)
 
 
-def _why_partial(config: pytest.Config, items: list[pytest.Item]) -> str:
-    """What is missing of the suite, "" when nothing is."""
-    if config.stash.get(_deselected, 0):
-        return f"{config.stash[_deselected]} tests were deselected"
-    if any("::" in argument for argument in config.args):
-        return "single tests were named"
-    files = {file for file in SUITE.rglob("test_*.py") if HERE not in file.parents}
-    absent = files - {item.path for item in items}
-    return f"{len(absent)} files of {SUITE.name} were left out" if absent else ""
+def _suite() -> set[str]:
+    """The node ids of all its tests."""
+    options = ("--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, SUITE],
+        cwd=ROOT,
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if "PYTEST" not in name and name != VARIABLE  # they may leave something out
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line for line in done.stdout.splitlines() if line.startswith(SUITE)}

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 import pytest
 from tests.cluster.audit import AuditRecord
 from tests.cluster.chart.helm import NAMESPACE, RELEASE, Helm, only
-from tests.cluster.controlplane import ControlPlane, control_planes_started
 from tests.cluster.host.permissions import Permission, granted, granted_at_home, permissions
+from tests.cluster.record import Run
 
 OPERATOR = re.compile(
     rf"system:serviceaccount:({NAMESPACE}:{RELEASE}|operator-[0-9a-f]{{6}}:operator)"
@@ -25,15 +25,9 @@ REFUSED_BY_RBAC = ("cannot ", "attempting to grant RBAC permissions not currentl
 
 
 @pytest.fixture
-def asked(control_plane: ControlPlane) -> list[AuditRecord]:
-    """What the operator asked all API servers of this session for."""
-    assert control_plane in control_planes_started
-    return [
-        record
-        for plane in control_planes_started
-        for record in plane.audit()
-        if record.resource and OPERATOR.fullmatch(record.user)
-    ]
+def asked(whole_run: Run) -> list[AuditRecord]:
+    """What the operator asked all API servers of the run for."""
+    return [each for each in whole_run.asked if each.resource and OPERATOR.fullmatch(each.user)]
 
 
 @pytest.fixture
@@ -55,7 +49,7 @@ def all_taken(records: Iterable[AuditRecord]) -> set[Permission]:
 
 
 def test_what_was_asked_for_is_what_is_granted(
-    asked: list[AuditRecord], helm: Helm, request: pytest.FixtureRequest
+    asked: list[AuditRecord], helm: Helm, whole_run: Run
 ) -> None:
     objects = helm.render()
     by_default = granted(objects) | granted_at_home(objects)
@@ -63,7 +57,7 @@ def test_what_was_asked_for_is_what_is_granted(
     widened = helm.render({"rbac": {"secrets": "WatchedNamespaces"}})
     of_secrets = permissions(only(widened, "ClusterRole", ":secrets")["rules"])
     used = all_taken(record for record in asked if record.allowed)
-    failed = request.session.testsfailed
+    failed = whole_run.failed
     hint = f"; {failed} tests failed before, and may have asked for less" if failed else ""
 
     assert of_secrets == {Permission("", "secrets", "get")}
