@@ -76,11 +76,6 @@ class KubeHost:
         self._heartbeat = Heartbeat()
         self._begun = False
         lease, api = api, api.behind(lambda: self.leadership.leading)
-        self.scrape = Scrape(
-            config.port,
-            "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
-            {"/healthz": self._heartbeat.check, "/readyz": self.readiness},
-        )
         self.resources = KubeResources(api, self._wake_named)
         clock = UtcClock()
         objects = KubeObjects(api, f"{identity.namespace}/{identity.service_account}")
@@ -113,6 +108,11 @@ class KubeHost:
             may_act=lambda: self.leadership.leading,
         )
         self._intake = Intake(api, self.resources, config.namespaces, self)
+        self.scrape = Scrape(  # probes are answered from here on
+            config.port,
+            "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
+            {"/healthz": self._heartbeat.check, "/readyz": self.readiness},
+        )
         self._passes = Passes(api, self.resources, self.controller, self.scrape, self.forget)
         self.queue = self._passes.queue = WorkQueue(self._passes.work, config.workers)
         self.leadership = Leadership(

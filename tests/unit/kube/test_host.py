@@ -1,17 +1,19 @@
-"""Every resource is looked at again in time, and not all of them at once."""
+"""Every resource is looked at again in time, not all at once; probes are always answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from itertools import count
 
 import pytest
 from kubernetes.aio.client import Configuration
 
+from feature_lineage.kube import host as module
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.host import Identity, KubeHost
 from feature_lineage.kube.kinds import MODELS
+from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Key
 
 INTERVAL = timedelta(milliseconds=100)
@@ -81,3 +83,20 @@ async def test_a_resync_looks_at_everything_spread_over_the_interval(
     # Of twenty that are expected in each tenth; fewer than three: once in 200,000 runs.
     assert all(tenths.count(each) >= 3 for each in range(10))
     assert first != second
+
+
+async def test_a_probe_that_comes_when_the_port_opens_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[str] = []
+
+    def probed_at_once(port: int, address: str, probes: Mapping[str, Callable[[], str]]) -> Scrape:
+        answers.extend(probe() for probe in probes.values())
+        return Scrape(port, address, probes)
+
+    monkeypatch.setattr(module, "Scrape", probed_at_once)
+    config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0})
+    async with Api(Configuration(host="http://127.0.0.1:1")) as api:
+        KubeHost(api, config, Identity("one", "ml", "operator")).scrape.stop()
+
+    assert answers == ["", "the resources were not listed yet"]
