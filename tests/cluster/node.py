@@ -221,6 +221,7 @@ class Node:
         script.append(f'exec chroot "$root" {inside}')
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
+                *("setpriv", "--pdeathsig", "KILL"),  # a killed test leaves none behind
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
                 *(
                     "sh",
