@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.conditions import ModelCondition
-from feature_lineage.api.enums import NamespacesFrom
+from feature_lineage.api.conditions import ModelCondition, ModelReason
+from feature_lineage.api.enums import NamespacesFrom, TagsMode
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
@@ -251,20 +251,23 @@ def _older_models(
     project: FeatureStoreProject,
     version: ModelVersion,
 ) -> tuple[str, ...]:
-    """Older resources that stand for the same version: they write its tags, as far as they can."""
+    """Older resources that stand for the same version, and write its tags."""
     own = seniority(model)
     return tuple(
         f"{other.metadata.namespace}/{other.metadata.name}"
         for other in _on_same_server(ports, model, project)
         if key_of(other) != key_of(model)
         and seniority(other) < own
-        and not other.spec.suspend
-        and not _refused(other)
+        and _writes(other)
         and _version_of(view, other) == version
     )
 
 
-def _refused(model: TrainedModel) -> bool:
-    """Whether MLflow lets it write nothing, by its own credential or for now."""
+def _writes(model: TrainedModel) -> bool:
+    """Whether it wants to write tags, and MLflow lets it, as far as it has told."""
+    if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
+        return False
     tagged = next((c for c in model.status.conditions if c.type == ModelCondition.TAGGED), None)
-    return tagged is not None and tagged.status == "Unknown"
+    return tagged is None or (
+        tagged.status != "Unknown" and tagged.reason != ModelReason.AUTH_FAILED
+    )

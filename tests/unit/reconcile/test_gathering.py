@@ -4,7 +4,7 @@ import asyncio
 import gc
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tests.unit.reconcile.build import (
@@ -302,17 +302,38 @@ async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_ver
     assert observed.elders == expected
 
 
-async def test_who_is_refused_by_the_server_stands_in_nobodys_way() -> None:
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        pytest.param("Unknown", "MLflowUnavailable", id="it may not read"),
+        pytest.param("False", "AuthFailed", id="it may not write"),
+    ],
+)
+async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
+    status: Literal["Unknown", "False"], reason: str
+) -> None:
     scene = Scene()
     scene.version()
     resource = _elsewhere(scene)
     elder = scene.world.resources["TrainedModel", "elder"]
     assert not isinstance(elder, FeatureStoreProject)
-    refused = Condition(
-        type="Tagged", status="Unknown", reason="MLflowUnavailable", last_transition_time=NOW
-    )
-    status = elder.status.model_copy(update={"conditions": (refused,)})
-    scene.world.add(elder.model_copy(update={"status": status}))
+    refused = Condition(type="Tagged", status=status, reason=reason, last_transition_time=NOW)
+    told = elder.status.model_copy(update={"conditions": (refused,)})
+    scene.world.add(elder.model_copy(update={"status": told}))
+
+    glance = await glance_at(scene.ports, resource)
+    observed = await observe_model(scene.ports, scene.memory, resource, glance)
+
+    assert observed.elders == ()
+
+
+@pytest.mark.parametrize("spec", [{"suspend": True}, {"tags": {"mode": "Off"}}], ids=str)
+async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, Any]) -> None:
+    scene = Scene()
+    scene.version()
+    resource = _elsewhere(scene)
+    elder = scene.world.resources["TrainedModel", "elder"]
+    scene.world.add(elder.model_copy(update={"spec": model(**spec).spec}))
 
     glance = await glance_at(scene.ports, resource)
     observed = await observe_model(scene.ports, scene.memory, resource, glance)
