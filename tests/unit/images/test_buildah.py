@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from images.buildah import Buildah, BuildFailed
 
+# What a script puts into the background is deaf to SIGINT until it says otherwise, as `build` does.
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 from images.buildah import Buildah
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
 child = f"import os, time; held = open('{folder}/held', 'w'); os.fork(); time.sleep(600)"
 command = [sys.executable, "-c", child]
