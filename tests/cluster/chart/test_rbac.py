@@ -147,7 +147,7 @@ def test_one_secret_is_granted_as_the_notes_say(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     operator = installed(releases, namespace, {})
-    name = "feature-lineage-secrets"
+    name = f"{RELEASE}-secret-features-git"
     there = ("-n", "default")
     kubectl(
         *(*there, "create", "role", name, "--verb=get", "--resource=secrets"),

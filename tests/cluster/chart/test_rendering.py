@@ -301,10 +301,12 @@ def test_the_notes_tell_the_next_steps_by_what_the_values_are(helm: Helm) -> Non
 
     assert "kubectl get fsp,ftm" in defaults
     assert "watches all namespaces" in defaults
+    assert f"--service-account {NAMESPACE}/{RELEASE} | kubectl apply" in defaults
+    assert f"create role {RELEASE}-secret-SECRET" in defaults
     assert "--resource-name=SECRET" in defaults
     assert f"--serviceaccount={NAMESPACE}:{RELEASE}" in defaults
     assert "every Secret of the namespaces it watches" in secrets
-    assert "--resource-name=SECRET" not in secrets
+    assert "SECRET" not in secrets
     assert "watches the namespaces team-a, team-b" in notes(helm, SETS["namespaces"])
     assert f"{NAMESPACE}:somebody, the operator can do nothing" in bare
     assert "crds.install is false" in bare

@@ -1,11 +1,13 @@
 """The task pages quote what is really said, and promise what is really done."""
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.docs.pages import ROOT, blocks, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -25,15 +27,19 @@ from feature_lineage.api.resources import FeatureStoreProject
 from feature_lineage.cli.grant import grant_manifests
 from feature_lineage.errors import AccessRefused, NotFound
 from feature_lineage.kube import client
+from feature_lineage.kube.allowed import HostGlob
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER
 from feature_lineage.kube.objects import KubeObjects
+from feature_lineage.kube.source import KubeSource
 from feature_lineage.sources import git
 from feature_lineage.tracking.registries import CREDENTIAL_AGE
 
 FIRST = ROOT / "docs/first-project.md"
+INSTALL = ROOT / "docs/install.md"
 PROTECT = ROOT / "docs/protect.md"
 ROTATE = ROOT / "docs/rotate-secrets.md"
 UNINSTALL = ROOT / "docs/uninstall.md"
+REPOSITORY = "https://git.example.org/features.git"
 
 
 # Protect a model
@@ -122,10 +128,33 @@ async def test_a_branch_that_is_not_there_is_told_in_the_words_of_the_page(tmp_p
     with pytest.raises(NotFound) as caught:
         await git.resolve_ref(f"file://{tmp_path}", git.GitRef(branch="main"))
 
-    assert (
-        caught.value.message.replace(f"file://{tmp_path}", "https://git.example/features.git")
-        == (told["RefNotFound"])
-    )
+    assert caught.value.message.replace(f"file://{tmp_path}", REPOSITORY) == told["RefNotFound"]
+
+
+async def test_a_host_that_is_not_allowed_is_told_in_the_words_of_the_page() -> None:
+    (block,) = (block for block in blocks(FIRST) if block.info == "yaml")
+    project, _ = (each.resource for each in load_manifests(block.text, FIRST.name))
+    assert isinstance(project, FeatureStoreProject)
+    told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
+    spec = project.spec.model_copy(update={"feature_store_yaml": None})
+    no_secrets: Any = None
+    source = KubeSource(no_secrets, "", lambda url: url != REPOSITORY)
+
+    with pytest.raises(AccessRefused) as caught:
+        await source.resolve(project.model_copy(update={"spec": spec}))
+
+    assert caught.value.reason == "HostNotAllowed"
+    assert told["HostNotAllowed"] == caught.value.message
+
+
+def test_the_repositories_of_the_pages_are_on_the_host_that_the_install_page_allows() -> None:
+    (text,) = (block.text for block in blocks(INSTALL) if "allowedGitHosts" in block.text)
+    allowed = [HostGlob.parse(glob) for glob in yaml.safe_load(text)["allowedGitHosts"]]
+    files = [FIRST, PROTECT, *(ROOT / "examples/gitops").rglob("*.yaml")]
+    named = {url for file in files for url in re.findall(r"(?:url|repoURL): (\S+)", read(file))}
+
+    assert REPOSITORY in named
+    assert [url for url in named if not any(glob.allows(url) for glob in allowed)] == []
 
 
 def test_the_first_projects_secrets_are_those_that_are_granted() -> None:
