@@ -34,10 +34,12 @@ from feature_lineage.kube import (
     sweep,
     watching,
 )
+from feature_lineage.kube.allowed import HostGlob
 from feature_lineage.kube.logs import JsonFormatter
 from feature_lineage.kube.process import identity
 from feature_lineage.metrics import server
 from feature_lineage.operations import delivery
+from feature_lineage.operations.protocol import TERMINAL_REASONS
 from feature_lineage.reconcile import absorb, memory, outcomes, settled
 from feature_lineage.runner import pod, publish
 from feature_lineage.sources import unanswered
@@ -159,9 +161,10 @@ KEPT = (
     f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
 )
 SILENCE = (
-    f"{WORDS[unanswered.TOGETHER]} projects whose last question took "
-    f"{unanswered.LONG_SECONDS:g} s and failed ask at a time; the others are told at once what "
-    f"they were told last, for at most {minutes(unanswered.FORGOTTEN_SECONDS)} min"
+    f"took {unanswered.LONG_SECONDS:g} s or longer and got no answer | "
+    f"{WORDS[unanswered.TOGETHER]} of these ask at the same time. The rest keep the message of "
+    "their last question, without asking, until a place is free or "
+    f"{minutes(unanswered.FORGOTTEN_SECONDS)} min have passed"
 )
 QUIET = (
     f"for up to {WORDS[minutes(memory.LOOK_AGAIN.seconds)]} minutes "
@@ -195,6 +198,46 @@ QUIET = (
 )
 def test_numbers_of_the_cluster_host_are_those_of_the_code(page: Path, words: str) -> None:
     assert words in " ".join(read(page).split())
+
+
+def test_the_reasons_that_no_retry_mends_are_those_of_the_code() -> None:
+    (retried,) = (
+        names_in(cells[0])
+        for cells in rows(section(OPERATIONS, "## Retries and back-off"))
+        if cells[1] == "not until something changes"
+    )
+    stalled = section(PROJECT_PAGE, "### `Stalled`")
+    (stalling,) = re.findall(r"no retry mends \(([^)]*)\)", stalled)
+
+    assert set(retried) == TERMINAL_REASONS
+    assert set(names_in(stalling)) == TERMINAL_REASONS - {"Blocked"}
+
+
+def test_the_globs_of_hosts_allow_what_the_page_says() -> None:
+    told = {
+        glob: cells[1]
+        for cells in rows(section(OPERATIONS, "### The configuration file"))
+        if len(cells) == 2
+        for glob in names_in(cells[0])
+    }
+    here, elsewhere = "https://git.example.org/r", "ssh://git@git.example.org:8443/r"
+
+    assert told.keys() == {
+        "git.example.org",
+        "git.example.org:8443",
+        "git.example.org:*",
+        "*.example.org",
+        "*",
+    }
+    globs = {glob: HostGlob.parse(glob) for glob in told}
+    assert [glob for glob in told if not globs[glob].allows(here)] == ["git.example.org:8443", "*"]
+    assert [glob for glob in told if globs[glob].allows(elsewhere)] == [
+        "git.example.org:8443",
+        "git.example.org:*",
+    ]
+    for name in ("example.org", "a.b.example.org"):
+        assert f"`{name}`" in told["*.example.org"]
+        assert not globs["*.example.org"].allows(f"https://{name}/r")
 
 
 def test_what_to_do_when_speaks_of_reasons_where_they_show() -> None:
