@@ -66,6 +66,14 @@ def test_alerts_are_rules_as_prometheus_reads_them() -> None:
         assert rule["annotations"]["summary"]
 
 
+def test_each_alert_comes_with_what_to_do() -> None:
+    alerts = re.findall(r"- alert: (\w+)", DOCS)
+    table = DOCS.partition("### What to do about an alert\n")[2]
+    told = re.findall(r"^\| (\w+) \| \S", table, re.MULTILINE)
+
+    assert told == ["alert", *alerts]
+
+
 def test_numbers_are_the_codes() -> None:
     assert f"longer than {MAX_LABEL} characters" in DOCS
     assert KEPT_OPERATIONS == 10
