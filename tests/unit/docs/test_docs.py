@@ -220,6 +220,16 @@ def test_every_tag_and_artifact_of_an_ops_run_is_documented() -> None:
     assert told == values
 
 
+def test_contributors_are_told_the_packages_that_the_gate_installs() -> None:
+    (installed,) = re.findall(
+        r"^packages=\((.*?)\)", read(ROOT / ".ci/run"), re.DOTALL | re.MULTILINE
+    )
+    told = re.findall(r"`apt-get install ([^`]+)`", read(ROOT / "CONTRIBUTING.md"))
+    everywhere = {"git", "make", "openssh-client", "python3-venv"}
+
+    assert set(" ".join(told).split()) | everywhere == set(installed.split())
+
+
 def test_modules_that_are_named_exist() -> None:
     code = ROOT / "operator/feature_lineage"
     named = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", read(ARCHITECTURE))
