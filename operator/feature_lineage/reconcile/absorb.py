@@ -7,6 +7,7 @@ from typing import Any, Final
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
     ApplyMode,
+    DeletionPolicy,
     OperationKind,
     OperationPhase,
     OverrideKind,
@@ -76,7 +77,7 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
     """Whether nobody wants what the operation would do, while it has no job that has begun."""
     spec = observed.resource.spec
     if operation.kind is OperationKind.DELETE:
-        return False
+        return spec.deletion_policy is DeletionPolicy.RETAIN
     if observed.deleted:
         return True
     if operation.kind in APPLYING:
@@ -104,7 +105,9 @@ def _end(draft: Draft, operation: OperationStatus) -> None:
                 report.snapshot, report.finished_at, (operation.revision or "") if applied else ""
             )
         )
-    wanted = not observed.deleted or operation.kind is OperationKind.DELETE
+    wanted = not observed.deleted or (
+        operation.kind is OperationKind.DELETE and spec.deletion_policy is DeletionPolicy.DELETE
+    )
     left = ending.unspent or operation.failures < spec.runtime.retries
     if ending.retry and left and wanted:
         draft.status = back_off(draft.status, ending, job, observed.now)

@@ -169,6 +169,35 @@ def test_a_deletion_that_fails_is_tried_again() -> None:
     assert play.look().finished
 
 
+def test_a_deletion_that_waits_for_another_attempt_is_called_back_by_retain() -> None:
+    play = going()
+    play.delete()
+    play.look()
+    play.crash()
+
+    play.change(deletionPolicy="Retain")
+    assert not play.look().finished
+
+    assert len(play.runs) == 2, "what was given up is on record first"
+    assert play.look().finished
+    assert len(play.started) == 2
+
+
+def test_a_deletion_that_fails_after_retain_is_not_tried_again() -> None:
+    play = going()
+    play.delete()
+    play.look()
+
+    play.change(deletionPolicy="Retain")
+    play.look()
+    assert play.operation.kind is OperationKind.DELETE, "a job at work has its end first"
+    play.crash()
+    play.look()
+
+    assert play.look().finished
+    assert len(play.started) == 2
+
+
 def test_a_deletion_that_keeps_failing_stalls_until_somebody_asks() -> None:
     play = going(runtime={"retries": 0})
     play.delete()
