@@ -101,7 +101,7 @@ class HostGlob:
     def allows(self, url: str) -> bool:
         """Whether this pattern stands for the host of that https or ssh URL."""
         found = _REPOSITORY.fullmatch(url)
-        if found is None or "*" in {*found["host"], found["port"]}:
+        if found is None or "*" in found["host"] or found["port"] == "*":
             return False
         default = _PORTS[found["scheme"].lower()]
         try:

@@ -76,9 +76,7 @@ def _patience(job: JobFacts) -> timedelta:
 def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
     """Whether nobody wants what the operation would do, while it has no job that has begun."""
     spec = observed.resource.spec
-    if operation.kind is OperationKind.DELETE:
-        return spec.deletion_policy is DeletionPolicy.RETAIN
-    if observed.deleted:
+    if _void(observed, operation):
         return True
     if operation.kind in APPLYING:
         if spec.apply.mode is ApplyMode.OBSERVE:
@@ -90,6 +88,13 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
     if operation.schedule is not None:
         return operation.schedule not in {schedule.name for schedule in spec.schedules}
     return False
+
+
+def _void(observed: ObservedProject, operation: OperationStatus) -> bool:
+    """Whether the deletion of the resource, as it is wanted now, leaves nothing of it to do."""
+    if operation.kind is OperationKind.DELETE:
+        return observed.resource.spec.deletion_policy is DeletionPolicy.RETAIN
+    return observed.deleted
 
 
 def _end(draft: Draft, operation: OperationStatus) -> None:
@@ -105,11 +110,8 @@ def _end(draft: Draft, operation: OperationStatus) -> None:
                 report.snapshot, report.finished_at, (operation.revision or "") if applied else ""
             )
         )
-    wanted = not observed.deleted or (
-        operation.kind is OperationKind.DELETE and spec.deletion_policy is DeletionPolicy.DELETE
-    )
     left = ending.unspent or operation.failures < spec.runtime.retries
-    if ending.retry and left and wanted:
+    if ending.retry and left and not _void(observed, operation):
         draft.status = back_off(draft.status, ending, job, observed.now)
         draft.tell("Warning", ending.reason, f"{operation.id}: {ending.message}")
         return

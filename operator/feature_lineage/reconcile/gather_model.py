@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.conditions import ModelCondition, ModelReason
+from feature_lineage.api.conditions import ModelCondition, ModelReason, find_condition
 from feature_lineage.api.enums import NamespacesFrom, TagsMode
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.freshness import ViewState
@@ -267,7 +267,7 @@ def _writes(model: TrainedModel) -> bool:
     """Whether it wants to write tags, and MLflow lets it, as far as it has told."""
     if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
         return False
-    tagged = next((c for c in model.status.conditions if c.type == ModelCondition.TAGGED), None)
+    tagged = find_condition(model.status.conditions, ModelCondition.TAGGED)
     return tagged is None or (
         tagged.status != "Unknown" and tagged.reason != ModelReason.AUTH_FAILED
     )

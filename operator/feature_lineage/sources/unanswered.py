@@ -48,7 +48,7 @@ class Unanswered:
             TransientError: its last question was not answered, and others like it are asking.
         """
         began = self._now()
-        since, last = self._unanswered.get(asker, (began - FORGOTTEN_SECONDS, None))
+        since, last = self._unanswered.get(asker, (began, None))
         if last is not None and began - since < FORGOTTEN_SECONDS:
             if len(self._asking) >= TOGETHER:
                 # The same words as of one that was asked: its condition does not flip.
@@ -56,25 +56,21 @@ class Unanswered:
             self._asking.add(asker)
         try:
             yield
-        except TransientError as error:
-            if self._now() - began < LONG_SECONDS:
-                self._unanswered.pop(asker, None)
-            else:
-                self._remember(asker, error)
-            raise
-        except FeatureLineageError:
-            self._unanswered.pop(asker, None)
+        except FeatureLineageError as error:
+            self._ended(asker, began, error)
             raise
         else:
-            self._unanswered.pop(asker, None)
+            self._ended(asker, began, None)
         finally:
             self._asking.discard(asker)
 
-    def _remember(self, asker: str, error: TransientError) -> None:
+    def _ended(self, asker: str, began: float, error: FeatureLineageError | None) -> None:
         now = self._now()
-        self._unanswered = {
-            who: (since, last)
-            for who, (since, last) in self._unanswered.items()
-            if now - since < FORGOTTEN_SECONDS
-        }
-        self._unanswered[asker] = now, error
+        self._unanswered.pop(asker, None)
+        if isinstance(error, TransientError) and now - began >= LONG_SECONDS:
+            self._unanswered = {
+                who: (since, last)
+                for who, (since, last) in self._unanswered.items()
+                if now - since < FORGOTTEN_SECONDS
+            }
+            self._unanswered[asker] = now, error

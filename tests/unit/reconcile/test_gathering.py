@@ -260,6 +260,11 @@ def _elsewhere(scene: Scene, **mlflow: Any) -> TrainedModel:
     return found
 
 
+async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
+    glance = await glance_at(scene.ports, resource)
+    return (await observe_model(scene.ports, scene.memory, resource, glance)).elders
+
+
 @pytest.mark.parametrize(
     ("mlflow", "expected"),
     [
@@ -296,10 +301,7 @@ async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_ver
     scene.version()
     resource = _elsewhere(scene, **mlflow)
 
-    glance = await glance_at(scene.ports, resource)
-    observed = await observe_model(scene.ports, scene.memory, resource, glance)
-
-    assert observed.elders == expected
+    assert await _elders_of(scene, resource) == expected
 
 
 @pytest.mark.parametrize(
@@ -321,10 +323,7 @@ async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
     told = elder.status.model_copy(update={"conditions": (refused,)})
     scene.world.add(elder.model_copy(update={"status": told}))
 
-    glance = await glance_at(scene.ports, resource)
-    observed = await observe_model(scene.ports, scene.memory, resource, glance)
-
-    assert observed.elders == ()
+    assert await _elders_of(scene, resource) == ()
 
 
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"tags": {"mode": "Off"}}], ids=str)
@@ -335,10 +334,7 @@ async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, 
     elder = scene.world.resources["TrainedModel", "elder"]
     scene.world.add(elder.model_copy(update={"spec": model(**spec).spec}))
 
-    glance = await glance_at(scene.ports, resource)
-    observed = await observe_model(scene.ports, scene.memory, resource, glance)
-
-    assert observed.elders == ()
+    assert await _elders_of(scene, resource) == ()
 
 
 def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
