@@ -1,4 +1,4 @@
-"""What a blocked plan says to the person whose commit it is: fact, whom it hurts, next step.
+"""What a plan that hurts says to the person whose commit it is: fact, whom it hurts, next step.
 
 Shown as a condition's message and an event: capped in length, the worst first, and the next step
 never falls victim to the cap.
@@ -68,8 +68,23 @@ def explain(
                 items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
                 return _fit(fact, items, ", ", step, limit)
             fact = f"{subject}: it would hurt {_versions(len(plan.impacts))}: "
-            items = [_impact(impact) for impact in sorted(plan.impacts, key=_worst_first)]
-            return _fit(fact, items, "; ", step, limit)
+            return _fit(fact, _hurt(plan), "; ", step, limit)
+
+
+def explain_harm(plan: Plan, revision: str, why: str, *, limit: int = MAX_LENGTH) -> str:
+    """What a plan that was applied does to protected versions, in words; "" where it hurts none.
+
+    Args:
+        plan: what was applied.
+        revision: commit or tree it comes from.
+        why: what let it through, as a sentence without its full stop.
+        limit: most characters.
+    """
+    if not plan.impacts:
+        return ""
+    fact = f"commit {short_revision(revision)} is applied and hurts "
+    fact += f"{_versions(len(plan.impacts))}: "
+    return _fit(fact, _hurt(plan), "; ", f". {_clip(why, _MAX_ITEM)}.", limit)
 
 
 def short_revision(revision: str) -> str:
@@ -103,6 +118,10 @@ def describe(problem: Problem) -> str:
             return f"{subject} changes TTL{step}"
         case ProblemKind.VERSION_CHANGED:
             return f"{subject} changes version{step}"
+
+
+def _hurt(plan: Plan) -> list[str]:
+    return [_impact(impact) for impact in sorted(plan.impacts, key=_worst_first)]
 
 
 def _impact(impact: Impact) -> str:

@@ -12,6 +12,7 @@ from feature_lineage.api.enums import (
     OperationPhase,
     OverrideKind,
     PlanVerdict,
+    ProtectionMode,
     Result,
 )
 from feature_lineage.api.project_status import (
@@ -20,6 +21,7 @@ from feature_lineage.api.project_status import (
     ScheduleStatus,
 )
 from feature_lineage.operations.backfills import content_digest
+from feature_lineage.operations.explain import explain_harm
 from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.protection import guard_digest
 from feature_lineage.ports import JobFacts, SourceFacts
@@ -29,6 +31,7 @@ from feature_lineage.reconcile.listing import job_id, records_operations
 from feature_lineage.reconcile.ownership import APPLYING, held, permission_failure
 from feature_lineage.reconcile.requests import inputs_digest, job_request
 from feature_lineage.reconcile.values import (
+    Ending,
     KeepSnapshot,
     ObservedProject,
     StartJob,
@@ -141,8 +144,28 @@ def _finish(draft: Draft, operation: OperationStatus) -> None:
         ending.reason or f"{operation.kind}{ending.result}",
         ending.message or f"{operation.kind} {operation.id} {ending.result}",
     )
+    _tell_of_harm(draft, operation, ending, overridden)
     for text in job.report.warnings if job.report else ():
         draft.tell("Warning", "Warning", text)
+
+
+def _tell_of_harm(
+    draft: Draft, operation: OperationStatus, ending: Ending, overridden: OverrideStatus | None
+) -> None:
+    """What was let through is not hidden: a promoted model may have no resource that turns red."""
+    job = draft.observed.job
+    plan = job.report.plan if job and job.report else None
+    if plan is None or operation.kind not in APPLYING or ending.result is not Result.SUCCEEDED:
+        return
+    protection = draft.observed.resource.spec.apply.protection
+    if overridden is not None and overridden.kind is OverrideKind.ALLOW_BREAKING:
+        why = f"It was permitted: {overridden.why}"
+    elif protection.mode is not ProtectionMode.ENFORCE:
+        why = f"apply.protection.mode is {protection.mode}"
+    else:
+        why = f"apply.protection.blockOn is {', '.join(protection.block_on)}"
+    if told := explain_harm(plan, operation.revision or "", why):
+        draft.tell("Warning", "ModelsHurt", told)
 
 
 def _override_used(draft: Draft, operation: OperationStatus) -> OverrideStatus | None:

@@ -47,6 +47,17 @@ def allowed() -> Play:
     return play
 
 
+def test_the_event_of_a_permitted_change_is_the_one_of_the_page() -> None:
+    play = blocked()
+    play.annotate(PERMISSION, permitted())
+    play.look()
+    decision = play.end("Succeeded", plan=plan_of(allowed=short(plan_of().digest)), snapshot=AFTER)
+    (event,) = (event for event in decision.events if event.kind == "Warning")
+
+    assert event.reason == "ModelsHurt"
+    assert f"{event.message}\n" in quoted(BLOCKED)
+
+
 @pytest.mark.parametrize("condition", ["Applied", "Ready", "Stalled"])
 def test_conditions_say_what_the_page_quotes(condition: str) -> None:
     play = blocked()

@@ -67,11 +67,23 @@ def test_modes_do_what_the_page_says(mode: str, verdict: str, impacts: int) -> N
     }
 
 
-def test_a_commit_that_is_let_through_by_warn_has_no_warning_of_its_own() -> None:
+def test_a_commit_that_is_let_through_by_warn_is_told_in_the_words_of_the_page() -> None:
     play = in_effect(apply={"protection": {"mode": "Warn"}})
     play.push(BREAKING)
     play.look()
     decision = play.end("Succeeded", plan=plan_of(protection="Warn"), snapshot=AFTER)
+
+    done, harm = decision.events
+    assert (done.kind, done.reason) == ("Normal", "ApplySucceeded")
+    assert (harm.kind, harm.reason) == ("Warning", "ModelsHurt")
+    assert f"{harm.message}\n" in quoted(PROTECT)
+
+
+def test_an_apply_that_hurts_nobody_warns_of_nothing() -> None:
+    play = in_effect(apply={"protection": {"mode": "Warn"}})
+    play.push(BREAKING)
+    play.look()
+    decision = play.end("Succeeded", plan=plan_of(BEFORE, BEFORE, protection="Warn"))
 
     assert [event.kind for event in decision.events] == ["Normal"]
 
@@ -84,6 +96,15 @@ def test_a_plan_only_project_is_ready_and_a_changed_policy_is_judged_at_once() -
     play.end("Planned", plan=plan_of(BEFORE, BEFORE))
 
     assert play.says("Ready") == ("True", "Planned")
+
+
+def test_a_plan_that_would_hurt_and_was_only_planned_hurt_nobody() -> None:
+    play = in_effect(apply={"mode": "PlanOnly", "protection": {"mode": "Warn"}})
+    play.push(BREAKING)
+    play.look()
+    decision = play.end("Planned", plan=plan_of(protection="Warn"), snapshot=BEFORE)
+
+    assert [event.kind for event in decision.events] == ["Normal"]
 
 
 # The first project

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
-from feature_lineage.operations.explain import describe, explain, short_revision
+from feature_lineage.operations.explain import describe, explain, explain_harm, short_revision
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Impact
 
@@ -39,6 +39,26 @@ def test_the_worst_comes_first() -> None:
     assert text.index("z_broken v3 (@champion, @prod): stats:conv_rate is gone and 1 more") < (
         text.index("a_changed v3 (@champion, @prod): stats:acc_rate changes source")
     )
+
+
+def test_harm_that_was_let_through_says_by_what() -> None:
+    plan = Plan(DIGEST, PlanVerdict.ALLOWED, impacts=(impact("changed", LATER), impact()))
+
+    assert explain_harm(plan, COMMIT, "apply.protection.mode is Warn") == (
+        "commit 3f2c1ab9d8e7 is applied and hurts 2 protected model versions: driver_model v3"
+        " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
+        " stats:acc_rate changes source. apply.protection.mode is Warn."
+    )
+
+
+def test_why_harm_was_let_through_survives_the_cap() -> None:
+    many = tuple(impact(f"model_{number}") for number in range(40))
+    plan = Plan(DIGEST, PlanVerdict.ALLOWED, impacts=many)
+
+    text = explain_harm(plan, COMMIT, "It was permitted: " + "why " * 200)
+
+    assert len(text) <= 1024
+    assert re.search(r" and \d+ more\. It was permitted: why why .*…\.$", text)
 
 
 def test_models_whose_features_are_not_known() -> None:
