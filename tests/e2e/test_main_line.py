@@ -128,6 +128,10 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     run = tenant.ops_runs()[-1]
     assert run["tags"]["featurelineage.io/override"] == "allow-breaking: the ranker is retired"
     assert words(project) == READY
+    event = await tenant.told("ModelsHurt")
+    assert event["type"] == "Warning"
+    for part in (third[:12], TRIPS, f"{tenant.model} v1", "@champion", "the ranker is retired"):
+        assert part in event["note"]
     assert words(await tenant.until_model(says("Ready", "False", "Broken"))) == FAILED
     await until_prometheus_says(
         world,
