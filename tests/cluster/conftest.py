@@ -5,17 +5,25 @@ Tests that use `cluster`, `namespace`, `kubectl` and `admin` run on any cluster;
 where an existing cluster is named.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.controlplane import CRDS, ControlPlane
-from tests.cluster.existing import VARIABLE, Cluster, existing_cluster
+from tests.cluster.existing import (
+    NAMESPACES,
+    VARIABLE,
+    Cluster,
+    ExistingCluster,
+    existing_cluster,
+)
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.record import Recorder
 
 from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.kinds import CUSTOM
 
 _OWN = {"control_plane", "start_control_plane"}
 
@@ -83,12 +91,30 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 
 @pytest.fixture
-def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A fresh namespace; nobody waits until it is gone."""
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace; nobody waits until it is gone.
+
+    On a control plane of one's own, which goes as a whole, only that goes before which later
+    operators would work on: emptying a namespace asks for every kind that there is.
+    """
     name = f"test-{uuid.uuid4().hex[:10]}"
-    kubectl("create", "namespace", name)
+
+    async def begin() -> None:
+        async with await connect(str(cluster.kubeconfig)) as api:
+            await api.create(NAMESPACES, "", {"metadata": {"name": name}})
+
+    async def end() -> None:
+        async with await connect(str(cluster.kubeconfig)) as api:
+            if isinstance(cluster, ExistingCluster):
+                await api.delete(NAMESPACES, "", name)
+                return
+            for kind in CUSTOM.values():
+                async for item in api.list(kind, name, metadata_only=True):
+                    await api.delete(kind, name, item["metadata"]["name"])
+
+    asyncio.run(begin())
     yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    asyncio.run(end())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,24 +113,23 @@ class MLflow:
     url: str
     auth: tuple[str, str] | None = None
 
+    @cached_property
+    def _api(self) -> httpx.Client:
+        """Each client reads the machine's certificate authorities, for longer than it asks."""
+        return httpx.Client(base_url=f"{self.url}/api/2.0/mlflow", auth=self.auth, timeout=60)
+
     def post(self, path: str, **body: Any) -> dict[str, Any]:
-        answer = httpx.post(
-            f"{self.url}/api/2.0/mlflow/{path}", json=body, auth=self.auth, timeout=60
-        )
+        answer = self._api.post(path, json=body)
         assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
-        answer = httpx.get(
-            f"{self.url}/api/2.0/mlflow/{path}", params=query, auth=self.auth, timeout=60
-        )
+        answer = self._api.get(path, params=query)
         assert answer.is_success, answer.text
         return dict(answer.json() or {})
 
     def delete(self, path: str, **body: Any) -> None:
-        answer = httpx.request(
-            "DELETE", f"{self.url}/api/2.0/mlflow/{path}", json=body, auth=self.auth, timeout=60
-        )
+        answer = self._api.request("DELETE", path, json=body)
         assert answer.is_success, answer.text
 
     def train(
@@ -170,11 +170,8 @@ class MLflow:
 
     def ops_runs(self, project: str) -> list[dict[str, Any]]:
         """Ops runs of a project, oldest first, each with tags, params and metrics as dicts."""
-        answer = httpx.get(
-            f"{self.url}/api/2.0/mlflow/experiments/get-by-name",
-            params={"experiment_name": f"{project}-feast-ops"},
-            auth=self.auth,
-            timeout=60,
+        answer = self._api.get(
+            "experiments/get-by-name", params={"experiment_name": f"{project}-feast-ops"}
         )
         if answer.status_code == 404:
             return []
@@ -203,10 +200,4 @@ class MLflow:
         return sorted(item["path"] for item in found)
 
     def _has_model(self, model: str) -> bool:
-        answer = httpx.get(
-            f"{self.url}/api/2.0/mlflow/registered-models/get",
-            params={"name": model},
-            auth=self.auth,
-            timeout=60,
-        )
-        return answer.is_success
+        return self._api.get("registered-models/get", params={"name": model}).is_success

@@ -19,9 +19,8 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.kube.client import Api, Object
-from feature_lineage.kube.kinds import JOBS, MODELS, PROJECTS, SECRETS, Kind
+from feature_lineage.kube.kinds import JOBS, MODELS, PROJECTS, SECRETS
 
-NAMESPACES = Kind("", "v1", "namespaces", "Namespace")
 FOREIGN = "example.org/keeps"
 
 

@@ -1,5 +1,6 @@
 """What holds for every plan, whatever the registries and whoever is protected."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -18,41 +19,51 @@ from feature_lineage.operations.protection import GuardedModel
 VIEWS = ("stats", "orders", "drivers")
 FEATURES = ("a", "b", "c")
 REFS = [FeatureRef(name, feature) for name in VIEWS for feature in FEATURES]
-types = st.sampled_from(["FLOAT", "INT64"])
+
+# Made once: what a strategy makes itself of is found out anew for each that is made.
+columns = st.dictionaries(
+    st.sampled_from(FEATURES), st.sampled_from(["FLOAT", "INT64"]), max_size=3
+)
+view_names = st.sampled_from(VIEWS)
+views = st.builds(
+    view,
+    columns,
+    join_key=st.sampled_from(["driver_id", "rider_id"]),
+    source=st.sampled_from(["x", "y"]),
+    ttl=st.sampled_from(["", "60s"]),
+    tags=st.sampled_from([{}, {"team": "t"}]),
+)
+services = st.dictionaries(view_names, columns).map(
+    lambda members: {"svc": service(members)} if members else {}
+)
+# Few names and few values, so that two of them meet often and differ somewhere.
+registries = st.builds(
+    registry,
+    st.dictionaries(view_names, views),
+    services=services,
+    closures=st.dictionaries(view_names, st.sampled_from(["1" * 64, "2" * 64])),
+)
 
 
-@st.composite
-def registries(draw: st.DrawFn) -> RegistrySnapshot:
-    """Few names and few values, so that two of them meet often and differ somewhere."""
-    views = {
-        name: view(
-            draw(st.dictionaries(st.sampled_from(FEATURES), types, max_size=3)),
-            join_key=draw(st.sampled_from(["driver_id", "rider_id"])),
-            source=draw(st.sampled_from(["x", "y"])),
-            ttl=draw(st.sampled_from(["", "60s"])),
-            tags=draw(st.sampled_from([{}, {"team": "t"}])),
-        )
-        for name in draw(st.sets(st.sampled_from(VIEWS)))
-    }
-    members = draw(
-        st.dictionaries(st.sampled_from(VIEWS), st.dictionaries(st.sampled_from(FEATURES), types))
-    )
-    services = {"svc": service(members)} if members else {}
-    closures = draw(st.dictionaries(st.sampled_from(VIEWS), st.sampled_from(["1" * 64, "2" * 64])))
-    return registry(views, services=services, closures=closures)
+def _guarded(
+    baseline: RegistrySnapshot, refs: list[FeatureRef], served: str, *, recorded: bool
+) -> GuardedModel:
+    definitions = define_all(baseline, refs, served)
+    used = tuple(refs) if recorded else ()
+    return GuardedModel("m", "1", ("champion",), served, definitions, used)
 
 
-@st.composite
-def guarded_models(draw: st.DrawFn) -> tuple[GuardedModel, ...]:
-    found = []
-    for number in range(draw(st.integers(0, 3))):
-        baseline = draw(registries())
-        refs = draw(st.lists(st.sampled_from(REFS), unique=True))
-        served = draw(st.sampled_from(["", "svc"]))
-        definitions = define_all(baseline, refs, served)
-        used = tuple(refs) if draw(st.booleans()) else ()
-        found.append(GuardedModel(f"m{number}", "1", ("champion",), served, definitions, used))
-    return tuple(found)
+def _named_apart(models: list[GuardedModel]) -> tuple[GuardedModel, ...]:
+    return tuple(replace(model, model=f"m{number}") for number, model in enumerate(models))
+
+
+feature_refs = st.lists(st.sampled_from(REFS), unique=True)
+guarded_models = st.lists(
+    st.builds(
+        _guarded, registries, feature_refs, st.sampled_from(["", "svc"]), recorded=st.booleans()
+    ),
+    max_size=3,
+).map(_named_apart)
 
 
 def plan_of(
@@ -68,7 +79,7 @@ def plan_of(
     )
 
 
-@given(registries(), registries(), guarded_models(), st.booleans())
+@given(registries, registries, guarded_models, st.booleans())
 def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses(
     current: RegistrySnapshot,
     desired: RegistrySnapshot,
@@ -92,7 +103,7 @@ def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses
                     assert (then.dtype, then.join_keys) == (was.dtype, was.join_keys)
 
 
-@given(registries(), guarded_models())
+@given(registries, guarded_models)
 def test_a_plan_that_changes_nothing_is_clean(
     current: RegistrySnapshot, models: tuple[GuardedModel, ...]
 ) -> None:
@@ -102,7 +113,7 @@ def test_a_plan_that_changes_nothing_is_clean(
     assert plan.changes == ()
 
 
-@given(registries(), registries(), st.lists(st.sampled_from(REFS), unique=True))
+@given(registries, registries, feature_refs)
 def test_going_back_to_the_baseline_hurts_nobody(
     baseline: RegistrySnapshot, current: RegistrySnapshot, refs: list[FeatureRef]
 ) -> None:
@@ -111,7 +122,7 @@ def test_going_back_to_the_baseline_hurts_nobody(
     assert impacts([model], current, baseline) == ()
 
 
-@given(registries(), registries(), guarded_models(), guarded_models())
+@given(registries, registries, guarded_models, guarded_models)
 def test_one_more_protected_model_hides_no_impact_on_the_others(
     current: RegistrySnapshot,
     desired: RegistrySnapshot,
@@ -121,7 +132,7 @@ def test_one_more_protected_model_hides_no_impact_on_the_others(
     assert set(impacts(some, current, desired)) <= set(impacts(some + more, current, desired))
 
 
-@given(registries(), registries(), guarded_models(), st.sampled_from(VIEWS))
+@given(registries, registries, guarded_models, st.sampled_from(VIEWS))
 def test_dropping_a_view_on_top_leaves_nobody_better_off(
     current: RegistrySnapshot,
     desired: RegistrySnapshot,
@@ -151,7 +162,7 @@ def test_dropping_a_view_on_top_leaves_nobody_better_off(
     assert broken(desired) <= broken(less)
 
 
-@given(registries(), registries(), guarded_models(), st.randoms())
+@given(registries, registries, guarded_models, st.randoms())
 def test_the_digest_depends_on_no_order(
     current: RegistrySnapshot, desired: RegistrySnapshot, models: tuple[GuardedModel, ...], random
 ) -> None:
@@ -172,7 +183,7 @@ def test_the_digest_depends_on_no_order(
     )
 
 
-@given(registries(), registries(), registries())
+@given(registries, registries, registries)
 def test_plans_with_other_content_have_other_digests(
     current: RegistrySnapshot, one: RegistrySnapshot, other: RegistrySnapshot
 ) -> None:
@@ -186,7 +197,7 @@ def test_plans_with_other_content_have_other_digests(
         assert same_digest
 
 
-@given(registries(), registries())
+@given(registries, registries)
 def test_unpruned_deletes_nothing_and_keeps_all_that_is_wanted(
     current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> None:
