@@ -40,6 +40,10 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 	$(if $(EXISTING)$(ARGS),echo "$(UNJUDGED)",$(PYTEST) -q tests/cluster/afterwards || failed=$$?); \
 	exit $$failed
 
+# What Kubernetes' programs leave behind in the minutes that they live is not worth collecting.
+test-cluster e2e: export GOGC := off
+test-cluster e2e: export GOMEMLIMIT := 1GiB
+
 # Each process plays in a sandbox of its own, in a world of its own.
 .PHONY: e2e
 e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
