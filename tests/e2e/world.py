@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -213,6 +214,10 @@ class Prometheus:
 
     folder: Path
 
+    @cached_property
+    def _api(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://{ADDRESS}:{PROMETHEUS_PORT}/api/v1", timeout=10)
+
     def __enter__(self) -> Self:
         self.folder.mkdir()
         jobs = [
@@ -255,9 +260,7 @@ class Prometheus:
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """The samples of an instant query: labels in ``metric``, the number in ``value``."""
-        answer = httpx.get(
-            f"http://{ADDRESS}:{PROMETHEUS_PORT}/api/v1/query", params={"query": promql}, timeout=10
-        )
+        answer = self._api.get("query", params={"query": promql})
         assert answer.is_success, answer.text
         return [
             {"metric": each["metric"], "value": float(each["value"][1])}
