@@ -87,11 +87,13 @@ chart: $(STAMP) ## Write the chart's copies and tables anew, lint it, package it
 	  $$helm template charts/feature-lineage-operator >/dev/null; \
 	  $$helm package charts/feature-lineage-operator --destination dist
 
+LOCK = $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
+  --python-version 3.11
 .PHONY: lock
-lock: | $(UV) ## Resolve the locked dependencies anew
+lock: | $(UV) ## Resolve the locked dependencies anew, those of the images' builds too
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
-	  $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
-	    --python-version 3.11 $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
+	  $(LOCK) $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
+	@printf 'uv\nhatchling\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
 
 .PHONY: images
 images: ## Build the container images into archives (ARGS="--help" tells how)
