@@ -49,8 +49,11 @@ def test_assets_of_another_version_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     program(tmp_path, "kube-apiserver", "Kubernetes v1.29.0")
 
-    with pytest.raises(ProgramMissing, match=r"Kubernetes v1\.29\.0: the tests are about 1\.36"):
+    with pytest.raises(ProgramMissing) as refused:
         binary("kube-apiserver")
+
+    minor = KUBERNETES.rpartition(".")[0]
+    assert f"Kubernetes v1.29.0: the tests are about {minor}" in str(refused.value)
 
 
 def test_assets_without_a_program_say_what_belongs_there(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.cluster.binaries import binary
+from tests.cluster.binaries import KUBERNETES, binary
 
 ROOT: Final = Path(__file__).parents[3]
 CHART: Final = ROOT / "charts/feature-lineage-operator"
@@ -68,7 +68,7 @@ class Helm:
         if key not in self._rendered:
             text = self(
                 *("template", RELEASE, str(CHART), "--namespace", NAMESPACE),
-                *("--kube-version", "1.36.0", *arguments),
+                *("--kube-version", KUBERNETES, *arguments),
                 values=values or {},
             )
             self._rendered[key] = [o for o in yaml.load_all(text, yaml.CSafeLoader) if o]

@@ -1,9 +1,11 @@
 """Values that mean nothing are refused before anything is installed, and the message names them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.binaries import KUBERNETES
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, HelmFailed
 from tests.cluster.chart.values import SETS
 
@@ -102,7 +104,9 @@ def test_bad_values_are_named(helm: Helm, values: dict[str, Any], named: str) ->
     with pytest.raises(HelmFailed) as failed:
         helm.render(values)
 
-    assert named in str(failed.value)
+    # Helm 3.17 writes `- image.digest:` for what later ones write as `- at '/image/digest':`.
+    dotted = re.escape(named.removeprefix("/").replace("/", "."))
+    assert named in str(failed.value) or re.search(f"^- {dotted}:", str(failed.value), re.MULTILINE)
 
 
 def test_a_parent_chart_may_hand_its_globals_down(helm: Helm) -> None:
@@ -124,7 +128,7 @@ def test_the_package_renders_what_the_folder_renders(helm: Helm, tmp_path: Path)
     helm("package", str(CHART), "--destination", str(tmp_path))
     (package,) = tmp_path.glob("*.tgz")
 
-    there = ("--namespace", NAMESPACE, "--kube-version", "1.36.0")
+    there = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES)
 
     assert helm("template", RELEASE, str(package), *there) == helm(
         "template", RELEASE, str(CHART), *there

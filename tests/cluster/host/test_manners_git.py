@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.resources import change, create, create_project, tells
@@ -113,7 +114,7 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 async def git(admin: Api, kubectl: Kubectl, namespace: str, server: GitServer) -> dict[str, Any]:
     """What every source has: a token that the operator may read, and the server's authority."""
     granted = grant_manifests(("git",), namespace, NAMESPACE, RELEASE)
-    kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(each) for each in granted))
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(granted))
     secret = {"metadata": {"name": "git"}, "stringData": {"token": TOKEN}}
     await admin.create(SECRETS, namespace, secret)
     authority = {"metadata": {"name": "ca"}, "data": {"ca.crt": server.authority.decode()}}
