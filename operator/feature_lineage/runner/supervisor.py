@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -55,7 +56,9 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
         log_to: takes progress, one JSON object a line: a file to append to, or one that is open.
     """
     started, clock = time.time(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True) as tmp:
+    scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
+    # From before there is a worker until all is written: whoever asks to stop gets a report.
+    with _noted_signals() as asked, scratch as tmp:
         worker = Worker(request_path, scratch=tmp)
         try:
             # Imported while the worker imports Feast on the other core.
@@ -66,15 +69,30 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
             with (
                 log_to.open("a")
                 if isinstance(log_to, Path)
-                else contextlib.nullcontext(log_to) as log,
-                worker.stopped_by_signals(),
+                else contextlib.nullcontext(log_to) as log
             ):
-                seen = worker.watch(clock + request.deadline_seconds, log)
+                seen = worker.watch(clock + request.deadline_seconds, asked, log)
         finally:
             worker.kill()
-    report = conclude(request, seen, started)
-    _write_atomically(report_path, encode(report).encode())
+        report = conclude(request, seen, started)
+        _write_atomically(report_path, encode(report).encode())
     return int(report.exit_code)
+
+
+@contextlib.contextmanager
+def _noted_signals() -> Iterator[list[str]]:
+    """While open, SIGTERM and SIGINT to us end nothing: their names are in the list."""
+    asked: list[str] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Worker:
@@ -103,24 +121,9 @@ class Worker:
             os.close(descriptor)
         self._output = output_read
         self._events, self._ask, self._answer = events_read, ask_write, answer_read
-        self._stop_asked = ""
 
-    @contextlib.contextmanager
-    def stopped_by_signals(self) -> Any:
-        """While open, SIGTERM and SIGINT to us end the job, with a report."""
-
-        def stop(number: int, _frame: FrameType | None) -> None:
-            self._stop_asked = signal.Signals(number).name
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def watch(self, deadline: float, log: Any) -> Watched:
-        """Read until the report is there, the worker is gone, or its time is up."""
+    def watch(self, deadline: float, asked: Sequence[str], log: Any) -> Watched:
+        """Read until the report is there, the worker is gone, its time is up, or a signal came."""
         seen = Watched()
         lines = {self._events: b"", self._answer: b""}
         witness_until: float | None = None
@@ -150,8 +153,8 @@ class Worker:
                         break
                 elif gone and not ready:
                     break
-                elif self._stop_asked:
-                    seen.stopped_by = self._stop_asked
+                elif asked:
+                    seen.stopped_by = asked[0]
                 elif now > deadline:
                     seen.stopped_by = "deadline"
                 gone = gone or self.process.poll() is not None

@@ -192,6 +192,19 @@ def test_ending_the_supervisor_ends_the_worker(tmp_path: Path) -> None:
     assert not clis[1].paths["report"].exists()
 
 
+def test_asked_to_stop_before_it_has_begun_it_reports_all_the_same(repo: Repo, cli: Cli) -> None:
+    repo.views(a="trips:Int64")
+    process = cli.start(request("apply", repo.path))
+    while not psutil.Process(process.pid).children():
+        assert process.poll() is None
+
+    process.send_signal(signal.SIGTERM)
+
+    finished = cli.finish(process)
+    assert (finished.code, finished.report.reason) == (75, "Interrupted")
+    assert not (repo.stores.folder / "registry.db").exists()
+
+
 def test_the_witness_contradicts_a_repo_that_interferes(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64").write(LYING, "lying.py")
 
