@@ -20,11 +20,11 @@ help: ## What there is
 demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 leaves it running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-# Each process has servers of its own, and takes tests from the other once it has none left.
-WORKERS ?= 2
+# Each process has servers of its own, and takes tests from the others once it has none left. On two
+# cores as many are enough to keep them busy, since tests wait: for servers, for leases, for pods.
 .PHONY: test
-test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL (WORKERS=2 at a time)
-	@$(PYTEST) -q -n $(WORKERS) --dist worksteal \
+test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL (WORKERS=3 at a time)
+	@$(PYTEST) -q -n $(or $(WORKERS),3) --dist worksteal \
 	  $(if $(filter tests/%,$(ARGS)),,tests/unit tests/contract tests/local) $(ARGS)
 
 # KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
@@ -35,14 +35,10 @@ UNJUDGED := the permissions of the chart were not compared with what was asked f
 test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBECONFIG=… takes that cluster)
 	@failed=0; \
 	$(if $(EXISTING),FEATURE_LINEAGE_TEST_KUBECONFIG="$(EXISTING)") \
-	  $(PYTEST) -q -n $(if $(EXISTING),0,$(WORKERS)) --dist worksteal \
+	  $(PYTEST) -q -n $(if $(EXISTING),0,$(or $(WORKERS),4)) --dist worksteal \
 	  $(if $(filter tests/%,$(ARGS)),,tests/cluster) $(ARGS) || failed=$$?; \
 	$(if $(EXISTING)$(ARGS),echo "$(UNJUDGED)",$(PYTEST) -q tests/cluster/afterwards || failed=$$?); \
 	exit $$failed
-
-# What Kubernetes' programs leave behind in the minutes that they live is not worth collecting.
-test-cluster e2e: export GOGC := off
-test-cluster e2e: export GOMEMLIMIT := 1GiB
 
 # Each process plays in a sandbox of its own, in a world of its own.
 .PHONY: e2e
@@ -50,7 +46,7 @@ e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own 
 	@tests/e2e/sandbox true
 	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
 	  $(BIN)/python -m $$needed >/dev/null; done
-	@$(PYTEST) -q --dist worksteal --tx '$(WORKERS)*popen//python=tests/e2e/sandbox $(BIN)/python' \
+	@$(PYTEST) -q --dist worksteal --tx '$(or $(WORKERS),3)*popen//python=tests/e2e/sandbox $(BIN)/python' \
 	  $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 
 .PHONY: check

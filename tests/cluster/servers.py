@@ -14,6 +14,8 @@ from typing import Any, Final
 from tests.cluster.binaries import binary
 
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
+_UNCOLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
+"""What programs of Go drop in the minutes that they live here is not worth looking for."""
 # Below the ports that Linux hands out by itself: nobody gets one while its server is down.
 _PORTS: Final = range(20000, 32000)
 _taken: list[socket.socket] = []
@@ -61,6 +63,7 @@ class Guard:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, **_UNCOLLECTED},
         )
         self.pid = self._process.pid
         self.pids: dict[str, int] = {}

@@ -202,7 +202,6 @@ async def test_a_namespace_that_is_deleted_gets_none_and_nobody_is_alarmed(
     await events.emit(Event(key, "Warning", "Blocked", "much too late"))
     assert events.unwritten == 0
     assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
-    kubectl("create", "namespace", namespace)  # the fixture deletes it
 
 
 async def is_refused(admin: Api, namespace: str) -> bool:

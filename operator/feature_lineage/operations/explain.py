@@ -27,7 +27,7 @@ def explain(
         plan: what was judged.
         revision: commit or tree it comes from.
         overrides: digests that permissions were given for; one for another plan is pointed out.
-        limit: most characters.
+        limit: most bytes of UTF-8, which is how an Event counts.
     """
     if plan.verdict is not PlanVerdict.BLOCKED:
         return ""
@@ -71,20 +71,19 @@ def explain(
             return _fit(fact, _hurt(plan), "; ", step, limit)
 
 
-def explain_harm(plan: Plan, revision: str, why: str, *, limit: int = MAX_LENGTH) -> str:
-    """What a plan that was applied does to protected versions, in words; "" where it hurts none.
+def explain_harm(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
+    """What a plan that was applied does to protected versions, and what let it; "" where to none.
 
     Args:
         plan: what was applied.
         revision: commit or tree it comes from.
-        why: what let it through, as a sentence without its full stop.
-        limit: most characters.
+        limit: most bytes of UTF-8.
     """
     if not plan.impacts:
         return ""
     fact = f"commit {short_revision(revision)} is applied and hurts "
     fact += f"{_versions(len(plan.impacts))}: "
-    return _fit(fact, _hurt(plan), "; ", f". {_clip(why, _MAX_ITEM)}.", limit)
+    return _fit(fact, _hurt(plan), "; ", f". {_clip(plan.let_through, _MAX_ITEM)}.", limit)
 
 
 def short_revision(revision: str) -> str:
@@ -147,17 +146,21 @@ def _versions(count: int) -> str:
 
 def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> str:
     """As many items as there is room for, and how many there was none for."""
-    room = limit - len(fact) - len(step)
+    room = limit - _size(fact + step)
     shown: list[str] = []
     for index, item in enumerate(items):
         left = len(items) - index - 1
-        reserve = len(f" and {left} more") if left else 0
-        if len(separator.join([*shown, item])) + reserve > room:
+        reserve = _size(f" and {left} more") if left else 0
+        if _size(separator.join([*shown, item])) + reserve > room:
             break
         shown.append(item)
     left = len(items) - len(shown)
     more = (f" and {left} more" if shown else f"{left} in all") if left else ""
     return _clip(f"{fact}{separator.join(shown)}{more}{step}", limit)
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _clip(text: str, limit: int) -> str:

@@ -33,6 +33,7 @@ class Plan:
             as ``kind/name``.
         reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete`` or
             ``GuardUnavailable``.
+        let_through: what lets impacts happen, as a sentence; "" where there are none, or blocked.
     """
 
     digest: str
@@ -43,6 +44,7 @@ class Plan:
     unknown_models: tuple[str, ...] = ()
     adoption_deletes: tuple[str, ...] = ()
     reason: str = ""
+    let_through: str = ""
 
 
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from feature_lineage.api.annotations import ALLOW_BREAKING
 from feature_lineage.features.diff import Change, ChangeClass, diff
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.impacts import blocking, impacts
@@ -160,6 +161,7 @@ def make_plan(
         unknown_models=_unknown(request),
         adoption_deletes=question.adoption_deletes,
         reason=standing[0].reason if standing else "",
+        let_through=_let_through(question) if hurt and not standing else "",
     )
 
 
@@ -172,6 +174,15 @@ def _verdict(standing: list[Objection], *, let_through: bool) -> PlanVerdict:
     if standing:
         return PlanVerdict.BLOCKED
     return PlanVerdict.ALLOWED if let_through else PlanVerdict.CLEAN
+
+
+def _let_through(question: Question) -> str:
+    request, permission = question.request, question.request.allow_breaking
+    if request.protection != "Enforce":
+        return f"apply.protection.mode: {request.protection} lets it through"
+    if permission is not None and breaks_protected_models(question) is not None:
+        return f"{ALLOW_BREAKING} lets it through: {permission.why.rstrip(' .')}"
+    return f"apply.protection.blockOn: [{', '.join(request.block_on)}] lets it through"
 
 
 def _impacts(

@@ -12,7 +12,6 @@ from feature_lineage.api.enums import (
     OperationPhase,
     OverrideKind,
     PlanVerdict,
-    ProtectionMode,
     Result,
 )
 from feature_lineage.api.project_status import (
@@ -144,27 +143,17 @@ def _finish(draft: Draft, operation: OperationStatus) -> None:
         ending.reason or f"{operation.kind}{ending.result}",
         ending.message or f"{operation.kind} {operation.id} {ending.result}",
     )
-    _tell_of_harm(draft, operation, ending, overridden)
+    _tell_of_harm(draft, operation, ending)
     for text in job.report.warnings if job.report else ():
         draft.tell("Warning", "Warning", text)
 
 
-def _tell_of_harm(
-    draft: Draft, operation: OperationStatus, ending: Ending, overridden: OverrideStatus | None
-) -> None:
+def _tell_of_harm(draft: Draft, operation: OperationStatus, ending: Ending) -> None:
     """What was let through is not hidden: a promoted model may have no resource that turns red."""
     job = draft.observed.job
     plan = job.report.plan if job and job.report else None
-    if plan is None or operation.kind not in APPLYING or ending.result is not Result.SUCCEEDED:
-        return
-    protection = draft.observed.resource.spec.apply.protection
-    if overridden is not None and overridden.kind is OverrideKind.ALLOW_BREAKING:
-        why = f"It was permitted: {overridden.why}"
-    elif protection.mode is not ProtectionMode.ENFORCE:
-        why = f"apply.protection.mode is {protection.mode}"
-    else:
-        why = f"apply.protection.blockOn is {', '.join(protection.block_on)}"
-    if told := explain_harm(plan, operation.revision or "", why):
+    applied = operation.kind is OperationKind.APPLY and ending.result is Result.SUCCEEDED
+    if plan is not None and applied and (told := explain_harm(plan, operation.revision or "")):
         draft.tell("Warning", "ModelsHurt", told)
 
 

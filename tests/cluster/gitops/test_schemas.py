@@ -33,7 +33,7 @@ def judge(kubectl: Kubectl) -> Iterator[Kubectl]:
     for namespace in NAMESPACES:
         kubectl("create", "namespace", namespace)
     yield kubectl
-    kubectl("delete", "namespaces", *NAMESPACES, "--wait=false")
+    kubectl("delete", "namespaces", *NAMESPACES)
     for crd in crds:
         kubectl("delete", "-f", str(crd))
 

@@ -98,11 +98,13 @@ def test_a_plan_only_project_is_ready_and_a_changed_policy_is_judged_at_once() -
     assert play.says("Ready") == ("True", "Planned")
 
 
-def test_a_plan_that_would_hurt_and_was_only_planned_hurt_nobody() -> None:
+@pytest.mark.parametrize("outcome", ["Planned", "Succeeded"])
+def test_a_plan_that_would_hurt_and_was_only_planned_hurt_nobody(outcome: str) -> None:
+    """Whatever its report says."""
     play = in_effect(apply={"mode": "PlanOnly", "protection": {"mode": "Warn"}})
     play.push(BREAKING)
     play.look()
-    decision = play.end("Planned", plan=plan_of(protection="Warn"), snapshot=BEFORE)
+    decision = play.end(outcome, plan=plan_of(protection="Warn"), snapshot=BEFORE)
 
     assert [event.kind for event in decision.events] == ["Normal"]
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_lineage.kube.events import shortened
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.explain import describe, explain, explain_harm, short_revision
 from feature_lineage.operations.plan import Plan, PlanVerdict
@@ -41,24 +42,29 @@ def test_the_worst_comes_first() -> None:
     )
 
 
-def test_harm_that_was_let_through_says_by_what() -> None:
-    plan = Plan(DIGEST, PlanVerdict.ALLOWED, impacts=(impact("changed", LATER), impact()))
+def allowed(*impacts: Impact, by: str = "apply.protection.mode: Warn lets it through") -> Plan:
+    return Plan(DIGEST, PlanVerdict.ALLOWED, impacts=impacts, let_through=by)
 
-    assert explain_harm(plan, COMMIT, "apply.protection.mode is Warn") == (
+
+def test_harm_that_was_let_through_says_by_what() -> None:
+    assert explain_harm(allowed(impact("changed", LATER), impact()), COMMIT) == (
         "commit 3f2c1ab9d8e7 is applied and hurts 2 protected model versions: driver_model v3"
         " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
-        " stats:acc_rate changes source. apply.protection.mode is Warn."
+        " stats:acc_rate changes source. apply.protection.mode: Warn lets it through."
     )
 
 
-def test_why_harm_was_let_through_survives_the_cap() -> None:
-    many = tuple(impact(f"model_{number}") for number in range(40))
-    plan = Plan(DIGEST, PlanVerdict.ALLOWED, impacts=many)
+@pytest.mark.parametrize("why", ["why ", "согласовано ", "承認済み"])
+def test_what_let_harm_through_survives_the_cap_of_an_event(why: str) -> None:
+    many = (impact(f"model_{number}") for number in range(40))
+    text = explain_harm(allowed(*many, by=f"It was permitted: {why * 200}"), COMMIT)
 
-    text = explain_harm(plan, COMMIT, "It was permitted: " + "why " * 200)
+    assert shortened(text) == text
+    assert re.search(rf" and \d+ more\. It was permitted: {why}.*…\.$", text)
 
-    assert len(text) <= 1024
-    assert re.search(r" and \d+ more\. It was permitted: why why .*…\.$", text)
+
+def test_a_plan_that_hurts_nobody_has_nothing_to_tell() -> None:
+    assert explain_harm(Plan(DIGEST, PlanVerdict.ALLOWED), COMMIT) == ""
 
 
 def test_models_whose_features_are_not_known() -> None:

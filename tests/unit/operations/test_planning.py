@@ -149,6 +149,65 @@ def permitted(blocked: Plan) -> Override:
     return Override(plan_digest=short(blocked.digest), why="retrained tonight")
 
 
+@pytest.mark.parametrize(
+    ("desired", "fields", "said"),
+    [
+        pytest.param(
+            CHANGING, {}, "apply.protection.blockOn: [Broken] lets it through", id="by default"
+        ),
+        pytest.param(
+            BREAKING,
+            {"block_on": ("Changed",)},
+            "apply.protection.blockOn: [Changed] lets it through",
+            id="blockOn names something else",
+        ),
+        pytest.param(
+            BREAKING,
+            {"protection": "Warn", "allow_breaking": "given"},
+            "apply.protection.mode: Warn lets it through",
+            id="Warn needs no permission",
+        ),
+        pytest.param(
+            BREAKING,
+            {"allow_breaking": "given"},
+            "featurelineage.io/allow-breaking lets it through: the ranker is retired",
+            id="a permission",
+        ),
+        pytest.param(
+            CHANGING,
+            {"allow_breaking": "given"},
+            "apply.protection.blockOn: [Broken] lets it through",
+            id="a permission that nobody needed",
+        ),
+        pytest.param(BREAKING, {}, "", id="blocked"),
+        pytest.param(BREAKING, {"protection": "Off"}, "", id="Off does not look"),
+        pytest.param(GROWING, {"protection": "Warn"}, "", id="hurts nobody"),
+    ],
+)
+def test_a_plan_says_what_lets_it_hurt(
+    desired: RegistrySnapshot, fields: dict[str, Any], said: str
+) -> None:
+    asked = request(CHAMPION).model_copy(update={**fields, "allow_breaking": None})
+    if "allow_breaking" in fields:
+        digest = plan(asked, desired).digest
+        given = Override(plan_digest=digest, why="the ranker is retired.")
+        asked = asked.model_copy(update={"allow_breaking": given})
+
+    assert plan(asked, desired).let_through == said
+
+
+def test_an_adoption_that_hurts_says_which_permission_let_it() -> None:
+    both = {"adopted": "", "allow_adoption": None, "allow_breaking": None}
+    asked = request(CHAMPION).model_copy(update=both)
+    given = Override(plan_digest=plan(asked, EMPTY).digest, why="moved")
+    allowed = {"allow_adoption": given, "allow_breaking": given}
+
+    found = plan(asked.model_copy(update=allowed), EMPTY)
+
+    assert found.verdict is ALLOWED
+    assert found.let_through == "featurelineage.io/allow-breaking lets it through: moved"
+
+
 def test_a_permission_is_void_once_another_model_is_hurt() -> None:
     override = permitted(plan(request(CHAMPION), BREAKING))
     rider = model(BASELINE, ["stats:conv_rate"], name="rider_model")
