@@ -46,7 +46,7 @@ e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own 
 	@tests/e2e/sandbox true
 	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
 	  $(BIN)/python -m $$needed >/dev/null; done
-	@$(PYTEST) -q --dist worksteal --tx '$(or $(WORKERS),3)*popen//python=tests/e2e/sandbox $(BIN)/python' \
+	@$(PYTEST) -q --dist load --maxschedchunk 1 --tx '$(or $(WORKERS),3)*popen//python=tests/e2e/sandbox $(BIN)/python' \
 	  $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 
 .PHONY: check

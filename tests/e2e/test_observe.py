@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from tests.cluster.host.waiting import says
 from tests.e2e.asking import until_prometheus_says
 from tests.e2e.conftest import SettleTenant
@@ -12,6 +13,7 @@ from tests.e2e.world import World
 from feature_lineage.kube.kinds import JOBS
 
 
+@pytest.mark.long
 async def test_beside_a_plain_feast_apply(settle: SettleTenant, world: World) -> None:
     tenant = settle("watched")
     tenant.commit()

@@ -1,6 +1,7 @@
 """Secrets are rotated under a running operator: it finds out by itself, and says what is wrong
 while only one side has changed."""
 
+import pytest
 from tests.cluster.host.waiting import condition, says
 from tests.e2e.conftest import SettleTenant
 from tests.e2e.house import both, recorded
@@ -51,6 +52,7 @@ async def test_the_password_of_the_stores(settle: SettleTenant, world: World) ->
         assert "password" not in operation.get("message", "")
 
 
+@pytest.mark.long
 async def test_the_operators_own_password_of_mlflow(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
