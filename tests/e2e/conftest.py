@@ -30,14 +30,13 @@ _told: list[str] = []
 def pytest_configure(config: pytest.Config) -> None:
     told = "errors(*beginnings): errors that the operator may log in this scene"
     config.addinivalue_line("markers", told)
-    config.addinivalue_line("markers", "long: takes minutes, and so begins before the others")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = [item for item in items if "world" in getattr(item, "fixturenames", ())]
     if needing and CGROUP not in os.environ:
         raise pytest.UsageError("scenes on a node play in a sandbox: run make e2e")
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

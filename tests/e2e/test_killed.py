@@ -62,7 +62,7 @@ def points(job: str) -> dict[str, Point]:
     }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
     settle: SettleTenant, operator: InstalledOperator
@@ -98,7 +98,7 @@ async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
         assert all("series" not in each for each in await house.events(reason))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_killed_at_five_random_moments_of_applies_and_materializations(
     settle: SettleTenant, operator: InstalledOperator

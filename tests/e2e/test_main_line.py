@@ -48,7 +48,7 @@ JOB_SECONDS = 60.0
 """What one interval and one job may take on a busy machine; the bench says what they take."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_from_helm_install_to_the_last_record_of_a_deletion(
     settle: SettleTenant, kubectl: Kubectl, admin: Api, world: World

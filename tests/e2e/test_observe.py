@@ -13,7 +13,7 @@ from tests.e2e.world import World
 from feature_lineage.kube.kinds import JOBS
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_beside_a_plain_feast_apply(settle: SettleTenant, world: World) -> None:
     tenant = settle("watched")
     tenant.commit()

@@ -22,7 +22,7 @@ WIDER = FEATURES.replace(
 )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost(
     settle: SettleTenant, operator: InstalledOperator, world: World
@@ -67,7 +67,7 @@ async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost
     assert len(await tenant.made(JOBS)) == 3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.errors(LEASE_LOST)  # the node's clock goes on
 async def test_a_node_that_stops_for_a_minute_in_the_middle_of_a_job(

@@ -46,7 +46,7 @@ async def tamper(admin: Api, tenant: Tenant, name: str) -> None:
     await admin.patch(CONFIG_MAPS, tenant.namespace, name, {"binaryData": {key: other}})
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_spoiled_report_costs_one_attempt_and_is_never_believed(
     settle: SettleTenant, operator: InstalledOperator, admin: Api

@@ -52,7 +52,7 @@ async def test_the_password_of_the_stores(settle: SettleTenant, world: World) ->
         assert "password" not in operation.get("message", "")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_the_operators_own_password_of_mlflow(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
