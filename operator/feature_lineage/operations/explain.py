@@ -83,7 +83,9 @@ def explain_harm(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
         return ""
     fact = f"commit {short_revision(revision)} is applied and hurts "
     fact += f"{_versions(len(plan.impacts))}: "
-    return _fit(fact, _hurt(plan), "; ", f". {_clip(plan.let_through, _MAX_ITEM)}.", limit)
+    # The runner of another version does not say by what.
+    by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
+    return _fit(fact, _hurt(plan), "; ", by, limit)
 
 
 def short_revision(revision: str) -> str:

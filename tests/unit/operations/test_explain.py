@@ -63,6 +63,10 @@ def test_what_let_harm_through_survives_the_cap_of_an_event(why: str) -> None:
     assert re.search(rf" and \d+ more\. It was permitted: {why}.*…\.$", text)
 
 
+def test_harm_is_told_where_nothing_says_what_let_it() -> None:
+    assert explain_harm(allowed(impact(), by=""), COMMIT).endswith(": stats:conv_rate is gone.")
+
+
 def test_a_plan_that_hurts_nobody_has_nothing_to_tell() -> None:
     assert explain_harm(Plan(DIGEST, PlanVerdict.ALLOWED), COMMIT) == ""
 
