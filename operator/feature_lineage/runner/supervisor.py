@@ -57,7 +57,7 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
     """
     started, clock = time.time(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
-    # From before there is a worker until all is written, no SIGTERM or SIGINT ends us without a report.
+    # No SIGTERM or SIGINT ends us without a report, from before there is a worker.
     with _noted_signals() as asked, scratch as tmp:
         worker = Worker(request_path, scratch=tmp)
         try:

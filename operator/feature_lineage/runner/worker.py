@@ -53,7 +53,7 @@ def main() -> NoReturn:
     gc.enable()
 
     # Feast's experimental features would push the repo's own output out of the tail.
-    warnings.filterwarnings("ignore", module=r"feast\.")
+    warnings.filterwarnings("ignore", module=r"feast\.|feature_lineage\.runner\.late_checks")
     request = JobRequest.model_validate_json(Path(request_path).read_bytes())
     if witness.wanted(request):
         witness.fork(request, int(ask), int(answer), also_close=int(events))

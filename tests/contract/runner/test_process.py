@@ -156,6 +156,16 @@ def test_a_repo_has_a_garbage_collector_that_leaves_alone_what_was_there_before(
     assert finished.code == ExitCode.DONE, finished.report.message
 
 
+def test_what_feast_deprecates_is_no_output_of_the_repo(repo: Repo, cli: Cli) -> None:
+    plain = "from feast import Entity\nprint('mine')\nplain = Entity(name='plain')\n"
+    repo.views(a="trips:Int64").write(plain, "plain.py")
+
+    finished = cli.run(request("apply", repo.path))
+
+    assert finished.code == ExitCode.DONE, finished.report.message
+    assert finished.report.output_tail == "mine\n"
+
+
 def test_the_deadline_takes_the_whole_group(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64").write(SLOW, "slow.py")
 
