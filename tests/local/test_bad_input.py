@@ -113,6 +113,17 @@ def test_a_folder_that_is_not_there_or_holds_nothing_says_so(tmp_path: Path) -> 
     assert "there is nothing to plan" in nothing.stderr
 
 
+@pytest.mark.parametrize("name", ["first", "again"])
+def test_whoever_is_not_ready_is_named_whether_that_is_news_or_not(folder: Path, name: str) -> None:
+    if name == "again":
+        command("local", str(folder), "--once")
+
+    ended = command("local", str(folder), "--once")
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("= fsp/driver  not Ready, Suspended: ") == 1
+
+
 def test_a_state_folder_in_use_is_left_alone(folder: Path) -> None:
     state = StateFolder(folder / ".feature-lineage")
     state.acquire()

@@ -61,7 +61,7 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
                 scrape.show(host.resources, host.controller)
                 console.line(f"· metrics on http://127.0.0.1:{scrape.port}/metrics")
             if once:
-                return await _once(host, stop)
+                return await _once(host, console, stop)
             console.line(f"· reconciling {folder}; Ctrl-C stops")
             await host.run(stop)
             return 0
@@ -70,7 +70,7 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
             scrape.stop()
 
 
-async def _once(host: LocalHost, stop: asyncio.Event) -> int:
+async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> int:
     work = asyncio.create_task(host.run_once())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -79,7 +79,11 @@ async def _once(host: LocalHost, stop: asyncio.Event) -> int:
         work.cancel()
         await asyncio.wait({work})
         return INTERRUPTED
-    return 0 if work.result() else 1
+    if work.result():
+        return 0
+    found = map(host.resources.get, host.resources.all_keys())
+    console.left(resource for resource in found if resource is not None)
+    return 1
 
 
 def _console() -> PlainConsole:

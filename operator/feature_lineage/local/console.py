@@ -3,15 +3,18 @@
 import json
 import sys
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
 from feature_lineage.api.conditions import find_condition
+from feature_lineage.api.meta import Condition
 from feature_lineage.errors import FeatureLineageError, InvalidManifest
 from feature_lineage.local.folder import Resource
 from feature_lineage.ports import Event, Key
 from feature_lineage.reconcile.controller import Pass
+from feature_lineage.reconcile.memory import key_of
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
@@ -25,6 +28,7 @@ class PlainConsole:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stderr
+        self._described: set[Key] = set()
 
     def line(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%H:%M:%S")
@@ -47,9 +51,20 @@ class PlainConsole:
         if now is not None and (
             was is None or (was.status, was.reason) != (now.status, now.reason)
         ):
-            message = f": {now.message}" if now.message else ""
-            state = "Ready" if now.status == "True" else "not Ready"
-            self.line(f"= {short(key)}  {state}, {now.reason}{message}")
+            self._describe(key, now)
+
+    def left(self, resources: Iterable[Resource]) -> None:
+        """Say of each that is not Ready why, unless that was said since this console began."""
+        for resource in resources:
+            key, ready = key_of(resource), find_condition(resource.status.conditions, "Ready")
+            if ready is not None and ready.status != "True" and key not in self._described:
+                self._describe(key, ready)
+
+    def _describe(self, key: Key, ready: Condition) -> None:
+        self._described.add(key)
+        message = f": {ready.message}" if ready.message else ""
+        state = "Ready" if ready.status == "True" else "not Ready"
+        self.line(f"= {short(key)}  {state}, {ready.reason}{message}")
 
     def failed(self, key: Key, error: Exception) -> None:
         if isinstance(error, FeatureLineageError):
