@@ -12,18 +12,14 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.controlplane import CRDS, ControlPlane
-from tests.cluster.existing import (
-    NAMESPACES,
-    VARIABLE,
-    Cluster,
-    ExistingCluster,
-    existing_cluster,
-)
+from tests.cluster.existing import VARIABLE, Cluster, ExistingCluster, existing_cluster
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.record import Recorder
 
 from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.kinds import Kind
 
+_NAMESPACES = Kind("", "v1", "namespaces", "Namespace")
 _OWN = {"control_plane", "start_control_plane"}
 
 collect_ignore = ["afterwards"]  # judges a run of all others: only where it is named
@@ -100,7 +96,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
     async def create() -> None:
         async with await connect(str(cluster.kubeconfig)) as api:
-            await api.create(NAMESPACES, "", {"metadata": {"name": name}})
+            await api.create(_NAMESPACES, "", {"metadata": {"name": name}})
 
     asyncio.run(create())
     yield name

@@ -8,10 +8,6 @@ from typing import Final, Protocol
 
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.kinds import Kind
-
-NAMESPACES: Final = Kind("", "v1", "namespaces", "Namespace")
-
 VARIABLE: Final = "FEATURE_LINEAGE_TEST_KUBECONFIG"
 """Not KUBECONFIG itself: that one names whatever cluster somebody works on this afternoon."""
 

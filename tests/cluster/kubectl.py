@@ -1,11 +1,19 @@
 """kubectl, as a user runs it."""
 
+import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.binaries import binary
 
 _SECONDS = 60.0
+
+
+def manifest_list(items: Iterable[dict[str, Any]]) -> str:
+    """Objects as one document, for kubectl to read."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
 
 
 class KubectlFailed(RuntimeError):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.controlplane import CRDS, ControlPlane
+from tests.cluster.kubectl import manifest_list
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.base import API_VERSION
@@ -77,10 +78,6 @@ def in_namespaces(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 def known(kind: str, status: dict[str, Any]) -> dict[str, Any]:
     """What today's version still knows of a status."""
     return {key: value for key, value in status.items() if key not in DROPPED.get(kind, ())}
-
-
-def manifest_list(items: Iterable[dict[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
 
 
 def write_status(plane: ControlPlane, status: dict[str, dict[str, Any]]) -> None:

@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = [item for item in items if "world" in getattr(item, "fixturenames", ())]
     if needing and CGROUP not in os.environ:
         raise pytest.UsageError("scenes on a node play in a sandbox: run make e2e")
+    # The others fill the time that is left beside them.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -81,8 +81,7 @@ async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> 
         return INTERRUPTED
     if work.result():
         return 0
-    found = map(host.resources.get, host.resources.all_keys())
-    console.left(resource for resource in found if resource is not None)
+    console.left(host.unready())
     return 1
 
 

@@ -54,10 +54,10 @@ class PlainConsole:
             self._describe(key, now)
 
     def left(self, resources: Iterable[Resource]) -> None:
-        """Say of each that is not Ready why, unless that was said since this console began."""
+        """Say of each why it is not Ready, unless that was said since this console began."""
         for resource in resources:
             key, ready = key_of(resource), find_condition(resource.status.conditions, "Ready")
-            if ready is not None and ready.status != "True" and key not in self._described:
+            if ready is not None and key not in self._described:
                 self._describe(key, ready)
 
     def _describe(self, key: Key, ready: Condition) -> None:

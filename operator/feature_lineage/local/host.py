@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.errors import (
     InvalidManifest,
@@ -142,7 +142,7 @@ class LocalHost:
                 await self._reconcile(key)
             if self._agenda.idle:
                 if not self._in_flight():
-                    return not self._failed and self._all_ready()
+                    return not self._failed and not self.unready()
                 await self._agenda.wait(self.ports.clock.now())
                 self._agenda.ripen(self.ports.clock.now())
 
@@ -219,8 +219,10 @@ class LocalHost:
             self._agenda.wake(key)
         self._agenda.schedule(key, result.next_look)
 
-    def _all_ready(self) -> bool:
-        return all(map(is_ready, map(self.resources.get, self.resources.all_keys())))
+    def unready(self) -> list[Resource]:
+        """The resources that are not Ready."""
+        found = map(self.resources.get, self.resources.all_keys())
+        return [resource for resource in found if resource is not None and not is_ready(resource)]
 
     def _wake_models(self, project: FeatureStoreProject) -> None:
         for model in self.resources.models():
@@ -256,9 +258,7 @@ class LocalHost:
             await self.jobs.forget(job)
 
 
-def is_ready(resource: FeatureStoreProject | TrainedModel | None) -> bool:
-    """Whether the resource's Ready condition is True; what is gone stands in nobody's way."""
-    if resource is None:
-        return True
+def is_ready(resource: Resource) -> bool:
+    """Whether the resource's Ready condition is True."""
     ready = find_condition(resource.status.conditions, "Ready")
     return ready is not None and ready.status == "True"

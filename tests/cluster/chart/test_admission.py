@@ -1,6 +1,5 @@
 """A real API server accepts what the chart renders, field by field."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from tests.cluster.chart.helm import NAMESPACE, Helm, only
 from tests.cluster.chart.values import SETS
 from tests.cluster.controlplane import ControlPlane
-from tests.cluster.kubectl import Kubectl, KubectlFailed
+from tests.cluster.kubectl import Kubectl, KubectlFailed, manifest_list
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 STRICT = ("--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
@@ -23,7 +22,7 @@ def namespaces(control_plane: ControlPlane) -> None:
         for name in (NAMESPACE, "team-a", "team-b")
     ]
     # A process that took tests of this module from another comes here more than once.
-    control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=listed(objects))
+    control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=manifest_list(objects))
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_every_object_of_every_set_of_values_is_accepted(helm: Helm, kubectl: Ku
     for values in SETS.values():
         objects = helm.render(values)
 
-        accepted = kubectl("create", *STRICT, stdin=listed(objects)).split()
+        accepted = kubectl("create", *STRICT, stdin=manifest_list(objects)).split()
 
         assert len(accepted) == len(objects)
 
@@ -55,21 +54,21 @@ def test_a_field_that_no_kind_has_is_noticed(helm: Helm, kubectl: Kubectl) -> No
     service["spec"]["portz"] = []
 
     with pytest.raises(KubectlFailed, match='unknown field "portz"'):
-        kubectl("create", *STRICT, stdin=listed([service]))
+        kubectl("create", *STRICT, stdin=manifest_list([service]))
 
 
 @pytest.mark.parametrize("name", ["defaults", "everything"])
 def test_pods_are_admitted_where_only_restricted_ones_are(
     helm: Helm, kubectl: Kubectl, name: str
 ) -> None:
-    assert kubectl("create", *STRICT, stdin=listed(pod_and_account(helm, SETS[name])))
+    assert kubectl("create", *STRICT, stdin=manifest_list(pod_and_account(helm, SETS[name])))
 
 
 def test_a_security_context_that_is_weakened_is_refused_there(helm: Helm, kubectl: Kubectl) -> None:
     weak = {"securityContext": {"allowPrivilegeEscalation": True}}
 
     with pytest.raises(KubectlFailed, match='violates PodSecurity "restricted'):
-        kubectl("create", *STRICT, stdin=listed(pod_and_account(helm, weak)))
+        kubectl("create", *STRICT, stdin=manifest_list(pod_and_account(helm, weak)))
 
 
 def pod_and_account(helm: Helm, values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -78,7 +77,3 @@ def pod_and_account(helm: Helm, values: dict[str, Any]) -> list[dict[str, Any]]:
     spec = {**template["spec"], "serviceAccountName": "default"}
     metadata = {**template["metadata"], "name": "operator", "namespace": NAMESPACE}
     return [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}]
-
-
-def listed(objects: list[dict[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

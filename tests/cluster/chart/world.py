@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl, manifest_list
 
 MINE: Final = "app.kubernetes.io/part-of=feature-lineage-operator"
 
@@ -41,7 +41,7 @@ def allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> set[Req
     reviews = [_review(user, request) for request in asked]
     answers = kubectl(
         *("create", "-f", "-", "-o", 'jsonpath={.status.allowed}{"\\n"}'),
-        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews}),
+        stdin=manifest_list(reviews),
     ).split()
     assert len(answers) == len(asked)
     return {request for request, answer in zip(asked, answers, strict=True) if answer == "true"}

@@ -1,13 +1,12 @@
 """Argo CD and Flux take the examples: judged by their own CRDs on an API server, field by field."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.gitops.judging import EXAMPLES, FLUX
 from tests.cluster.gitops.test_examples import APPLICATIONS, flux
-from tests.cluster.kubectl import Kubectl, KubectlFailed
+from tests.cluster.kubectl import Kubectl, KubectlFailed, manifest_list
 from tests.cluster.modules import module_folder
 
 TOOLS = Path(__file__).with_name("schemas")
@@ -54,9 +53,9 @@ def test_every_field_is_one_that_the_tool_knows(judge: Kubectl, file: Path) -> N
 def test_what_kustomize_makes_for_a_cluster_is_accepted_too(
     judge: Kubectl, environment: str
 ) -> None:
-    objects = {"apiVersion": "v1", "kind": "List", "items": list(flux(environment).values())}
+    objects = flux(environment)
 
-    assert len(accepted(judge, json.dumps(objects))) == len(objects["items"])
+    assert len(accepted(judge, manifest_list(objects.values()))) == len(objects)
 
 
 @pytest.mark.parametrize(
