@@ -37,7 +37,7 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 	$(if $(EXISTING),FEATURE_LINEAGE_TEST_KUBECONFIG="$(EXISTING)") \
 	  $(PYTEST) -q -n $(if $(EXISTING),0,$(or $(WORKERS),4)) --dist worksteal \
 	  $(if $(filter tests/%,$(ARGS)),,tests/cluster) $(ARGS) || failed=$$?; \
-	$(if $(EXISTING)$(ARGS),echo "$(UNJUDGED)",$(PYTEST) -q tests/cluster/afterwards || failed=$$?); \
+	$(if $(EXISTING)$(ARGS),echo "$(UNJUDGED)",$(PYTEST) -q tests/cluster/rbac_coverage || failed=$$?); \
 	exit $$failed
 
 # Each process plays in a sandbox of its own, in a world of its own. With a third on two cores, an

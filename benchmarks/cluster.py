@@ -26,7 +26,7 @@ from tests.cluster.host.process import Operator
 
 from benchmarks.cluster_meter import cpu_seconds, first_line_at, peak_mib, settled
 from benchmarks.cluster_scene import Scene, model_name, scene
-from benchmarks.cluster_wire import Object, Wire, in_bulk
+from benchmarks.cluster_traffic import Object, ProgressPipe, in_bulk
 from benchmarks.measure import Row, Size, seconds
 from benchmarks.refresh import Request, recorded, replay_afresh
 from feature_lineage.kube.kinds import MODELS
@@ -260,7 +260,7 @@ async def _changes(there: Scene, name: str, changes: int) -> list[Row]:
 
 
 async def _seen(
-    user: Wire,
+    user: ProgressPipe,
     states: AsyncIterator[Object],
     namespace: str,
     model: str,

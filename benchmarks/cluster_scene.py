@@ -22,19 +22,19 @@ from tests.cluster.chart.helm import NAMESPACE, RELEASE, Helm
 from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.host.process import Operator, grant_permissions
 
-from benchmarks.cluster_wire import Object, Wire, in_bulk, wire
+from benchmarks.cluster_traffic import Object, ProgressPipe, in_bulk, wire
 from benchmarks.decide import settle
-from benchmarks.house import PROJECT, House
+from benchmarks.environment import World
+from benchmarks.project_fixture import PROJECT, House
 from benchmarks.seed import seed
-from benchmarks.world import World
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.kube.cache.resource_cache import parsed
 from feature_lineage.kube.client import connect
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 from feature_lineage.kube.snapshots import KubeSnapshots
-from feature_lineage.kube.store import parsed
-from feature_lineage.ports import Key
-from feature_lineage.reconcile.controller import Controller
+from feature_lineage.reconcile.reconciler import Reconciler
 
 NAME = "ranking"
 POLL = "30s"
@@ -57,8 +57,8 @@ class Scene:
     mlflow: Server
     folder: Path
     kubeconfig: Path
-    admin: Wire
-    account: Wire
+    admin: ProgressPipe
+    account: ProgressPipe
     models: int
 
     async def furnish(self, namespace: str) -> None:
@@ -100,7 +100,7 @@ class Scene:
         house = House(versions=1)
         now = datetime.now(UTC).replace(microsecond=0)
         world = World(project, house.snapshot(), house.view(), now)
-        await settle(Controller(world.ports), world)
+        await settle(Reconciler(world.ports), world)
         status = {"status": world.project_.status.as_dict()}
         await self.admin.patch(PROJECTS, namespace, NAME, status, "status")
         async with await connect(str(self.plane.kubeconfig)) as api:

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from benchmarks.house import NOW, PROJECT, House
+from benchmarks.environment import World
 from benchmarks.measure import Row, Size, timed_in_turn
-from benchmarks.world import World
+from benchmarks.project_fixture import NOW, PROJECT, House
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.project.decide import decide as decide_project
 from feature_lineage.models.links import resolve_link
-from feature_lineage.reconcile.controller import Controller
-from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.memory import Memory
-from feature_lineage.reconcile.project import decide as decide_project
+from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.reconcile.observe_project import observe_project
+from feature_lineage.reconcile.reconciler import Reconciler
 
 PASSES_UNTIL_QUIET = 20
 
@@ -33,12 +33,12 @@ def decide(size: Size) -> Iterator[Row]:
     with asyncio.Runner() as runner:
         # Not Runner.run: it spells out the task for its signal handler, result and all.
         run = runner.get_loop().run_until_complete
-        controller = Controller(world.ports)
+        controller = Reconciler(world.ports)
         run(settle(controller, world))
         if (counts := world.project_.status.counts) is None or not counts.linked_models:
             raise RuntimeError("nothing was linked: this house is empty")
 
-        memory = Memory()
+        memory = ReconcileCache()
         observed = run(observe_project(world.ports, memory, world.project_))
         status = decide_project(observed).status
         repeat = 1 if size.quick else 5
@@ -50,7 +50,7 @@ def decide(size: Size) -> Iterator[Row]:
         )
         yield Row(f"{name}, decide", ours, floor, "its status as JSON, once")
 
-        def quiet(of: Controller) -> None:
+        def quiet(of: Reconciler) -> None:
             saved = world.saved
             done = run(of.reconcile_project(world.project_))
             if done.wrote or done.again or world.saved != saved:
@@ -58,7 +58,7 @@ def decide(size: Size) -> Iterator[Row]:
 
         quiet(controller)
         floor, ours = timed_in_turn(
-            size, lambda: quiet(Controller(world.ports)), lambda: quiet(controller)
+            size, lambda: quiet(Reconciler(world.ports)), lambda: quiet(controller)
         )
         yield Row(f"{name}, quiet pass", ours, floor, "the pass, nothing remembered", goal=1.0)
 
@@ -71,7 +71,7 @@ def decide(size: Size) -> Iterator[Row]:
         yield Row(f"{name}, pass after MLflow changed", ours, floor, "linking them in a loop")
 
 
-async def settle(controller: Controller, world: World) -> None:
+async def settle(controller: Reconciler, world: World) -> None:
     """Pass over the world's project until nothing is left to do."""
     for _ in range(PASSES_UNTIL_QUIET):
         done = await controller.reconcile_project(world.project_)

@@ -13,8 +13,8 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.house import House, view_name
 from benchmarks.measure import Row, Size, timed_in_turn
+from benchmarks.project_fixture import House, view_name
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot

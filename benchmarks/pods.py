@@ -54,12 +54,12 @@ MOMENTS = (
 
 async def _measure(pairs: int) -> list[Row]:
     from tests.cluster.chart.helm import Helm
-    from tests.cluster.host.waiting import says
-    from tests.e2e.house import both, recorded
+    from tests.cluster.host.polling import says
+    from tests.e2e.environment import World
     from tests.e2e.images import images
     from tests.e2e.operator import InstalledOperator
+    from tests.e2e.project_fixture import both, recorded
     from tests.e2e.tenant import Tenant
-    from tests.e2e.world import World
     from tests.local.scene import FEATURES
 
     from feature_lineage.kube.client import connect

@@ -11,8 +11,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from benchmarks.house import NOW, PROJECT, House, view_name
 from benchmarks.measure import Row, Size, timed_in_turn
+from benchmarks.project_fixture import NOW, PROJECT, House, view_name
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.house import PER_MODEL, PROJECT, House, training_refs
+from benchmarks.project_fixture import PER_MODEL, PROJECT, House, training_refs
 
 _API = "/api/2.0/mlflow/"
 

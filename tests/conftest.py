@@ -4,10 +4,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from feature_lineage.runner.late_checks import late_checks
+from feature_lineage.runner.lazy_typeguard import lazy_typeguard
 
 
 def pytest_configure(config: pytest.Config) -> None:
     opened = ExitStack()
-    opened.enter_context(late_checks())
+    opened.enter_context(lazy_typeguard())
     config.add_cleanup(opened.close)

@@ -7,73 +7,17 @@ the errors of `feature_lineage.errors`; none returns an empty answer for a failu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
-from feature_lineage.operations.protocol import JobReport, JobRequest
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 
 ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Names one resource."""
-
-    kind: Literal["FeatureStoreProject", "TrainedModel"]
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}/{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """A source, resolved.
-
-    Attributes:
-        revision: commit sha, or ``sha256:…`` of a tree; "" without a source.
-        feature_store_yaml: text that replaces the repo's file, None where the spec names none.
-    """
-
-    revision: str
-    feature_store_yaml: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobFacts:
-    """A job as its host sees it.
-
-    Attributes:
-        running: still going.
-        report: what it wrote, None while running or when it wrote none.
-        reason: condition reason when it ended without a report, such as ``JobFailed``, or when it
-            cannot begin, such as ``ImagePullFailed``; "" otherwise.
-        message: what is known of that.
-        begun: something of it runs or ran; what has not begun can be taken back.
-        outdated: it has not begun, and would be made differently today.
-    """
-
-    running: bool
-    report: JobReport | None = None
-    reason: str = ""
-    message: str = ""
-    begun: bool = True
-    outdated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something worth telling a user once."""
-
-    key: Key
-    kind: Literal["Normal", "Warning"]
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +44,7 @@ class ModelStamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RegistryAddress:
     """Where registered models are: equal however it is spelled and whoever asks there.
 
     Attributes:
@@ -170,7 +114,7 @@ class JobRunner(Protocol):
         """What became of a job; None when there is none of that name, or it never began."""
         ...
 
-    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+    async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         """End a job that has not begun; it is over once nothing of it can run any more.
 
         Args:
@@ -231,7 +175,7 @@ class ModelRegistries(Protocol):
         """
         ...
 
-    def place(self, project: FeatureStoreProject) -> Place | None:
+    def place(self, project: FeatureStoreProject) -> RegistryAddress | None:
         """Where that is, told without asking anybody: a glance of each model compares it.
 
         None when the project names none, or one that it may not have.

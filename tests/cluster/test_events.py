@@ -9,10 +9,10 @@ import pytest
 from tests.cluster.existing import Cluster
 from tests.cluster.kubectl import Kubectl
 
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.kube.client import Api, Forbidden, connect
 from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.kinds import EVENTS, PROJECTS
-from feature_lineage.ports import Event, Key
 
 
 class UtcClock:

@@ -15,14 +15,14 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import LEASES
-from feature_lineage.kube.lease import DURATION, RENEW, RETRY, Leadership, LeaseLost
+from feature_lineage.kube.lease import DURATION, RENEW, RETRY, LeaderElector, LeaseLost
 
 NAME = "operator"
 SLACK = 1.0
 """Seconds for requests and a busy machine."""
 
 
-async def lead(leadership: Leadership) -> None:
+async def lead(leadership: LeaderElector) -> None:
     await leadership.acquire()
     await leadership.hold()
 
@@ -49,7 +49,7 @@ async def another(admin: Api) -> AsyncIterator[Api]:
 
 
 async def leader_and_follower(
-    one: Leadership, two: Leadership
+    one: LeaderElector, two: LeaderElector
 ) -> tuple["asyncio.Task[None]", "asyncio.Task[None]"]:
     """Both run, and the follower has seen the leader."""
     await one.acquire()
@@ -64,8 +64,8 @@ async def leader_and_follower(
 async def test_a_leader_that_is_killed_is_followed(
     admin: Api, another: Api, namespace: str
 ) -> None:
-    one = Leadership(admin, namespace, NAME, "one")
-    two = Leadership(another, namespace, NAME, "two")
+    one = LeaderElector(admin, namespace, NAME, "one")
+    two = LeaderElector(another, namespace, NAME, "two")
     holding, waiting = await leader_and_follower(one, two)
     await asyncio.sleep(RETRY + 1)  # it has renewed once, and nobody took it meanwhile
     assert not waiting.done()
@@ -83,8 +83,8 @@ async def test_a_leader_that_is_killed_is_followed(
 async def test_a_lease_that_is_released_is_taken_at_once(
     admin: Api, another: Api, namespace: str, kubectl: Kubectl
 ) -> None:
-    one = Leadership(admin, namespace, NAME, "one")
-    two = Leadership(another, namespace, NAME, "two")
+    one = LeaderElector(admin, namespace, NAME, "one")
+    two = LeaderElector(another, namespace, NAME, "two")
     holding, waiting = await leader_and_follower(one, two)
     await kill(holding)
     await one.release()
@@ -98,7 +98,7 @@ async def test_a_lease_that_is_released_is_taken_at_once(
 
 
 async def test_of_many_that_start_at_once_one_leads(admin: Api, namespace: str) -> None:
-    all_ = [Leadership(admin, namespace, NAME, str(number)) for number in range(10)]
+    all_ = [LeaderElector(admin, namespace, NAME, str(number)) for number in range(10)]
     tasks = [asyncio.create_task(lead(each)) for each in all_]
     for _ in range(20):
         await asyncio.sleep(0.2)
@@ -116,7 +116,7 @@ async def test_of_many_that_start_at_once_one_leads(admin: Api, namespace: str) 
 async def test_somebody_who_writes_another_holder_ends_the_leader(
     admin: Api, namespace: str, kubectl: Kubectl
 ) -> None:
-    one = Leadership(admin, namespace, NAME, "one")
+    one = LeaderElector(admin, namespace, NAME, "one")
     await one.acquire()
     holding = asyncio.create_task(one.hold())
     patch = json.dumps({"spec": {"holderIdentity": "mallory"}})
@@ -130,7 +130,7 @@ async def test_somebody_who_writes_another_holder_ends_the_leader(
 async def test_somebody_who_deletes_or_labels_the_lease_ends_nobody(
     admin: Api, namespace: str, kubectl: Kubectl
 ) -> None:
-    one = Leadership(admin, namespace, NAME, "one")
+    one = LeaderElector(admin, namespace, NAME, "one")
     await one.acquire()
     holding = asyncio.create_task(one.hold())
     kubectl("label", "lease", NAME, f"--namespace={namespace}", "team=ml")
@@ -173,7 +173,7 @@ async def test_it_needs_to_get_and_patch_one_lease_and_to_create_leases(
     kubectl("create", "serviceaccount", "elector", f"--namespace={namespace}")
     kubeconfig = cluster.service_account_kubeconfig(namespace, "elector")
     async with await connect(str(kubeconfig)) as api:
-        one = Leadership(api, namespace, NAME, "one")
+        one = LeaderElector(api, namespace, NAME, "one")
         leading = asyncio.create_task(lead(one))
         async with asyncio.timeout(30):
             while not one.trouble:
@@ -187,7 +187,7 @@ async def test_it_needs_to_get_and_patch_one_lease_and_to_create_leases(
         trouble = one.trouble
         await kill(leading)
         await one.release()
-        follower = Leadership(api, namespace, NAME, "two")
+        follower = LeaderElector(api, namespace, NAME, "two")
         await follower.acquire()
 
     assert 'cannot get resource "leases" in API group "coordination.k8s.io"' in refused
@@ -201,7 +201,7 @@ async def test_a_stopped_api_server_ends_the_leader_and_a_short_stop_does_not(
     plane = start_control_plane()
     ends: list[float] = []
     async with await connect(str(plane.kubeconfig)) as api:
-        one = Leadership(
+        one = LeaderElector(
             api, "default", NAME, "one", on_outage_end=lambda: ends.append(time.monotonic())
         )
         await one.acquire()
@@ -229,7 +229,7 @@ async def test_an_api_server_that_hangs_ends_the_leader_as_fast_and_a_hiccup_is_
     apiserver = plane.pids["kube-apiserver"]
     ended = asyncio.Event()
     async with await connect(str(plane.kubeconfig)) as api:
-        one = Leadership(api, "default", NAME, "one", on_outage_end=ended.set)
+        one = LeaderElector(api, "default", NAME, "one", on_outage_end=ended.set)
         await one.acquire()
         holding = asyncio.create_task(one.hold())
         os.kill(apiserver, signal.SIGSTOP)

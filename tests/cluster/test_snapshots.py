@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS
 from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, PIECE_BYTES, KubeSnapshots
-from feature_lineage.ports import Key
 
 TIMELINE = "feature-lineage-registry-ranking"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

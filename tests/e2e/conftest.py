@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from tests.cluster.chart.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.e2e.environment import World
 from tests.e2e.images import built, images, sizes
-from tests.e2e.leaving import leave, there
 from tests.e2e.node_files import CGROUP
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.recovery import RECOVERY_SECONDS, taken
 from tests.e2e.tenant import Tenant
-from tests.e2e.world import World
+from tests.e2e.uninstall_check import leave, there
 
 from feature_lineage.kube.client import Api, connect
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import yaml
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm
-from tests.e2e.judge import Judge
+from tests.e2e.environment import MLFLOW_URL, OPERATOR, World
+from tests.e2e.log_check import Judge
 from tests.e2e.logs import ContainerLogs
-from tests.e2e.world import MLFLOW_URL, OPERATOR, World
 
 SELECTOR: Final = f"app.kubernetes.io/instance={RELEASE}"
 LEADER_SECONDS: Final = 90.0

@@ -8,7 +8,7 @@ import time
 from datetime import datetime
 from typing import Final
 
-from tests.e2e.house import JOB_SECONDS, Holds, House
+from tests.e2e.project_fixture import JOB_SECONDS, Holds, House
 
 from feature_lineage.kube.client import Object
 from feature_lineage.kube.kinds import PODS, PROJECT_LABEL

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.house import JOB_SECONDS, House
-from tests.e2e.world import (
+from tests.e2e.environment import (
     ADMIN,
     GIT_HOST,
     GIT_TOKEN,
@@ -19,6 +18,7 @@ from tests.e2e.world import (
     POSTGRES_PORT,
     World,
 )
+from tests.e2e.project_fixture import JOB_SECONDS, House
 from tests.local.scene import FEATURES, write_repo
 
 from feature_lineage.kube.client import Object

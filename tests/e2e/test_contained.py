@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
-from tests.cluster.host.waiting import says
+from tests.cluster.host.polling import says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded, running
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.project_fixture import both, recorded, running
 from tests.e2e.tenant import Tenant, secret
 from tests.e2e.test_runtime import seen
 from tests.local.scene import FEATURES

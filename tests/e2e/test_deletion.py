@@ -3,11 +3,11 @@ production needs them."""
 
 import asyncio
 
-from tests.cluster.host.waiting import condition, gone, says
+from tests.cluster.host.polling import condition, gone, says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded
+from tests.e2e.environment import World
 from tests.e2e.phases import STUCK, words
-from tests.e2e.world import World
+from tests.e2e.project_fixture import both, recorded
 
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import PROJECTS

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.cluster.host.waiting import condition
+from tests.cluster.host.polling import condition
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import Holds, both, recorded, state
+from tests.e2e.environment import World
+from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.tenant import Tenant
-from tests.e2e.world import World
 from tests.local.scene import FEATURE_STORE, FEATURES
 
 from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs.names import TAKEN_BACK
 from feature_lineage.kube.kinds import JOBS, PODS
-from feature_lineage.kube.names import TAKEN_BACK
 
 TOLD_SECONDS = 20.0
 """Until a cause is told, where ten are looked for at once on a busy machine: 2 to 4 s were seen."""

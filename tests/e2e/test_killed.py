@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.cluster.host.waiting import says
+from tests.cluster.host.polling import says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import JOB_SECONDS, House, both, recorded, running
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.project_fixture import JOB_SECONDS, House, both, recorded, running
 from tests.e2e.recovery import in_time, recovered
 from tests.local.scene import FEATURES, backfill
 

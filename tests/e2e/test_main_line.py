@@ -9,11 +9,12 @@ import time
 
 import httpx
 import pytest
-from tests.cluster.host.waiting import condition, gone, says, until
+from tests.cluster.host.polling import condition, gone, says, until
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.asking import columns, samples, until_prometheus_says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import (
+from tests.e2e.environment import ADMIN, World
+from tests.e2e.phases import FAILED, GOING, READY, WORKING, words
+from tests.e2e.project_fixture import (
     ALLOW,
     MADE,
     REFS,
@@ -25,9 +26,8 @@ from tests.e2e.house import (
     running,
     state,
 )
-from tests.e2e.phases import FAILED, GOING, READY, WORKING, words
+from tests.e2e.prometheus_queries import columns, samples, until_prometheus_says
 from tests.e2e.tenant import SERVICE, VIEW, Tenant
-from tests.e2e.world import ADMIN, World
 from tests.local.scene import FEATURES
 
 from feature_lineage.api.annotations import FINALIZER

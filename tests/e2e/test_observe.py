@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.cluster.host.waiting import says
-from tests.e2e.asking import until_prometheus_says
+from tests.cluster.host.polling import says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import REFS, WITHOUT_TRIPS, both
+from tests.e2e.environment import World
+from tests.e2e.project_fixture import REFS, WITHOUT_TRIPS, both
+from tests.e2e.prometheus_queries import until_prometheus_says
 from tests.e2e.tenant import VIEW
-from tests.e2e.world import World
 
 from feature_lineage.kube.kinds import JOBS
 

@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from tests.cluster.host.waiting import condition, says
+from tests.cluster.host.polling import condition, says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import Holds, both, recorded, state
+from tests.e2e.environment import MLFLOW_URL, World
 from tests.e2e.operator import LEASE_LOST, InstalledOperator
+from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.recovery import RECOVERY_SECONDS, in_time, recovered
-from tests.e2e.world import MLFLOW_URL, World
 from tests.local.scene import FEATURES
 
 from feature_lineage.kube.client import Object

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.host.waiting import condition, says
+from tests.cluster.host.polling import condition, says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded, state
+from tests.e2e.environment import World
 from tests.e2e.images import own
 from tests.e2e.own_image import EXTRA, PACKAGE
+from tests.e2e.project_fixture import both, recorded, state
 from tests.e2e.tenant import Tenant, secret
-from tests.e2e.world import World
 from tests.local.scene import FEATURES
 
 DISTANCE = f"""

@@ -10,17 +10,17 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.cluster.host.waiting import says
+from tests.cluster.host.polling import says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded, running
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.project_fixture import both, recorded, running
 from tests.e2e.recovery import recovered
 from tests.e2e.tenant import Tenant
 
 from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs.names import report_names
+from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS
-from feature_lineage.kube.names import report_names
-from feature_lineage.kube.reports import read_report
 from feature_lineage.operations.protocol import INTERRUPTED, Outcome
 
 OBJECTS = 4

@@ -2,12 +2,12 @@
 while only one side has changed."""
 
 import pytest
-from tests.cluster.host.waiting import condition, says
+from tests.cluster.host.polling import condition, says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded
+from tests.e2e.environment import GIT_TOKEN, OPERATOR, World, change_password
 from tests.e2e.operator import InstalledOperator
+from tests.e2e.project_fixture import both, recorded
 from tests.e2e.tenant import secret
-from tests.e2e.world import GIT_TOKEN, OPERATOR, World, change_password
 from tests.local.scene import FEATURES
 
 COMMENTED = FEATURES + "\n# Nothing but a comment: another commit, the same features.\n"

@@ -5,16 +5,16 @@ import json
 from typing import Any
 
 import pytest
-from tests.cluster.host.waiting import condition, says
+from tests.cluster.host.polling import condition, says
 from tests.cluster.kubectl import Kubectl
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import Holds, both, recorded, running
+from tests.e2e.project_fixture import Holds, both, recorded, running
 from tests.e2e.tenant import Tenant, secret
 from tests.local.scene import FEATURES
 
 from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import JOBS, PODS
-from feature_lineage.kube.reports import read_report
 
 MARK = "WITNESS "
 

@@ -3,10 +3,10 @@ the ssh client of its image and the key of a Secret."""
 
 from pathlib import Path
 
-from tests.cluster.host.waiting import condition, says
+from tests.cluster.host.polling import condition, says
 from tests.e2e.conftest import SettleTenant
-from tests.e2e.house import both, recorded
 from tests.e2e.node_files import ADDRESS
+from tests.e2e.project_fixture import both, recorded
 from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURES, write_repo
 from tests.servers.sshd import SshServer

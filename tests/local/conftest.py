@@ -10,11 +10,11 @@ from tests.local.scene import MLflow
 from tests.servers.fixtures import mlflow_server
 from tests.servers.mlflow import Server
 
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import LocalHost
-from feature_lineage.ports import Event, Key
-from feature_lineage.reconcile.controller import Pass
+from feature_lineage.reconcile.reconciler import ReconcileResult
 
 __all__ = ["mlflow_server"]
 
@@ -39,12 +39,12 @@ class Told:
         self.events: list[Event] = []
         self.failures: list[tuple[Key, Exception]] = []
         self.rejected: list[InvalidManifest] = []
-        self.passes: list[tuple[Key, Pass]] = []
+        self.passes: list[tuple[Key, ReconcileResult]] = []
 
     def told(self, event: Event) -> None:
         self.events.append(event)
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
         self.passes.append((key, result))
 
     def failed(self, key: Key, error: Exception) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import command, files_of, look
 from tests.local.scene import model_manifest, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import command, files_of, look
 
+from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key
-from feature_lineage.reconcile.controller import Pass
+from feature_lineage.reconcile.reconciler import ReconcileResult
 
 HEAD = (
     "apiVersion: featurelineage.io/v1alpha1\nkind: FeatureStoreProject\nmetadata: {name: other}\n"
@@ -184,7 +184,7 @@ class Heard(Told):
         super().__init__()
         self._news = asyncio.Event()
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
         super().passed(key, before, result, seconds)
         self._news.set()
 

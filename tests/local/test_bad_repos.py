@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import look, registry_of
 from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import look, registry_of
 
 LOUD = """
 import sys

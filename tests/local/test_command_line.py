@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.local.looking import command, files_of, look
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -15,6 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import command, files_of, look
 
 TRIPS = "driver_hourly_stats:trips"
 PROJECT_COLUMNS = ["NAME", "PROJECT", "REVISION", "READY", "REASON", "STALE", "BROKEN", "AGE"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.local.conftest import run_once
-from tests.local.looking import look, registry_of
 from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import look, registry_of
 
 PATIENCE = 120.0
 

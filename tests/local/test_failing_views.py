@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.local.conftest import run_once
-from tests.local.looking import look
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -15,6 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import look
 
 MORE_VIEWS = """
 def another(name):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.local.conftest import run_once
-from tests.local.looking import look, registry_of
 from tests.local.scene import backfill, project_manifest, write_yaml
+from tests.local.state_reader import look, registry_of
 
 
 @pytest.mark.slow

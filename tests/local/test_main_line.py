@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import files_of, look, registry_of
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -16,6 +15,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import files_of, look, registry_of
 
 REFS = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
 WIDER = FEATURES.replace(

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import look, registry_of
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -21,6 +20,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import look, registry_of
 from tests.servers.mlflow import free_port
 from tests.servers.tcp import Script, Seen, answer, bad_server, silence
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import run_once
-from tests.local.looking import look
 from tests.local.scene import MLflow, model_manifest, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import look
 
 TRIPS = "driver_hourly_stats:trips"
 CONV_RATE = "driver_hourly_stats:conv_rate"

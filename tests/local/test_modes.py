@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import feast, look, registry_of
 from tests.local.scene import (
     MLflow,
     backfill,
@@ -16,6 +15,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import feast, look, registry_of
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.local.conftest import run_once
-from tests.local.looking import feast, files_of, look, registry_of, state_file
 from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import feast, files_of, look, registry_of, state_file
 
 ANNOTATION = "featurelineage.io/allow-adoption"
 SMALLER = FEATURES[: FEATURES.index("driver_activity_v1")]

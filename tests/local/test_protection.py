@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from tests.local.conftest import Told, run_once
-from tests.local.looking import command, look, registry_of
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -15,6 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import command, look, registry_of
 
 TRIPS = "driver_hourly_stats:trips"
 CONV_RATE = "driver_hourly_stats:conv_rate"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.local.conftest import Told, run_once
-from tests.local.looking import look, state_file
 from tests.local.scene import MLflow, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import look, state_file
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from tests.local.conftest import run_once
-from tests.local.looking import look, registry_of
 from tests.local.scene import FEATURE_STORE, FEATURES, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import look, registry_of
 
 WIDER = FEATURES.replace(
     'Field(name="trips", dtype=Int64),',

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from feature_lineage.api.base import API_VERSION, GROUP
-from feature_lineage.api.complaints import complaints, nearest
 from feature_lineage.api.core import ConfigMap, Secret
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
+from feature_lineage.api.validation_messages import nearest, validation_messages
 from feature_lineage.api.yaml_text import Document, Fault, read_documents
 from feature_lineage.errors import InvalidManifest
 
@@ -82,7 +82,7 @@ def parse(kind: type[ResourceT], content: Mapping[str, Any]) -> ResourceT:
         return kind.model_validate(dict(content), by_alias=True, by_name=False)
     except ValidationError as error:
         where = f"{kind.__name__}/{_name_of(content)}"
-        lines = [f"{where}: {fact}" for _, fact in complaints(error, kind)]
+        lines = [f"{where}: {fact}" for _, fact in validation_messages(error, kind)]
         raise InvalidManifest("\n".join(lines)) from error
 
 
@@ -116,7 +116,7 @@ def _judge(document: Document, source: str) -> _Judged:
         where = f"{kind}/{_name_of(content)}"
         wrong = tuple(
             f"{source}:{document.line_of(path)}: {where}: {fact}"
-            for path, fact in complaints(error, model)
+            for path, fact in validation_messages(error, model)
         )
         return _Judged(errors=faults + wrong)
     return _Judged(manifest=Manifest(resource, source, line), errors=faults)

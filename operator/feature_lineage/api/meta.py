@@ -63,7 +63,7 @@ class Condition(StatusModel):
     )
 
 
-Conditions = Annotated[tuple[Condition, ...], ListType("map", ("type",))]
+ConditionSet = Annotated[tuple[Condition, ...], ListType("map", ("type",))]
 
 UNSEEN: Final = -1
 """``status.observedGeneration`` of an object that no operator has looked at yet: the CRD's default.

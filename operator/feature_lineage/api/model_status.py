@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
 from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
-from feature_lineage.api.meta import Conditions, ObservedGeneration
+from feature_lineage.api.meta import ConditionSet, ObservedGeneration
 from feature_lineage.api.project_status import Problem
 from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
 
@@ -90,7 +90,7 @@ class TrainedModelStatus(StatusModel):
     observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."
     )
-    conditions: Conditions = Field((), description="Aspects of the observed state.")
+    conditions: ConditionSet = Field((), description="Aspects of the observed state.")
     last_handled_reconcile_at: str | None = Field(
         None, description="The reconcile-requested-at annotation last acted on."
     )

@@ -22,7 +22,7 @@ from feature_lineage.api.enums import (
     Result,
     Verdict,
 )
-from feature_lineage.api.meta import Conditions, ObservedGeneration
+from feature_lineage.api.meta import ConditionSet, ObservedGeneration
 from feature_lineage.api.types import ATOMIC, MAP_BY_NAME, SET, Duration, ListType, Timestamp
 
 
@@ -277,7 +277,7 @@ class FeatureStoreProjectStatus(StatusModel):
     observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."
     )
-    conditions: Conditions = Field((), description="Aspects of the observed state.")
+    conditions: ConditionSet = Field((), description="Aspects of the observed state.")
     last_handled_reconcile_at: str | None = Field(
         None, description="The reconcile-requested-at annotation last acted on."
     )

@@ -10,14 +10,15 @@ import click
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.cli.text import print_table
+from feature_lineage.decide.facts import key_of
 from feature_lineage.errors import InvalidManifest, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.models.index import Page, Reach, ReverseIndex, build
-from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.memory import Memory, key_of
+from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.reconcile.observe_project import observe_project
 
 SERVICE = "service/"
 
@@ -71,7 +72,7 @@ async def _answers(
 async def _index(
     host: LocalHost, project: FeatureStoreProject
 ) -> tuple[ReverseIndex, RegistrySnapshot | None]:
-    observed = await observe_project(host.ports, Memory(), project, planning=True)
+    observed = await observe_project(host.ports, ReconcileCache(), project, planning=True)
     models = observed.models
     if models is None or models.read_at is None or models.failure is not None:
         why = models.failure.message if models and models.failure else "MLflow was not read"

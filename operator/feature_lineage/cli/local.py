@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import Listener, LocalHost
 from feature_lineage.metrics.scrape import Scrape
-from feature_lineage.ports import Event, Key
-from feature_lineage.reconcile.controller import Pass
+from feature_lineage.reconcile.reconciler import ReconcileResult
 
 INTERRUPTED: Final = 130
 
@@ -29,7 +29,7 @@ class Both:
         for listener in self._listeners:
             listener.told(event)
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
         for listener in self._listeners:
             listener.passed(key, before, result, seconds)
 

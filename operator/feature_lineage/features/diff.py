@@ -251,9 +251,9 @@ def _membership(
     gone, come = before - after, after - before
     repinned = []
     for ref in sorted(gone, key=str):
-        twins = [r for r in come if (r.view, r.feature) == (ref.view, ref.feature)]
-        if twins:
-            twin = min(twins, key=str)
+        competing_projects = [r for r in come if (r.view, r.feature) == (ref.view, ref.feature)]
+        if competing_projects:
+            twin = min(competing_projects, key=str)
             gone, come = gone - {ref}, come - {twin}
             texts = (f"v{r.version}" if r.version is not None else "latest" for r in (ref, twin))
             member = f"{ref.view}:{ref.feature}"

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel
-from feature_lineage.api.complaints import complaints
 from feature_lineage.api.types import AtLeast, DnsLabel, Duration, Text
+from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.kube.allowed import Glob, HostGlob
+from feature_lineage.kube.url_allowlist import Glob, HostGlob
 from feature_lineage.tracking import BasicAuth, BearerToken, Credential, MLflowServer
 
 
@@ -133,7 +133,9 @@ def read_config(path: Path) -> OperatorConfig:
     try:
         return OperatorConfig.model_validate(content or {}, by_alias=True, by_name=False)
     except ValidationError as error:
-        wrong = "\n".join(f"{path}: {fact}" for _, fact in complaints(error, OperatorConfig))
+        wrong = "\n".join(
+            f"{path}: {fact}" for _, fact in validation_messages(error, OperatorConfig)
+        )
         raise InvalidManifest(wrong) from error
 
 

@@ -11,11 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
 from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.kinds import CUSTOM, EVENTS
 from feature_lineage.kube.microtime import micro_time
-from feature_lineage.ports import Clock, Event, Key
+from feature_lineage.ports import Clock
 
 CONTROLLER: Final = "featurelineage.io/operator"
 ACTION: Final = "Reconcile"

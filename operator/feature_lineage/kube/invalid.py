@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from feature_lineage.api.conditions import ProjectCondition, ProjectReason
 from feature_lineage.api.meta import Condition
+from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.facts import Key
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
-from feature_lineage.ports import Key
-from feature_lineage.reconcile.conditions import Conditions
 
 # A TrainedModel spells them alike.
 READY: Final = ProjectCondition.READY
@@ -61,7 +61,7 @@ def _conditions(status: Object, generation: int, message: str) -> list[Object]:
         except ValidationError:
             continue
     now = datetime.now(UTC).replace(microsecond=0)
-    conditions = Conditions(tuple(current), now, generation)
+    conditions = ConditionSet(tuple(current), now, generation)
     conditions.false(READY, REASON, message)
     conditions.only_while(STALLED, True, REASON, message)
     conditions.only_while(RECONCILING, False)

@@ -39,7 +39,7 @@ class LeaseLost(TransientError):
     reason = "LeaseLost"
 
 
-class Leadership:
+class LeaderElector:
     """One candidate for one Lease.
 
     Args:

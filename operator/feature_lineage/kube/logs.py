@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from feature_lineage.ports import Key
+from feature_lineage.decide.facts import Key
 
 QUIET: Final = {
     "httpx": logging.WARNING,  # INFO is a line a request, with its URL

@@ -15,7 +15,7 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.kube import logs
 from feature_lineage.kube.client import connect
 from feature_lineage.kube.config import OperatorConfig, read_config
-from feature_lineage.kube.host import Identity, KubeHost
+from feature_lineage.kube.manager import Identity, Manager
 
 ENDED: Final = 0
 FAILED: Final = 1
@@ -53,7 +53,7 @@ async def _run(config: OperatorConfig, kubeconfig: str) -> int:
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
     async with await connect(kubeconfig) as api:
-        host = KubeHost(api, config, identity())
+        host = Manager(api, config, identity())
         _log.info("feature-lineage %s serves /metrics on port %d", __version__, host.scrape.port)
         code = ENDED
         try:

@@ -20,14 +20,14 @@ from datetime import datetime
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
+from feature_lineage.kube.jobs.owned_objects import apply_own
 from feature_lineage.kube.kinds import CONFIG_MAPS
-from feature_lineage.kube.names import labels, owned_by_project, snapshot_name, timeline_name
-from feature_lineage.kube.own import apply_own
-from feature_lineage.ports import Key
 
 KEPT_SNAPSHOTS: Final = 8
 KEPT_RECORDS: Final = 1000

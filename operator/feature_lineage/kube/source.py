@@ -7,13 +7,13 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
+from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.errors import AccessRefused, TerminalError
 from feature_lineage.objects import Objects, text_of
-from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
+from feature_lineage.sources.slow_source_bulkhead import SlowSourceBulkhead
 from feature_lineage.sources.tree import files_revision
-from feature_lineage.sources.unanswered import Unanswered
 
 SCHEMES: Final = frozenset({"https", "ssh"})
 
@@ -31,7 +31,7 @@ class KubeSource:
         self._objects = objects
         self._runner_image = runner_image
         self._allowed = allowed
-        self._unanswered = Unanswered()
+        self._unanswered = SlowSourceBulkhead()
 
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
         namespace, spec, source = project.metadata.namespace, project.spec, project.spec.source

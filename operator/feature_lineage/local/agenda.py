@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 
-from feature_lineage.ports import Key
+from feature_lineage.decide.facts import Key
 
 
 class Agenda:

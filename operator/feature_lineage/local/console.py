@@ -10,11 +10,10 @@ from typing import Final, TextIO
 
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.api.meta import Condition
+from feature_lineage.decide.facts import Event, Key, key_of
 from feature_lineage.errors import FeatureLineageError, InvalidManifest
 from feature_lineage.local.folder import Resource
-from feature_lineage.ports import Event, Key
-from feature_lineage.reconcile.controller import Pass
-from feature_lineage.reconcile.memory import key_of
+from feature_lineage.reconcile.reconciler import ReconcileResult
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
@@ -40,7 +39,7 @@ class PlainConsole:
         mark = "!" if event.kind == "Warning" else "·"
         self.line(f"{mark} {short(event.key)}  {event.reason}: {event.message}")
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None:
+    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
         del seconds
         operation = getattr(result.resource.status, "operation", None)
         earlier = getattr(before.status, "operation", None)

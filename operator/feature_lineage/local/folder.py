@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedModel
 from feature_lineage.api.manifests import load_manifests
+from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key, ModelStamp, ResourceT
+from feature_lineage.ports import ModelStamp, ResourceT
 
 Resource = FeatureStoreProject | TrainedModel
 

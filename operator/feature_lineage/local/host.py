@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import find_condition
+from feature_lineage.decide.facts import Event, Key, key_of
+from feature_lineage.decide.project.history import job_id, needed_jobs, records_operations
 from feature_lineage.errors import (
     InvalidManifest,
     StateUnusable,
@@ -24,12 +26,10 @@ from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
 from feature_lineage.local.watch import Watch
-from feature_lineage.ports import Event, Key, Ports
-from feature_lineage.reconcile.controller import Controller, Pass
-from feature_lineage.reconcile.listing import job_id, needed_jobs, records_operations
-from feature_lineage.reconcile.memory import key_of
-from feature_lineage.reconcile.ownership import twins
-from feature_lineage.tracking.registries import SharedRegistries
+from feature_lineage.ports import Ports
+from feature_lineage.reconcile.dependents import competing_projects
+from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
+from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 WATCH_SECONDS: Final = 1.0
 AFTER_FAILURE: Final = timedelta(seconds=30)
@@ -45,7 +45,9 @@ class Listener(Protocol):
 
     def told(self, event: Event) -> None: ...
 
-    def passed(self, key: Key, before: Resource, result: Pass, seconds: float) -> None: ...
+    def passed(
+        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
+    ) -> None: ...
 
     def failed(self, key: Key, error: Exception) -> None: ...
 
@@ -81,7 +83,7 @@ class LocalHost:
         source = LocalSource(base.resolve(), self.state.repos, self.objects)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
-        self.registries = SharedRegistries(self.objects, clock.now, on_news=self._wake_named)
+        self.registries = ModelRegistryPool(self.objects, clock.now, on_news=self._wake_named)
         self.ports = wrap(
             Ports(
                 clock=clock,
@@ -93,7 +95,7 @@ class LocalHost:
                 events=FileEvents(self.state, clock.now, listener.told),
             )
         )
-        self.controller = Controller(self.ports)
+        self.controller = Reconciler(self.ports)
         self._requested: set[Key] = set()
         self._failed: set[Key] = set()
 
@@ -213,11 +215,11 @@ class LocalHost:
         if (result.wrote or half_done) and isinstance(resource, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self._wake_models(resource)
-            for twin in twins(self.resources, resource, result.resource):
+            for twin in competing_projects(self.resources, resource, result.resource):
                 self._agenda.wake(twin)
         if result.again:
             self._agenda.wake(key)
-        self._agenda.schedule(key, result.next_look)
+        self._agenda.schedule(key, result.requeue_at)
 
     def unready(self) -> list[Resource]:
         """The resources that are not Ready."""

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.source import LocalSource
@@ -39,7 +40,6 @@ from feature_lineage.operations.protocol import (
     decode_report,
     encode,
 )
-from feature_lineage.ports import JobFacts
 
 GRACE_SECONDS: Final = 30.0
 OUTPUT_SHOWN: Final = 2000
@@ -140,7 +140,7 @@ class SubprocessJobs:
             message=f"the job's process ended without a report{self._last_words(home)}",
         )
 
-    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+    async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         """Jobs of this host begin as they are started: there is none to take back."""
 
     async def forget(

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from feature_lineage.api.enums import OperationPhase
+from feature_lineage.decide.facts import key_of
+from feature_lineage.decide.project.history import job_id
 from feature_lineage.local.console import PlainConsole, printable, progress_of, short
 from feature_lineage.local.host import LocalHost
-from feature_lineage.reconcile.listing import job_id
-from feature_lineage.reconcile.memory import key_of
 
 REFRESH_SECONDS: Final = 0.2
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import OverrideKind
+from feature_lineage.decide.facts import Key, SourceFacts, key_of
+from feature_lineage.decide.project.job_request import apply_request
+from feature_lineage.decide.project.preconditions import guard_failure
+from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.jobs import SubprocessJobs
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest, OperationKind
-from feature_lineage.ports import Key, SourceFacts
-from feature_lineage.reconcile.gather import observe_project
-from feature_lineage.reconcile.memory import Memory, key_of
-from feature_lineage.reconcile.ownership import guard_failure
-from feature_lineage.reconcile.requests import apply_request
-from feature_lineage.reconcile.values import Failure, ObservedProject
+from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.reconcile.observe_project import observe_project
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _name(project: FeatureStoreProject) -> str:
 
 
 async def _plan(host: LocalHost, project: FeatureStoreProject) -> Planned:
-    observed = await observe_project(host.ports, Memory(), project, planning=True)
+    observed = await observe_project(host.ports, ReconcileCache(), project, planning=True)
     key, source = key_of(project), observed.source
     if isinstance(source, Failure):
         return Planned(key, "", None, source.message)

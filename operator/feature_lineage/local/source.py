@@ -7,10 +7,10 @@ from pathlib import Path
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
+from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.errors import NotFound, TerminalError, WaitingError
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.objects import text_of
-from feature_lineage.ports import SourceFacts
 from feature_lineage.sources import git
 from feature_lineage.sources.tree import files_revision, tree_revision
 

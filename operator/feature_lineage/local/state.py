@@ -20,10 +20,10 @@ from typing import IO, Any, Final
 
 import yaml
 
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import StateUnusable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.ports import Event, Key
 
 KINDS: Final = ("FeatureStoreProject", "TrainedModel")
 EVENTS_KEPT: Final = 1000

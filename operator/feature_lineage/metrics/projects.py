@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from feature_lineage.api.enums import OperationKind, PlanVerdict, Result
+from feature_lineage.decide.project.views import objectives
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ProjectScene, Scene
-from feature_lineage.reconcile.project_views import objectives
 
 DID_ITS_WORK: Final = {
     **dict.fromkeys(OperationKind, Result.SUCCEEDED),

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of
 from feature_lineage.metrics.server import start
 from feature_lineage.metrics.state import FactTimes, Name, State
-from feature_lineage.ports import Event, Key, Resources
-from feature_lineage.reconcile.controller import Controller, Pass
+from feature_lineage.ports import Resources
+from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 
 class Scrape:
@@ -33,7 +34,7 @@ class Scrape:
         self.instruments.registry.register(StateCollector(self._now))
         self.stop, self.port = start(port, self.instruments.registry, address, probes or {})
 
-    def show(self, resources: Resources, controller: Controller) -> None:
+    def show(self, resources: Resources, controller: Reconciler) -> None:
         """From now on, scrapes speak of these resources."""
         self._state = lambda: state_of(resources, controller)
 
@@ -44,7 +45,11 @@ class Scrape:
         """Events are for people; what they tell of is counted where it happens."""
 
     def passed(
-        self, key: Key, before: FeatureStoreProject | TrainedModel, result: Pass, seconds: float
+        self,
+        key: Key,
+        before: FeatureStoreProject | TrainedModel,
+        result: ReconcileResult,
+        seconds: float,
     ) -> None:
         self.instruments.reconciled(key.kind, "success", seconds)
         if isinstance(before, FeatureStoreProject):
@@ -65,7 +70,7 @@ class Scrape:
         """A manifest that does not validate is no pass over a resource."""
 
 
-def state_of(resources: Resources, controller: Controller) -> State:
+def state_of(resources: Resources, controller: Reconciler) -> State:
     """Everything a scrape speaks of."""
     snapshots: dict[Name, RegistrySnapshot] = {}
     facts: dict[Name, FactTimes] = {}

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom, Verdict
 from feature_lineage.api.model_status import ModelFreshnessStatus
+from feature_lineage.decide.project.views import judge_views, observed_at, view_states
+from feature_lineage.decide.values import ObservedProject
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.freshness import Freshness, ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.reconcile.project_views import judge_views, observed_at, view_states
-from feature_lineage.reconcile.values import ObservedProject
 
 Name = tuple[str, str]
 """(namespace, name) of a resource."""

@@ -29,7 +29,7 @@ _HARMLESS: Final = frozenset({ChangeClass.CREATED, ChangeClass.UPDATED})
 
 
 @dataclass(frozen=True)
-class Question:
+class PolicyInput:
     """Everything the checks look at.
 
     Attributes:
@@ -53,7 +53,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class Violation:
     """Why a plan may not go through.
 
     Attributes:
@@ -65,43 +65,43 @@ class Objection:
     overridden: bool
 
 
-Check = Callable[[Question], Objection | None]
+Check = Callable[[PolicyInput], Violation | None]
 
 
-def stale_guard(question: Question) -> Objection | None:
+def stale_guard(policy_input: PolicyInput) -> Violation | None:
     """Facts too old to clear anybody; no permission covers what nobody looked at."""
-    request = question.request
+    request = policy_input.request
     if request.protection != "Enforce" or request.guard is None:
         return None
-    if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), question.now):
-        return Objection("GuardUnavailable", overridden=False)
+    if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), policy_input.now):
+        return Violation("GuardUnavailable", overridden=False)
     return None
 
 
-def adoption_deletes(question: Question) -> Objection | None:
+def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
     """A first apply takes over a registry; what somebody else put there is not ours to delete."""
-    if not question.adoption_deletes:
+    if not policy_input.adoption_deletes:
         return None
-    allowed = question.permits(question.request.allow_adoption)
-    return Objection("AdoptionWouldDelete", overridden=allowed)
+    allowed = policy_input.permits(policy_input.request.allow_adoption)
+    return Violation("AdoptionWouldDelete", overridden=allowed)
 
 
-def breaks_protected_models(question: Question) -> Objection | None:
+def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
     """A promoted model would fail, lie, or run on something else than it was trained on."""
-    request = question.request
-    if request.protection != "Enforce" or not blocking(question.impacts, request.block_on):
+    request = policy_input.request
+    if request.protection != "Enforce" or not blocking(policy_input.impacts, request.block_on):
         return None
-    return Objection("Blocked", overridden=question.permits(request.allow_breaking))
+    return Violation("Blocked", overridden=policy_input.permits(request.allow_breaking))
 
 
-def unknown_models_at_risk(question: Question) -> Objection | None:
+def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
     """What a model with unknown features uses may be exactly what changes."""
-    request = question.request
+    request = policy_input.request
     if request.protection != "Enforce" or request.on_unknown != "Block":
         return None
-    if not _unknown(request) or all(change.change in _HARMLESS for change in question.changes):
+    if not _unknown(request) or all(change.change in _HARMLESS for change in policy_input.changes):
         return None
-    return Objection("Blocked", overridden=question.permits(request.allow_breaking))
+    return Violation("Blocked", overridden=policy_input.permits(request.allow_breaking))
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -140,7 +140,7 @@ def make_plan(
     if not request.prune:
         desired = unpruned(current, desired)
     hurt = _impacts(request, current, desired)
-    question = Question(
+    policy_input = PolicyInput(
         request=request,
         now=now,
         digest=plan_digest(
@@ -150,18 +150,18 @@ def make_plan(
         impacts=hurt,
         adoption_deletes=deletions(current, desired) if _adopts(request, registry_id) else (),
     )
-    objections = [found for check in CHECKS if (found := check(question)) is not None]
-    standing = [objection for objection in objections if not objection.overridden]
+    violations = [found for check in CHECKS if (found := check(policy_input)) is not None]
+    standing = [violation for violation in violations if not violation.overridden]
     return Plan(
-        digest=question.digest,
-        verdict=_verdict(standing, let_through=bool(objections) or bool(hurt)),
-        changes=question.changes,
+        digest=policy_input.digest,
+        verdict=_verdict(standing, let_through=bool(violations) or bool(hurt)),
+        changes=policy_input.changes,
         impacts=hurt,
         online_tables_dropped=tuple(sorted(online_tables_dropped)),
         unknown_models=_unknown(request),
-        adoption_deletes=question.adoption_deletes,
+        adoption_deletes=policy_input.adoption_deletes,
         reason=standing[0].reason if standing else "",
-        let_through=_let_through(question) if hurt and not standing else "",
+        let_through=_let_through(policy_input) if hurt and not standing else "",
     )
 
 
@@ -170,17 +170,17 @@ def _adopts(request: ApplyRequest, registry_id: str) -> bool:
     return request.adopted is not None and request.adopted != registry_id
 
 
-def _verdict(standing: list[Objection], *, let_through: bool) -> PlanVerdict:
+def _verdict(standing: list[Violation], *, let_through: bool) -> PlanVerdict:
     if standing:
         return PlanVerdict.BLOCKED
     return PlanVerdict.ALLOWED if let_through else PlanVerdict.CLEAN
 
 
-def _let_through(question: Question) -> str:
-    request, permission = question.request, question.request.allow_breaking
+def _let_through(policy_input: PolicyInput) -> str:
+    request, permission = policy_input.request, policy_input.request.allow_breaking
     if request.protection != "Enforce":
         return f"apply.protection.mode: {request.protection} lets it through"
-    if permission is not None and breaks_protected_models(question) is not None:
+    if permission is not None and breaks_protected_models(policy_input) is not None:
         return f"{ALLOW_BREAKING} lets it through: {permission.why.rstrip(' .')}"
     return f"apply.protection.blockOn: [{', '.join(request.block_on)}] lets it through"
 

@@ -74,7 +74,7 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class GuardCandidate:
+class GuardedVersion:
     """A model version of this project, before the policy has looked at it.
 
     Attributes:
@@ -108,7 +108,7 @@ def protected_aliases(
 
 
 def build_guard(
-    read_at: datetime, candidates: Iterable[GuardCandidate], policy: Protection
+    read_at: datetime, candidates: Iterable[GuardedVersion], policy: Protection
 ) -> Guard:
     """The guard of one project: its protected versions, and those nobody can judge."""
     guarded: list[GuardedModel] = []

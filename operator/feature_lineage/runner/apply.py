@@ -22,7 +22,7 @@ from feature_lineage.operations.protocol import (
 )
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.closures import closures_of
-from feature_lineage.runner.ending import SteppedBack
+from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.job import (
     Job,
     check_owner,

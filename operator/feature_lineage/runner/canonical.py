@@ -11,7 +11,7 @@ from typing import Any, Final
 from google.protobuf.json_format import MessageToDict
 
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.runner.ending import InvalidRepo
+from feature_lineage.runner.errors import InvalidRepo
 from feature_lineage.runner.syntax import code_digest
 
 SECTIONS: Final = {

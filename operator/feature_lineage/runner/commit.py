@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 from feature_lineage.features.diff import ObjectDelta
 from feature_lineage.runner.canonical import snapshot_of
-from feature_lineage.runner.ending import InvalidRepo, RegistryUnreadable, SteppedBack, one_line
+from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, SteppedBack, one_line
 from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of
 from feature_lineage.runner.repo import memory_registry
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
 from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
-from feature_lineage.runner.ending import RegistryUnreadable
 from feature_lineage.runner.ephemeral import check_stores
+from feature_lineage.runner.errors import RegistryUnreadable
 from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.materialize import materialize
+from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import check_project, load_settings
-from feature_lineage.runner.wire import Wire
 
 
-def run(request: JobRequest, wire: Wire, started: datetime) -> JobReport:
+def run(request: JobRequest, wire: ProgressPipe, started: datetime) -> JobReport:
     """Carry out one operation.
 
     Raises:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
-from feature_lineage.runner.ending import SteppedBack, one_line
-from feature_lineage.runner.wire import DOING, REPO_PHASES, Wire
+from feature_lineage.runner.errors import SteppedBack, one_line
+from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 
 
-def report(request: JobRequest, wire: Wire, started: datetime, error: BaseException) -> JobReport:
+def report(
+    request: JobRequest, wire: ProgressPipe, started: datetime, error: BaseException
+) -> JobReport:
     """The report of an operation that did not come to its end."""
     match error:
         case SteppedBack():

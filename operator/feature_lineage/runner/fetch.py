@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from feature_lineage.errors import NotFound, TerminalError
-from feature_lineage.operations.delivery import GitOrder, Order
+from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
 from feature_lineage.operations.protocol import OperationKind
-from feature_lineage.runner.ending import InvalidRepo, SteppedBack
+from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
 from feature_lineage.sources.tree import defining_files, files_revision
@@ -21,7 +21,7 @@ POINTER: Final = b"version https://git-lfs.github.com/spec/"
 MAX_POINTER_BYTES: Final = 1024
 
 
-def fetch(order: Order, home: Path) -> Path:
+def fetch(order: PodRequest, home: Path) -> Path:
     """The folder of feature_store.yaml, at the revision the request names.
 
     Args:
@@ -50,7 +50,7 @@ def fetch(order: Order, home: Path) -> Path:
     return repo
 
 
-async def _from_git(order: GitOrder, commit: str, repo: Path, private: Path) -> Path:
+async def _from_git(order: GitCheckout, commit: str, repo: Path, private: Path) -> Path:
     git.check_url(order.url, SCHEMES)
     _check_programs(order.url)
     environment = git_environment(
@@ -75,7 +75,7 @@ def _check_programs(url: str) -> None:
             )
 
 
-def _folder_of(order: GitOrder, commit: str, repo: Path) -> Path:
+def _folder_of(order: GitCheckout, commit: str, repo: Path) -> Path:
     root = Path(os.path.realpath(repo))
     folder = Path(os.path.realpath(root / order.path.replace("\0", "\N{REPLACEMENT CHARACTER}")))
     if not folder.is_relative_to(root):
@@ -91,7 +91,7 @@ def _folder_of(order: GitOrder, commit: str, repo: Path) -> Path:
     return folder
 
 
-def _check_content(order: GitOrder, commit: str, folder: Path) -> None:
+def _check_content(order: GitCheckout, commit: str, folder: Path) -> None:
     """Git LFS is not spoken: a definition that lies there is not here."""
     for path in defining_files(folder):
         small = path.stat().st_size <= MAX_POINTER_BYTES
@@ -109,7 +109,7 @@ def _authorities(mounted: Path) -> bytes:
         raise TerminalError(f"{mounted} cannot be read: {error}", reason="JobFailed") from error
 
 
-def _from_files(mounted: Path, order: Order, repo: Path) -> Path:
+def _from_files(mounted: Path, order: PodRequest, repo: Path) -> Path:
     contents = {name.replace("__", "/"): value for name, value in _contents(mounted).items()}
     request = order.request
     if request.kind in IMPORTING and files_revision(contents) != request.revision:

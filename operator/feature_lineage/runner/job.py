@@ -18,10 +18,10 @@ from feature_lineage.operations.protocol import (
     ViewReport,
 )
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
-from feature_lineage.runner.ending import SteppedBack
+from feature_lineage.runner.errors import SteppedBack
+from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
 from feature_lineage.runner.settings import Settings, open_store
-from feature_lineage.runner.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Job:
     """
 
     request: JobRequest
-    wire: Wire
+    wire: ProgressPipe
     started: datetime
     repo: Path
     settings: Settings

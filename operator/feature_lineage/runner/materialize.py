@@ -25,7 +25,7 @@ from feature_lineage.operations.protocol import (
 )
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
-from feature_lineage.runner.ending import RegistryUnreadable, one_line
+from feature_lineage.runner.errors import RegistryUnreadable, one_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
 from feature_lineage.runner.reader import views_of
 

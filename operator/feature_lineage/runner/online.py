@@ -16,8 +16,8 @@ from feast.protos.feast.core.FeatureView_pb2 import FeatureView as FeatureViewPr
 from feast.repo_contents import RepoContents
 
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import views_of
-from feature_lineage.runner.wire import Wire
 
 
 def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class OnlineTables:
     """The tables of one project."""
 
     def __init__(
-        self, store: FeatureStore, contents: RepoContents, before: Any, wire: Wire
+        self, store: FeatureStore, contents: RepoContents, before: Any, wire: ProgressPipe
     ) -> None:
         self._store = store
         self._wire = wire

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, TerminalError
-from feature_lineage.operations.delivery import Order, pack_report, read_order
+from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_order
 from feature_lineage.operations.protocol import JobReport, encode
 from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.publish import (
@@ -57,7 +57,7 @@ def run(request: Path, home: Path, server: ApiServer, termination_log: Path) -> 
         return CRASHED
 
 
-def carry_out(order: Order, home: Path) -> JobReport:
+def carry_out(order: PodRequest, home: Path) -> JobReport:
     """The report of the operation, whatever becomes of it."""
     (home / "home").mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC)
@@ -80,7 +80,7 @@ def carry_out(order: Order, home: Path) -> JobReport:
 
 
 def _hand_over(
-    report: JobReport, order: Order, server: ApiServer, log: Path, deadline: float
+    report: JobReport, order: PodRequest, server: ApiServer, log: Path, deadline: float
 ) -> int:
     # From here on, being told to go changes nothing: the report is all that is left to do.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, TransientError
-from feature_lineage.operations.delivery import MANIFEST_KEY, PIECE_KEY, Manifest
+from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, Manifest
 from feature_lineage.operations.protocol import JobReport
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")

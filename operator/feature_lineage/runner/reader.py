@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from feature_lineage.runner.ending import InvalidRepo, RegistryUnreadable, one_line
+from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, one_line
 
 # Registry message field → SQL table and its column; the same for every Feast SQL registry.
 _TABLES = {

@@ -19,7 +19,7 @@ from feast.repo_operations import get_repo_files, parse_repo
 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.runner.canonical import snapshot_of
-from feature_lineage.runner.ending import InvalidRepo
+from feature_lineage.runner.errors import InvalidRepo
 from feature_lineage.runner.settings import keep_quiet
 
 

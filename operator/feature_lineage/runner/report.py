@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.protocol import INTERRUPTED, JobReport, JobRequest, Outcome
-from feature_lineage.runner.ending import SteppedBack
+from feature_lineage.runner.errors import SteppedBack
 
 
 def not_begun(request: JobRequest, error: FeatureLineageError, started: datetime) -> JobReport:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from feature_lineage.errors import TerminalError
 from feature_lineage.runner.address import registry_id, secrets_in
-from feature_lineage.runner.ending import InvalidRepo, one_line
+from feature_lineage.runner.errors import InvalidRepo, one_line
 
 FILE_NAME: Final = "feature_store.yaml"
 _EXTRA: Final = re.compile(r"feast\[([^\]]+)\]")

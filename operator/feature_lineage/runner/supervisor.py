@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from feature_lineage.runner.wire import PUBLIC_EVENTS
+from feature_lineage.runner.progress import PUBLIC_EVENTS
 
 MAX_LINE: Final = 64 * 1024 * 1024
 TAIL: Final = 4096
@@ -63,7 +63,7 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
         try:
             # Imported while the worker imports Feast on the other core.
             from feature_lineage.operations.protocol import JobRequest, encode
-            from feature_lineage.runner.verdict import conclude
+            from feature_lineage.runner.report_builder import conclude
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
             with (

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from feature_lineage.runner.wire import Wire
+from feature_lineage.runner.progress import ProgressPipe
 
 PR_SET_PDEATHSIG = 1
 
@@ -35,28 +35,28 @@ def die_with(parent: int) -> None:
 def main() -> NoReturn:
     request_path, parent, events, ask, answer = sys.argv[1:]
     die_with(int(parent))
-    wire = Wire(int(events))
+    wire = ProgressPipe(int(events))
     started = datetime.now(UTC)
     # What an import makes stays: to look for garbage among it takes a sixth of the time.
     gc.disable()
     with wire.phase("import_feast"):
-        from feature_lineage.runner.late_checks import late_checks
+        from feature_lineage.runner.lazy_typeguard import lazy_typeguard
 
-        with late_checks():
+        with lazy_typeguard():
             import feast  # noqa: F401
 
         from feature_lineage.operations.protocol import JobRequest
-        from feature_lineage.runner import dispatch, witness
+        from feature_lineage.runner import dispatch, registry_verifier
 
     # Out of the collector's way; what it does not touch, the witness shares with its parent.
     gc.freeze()
     gc.enable()
 
     # Feast's experimental features would push the repo's own output out of the tail.
-    warnings.filterwarnings("ignore", module=r"feast\.|feature_lineage\.runner\.late_checks")
+    warnings.filterwarnings("ignore", module=r"feast\.|feature_lineage\.runner\.lazy_typeguard")
     request = JobRequest.model_validate_json(Path(request_path).read_bytes())
-    if witness.wanted(request):
-        witness.fork(request, int(ask), int(answer), also_close=int(events))
+    if registry_verifier.wanted(request):
+        registry_verifier.fork(request, int(ask), int(answer), also_close=int(events))
     for descriptor in (int(ask), int(answer)):
         os.close(descriptor)
     report = _guarded(request, wire, started, dispatch.run)
@@ -66,7 +66,7 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _guarded(request: Any, wire: Wire, started: datetime, run: Any) -> dict[str, Any]:
+def _guarded(request: Any, wire: ProgressPipe, started: datetime, run: Any) -> dict[str, Any]:
     """Run the operation; every way out of it is a report."""
     from feature_lineage.runner import failure
 

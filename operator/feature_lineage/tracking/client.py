@@ -10,7 +10,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from feature_lineage.errors import RequestRejected
-from feature_lineage.tracking import answers, wire
+from feature_lineage.tracking import mlflow_errors as answers
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.circuit import Circuit
 from feature_lineage.tracking.http import Call, Http
 from feature_lineage.tracking.server import MLflowServer

@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from feature_lineage.errors import FeatureLineageError, ServerUnavailable
-from feature_lineage.tracking import answers
+from feature_lineage.tracking import mlflow_errors as answers
 from feature_lineage.tracking.circuit import Circuit
 from feature_lineage.tracking.server import BasicAuth, BearerToken, MLflowServer
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from feature_lineage.errors import NotFound, RequestRejected, WaitingError
 from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
-from feature_lineage.tracking import wire
-from feature_lineage.tracking.answers import ServerFailed
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.client import MLflowClient, proxied_root, quoted
-from feature_lineage.tracking.fitting import fitted
+from feature_lineage.tracking.mlflow_errors import ServerFailed
+from feature_lineage.tracking.truncation import fitted
 
 RECORDED_TAG: Final = "featurelineage.io/recorded"
 UNSTORED_TAG: Final = "featurelineage.io/unstored-artifacts"

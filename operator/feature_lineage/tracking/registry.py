@@ -12,9 +12,9 @@ from feature_lineage.tracking import tags as version_tags
 from feature_lineage.tracking.circuit import Circuit
 from feature_lineage.tracking.client import MLflowClient, utc_now
 from feature_lineage.tracking.ops import OpsRuns
+from feature_lineage.tracking.registry_cache import FULL_EVERY, OnNews, RegistryCache
 from feature_lineage.tracking.server import MLflowServer
 from feature_lineage.tracking.timeline import Timeline
-from feature_lineage.tracking.view import FULL_EVERY, OnNews, SharedView
 
 
 class MLflowRegistry:
@@ -40,7 +40,7 @@ class MLflowRegistry:
     ) -> None:
         self.server = server
         self._client = MLflowClient(server, now=now)
-        self._view = SharedView(self._client, now=now, full_every=full_every, on_news=on_news)
+        self._view = RegistryCache(self._client, now=now, full_every=full_every, on_news=on_news)
         self._ops = OpsRuns(self._client)
         self._timeline = Timeline(self._client)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.ports import Place
+from feature_lineage.ports import RegistryAddress
 
 _DEFAULT_WORKSPACE: Final = "default"
 """What MLflow calls the workspace of a request that names none."""
@@ -88,9 +88,9 @@ class MLflowServer:
         return urlsplit(self.tracking_uri).netloc
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RegistryAddress:
         """The same of all servers that are one, whatever their credential."""
-        return Place(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
+        return RegistryAddress(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
 
     def tls(self) -> ssl.SSLContext:
         """Trusts the public certificates and the bundle; building one takes about 20 ms."""

@@ -11,7 +11,7 @@ from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ARTIFACT
-from feature_lineage.tracking import wire
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.ops import RECORDED_TAG
 

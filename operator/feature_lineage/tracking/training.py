@@ -16,11 +16,11 @@ from typing import Final
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import TrainingRun
 from feature_lineage.models.recorded import needs_artifact
-from feature_lineage.tracking import wire
-from feature_lineage.tracking.answers import ServerFailed
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.concurrency import each
-from feature_lineage.tracking.sources import RUN_ID
+from feature_lineage.tracking.mlflow_errors import ServerFailed
+from feature_lineage.tracking.run_resolver import RUN_ID
 
 FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.pod import READY_SECONDS
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator, chart_objects, operator_kubeconfig

@@ -8,18 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.pod import READY_SECONDS, Pod, trouble
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.chart.helm import NAMESPACE, RELEASE, Object
 from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.polling import until
 from tests.cluster.host.process import Operator, grant_lease, grant_permissions
-from tests.cluster.host.waiting import until
 
+from feature_lineage.kube.cache.kopf_watch import WATCHED
 from feature_lineage.kube.client import Api, ApiUnavailable, connect
 from feature_lineage.kube.kinds import PROJECTS
-from feature_lineage.kube.watching import WATCHED
 
 AWAY_SECONDS = 60.0
 ALL_SEEN_SECONDS = 60.0

@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import Fault, FaultProxy
 from tests.cluster.host.conftest import StartOperator
-from tests.cluster.host.waiting import until
+from tests.cluster.host.polling import until
 
 from feature_lineage.kube.client import REQUEST_SECONDS, Api
 from feature_lineage.kube.kinds import PROJECTS

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator
-from tests.cluster.host.waiting import until
+from tests.cluster.host.polling import until
 
+from feature_lineage.kube.cache.kopf_watch import WATCHED
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS
-from feature_lineage.kube.watching import WATCHED
 
 
 @pytest.mark.parametrize("trouble", ["twice", "late"])

@@ -4,16 +4,16 @@ import asyncio
 from pathlib import Path
 
 from kubernetes.aio.client import Configuration
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
 from tests.cluster.host.conftest import StartOperator
-from tests.cluster.host.waiting import until
+from tests.cluster.host.polling import until
 from tests.cluster.kubectl import Kubectl
 
+from feature_lineage.kube.cache.kopf_watch import WATCHED, Change, KopfWatch
 from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import PROJECTS
-from feature_lineage.kube.watching import WATCHED, Change, Watcher
 
 
 class Told:
@@ -55,7 +55,7 @@ async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
     told = Told()
     async with await connect(str(proxy.kubeconfig)) as api:
         api.configuration.refresh_api_key_hook = read
-        watcher = Watcher(api.configuration, (namespace,), told.tell, told.miss)
+        watcher = KopfWatch(api.configuration, (namespace,), told.tell, told.miss)
         ended = watcher.start()
         async with asyncio.timeout(30):
             await proxy.opens(len(WATCHED))

@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Final
 
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import Fault, FaultProxy, Rule
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.process import Operator
@@ -15,7 +15,7 @@ from feature_lineage.kube.kinds import LEASES, PROJECTS
 
 LEASE: Final = "feature-lineage-operator"
 HURRIED: Final = (
-    "import feature_lineage.kube.host as host; host.DRAIN_SECONDS = 2.0; "
+    "import feature_lineage.kube.manager as host; host.DRAIN_SECONDS = 2.0; "
     "from feature_lineage.cli.main import main; main()"
 )
 """The operator with less patience than the 20 s that it has for passes under way."""

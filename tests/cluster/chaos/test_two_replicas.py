@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chaos import world
+from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import Fault, FaultProxy
 from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.polling import until
 from tests.cluster.host.process import Operator
-from tests.cluster.host.waiting import until
 
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import LEASES, PROJECTS

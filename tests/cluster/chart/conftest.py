@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cluster.chart.environment import MINE, new_namespace
 from tests.cluster.chart.helm import Helm
-from tests.cluster.chart.world import MINE, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.modules import module_folder

@@ -4,9 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from tests.cluster.chart.environment import (
+    Request,
+    account,
+    allowed,
+    becomes_allowed,
+    new_namespace,
+)
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, of, only
 from tests.cluster.chart.values import SETS
-from tests.cluster.chart.world import Request, account, allowed, becomes_allowed, new_namespace
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlFailed
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.cluster.chart.environment import new_namespace
 from tests.cluster.chart.helm import CHART, RELEASE, ROOT, Helm, HelmFailed
-from tests.cluster.chart.world import new_namespace
 from tests.cluster.kubectl import Kubectl, KubectlFailed
 
 PROJECTS = "crd/featurestoreprojects.featurelineage.io"

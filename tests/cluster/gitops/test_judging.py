@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.gitops.judging import Judgement, judge
-from tests.unit.reconcile.build import (
+from tests.unit.decide.build import (
     MLFLOW,
     OUTAGE,
     B,
@@ -25,8 +25,8 @@ from tests.unit.reconcile.build import (
 
 from feature_lineage.api import TrainedModel
 from feature_lineage.api.enums import PlanVerdict, Verdict
-from feature_lineage.reconcile.model import decide_model
-from feature_lineage.reconcile.values import Failure, LinkedVersion
+from feature_lineage.decide.model.decide import decide_model
+from feature_lineage.decide.values import Failure, LinkedVersion
 
 Object = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.cluster.host.waiting import condition
+from tests.cluster.host.polling import condition
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.kube.client import Api, Object

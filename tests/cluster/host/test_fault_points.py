@@ -14,24 +14,24 @@ import pytest
 from tests.cluster.chart.helm import RELEASE
 from tests.cluster.chart.helm import Object as Manifest
 from tests.cluster.existing import Cluster
+from tests.cluster.host.crash_injection import Fate, Moment, host_after_host, mortal_mlflow
 from tests.cluster.host.gateway import gateway
-from tests.cluster.host.mortal import Fate, Moment, host_after_host, mortal_mlflow
-from tests.cluster.host.place import Place
+from tests.cluster.host.polling import gone, says, until
 from tests.cluster.host.process import grant_lease
-from tests.cluster.host.waiting import gone, says, until
+from tests.cluster.host.project_fixture import RegistryAddress
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
-from tests.e2e.house import MADE, both, recorded
+from tests.e2e.project_fixture import MADE, both, recorded
 from tests.local.scene import MLflow, backfill
 from tests.servers.fixtures import shared_mlflow
 
+from feature_lineage.decide.model.tags import VERDICT_TAG
 from feature_lineage.kube.client import Api, Object, connect
 from feature_lineage.kube.config import OperatorConfig
-from feature_lineage.kube.host import Identity
 from feature_lineage.kube.kinds import EVENTS, JOBS, MODELS, PROJECTS
+from feature_lineage.kube.manager import Identity
 from feature_lineage.models.baseline import REGISTRY_DIGEST_TAG
 from feature_lineage.operations.records import OPERATION_ID_TAG
-from feature_lineage.reconcile.model_tags import VERDICT_TAG
 
 TOLD: Final = ("ApplySucceeded", "BackfillSucceeded", "DeleteSucceeded")
 """Events; each is told last in its pass, so a host that dies at every write comes to none."""
@@ -140,18 +140,18 @@ def fate(moments: Moment | dict[str, Moment]) -> Fate:
 @pytest.fixture
 async def place(
     admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path, fate: Fate
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[RegistryAddress]:
     """A place whose MLflow is the one of all tests, behind a door that hosts may die at."""
     mlflow = MLflow(shared_mlflow().url)
     async with gateway(mlflow.url, middlewares=[mortal_mlflow(fate)]) as door:
-        place = Place(admin, kubectl, namespace, mlflow, folder=tmp_path, door=door.url)
+        place = RegistryAddress(admin, kubectl, namespace, mlflow, folder=tmp_path, door=door.url)
         place.settle()
         yield place
 
 
 @pytest.fixture
 async def node(
-    place: Place,
+    place: RegistryAddress,
     fate: Fate,
     operator_kubeconfig: Path,
     cluster: Cluster,
@@ -183,7 +183,7 @@ async def node(
     ],
 )
 async def test_hosts_that_die_at_every_write_leave_what_one_host_leaves(
-    place: Place,
+    place: RegistryAddress,
     node: Node,
     fate: Fate,
     died_at: set[str],
@@ -250,7 +250,7 @@ def shape(project: Object) -> dict[str, Any]:
     }
 
 
-def told(place: Place, run: dict[str, Any]) -> tuple[Any, ...]:
+def told(place: RegistryAddress, run: dict[str, Any]) -> tuple[Any, ...]:
     """An ops run without names, digests and times."""
     tags = {key.rpartition("/")[2]: value for key, value in run["tags"].items()}
     artifacts = place.mlflow.artifacts(run["run_id"])

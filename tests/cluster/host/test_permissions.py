@@ -21,6 +21,7 @@ from tests.cluster.host.permissions import (
     granted_at_home,
     make_account,
 )
+from tests.cluster.host.polling import condition, says, until
 from tests.cluster.host.process import Operator
 from tests.cluster.host.resources import (
     IMAGE,
@@ -30,7 +31,6 @@ from tests.cluster.host.resources import (
     running,
     tells,
 )
-from tests.cluster.host.waiting import condition, says, until
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.kube.client import Api

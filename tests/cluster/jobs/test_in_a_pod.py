@@ -15,12 +15,12 @@ from tests.cluster.jobs.scene import Project, apply_yaml
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
 
+from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.client import Api
-from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
-from feature_lineage.operations.delivery import MANIFEST_KEY
+from feature_lineage.operations.pod_protocol import MANIFEST_KEY
 from feature_lineage.operations.protocol import INTERRUPTED, MaterializeRequest, Outcome
-from feature_lineage.ports import JobFacts
 from feature_lineage.sources.tree import files_revision
 
 NewProject = Callable[..., Any]

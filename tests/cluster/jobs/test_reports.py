@@ -16,12 +16,12 @@ from tests.unit.operations.build import registry, view
 from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.client import Api, connect
-from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.jobs.names import access_name, report_names
+from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
+from feature_lineage.kube.jobs.report import read_report
+from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
-from feature_lineage.kube.names import access_name, report_names
-from feature_lineage.kube.pod_manifest import RunnerDefaults
-from feature_lineage.kube.reports import read_report
-from feature_lineage.operations.delivery import PIECE_KEY, pack_report
+from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, encode
 from feature_lineage.runner.publish import ApiServer, Patience, publish
 

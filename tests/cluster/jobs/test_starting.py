@@ -10,12 +10,12 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.errors import TransientError
 from feature_lineage.kube.client import Api, Object
-from feature_lineage.kube.jobs import KubeJobs
+from feature_lineage.kube.jobs.names import access_name
+from feature_lineage.kube.jobs.owned_objects import NotOwn
+from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
+from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
 from feature_lineage.kube.kinds import SERVICE_ACCOUNTS as ACCOUNTS
-from feature_lineage.kube.names import access_name
-from feature_lineage.kube.own import NotOwn
-from feature_lineage.kube.pod_manifest import RunnerDefaults
 
 REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
 NewProject = Callable[..., Any]

@@ -32,7 +32,7 @@ def main() -> None:
 
     from feature_lineage.operations.protocol import JobRequest
     from feature_lineage.runner import dispatch, worker
-    from feature_lineage.runner.wire import Wire
+    from feature_lineage.runner.progress import ProgressPipe
 
     answers = os.dup(1)
     os.dup2(2, 1)  # what repos print is not an answer
@@ -49,7 +49,7 @@ def main() -> None:
             if "target" in kill:
                 arm(**kill)
             request = JobRequest.model_validate(command["request"])
-            wire = Wire(write)
+            wire = ProgressPipe(write)
             report = worker._guarded(request, wire, datetime.now(UTC), dispatch.run)
             wire.emit("report", report=report)
             os._exit(0)

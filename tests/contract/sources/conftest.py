@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.sources.asking import LOGIN
+from tests.contract.sources.git_resolver import LOGIN
 from tests.servers.git import GitServer
 from tests.servers.sshd import SshServer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.servers.git import run_git
 
-from feature_lineage.operations.delivery import GitOrder, Order
+from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
 from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind
 from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.pod import carry_out
@@ -45,8 +45,8 @@ class Pod:
         """What becomes of the whole operation."""
         return carry_out(self._order(commit, path), self.repo.parent)
 
-    def _order(self, commit: str, path: str) -> Order:
-        order = GitOrder(
+    def _order(self, commit: str, path: str) -> PodRequest:
+        order = GitCheckout(
             url=self._url,
             path=path,
             credential=str(self._secret or ""),
@@ -59,7 +59,7 @@ class Pod:
             repo="",
             revision=commit,
         )
-        return Order(request=request, git=order, namespace="n", reports=("r",))
+        return PodRequest(request=request, git=order, namespace="n", reports=("r",))
 
     @property
     def commits(self) -> list[str]:

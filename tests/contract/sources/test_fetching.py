@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.sources.asking import TOKEN, key_of
+from tests.contract.sources.git_resolver import TOKEN, key_of
 from tests.contract.sources.pod import Pod
 from tests.servers.git import GitServer, Repositories
 from tests.servers.sshd import SshServer

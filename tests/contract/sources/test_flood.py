@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.pki import Authority
-from tests.contract.sources.asking import resolve
+from tests.contract.sources.git_resolver import resolve
 
 from feature_lineage.errors import TransientError
 from feature_lineage.sources import git

@@ -5,17 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.sources.asking import key_of, project, resolve
+from tests.contract.sources.git_resolver import key_of, project, resolve
 from tests.servers.git import GitServer
 from tests.servers.sshd import SshServer
 
 from feature_lineage.api import ConfigMap
+from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError, TransientError
-from feature_lineage.kube.queue import WorkQueue
 from feature_lineage.kube.source import KubeSource
 from feature_lineage.local.objects import FolderObjects
-from feature_lineage.ports import Key
-from feature_lineage.sources import git, unanswered
+from feature_lineage.sources import git
+from feature_lineage.sources import slow_source_bulkhead as unanswered
+from feature_lineage.workqueue.workers import WorkerPool
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ class Team:
         self.told: dict[str, str] = {}
         self.asking = 0
         self.good_found = asyncio.Event()
-        self.queue = WorkQueue(self._work, workers=16)
+        self.queue = WorkerPool(self._work, workers=16)
 
     async def _work(self, key: Key) -> None:
         self.asking += 1

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.contract.sources.asking import TOKEN
+from tests.contract.sources.git_resolver import TOKEN
 from tests.contract.sources.pod import Pod
 from tests.servers.git import GitServer
 

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-from tests.contract.sources.asking import LOGIN, TOKEN, key_of, resolve
+from tests.contract.sources.git_resolver import LOGIN, TOKEN, key_of, resolve
 from tests.servers.git import GitServer
 from tests.servers.proxy import Proxy
 from tests.servers.sshd import SshServer

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.contract.sources.asking import LOGIN, TOKEN
+from tests.contract.sources.git_resolver import LOGIN, TOKEN
 from tests.contract.sources.pod import Pod
 from tests.servers.git import GitServer
 

@@ -4,7 +4,7 @@ import pytest
 from tests.contract.tracking.conftest import Rest, unique
 
 from feature_lineage.errors import NotFound, RequestRejected
-from feature_lineage.tracking import wire
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.client import MLflowClient, quoted
 
 

@@ -14,7 +14,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ARTIFACT, OpsRun
 from feature_lineage.tracking import MLflowRegistry, MLflowServer
 from feature_lineage.tracking.ops import RECORDED_TAG, UNSTORED_TAG
-from feature_lineage.tracking.wire import pairs
+from feature_lineage.tracking.parsing import pairs
 
 NOW = timedelta(0)
 HELD = RegistrySnapshot("p", {})

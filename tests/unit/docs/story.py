@@ -5,8 +5,8 @@ Computed by the code that computes it in a cluster, so that the pages quote what
 
 from typing import Final
 
+from tests.unit.decide.build import MLFLOW, Play
 from tests.unit.operations.build import NOW, model, registry, request, service, view
-from tests.unit.reconcile.build import MLFLOW, Play
 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.explain import explain

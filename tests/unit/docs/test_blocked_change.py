@@ -4,6 +4,7 @@ import json
 
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.unit.decide.build import Play
 from tests.unit.docs.pages import ROOT, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -15,18 +16,17 @@ from tests.unit.docs.story import (
     message,
     plan_of,
 )
-from tests.unit.reconcile.build import Play
 
 from feature_lineage.api.annotations import ALLOW_BREAKING, override
 from feature_lineage.api.enums import OverrideKind
 from feature_lineage.api.resources import FeatureStoreProject
+from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.project.recording import ops_run_of
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.metrics import State, StateCollector
 from feature_lineage.metrics.families import exposition
 from feature_lineage.operations.plan import PlanVerdict, short
 from feature_lineage.operations.protocol import JobReport
-from feature_lineage.ports import JobFacts
-from feature_lineage.reconcile.recording import ops_run_of
 
 BLOCKED = ROOT / "docs/blocked-change.md"
 PERMISSION = "allow-breaking"

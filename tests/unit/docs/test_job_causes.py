@@ -7,15 +7,21 @@ from typing import Any, Final, NamedTuple, cast
 
 import pytest
 from tests.unit.docs.pages import OPERATIONS, names_in, rows, section
-from tests.unit.runner.test_verdict import AT, Seen, asked
+from tests.unit.runner.test_report_builder import AT, Seen, asked
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.errors import TerminalError
-from feature_lineage.kube.diagnosis import Finding, told_by, why_ended, why_silent, why_waiting
-from feature_lineage.kube.job_manifest import START_GRACE_SECONDS
+from feature_lineage.kube.jobs.failure_cause import (
+    Finding,
+    told_by,
+    why_ended,
+    why_silent,
+    why_waiting,
+)
+from feature_lineage.kube.jobs.job_manifest import START_GRACE_SECONDS
 from feature_lineage.runner.ephemeral import MOUNTS, check_stores, mount_points
+from feature_lineage.runner.report_builder import conclude
 from feature_lineage.runner.settings import Settings
-from feature_lineage.runner.verdict import conclude
 
 HEADING: Final = "### When a job does not start, or dies"
 Object = dict[str, Any]

@@ -21,29 +21,22 @@ from tests.unit.docs.pages import (
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
-from feature_lineage.kube import (
-    backlog,
-    client,
-    events,
-    health,
-    host,
-    job_manifest,
-    jobs,
-    lease,
-    snapshots,
-    sweep,
-    watching,
-)
-from feature_lineage.kube.allowed import HostGlob
+from feature_lineage.decide.project import lifecycle, outcomes
+from feature_lineage.kube import client, events, health, lease, manager, snapshots
+from feature_lineage.kube.cache import kopf_watch, resync
+from feature_lineage.kube.jobs import job_manifest
+from feature_lineage.kube.jobs import runner as job_runner
 from feature_lineage.kube.logs import JsonFormatter
 from feature_lineage.kube.process import identity
+from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.metrics import server
-from feature_lineage.operations import delivery
+from feature_lineage.operations import pod_protocol
 from feature_lineage.operations.protocol import TERMINAL_REASONS
-from feature_lineage.reconcile import absorb, memory, outcomes, settled
+from feature_lineage.reconcile import cache, unchanged
 from feature_lineage.runner import pod, publish
-from feature_lineage.sources import unanswered
-from feature_lineage.tracking import registries
+from feature_lineage.sources import slow_source_bulkhead as bulkhead
+from feature_lineage.tracking import client_pool
+from feature_lineage.workqueue import queue as workqueue
 
 WORDS = {1: "one", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten"}
 
@@ -112,28 +105,28 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "the Lease is renewed every": [lease.RETRY],
         "a leader that cannot renew it ends after": [lease.RENEW],
         "others take a silent Lease after": [lease.DURATION],
-        "passes under way may go on after SIGTERM for": [host.DRAIN_SECONDS],
+        "passes under way may go on after SIGTERM for": [manager.DRAIN_SECONDS],
         "a request to the API server is given up after": [client.REQUEST_SECONDS],
-        "a watch that is silent is opened anew after": [watching.INACTIVITY_SECONDS],
-        "names are compared with the API server every": [sweep.EVERY_SECONDS],
+        "a watch that is silent is opened anew after": [kopf_watch.INACTIVITY_SECONDS],
+        "names are compared with the API server every": [resync.EVERY_SECONDS],
         "a job that runs is looked at, besides its events, every": [
-            absorb.RUNNING_LOOK.total_seconds()
+            lifecycle.RUNNING_LOOK.total_seconds()
         ],
         "why a job does not begin is looked for every": [
-            absorb.STARTING_LOOK.total_seconds(),
-            absorb.WAITING_LOOK.total_seconds(),
+            lifecycle.STARTING_LOOK.total_seconds(),
+            lifecycle.WAITING_LOOK.total_seconds(),
         ],
         "a pod may wait for a node and its image, besides `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
         ],
         "a finished Job and its log stay, longer while its operation is not on record, for": [
-            jobs.KEPT_SECONDS
+            job_runner.KEPT_SECONDS
         ],
         "a job tries to hand its report over for its `runtime.timeout`, but at least for": [
             pod.LEAST_PATIENCE,
             publish.REFUSED_SECONDS,
         ],
-        "a credential of MLflow is read again after": [registries.CREDENTIAL_AGE.total_seconds()],
+        "a credential of MLflow is read again after": [client_pool.CREDENTIAL_AGE.total_seconds()],
     }
     told = {
         what: [seconds(each) for each in re.findall(r"\d+ (?:s|min|h)\b", time)]
@@ -153,7 +146,7 @@ def minutes(number: float) -> int:
 
 
 PAUSES = (
-    f"after {backlog.FIRST_PAUSE:g} s, doubling to {minutes(backlog.LONGEST_PAUSE)} min, "
+    f"after {workqueue.FIRST_PAUSE:g} s, doubling to {minutes(workqueue.LONGEST_PAUSE)} min, "
     "each less up to a half"
 )
 KEPT = (
@@ -161,14 +154,14 @@ KEPT = (
     f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
 )
 SILENCE = (
-    f"took {unanswered.LONG_SECONDS:g} s or longer and got no answer | "
-    f"{WORDS[unanswered.TOGETHER]} of these ask at the same time. The rest keep the message of "
+    f"took {bulkhead.LONG_SECONDS:g} s or longer and got no answer | "
+    f"{WORDS[bulkhead.TOGETHER]} of these ask at the same time. The rest keep the message of "
     "their last question, without asking, until a place is free or "
-    f"{minutes(unanswered.FORGOTTEN_SECONDS)} min have passed"
+    f"{minutes(bulkhead.FORGOTTEN_SECONDS)} min have passed"
 )
 QUIET = (
-    f"for up to {WORDS[minutes(memory.LOOK_AGAIN.seconds)]} minutes "
-    f"({WORDS[minutes(settled.WITH_OBJECTIVE.seconds)]} minute with"
+    f"for up to {WORDS[minutes(cache.LOOK_AGAIN.seconds)]} minutes "
+    f"({WORDS[minutes(unchanged.WITH_OBJECTIVE.seconds)]} minute with"
 )
 
 
@@ -181,18 +174,18 @@ QUIET = (
         (OPERATIONS, PAUSES),
         (OPERATIONS, f"could not be started | every {outcomes.RETRY_START.seconds} s"),
         (OPERATIONS, SILENCE),
-        (OPERATIONS, f"within {registries.CREDENTIAL_AGE.seconds} s of its change on disk"),
+        (OPERATIONS, f"within {client_pool.CREDENTIAL_AGE.seconds} s of its change on disk"),
         (ARCHITECTURE, PAUSES),
         (ARCHITECTURE, KEPT),
-        (ARCHITECTURE, f"every {WORDS[minutes(sweep.EVERY_SECONDS)]} minutes or so"),
+        (ARCHITECTURE, f"every {WORDS[minutes(resync.EVERY_SECONDS)]} minutes or so"),
         (ARCHITECTURE, QUIET),
-        (LIMITS, f"{WORDS[minutes(sweep.EVERY_SECONDS * 1.2)]} minutes later"),
+        (LIMITS, f"{WORDS[minutes(resync.EVERY_SECONDS * 1.2)]} minutes later"),
         (LIMITS, f"{WORDS[snapshots.KEPT_SNAPSHOTS].capitalize()} snapshots of the registry"),
-        (LIMITS, f"{delivery.PIECES} ConfigMaps of {kib(delivery.MAX_PIECE_BYTES)}"),
-        (LIMITS, f"a request, compressed | {kib(delivery.MAX_REQUEST_BYTES)}"),
+        (LIMITS, f"{pod_protocol.PIECES} ConfigMaps of {kib(pod_protocol.MAX_PIECE_BYTES)}"),
+        (LIMITS, f"a request, compressed | {kib(pod_protocol.MAX_REQUEST_BYTES)}"),
         (LIMITS, f"timeline | {snapshots.KEPT_SNAPSHOTS}, {snapshots.KEPT_RECORDS:,} |"),
         (LIMITS, f"note of an Event | {events.NOTE_BYTES:,} bytes"),
-        (LIMITS, f"of MLflow | up to {registries.CREDENTIAL_AGE.seconds} s"),
+        (LIMITS, f"of MLflow | up to {client_pool.CREDENTIAL_AGE.seconds} s"),
         (PROJECT_PAGE, f"may wait {minutes(job_manifest.START_GRACE_SECONDS)} min more"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.decide.build import guard
 from tests.unit.docs.pages import ROOT, blocks, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -18,7 +19,6 @@ from tests.unit.docs.story import (
     message,
     plan_of,
 )
-from tests.unit.reconcile.build import guard
 
 from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.manifests import load_manifests
@@ -27,12 +27,12 @@ from feature_lineage.api.resources import FeatureStoreProject
 from feature_lineage.cli.grant import grant_manifests
 from feature_lineage.errors import AccessRefused, NotFound
 from feature_lineage.kube import client
-from feature_lineage.kube.allowed import HostGlob
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER
 from feature_lineage.kube.objects import KubeObjects
 from feature_lineage.kube.source import KubeSource
+from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.sources import git
-from feature_lineage.tracking.registries import CREDENTIAL_AGE
+from feature_lineage.tracking.client_pool import CREDENTIAL_AGE
 
 FIRST = ROOT / "docs/first-project.md"
 INSTALL = ROOT / "docs/install.md"

@@ -7,15 +7,15 @@ import pytest
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import TerminalError
-from feature_lineage.kube.access import manifests
-from feature_lineage.kube.job_manifest import (
+from feature_lineage.kube.jobs.job_manifest import (
     is_outdated,
     job_manifest,
     order_of,
     request_manifest,
 )
-from feature_lineage.kube.pod_manifest import RunnerDefaults
-from feature_lineage.operations.delivery import MAX_REQUEST_BYTES
+from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
+from feature_lineage.kube.jobs.rbac import manifests
+from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest, OperationKind
 
 JOB = "apply-12-9f86d081884c7d65-1"

@@ -2,7 +2,7 @@
 
 import logging
 
-from feature_lineage.kube.kopf_logs import BegunAgain, TriedAgain
+from feature_lineage.kube.cache.kopf_logs import BegunAgain, TriedAgain
 
 
 def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:

@@ -14,7 +14,7 @@ import pytest
 from feature_lineage.errors import NotFound
 from feature_lineage.kube.client import ApiUnavailable, Conflict, Forbidden
 from feature_lineage.kube.kinds import LEASES, Kind
-from feature_lineage.kube.lease import Leadership, LeaseLost
+from feature_lineage.kube.lease import LeaderElector, LeaseLost
 
 START = datetime(2026, 11, 26, 3, 14, 48, 123456, tzinfo=UTC)
 
@@ -112,8 +112,8 @@ def seconds() -> float:
 
 def candidate(
     server: Server, identity: str, ended: Callable[[], None] = lambda: None
-) -> Leadership:
-    return Leadership(
+) -> LeaderElector:
+    return LeaderElector(
         server,  # type: ignore[arg-type]
         "ml",
         "operator",
@@ -124,7 +124,7 @@ def candidate(
     )
 
 
-async def lead(leadership: Leadership) -> None:
+async def lead(leadership: LeaderElector) -> None:
     await leadership.acquire()
     await leadership.hold()
 
@@ -280,7 +280,7 @@ def test_of_many_that_try_at_once_one_leads(there: bool) -> None:
 
 def test_at_no_moment_do_two_lead_whatever_happens_to_requests() -> None:
     async def scene(server: Server) -> None:
-        all_: dict[str, Leadership] = {}
+        all_: dict[str, LeaderElector] = {}
 
         async def live(number: int) -> None:
             for life in range(50):

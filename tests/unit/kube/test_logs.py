@@ -14,8 +14,8 @@ from kopf._cogs.configs.configuration import OperatorSettings
 from kopf._cogs.structs.bodies import Body
 from kopf._core.actions.loggers import ObjectLogger
 
+from feature_lineage.decide.facts import Key
 from feature_lineage.kube.logs import QUIET, about, setup
-from feature_lineage.ports import Key
 
 KEY = Key("TrainedModel", "fraud", "champion")
 OTHER = Key("FeatureStoreProject", "fraud", "ranking")

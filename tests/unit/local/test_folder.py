@@ -3,12 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from tests.unit.reconcile.build import NOW, Play, model
+from tests.unit.decide.build import NOW, Play, model
 
 from feature_lineage.api import TrainedModel
+from feature_lineage.decide.facts import Key
 from feature_lineage.local.folder import LocalResources, Manifests, Resource
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key
 
 CHAMPION = Key("TrainedModel", "ml", "champion")
 

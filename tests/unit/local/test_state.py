@@ -4,11 +4,11 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-from tests.unit.reconcile.build import NOW, STATS, A
+from tests.unit.decide.build import NOW, STATS, A
 
+from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.local.state import FileSnapshots, StateFolder
-from feature_lineage.ports import Key
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
+from feature_lineage.decide.project.history import KEPT_OPERATIONS
 from feature_lineage.metrics import Instruments, State, StateCollector
 from feature_lineage.metrics.catalogue import CATALOGUE, HOST, Definition
 from feature_lineage.metrics.families import MAX_LABEL
 from feature_lineage.metrics.process import ProcessMetrics
-from feature_lineage.reconcile.listing import KEPT_OPERATIONS
 
 DOCS = (Path(__file__).parents[3] / "docs/metrics.md").read_text(encoding="utf-8")
 NAMES = {definition.name for definition in CATALOGUE}

@@ -10,8 +10,8 @@ from feature_lineage.api.project_spec import NameFilter, Protection
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.operations.protection import (
     Guard,
-    GuardCandidate,
     GuardedModel,
+    GuardedVersion,
     build_guard,
     guard_digest,
     is_stale,
@@ -51,10 +51,10 @@ def test_protected_aliases(
     assert expected == found
 
 
-def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> GuardCandidate:
+def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> GuardedVersion:
     refs = (STRANGER, *(item.ref for item in CHAMPION.features)) if known else None
     features = CHAMPION.features if known else ()
-    return GuardCandidate("driver_model", version, aliases, "activity", refs, features)
+    return GuardedVersion("driver_model", version, aliases, "activity", refs, features)
 
 
 def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:

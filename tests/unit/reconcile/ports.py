@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.unit.reconcile.build import MLFLOW, NOW, A
+from tests.unit.decide.build import MLFLOW, NOW, A
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -16,16 +17,8 @@ from feature_lineage.local.objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun
-from feature_lineage.ports import (
-    Event,
-    JobFacts,
-    Key,
-    ModelStamp,
-    Ports,
-    ResourceT,
-    SourceFacts,
-)
-from feature_lineage.tracking.registries import SharedRegistries
+from feature_lineage.ports import ModelStamp, Ports, ResourceT
+from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 
 class World:
@@ -166,7 +159,7 @@ class _Jobs:
         report = self.world.reports.get(operation_id)
         return JobFacts(running=report is None, report=report)
 
-    async def take_back(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
+    async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         self.world.does("take_back", operation_id)
 
     async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
@@ -184,7 +177,7 @@ class _Registries:
             "free": NamedServer(name="free", tracking_uri=f"{uri}/"),
             "bound": NamedServer(name="bound", tracking_uri=uri, workspace="default"),
         }
-        real = SharedRegistries(FolderObjects(), _Clock(world).now, named=platform.get)
+        real = ModelRegistryPool(FolderObjects(), _Clock(world).now, named=platform.get)
         self.place = real.place
 
     async def of(self, project: FeatureStoreProject) -> "Registry | None":

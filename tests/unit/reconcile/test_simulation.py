@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.unit.reconcile.build import (
+from tests.unit.decide.build import (
     MLFLOW,
     OUTAGE,
     PLAN,
@@ -28,10 +28,10 @@ from tests.unit.reconcile.build import (
 from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.ports import JobFacts, SourceFacts
-from feature_lineage.reconcile.listing import job_id
-from feature_lineage.reconcile.project import decide
-from feature_lineage.reconcile.values import Decision, Failure
+from feature_lineage.decide.facts import JobFacts, SourceFacts
+from feature_lineage.decide.project.decide import decide
+from feature_lineage.decide.project.history import job_id
+from feature_lineage.decide.values import Decision, Failure
 
 ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}
 APPLYING = {OperationKind.APPLY, OperationKind.PLAN}
@@ -192,10 +192,10 @@ class OneProject(RuleBasedStateMachine):
         waiting = sum(operation.mlflow_run_id is None for operation in before.operations)
         assert len(before.operations) <= 10 + waiting
         for _ in range(3):
-            assert decision.next_look is not None
-            if decision.next_look - self.play.now > timedelta(seconds=25):
+            assert decision.requeue_at is not None
+            if decision.requeue_at - self.play.now > timedelta(seconds=25):
                 return
-            self.play.now = decision.next_look + timedelta(seconds=1)
+            self.play.now = decision.requeue_at + timedelta(seconds=1)
             decision = self._look()
             if self.play.status != before:
                 return
@@ -281,7 +281,7 @@ class OneProject(RuleBasedStateMachine):
         play.look(**how)
         for name in play.started[started:]:
             self._may_start(name)
-        looks_again = decision.next_look
+        looks_again = decision.requeue_at
         assert looks_again is not None
         assert looks_again >= play.now + timedelta(seconds=1)
         return decision

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.build import NOW, model
+from tests.unit.decide.build import NOW, model
 
-from feature_lineage.kube import store
+from feature_lineage.decide.facts import Key, key_of
+from feature_lineage.kube.cache import resource_cache as store
+from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.client import Api
-from feature_lineage.kube.store import KubeResources
 from feature_lineage.local.folder import LocalResources, Manifests
 from feature_lineage.local.state import StateFolder
-from feature_lineage.ports import Key, ModelStamp
-from feature_lineage.reconcile.memory import key_of
+from feature_lineage.ports import ModelStamp
 
 HOME = Key("FeatureStoreProject", "ml", "ranking")
 
@@ -32,7 +32,7 @@ def body(name: str, version: int, **spec: Any) -> dict[str, Any]:
 def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    resources = KubeResources(NoApi())
+    resources = ResourceCache(NoApi())
     monkeypatch.delattr(store, "_unpacked")
     resources.take(body("a", 1))
     resources.take(body("b", 2, projectRef={"name": "ranking", "namespace": "elsewhere"}))
@@ -52,7 +52,7 @@ def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
 
 
 def test_a_stamp_of_a_whole_resource_is_the_one_that_the_store_tells() -> None:
-    resources = KubeResources(NoApi())
+    resources = ResourceCache(NoApi())
     resources.take(body("a", 1))
     (made,) = resources.models_named("driver_model")
 

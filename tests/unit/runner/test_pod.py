@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from feature_lineage.errors import AccessRefused, NotFound, TransientError
-from feature_lineage.operations.delivery import Order, pack_report
+from feature_lineage.operations.pod_protocol import PodRequest, pack_report
 from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
 from feature_lineage.runner import publish as publishing
-from feature_lineage.runner.ending import InvalidRepo, SteppedBack
 from feature_lineage.runner.ephemeral import mount_of, mount_points
+from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.pod import carry_out
 from feature_lineage.runner.publish import (
@@ -32,7 +32,7 @@ FILES = {"feature_store.yaml": b"project: p\n", "defs__features.py": b"x = 1\n"}
 REVISION = files_revision({"feature_store.yaml": b"project: p\n", "defs/features.py": b"x = 1\n"})
 
 
-def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> Order:
+def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> PodRequest:
     request = JobRequest(
         operation_id=f"{kind}-1-x-1",
         kind=OperationKind(kind),
@@ -40,7 +40,7 @@ def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> Order
         repo="",
         revision=revision,
     )
-    return Order(request=request, namespace="n", reports=("r-0", "r-1", "r-2"), **fields)
+    return PodRequest(request=request, namespace="n", reports=("r-0", "r-1", "r-2"), **fields)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 from feature_lineage.errors import FeatureLineageError, NotFound
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.tracking import wire
+from feature_lineage.tracking import parsing as wire
 from feature_lineage.tracking.circuit import Circuit
 from feature_lineage.tracking.server import MLflowServer
 

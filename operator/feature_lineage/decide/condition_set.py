@@ -1,0 +1,58 @@
+"""Builds the conditions of one status, with the house rules applied in one place."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from feature_lineage.api import Condition
+from feature_lineage.api.conditions import find_condition, remove_condition, set_condition
+
+MAX_MESSAGE = 2000
+
+
+class ConditionSet:
+    """The conditions of one resource while a pass computes them.
+
+    Args:
+        current: as last written.
+        now: when a flip happens.
+        generation: of the spec they are computed from.
+    """
+
+    def __init__(
+        self, current: tuple[Condition, ...], now: datetime, generation: int | None
+    ) -> None:
+        self.values = current
+        self._now = now
+        self._generation = generation
+
+    def true(self, type_: StrEnum, reason: str = "Succeeded", message: str = "") -> None:
+        self._set(type_, "True", reason, message)
+
+    def false(self, type_: StrEnum, reason: str, message: str = "") -> None:
+        self._set(type_, "False", reason, message)
+
+    def unknown(self, type_: StrEnum, reason: str, message: str = "") -> None:
+        self._set(type_, "Unknown", reason, message)
+
+    def only_while(self, type_: StrEnum, holds: bool, reason: str = "", message: str = "") -> None:
+        """Reconciling and Stalled exist only while True."""
+        if holds:
+            self._set(type_, "True", reason, message)
+        else:
+            self.values = remove_condition(self.values, type_)
+
+    def get(self, type_: StrEnum) -> Condition | None:
+        return find_condition(self.values, type_)
+
+    def _set(self, type_: StrEnum, status: str, reason: str, message: str) -> None:
+        if len(message) > MAX_MESSAGE:
+            message = message[: MAX_MESSAGE - 1] + "…"
+        new = Condition(
+            type=str(type_),
+            status=status,
+            reason=reason,
+            message=message,
+            last_transition_time=self._now,
+            observed_generation=self._generation,
+        )
+        self.values = set_condition(self.values, new, self._now)

@@ -1,0 +1,148 @@
+"""The conditions of a TrainedModel: one small function each."""
+
+from typing import Any, Final
+
+from feature_lineage.api.conditions import ModelCondition as C
+from feature_lineage.api.enums import (
+    ReadyRequirement,
+    TagsMode,
+    Verdict,
+)
+from feature_lineage.api.model_status import (
+    TrainedModelStatus,
+)
+from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.values import (
+    Failure,
+    ObservedModel,
+)
+
+READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})
+
+
+def conditions_of(
+    observed: ObservedModel,
+    status: TrainedModelStatus,
+    problem: Failure | None,
+    writing: bool,
+) -> Any:
+    resource = observed.resource
+    conditions = ConditionSet(status.conditions, observed.now, resource.metadata.generation or None)
+    if problem is None:
+        assert observed.linked is not None
+        version = observed.linked.version
+        conditions.true(C.RESOLVED, message=f"{version.name} version {version.version}")
+    elif problem.outage:
+        conditions.unknown(C.RESOLVED, problem.reason, problem.message)
+    else:
+        conditions.false(C.RESOLVED, problem.reason, problem.message)
+    _lineage_condition(observed, conditions, problem)
+    _tagged_condition(observed, conditions, problem, writing)
+    _fresh_condition(status, conditions)
+    _ready(observed, status, conditions, problem)
+    return conditions.values
+
+
+def _lineage_condition(
+    observed: ObservedModel, conditions: ConditionSet, problem: Failure | None
+) -> None:
+    judgement = observed.linked.judgement if observed.linked else None
+    if judgement is None:
+        if problem is None or not problem.outage or conditions.get(C.LINEAGE_VERIFIED) is None:
+            message = problem.message if problem else "the registry has not been read yet"
+            conditions.unknown(C.LINEAGE_VERIFIED, "RegistryUnseen", message)
+        return
+    verdict = judgement.verdict
+    if verdict in (Verdict.VERIFIED, Verdict.UNCHANGED) and judgement.reason == str(verdict):
+        conditions.true(C.LINEAGE_VERIFIED, str(verdict), judgement.message)
+    elif verdict is Verdict.UNKNOWN:
+        conditions.unknown(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
+    else:
+        conditions.false(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
+
+
+def _tagged_condition(
+    observed: ObservedModel, conditions: ConditionSet, problem: Failure | None, writing: bool
+) -> None:
+    spec = observed.resource.spec
+    if spec.tags.mode is TagsMode.OFF or spec.suspend:
+        conditions.false(C.TAGGED, "Disabled", "spec.tags.mode is Off or spec.suspend is true")
+    elif observed.older_owners:
+        conditions.false(
+            C.TAGGED,
+            "OwnedByOther",
+            f"the older TrainedModel {observed.older_owners[0]} writes the tags of this version",
+        )
+    elif observed.failure is not None:
+        conditions.unknown(C.TAGGED, "MLflowUnavailable", observed.failure.message)
+    elif problem is not None:
+        conditions.false(C.TAGGED, "Progressing", "there is no version to tag")
+    elif not writing:
+        conditions.true(C.TAGGED)
+    elif conditions.get(C.TAGGED) is None:
+        conditions.false(C.TAGGED, "Progressing", "tags are being written")
+    # Otherwise what was found out at the last attempt stands until this one ends.
+
+
+def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> None:
+    freshness = status.freshness
+    if freshness is None or freshness.max_age is None:
+        conditions.unknown(
+            C.FEATURES_FRESH, "NoObjective", "neither the project nor this model sets a maxAge"
+        )
+    elif freshness.fresh:
+        conditions.true(C.FEATURES_FRESH)
+    elif freshness.fresh is None:
+        conditions.unknown(
+            C.FEATURES_FRESH, "ObservedTooSeldom", "the registry was read too long ago to say"
+        )
+    elif freshness.materialized_until is None:
+        conditions.false(
+            C.FEATURES_FRESH,
+            "NeverMaterialized",
+            f"feature view {freshness.oldest_view} was never materialized",
+        )
+    else:
+        conditions.false(
+            C.FEATURES_FRESH,
+            "Stale",
+            f"feature view {freshness.oldest_view} is materialized until "
+            f"{freshness.materialized_until:%Y-%m-%dT%H:%M:%SZ}; maxAge is {freshness.max_age}",
+        )
+
+
+def _ready(
+    observed: ObservedModel,
+    status: TrainedModelStatus,
+    conditions: ConditionSet,
+    problem: Failure | None,
+) -> None:
+    requires = observed.resource.spec.ready_requires
+    resolved, lineage = conditions.get(C.RESOLVED), conditions.get(C.LINEAGE_VERIFIED)
+    fresh = conditions.get(C.FEATURES_FRESH)
+    assert resolved is not None
+    assert lineage is not None
+    assert fresh is not None
+    # Over an outage the last facts stand: a model that was fine does not begin to reconcile.
+    unresolved = problem if not (problem and problem.outage and status.resolved) else None
+    if unresolved is not None:
+        conditions.false(C.READY, unresolved.reason, unresolved.message)
+    elif ReadyRequirement.LINEAGE in requires and (
+        status.lineage is None or status.lineage.verdict not in READY_VERDICTS
+    ):
+        conditions.false(C.READY, lineage.reason, lineage.message)
+    elif ReadyRequirement.FRESHNESS in requires and fresh.status == "False":
+        conditions.false(C.READY, fresh.reason, fresh.message)
+    else:
+        known = status.lineage if ReadyRequirement.LINEAGE in requires else None
+        conditions.true(C.READY, str(known.verdict) if known else "Succeeded")
+    waiting = unresolved is not None and not unresolved.terminal
+    conditions.only_while(
+        C.RECONCILING,
+        waiting,
+        unresolved.reason if unresolved else "",
+        unresolved.message if unresolved else "",
+    )
+    broken = status.lineage is not None and status.lineage.verdict is Verdict.BROKEN
+    stalled = broken and ReadyRequirement.LINEAGE in requires
+    conditions.only_while(C.STALLED, stalled, "Broken", lineage.message)

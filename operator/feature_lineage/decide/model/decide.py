@@ -1,0 +1,163 @@
+"""`decide` for a TrainedModel: which version it is, what became of its features, what to write."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.api.enums import (
+    TagsMode,
+    Verdict,
+)
+from feature_lineage.api.model_status import (
+    TrainedModelStatus,
+)
+from feature_lineage.decide.facts import Event, Key
+from feature_lineage.decide.model.conditions import conditions_of
+from feature_lineage.decide.model.freshness import model_freshness
+from feature_lineage.decide.model.status import closed, history, lineage, resolved
+from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
+from feature_lineage.decide.values import (
+    Action,
+    Decision,
+    DeleteTags,
+    Failure,
+    ObservedModel,
+    SetTags,
+)
+
+WAITING: Final = timedelta(seconds=30)
+_NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
+"""First verdicts that nobody has to be told of; ten thousand models would be as many Events."""
+
+
+def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
+    """What follows from everything known about one model."""
+    # A status tells whole seconds: it must be the same when it comes back from where it is kept.
+    now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
+    resource, status = observed.resource, observed.resource.status
+    problem = unresolved(observed)
+    changes: dict[str, Any] = {"observed_generation": resource.metadata.generation or None}
+    requested = resource.metadata.annotations.get(RECONCILE_REQUESTED_AT)
+    if requested is not None:
+        changes["last_handled_reconcile_at"] = requested
+    linked = observed.linked
+    if linked is not None:
+        changes["resolved"] = resolved(linked)
+        changes["lineage"] = lineage(observed, linked)
+        changes["history"] = history(observed, linked)
+        changes["freshness"] = model_freshness(observed, linked)
+    elif problem is not None and not problem.outage:
+        changes |= {"resolved": None, "lineage": None, "freshness": None}
+        changes["history"] = closed(observed)
+    status = status.model_copy(update=changes)
+    actions = _actions(observed)
+    status = status.model_copy(
+        update={"conditions": conditions_of(observed, status, problem, bool(actions))}
+    )
+    return Decision(
+        status=status,
+        after=actions,
+        events=_events(observed, status),
+        requeue_at=next_look_of(observed.project, now),
+        finished=resource.metadata.deletion_timestamp is not None,
+    )
+
+
+def unresolved(observed: ObservedModel) -> Failure | None:
+    """Why there is no version to speak of; None when there is one."""
+    spec, project = observed.resource.spec, observed.project
+    if project is None:
+        name = spec.project_ref.name
+        return Failure(
+            "RefNotPermitted",
+            f"FeatureStoreProject {name} is not there or does not allow this namespace; "
+            "create it, or add the namespace to its spec.allowedNamespaces",
+        )
+    if project.spec.mlflow is None:
+        return Failure(
+            "ProjectNotReady",
+            f"FeatureStoreProject {project.metadata.name} names no MLflow server; set spec.mlflow",
+        )
+    if observed.view is None:
+        failure = observed.failure
+        message = failure.message if failure else "MLflow was not read yet"
+        return Failure("MLflowUnavailable", message, outage=True)
+    if observed.linked is None:
+        return _not_found(observed)
+    return None
+
+
+def _not_found(observed: ObservedModel) -> Failure:
+    model, view = observed.resource.spec.model, observed.view
+    versions = view.versions.get(model.name, {}) if view is not None else {}
+    if not versions:
+        return Failure(
+            "ModelNotFound",
+            f"MLflow has no registered model {model.name} with versions; register one",
+        )
+    if model.alias is not None:
+        aliases = sorted({alias for version in versions.values() for alias in version.aliases})
+        have = f"; it has: {', '.join(aliases[:10])}" if aliases else ""
+        return Failure(
+            "AliasNotFound",
+            f"registered model {model.name} has no alias {model.alias}{have}; "
+            "set the alias or change spec.model.alias",
+        )
+    return Failure(
+        "VersionNotFound",
+        f"registered model {model.name} has no version {model.version}; "
+        f"the newest is {max(versions, key=_number)}",
+    )
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else 0
+
+
+def _actions(observed: ObservedModel) -> tuple[Action, ...]:
+    linked, project, spec = observed.linked, observed.project, observed.resource.spec
+    if project is None or observed.failure is not None or observed.older_owners:
+        return ()
+    if observed.resource.metadata.deletion_timestamp is not None:
+        return ()
+    if spec.tags.mode is TagsMode.OFF or spec.suspend:
+        return ()
+    actions: list[Action] = []
+    if linked is not None:
+        revision = project.status.applied.revision if project.status.applied else None
+        tags = tags_to_write(linked, spec, project.spec.project, revision)
+        if tags:
+            actions.append(SetTags(linked.version, tags))
+    # The alias moved on, or is gone: what it left carries no verdict that nobody keeps true.
+    left = observed.left
+    if left is not None and VERDICT_TAG in left.tags:
+        actions.append(DeleteTags(left, (VERDICT_TAG,)))
+    return tuple(actions)
+
+
+def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event, ...]:
+    before, after = observed.resource.status.lineage, status.lineage
+    if after is None or (before is not None and before.verdict is after.verdict):
+        return ()
+    if before is None and after.verdict in _NO_NEWS:
+        return ()
+    metadata = observed.resource.metadata
+    judgement = observed.linked.judgement if observed.linked else None
+    kind = "Warning" if after.verdict in (Verdict.BROKEN, Verdict.AMBIGUOUS) else "Normal"
+    return (
+        Event(
+            Key("TrainedModel", metadata.namespace, metadata.name),
+            kind,  # type: ignore[arg-type]
+            str(after.verdict),
+            judgement.message if judgement else "",
+        ),
+    )
+
+
+def next_look_of(project: FeatureStoreProject | None, now: datetime) -> datetime:
+    """When to look at a model again without being woken."""
+    if project is None or project.spec.mlflow is None:
+        return now + WAITING
+    return now + project.spec.mlflow.poll_interval

@@ -1,0 +1,108 @@
+"""What MLflow's facts mean for one project: its versions, linked and judged, and the guard."""
+
+from collections.abc import Iterable, Mapping
+
+from feature_lineage.api.project_spec import Protection
+from feature_lineage.decide.values import LinkedVersion
+from feature_lineage.features.definitions import FeatureDefinition, define_all
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.baseline import Baseline, choose_baseline
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.links import OnConflict, resolve_link
+from feature_lineage.models.recorded import PROJECT_TAG, own_records
+from feature_lineage.models.verdicts import judge
+from feature_lineage.operations.protection import (
+    GuardedVersion,
+    protected_aliases,
+)
+
+
+def versions_of(view: RegistryView, project: str) -> tuple[ModelVersion, ...]:
+    """Versions that name the Feast project, on themselves or on their training run."""
+    found = []
+    for versions in view.versions.values():
+        for version in versions.values():
+            named = version.tags.get(PROJECT_TAG)
+            if named is None:
+                run = view.run_of(version)
+                named = run.tags.get(PROJECT_TAG) if run is not None else None
+            if named == project:
+                found.append(version)
+    return tuple(found)
+
+
+def baseline_of(
+    view: RegistryView,
+    version: ModelVersion,
+    history: Iterable[SnapshotRecord],
+    current: SnapshotRecord | None,
+) -> Baseline | None:
+    """Which registry a version is compared with."""
+    run = view.run_of(version)
+    return choose_baseline(version.tags, run, version.created_at, history, current)
+
+
+def link_version(
+    view: RegistryView,
+    version: ModelVersion,
+    project: str,
+    baseline: Baseline | None,
+    baselines: Mapping[str, RegistrySnapshot],
+    snapshot: RegistrySnapshot | None,
+    *,
+    declared_service: str | None = None,
+    on_conflict: OnConflict = "Report",
+) -> LinkedVersion:
+    """One version with its features and what became of them."""
+    trained_on = baselines.get(baseline.digest) if baseline is not None else None
+    link = resolve_link(
+        own_records(version) if declared_service else version,
+        view.run_of(version),
+        snapshot,
+        declared_service,
+        on_conflict,
+        project=project,
+        trained_on=trained_on,
+    )
+    judgement = judge(
+        link,
+        trained_on,
+        baseline.frm if baseline is not None else "FirstSight",
+        snapshot,
+        recorded_digest=baseline.schema_digest if baseline is not None else None,
+    )
+    return LinkedVersion(version, link, baseline, judgement)
+
+
+def guarded_version(
+    item: LinkedVersion,
+    baselines: Mapping[str, RegistrySnapshot],
+    snapshot: RegistrySnapshot | None,
+    policy: Protection,
+) -> GuardedVersion | None:
+    """What a promoted version depends on, as it was trained; None where it is not promoted."""
+    version = item.version
+    if not protected_aliases(version.aliases, policy.aliases, version.name, policy.models):
+        return None
+    return GuardedVersion(
+        version.name,
+        version.version,
+        version.aliases,
+        item.link.service,
+        item.link.refs if item.link.complete else None,
+        _definitions(item, baselines, snapshot),
+    )
+
+
+def _definitions(
+    item: LinkedVersion,
+    baselines: Mapping[str, RegistrySnapshot],
+    snapshot: RegistrySnapshot | None,
+) -> tuple[FeatureDefinition, ...]:
+    """Of the version's features, as far as its baseline has them; the plan knows the rest."""
+    trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
+    against = trained_on or snapshot
+    if against is None or not item.link.complete:
+        return ()
+    return define_all(against, item.link.refs, item.link.service)

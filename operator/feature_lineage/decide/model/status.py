@@ -1,0 +1,111 @@
+"""What the status of a TrainedModel tells: version, lineage, and what the alias pointed to."""
+
+from typing import Final
+
+from feature_lineage.api.enums import (
+    BaselineFrom,
+    Verdict,
+)
+from feature_lineage.api.model_status import (
+    HistoryEntry,
+    LineageStatus,
+    ResolvedStatus,
+    SchemaDigest,
+)
+from feature_lineage.api.project_status import Problem
+from feature_lineage.decide.values import (
+    LinkedVersion,
+    ObservedModel,
+)
+
+MAX_HISTORY: Final = 10
+
+
+MAX_FEATURES: Final = 100
+
+
+MAX_PROBLEMS: Final = 50
+
+
+def resolved(linked: LinkedVersion) -> ResolvedStatus:
+    version = linked.version
+    return ResolvedStatus(
+        version=version.version,
+        aliases=version.aliases,
+        run_id=version.run_id or None,
+        model_id=version.model_id or None,
+        uri=version.uri,
+        created_at=version.created_at,
+    )
+
+
+def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
+    link, judgement, baseline = linked.link, linked.judgement, linked.baseline
+    before = observed.resource.status.lineage
+    verdict = judgement.verdict if judgement else Verdict.UNKNOWN
+    same = before is not None and before.verdict is verdict and _same_version(observed, linked)
+    since = before.verdict_since if same and before and before.verdict_since else observed.now
+    problems = judgement.problems if judgement else ()
+    return LineageStatus(
+        feature_service=link.service or None,
+        declared_service=observed.resource.spec.feature_service,
+        recorded_service=link.recorded_service or None,
+        origin=link.origin,
+        feature_count=link.count or len(link.refs),
+        feature_views=link.views[:MAX_FEATURES],
+        feature_views_total=len(link.views),
+        features=tuple(str(ref) for ref in link.refs[:MAX_FEATURES]),
+        truncated=len(link.refs) < (link.count or 0),
+        schema_digest=SchemaDigest(
+            baseline=judgement.baseline_schema_digest or None,
+            baseline_from=BaselineFrom(baseline.frm) if baseline else None,
+            current=judgement.current_schema_digest or None,
+        )
+        if judgement is not None
+        else None,
+        baseline_registry_digest=baseline.digest if baseline else None,
+        verdict=verdict,
+        verdict_since=since,
+        problems=tuple(
+            Problem(
+                feature=problem.feature,
+                kind=str(problem.kind),
+                was=problem.was or None,
+                now=problem.now or None,
+            )
+            for problem in problems[:MAX_PROBLEMS]
+        ),
+        problems_total=len(problems),
+    )
+
+
+def _same_version(observed: ObservedModel, linked: LinkedVersion) -> bool:
+    resolved = observed.resource.status.resolved
+    return (
+        resolved is not None
+        and resolved.version == linked.version.version
+        and resolved.created_at == linked.version.created_at.replace(microsecond=0)
+    )
+
+
+def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntry, ...]:
+    """What the alias pointed to, newest first; nothing to tell of a pinned version."""
+    status, now = observed.resource.status, observed.now
+    if observed.resource.spec.model.alias is None:
+        return ()
+    verdict = linked.judgement.verdict if linked.judgement else Verdict.UNKNOWN
+    current = HistoryEntry(version=linked.version.version, from_=now, verdict=verdict)
+    if not status.history:
+        return (current,)
+    newest = status.history[0]
+    if newest.to is None and _same_version(observed, linked):
+        return (newest.model_copy(update={"verdict": verdict}), *status.history[1:])
+    return (current, *closed(observed))[:MAX_HISTORY]
+
+
+def closed(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
+    """The history once the alias is known to point to none of it any more."""
+    past = observed.resource.status.history
+    if not past or past[0].to is not None or observed.view is None:
+        return past
+    return (past[0].model_copy(update={"to": observed.now}), *past[1:])

@@ -1,0 +1,165 @@
+"""From an operation to the request its job reads."""
+
+from typing import Final
+
+from feature_lineage.api.annotations import override
+from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
+from feature_lineage.api.enums import OperationKind as ApiKind
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.project.history import job_id
+from feature_lineage.decide.values import ObservedProject
+from feature_lineage.features.snapshot import digest_of
+from feature_lineage.operations.protocol import (
+    ApplyRequest,
+    DeleteRequest,
+    JobRequest,
+    MaterializeRequest,
+    OperationKind,
+    Override,
+    ViewWindow,
+)
+
+COMMANDS: Final = {
+    ApiKind.APPLY: OperationKind.APPLY,
+    ApiKind.PLAN: OperationKind.PLAN,
+    ApiKind.MATERIALIZE: OperationKind.MATERIALIZE,
+    ApiKind.BACKFILL: OperationKind.MATERIALIZE,
+    ApiKind.OBSERVE: OperationKind.OBSERVE,
+    ApiKind.DELETE: OperationKind.DELETE,
+}
+
+
+def job_request(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, operation: OperationStatus
+) -> JobRequest:
+    """Everything the job of this operation's present attempt needs to know.
+
+    `status` and `observed` are those of the pass that starts it: the guard is as fresh as they are.
+    """
+    spec = observed.resource.spec
+    source = observed.source if isinstance(observed.source, SourceFacts) else None
+    return JobRequest(
+        operation_id=job_id(operation),
+        kind=COMMANDS[operation.kind],
+        project=spec.project,
+        repo="",
+        revision=operation.revision or "",
+        feature_store_yaml=source.feature_store_yaml if source else None,
+        deadline_seconds=_timeout(spec, operation),
+        apply=apply_request(observed, status)
+        if operation.kind in (ApiKind.APPLY, ApiKind.PLAN)
+        else None,
+        materialize=_materialize(operation)
+        if operation.kind in (ApiKind.MATERIALIZE, ApiKind.BACKFILL)
+        else None,
+        delete=_delete(observed) if operation.kind is ApiKind.DELETE else None,
+    )
+
+
+def _timeout(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> float:
+    for schedule in spec.schedules:
+        if schedule.name == operation.schedule and schedule.timeout is not None:
+            return schedule.timeout.total_seconds()
+    return spec.runtime.timeout.total_seconds()
+
+
+def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) -> ApplyRequest:
+    """What an apply of the newest revision may do, by policy, guard and annotations."""
+    spec = observed.resource.spec
+    protection = spec.apply.protection
+    guarded = protection.mode is not ProtectionMode.OFF and observed.models is not None
+    return ApplyRequest(
+        prune=spec.apply.prune,
+        adopted=_adopted(spec, status),
+        guard=observed.models.guard if guarded and observed.models else None,
+        max_guard_age_seconds=protection.max_guard_age.total_seconds(),
+        protection=protection.mode.value,
+        block_on=tuple(harm.value for harm in protection.block_on),
+        on_unknown=protection.on_unknown.value,
+        allow_breaking=_override(observed, OverrideKind.ALLOW_BREAKING),
+        allow_adoption=_override(observed, OverrideKind.ALLOW_ADOPTION),
+        closures=dict(observed.snapshot.closures) if observed.snapshot else {},
+        last_views=tuple(sorted(name for _, name, _ in observed.snapshot.views()))
+        if observed.snapshot
+        else (),
+        owned_elsewhere=_owned_elsewhere(observed),
+    )
+
+
+def _adopted(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str | None:
+    """The registry whose objects are known to be this resource's own.
+
+    Not that of `status.registry`: it may only have been looked at, or refused.
+    """
+    return None if spec.apply.mode is not ApplyMode.AUTO else own_registry(spec, status)
+
+
+def own_registry(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str:
+    """Id of the registry this resource applied its project to; "" where it never did."""
+    applied = status.applied
+    return (applied.registry_id or "") if applied and applied.project == spec.project else ""
+
+
+def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:
+    return tuple(
+        older_owner.registry_id for older_owner in observed.older_owners if older_owner.registry_id
+    )
+
+
+def _override(observed: ObservedProject, kind: OverrideKind) -> Override | None:
+    given = override(observed.resource.metadata.annotations, kind)
+    return None if given is None else Override(plan_digest=given.plan_digest, why=given.why)
+
+
+def _materialize(operation: OperationStatus) -> MaterializeRequest:
+    pending = tuple(view for view in operation.views if view.result is not Result.SUCCEEDED)
+    if operation.views:
+        return MaterializeRequest(
+            views=tuple(
+                ViewWindow(name=view.name, start=view.start, end=view.end)
+                for view in pending
+                if view.end is not None
+            )
+        )
+    return MaterializeRequest(
+        all_views_start=operation.window_start, all_views_end=operation.window_end
+    )
+
+
+def _delete(observed: ObservedProject) -> DeleteRequest:
+    allowed = override(observed.resource.metadata.annotations, OverrideKind.ALLOW_DELETE)
+    protection = observed.resource.spec.apply.protection
+    return DeleteRequest(
+        guard=observed.models.guard if observed.models else None,
+        max_guard_age_seconds=protection.max_guard_age.total_seconds(),
+        protection=protection.mode.value,
+        allow=allowed.why if allowed else None,
+        owned_elsewhere=_owned_elsewhere(observed),
+        adopted=own_registry(observed.resource.spec, observed.resource.status),
+    )
+
+
+def inputs_digest(observed: ObservedProject) -> str:
+    """Everything an apply depends on but the facts about models: another digest, another apply."""
+    spec = observed.resource.spec
+    source = observed.source if isinstance(observed.source, SourceFacts) else None
+    annotations = observed.resource.metadata.annotations
+    return digest_of(
+        {
+            "revision": source.revision if source else "",
+            "featureStoreYaml": digest_of(source.feature_store_yaml) if source else "",
+            "project": spec.project,
+            "source": spec.source.model_copy(update={"poll_interval": None}).as_dict()
+            if spec.source
+            else None,
+            "apply": spec.apply.as_dict(),
+            "runtime": spec.runtime.as_dict(),
+            "deletion": observed.deleted,
+            "elders": sorted(older_owner.registry_id for older_owner in observed.older_owners),
+            "overrides": {
+                kind: annotations.get(f"featurelineage.io/{kind}") for kind in OverrideKind
+            },
+        }
+    )

@@ -1,0 +1,146 @@
+"""The conditions that never make a project unready: Materialized, Fresh, FactsCurrent, Recorded.
+
+A late view, an audit that waits and facts that are old must not turn a rollout red.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from feature_lineage.api.conditions import ProjectCondition as C
+from feature_lineage.api.enums import Result
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.project.preconditions import MATERIALIZING
+from feature_lineage.decide.project.waiting import waits
+from feature_lineage.decide.values import Failure, ObservedProject
+from feature_lineage.features.freshness import Freshness, FreshnessReason
+
+
+def note_upkeep(
+    observed: ObservedProject,
+    status: FeatureStoreProjectStatus,
+    judged: Mapping[str, Freshness],
+    conditions: ConditionSet,
+) -> None:
+    """Set the four, as of this pass."""
+    _materialized(observed, status, conditions)
+    _fresh(conditions, judged, status)
+    _facts_current(observed, status, conditions)
+    _recorded(observed, status, conditions)
+
+
+def _materialized(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
+) -> None:
+    failing = sorted(
+        view.name for view in status.feature_views if view.last_result is Result.FAILED
+    )
+    if failing:
+        errors = {view.name: view.last_error for view in status.feature_views}
+        more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
+        told = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
+        conditions.false(C.MATERIALIZED, "ViewsFailing", f"{told}{more}")
+    elif (stuck := _never_came_to_its_views(observed, status)) is not None:
+        conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
+    elif any(view.materialized_until is not None for view in status.feature_views):
+        conditions.true(C.MATERIALIZED)
+    elif observed.resource.spec.suspend:
+        conditions.unknown(C.MATERIALIZED, "Suspended", "spec.suspend is true")
+    else:
+        conditions.unknown(
+            C.MATERIALIZED,
+            "NeverRun",
+            "nothing was materialized yet; add spec.schedules or spec.backfills",
+        )
+
+
+def _never_came_to_its_views(
+    observed: ObservedProject, status: FeatureStoreProjectStatus
+) -> Failure | None:
+    """Why the newest materialization did nothing for any view: no view's own result tells."""
+    operation = status.operation
+    if operation is not None and operation.kind in MATERIALIZING:
+        why = waits(observed, operation)
+        if why is not None:
+            return why
+    last = next((each for each in status.operations if each.kind in MATERIALIZING), None)
+    if last is None or last.result is not Result.FAILED or last.views:
+        return None
+    return Failure(last.reason or "JobFailed", f"{last.id}: {last.message}")
+
+
+def _fresh(
+    conditions: ConditionSet,
+    judged: Mapping[str, Freshness],
+    status: FeatureStoreProjectStatus,
+) -> None:
+    by_reason: dict[FreshnessReason, list[str]] = {}
+    for name, freshness in sorted(judged.items()):
+        by_reason.setdefault(freshness.reason, []).append(name)
+    until = {view.name: view.materialized_until for view in status.feature_views}
+    if names := by_reason.get(FreshnessReason.NEVER_MATERIALIZED):
+        conditions.false(
+            C.FRESH, "NeverMaterialized", f"never materialized: {', '.join(names[:10])}"
+        )
+    elif names := by_reason.get(FreshnessReason.STALE):
+        told = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
+        conditions.false(C.FRESH, "Stale", f"past their maxAge: {told}")
+    elif names := by_reason.get(FreshnessReason.OBSERVED_TOO_SELDOM):
+        conditions.unknown(
+            C.FRESH,
+            "ObservedTooSeldom",
+            f"the registry was read too long ago to tell about {', '.join(names[:10])}; "
+            "shorten spec.registry.pollInterval below half of maxAge",
+        )
+    elif by_reason.get(FreshnessReason.FRESH):
+        conditions.true(C.FRESH)
+    else:
+        conditions.unknown(C.FRESH, "NoObjective", "spec.freshness sets no maxAge")
+
+
+def _facts_current(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
+) -> None:
+    models, registry = observed.models, status.registry
+    interval = observed.resource.spec.registry_poll_interval
+    if models is not None and models.failure is not None:
+        as_of = f"{models.read_at:%Y-%m-%dT%H:%M:%SZ}" if models.read_at else "never"
+        conditions.false(
+            C.FACTS_CURRENT,
+            "MLflowViewOld",
+            f"facts about models are as of {as_of}: {models.failure.message}",
+        )
+    elif (
+        interval is not None
+        and registry is not None
+        and registry.observed_at is not None
+        and observed.now - registry.observed_at > 2 * interval + timedelta(minutes=1)
+    ):
+        conditions.false(
+            C.FACTS_CURRENT,
+            "RegistrySnapshotOld",
+            f"the registry was last read at {registry.observed_at:%Y-%m-%dT%H:%M:%SZ}",
+        )
+    else:
+        conditions.true(C.FACTS_CURRENT)
+
+
+def _recorded(
+    observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
+) -> None:
+    mlflow, models = observed.resource.spec.mlflow, observed.models
+    if mlflow is None or not mlflow.log_operations:
+        conditions.true(C.RECORDED, message="operations are not recorded: nothing asks for it")
+        return
+    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
+    if models is not None and models.failure is not None and waiting:
+        known = {"AuthFailed", "HostNotAllowed"}
+        reason = models.failure.reason if models.failure.reason in known else "MLflowUnavailable"
+        conditions.false(
+            C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
+        )
+    elif waiting == 0:
+        conditions.true(C.RECORDED)
+    elif conditions.get(C.RECORDED) is None:
+        conditions.unknown(C.RECORDED, "Progressing", f"{waiting} operations are being recorded")
+    # Otherwise what was found out at the last attempt stands until this one ends.

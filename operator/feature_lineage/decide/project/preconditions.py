@@ -1,0 +1,84 @@
+"""What must be settled before a job starts, be it the first attempt of an operation or a later one.
+
+Whose project it is, what models say, what its annotations permit, and whether it may work at all.
+"""
+
+from typing import Final
+
+from feature_lineage.api.annotations import override
+from feature_lineage.api.conditions import ProjectReason
+from feature_lineage.api.enums import (
+    OnGuardUnavailable,
+    OperationKind,
+    OverrideKind,
+    ProtectionMode,
+)
+from feature_lineage.decide.values import Failure, ObservedProject
+from feature_lineage.errors import InvalidManifest
+
+APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
+MATERIALIZING: Final = frozenset({OperationKind.MATERIALIZE, OperationKind.BACKFILL})
+
+
+def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
+    """Why no job of this kind may start now; None when it may."""
+    if observed.resource.spec.suspend and not observed.deleted:
+        return Failure("Suspended", "spec.suspend is true; set it to false to go on")
+    source = observed.source
+    if isinstance(source, Failure) and (
+        kind in APPLYING
+        # Without the text that replaces the repo's, a job would work on another registry.
+        or observed.resource.spec.feature_store_yaml is not None
+        # Jobs take the address that the spec has now, and bring the credential there.
+        or source.reason == ProjectReason.HOST_NOT_ALLOWED
+    ):
+        return source
+    if kind in APPLYING:
+        return permission_failure(observed) or owner_failure(observed) or guard_failure(observed)
+    if kind is OperationKind.DELETE:
+        return permission_failure(observed) or guard_failure(observed)
+    return None
+
+
+def permission_failure(observed: ObservedProject) -> Failure | None:
+    """An annotation that does not say what it permits, and why: nothing is done on a guess."""
+    try:
+        for kind in OverrideKind:
+            override(observed.resource.metadata.annotations, kind)
+    except InvalidManifest as error:
+        return Failure.of(error)
+    return None
+
+
+def guard_failure(observed: ObservedProject) -> Failure | None:
+    """Why no apply may be planned for want of facts about models; None when there are enough."""
+    protection = observed.resource.spec.apply.protection
+    models = observed.models
+    if models is None or protection.mode is not ProtectionMode.ENFORCE:
+        return None
+    if models.read_at is None or models.guard is None:
+        why = models.failure.message if models.failure else "MLflow was not read yet"
+        return Failure("GuardUnavailable", f"no facts about models: {why}")
+    if models.failure is None:
+        return None
+    if protection.on_guard_unavailable is OnGuardUnavailable.BLOCK:
+        return Failure(
+            "GuardUnavailable",
+            f"the facts about models are of {models.read_at:%Y-%m-%dT%H:%M:%SZ} and cannot be "
+            f"renewed: {models.failure.message}",
+        )
+    if observed.now - models.read_at > protection.max_guard_age:
+        return Failure(
+            "GuardUnavailable",
+            f"the facts about models of {models.read_at:%Y-%m-%dT%H:%M:%SZ} are older than "
+            f"maxGuardAge {protection.max_guard_age}: {models.failure.message}",
+        )
+    return None
+
+
+def owner_failure(observed: ObservedProject) -> Failure | None:
+    """An older resource for the same project goes first, until its registry is known to differ."""
+    for older_owner in observed.older_owners:
+        if not older_owner.registry_id and not older_owner.settled:
+            return Failure("Progressing", f"waits until {older_owner.key} has named its registry")
+    return None

@@ -1,0 +1,241 @@
+"""The values a reconcile is made of: everything observed, everything decided.
+
+Nothing here does anything. A host gathers an `Observed…`, `decide` turns it into a decision, and
+the host acts on that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.enums import Result
+from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
+from feature_lineage.errors import (
+    FeatureLineageError,
+    ServerUnavailable,
+    TerminalError,
+    TransientError,
+)
+from feature_lineage.features.freshness import ViewState
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.baseline import Baseline
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.links import Link
+from feature_lineage.models.verdicts import Judgement
+from feature_lineage.operations.protection import Guard
+from feature_lineage.operations.protocol import JobRequest
+
+StatusT = TypeVar("StatusT")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something could not be known; an error as a value.
+
+    Attributes:
+        reason: condition reason.
+        message: object, fact, next step.
+        terminal: nothing helps until spec, source or annotation changes.
+        outage: a shared server is out.
+    """
+
+    reason: str
+    message: str
+    terminal: bool = False
+    outage: bool = False
+
+    @classmethod
+    def of(cls, error: FeatureLineageError) -> "Failure":
+        return cls(
+            reason=error.reason,
+            message=error.message,
+            terminal=isinstance(error, TerminalError),
+            outage=isinstance(error, ServerUnavailable | TransientError),
+        )
+
+
+@dataclass(frozen=True)
+class LinkedVersion:
+    """A model version of one project, with all that follows from the facts about it.
+
+    Attributes:
+        baseline: which registry it is compared with.
+        judgement: verdict against the registry as last read; None while that is unseen.
+    """
+
+    version: ModelVersion
+    link: Link
+    baseline: Baseline | None
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What MLflow says about one project.
+
+    Attributes:
+        read_at: age of the oldest fact; None when MLflow was never read.
+        linked: versions that name the project, by model and version.
+        guard: the protected ones among them; None when MLflow was never read.
+        failure: why the facts are not newer, None when they are current.
+    """
+
+    read_at: datetime | None
+    linked: tuple[LinkedVersion, ...] = ()
+    guard: Guard | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OlderOwner:
+    """An older resource for the same Feast project.
+
+    Attributes:
+        registry_id: of its registry, "" while not known.
+        settled: it has tried to apply: if it has no registry id now, it will not get one soon.
+    """
+
+    key: Key
+    registry_id: str
+    settled: bool
+
+
+@dataclass(frozen=True)
+class ObservedProject:
+    """Everything known about one FeatureStoreProject at one moment.
+
+    Attributes:
+        requested: somebody asks to look now: back-off does not hold.
+        deleted: its manifest is gone, or it has a deletion timestamp.
+        source: resolved revision, or why not; None where the spec has no source.
+        feature_store_yaml_digest: of the text that replaces the repo's file, "" without one.
+        job: of `status.operation`; None when there is none of that name.
+        models: None where the spec names no MLflow server.
+        snapshot: of `status.registry.digest`.
+    """
+
+    resource: FeatureStoreProject
+    now: datetime
+    requested: bool = False
+    source: SourceFacts | Failure | None = None
+    older_owners: tuple[OlderOwner, ...] = ()
+    job: JobFacts | None = None
+    models: ModelFacts | None = None
+    snapshot: RegistrySnapshot | None = None
+
+    @property
+    def deleted(self) -> bool:
+        return self.resource.metadata.deletion_timestamp is not None
+
+
+@dataclass(frozen=True)
+class ObservedModel:
+    """Everything known about one TrainedModel at one moment.
+
+    Attributes:
+        project: the project it refers to; None when missing or not permitted (they read the same).
+        view: MLflow as last read; None when never.
+        failure: why the view is not newer.
+        linked: the version its alias or number stands for.
+        elders: older resources on the same model version of the same server, by name.
+        left: the version the alias pointed to before, where it still exists.
+        snapshot: the project's registry as last read.
+        states: of the project's views; None: as its status says.
+    """
+
+    resource: TrainedModel
+    now: datetime
+    project: FeatureStoreProject | None = None
+    view: RegistryView | None = None
+    failure: Failure | None = None
+    linked: LinkedVersion | None = None
+    older_owners: tuple[str, ...] = ()
+    left: ModelVersion | None = None
+    snapshot: RegistrySnapshot | None = None
+    states: Mapping[str, ViewState] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How one attempt ended, whether or not it left a report.
+
+    Attributes:
+        result: how the operation would be shown if it ended here.
+        retry: whether another attempt may help.
+        unspent: the attempt does not count (the job stepped back before it did anything).
+    """
+
+    result: Result
+    reason: str
+    message: str
+    retry: bool
+    unspent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSnapshot:
+    """Keep the snapshot of a finished job before any status speaks of it."""
+
+    snapshot: RegistrySnapshot
+    at: datetime
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Start the job of `status.operation`, which is written down by now."""
+
+    request: JobRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """End a job that has not begun: what it waits for may never come, and nobody wants it so."""
+
+    job: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Make the ops run of a finished operation true in MLflow."""
+
+    operation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTags:
+    version: ModelVersion
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTags:
+    version: ModelVersion
+    keys: tuple[str, ...]
+
+
+Action = KeepSnapshot | StartJob | CancelJob | Record | SetTags | DeleteTags
+
+
+@dataclass(frozen=True)
+class Decision(Generic[StatusT]):
+    """What follows from an observation.
+
+    Attributes:
+        status: the new status, equal to the old one on a quiet pass.
+        before: actions without which the status must not be written.
+        after: actions that the written status announces.
+        events: to tell once, after the status is written.
+        next_look: when to look again without being woken; None: only when woken.
+        finished: the resource is being deleted and nothing is left to do.
+    """
+
+    status: StatusT
+    before: tuple[KeepSnapshot, ...] = ()
+    after: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    requeue_at: datetime | None = None
+    finished: bool = False

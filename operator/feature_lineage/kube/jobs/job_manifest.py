@@ -1,0 +1,187 @@
+"""The Job of one attempt and its ConfigMaps, as values: from project and request to manifests."""
+
+import base64
+from typing import Any, Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.errors import TerminalError
+from feature_lineage.features.snapshot import digest_of
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.jobs.names import (
+    POD_DIGEST,
+    labels,
+    owned_by_project,
+    report_names,
+    request_name,
+)
+from feature_lineage.kube.jobs.pod_manifest import (
+    CA_DIR,
+    CONTAINER,
+    CREDENTIAL_DIR,
+    HOME,
+    REPO_DIR,
+    YAML_DIR,
+    RunnerDefaults,
+    key_of,
+    pod_spec,
+)
+from feature_lineage.operations.pod_protocol import REQUEST_KEY, GitCheckout, PodRequest, pack_order
+from feature_lineage.operations.protocol import ExitCode, JobRequest
+
+START_GRACE_SECONDS: Final = 300
+"""For a node to be found and the image to be pulled: the runner keeps its own deadline."""
+
+
+def job_manifest(
+    project: FeatureStoreProject, request: JobRequest, defaults: RunnerDefaults
+) -> Object:
+    """The Job, suspended: it begins once all it needs is there.
+
+    Raises:
+        TerminalError: `spec.runtime` asks for what a job may not have.
+    """
+    job = request.operation_id
+    template = pod_template(project, job, defaults)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job,
+            "namespace": project.metadata.namespace,
+            "labels": labels(project, job),
+            "annotations": {POD_DIGEST: digest_of(template)},
+            "ownerReferences": owned_by_project(project),
+        },
+        "spec": {
+            "suspend": True,
+            # Attempts are counted by the project's status, which knows why one ended.
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": int(request.deadline_seconds) + START_GRACE_SECONDS,
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [int(ExitCode.TERMINAL)],
+                        },
+                    },
+                    {
+                        "action": "Ignore",
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    },
+                ]
+            },
+            "template": template,
+        },
+    }
+
+
+def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
+    """What the Job makes its pods of.
+
+    Raises:
+        TerminalError: `spec.runtime` asks for what a job may not have.
+    """
+    runtime = project.spec.runtime
+    return {
+        "metadata": {
+            "labels": {**runtime.pod_labels, **labels(project, job)},
+            "annotations": dict(runtime.pod_annotations),
+        },
+        "spec": pod_spec(project, job, defaults),
+    }
+
+
+def is_outdated(job: Object, project: FeatureStoreProject, defaults: RunnerDefaults) -> bool:
+    """Whether a Job's pods would be made of something else today."""
+    metadata = job["metadata"]
+    made_of = (metadata.get("annotations") or {}).get(POD_DIGEST)
+    try:
+        today = digest_of(pod_template(project, metadata["name"], defaults))
+    except TerminalError:  # which is told once the job is started anew
+        return True
+    return made_of not in (None, today)
+
+
+def request_manifest(
+    project: FeatureStoreProject, request: JobRequest, owner: list[Object]
+) -> Object:
+    """The ConfigMap that tells the job what to do.
+
+    Raises:
+        TerminalError: it is too large for one.
+    """
+    packed = pack_order(order_of(project, request))
+    return {
+        **_config_map(project, request.operation_id, request_name(request.operation_id), owner),
+        "immutable": True,
+        "binaryData": {REQUEST_KEY: base64.b64encode(packed).decode()},
+    }
+
+
+def report_manifests(project: FeatureStoreProject, job: str, owner: list[Object]) -> list[Object]:
+    """The empty ConfigMaps that take the report."""
+    return [_config_map(project, job, name, owner) for name in report_names(job)]
+
+
+def owned_by_job(job: Object) -> list[Object]:
+    return [
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "name": job["metadata"]["name"],
+            "uid": job["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+    ]
+
+
+def order_of(project: FeatureStoreProject, request: JobRequest) -> PodRequest:
+    """What the pod is told: paths of what is mounted, never what lies there.
+
+    Raises:
+        TerminalError: a folder of somebody's machine is no source of a pod.
+    """
+    source, replacement = project.spec.source, project.spec.feature_store_yaml
+    git = source.git if source else None
+    if source is not None and source.local is not None:
+        raise TerminalError(
+            "source.local is for the local host only; use source.git, configMapRef or image",
+            reason="LocalSourceUnsupported",
+        )
+    return PodRequest(
+        request=request.model_copy(
+            update={"feature_store_yaml": None, "ephemeral": ("/", HOME, "/tmp")}  # noqa: S108
+        ),
+        git=GitCheckout(
+            url=git.url,
+            path=git.path,
+            credential=CREDENTIAL_DIR if git.secret_ref else "",
+            ca_file=f"{CA_DIR}/{key_of(git.ca_bundle)}" if git.ca_bundle else "",
+        )
+        if git
+        else None,
+        files=REPO_DIR if source and source.config_map_ref else "",
+        folder=source.image.path if source and source.image else "",
+        feature_store_yaml=f"{YAML_DIR}/{key_of(replacement)}" if replacement else "",
+        namespace=project.metadata.namespace,
+        reports=report_names(request.operation_id),
+    )
+
+
+def _config_map(
+    project: FeatureStoreProject, job: str, name: str, owner: list[Object]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": project.metadata.namespace,
+            "labels": labels(project, job),
+            "ownerReferences": owner,
+        },
+    }

@@ -1,0 +1,232 @@
+"""The pod of a job: what the tenant may say about it, on a floor that the tenant cannot lower.
+
+`spec.runtime` is honoured down to the deep fields that only Kubernetes understands; what keeps a
+job contained is put over it. Secrets are mounted by reference: the operator neither reads nor
+copies them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from posixpath import normpath
+from typing import Any, Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.refs import KeySource
+from feature_lineage.errors import TerminalError
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.jobs.names import access_name, request_name
+from feature_lineage.operations.pod_protocol import REQUEST_KEY
+
+CONTAINER: Final = "runner"
+USER: Final = 65532
+HOME: Final = "/job"
+MOUNTS: Final = "/etc/feature-lineage"
+REQUEST_DIR: Final = f"{MOUNTS}/request"
+REPO_DIR: Final = f"{MOUNTS}/repo"
+CREDENTIAL_DIR: Final = f"{MOUNTS}/git"
+CA_DIR: Final = f"{MOUNTS}/git-ca"
+YAML_DIR: Final = f"{MOUNTS}/feature-store"
+OURS: Final = "feature-lineage-"
+"""What the names of the volumes start with that are not the tenant's."""
+
+TENANTS_OWN_SOURCES: Final = frozenset(
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
+)
+"""The volumes of the pod security standard `restricted`, and OCI images."""
+POD_SECURITY: Final = frozenset(
+    {
+        "fsGroup",
+        "fsGroupChangePolicy",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "seLinuxChangePolicy",
+        "seLinuxOptions",
+        "seccompProfile",
+        "supplementalGroups",
+        "supplementalGroupsPolicy",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerDefaults:
+    """What the platform says about jobs.
+
+    Attributes:
+        image: image of the runner.
+        image_pull_policy: as Kubernetes spells it.
+        image_pull_secrets: names of Secrets in each project's namespace.
+        resources: of jobs whose project says nothing about them.
+    """
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
+    """The pod of a job, as the pod security standard ``restricted`` wants it.
+
+    Raises:
+        TerminalError: `spec.runtime` asks for what a job may not have.
+    """
+    runtime = project.spec.runtime
+    mounted = _mounts(project, job)
+    pull_secrets = [{"name": name} for name in defaults.image_pull_secrets]
+    pull_secrets += [ref.as_dict() for ref in runtime.image_pull_secrets]
+    pod = {
+        "restartPolicy": "Never",
+        "serviceAccountName": runtime.service_account_name or access_name(project),
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(runtime.security_context or {}),
+        "imagePullSecrets": pull_secrets,
+        "nodeSelector": dict(runtime.node_selector),
+        "tolerations": [toleration.as_dict() for toleration in runtime.tolerations],
+        "affinity": runtime.affinity,
+        "priorityClassName": runtime.priority_class_name,
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": runtime.image or defaults.image,
+                "imagePullPolicy": defaults.image_pull_policy,
+                "command": ["python", "-P", "-m", "feature_lineage.runner.pod"],
+                "args": ["--request", f"{REQUEST_DIR}/{REQUEST_KEY}"],
+                "workingDir": HOME,
+                "env": _environment(project),
+                "envFrom": [source.as_dict() for source in runtime.env_from],
+                "resources": _resources(project, defaults),
+                "volumeMounts": [mount for _, mount in mounted]
+                + [mount.as_dict() for mount in _tenants_mounts(project)],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }
+        ],
+        "volumes": [volume for volume, _ in mounted] + _tenants_volumes(project),
+    }
+    return {name: value for name, value in pod.items() if value not in (None, [], {})}
+
+
+def _mounts(project: FeatureStoreProject, job: str) -> list[tuple[Object, Object]]:
+    """Volumes of ours, each with where it is mounted."""
+    source = project.spec.source
+    found = [
+        _volume("job", {"emptyDir": {}}, HOME, writable=True),
+        _volume("tmp", {"emptyDir": {}}, "/tmp", writable=True),  # noqa: S108
+        _volume("request", {"configMap": {"name": request_name(job)}}, REQUEST_DIR),
+    ]
+    if source is not None and source.config_map_ref is not None:
+        found.append(_volume("repo", {"configMap": {"name": source.config_map_ref.name}}, REPO_DIR))
+    if source is not None and source.git is not None:
+        if source.git.secret_ref is not None:
+            secret = {"secretName": source.git.secret_ref.name, "defaultMode": 0o440}
+            found.append(_volume("git", {"secret": secret}, CREDENTIAL_DIR))
+        if source.git.ca_bundle is not None:
+            found.append(_volume("git-ca", _one_key(source.git.ca_bundle), CA_DIR))
+    if project.spec.feature_store_yaml is not None:
+        found.append(_volume("feature-store", _one_key(project.spec.feature_store_yaml), YAML_DIR))
+    return found
+
+
+def _volume(
+    name: str, source: Object, path: str, *, writable: bool = False
+) -> tuple[Object, Object]:
+    mount = {"name": OURS + name, "mountPath": path}
+    return {"name": OURS + name, **source}, mount if writable else {**mount, "readOnly": True}
+
+
+def key_of(source: KeySource) -> str:
+    """Also the name of the one file in its volume."""
+    ref = source.secret_key_ref or source.config_map_key_ref
+    assert ref is not None
+    return ref.key
+
+
+def _one_key(source: KeySource) -> Object:
+    """A volume that shows one key and no other."""
+    items = [{"key": key_of(source), "path": key_of(source)}]
+    if source.secret_key_ref is not None:
+        name = source.secret_key_ref.name
+        return {"secret": {"secretName": name, "items": items, "defaultMode": 0o440}}
+    assert source.config_map_key_ref is not None
+    return {"configMap": {"name": source.config_map_key_ref.name, "items": items}}
+
+
+def _environment(project: FeatureStoreProject) -> list[Object]:
+    ours = [{"name": "HOME", "value": f"{HOME}/home"}]
+    theirs = [variable.as_dict() for variable in project.spec.runtime.env]
+    named = {variable["name"] for variable in theirs}
+    return [variable for variable in ours if variable["name"] not in named] + theirs
+
+
+def _resources(project: FeatureStoreProject, defaults: RunnerDefaults) -> Object:
+    """Of the schedule the operation is part of, of the project, or of the platform."""
+    operation = project.status.operation
+    scheduled = (
+        schedule.resources
+        for schedule in project.spec.schedules
+        if operation is not None and schedule.name == operation.schedule
+    )
+    wanted = next(scheduled, None) or project.spec.runtime.resources
+    return wanted.as_dict() if wanted is not None else dict(defaults.resources)
+
+
+def _tenants_volumes(project: FeatureStoreProject) -> list[Object]:
+    volumes = [volume.as_dict() for volume in project.spec.runtime.volumes]
+    for volume in volumes:
+        name, sources = volume["name"], sorted(volume.keys() - {"name"})
+        if name.startswith(OURS):
+            raise _refused(f"volumes: the name {name} is taken; call it something else")
+        for source in sources:
+            if source not in TENANTS_OWN_SOURCES:
+                allowed = ", ".join(sorted(TENANTS_OWN_SOURCES))
+                raise _refused(f"volumes: {name} is a {source}; allowed are {allowed}")
+    return volumes
+
+
+def _tenants_mounts(project: FeatureStoreProject) -> Iterable[Any]:
+    for mount in project.spec.runtime.volume_mounts:
+        path = PurePosixPath(normpath(mount.mount_path))
+        if mount.name.startswith(OURS):
+            raise _refused(
+                f"volumeMounts: {path} shows the volume {mount.name}, which is not yours"
+            )
+        taken = path.is_relative_to(MOUNTS) or path.is_relative_to(f"{HOME}/repo")
+        if taken or str(path) in ("/", HOME, "/tmp", "/etc"):  # noqa: S108
+            raise _refused(f"volumeMounts: {path} is taken; mount {mount.name} somewhere else")
+        yield mount
+
+
+def _pod_security(wanted: Mapping[str, Any]) -> Object:
+    """The tenant's wishes, on a floor: another user, never root; another group; no exemption."""
+    if unknown := sorted(wanted.keys() - POD_SECURITY):
+        allowed = ", ".join(sorted(POD_SECURITY))
+        raise _refused(f"securityContext: {', '.join(unknown)}; allowed are {allowed}")
+    profile = wanted.get("seccompProfile") or {"type": "RuntimeDefault"}
+    if not isinstance(profile, dict) or profile.get("type") not in ("RuntimeDefault", "Localhost"):
+        raise _refused("securityContext: seccompProfile must be RuntimeDefault or Localhost")
+    if wanted.get("runAsUser") == 0 or wanted.get("runAsNonRoot") is False:
+        raise _refused("securityContext: jobs do not run as root; choose another runAsUser")
+    defaults = {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
+    return {**defaults, **wanted, "runAsNonRoot": True, "seccompProfile": profile}
+
+
+def _refused(what: str) -> TerminalError:
+    return TerminalError(f"spec.runtime.{what}", reason="InvalidManifest")

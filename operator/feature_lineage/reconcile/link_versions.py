@@ -1,0 +1,120 @@
+"""Links and judges the versions of one project against the registries they were trained on."""
+
+import logging
+from collections.abc import Iterable
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.facts import key_of
+from feature_lineage.decide.model.link import baseline_of, link_version
+from feature_lineage.decide.values import (
+    LinkedVersion,
+)
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.baseline import recorded_baseline, trained_at
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.ports import ModelRegistry, Ports
+from feature_lineage.reconcile.cache import (
+    LOOK_AGAIN,
+    ReconcileCache,
+    Timeline,
+    experiment_of,
+    snapshots,
+)
+from feature_lineage.reconcile.cooperative_yield import CooperativeYield
+
+_log = logging.getLogger(__name__)
+
+
+async def linked_versions(
+    ports: Ports,
+    memory: ReconcileCache,
+    project: FeatureStoreProject,
+    registry: ModelRegistry | None,
+    view: RegistryView,
+    snapshot: RegistrySnapshot | None,
+    versions: Iterable[ModelVersion],
+    declaring: TrainedModel | None = None,
+) -> tuple[tuple[LinkedVersion, ...], dict[str, RegistrySnapshot]]:
+    versions = tuple(versions)
+    history, reaches_back = await _history(ports, memory, project, registry, view, versions)
+    # What a registry was at first sight is settled for good: not on half a timeline.
+    current = _current(project) if reaches_back else None
+    chosen = [(version, baseline_of(view, version, history, current)) for version in versions]
+    wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
+    baselines = await snapshots(ports, memory, project, registry, sorted(wanted))
+    linked, breath = [], CooperativeYield()
+    for version, baseline in chosen:
+        await breath.take()
+        linked.append(
+            link_version(
+                view,
+                version,
+                project.spec.project,
+                baseline,
+                baselines,
+                snapshot,
+                declared_service=declaring.spec.feature_service if declaring else None,
+                on_conflict=declaring.spec.on_conflict.value if declaring else "Report",
+            )
+        )
+    return tuple(linked), baselines
+
+
+async def _history(
+    ports: Ports,
+    memory: ReconcileCache,
+    project: FeatureStoreProject,
+    registry: ModelRegistry | None,
+    view: RegistryView,
+    versions: tuple[ModelVersion, ...],
+) -> tuple[tuple[SnapshotRecord, ...], bool]:
+    """The registry's timeline: what the host kept, and before that what MLflow tells.
+
+    The second value is False where MLflow may know of more and does not answer.
+    """
+    kept = await ports.snapshots.history(key_of(project))
+    first = min(kept).at if kept else None
+    moments = (
+        trained_at(version, view.run_of(version))
+        for version in versions
+        if recorded_baseline(version.tags) is None
+    )
+    if all(first is not None and moment >= first for moment in moments):
+        return kept, True
+    told = await _told(ports, memory, project, registry)
+    if told is None:
+        return kept, False
+    earlier = tuple(record for record in told if first is None or record.at < first)
+    return (*earlier, *kept), True
+
+
+async def _told(
+    ports: Ports,
+    memory: ReconcileCache,
+    project: FeatureStoreProject,
+    registry: ModelRegistry | None,
+) -> tuple[SnapshotRecord, ...] | None:
+    """What MLflow tells, read at most every ten minutes; None where it does not answer."""
+    now, experiment, key = ports.clock.now(), experiment_of(project), key_of(project)
+    known = memory.timelines.get(key)
+    if known is not None and known.experiment != experiment:
+        known = None
+    if registry is None:
+        return known.records if known is not None else None
+    if known is None or known.registry is not registry or now - known.at >= LOOK_AGAIN:
+        try:
+            records = await registry.history(experiment)
+        except FeatureLineageError as error:
+            _log.warning("the timeline of %s in MLflow: %s", key, error.message)
+            return known.records if known is not None else None
+        known = memory.timelines[key] = Timeline(now, registry, experiment, records)
+    return known.records
+
+
+def _current(project: FeatureStoreProject) -> SnapshotRecord | None:
+    registry = project.status.registry
+    if registry is None or registry.digest is None or registry.observed_at is None:
+        return None
+    return SnapshotRecord(registry.observed_at, registry.digest)

@@ -1,0 +1,274 @@
+"""Gathers everything `decide_model` needs to know about one model, through the ports.
+
+In two steps: a glance tells whether anything has changed since the last pass, and most often
+nothing has; only then links, baselines and verdicts are worked out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.conditions import ModelCondition, ModelReason, find_condition
+from feature_lineage.api.enums import NamespacesFrom, TagsMode
+from feature_lineage.decide.facts import key_of, seniority
+from feature_lineage.decide.project.views import view_states
+from feature_lineage.decide.values import (
+    Failure,
+    LinkedVersion,
+    ObservedModel,
+)
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.freshness import ViewState
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
+from feature_lineage.ports import ModelRegistry, ModelStamp, Ports, RegistryAddress
+from feature_lineage.reconcile.cache import ReconcileCache, current_snapshot
+from feature_lineage.reconcile.link_versions import linked_versions
+
+Other = tuple[ModelStamp, RegistryAddress | None]
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """All that a pass over a model depends on besides the time, before anything is worked out.
+
+    The project tells which registry there is now, by its digest: that is not read for a glance.
+
+    Attributes:
+        stamp: which state of the resource it was.
+        project: None when missing or not permitted.
+        registry: None where the project names none, or it does not answer now.
+        view: MLflow as last read; None when never.
+        failure: why the view is not newer.
+        seen: whether there is a view.
+        versions: of the registered model, with their runs.
+        others: the resources on the same registered model: their states, and on which server
+            their projects are, however they name it.
+        history: the registry's timeline as the host kept it.
+    """
+
+    stamp: ModelStamp
+    project: FeatureStoreProject | None
+    registry: ModelRegistry | None = None
+    view: RegistryView | None = None
+    failure: Failure | None = None
+    seen: bool = False
+    versions: tuple[tuple[ModelVersion, TrainingRun | None], ...] = ()
+    others: tuple[Other, ...] = ()
+    history: tuple[SnapshotRecord, ...] = ()
+
+    def kept(self, written: TrainedModel) -> "ModelInputs":
+        """What `same` needs, without what would keep whole readings of MLflow alive.
+
+        Args:
+            written: the resource as this pass has left it.
+        """
+        before, after = self.stamp, ModelStamp.of(written)
+        others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
+        return replace(self, stamp=after, registry=None, view=None, others=others)
+
+    def same(self, other: "ModelInputs") -> bool:
+        """Whether a pass over this finds what a pass over the other found."""
+        return (
+            self.stamp == other.stamp
+            and self.project is other.project
+            and self.failure == other.failure
+            and self.seen == other.seen
+            and self.versions == other.versions
+            and self.others == other.others
+            and self.history == other.history
+        )
+
+
+async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
+    """What there is to know of a model; its project's MLflow is asked when that is due."""
+    project = _project_of(ports, ModelStamp.of(model))
+    if project is None or project.spec.mlflow is None:
+        return ModelInputs(ModelStamp.of(model), project)
+    registry: ModelRegistry | None = None
+    failure: Failure | None = None
+    view: RegistryView | None = None
+    try:
+        registry = await ports.registries.of(project)
+        if registry is not None:
+            view = await registry.view(max_age=project.spec.mlflow.poll_interval, wait=False)
+    except FeatureLineageError as error:
+        failure = Failure.of(error)
+        view = registry.last_view if registry is not None else None
+        registry = None  # an outage: nothing more is asked of it in this pass
+    name = model.spec.model.name
+    versions = view.versions.get(name, {}).values() if view is not None else ()
+    return ModelInputs(
+        ModelStamp.of(model),
+        project,
+        registry,
+        view,
+        failure,
+        view is not None,
+        tuple((version, view.run_of(version)) for version in versions) if view else (),
+        _others(ports, name),
+        await ports.snapshots.history(key_of(project)),
+    )
+
+
+async def observe_model(
+    ports: Ports, memory: ReconcileCache, model: TrainedModel, inputs: ModelInputs
+) -> ObservedModel:
+    """Everything known about one model, worked out."""
+    project, view = inputs.project, inputs.view
+    if project is None or project.spec.mlflow is None:
+        return ObservedModel(model, ports.clock.now(), project=project)
+    snapshot = await current_snapshot(ports, memory, project)
+    linked: tuple[LinkedVersion, ...] = ()
+    left: ModelVersion | None = None
+    if view is not None:
+        version = _version_of(view, model)
+        left = _left(ports, view, model, project, version)
+        known = (
+            _known_link(memory, model, inputs, snapshot, version) if version is not None else None
+        )
+        if known is not None:
+            linked = (known,)
+        elif version is not None:
+            linked, _ = await linked_versions(
+                ports, memory, project, inputs.registry, view, snapshot, [version], model
+            )
+    return ObservedModel(
+        model,
+        ports.clock.now(),
+        project=project,
+        view=view,
+        failure=inputs.failure,
+        linked=linked[0] if linked else None,
+        older_owners=_older_models(ports, view, model, project, linked[0].version)
+        if linked and view
+        else (),
+        left=left,
+        snapshot=snapshot,
+        states=_states(memory, project),
+    )
+
+
+def _known_link(
+    memory: ReconcileCache,
+    model: TrainedModel,
+    inputs: ModelInputs,
+    snapshot: RegistrySnapshot | None,
+    version: ModelVersion,
+) -> LinkedVersion | None:
+    """What the pass over the project found out about the version, from these very facts."""
+    if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
+        return None
+    remembered = memory.facts.get(key_of(inputs.project))
+    digest = snapshot.digest if snapshot else ""
+    if remembered is None or not remembered.of(inputs.view, digest, inputs.failure, inputs.project):
+        return None
+    found = remembered.by_version.get((version.name, version.version))
+    return found if found is not None and found.version is version else None
+
+
+def _states(memory: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
+    """Of the project's views, once for all models that are looked at."""
+    key = key_of(project)
+    known = memory.states.get(key)
+    if known is None or known[0] is not project:
+        known = memory.states[key] = (project, view_states(project.spec, project.status))
+    return known[1]
+
+
+def snapshot_missing(observed: ObservedModel) -> bool:
+    """Whether the registry that the project speaks of could not be read: it may be, next time."""
+    project = observed.project
+    if project is None or project.spec.mlflow is None or project.status.registry is None:
+        return False
+    return project.status.registry.digest is not None and observed.snapshot is None
+
+
+def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
+    """The project a model refers to; one that is not permitted reads like one that is not there."""
+    project = ports.resources.project(stamp.project.namespace, stamp.project.name)
+    if project is None or stamp.project.namespace == stamp.namespace:
+        return project
+    allowed = project.spec.allowed_namespaces
+    permitted = allowed.from_ is NamespacesFrom.ALL or (
+        allowed.from_ is NamespacesFrom.LIST and stamp.namespace in allowed.names
+    )
+    return project if permitted else None
+
+
+def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
+    reference = model.spec.model
+    if reference.alias is not None:
+        return view.by_alias(reference.name, reference.alias)
+    return view.version(reference.name, reference.version or "")
+
+
+def _on_same_server(
+    ports: Ports, model: TrainedModel, project: FeatureStoreProject
+) -> Iterator[TrainedModel]:
+    """Resources on the same registered model, of this project or another on its MLflow server."""
+    place = ports.registries.place(project)
+    for other in ports.resources.models_named(model.spec.model.name) if place else ():
+        if _place_of(ports, ModelStamp.of(other)) == place:
+            yield other
+
+
+def _place_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
+    """Where the project that a model refers to has its models."""
+    home = _project_of(ports, stamp)
+    return ports.registries.place(home) if home is not None else None
+
+
+def _others(ports: Ports, name: str) -> tuple[Other, ...]:
+    """All that `_on_same_server` goes by, without making the resources."""
+    return tuple((stamp, _place_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
+
+
+def _left(
+    ports: Ports,
+    view: RegistryView,
+    model: TrainedModel,
+    project: FeatureStoreProject,
+    current: ModelVersion | None,
+) -> ModelVersion | None:
+    """The version the alias pointed to before, where no other resource stands for it."""
+    name = model.spec.model.name
+    numbers = [entry.version for entry in model.status.history[:2]]
+    past = next((n for n in numbers if current is None or n != current.version), None)
+    version = view.version(name, past) if past is not None else None
+    if version is None:
+        return None
+    followed = any(
+        _version_of(view, other) == version for other in _on_same_server(ports, model, project)
+    )
+    return None if followed else version
+
+
+def _older_models(
+    ports: Ports,
+    view: RegistryView,
+    model: TrainedModel,
+    project: FeatureStoreProject,
+    version: ModelVersion,
+) -> tuple[str, ...]:
+    """Older resources that stand for the same version, and write its tags."""
+    own = seniority(model)
+    return tuple(
+        f"{other.metadata.namespace}/{other.metadata.name}"
+        for other in _on_same_server(ports, model, project)
+        if key_of(other) != key_of(model)
+        and seniority(other) < own
+        and _writes(other)
+        and _version_of(view, other) == version
+    )
+
+
+def _writes(model: TrainedModel) -> bool:
+    """Whether it wants to write tags, and MLflow lets it, as far as it has told."""
+    if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
+        return False
+    tagged = find_condition(model.status.conditions, ModelCondition.TAGGED)
+    return tagged is None or (
+        tagged.status != "Unknown" and tagged.reason != ModelReason.AUTH_FAILED
+    )

@@ -1,0 +1,198 @@
+"""Gathers everything `decide` needs to know about one resource, through the ports.
+
+What cannot be known becomes a `Failure` in the observation; nothing is left out silently.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.api.enums import ApplyMode, Result
+from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of, seniority
+from feature_lineage.decide.model.link import guarded_version, versions_of
+from feature_lineage.decide.project.history import job_id
+from feature_lineage.decide.project.job_request import inputs_digest
+from feature_lineage.decide.values import (
+    Failure,
+    ModelFacts,
+    ObservedProject,
+    OlderOwner,
+)
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.facts import RegistryView
+from feature_lineage.operations.protection import build_guard
+from feature_lineage.ports import ModelRegistry, Ports
+from feature_lineage.reconcile.cache import (
+    CachedFacts,
+    ReconcileCache,
+    ResolvedSource,
+    current_snapshot,
+)
+from feature_lineage.reconcile.cooperative_yield import CooperativeYield
+from feature_lineage.reconcile.link_versions import linked_versions
+
+GUARD_FRESH: Final = timedelta(seconds=5)
+
+
+async def observe_project(
+    ports: Ports,
+    memory: ReconcileCache,
+    project: FeatureStoreProject,
+    *,
+    requested: bool = False,
+    planning: bool = False,
+) -> ObservedProject:
+    """Everything known about one project.
+
+    Args:
+        requested: somebody asks to look now.
+        planning: the facts about models must be fresh enough for a guard in any case.
+    """
+    annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
+    asked = requested or (
+        annotation is not None and annotation != project.status.last_handled_reconcile_at
+    )
+    source = await _source(ports, memory, project, asked=asked)
+    job = await _job(ports, project)
+    snapshot = await current_snapshot(ports, memory, project)
+    observed = ObservedProject(
+        resource=project,
+        now=ports.clock.now(),
+        requested=asked,
+        source=source,
+        older_owners=_elders(ports, project),
+        job=_with_known_code(job, snapshot),
+        snapshot=snapshot,
+    )
+    fresh = planning or _wants_apply(observed)
+    models = await _model_facts(ports, memory, observed, fresh=fresh)
+    return ObservedProject(**{**vars(observed), "models": models, "now": ports.clock.now()})
+
+
+def _with_known_code(job: JobFacts | None, known: RegistrySnapshot | None) -> JobFacts | None:
+    """A job that did not import the repo cannot know the code behind unchanged views; we do."""
+    report = job.report if job is not None else None
+    if job is None or report is None or report.snapshot is None or known is None:
+        return job
+    snapshot = report.snapshot.knowing(known)
+    return replace(job, report=report.model_copy(update={"snapshot": snapshot}))
+
+
+async def _source(
+    ports: Ports, memory: ReconcileCache, project: FeatureStoreProject, *, asked: bool
+) -> SourceFacts | Failure | None:
+    spec, now = project.spec, ports.clock.now()
+    if spec.source is None and spec.feature_store_yaml is None:
+        return None
+    known = memory.sources.get(key_of(project))
+    if known is not None and not asked and known.holds(project, now):
+        return known.facts
+    memory.sources.pop(key_of(project), None)
+    try:
+        facts = await ports.source.resolve(project)
+    except FeatureLineageError as error:
+        return Failure.of(error)
+    memory.sources[key_of(project)] = ResolvedSource(
+        now, spec.source, spec.feature_store_yaml, facts
+    )
+    return facts
+
+
+async def _job(ports: Ports, project: FeatureStoreProject) -> JobFacts | None:
+    operation = project.status.operation
+    return None if operation is None else await ports.jobs.look(job_id(operation), project)
+
+
+def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
+    """Older resources for the same Feast project; who is older settles by creation, then name."""
+    own = seniority(project)
+    return tuple(
+        OlderOwner(
+            key=key_of(other),
+            registry_id=(other.status.registry.id or "") if other.status.registry else "",
+            settled=other.status.last_apply is not None
+            or other.spec.suspend
+            or other.spec.apply.mode is ApplyMode.OBSERVE,
+        )
+        for other in ports.resources.projects()
+        if other.spec.project == project.spec.project
+        and key_of(other) != key_of(project)
+        and seniority(other) < own
+    )
+
+
+def _wants_apply(observed: ObservedProject) -> bool:
+    """Whether an apply may start now, for which the facts about models must be fresh."""
+    status = observed.resource.status
+    if observed.job is not None and observed.job.running:
+        return False
+    if observed.deleted:
+        return True
+    if observed.resource.spec.apply.mode is ApplyMode.OBSERVE or observed.resource.spec.suspend:
+        return False
+    last = status.last_apply
+    waits = status.operation is not None and status.operation.kind in ("Apply", "Plan")
+    if waits:
+        return True
+    if isinstance(observed.source, Failure):
+        return False  # there is nothing to apply
+    return (
+        last is None
+        or last.inputs_digest != inputs_digest(observed)
+        or (last.result is Result.BLOCKED and observed.requested)
+    )
+
+
+async def _model_facts(
+    ports: Ports, memory: ReconcileCache, observed: ObservedProject, *, fresh: bool
+) -> ModelFacts | None:
+    project, mlflow = observed.resource, observed.resource.spec.mlflow
+    if mlflow is None:
+        return None
+    registry: ModelRegistry | None = None
+    failure: Failure | None = None
+    view: RegistryView | None = None
+    max_age = min(GUARD_FRESH, mlflow.poll_interval) if fresh else mlflow.poll_interval
+    try:
+        registry = await ports.registries.of(project)
+        if registry is not None:
+            view = await registry.view(max_age=max_age, full=fresh)
+    except FeatureLineageError as error:
+        failure = Failure.of(error)
+        view = registry.last_view if registry is not None else None
+        registry = None  # an outage: nothing more is asked of it in this pass
+    if view is None:
+        return ModelFacts(read_at=None, failure=failure)
+    digest = observed.snapshot.digest if observed.snapshot else ""
+    remembered = memory.facts.get(key_of(project))
+    if remembered is not None and remembered.of(view, digest, failure, project):
+        return remembered.facts
+    facts = await _linked_facts(ports, memory, observed, registry, view, failure)
+    memory.facts[key_of(project)] = CachedFacts(view, digest, failure, project.spec, facts)
+    return facts
+
+
+async def _linked_facts(
+    ports: Ports,
+    memory: ReconcileCache,
+    observed: ObservedProject,
+    registry: ModelRegistry | None,
+    view: RegistryView,
+    failure: Failure | None,
+) -> ModelFacts:
+    project, snapshot = observed.resource, observed.snapshot
+    versions = versions_of(view, project.spec.project)
+    linked, baselines = await linked_versions(
+        ports, memory, project, registry, view, snapshot, versions
+    )
+    policy, breath = project.spec.apply.protection, CooperativeYield()
+    candidates = []
+    for item in linked:
+        await breath.take()
+        candidate = guarded_version(item, baselines, snapshot, policy)
+        if candidate is not None:
+            candidates.append(candidate)
+    return ModelFacts(view.read_at, linked, build_guard(view.read_at, candidates, policy), failure)

@@ -1,0 +1,287 @@
+"""One reconcile, top to bottom: gather, decide, write the status, act, write what came of it.
+
+Both hosts run exactly this. The order is the promise: what a status speaks of is kept before it is
+written, the intent to start a job is written before the job starts, and a job goes only once nobody
+needs its report any more.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.model_status import TrainedModelStatus
+from feature_lineage.decide.facts import Event, Key, key_of
+from feature_lineage.decide.model.decide import decide_model
+from feature_lineage.decide.project.decide import decide
+from feature_lineage.decide.project.history import needed_jobs, records_operations
+from feature_lineage.decide.project.outcomes import RETRY_START, ActionResults, settle, settle_model
+from feature_lineage.decide.project.recording import ops_run_of
+from feature_lineage.decide.values import (
+    Action,
+    CancelJob,
+    Decision,
+    DeleteTags,
+    Failure,
+    KeepSnapshot,
+    ModelFacts,
+    ObservedModel,
+    Record,
+    SetTags,
+    StartJob,
+)
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.ports import Ports, ResourceT
+from feature_lineage.reconcile.cache import ReconcileCache, snapshots
+from feature_lineage.reconcile.observe_model import (
+    ModelInputs,
+    model_inputs,
+    observe_model,
+    snapshot_missing,
+)
+from feature_lineage.reconcile.observe_project import observe_project
+from feature_lineage.reconcile.unchanged import QuietReconcile, quiet_until_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """What a host has to know of one pass.
+
+    Attributes:
+        resource: with its status as written.
+        next_look: when to look again without being woken; None: only when woken.
+        again: something was done: look again at once.
+        wrote: the status changed.
+        finished: the resource is gone and nothing is left to do for it.
+    """
+
+    resource: FeatureStoreProject | TrainedModel
+    requeue_at: datetime | None
+    again: bool = False
+    wrote: bool = False
+    finished: bool = False
+
+
+class Reconciler:
+    """Reconciles resources through the ports; holds nothing that a restart would miss.
+
+    Args:
+        ports: the world.
+        may_act: asked before anything is done to the world outside: once it says no, somebody else
+            may be doing it.
+    """
+
+    def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
+        self._ports = ports
+        self._may_act = may_act
+        self._memory = ReconcileCache()
+        self._settled: dict[Key, QuietReconcile] = {}
+
+    def now(self) -> datetime:
+        """The present, by the clock that passes are decided by."""
+        return self._ports.clock.now()
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone: nothing of it is remembered."""
+        self._memory.forget(key)
+        self._settled.pop(key, None)
+
+    def facts_of(
+        self, project: FeatureStoreProject
+    ) -> tuple[RegistrySnapshot | None, ModelFacts | None]:
+        """What the last pass over a project knew: its registry, and what MLflow said."""
+        digest = project.status.registry.digest if project.status.registry else None
+        remembered = self._memory.facts.get(key_of(project))
+        return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
+
+    async def reconcile_project(
+        self, project: FeatureStoreProject, *, requested: bool = False
+    ) -> ReconcileResult:
+        """One pass over a project.
+
+        Args:
+            requested: somebody asks to look now: back-off does not hold.
+        """
+        observed = await observe_project(self._ports, self._memory, project, requested=requested)
+        decision = decide(observed)
+        for keep in decision.before:
+            await self._keep(project, keep)
+        written = await self._write(project, decision.status)
+        outcomes = ActionResults()
+        for action in decision.after:
+            if not self._may_act():
+                return self._given_up(project, written, decision)
+            await self._act(action, written, outcomes)
+        settled = settle(written.status, project.spec, outcomes, self._ports.clock.now())
+        final = await self._write(written, settled)
+        await self._tell(decision.events)
+        await self._forget(project, final)
+        acted = bool(decision.after) and not outcomes.failed
+        return ReconcileResult(
+            final,
+            self._next_look(decision, outcomes),
+            # A job that could not be started is told of at once, not when it is tried again.
+            again=acted or bool(decision.before) or outcomes.not_started is not None,
+            wrote=final.status != project.status,
+            finished=decision.finished,
+        )
+
+    async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
+        """One pass over a model; where nothing has changed since the last one, nothing is done."""
+        inputs = await model_inputs(self._ports, model)
+        settled = self._settled.get(key_of(model))
+        if settled is not None and settled.holds(inputs, self.now()):
+            return ReconcileResult(model, settled.until)
+        observed = await observe_model(self._ports, self._memory, model, inputs)
+        decision = decide_model(observed)
+        written = await self._write(model, decision.status)
+        outcomes = ActionResults()
+        for action in decision.after:
+            if not self._may_act():
+                return self._given_up(model, written, decision)
+            await self._act_on_version(action, observed.project, outcomes)
+        status = settle_model(written.status, outcomes, self._ports.clock.now())
+        written = await self._write(written, status)
+        await self._tell(decision.events)
+        quiet_until = self._settle(observed, written, inputs, decision)
+        return ReconcileResult(
+            written,
+            quiet_until or self._next_look(decision, outcomes),
+            again=bool(decision.after) and not outcomes.failed,
+            wrote=written.status != model.status,
+            finished=decision.finished,
+        )
+
+    def _settle(
+        self,
+        observed: ObservedModel,
+        written: TrainedModel,
+        inputs: ModelInputs,
+        decision: Decision[TrainedModelStatus],
+    ) -> datetime | None:
+        """Remember a pass after which nothing is left to do; returns until when that holds."""
+        key = key_of(written)
+        self._settled.pop(key, None)
+        # What is missing may be there the next time, without a change.
+        if decision.after or decision.finished or snapshot_missing(observed):
+            return None
+        if written.status != observed.resource.status:
+            next_one = decide_model(replace(observed, resource=written))
+            if next_one.status != written.status or next_one.after or next_one.events:
+                return None
+        until = quiet_until_of(observed, inputs, written.status.freshness, self.now())
+        self._settled[key] = QuietReconcile(inputs.kept(written), until)
+        return until
+
+    def _given_up(
+        self, before: ResourceT, written: ResourceT, decision: Decision[Any]
+    ) -> ReconcileResult:
+        """A pass that ends where it is: whoever may act finds the intent in the status."""
+        soon = self._ports.clock.now() + RETRY_START
+        requeue_at = min(soon, decision.requeue_at) if decision.requeue_at else soon
+        return ReconcileResult(written, requeue_at, wrote=written.status != before.status)
+
+    async def _write(self, resource: ResourceT, status: object) -> ResourceT:
+        if resource.status == status:
+            return resource
+        changed = resource.model_copy(update={"status": status})
+        return await self._ports.resources.save(changed)
+
+    async def _keep(self, project: FeatureStoreProject, keep: KeepSnapshot) -> None:
+        record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
+        await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
+
+    async def _act(
+        self,
+        action: Action,
+        project: FeatureStoreProject,
+        outcomes: ActionResults,
+    ) -> None:
+        try:
+            if isinstance(action, StartJob):
+                await self._ports.jobs.start(action.request, project)
+            elif isinstance(action, CancelJob):
+                await self._ports.jobs.cancel(action.job, project, action.why)
+            elif isinstance(action, Record) and not outcomes.failed:
+                await self._record(action, project, outcomes)
+        except FeatureLineageError as error:
+            if isinstance(action, StartJob):
+                outcomes.not_started = Failure.of(error)
+            elif isinstance(action, CancelJob):
+                _log.warning("job %s goes on waiting: %s", action.job, error.message)
+            else:
+                outcomes.not_recorded = Failure.of(error)
+
+    async def _record(
+        self, action: Record, project: FeatureStoreProject, outcomes: ActionResults
+    ) -> None:
+        registry = await self._ports.registries.of(project)
+        listed = next(
+            (op for op in project.status.operations if op.id == action.operation_id), None
+        )
+        if registry is None or listed is None:
+            return
+        job = await self._ports.jobs.look(listed.job, project) if listed.job else None
+        if job is not None and job.report is not None and listed.registry_digest is not None:
+            # As it was kept, with the code behind it: a job that read the registry alone
+            # reported less.
+            kept = await snapshots(
+                self._ports, self._memory, project, None, {listed.registry_digest}
+            )
+            snapshot = kept.get(listed.registry_digest, job.report.snapshot)
+            job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
+        run = ops_run_of(project, listed, job)
+        outcomes.recorded[listed.id] = await registry.record(run)
+
+    async def _act_on_version(
+        self, action: Action, project: FeatureStoreProject | None, outcomes: ActionResults
+    ) -> None:
+        if project is None:
+            return
+        try:
+            registry = await self._ports.registries.of(project)
+            if registry is None:
+                return
+            if isinstance(action, SetTags):
+                await registry.set_version_tags(action.version, action.tags)
+            elif isinstance(action, DeleteTags):
+                await registry.delete_version_tags(action.version, action.keys)
+        except FeatureLineageError as error:
+            outcomes.not_recorded = Failure.of(error)
+
+    async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
+        """Let go of the jobs that nobody needs any more.
+
+        What was needed is remembered, since neither a spec that asks for no more records nor a
+        host that refused is seen in the status; after a restart the host lets go of such jobs.
+        """
+        key = key_of(after)
+        needed = needed_jobs(after.status, recorded=records_operations(after.spec))
+        known = needed_jobs(before.status, recorded=records_operations(before.spec))
+        left = set()
+        for job in sorted((known | self._memory.jobs.get(key, frozenset())) - needed):
+            try:
+                await self._ports.jobs.forget(job, after)
+            except FeatureLineageError as error:
+                _log.warning("job %s of %s is let go of later: %s", job, key, error.message)
+                left.add(job)
+        self._memory.jobs[key] = needed | left
+
+    async def _tell(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            try:
+                await self._ports.events.emit(event)
+            except FeatureLineageError as error:
+                _log.warning("no event %s for %s: %s", event.reason, event.key, error.message)
+
+    def _next_look(self, decision: Decision[Any], outcomes: ActionResults) -> datetime | None:
+        if not outcomes.failed:
+            return decision.requeue_at
+        soon = self._ports.clock.now() + outcomes.retry_after
+        return min(soon, decision.requeue_at) if decision.requeue_at else soon

@@ -1,0 +1,140 @@
+"""From what the supervisor saw to the report the operator reads.
+
+The worker's own report is taken only when it parses and belongs to this request; a process that
+merely exits 0 has proved nothing. What killed a worker that left no report decides the reason.
+"""
+
+import re
+import signal
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from pydantic import ValidationError
+
+from feature_lineage.operations.protocol import (
+    INTERRUPTED,
+    OUTPUT_TAIL_BYTES,
+    JobReport,
+    JobRequest,
+    OperationKind,
+    Outcome,
+)
+from feature_lineage.runner.progress import DOING, REPO_PHASES
+
+_TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+NEEDS_WITNESS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
+
+
+class Seen(Protocol):
+    """What the supervisor saw of the worker."""
+
+    report: dict[str, Any] | None
+    phase: str
+    secrets: list[str]
+    output: bytes
+    stopped_by: str
+    returncode: int | None
+    answer: dict[str, Any] | None
+    verify_seconds: float | None
+
+
+def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
+    """The report of this job; total, whatever was seen."""
+    common = {
+        "finished_at": datetime.now(UTC),
+        "output_tail": _tail(seen.output, seen.secrets),
+    }
+    if seen.report is None:
+        reason, message = _without_report(request, seen)
+        return _failed(request, started, reason, message, common)
+    try:
+        report = JobReport.model_validate(seen.report)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"the worker's report does not parse: {where}: {first['msg']}"
+        return _failed(request, started, "JobFailed", message, common)
+    if (report.operation_id, report.kind) != (request.operation_id, request.kind):
+        message = "the worker's report belongs to another operation"
+        return _failed(request, started, "JobFailed", message, common)
+    report = _blotted(report, seen.secrets).model_copy(update=common)
+    if report.kind is OperationKind.OBSERVE:
+        return report.model_copy(update={"verified": report.snapshot is not None})
+    if report.outcome not in NEEDS_WITNESS:
+        return report
+    seconds = {**report.seconds, "verify": round(seen.verify_seconds or 0.0, 3)}
+    return _witnessed(report.model_copy(update={"seconds": seconds}), seen.answer)
+
+
+def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
+    """Hold the report against what the witness found in the registry."""
+    digest = answer.get("digest") if answer else None
+    if digest is None:
+        why = (answer or {}).get("error") or "it gave no answer"
+        warning = f"the registry could not be read a second time to verify the report: {why}"
+        return report.model_copy(update={"warnings": (*report.warnings, warning)})
+    if report.snapshot is not None and digest == report.snapshot.objects_digest:
+        return report.model_copy(update={"verified": True})
+    return report.model_copy(
+        update={
+            "outcome": Outcome.FAILED,
+            "reason": "JobFailed",
+            "message": "the registry does not hold what the job reported: either somebody else "
+            "wrote to it at the same time, or the repo's code interferes with Feast; "
+            "the next attempt starts from what is there",
+        }
+    )
+
+
+def _without_report(request: JobRequest, seen: Seen) -> tuple[str, str]:
+    """Reason and message for a worker that never reported."""
+    doing = f"while {DOING.get(seen.phase, seen.phase)}"
+    if seen.stopped_by == "deadline":
+        limit = f"{request.deadline_seconds:g} s"
+        return "DeadlineExceeded", f"stopped {doing}: its deadline of {limit} has passed"
+    if seen.stopped_by:
+        return INTERRUPTED, f"stopped {doing}: {seen.stopped_by}"
+    code = seen.returncode
+    if code == -signal.SIGKILL:
+        step = "raise spec.runtime.resources.limits.memory"
+        return "JobFailed", f"killed by the kernel {doing}, most likely for want of memory; {step}"
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if seen.phase in REPO_PHASES:
+        return "InvalidRepo", f"the repo's code ended the process ({how}) {doing}"
+    return "JobFailed", f"the worker ended without a report ({how}) {doing}"
+
+
+def _failed(
+    request: JobRequest, started: float, reason: str, message: str, common: dict[str, Any]
+) -> JobReport:
+    return JobReport(
+        operation_id=request.operation_id,
+        kind=request.kind,
+        project=request.project,
+        revision=request.revision,
+        outcome=Outcome.FAILED,
+        reason=reason,
+        message=message,
+        started_at=datetime.fromtimestamp(started, UTC),
+        **common,
+    )
+
+
+def _tail(output: bytes, secrets: list[str]) -> str:
+    text = _blot(_TERMINAL_CODES.sub("", output.decode(errors="replace")), secrets)
+    return text.encode()[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
+
+
+def _blotted(report: JobReport, secrets: list[str]) -> JobReport:
+    """The report without secrets in what people read; drivers put URLs into their errors."""
+    views = tuple(v.model_copy(update={"error": _blot(v.error, secrets)}) for v in report.views)
+    warnings = tuple(_blot(warning, secrets) for warning in report.warnings)
+    message = _blot(report.message, secrets)
+    return report.model_copy(update={"message": message, "views": views, "warnings": warnings})
+
+
+def _blot(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,217 @@
+"""One MLflow client for all resources that name the same server with the same credential."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, Protocol
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
+from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
+from feature_lineage.objects import Objects, text_of, value_of
+from feature_lineage.ports import RegistryAddress
+from feature_lineage.tracking.registry import MLflowRegistry
+from feature_lineage.tracking.registry_cache import OnNews
+from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
+
+CREDENTIAL_AGE: Final = timedelta(seconds=60)
+"""A secret that was rotated is noticed after this time at the latest."""
+UNUSED_AGE: Final = timedelta(minutes=10)
+"""What nobody asked for in so long is forgotten; never before it was due to be asked for twice."""
+
+
+KNOWN_PLACES: Final = 4096
+"""Addresses that are not taken apart again each time."""
+
+
+class Named(Protocol):
+    """A server of the platform's."""
+
+    @property
+    def tracking_uri(self) -> str: ...
+
+    @property
+    def workspace(self) -> str: ...
+
+    def server(self) -> MLflowServer:
+        """With its credential, which is read anew each time: its files may change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """What a spec stood for, when its secrets were read, and when it was last asked for."""
+
+    at: datetime
+    server: MLflowServer
+    asked: datetime
+
+
+class ModelRegistryPool:
+    """`ModelRegistries` of both hosts.
+
+    Args:
+        objects: Secrets and ConfigMaps.
+        now: the present, aware, in UTC.
+        named: what a ``serverRef`` stands for.
+        allowed: whether a project may name this tracking URI itself; what it said is remembered.
+        on_news: told of registered models, on whichever server, that are not what they were.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        now: Callable[[], datetime],
+        *,
+        named: Callable[[str], Named | None] = lambda _: None,
+        allowed: Callable[[str], bool] = lambda _: True,
+        on_news: OnNews = lambda _: None,
+    ) -> None:
+        self._objects = objects
+        self._now = now
+        self._named = named
+        self._allowed = lru_cache(KNOWN_PLACES)(allowed)
+        self._on_news = on_news
+        self._registries: dict[MLflowServer, MLflowRegistry] = {}
+        self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
+        self._forgot_at = now()
+
+    async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
+        """The server a project names, shared by all that name it alike; None when it names none.
+
+        Raises:
+            NotFound: a secret, config map or named server is not there.
+            AccessRefused: the platform does not allow this server (``HostNotAllowed``), or does not
+                let this process read the secret (``SecretForbidden``).
+        """
+        await self._forget()
+        mlflow = project.spec.mlflow
+        if mlflow is None:
+            return None
+        server = await self._server(project.metadata.namespace, mlflow)
+        registry = self._registries.get(server)
+        if registry is None:
+            registry = MLflowRegistry(server, now=self._now, on_news=self._on_news)
+            self._registries[server] = registry
+        return registry
+
+    def place(self, project: FeatureStoreProject) -> RegistryAddress | None:
+        """Where the models of a project are; None of one that `of` refuses, or that names none."""
+        mlflow = project.spec.mlflow
+        if mlflow is None:
+            return None
+        try:
+            if mlflow.tracking_uri is None:
+                named = self._server_named(mlflow)
+                return _place(named.tracking_uri, mlflow.workspace or named.workspace)
+            place = _place(mlflow.tracking_uri, mlflow.workspace or "")
+            self._check_allowed(place.address)
+        except FeatureLineageError:
+            return None
+        return place
+
+    def open(self) -> tuple[MLflowRegistry, ...]:
+        """Every server that is in use."""
+        return tuple(self._registries.values())
+
+    async def close(self) -> None:
+        for registry in self._registries.values():
+            await registry.close()
+        self._registries.clear()
+        self._resolved.clear()
+
+    async def _server(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
+        key, now = (namespace, mlflow), self._now()
+        known = self._resolved.get(key)
+        if known is not None:
+            self._resolved[key] = known = replace(known, asked=now)
+            if now - CREDENTIAL_AGE <= known.at <= now:
+                return known.server
+        server = await self._read(namespace, mlflow)
+        self._resolved[key] = _Resolved(now, server, now)
+        if known is not None and known.server != server:
+            before = self._registries.get(known.server)
+            if before is not None and before.last_view is not None:
+                # What the new one does not show tells nobody that it is gone.
+                self._on_news(before.last_view.versions.keys())
+            await self._close_unused()
+        return server
+
+    async def _forget(self) -> None:
+        """Projects go and change: what nobody asks for keeps neither views nor credentials."""
+        now = self._now()
+        if self._forgot_at <= now < self._forgot_at + CREDENTIAL_AGE:
+            return
+        self._forgot_at = now
+        self._resolved = {
+            (namespace, mlflow): resolved
+            for (namespace, mlflow), resolved in self._resolved.items()
+            if now - resolved.asked <= max(UNUSED_AGE, 2 * mlflow.poll_interval)
+        }
+        await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        used = {resolved.server for resolved in self._resolved.values()}
+        unused = [server for server in self._registries if server not in used]
+        for registry in [self._registries.pop(server) for server in unused]:
+            await registry.close()
+
+    async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
+        if mlflow.tracking_uri is None:
+            server = self._server_named(mlflow).server()
+            return replace(server, workspace=mlflow.workspace or server.workspace)
+        ca_bundle = (
+            await text_of(self._objects, namespace, mlflow.ca_bundle) if (mlflow.ca_bundle) else ""
+        )
+        server = MLflowServer(
+            tracking_uri=mlflow.tracking_uri,
+            workspace=mlflow.workspace or "",
+            credential=await self._credential(namespace, mlflow.auth),
+            ca_bundle=ca_bundle,
+        )
+        self._check_allowed(server.tracking_uri)
+        return server
+
+    def _check_allowed(self, tracking_uri: str) -> None:
+        if not self._allowed(tracking_uri):
+            raise AccessRefused(
+                f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
+                "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator",
+                reason="HostNotAllowed",
+            )
+
+    def _server_named(self, mlflow: MlflowSpec) -> Named:
+        server = self._named(mlflow.server_ref or "")
+        if server is None:
+            raise NotFound(
+                f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
+                "chart values (a local host has none); use another, or spec.mlflow.trackingUri",
+                reason="HostNotAllowed",
+            )
+        if server.workspace and mlflow.workspace not in {None, server.workspace}:
+            raise AccessRefused(
+                f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
+                f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
+                "leave it out, or ask who runs the operator",
+                reason="HostNotAllowed",
+            )
+        return server
+
+    async def _credential(self, namespace: str, auth: MlflowAuth | None) -> Credential:
+        if auth is None:
+            return None
+        if auth.basic is not None:
+            name = auth.basic.secret_ref.name
+            return BasicAuth(
+                await value_of(self._objects, "Secret", namespace, name, "username"),
+                await value_of(self._objects, "Secret", namespace, name, "password"),
+            )
+        assert auth.bearer is not None
+        name = auth.bearer.secret_ref.name
+        return BearerToken(await value_of(self._objects, "Secret", namespace, name, "token"))
+
+
+@lru_cache(KNOWN_PLACES)
+def _place(tracking_uri: str, workspace: str) -> RegistryAddress:
+    return MLflowServer(tracking_uri, workspace).place

@@ -1,0 +1,183 @@
+"""Which pages to ask for, and when a reading of the registry is whole.
+
+MLflow pages by offset, so something deleted between two pages shifts the rest and hides one entry;
+and its ``last_updated_timestamp`` does not move on tags, aliases or deletions. Hence two readings:
+
+* `read_all`: every model and version. What vanished since the last reading while several pages
+  were read is believed gone only if a second reading misses it too.
+* `read_news`: every model (the only list with aliases) and the newest versions, down to those
+  already known. Tags of older versions stay as they were until the next `read_all`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from feature_lineage.errors import RequestRejected
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking import mlflow_errors as answers
+from feature_lineage.tracking.client import MLflowClient, quoted
+from feature_lineage.tracking.parsing import RegisteredModel, VersionRow
+
+MODELS_PAGE: Final = 1000
+VERSIONS_PAGE: Final = 2500
+NEWS_PAGE: Final = 200
+BY_NAME: Final = ("name ASC", "version_number ASC")
+BY_NEWS: Final = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+
+Models = Mapping[str, RegisteredModel]
+Versions = Mapping[str, Mapping[str, ModelVersion]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The registry as read: versions as MLflow gives them, aliases apart.
+
+    Attributes:
+        read_at: when the last whole reading began.
+        models: registered models by name.
+        versions: by model, then version; without aliases, with the run that MLflow names.
+        newest_ms: the newest ``last_updated_timestamp`` seen.
+    """
+
+    read_at: datetime
+    models: Models
+    versions: Versions
+    newest_ms: int
+
+
+async def read_all(client: MLflowClient, began: datetime, before: Reading | None) -> Reading:
+    """Read every model and every version."""
+    # One after the other: two queries at once in one Python server took longer than both in turn.
+    models = await _models(client, before)
+    rows, pages = await _pages(_all_versions(client))
+    found = _grouped(rows)
+    if pages > 1 and before is not None and _vanished(found, models, before):
+        again, _ = await _pages(_all_versions(client))
+        rows = [*rows, *again]
+        found = _grouped(rows)
+    reading = Reading(began, models, found, _newest(rows, 0))
+    return await _with_missing(client, reading)
+
+
+async def read_news(client: MLflowClient, before: Reading) -> Reading:
+    """Read every model and what changed among versions since `before`."""
+    models = await _models(client, before)
+    rows = await _newest_rows(client, before.newest_ms)
+    known = {
+        name: versions
+        for name, versions in before.versions.items()
+        if _same(before.models.get(name), models.get(name))
+    }
+    changed = _grouped(rows)
+    merged = known | {
+        name: {**known.get(name, {}), **versions}
+        for name, versions in changed.items()
+        if {**known.get(name, {}), **versions} != known.get(name)
+    }
+    reading = Reading(before.read_at, models, merged, _newest(rows, before.newest_ms))
+    return await _with_missing(client, reading)
+
+
+async def _newest_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]:
+    rows: list[VersionRow] = []
+    token = ""
+    while True:
+        page, token = await client.search_versions(
+            order_by=BY_NEWS, page_size=NEWS_PAGE, token=token
+        )
+        rows += page
+        # Equal timestamps may straddle a page: only an older one ends the search.
+        if not token or (page and page[-1].updated_ms < known_ms):
+            return rows
+
+
+async def _models(client: MLflowClient, before: Reading | None) -> Models:
+    models, pages = await _model_pages(client)
+    if pages > 1 and before is not None and before.models.keys() - models.keys():
+        again, _ = await _model_pages(client)
+        models = models | again
+    return models
+
+
+async def _model_pages(client: MLflowClient) -> tuple[dict[str, RegisteredModel], int]:
+    found, token, pages = {}, "", 0
+    while pages == 0 or token:
+        page, token = await client.search_models(page_size=MODELS_PAGE, token=token)
+        found.update({model.name: model for model in page})
+        pages += 1
+    return found, pages
+
+
+_Page = Callable[[int, str], Awaitable[tuple[list[VersionRow], str]]]
+
+
+def _all_versions(client: MLflowClient) -> _Page:
+    return lambda size, token: client.search_versions(order_by=BY_NAME, page_size=size, token=token)
+
+
+async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
+    """Every page; where tags are so long that a page is too large to read, in smaller ones."""
+    rows: list[VersionRow] = []
+    token, pages, size = "", 0, VERSIONS_PAGE
+    while pages == 0 or token:
+        try:
+            page, token = await ask(size, token)
+        except RequestRejected as error:
+            if error.error_code != answers.ANSWER_TOO_LARGE or size == 1:
+                raise
+            size = max(1, size // 8)
+            continue
+        rows += page
+        pages += 1
+    return rows, pages
+
+
+async def _with_missing(client: MLflowClient, reading: Reading) -> Reading:
+    """Add versions that the list of models speaks of and the list of versions does not.
+
+    They were created between the two lists, or moved here when a model was renamed.
+    """
+    versions = dict(reading.versions)
+    for name, model in reading.models.items():
+        known = versions.get(name, {})
+        if known.keys() >= set(model.aliases.values()) and (known or not model.has_versions):
+            continue
+        rows, _ = await _pages(_versions_of(client, name))
+        versions[name] = {**known, **_grouped(rows).get(name, {})}
+    return Reading(reading.read_at, reading.models, versions, reading.newest_ms)
+
+
+def _versions_of(client: MLflowClient, name: str) -> _Page:
+    try:
+        named = f"name = {quoted(name)}"
+    except RequestRejected:
+        # A name with both kinds of quotes cannot be searched for: read everything instead.
+        return _all_versions(client)
+    return lambda size, token: client.search_versions(
+        order_by=BY_NAME, filter_string=named, page_size=size, token=token
+    )
+
+
+def _grouped(rows: Iterable[VersionRow]) -> dict[str, dict[str, ModelVersion]]:
+    found: dict[str, dict[str, ModelVersion]] = {}
+    for row in rows:
+        found.setdefault(row.version.name, {})[row.version.version] = row.version
+    return found
+
+
+def _vanished(found: Versions, models: Models, before: Reading) -> bool:
+    return any(
+        versions.keys() - found.get(name, {}).keys()
+        for name, versions in before.versions.items()
+        if _same(before.models.get(name), models.get(name))
+    )
+
+
+def _same(one: RegisteredModel | None, other: RegisteredModel | None) -> bool:
+    return one is not None and other is not None and one.created_ms == other.created_ms
+
+
+def _newest(rows: Iterable[VersionRow], floor: int) -> int:
+    return max(floor, *(row.updated_ms for row in rows), floor)

@@ -1,0 +1,95 @@
+"""Which training run made a version that names none itself: its source tells.
+
+``runs:/<id>/…`` names it, ``models:/m-…`` is a LoggedModel that knows its run, and
+``models:/name/3`` or ``models:/name@alias`` is another version (a promotion by copy), followed
+until one of them names a run or the chain bites its tail.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking.client import MLflowClient
+from feature_lineage.tracking.concurrency import each
+from feature_lineage.tracking.mlflow_errors import ServerFailed
+from feature_lineage.tracking.paging import Reading
+
+RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
+
+Identity = tuple[str, str]
+"""Model and version."""
+
+
+class Sources:
+    """Resolves versions to runs; keeps what LoggedModels said, for it cannot change."""
+
+    def __init__(self, client: MLflowClient) -> None:
+        self._client = client
+        self._run_of_model: dict[str, str] = {}
+
+    async def runs_of(self, reading: Reading, *, anew: bool) -> Mapping[Identity, str]:
+        """Run id by (model, version), for versions that name none and whose source leads to one.
+
+        Args:
+            reading: the registry as read.
+            anew: ask again for LoggedModels that named no run or could not be read.
+        """
+        if anew:
+            self._run_of_model = {i: run for i, run in self._run_of_model.items() if run}
+        ends = {
+            (version.name, version.version): end
+            for versions in reading.versions.values()
+            for version in versions.values()
+            if not version.run_id and (end := origin(version, reading)) is not None
+        }
+        await self._learn({end.model_id for end in ends.values() if not end.run_id})
+        found = {key: self._run(end) for key, end in ends.items()}
+        return {key: run_id for key, run_id in found.items() if run_id}
+
+    def _run(self, end: ModelVersion) -> str:
+        return end.run_id or run_in(end.source) or self._run_of_model.get(end.model_id, "")
+
+    async def _learn(self, model_ids: set[str]) -> None:
+        async def ask(model_id: str) -> None:
+            try:
+                run_id = await self._client.logged_model_run(model_id)
+            except (NotFound, AccessRefused, RequestRejected, ServerFailed):
+                # One model that is gone or hidden must not cost the view of all others.
+                run_id = ""
+            self._run_of_model[model_id] = run_id if RUN_ID.fullmatch(run_id) else ""
+
+        await each(sorted(model_ids - self._run_of_model.keys() - {""}), ask)
+
+
+def origin(version: ModelVersion, reading: Reading) -> ModelVersion | None:
+    """The version at the end of the chain of copies; None where it leaves the registry or loops."""
+    seen: set[Identity] = set()
+    while not (version.run_id or run_in(version.source) or version.model_id):
+        key = (version.name, version.version)
+        following = _copied_from(version.source, reading)
+        if key in seen or following is None:
+            return None
+        seen.add(key)
+        version = following
+    return version
+
+
+def run_in(source: str) -> str:
+    """The id in ``runs:/<id>/…``, "" for any other source."""
+    run_id = source.removeprefix("runs:/").partition("/")[0]
+    return run_id if run_id != source and RUN_ID.fullmatch(run_id) else ""
+
+
+def _copied_from(source: str, reading: Reading) -> ModelVersion | None:
+    rest = unquote(source.removeprefix("models:/"))
+    if rest == source:
+        return None
+    name, slash, number = rest.rpartition("/")
+    if not slash:
+        name, _, alias = rest.rpartition("@")
+        model = reading.models.get(name)
+        number = model.aliases.get(alias, "") if model else ""
+    return reading.versions.get(name, {}).get(number)

@@ -1,0 +1,186 @@
+"""A cluster host that dies at its own writes, in this process, and the next one that takes over.
+
+A host that dies here is really gone: the write it dies at never returns, nothing else that it would
+write is sent, it gives back no Lease, and the next one knows what the API server and MLflow hold.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, Literal, TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from kubernetes.aio.client import Configuration
+from tests.cluster.host.writes import Writes
+
+from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.config import OperatorConfig
+from feature_lineage.kube.lease import LeaseLost
+from feature_lineage.kube.manager import Identity, Manager
+
+Moment = Literal["before", "after", "never"]
+AnswerT = TypeVar("AnswerT")
+
+
+class HostDied(BaseException):
+    """Not an Exception: nothing in the code may catch it."""
+
+
+@dataclass
+class Life:
+    """Of one host.
+
+    Attributes:
+        over: set when it dies.
+        buried: set once nothing of it is left in this process.
+    """
+
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    buried: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Fate:
+    """Where hosts die: at distinct writes, once each.
+
+    Args:
+        moment_of: when, by the name of a write: ``before`` or ``after`` it has its effect, or
+            ``never``.
+
+    Attributes:
+        died_at: the names of the writes, in the order of the deaths.
+        life: of the host that lives now, or lived last.
+    """
+
+    def __init__(self, moment_of: Callable[[str], Moment]) -> None:
+        self._moment_of = moment_of
+        self.writes = Writes()
+        self.died_at: list[str] = []
+        self.life = Life()
+
+    async def meet(self, name: str, send: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """Send a write, unless that is the end of who sends it.
+
+        Raises:
+            HostDied: it was, and nobody is left who could be told.
+        """
+        life = self.life
+        await self._strike(life, "before", name)
+        answer = await send()
+        await self._strike(life, "after", name)
+        return answer
+
+    async def _strike(self, life: Life, moment: Moment, name: str) -> None:
+        new = name != "" and name not in self.died_at
+        if new and moment == self._moment_of(name) and not life.over.is_set():
+            self.died_at.append(name)
+            life.over.set()
+        if life.over.is_set():
+            await life.buried.wait()
+            raise HostDied
+
+
+class MortalApi(Api):
+    """The API server, as a host that may die has it."""
+
+    def __init__(self, configuration: Configuration, fate: Fate) -> None:
+        super().__init__(configuration)
+        self._fate = fate
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Object:
+        async def send() -> Object:
+            return await super(MortalApi, self)._request(
+                method, path, body=body, query=query, **more
+            )
+
+        if method == "GET" or "dryRun" in (query or {}):
+            return await send()
+        return await self._fate.meet(self._fate.writes.to_api_server(method, path, body), send)
+
+
+def mortal_mlflow(fate: Fate) -> Middleware:
+    """What a gateway to MLflow does for a host that may die."""
+
+    @web.middleware
+    async def through(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = fate.writes.to_mlflow(request.method, request.path, await request.read())
+        if not name:
+            return await handler(request)
+        try:
+            return await fate.meet(name, lambda: handler(request))
+        except HostDied:
+            return web.Response(status=503, text="who asked is dead")
+
+    return through
+
+
+@asynccontextmanager
+async def host_after_host(
+    configuration: Configuration, config: OperatorConfig, identity: Identity, fate: Fate
+) -> AsyncIterator[None]:
+    """Have a host work, and another one when it dies; the last one ends as a process is asked to.
+
+    All of them are the same pod, whose container is started again.
+    """
+    stop = asyncio.Event()
+    threads: list[Thread] = []
+
+    async def live() -> None:
+        while not stop.is_set():
+            fate.life = Life()
+            try:
+                async with MortalApi(configuration, fate) as api:
+                    host = Manager(api, config, identity)
+                    threads.extend(_threads_of(host))
+                    await _live(host, fate.life, stop)
+            finally:
+                fate.life.buried.set()
+
+    living = asyncio.create_task(live())
+    try:
+        yield
+        stop.set()
+        await living
+    finally:
+        living.cancel()
+        await asyncio.wait({living})
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+
+def _threads_of(host: Manager) -> list[Thread]:
+    """Threads that will end those of a host, which nobody has to wait for: a dead process has none.
+
+    kopf's thread, and the one that serves metrics, take most of a second.
+    """
+    ends = (host._intake.stop, host.scrape.stop)
+    threads = [Thread(target=end, daemon=True) for end in ends]
+    host._intake.stop, host.scrape.stop = (thread.start for thread in threads)  # type: ignore[method-assign]
+    return threads
+
+
+async def _live(host: Manager, life: Life, stop: asyncio.Event) -> None:
+    """Until the host dies, is asked to end, or loses its Lease to a busy machine."""
+    running = asyncio.create_task(host.run(stop))
+    dying = asyncio.create_task(life.over.wait())
+    try:
+        await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        dying.cancel()
+        running.cancel()
+        await asyncio.wait({running, dying})
+    if not running.cancelled():
+        try:
+            running.result()
+        except* LeaseLost:
+            pass

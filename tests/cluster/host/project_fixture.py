@@ -1,0 +1,72 @@
+"""A project whose repo is in a ConfigMap and whose stores are on a claim, and its model."""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.project_fixture import JOB_SECONDS, House
+from tests.local.scene import FEATURE_STORE, FEATURES, write_repo
+
+from feature_lineage.kube.client import Object
+from feature_lineage.kube.kinds import PROJECTS
+
+
+@dataclass
+class RegistryAddress(House):
+    """One project and its model, named alike, in a namespace; its stores are on a claim.
+
+    Args:
+        folder: of the claim.
+        door: where the operator finds MLflow.
+    """
+
+    folder: Path = field(kw_only=True)
+    door: str = field(kw_only=True)
+
+    @property
+    def stores(self) -> Path:
+        """What the claim ``stores`` holds."""
+        return self.folder / "repo" / "data"
+
+    def settle(self) -> None:
+        """Repo and data."""
+        write_repo(self.folder / "repo", self.project)
+        self.stores.chmod(0o777)
+        store = FEATURE_STORE.format(project=self.project).replace("data/", "/stores/")
+        files = {"feature_store.yaml": store, "features.py": FEATURES.replace("data/", "/stores/")}
+        metadata = {"name": "repo", "namespace": self.namespace}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    async def create_project(self, **spec: Any) -> Object:
+        mounted = {
+            "volumes": [{"name": "stores", "persistentVolumeClaim": {"claimName": "stores"}}],
+            "volumeMounts": [{"name": "stores", "mountPath": "/stores"}],
+        }
+        body = {
+            "project": self.project,
+            "source": {"configMapRef": {"name": "repo"}, "pollInterval": "1s"},
+            "mlflow": {"trackingUri": self.door, "pollInterval": "1s"},
+            "runtime": mounted,
+        }
+        return await self.create(PROJECTS, {**body, **spec})
+
+    async def until_tagged(self, wanted: dict[str, set[str]]) -> None:
+        """Versions have these tags; MLflow tells nobody, so asking is the only way to know."""
+        found: dict[str, set[str]] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(JOB_SECONDS):
+                while (found := {each: set(self.tags(each)) for each in wanted}) != wanted:
+                    await asyncio.sleep(0.1)
+        assert found == wanted, found
+
+    def online_rows(self) -> dict[str, int]:
+        """How many values each table of the online store holds."""
+        with contextlib.closing(sqlite3.connect(self.stores / "online.db")) as store:
+            tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            count = "SELECT count(*) FROM "
+            return {name: store.execute(count + name).fetchone()[0] for (name,) in tables}

@@ -1,0 +1,105 @@
+"""MLflow servers as the platform hands them out: by name, with its credential, or not at all."""
+
+from pathlib import Path
+
+from tests.cluster.host.conftest import StartOperator
+from tests.cluster.host.gateway import gateway
+from tests.cluster.host.polling import condition, says, until
+from tests.cluster.host.resources import (
+    change,
+    create_model,
+    create_project,
+    handled,
+    look_now,
+    observed,
+    tells,
+)
+from tests.servers.fixtures import shared_mlflow
+
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import MODELS, PROJECTS
+
+LOGIN = "operator:tr0ub4dor"
+
+
+def secret(folder: Path, login: str) -> Path:
+    """A Secret of type basic-auth, as it is mounted; a rotation replaces the files."""
+    folder.mkdir(exist_ok=True)
+    for key, value in zip(("username", "password"), login.split(":"), strict=True):
+        (folder / key).write_text(value + "\n")
+    return folder
+
+
+async def test_a_server_of_the_platform_is_used_by_name_with_its_mounted_credential(
+    admin: Api, namespace: str, start_operator: StartOperator, tmp_path: Path
+) -> None:
+    mounted = secret(tmp_path / "prod", LOGIN)
+    async with gateway(shared_mlflow().url, LOGIN) as door:
+        server = {"name": "prod", "trackingUri": door.url, "credentialDir": str(mounted)}
+        operator = await start_operator(
+            mlflowServers=[server], allowedTrackingUris=["https://mlflow.example/*"]
+        )
+        await create_project(admin, namespace, suspend=True, mlflow={"serverRef": "prod"})
+        await create_model(admin, namespace)
+
+        found = await until(
+            admin, MODELS, namespace, "m", says("Resolved", "False", "ModelNotFound")
+        )
+
+        assert "MLflow has no registered model m" in condition(found, "Resolved")["message"]
+        assert door.refused == 0
+        assert LOGIN.partition(":")[2] not in operator.log.read_text()
+        assert operator.errors() == []
+
+
+async def test_a_server_that_is_not_named_or_not_allowed_is_asked_nothing(
+    admin: Api, namespace: str, start_operator: StartOperator
+) -> None:
+    async with gateway(shared_mlflow().url, LOGIN) as door:
+        operator = await start_operator(allowedTrackingUris=["https://mlflow.example/*"])
+        for name, mlflow, words in (
+            ("uri", {"trackingUri": door.url}, ("allowedTrackingUris", door.url)),
+            ("ref", {"serverRef": "prod"}, ("serverRef 'prod' names no server",)),
+        ):
+            await create_project(admin, namespace, name, mlflow=mlflow, suspend=True)
+            waits = {"id": "apply-1-0123456789abcdef", "kind": "Apply", "result": "Succeeded"}
+            waits["finishedAt"] = waits["startedAt"] = "2026-11-26T03:00:00Z"
+            status = {"status": {"operations": [waits]}}
+            await admin.patch(PROJECTS, namespace, name, status, subresource="status")
+            await look_now(admin, PROJECTS, namespace, name, "now")
+            await create_model(admin, namespace, name, name)
+
+            await until(
+                admin, PROJECTS, namespace, name, tells("Recorded", "HostNotAllowed", *words)
+            )
+            await until(
+                admin, MODELS, namespace, name, tells("Resolved", "MLflowUnavailable", *words)
+            )
+        assert door.refused == 0
+        assert operator.errors() == []
+
+
+async def test_what_changes_while_mlflow_is_asked_is_read_again_and_not_written_over(
+    admin: Api, namespace: str, start_operator: StartOperator
+) -> None:
+    async with gateway(shared_mlflow().url) as door:
+        operator = await start_operator(resyncInterval="10m")
+        door.opened.clear()
+        await create_project(
+            admin, namespace, suspend=True, mlflow={"trackingUri": door.url, "pollInterval": "10m"}
+        )
+        await create_model(admin, namespace)
+        await door.waiting.wait()
+        for kind, name in ((PROJECTS, "ranking"), (MODELS, "m")):
+            await change(admin, kind, namespace, name, suspend=kind is PROJECTS)
+            await look_now(admin, kind, namespace, name, "changed")
+        door.opened.set()
+
+        for kind, name in ((PROJECTS, "ranking"), (MODELS, "m")):
+            found = await until(
+                admin, kind, namespace, name, lambda b: handled("changed")(b) and observed(b)
+            )
+            assert (
+                condition(found, "Ready")["observedGeneration"] == found["metadata"]["generation"]
+            )
+        assert operator.errors() == []

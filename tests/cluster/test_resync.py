@@ -1,0 +1,89 @@
+"""Names compared: what watching lost is found, and nothing that is there is taken for gone."""
+
+from feature_lineage.decide.facts import Key
+from feature_lineage.kube.cache.resource_cache import ResourceCache
+from feature_lineage.kube.cache.resync import sweep
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
+
+
+def manifest(kind: Kind, name: str) -> dict[str, object]:
+    specs: dict[str, object] = {
+        PROJECTS.kind: {"project": "ranking", "source": {"image": {"path": "/repo"}}},
+        MODELS.kind: {"projectRef": {"name": "p"}, "model": {"name": "m", "alias": "champion"}},
+    }
+    metadata = {"name": name}
+    spec = specs[kind.kind]
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+
+
+def key(kind: Kind, namespace: str, name: str) -> Key:
+    return Key(kind.kind, namespace, name)  # type: ignore[arg-type]
+
+
+async def swept(
+    admin: Api, resources: ResourceCache, namespace: str, *, whole: bool = False
+) -> set[Key]:
+    return {each async for each in sweep(admin, resources, (namespace,), whole=whole)}
+
+
+async def known(admin: Api, namespace: str) -> ResourceCache:
+    """A store that knows a project and two models."""
+    for kind, name in ((PROJECTS, "p"), (MODELS, "a"), (MODELS, "b")):
+        await admin.create(kind, namespace, manifest(kind, name))
+    resources = ResourceCache(admin)
+    await swept(admin, resources, namespace, whole=True)
+    return resources
+
+
+async def test_a_first_sweep_reads_everything(admin: Api, namespace: str) -> None:
+    resources = await known(admin, namespace)
+
+    assert [each.name for each in resources.all_keys()] == ["p", "a", "b"]
+    assert [model.spec.model.alias for model in resources.models()] == ["champion", "champion"]
+
+
+async def test_where_nothing_was_lost_nothing_is_found(admin: Api, namespace: str) -> None:
+    resources = await known(admin, namespace)
+
+    assert await swept(admin, resources, namespace) == set()
+
+
+async def test_deletions_edits_and_creations_that_nobody_told_of_are_found(
+    admin: Api, namespace: str
+) -> None:
+    resources = await known(admin, namespace)
+    await admin.delete(MODELS, namespace, "a")
+    await admin.patch(MODELS, namespace, "b", {"spec": {"suspend": True}})
+    await admin.create(MODELS, namespace, manifest(MODELS, "c"))
+
+    found = await swept(admin, resources, namespace)
+
+    assert found == {key(MODELS, namespace, name) for name in "abc"}
+    assert resources.entry(key(MODELS, namespace, "a")) is None
+    changed = resources.model(namespace, "b")
+    assert changed is not None
+    assert changed.spec.suspend
+
+
+async def test_an_object_made_anew_is_another_one(admin: Api, namespace: str) -> None:
+    resources = await known(admin, namespace)
+    before = resources.entry(key(MODELS, namespace, "a"))
+    await admin.delete(MODELS, namespace, "a")
+    await admin.create(MODELS, namespace, manifest(MODELS, "a"))
+
+    found = await swept(admin, resources, namespace)
+
+    after = resources.entry(key(MODELS, namespace, "a"))
+    assert found == {key(MODELS, namespace, "a")}
+    assert before is not None
+    assert after is not None
+    assert before.uid != after.uid
+
+
+async def test_other_namespaces_are_not_looked_at(admin: Api, namespace: str) -> None:
+    await known(admin, namespace)
+    resources = ResourceCache(admin)
+
+    await swept(admin, resources, "nobody-lives-here", whole=True)
+    assert resources.all_keys() == []

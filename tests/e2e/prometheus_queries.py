@@ -1,0 +1,39 @@
+"""Asking what tells nobody by itself: Prometheus, and kubectl's tables."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.environment import SCRAPE_SECONDS, World
+
+PROMETHEUS_SECONDS = 60.0
+
+
+async def samples(world: World, promql: str) -> list[dict[str, Any]]:
+    return await asyncio.to_thread(world.prometheus.query, promql)
+
+
+async def until_prometheus_says(
+    world: World, promql: str, holds: Callable[[float], bool], seconds: float = PROMETHEUS_SECONDS
+) -> float:
+    """The one sample of a query, once `holds` is true of it.
+
+    Raises:
+        AssertionError: not within `seconds`; with what it says.
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = await samples(world, promql)
+                if len(found) == 1 and holds(found[0]["value"]):
+                    return float(found[0]["value"])
+                await asyncio.sleep(SCRAPE_SECONDS / 2)
+    except TimeoutError:
+        raise AssertionError(f"{promql} after {seconds:.0f} s: {found}") from None
+
+
+def columns(table: str) -> dict[str, str]:
+    """The one row that kubectl prints, by the names of its columns."""
+    header, row = (line.split() for line in table.splitlines())
+    return dict(zip(header, row, strict=True))

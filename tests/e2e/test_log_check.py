@@ -1,0 +1,117 @@
+"""Who judges all scenes misses nothing: not what a pod said that is gone, nor a second restart."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.e2e.log_check import Judge
+from tests.e2e.logs import ContainerLogs
+from tests.e2e.operator import LEASE_LOST
+
+LOST = f"{LEASE_LOST}lease a/b was not renewed for 6 s; this process ends"
+
+
+class Disk:
+    """Logs as a kubelet lays them out, and containerd writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = ContainerLogs(folder, "home")
+        self.judge = Judge(self.logs)
+
+    def write(self, pod: str, *lines: str, run: int = 0, tag: str = "F") -> None:
+        path = self.folder / f"home_{pod}_some-uid" / "operator" / f"{run}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.writelines(f"2026-11-26T12:00:00.0Z stderr {tag} {line}\n" for line in lines)
+
+    def remove(self, pod: str) -> None:
+        shutil.rmtree(self.folder / f"home_{pod}_some-uid")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def said(message: str, level: str = "error") -> str:
+    return json.dumps({"level": level, "message": message})
+
+
+def told(pod: str, message: str) -> str:
+    return f"{pod}: {said(message)}"
+
+
+def test_each_error_is_told_once(disk: Disk) -> None:
+    disk.write("a", said("fine", "info"), said("one"))
+    first = disk.judge.mistakes()
+    disk.write("a", said("two"))
+
+    assert (first, disk.judge.mistakes()) == ([told("a", "one")], [told("a", "two")])
+
+
+def test_a_line_that_is_no_json_is_a_crash(disk: Disk) -> None:
+    disk.write("a", "Traceback (most recent call last):")
+
+    assert disk.judge.mistakes() == [told("a", "Traceback (most recent call last):")]
+
+
+def test_a_long_line_is_put_together(disk: Disk) -> None:
+    whole = said("long")
+    disk.write("a", whole[:9], tag="P")
+    before = disk.judge.mistakes()
+    disk.write("a", whole[9:])
+
+    assert (before, disk.judge.mistakes()) == ([], [told("a", "long")])
+
+
+def test_what_a_pod_said_that_is_gone_counts(disk: Disk) -> None:
+    disk.write("a", said("fine", "info"))
+    disk.logs.look()
+    disk.write("a", said("its last word"))
+    disk.remove("a")
+
+    assert disk.judge.mistakes() == [told("a", "its last word")]
+
+
+def test_a_restart_is_a_mistake_though_another_pod_that_had_some_is_gone(disk: Disk) -> None:
+    disk.write("a", run=0)
+    disk.write("a", run=1)
+    before = disk.judge.mistakes()
+    disk.remove("a")
+    disk.write("b", run=0)
+    disk.write("b", run=1)
+
+    assert (before, disk.judge.mistakes()) == (["a: restart 1"], ["b: restart 1"])
+
+
+def test_a_lost_lease_and_its_restart_are_mistakes_where_nobody_expects_them(disk: Disk) -> None:
+    disk.write("a", said(LOST))
+    disk.write("a", run=1)
+
+    assert disk.judge.mistakes() == [told("a", LOST), "a: restart 1"]
+
+
+def test_where_they_are_expected_one_explains_one_restart(disk: Disk) -> None:
+    disk.write("a", said(LOST))
+    lost = disk.judge.mistakes(LEASE_LOST)
+    disk.write("a", run=1)
+    once = disk.judge.mistakes()
+    disk.write("a", run=2)
+
+    assert (lost, once, disk.judge.mistakes(LEASE_LOST)) == ([], [], ["a: restart 2"])
+
+
+def test_a_pod_that_is_killed_is_judged_up_to_then(disk: Disk) -> None:
+    disk.write("a", said("one"))
+    disk.write("a", run=1)
+    disk.judge.kills("a")
+    disk.write("a", said("its last word"), run=1)
+    disk.write("a", said("its token is no longer valid"), run=2)
+
+    assert disk.judge.mistakes() == [
+        told("a", "one"),
+        told("a", "its last word"),
+        "a: restart 1",
+    ]

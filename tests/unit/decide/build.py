@@ -1,0 +1,419 @@
+"""One project, or one model, and a world of plain values around it, for the tests of `decide`.
+
+`Play` is a host without I/O: it shows `decide` what there is, takes the decision over as a host
+does, and hands the status back only after a trip through JSON, as the API server would.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from tests.unit.operations.build import registry, service, view
+
+from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
+from feature_lineage.api.enums import LineageOrigin, Verdict
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.facts import JobFacts, SourceFacts
+from feature_lineage.decide.project.decide import decide
+from feature_lineage.decide.project.history import job_id, needed_jobs, records_operations
+from feature_lineage.decide.project.outcomes import ActionResults, settle
+from feature_lineage.decide.values import (
+    CancelJob,
+    Decision,
+    Failure,
+    LinkedVersion,
+    ModelFacts,
+    ObservedModel,
+    ObservedProject,
+    OlderOwner,
+    Record,
+    StartJob,
+)
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.baseline import Baseline
+from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
+from feature_lineage.models.links import Link
+from feature_lineage.models.verdicts import Judgement
+from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.protection import Guard, GuardedModel, Impact
+from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, ViewReport
+
+# No whole second: what a status keeps must survive JSON, which knows no fractions.
+NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+PLAN = "d" * 64
+
+GIT = {"git": {"url": "https://git.example/repo.git", "ref": {"branch": "main"}}}
+MLFLOW = {"trackingUri": "http://mlflow.example:5000"}
+OUTAGE = Failure("MLflowUnavailable", "http://mlflow.example:5000 does not answer", outage=True)
+
+STATS = registry(
+    {
+        "stats": {**view({"conv_rate": "FLOAT", "trips": "INT64"}), "online": True},
+        "extra": {**view({"acc_rate": "FLOAT"}), "online": True},
+    },
+    services={"activity": service({"stats": {"conv_rate": "FLOAT", "trips": "INT64"}})},
+)
+
+
+def at(text: str) -> datetime:
+    """``12:30`` of the day of `NOW`, in UTC."""
+    hours, minutes = map(int, text.split(":"))
+    return NOW.replace(hour=hours, minute=minutes, second=0, microsecond=0)
+
+
+def guard(*names: str, read_at: datetime = NOW) -> Guard:
+    """A guard that protects the champions of these models."""
+    return Guard(read_at, tuple(GuardedModel(name, "1", ("champion",), "", ()) for name in names))
+
+
+def plan(verdict: PlanVerdict = PlanVerdict.CLEAN, digest: str = PLAN, reason: str = "") -> Plan:
+    impacts = (Impact("driver_model", "3", ("champion",), ()),)
+    hurts = verdict is not PlanVerdict.CLEAN
+    return Plan(digest, verdict, impacts=impacts if hurts else (), reason=reason)
+
+
+def view_report(name: str, result: str = "Succeeded", **more: Any) -> ViewReport:
+    error = "the source file stats.parquet is not there" if result == "Failed" else ""
+    return ViewReport(name=name, kind="feature_view", result=result, error=error, **more)
+
+
+class Play:
+    """A FeatureStoreProject on git and MLflow, a clock, and a host that does as it is told.
+
+    Attributes:
+        source, models, snapshot, elders: what the next look sees.
+        jobs: by job name, as the runner has them.
+        started: names of all jobs that were started, in order.
+        requests: what they were started with, by job name.
+        taken_back: what jobs waited for that were ended before they began, by job name.
+        forgotten: names of jobs that may go.
+        runs: operation id → MLflow run.
+        events: reasons told so far.
+    """
+
+    def __init__(self, **spec: Any) -> None:
+        self.now = NOW
+        self.spec: dict[str, Any] = {"project": "driver_ranking", "source": GIT, **spec}
+        self.metadata: dict[str, Any] = {
+            "name": "ranking",
+            "namespace": "ml",
+            "uid": "uid-1",
+            "generation": 1,
+            "annotations": {},
+            "creationTimestamp": "2026-11-20T11:59:00Z",
+        }
+        self.source: SourceFacts | Failure | None = SourceFacts(A)
+        self.guard = guard(read_at=self.now)
+        self.linked: tuple[LinkedVersion, ...] = ()
+        self.outage: Failure | None = None
+        self.read_at: datetime | None = self.now
+        self.snapshot: RegistrySnapshot | None = None
+        self.older_owners: tuple[OlderOwner, ...] = ()
+        self.jobs: dict[str, JobFacts] = {}
+        self.started: list[str] = []
+        self.requests: dict[str, JobRequest] = {}
+        self.taken_back: dict[str, str] = {}
+        self.forgotten: list[str] = []
+        self.runs: dict[str, str] = {}
+        self.events: list[str] = []
+        self.status = FeatureStoreProjectStatus()
+
+    @property
+    def project(self) -> FeatureStoreProject:
+        return FeatureStoreProject.model_validate(
+            {"metadata": self.metadata, "spec": self.spec, "status": self.status}
+        )
+
+    @property
+    def operation(self) -> OperationStatus:
+        assert self.status.operation is not None, "no operation is in flight"
+        return self.status.operation
+
+    @property
+    def job(self) -> str:
+        """Name of the job of the operation in flight."""
+        return job_id(self.operation)
+
+    @property
+    def request(self) -> JobRequest:
+        """What the newest job was started with."""
+        return self.requests[self.started[-1]]
+
+    def observed(self, *, requested: bool = False) -> ObservedProject:
+        project = self.project
+        asked = self.metadata["annotations"].get("featurelineage.io/reconcile-requested-at")
+        operation = self.status.operation
+        if self.outage is None:
+            self.read_at = self.now
+            self.guard = replace(self.guard, read_at=self.now)
+        models = (
+            ModelFacts(self.read_at, self.linked, self.guard if self.read_at else None, self.outage)
+            if project.spec.mlflow is not None
+            else None
+        )
+        return ObservedProject(
+            project,
+            self.now,
+            requested=requested or (asked and asked != self.status.last_handled_reconcile_at),
+            source=self.source,
+            older_owners=self.older_owners,
+            job=self.jobs.get(job_id(operation)) if operation else None,
+            models=models,
+            snapshot=self.snapshot,
+        )
+
+    def look(
+        self, *, requested: bool = False, dies_after: int | None = None
+    ) -> Decision[FeatureStoreProjectStatus]:
+        """One pass: decide, keep, write, act, write what came of it, forget.
+
+        Args:
+            dies_after: the host dies after so many effects; `restart` is what follows.
+        """
+        decision = decide(self.observed(requested=requested))
+        effects = self._effects(decision)
+        for _ in effects if dies_after is None else islice(effects, dies_after):
+            pass
+        return decision
+
+    def _effects(self, decision: Decision[FeatureStoreProjectStatus]) -> Iterator[None]:
+        before, outcomes = self.status, ActionResults()
+        for keep in decision.before:
+            self.snapshot = keep.snapshot
+            yield
+        self.status = through_json(decision.status)
+        yield
+        for action in decision.after:
+            if isinstance(action, StartJob):
+                self._start(action.request)
+            elif isinstance(action, CancelJob):
+                self.taken_back[action.job] = action.why
+            elif isinstance(action, Record):
+                run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
+                outcomes.recorded[action.operation_id] = run
+            yield
+        self.status = through_json(settle(self.status, self.project.spec, outcomes, self.now))
+        yield
+        self.events += [event.reason for event in decision.events]
+        self._forget(self._needed(before) - self._needed(self.status))
+        yield
+
+    def restart(self) -> None:
+        """A host starts: jobs that the one before was about to forget are forgotten."""
+        self._forget(set(self.jobs) - self._needed(self.status))
+
+    def _needed(self, status: FeatureStoreProjectStatus) -> frozenset[str]:
+        return needed_jobs(status, recorded=records_operations(self.project.spec))
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            self.forgotten.append(name)
+            self.jobs.pop(name, None)
+
+    def _start(self, request: JobRequest) -> None:
+        name = request.operation_id
+        assert self.status.operation is not None, "a job starts after its intent is written"
+        assert name == self.job, "the intent that is written is the job that starts"
+        self.started.append(name)
+        self.requests[name] = request
+        self.jobs.setdefault(name, JobFacts(running=True))
+
+    def rest(self) -> None:
+        """Look until nothing changes any more; an operation in flight goes on."""
+        for _ in range(10):
+            before = self.status
+            decision = self.look()
+            if self.status == before and not decision.after:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def end(self, outcome: str, **fields: Any) -> Decision[FeatureStoreProjectStatus]:
+        """The job in flight ends with this report, and the project is looked at."""
+        self.jobs[self.job] = JobFacts(running=False, report=self.report(outcome, **fields))
+        return self.look()
+
+    def crash(self, reason: str = "JobFailed", message: str = "killed") -> Decision[Any]:
+        """The job in flight ends without a report."""
+        self.jobs[self.job] = JobFacts(running=False, reason=reason, message=message)
+        return self.look()
+
+    def report(self, outcome: str, **fields: Any) -> JobReport:
+        request = self.requests.get(self.job)
+        if outcome == "Succeeded":
+            fields = {"snapshot": STATS, "registry_id": "registry-1", **fields}
+        return JobReport(
+            operation_id=self.job,
+            kind=request.kind if request else OperationKind.APPLY,
+            project="driver_ranking",
+            outcome=outcome,
+            started_at=self.now,
+            finished_at=self.now,
+            **fields,
+        )
+
+    def apply(self, revision: str = A) -> "Play":
+        """The revision is pushed, applied and in effect."""
+        self.source = SourceFacts(revision)
+        self.look()
+        self.end("Succeeded", views=(view_report("stats", ""), view_report("extra", "")))
+        return self
+
+    def push(self, revision: str) -> None:
+        self.source = SourceFacts(revision)
+
+    def change(self, **spec: Any) -> None:
+        """Another spec: a part that is a mapping is merged, anything else replaced."""
+        self.spec = merged(self.spec, spec)
+        self.metadata = {**self.metadata, "generation": self.metadata["generation"] + 1}
+
+    def annotate(self, name: str, value: str | None) -> None:
+        key = f"featurelineage.io/{name}"
+        kept = {k: v for k, v in self.metadata["annotations"].items() if k != key}
+        self.metadata = {
+            **self.metadata,
+            "annotations": kept if value is None else {**kept, key: value},
+        }
+
+    def delete(self) -> None:
+        self.metadata = {**self.metadata, "deletionTimestamp": f"{self.now:%Y-%m-%dT%H:%M:%SZ}"}
+
+    def later(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+    def wait_for_retry(self) -> None:
+        assert self.operation.not_before is not None
+        self.now = self.operation.not_before + timedelta(seconds=1)
+
+    def condition(self, type_: str) -> Condition:
+        return next(c for c in self.status.conditions if c.type == type_)
+
+    def says(self, type_: str) -> tuple[str, str]:
+        """Status and reason of a condition; ("", "") where it does not exist."""
+        return next(
+            ((c.status, c.reason) for c in self.status.conditions if c.type == type_), ("", "")
+        )
+
+
+def through_json(status: FeatureStoreProjectStatus) -> FeatureStoreProjectStatus:
+    """The status as it comes back from where it is kept; nothing of it may be lost."""
+    kept = FeatureStoreProjectStatus.model_validate(status.as_dict())
+    assert kept == status
+    return kept
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    result = copy.deepcopy(dict(old))
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def hourly(name: str = "hourly", **fields: Any) -> dict[str, Any]:
+    """A schedule at half past each hour."""
+    return {"name": name, "cron": "30 * * * *", "incremental": {}, **fields}
+
+
+def backfill(name: str = "past", days: int = 2, **fields: Any) -> dict[str, Any]:
+    """Whole days from the first of November on, a day a chunk."""
+    return {
+        "name": name,
+        "start": "2026-11-01T00:00:00Z",
+        "end": f"2026-11-{1 + days:02}T00:00:00Z",
+        **fields,
+    }
+
+
+REFS = (FeatureRef("stats", "conv_rate"), FeatureRef("stats", "trips"))
+
+
+def version(number: str = "1", *aliases: str, **tags: str) -> ModelVersion:
+    """A version of driver_model; `tags` in snake_case of Feast's or our own keys."""
+    return ModelVersion(
+        "driver_model",
+        number,
+        NOW - timedelta(days=1),
+        run_id=f"run-{number}",
+        tags=tags,
+        aliases=aliases,
+    )
+
+
+def linked(
+    of: ModelVersion,
+    verdict: Verdict | None = Verdict.VERIFIED,
+    *,
+    reason: str | None = None,
+    **link: Any,
+) -> LinkedVersion:
+    """The version with its features and this verdict; None: the registry is unseen."""
+    fields = {
+        "refs": REFS,
+        "service": "activity",
+        "origin": LineageOrigin.RUN_TAG,
+        "count": 2,
+        **link,
+    }
+    judgement = (
+        Judgement(verdict, reason or str(verdict), (), "1" * 64, "1" * 64, f"it is {verdict}")
+        if verdict is not None
+        else None
+    )
+    return LinkedVersion(
+        of, Link(project="driver_ranking", **fields), Baseline("2" * 64, "Training"), judgement
+    )
+
+
+def registry_view(*versions: ModelVersion, read_at: datetime = NOW) -> RegistryView:
+    named: dict[str, dict[str, ModelVersion]] = {}
+    for each in versions:
+        named.setdefault(each.name, {})[each.version] = each
+    runs = {each.run_id: TrainingRun(each.run_id, each.created_at) for each in versions}
+    return RegistryView(read_at, named, runs)
+
+
+def model(
+    *, status: Any = None, annotations: dict[str, str] | None = None, **spec: Any
+) -> TrainedModel:
+    """A TrainedModel that follows the alias champion."""
+    body = {
+        "projectRef": {"name": "ranking"},
+        "model": {"name": "driver_model", "alias": "champion"},
+        **spec,
+    }
+    metadata = {
+        "name": "champion",
+        "namespace": "ml",
+        "generation": 1,
+        "annotations": annotations or {},
+    }
+    return TrainedModel.model_validate(
+        {"metadata": metadata, "spec": body, **({"status": status} if status else {})}
+    )
+
+
+def observed_model(
+    resource: TrainedModel,
+    item: LinkedVersion | None,
+    versions: Iterable[ModelVersion] = (),
+    **fields: Any,
+) -> ObservedModel:
+    """What is known of a model whose project is applied and whose MLflow answers."""
+    project = Play(mlflow=MLFLOW).apply().project
+    known = registry_view(*versions, *([item.version] if item else ()))
+    return ObservedModel(
+        **{
+            "resource": resource,
+            "now": NOW,
+            "project": project,
+            "view": known,
+            "linked": item,
+            "snapshot": STATS,
+            **fields,
+        }
+    )

@@ -1,0 +1,56 @@
+"""What a guard holds of the versions that are promoted."""
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.decide.build import NOW, REFS, STATS, linked, version
+from tests.unit.operations.build import registry, view
+
+from feature_lineage.api.project_spec import Protection
+from feature_lineage.decide.model.link import guarded_version
+from feature_lineage.decide.values import LinkedVersion
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.links import LinkReason
+from feature_lineage.operations.protection import Guard, build_guard
+
+BASELINE = "2" * 64  # as `linked` names it
+OLDER = registry({"stats": view({"conv_rate": "FLOAT"})})
+
+
+def guard(
+    item: LinkedVersion,
+    baseline: RegistrySnapshot | None = None,
+    snapshot: RegistrySnapshot | None = None,
+) -> Guard:
+    baselines = {BASELINE: baseline} if baseline else {}
+    candidate = guarded_version(item, baselines, snapshot, Protection())
+    return build_guard(NOW, [candidate] if candidate else [], Protection())
+
+
+@pytest.mark.parametrize(
+    ("baseline", "snapshot", "defined"),
+    [
+        pytest.param(STATS, None, ["stats:conv_rate", "stats:trips"], id="trained on it"),
+        pytest.param(OLDER, STATS, ["stats:conv_rate"], id="a baseline that lacks a feature"),
+        pytest.param(None, STATS, ["stats:conv_rate", "stats:trips"], id="seen since"),
+        pytest.param(None, None, [], id="a registry in use that was never read"),
+    ],
+)
+def test_all_features_of_a_champion_are_guarded(
+    baseline: RegistrySnapshot | None, snapshot: RegistrySnapshot | None, defined: list[str]
+) -> None:
+    found = guard(linked(version("1", "champion")), baseline, snapshot)
+
+    (champion,) = found.models
+    assert champion.refs == REFS
+    assert [str(item.ref) for item in champion.features] == defined
+    assert found.unknown == ()
+
+
+def test_a_champion_without_a_whole_list_is_unknown() -> None:
+    item = linked(version("1", "champion"))
+    ambiguous = replace(item, link=replace(item.link, reason=LinkReason.AMBIGUOUS))
+
+    found = guard(ambiguous, STATS, STATS)
+
+    assert (found.models, found.unknown) == ((), ("driver_model/1",))

@@ -1,0 +1,108 @@
+"""How kopf ends is peculiar, and stays in one module."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import Configuration
+
+from feature_lineage.kube.cache import kopf_watch as watching
+from feature_lineage.kube.cache.kopf_watch import ENDINGS, KopfWatch, WatchingEnded, _ended
+
+
+class AttemptOutcome(KopfWatch):
+    """Watches nothing and ends so many times; then it stays."""
+
+    endings = 1
+    runs = 0
+    stays: asyncio.Event | None = None
+
+    async def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.runs += 1
+        if self.runs <= self.endings:
+            raise RuntimeError("an error in the stream")
+        if self.stays is not None:
+            loop.call_soon_threadsafe(self.stays.set)
+        await asyncio.to_thread(self._stop.wait)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "RESTART_SECONDS", 0.0)
+
+
+async def test_kopf_that_ends_is_begun_again_and_something_may_have_been_missed() -> None:
+    missed = asyncio.Event()
+    watcher = AttemptOutcome(Configuration(), (), lambda _: None, missed.set)
+    watcher.stays = asyncio.Event()
+    ended = watcher.start()
+    async with asyncio.timeout(10):
+        await missed.wait()
+        await watcher.stays.wait()
+    assert not ended.done()
+    watcher.stop()
+    async with asyncio.timeout(10):
+        await ended
+
+    assert watcher.runs == 2
+
+
+async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
+    watcher = AttemptOutcome(Configuration(), (), lambda _: None, lambda: None)
+    watcher.endings = 100
+    with pytest.raises(WatchingEnded, match="an error in the stream"):
+        async with asyncio.timeout(10):
+            await watcher.start()
+
+    assert watcher.runs == ENDINGS
+
+
+async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good() -> None:
+    """What it waits for must not keep its loop from ending."""
+    asked: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=410)
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", refuse)
+    async with TestServer(application) as server:
+        missed = asyncio.Event()
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        watcher = KopfWatch(configuration, ("team",), lambda _: None, missed.set)
+        ended = watcher.start()
+        async with asyncio.timeout(30):
+            await missed.wait()
+        watcher.stop()
+        async with asyncio.timeout(30):
+            await ended
+
+    assert asked
+
+
+def test_what_takes_no_notice_of_being_cancelled_once_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "CANCEL_SECONDS", 0.01)
+
+    async def deaf_once() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def kopfs_end() -> None:
+        left = asyncio.create_task(deaf_once())
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.wait({left})
+        raise RuntimeError("what ended it")
+
+    async def end() -> None:
+        async with asyncio.timeout(10):
+            await _ended(asyncio.create_task(kopfs_end()))
+
+    with pytest.raises(RuntimeError, match="what ended it"):
+        asyncio.run(end())

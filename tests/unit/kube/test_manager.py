@@ -1,0 +1,102 @@
+"""Every resource is looked at again in time, not all at once; probes are always answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from feature_lineage.decide.facts import Key
+from feature_lineage.kube import manager as module
+from feature_lineage.kube.client import Api
+from feature_lineage.kube.config import OperatorConfig
+from feature_lineage.kube.kinds import MODELS
+from feature_lineage.kube.manager import Identity, Manager
+from feature_lineage.metrics.scrape import Scrape
+
+INTERVAL = timedelta(milliseconds=100)
+MODELS_THERE = 200
+
+_versions: Iterator[int] = count(1)
+
+
+def model(name: str) -> dict[str, object]:
+    version = str(next(_versions))
+    return {
+        "apiVersion": MODELS.api_version,
+        "kind": MODELS.kind,
+        "metadata": {"name": name, "namespace": "ml", "uid": name, "resourceVersion": version},
+        "spec": {"projectRef": {"name": "p"}, "model": {"name": name, "alias": "champion"}},
+    }
+
+
+class Asked:
+    """The queue's place: when each key is to be looked at, from each round on."""
+
+    def __init__(self) -> None:
+        self.looks: dict[Key, list[float]] = {}
+        self._news = asyncio.Event()
+
+    def look(self, key: Key, seconds: float) -> None:
+        self.looks.setdefault(key, []).append(seconds)
+        self._news.set()
+
+    async def rounds(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.looks) < MODELS_THERE or min(map(len, self.looks.values())) < number:
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Manager]:
+    """One that knows many models, and whose API server is away."""
+    config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0})
+    hurried = config.model_copy(update={"resync_interval": INTERVAL})
+    async with Api(Configuration(host="http://127.0.0.1:1")) as api:
+        found = Manager(api, hurried, Identity("one", "ml", "operator"))
+        for number in range(MODELS_THERE):
+            found.resources.take(model(f"m{number}"))
+        yield found
+        found.scrape.stop()
+
+
+async def test_a_resync_looks_at_everything_spread_over_the_interval(
+    host: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked()
+    monkeypatch.setattr(host, "queue", asked)
+    resync = asyncio.create_task(host._resync())
+    await asked.rounds(2)
+    resync.cancel()
+    await asyncio.wait({resync})
+
+    interval = INTERVAL.total_seconds()
+    first = [seconds[0] for seconds in asked.looks.values()]
+    second = [seconds[1] for seconds in asked.looks.values()]
+    tenths = [int(seconds / interval * 10) for seconds in first]
+    assert set(asked.looks) == set(host.resources.all_keys())
+    assert min(first) >= 0
+    assert max(first) <= interval
+    # Of twenty that are expected in each tenth; fewer than three: once in 200,000 runs.
+    assert all(tenths.count(each) >= 3 for each in range(10))
+    assert first != second
+
+
+async def test_a_probe_that_comes_when_the_port_opens_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[str] = []
+
+    def probed_at_once(port: int, address: str, probes: Mapping[str, Callable[[], str]]) -> Scrape:
+        answers.extend(probe() for probe in probes.values())
+        return Scrape(port, address, probes)
+
+    monkeypatch.setattr(module, "Scrape", probed_at_once)
+    config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0})
+    async with Api(Configuration(host="http://127.0.0.1:1")) as api:
+        Manager(api, config, Identity("one", "ml", "operator")).scrape.stop()
+
+    assert answers == ["", "the resources were not listed yet"]

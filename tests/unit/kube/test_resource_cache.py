@@ -1,0 +1,221 @@
+"""What is kept of objects: the newest of each, found by name, model and project."""
+
+import itertools
+import random
+
+import pytest
+
+from feature_lineage.decide.facts import Key
+from feature_lineage.kube.cache.resource_cache import ResourceCache, newer
+
+
+def body(name: str = "m", version: int = 1, uid: str = "u1", **spec: object) -> dict:
+    given = {"projectRef": {"name": "p"}, "model": {"name": "ranker", "alias": "champion"}}
+    return {
+        "apiVersion": "featurelineage.io/v1alpha1",
+        "kind": "TrainedModel",
+        "metadata": {
+            "name": name,
+            "namespace": "ml",
+            "uid": uid,
+            "resourceVersion": str(version),
+            "generation": version,
+            "creationTimestamp": "2026-11-26T00:00:00Z",
+            "managedFields": [{"manager": "kubectl"}],
+        },
+        "spec": {**given, **spec},
+    }
+
+
+def key(name: str = "m") -> Key:
+    return Key("TrainedModel", "ml", name)
+
+
+@pytest.fixture
+def store() -> ResourceCache:
+    return ResourceCache(api=None)  # nothing here writes
+
+
+def test_an_object_is_news_once(store):
+    assert store.take(body()) == key()
+    assert store.take(body()) is None
+
+
+def test_a_late_event_of_an_older_state_is_passed_over(store):
+    store.take(body(version=10, model={"name": "new", "alias": "champion"}))
+
+    assert store.take(body(version=9)) is None
+    assert store.get(key()).spec.model.name == "new"
+
+
+def test_versions_are_compared_as_numbers_and_what_is_no_number_is_news():
+    assert newer("10", than="9")
+    assert not newer("9", than="10")
+    assert not newer("9", than="9")
+    assert newer("b", than="a")
+    assert newer("a", than="b")
+
+
+def test_an_object_made_anew_under_the_same_name_replaces_the_old_one_and_stays(store):
+    store.take(body(version=10))
+
+    assert store.take(body(version=12, uid="u2")) == key()
+    assert store.take(body(version=11)) is None
+    assert store.get(key()).metadata.uid == "u2"
+
+
+def test_an_object_that_was_read_by_name_counts_whatever_its_version(store):
+    """A cluster that was restored from a backup counts from an earlier version on."""
+    store.take(body(version=10))
+
+    assert store.take(body(version=3, uid="u2"), read=True) == key()
+    assert store.get(key()).metadata.uid == "u2"
+
+
+def test_a_late_event_does_not_bring_back_what_is_gone(store):
+    store.take(body(version=10))
+    store.drop(key(), "u1")
+    store.drop(key("n"), "u9")
+
+    assert store.take(body(version=11)) is None
+    assert store.take(body("n", version=11, uid="u9")) is None
+    assert store.all_keys() == []
+
+
+def test_the_end_of_a_predecessor_does_not_take_its_successor_along(store):
+    store.take(body(uid="u2"))
+
+    assert not store.drop(key(), uid="u1")
+    assert store.get(key()) is not None
+    assert store.drop(key(), uid="u2")
+    assert store.get(key()) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_whatever_order_and_how_often_states_are_told_the_newest_stays(store, seed):
+    chance = random.Random(seed)
+    states = [body(version=n, featureService=f"s{n}") for n in range(1, 9)]
+    told = [*states, *chance.choices(states, k=8)]
+    chance.shuffle(told)
+    for each in told:
+        store.take(each)
+
+    assert store.get(key()).spec.feature_service == "s8"
+
+
+def test_what_the_user_wants_is_told_apart_from_what_the_operator_writes(store):
+    store.take(body(version=1))
+    wish = store.entry(key()).wish
+    written = body(version=2)
+    written["metadata"]["generation"] = 1
+    written["status"] = {"observedGeneration": 1}
+    store.take(written)
+    assert store.entry(key()).wish == wish
+
+    for number, change in enumerate(
+        (
+            {"generation": 3},
+            {"annotations": {"featurelineage.io/reconcile-requested-at": "now"}},
+            {"deletionTimestamp": "2026-11-26T01:00:00Z"},
+        )
+    ):
+        edited = body(version=10 + number)
+        edited["metadata"] |= {"generation": 1, **change}
+        store.take(edited)
+        assert store.entry(key()).wish != wish, change
+
+
+def test_models_are_found_by_their_registered_model_and_by_their_project(store):
+    for name, model in (("a", "ranker"), ("b", "ranker"), ("c", "other")):
+        store.take(body(name, uid=name, model={"name": model, "alias": "champion"}))
+    store.take(body("d", uid="d", projectRef={"name": "p", "namespace": "elsewhere"}))
+
+    assert [m.metadata.name for m in store.models_named("ranker")] == ["a", "b", "d"]
+    project = Key("FeatureStoreProject", "ml", "p")
+    assert store.models_of(project) == [key("a"), key("b"), key("c")]
+
+    store.take(body("a", version=2, uid="a", model={"name": "other", "alias": "champion"}))
+    store.drop(key("b"))
+    assert [m.metadata.name for m in store.models_named("ranker")] == ["d"]
+    assert [m.metadata.name for m in store.models_named("other")] == ["a", "c"]
+    assert store.models_of(project) == [key("a"), key("c")]
+
+
+def test_an_object_that_does_not_validate_is_kept_with_what_is_wrong(store):
+    store.take(body(model={"name": "ranker", "alias": "champion", "version": "3"}))
+
+    assert store.get(key()) is None
+    assert "set exactly one of alias, version" in store.complaint(key())
+    assert list(store.models()) == []
+
+    store.take(body(version=2))
+    assert store.complaint(key()) is None
+    assert store.get(key()) is not None
+
+
+def test_projects_come_before_models_and_all_in_a_stable_order(store):
+    for name in ("b", "a"):
+        store.take(body(name, uid=name))
+    project = body("z", uid="z")
+    project["kind"] = "FeatureStoreProject"
+    project["spec"] = {"project": "p", "source": {"image": {"path": "/r"}}}
+    store.take(project)
+
+    assert [str(each) for each in store.all_keys()] == [
+        "FeatureStoreProject/ml/z",
+        "TrainedModel/ml/a",
+        "TrainedModel/ml/b",
+    ]
+    assert [p.metadata.name for p in store.projects()] == ["z"]
+
+
+def test_nothing_is_left_in_an_index_when_all_is_gone(store):
+    names = "abc"
+    for name, model in itertools.product(names, ("x", "y")):
+        store.take(body(name, version=ord(model), uid=name, model={"name": model, "alias": "c"}))
+    for name in names:
+        store.drop(key(name))
+
+    assert (store._entries, store._projects, store._by_model, store._by_home) == ({}, {}, {}, {})
+
+
+def told_store() -> tuple[ResourceCache, list[set[str]]]:
+    told: list[set[str]] = []
+    return ResourceCache(None, lambda names: told.append(set(names))), told
+
+
+def test_who_stands_for_a_registered_model_is_told_but_not_what_became_of_it():
+    store, told = told_store()
+    store.take(body(version=1))
+    assert told == [{"ranker"}]
+
+    told.clear()
+    written = body(version=2)
+    written["metadata"]["generation"] = 1
+    written["status"] = {"observedGeneration": 1}
+    store.take(written)
+    assert told == []
+
+    store.take(body(version=3, model={"name": "other", "alias": "champion"}))
+    assert told == [{"ranker", "other"}]
+
+    told.clear()
+    store.drop(key())
+    assert told == [{"other"}]
+
+
+def test_a_project_is_news_to_its_models_and_to_those_on_the_same_registered_models():
+    store, told = told_store()
+    elsewhere = {"projectRef": {"name": "q"}}
+    store.take(body("own", uid="1"))
+    store.take(body("twin", uid="2", **elsewhere))
+    store.take(body("stranger", uid="3", model={"name": "x", "alias": "a"}, **elsewhere))
+    told.clear()
+    project = {**body("p", uid="4"), "kind": "FeatureStoreProject"}
+    project["spec"] = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
+
+    store.take(project)
+    store.drop(Key("FeatureStoreProject", "ml", "p"))
+
+    assert told == [{"ranker"}, {"ranker"}]
+    assert store.keys_named({"ranker"}) == [key("own"), key("twin")]

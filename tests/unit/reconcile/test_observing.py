@@ -1,0 +1,363 @@
+"""What a pass asks the world for, and what it goes on without."""
+
+import asyncio
+import gc
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+from tests.unit.decide.build import (
+    MLFLOW,
+    NOW,
+    OUTAGE,
+    STATS,
+    Play,
+    linked,
+    model,
+    version,
+)
+from tests.unit.reconcile.ports import World
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.enums import Verdict
+from feature_lineage.api.meta import Condition
+from feature_lineage.decide.facts import Key
+from feature_lineage.decide.values import ObservedProject
+from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
+from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.reconcile.cache import LOOK_AGAIN, ReconcileCache
+from feature_lineage.reconcile.observe_model import model_inputs, observe_model
+from feature_lineage.reconcile.observe_project import observe_project
+
+KEY = Key("FeatureStoreProject", "ml", "ranking")
+OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
+OLD = "e" * 64
+TAGS = {
+    "feast.project": "driver_ranking",
+    "feast.feature_refs": "stats:conv_rate",
+    "feast.feature_count": "1",
+}
+PLATFORMS = {"trackingUri": None, "serverRef": "free"}
+"""The same server, as the platform names it."""
+
+
+class Scene:
+    """An applied project, a world around it, and one memory over all passes."""
+
+    def __init__(self, **spec: Any) -> None:
+        play = Play(**{"mlflow": MLFLOW, **spec}).apply()
+        self.project = play.project
+        self.world, self.memory = World(), ReconcileCache()
+        self.ports = self.world.ports()
+        self.world.kept[STATS.digest] = STATS
+        self.world.timeline = [SnapshotRecord(NOW, STATS.digest, "a")]
+        self.world.add(self.project)
+
+    def version(self, **tags: str) -> ModelVersion:
+        """A version that was trained a day before the host kept anything."""
+        made = replace(version("1", "champion"), tags={**TAGS, **tags})
+        self.world.versions["1"] = made
+        return made
+
+    async def look(self, *, requested: bool = False) -> ObservedProject:
+        return await observe_project(self.ports, self.memory, self.project, requested=requested)
+
+    def later(self, **duration: float) -> None:
+        self.world.instant += timedelta(**duration)
+
+    def respecified(self, **spec: Any) -> None:
+        changed = Play(**{"mlflow": MLFLOW, **spec}).project
+        self.project = self.project.model_copy(update={"spec": changed.spec})
+
+
+async def test_a_snapshot_that_cannot_be_read_costs_one_verdict_and_no_pass() -> None:
+    scene = Scene()
+    recorded = {"featurelineage.io/registry-digest": OLD}
+    scene.version(**recorded)
+    scene.world.fail["snapshot"] = InvalidReport("snapshot.json was changed")
+
+    observed = await scene.look()
+
+    assert observed.models is not None
+    (item,) = observed.models.linked
+    assert item.judgement is not None
+    assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "RegistryUnseen")
+
+
+async def test_a_snapshot_that_is_not_there_is_looked_for_every_ten_minutes() -> None:
+    scene = Scene()
+    for minutes, searches in ((0, 1), (9, 1), (1, 2)):
+        scene.later(minutes=minutes)
+        scene.version(**{"featurelineage.io/registry-digest": OLD, "at": str(minutes)})
+        await scene.look()
+        assert scene.world.searched == [OLD] * searches
+
+
+async def test_what_one_project_cannot_read_says_nothing_about_another_s() -> None:
+    scene = Scene()
+    scene.version(**{"featurelineage.io/registry-digest": OLD})
+    await scene.look()
+
+    metadata = scene.project.metadata.model_copy(update={"namespace": "other"})
+    scene.project = scene.project.model_copy(update={"metadata": metadata})
+    await scene.look()
+
+    assert scene.world.searched == [OLD, OLD]
+
+
+async def test_what_was_not_there_is_remembered_no_longer_than_it_counts() -> None:
+    scene = Scene()
+    for number in range(3):
+        scene.version(**{"featurelineage.io/registry-digest": str(number) * 64})
+        await scene.look()
+    assert len(scene.memory.absent) == 3
+
+    scene.later(seconds=LOOK_AGAIN.total_seconds())
+    scene.version(**{"featurelineage.io/registry-digest": OLD})
+    await scene.look()
+    assert [digest for _, _, digest in scene.memory.absent] == [OLD]
+
+    scene.memory.forget(KEY)
+    assert scene.memory.absent == {}
+
+
+async def test_a_reading_that_fails_once_all_who_wait_have_left_is_no_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, going, complaints = Scene(), asyncio.Event(), list[dict[str, Any]]()
+    may_fail = asyncio.Event()
+
+    async def get(key: Key, digest: str) -> None:
+        going.set()
+        await may_fail.wait()
+        raise OUT
+
+    monkeypatch.setattr(scene.ports.snapshots, "get", get)
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    waits = asyncio.ensure_future(scene.look())
+    await going.wait()
+    (flight,) = scene.memory.flights.values()
+    waits.cancel()
+    await asyncio.wait([waits])
+    may_fail.set()
+    await asyncio.wait([flight])
+    del flight, waits
+    gc.collect()
+
+    assert scene.memory.flights == {}
+    assert complaints == []
+
+
+async def test_a_source_is_resolved_once_an_interval() -> None:
+    scene = Scene()
+
+    await scene.look()
+    await scene.look()
+    assert scene.world.resolved == 1
+
+    scene.later(minutes=10)
+    await scene.look()
+    assert scene.world.resolved == 2
+
+
+async def test_a_source_is_resolved_when_asked_and_when_the_spec_says_another() -> None:
+    scene = Scene()
+    await scene.look()
+
+    await scene.look(requested=True)
+    assert scene.world.resolved == 2
+
+    scene.respecified(source={"git": {"url": "https://git.example/b", "ref": {"tag": "v2"}}})
+    await scene.look()
+    assert scene.world.resolved == 3
+
+
+@pytest.mark.parametrize(
+    "source", [{"local": {"path": "repo"}}, {"configMapRef": {"name": "features"}}]
+)
+async def test_what_costs_nothing_is_looked_at_each_time(source: dict[str, Any]) -> None:
+    scene = Scene(source=source)
+
+    await scene.look()
+    await scene.look()
+
+    assert scene.world.resolved == 2
+
+
+async def test_a_failure_is_not_remembered_and_needs_no_full_reading() -> None:
+    scene = Scene()
+    fresh = {"status": type(scene.project.status)()}
+    scene.project = scene.project.model_copy(update=fresh)
+    scene.world.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+
+    await scene.look()
+    assert scene.world.asked == [False]
+
+    del scene.world.fail["resolve"]
+    await scene.look()
+    assert (scene.world.resolved, scene.world.asked) == (1, [False, True])
+
+
+async def test_a_version_older_than_what_the_host_kept_is_looked_up_in_mlflow() -> None:
+    scene = Scene()
+    scene.version()
+    scene.world.told = (
+        SnapshotRecord(NOW - timedelta(days=2), OLD, "a"),
+        SnapshotRecord(NOW + timedelta(days=1), "f" * 64, "b"),
+    )
+
+    observed = await scene.look()
+
+    assert observed.models is not None
+    assert observed.models.linked[0].baseline is not None
+    assert observed.models.linked[0].baseline.digest == OLD
+
+
+async def test_mlflow_s_timeline_is_read_at_most_every_ten_minutes() -> None:
+    scene = Scene()
+    for minutes, reads in ((0, 1), (5, 1), (6, 2)):
+        scene.later(minutes=minutes)
+        scene.version(at=str(minutes))  # another view: the facts are computed anew
+        await scene.look()
+        assert scene.world.histories == reads
+
+
+async def test_mlflow_s_timeline_is_not_read_for_versions_that_have_their_baseline() -> None:
+    scene = Scene()
+    scene.version(**{"featurelineage.io/registry-digest": STATS.digest})
+
+    await scene.look()
+
+    assert scene.world.histories == 0
+
+
+async def test_no_first_sight_is_settled_while_mlflow_s_timeline_is_out() -> None:
+    scene = Scene()
+    scene.version()
+    scene.world.fail["history"] = OUT
+
+    observed = await scene.look()
+
+    assert observed.models is not None
+    assert observed.models.linked[0].baseline is None
+
+
+def _elsewhere(scene: Scene, **mlflow: Any) -> TrainedModel:
+    """An older model of another project, on the same version, and the younger one of ours."""
+    other = Play(mlflow={**MLFLOW, **mlflow}, project="other").project
+    metadata = other.metadata.model_copy(update={"name": "other"})
+    scene.world.add(other.model_copy(update={"metadata": metadata}))
+    for name, age, project in (("champion", 1, "ranking"), ("elder", 2, "other")):
+        resource = model(projectRef={"name": project})
+        created = {"name": name, "creation_timestamp": NOW - timedelta(days=age)}
+        scene.world.add(
+            resource.model_copy(update={"metadata": resource.metadata.model_copy(update=created)})
+        )
+    found = scene.world.resources["TrainedModel", "champion"]
+    assert not isinstance(found, FeatureStoreProject)
+    return found
+
+
+async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
+    inputs = await model_inputs(scene.ports, resource)
+    return (await observe_model(scene.ports, scene.memory, resource, inputs)).older_owners
+
+
+@pytest.mark.parametrize(
+    ("mlflow", "expected"),
+    [
+        pytest.param({"pollInterval": "5m"}, ("ml/elder",), id="the same server"),
+        pytest.param(
+            {"trackingUri": "http://MLflow.Example:5000/"}, ("ml/elder",), id="spelled differently"
+        ),
+        pytest.param(
+            {"auth": {"bearer": {"secretRef": {"name": "theirs"}}}},
+            ("ml/elder",),
+            id="another credential",
+        ),
+        pytest.param({"workspace": "default"}, ("ml/elder",), id="the server's default workspace"),
+        pytest.param(PLATFORMS, ("ml/elder",), id="named by the platform"),
+        pytest.param(
+            {**PLATFORMS, "serverRef": "bound", "workspace": "default"},
+            ("ml/elder",),
+            id="named by the platform, and the workspace that it gives",
+        ),
+        pytest.param({"trackingUri": "http://other.example"}, (), id="another server"),
+        pytest.param({"trackingUri": "https://mlflow.example:5000"}, (), id="another scheme"),
+        pytest.param({"trackingUri": "http://mlflow.example"}, (), id="another port"),
+        pytest.param({"workspace": "b"}, (), id="another workspace"),
+        pytest.param(
+            {**PLATFORMS, "serverRef": "bound", "workspace": "b"}, (), id="a refused workspace"
+        ),
+        pytest.param({**PLATFORMS, "serverRef": "nobody"}, (), id="a server that is not there"),
+    ],
+)
+async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_version(
+    mlflow: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    scene = Scene()
+    scene.version()
+    resource = _elsewhere(scene, **mlflow)
+
+    assert await _elders_of(scene, resource) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        pytest.param("Unknown", "MLflowUnavailable", id="it may not read"),
+        pytest.param("False", "AuthFailed", id="it may not write"),
+    ],
+)
+async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
+    status: Literal["Unknown", "False"], reason: str
+) -> None:
+    scene = Scene()
+    scene.version()
+    resource = _elsewhere(scene)
+    older_owner = scene.world.resources["TrainedModel", "elder"]
+    assert not isinstance(older_owner, FeatureStoreProject)
+    refused = Condition(type="Tagged", status=status, reason=reason, last_transition_time=NOW)
+    told = older_owner.status.model_copy(update={"conditions": (refused,)})
+    scene.world.add(older_owner.model_copy(update={"status": told}))
+
+    assert await _elders_of(scene, resource) == ()
+
+
+@pytest.mark.parametrize("spec", [{"suspend": True}, {"tags": {"mode": "Off"}}], ids=str)
+async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, Any]) -> None:
+    scene = Scene()
+    scene.version()
+    resource = _elsewhere(scene)
+    older_owner = scene.world.resources["TrainedModel", "elder"]
+    scene.world.add(older_owner.model_copy(update={"spec": model(**spec).spec}))
+
+    assert await _elders_of(scene, resource) == ()
+
+
+def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
+    play = Play(mlflow=MLFLOW).apply()
+    play.linked = (linked(version("1")), linked(version("2"), Verdict.BROKEN))
+    play.look()
+    before = play.status.counts
+    assert before is not None
+    assert (before.linked_models, before.broken_models, before.feature_views) == (2, 1, 2)
+
+    play.outage, play.read_at, play.snapshot, play.linked = OUTAGE, None, None, ()
+    play.look()
+
+    assert play.status.counts == before
+
+
+def test_totals_of_models_go_with_the_server() -> None:
+    play = Play(mlflow=MLFLOW).apply()
+    play.linked = (linked(version("2"), Verdict.BROKEN),)
+    play.look()
+
+    play.change(mlflow=None)
+    play.look()
+
+    assert play.status.counts is not None
+    assert (play.status.counts.linked_models, play.status.counts.broken_models) == (0, 0)

@@ -1,0 +1,613 @@
+"""The controller: its order is the promise, and what fails is told and tried again."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.decide.build import MLFLOW, NOW, STATS, A, Play, model, version, view_report
+from tests.unit.reconcile.ports import World
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import OperationPhase
+from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.project.history import job_id
+from feature_lineage.errors import NotFound, RequestRejected, ServerUnavailable, TransientError
+from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
+
+OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
+
+
+class Scene:
+    """A world, a controller over it, and one project."""
+
+    def __init__(self, **spec: object) -> None:
+        self.world = World()
+        self.controller = Reconciler(self.world.ports())
+        self.world.add(Play(**{"mlflow": MLFLOW, **spec}).project)
+
+    @property
+    def project(self) -> FeatureStoreProject:
+        found = self.world.resources["FeatureStoreProject", "ranking"]
+        assert isinstance(found, FeatureStoreProject)
+        return found
+
+    @property
+    def job(self) -> str:
+        assert self.project.status.operation is not None
+        return job_id(self.project.status.operation)
+
+    async def look(self) -> ReconcileResult:
+        """One pass; the log holds what it did."""
+        self.world.log.clear()
+        return await self.controller.reconcile_project(self.project)
+
+    async def restart(self) -> None:
+        """Another process, with nothing in its memory."""
+        self.controller = Reconciler(self.world.ports())
+
+    def job_ends(self, outcome: Outcome = Outcome.SUCCEEDED) -> None:
+        request = self.world.requests[self.job]
+        self.world.reports[self.job] = JobReport(
+            operation_id=self.job,
+            kind=request.kind,
+            project="driver_ranking",
+            outcome=outcome,
+            started_at=self.world.instant,
+            finished_at=self.world.instant,
+            snapshot=STATS,
+            registry_id="registry-1",
+            views=(view_report("stats", ""),),
+        )
+
+    async def applied(self) -> "Scene":
+        await self.look()
+        self.job_ends()
+        await self.settle()
+        return self
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            if not (await self.look()).again:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def says(self, type_: str) -> tuple[str, str]:
+        found = next(c for c in self.project.status.conditions if c.type == type_)
+        return found.status, found.reason
+
+
+async def test_the_intent_is_written_before_the_job_starts() -> None:
+    scene = Scene()
+
+    result = await scene.look()
+
+    assert scene.world.log == [("save", "Pending"), ("start", scene.job)]
+    assert (result.again, result.wrote, result.finished) == (True, True, False)
+
+
+async def test_the_guard_of_an_apply_is_read_in_full_and_anew() -> None:
+    scene = Scene()
+
+    await scene.look()
+
+    assert scene.world.asked == [True]
+
+
+async def test_what_a_status_speaks_of_is_kept_before_it_and_a_job_goes_last() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    job = scene.job
+    scene.job_ends()
+
+    await scene.look()
+
+    operation = scene.project.status.operations[0].id
+    assert scene.world.log == [
+        ("keep", STATS.digest),
+        ("save", "ended"),
+        ("record", operation),
+        ("save", "recorded"),
+        ("tell", "ApplySucceeded"),
+        ("forget", job),
+    ]
+    assert scene.world.timeline[0].revision == A
+
+
+async def test_a_quiet_pass_writes_nothing() -> None:
+    scene = await Scene().applied()
+    scene.world.instant += timedelta(minutes=10)
+
+    result = await scene.look()
+
+    assert scene.world.log == []
+    assert (result.again, result.wrote) == (False, False)
+    assert result.requeue_at == scene.world.instant + timedelta(seconds=30)
+
+
+async def test_a_restart_is_no_news() -> None:
+    scene = await Scene().applied()
+
+    await scene.restart()
+    await scene.look()
+
+    assert scene.world.log == []
+
+
+async def test_a_job_that_cannot_be_started_waits_and_says_why() -> None:
+    scene = Scene()
+    scene.world.fail["start"] = NotFound("secret git-token is not there", reason="SecretNotFound")
+
+    result = await scene.look()
+
+    operation = scene.project.status.operation
+    assert operation is not None
+    assert (operation.phase, operation.attempt) == (OperationPhase.BACKING_OFF, 1)
+    assert operation.reason == "SecretNotFound"
+    assert result.again
+    assert result.requeue_at == NOW + timedelta(seconds=30)
+    await scene.settle()
+    assert scene.says("Applied") == ("False", "SecretNotFound")
+
+
+async def test_a_job_that_could_not_be_started_starts_under_the_same_name() -> None:
+    scene = Scene()
+    scene.world.fail["start"] = OUT
+    await scene.look()
+    job = scene.job
+    await scene.settle()
+    assert ("start", job) not in scene.world.log
+
+    del scene.world.fail["start"]
+    scene.world.instant += timedelta(seconds=31)
+    await scene.look()
+
+    assert scene.world.log == [("save", "Pending"), ("start", job)]
+
+
+async def test_starts_that_fail_use_up_no_retry() -> None:
+    scene = Scene(runtime={"retries": 0})
+    scene.world.fail["start"] = OUT
+    for _ in range(5):
+        await scene.look()
+        scene.world.instant += timedelta(seconds=31)
+
+    operation = scene.project.status.operation
+    assert operation is not None
+    assert operation.attempt == 1
+
+
+async def test_the_intent_is_enough_for_whoever_starts_again() -> None:
+    """Killed between the written intent and the job's start."""
+    scene = Scene()
+    await scene.look()
+    scene.world.requests.clear()
+
+    await scene.restart()
+    await scene.look()
+
+    assert scene.world.log == [("start", scene.job)]
+
+
+async def test_nothing_is_recorded_twice_by_whoever_starts_again() -> None:
+    """Killed after MLflow took the run and before the status said so: the id converges there."""
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    scene.job_ends()
+    await scene.look()
+    recorded = scene.world.log[2]
+    status = scene.project.status
+    unsaid = status.operations[0].model_copy(update={"mlflow_run_id": None})
+    scene.world.add(
+        scene.project.model_copy(
+            update={"status": status.model_copy(update={"operations": (unsaid,)})}
+        )
+    )
+
+    await scene.restart()
+    await scene.look()
+
+    assert recorded in scene.world.log
+
+
+async def test_an_mlflow_that_goes_out_meanwhile_leaves_the_job_where_it_is() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    job = scene.job
+    scene.job_ends()
+    scene.world.fail["record"] = OUT
+
+    result = await scene.look()
+
+    assert ("forget", job) not in scene.world.log
+    assert result.requeue_at is not None
+    assert result.requeue_at <= NOW + timedelta(seconds=30)
+    await scene.look()
+    assert scene.says("Recorded") == ("False", "MLflowUnavailable")
+    assert "1 operations wait for MLflow" in next(
+        c.message for c in scene.project.status.conditions if c.type == "Recorded"
+    )
+
+    del scene.world.fail["record"]
+    await scene.settle()
+    assert scene.says("Recorded") == ("True", "Succeeded")
+    assert len(scene.world.runs) == 1
+    assert job not in scene.world.requests
+
+
+async def ended() -> tuple[Scene, str]:
+    """A job that has ended, one pass before anybody knows."""
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    job = scene.job
+    scene.job_ends()
+    return scene, job
+
+
+async def test_a_job_that_cannot_be_let_go_costs_no_pass_and_is_let_go_later() -> None:
+    scene, job = await ended()
+    scene.world.fail["forget"] = OUT
+
+    result = await scene.look()
+
+    assert scene.world.verbs()[-2:] == ["save", "tell"]
+    assert (result.again, result.wrote) == (True, True)
+    await scene.settle()
+    assert job in scene.world.requests
+
+    del scene.world.fail["forget"]
+    await scene.look()
+    assert scene.world.log == [("forget", job)]
+    await scene.look()
+    assert scene.world.log == []
+
+
+async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
+    scene, job = await ended()
+    scene.world.fail["tell"] = OUT
+
+    result = await scene.look()
+
+    assert result.wrote
+    assert scene.world.log[-1] == ("forget", job)
+
+
+async def test_a_job_that_waited_for_a_record_nobody_wants_any_more_is_let_go() -> None:
+    scene, job = await ended()
+    scene.world.fail["record"] = OUT
+    await scene.look()
+    assert job in scene.world.requests
+
+    spec = Play(mlflow={**MLFLOW, "logOperations": False}).project.spec
+    scene.world.add(scene.project.model_copy(update={"spec": spec}))
+    await scene.look()
+    assert ("forget", job) in scene.world.log
+
+    await scene.look()
+    assert "forget" not in scene.world.verbs()
+
+
+class Leave:
+    """Whether a controller may act: so many times, and then no more."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self) -> bool:
+        self.times -= 1
+        return self.times >= 0
+
+
+async def test_whoever_may_not_act_leaves_the_intent_to_others() -> None:
+    scene = Scene()
+    scene.controller = Reconciler(scene.world.ports(), Leave(0))
+
+    result = await scene.look()
+
+    assert scene.world.verbs() == ["save"]
+    assert (result.again, result.wrote, result.finished) == (False, True, False)
+    assert result.requeue_at == NOW + timedelta(seconds=30)
+    await scene.restart()
+    await scene.look()
+    assert scene.world.log == [("start", scene.job)]
+
+
+async def test_a_record_is_left_to_others_too_and_its_job_stays() -> None:
+    scene, job = await ended()
+    scene.controller = Reconciler(scene.world.ports(), Leave(0))
+
+    await scene.look()
+
+    assert scene.world.verbs() == ["keep", "save"]
+    await scene.restart()
+    await scene.settle()
+    assert len(scene.world.runs) == 1
+    assert job not in scene.world.requests
+
+
+async def test_a_record_that_mlflow_refuses_is_told() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    scene.job_ends()
+    scene.world.fail["record"] = RequestRejected("the tag is too long")
+
+    await scene.look()
+    await scene.look()
+
+    assert scene.says("Recorded") == ("False", "RequestRejected")
+
+
+async def test_an_outage_keeps_the_facts_and_starts_nothing() -> None:
+    scene = await Scene().applied()
+    scene.world.fail["view"] = OUT
+    scene.world.add(
+        scene.project.model_copy(
+            update={"spec": Play(mlflow=MLFLOW, apply={"prune": False}).project.spec}
+        )
+    )
+
+    await scene.settle()
+
+    assert "start" not in scene.world.verbs()
+    assert scene.says("Applied") == ("False", "GuardUnavailable")
+    assert scene.says("FactsCurrent") == ("False", "MLflowViewOld")
+
+
+async def test_a_source_that_fails_is_a_condition_and_no_error() -> None:
+    scene = Scene()
+    scene.world.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+
+    await scene.look()
+
+    assert scene.says("SourceReady") == ("False", "RefNotFound")
+
+
+async def test_what_cannot_be_kept_is_not_spoken_of() -> None:
+    """No status names a snapshot that is not there."""
+    scene = Scene()
+    await scene.look()
+    await scene.look()
+    before = scene.project.status
+    scene.job_ends()
+    scene.world.fail["keep"] = OUT
+
+    with pytest.raises(ServerUnavailable):
+        await scene.look()
+
+    assert scene.project.status == before
+
+
+async def test_a_status_that_cannot_be_written_starts_no_job() -> None:
+    scene = Scene()
+    scene.world.fail["save"] = OUT
+
+    with pytest.raises(ServerUnavailable):
+        await scene.look()
+
+    assert not scene.world.requests
+
+
+async def trained(**spec: object) -> tuple[Scene, str]:
+    """A champion of the applied project, and its TrainedModel."""
+    scene = await Scene().applied()
+    scene.world.versions["1"] = replace(
+        version("1", "champion"),
+        tags={
+            "feast.project": "driver_ranking",
+            "feast.feature_refs": "stats:conv_rate",
+            "feast.feature_count": "1",
+        },
+    )
+    scene.world.add(model(**spec))
+    scene.world.log.clear()
+    return scene, "champion"
+
+
+async def look_at_model(scene: Scene) -> ReconcileResult:
+    scene.world.log.clear()
+    resource = scene.world.resources["TrainedModel", "champion"]
+    assert not isinstance(resource, FeatureStoreProject)
+    return await scene.controller.reconcile_model(resource)
+
+
+async def test_a_model_s_status_is_written_before_its_tags() -> None:
+    scene, _ = await trained()
+
+    result = await look_at_model(scene)
+
+    assert scene.world.verbs() == ["save", "tag"]
+    assert result.again
+    assert scene.world.versions["1"].tags["featurelineage.io/verdict"] == "Unchanged"
+    await look_at_model(scene)
+    assert scene.world.verbs() == ["save"]
+    await look_at_model(scene)
+    assert scene.world.verbs() == []
+
+
+async def test_a_tag_that_could_not_be_written_is_written_later() -> None:
+    scene, _ = await trained()
+    scene.world.fail["tag"] = OUT
+    result = await look_at_model(scene)
+    assert not result.again
+    assert result.requeue_at == NOW + timedelta(seconds=30)
+
+    del scene.world.fail["tag"]
+    await look_at_model(scene)
+
+    assert "tag" in scene.world.verbs()
+
+
+async def test_a_verdict_leaves_the_version_that_the_alias_left() -> None:
+    scene, _ = await trained()
+    await look_at_model(scene)
+    await look_at_model(scene)
+    first = scene.world.versions["1"]
+    scene.world.versions["1"] = replace(first, aliases=())
+    scene.world.versions["2"] = replace(version("2", "champion"), tags=first.tags)
+
+    await look_at_model(scene)
+
+    assert "featurelineage.io/verdict" not in scene.world.versions["1"].tags
+
+
+async def test_whoever_may_act_no_more_writes_no_further_tag() -> None:
+    scene, _ = await trained()
+    await look_at_model(scene)
+    await look_at_model(scene)
+    first = scene.world.versions["1"]
+    scene.world.versions["1"] = replace(first, aliases=())
+    tags = {key: first.tags[key] for key in first.tags if key.startswith("feast.")}
+    scene.world.versions["2"] = replace(version("2", "champion"), tags=tags)
+    scene.controller = Reconciler(scene.world.ports(), Leave(1))
+
+    result = await look_at_model(scene)
+
+    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
+    assert not result.again
+    await scene.restart()
+    await look_at_model(scene)
+    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
+
+
+async def test_the_older_resource_writes_the_tags() -> None:
+    scene, _ = await trained()
+    younger = model()
+    dated = {"creation_timestamp": NOW, "name": "a-younger"}
+    older_owner = {"creation_timestamp": NOW - timedelta(days=1)}
+    for resource, changes in ((younger, dated), (model(), older_owner)):
+        metadata = resource.metadata.model_copy(update=changes)
+        scene.world.add(resource.model_copy(update={"metadata": metadata}))
+
+    scene.world.log.clear()
+    found = scene.world.resources["TrainedModel", "a-younger"]
+    assert not isinstance(found, FeatureStoreProject)
+    await scene.controller.reconcile_model(found)
+    assert "tag" not in scene.world.verbs()
+
+    await look_at_model(scene)
+    assert "tag" in scene.world.verbs()
+
+
+async def test_a_project_that_is_not_permitted_reads_like_one_that_is_not_there() -> None:
+    scene = await Scene().applied()
+    resource = model()
+    elsewhere = resource.model_copy(
+        update={
+            "metadata": resource.metadata.model_copy(update={"namespace": "other"}),
+            "spec": model(projectRef={"name": "ranking", "namespace": "ml"}).spec,
+        }
+    )
+    scene.world.add(elsewhere)
+
+    await look_at_model(scene)
+
+    found = scene.world.resources["TrainedModel", "champion"]
+    reasons = {c.type: c.reason for c in found.status.conditions}
+    assert reasons["Resolved"] == "RefNotPermitted"
+
+
+@pytest.mark.parametrize(
+    "allowed", [{"from": "All"}, {"from": "List", "names": ["other", "third"]}]
+)
+async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object]) -> None:
+    scene = await Scene(allowedNamespaces=allowed).applied()
+    resource = model()
+    scene.world.add(
+        resource.model_copy(
+            update={
+                "metadata": resource.metadata.model_copy(update={"namespace": "other"}),
+                "spec": model(projectRef={"name": "ranking", "namespace": "ml"}).spec,
+            }
+        )
+    )
+
+    await look_at_model(scene)
+
+    found = scene.world.resources["TrainedModel", "champion"]
+    reasons = {c.type: c.reason for c in found.status.conditions}
+    assert reasons["Resolved"] == "ModelNotFound"
+
+
+async def test_a_younger_project_waits_until_its_elder_has_named_its_registry() -> None:
+    scene = Scene()
+    own = scene.project
+    older_owner = own.metadata.model_copy(
+        update={"name": "elder", "creation_timestamp": NOW - timedelta(days=1)}
+    )
+    scene.world.add(own.model_copy(update={"metadata": older_owner}))
+
+    await scene.look()
+    assert "start" not in scene.world.verbs()
+    assert "ml/elder" in next(
+        c.message for c in scene.project.status.conditions if c.type == "Applied"
+    )
+
+    found = scene.world.resources["FeatureStoreProject", "elder"]
+    assert isinstance(found, FeatureStoreProject)
+    await scene.controller.reconcile_project(found)
+    assert "start" in scene.world.verbs()
+
+
+async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:
+    scene, _ = await trained()
+    await look_at_model(scene)
+    await look_at_model(scene)
+    scene.world.fail["view"] = OUT
+
+    await look_at_model(scene)
+
+    found = scene.world.resources["TrainedModel", "champion"]
+    reasons = {c.type: (c.status, c.reason) for c in found.status.conditions}
+    assert reasons["Tagged"] == ("Unknown", "MLflowUnavailable")
+    assert reasons["Ready"] == ("True", "Unchanged")
+    assert "tag" not in scene.world.verbs()
+
+
+async def test_a_job_that_cannot_be_started_for_a_reason_of_no_condition_has_failed() -> None:
+    scene = Scene()
+    out = TransientError("no answer in 15 s", reason="ApiServerUnavailable")
+    scene.world.fail["start"] = out
+
+    await scene.settle()
+
+    operation = scene.project.status.operation
+    assert operation is not None
+    assert (operation.reason, operation.message) == ("JobFailed", out.message)
+    assert scene.says("Applied") == ("False", "JobFailed")
+
+
+async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
+    scene = Scene()
+    scene.world.fail["start"] = RequestRejected("the image is not allowed")
+
+    await scene.settle()
+
+    assert scene.project.status.operation is None
+    assert scene.says("Applied") == ("False", "JobFailed")
+    assert scene.says("Ready") == ("False", "JobFailed")
+    assert len(scene.world.runs) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_job_that_waits_in_vain_is_taken_back_now_or_at_a_later_look(fails: bool) -> None:
+    scene = Scene()
+    await scene.look()
+    stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
+    scene.world.waiting[scene.job] = stuck
+    if fails:
+        scene.world.fail["take_back"] = TransientError("the API server is away")
+
+    looked = await scene.look()
+    assert scene.world.verbs().count("take_back") == (not fails)
+    assert looked.requeue_at is not None
+    assert scene.project.status.operation is not None
+    assert scene.project.status.operation.phase is OperationPhase.RUNNING
+
+    scene.world.fail.clear()
+    await scene.look()
+    assert ("take_back", scene.job) in scene.world.log

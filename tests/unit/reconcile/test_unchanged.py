@@ -1,0 +1,297 @@
+"""A pass over a model that had nothing to do is spared until what it depends on has changed."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.unit.decide.build import MLFLOW, NOW, STATS, Play, model, version
+from tests.unit.reconcile.test_observing import OUT, TAGS, Scene
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.conditions import find_condition
+from feature_lineage.api.meta import Condition
+from feature_lineage.reconcile import reconciler as controller_module
+from feature_lineage.reconcile.cache import LOOK_AGAIN
+from feature_lineage.reconcile.reconciler import Reconciler
+
+
+class Followed(Scene):
+    """A scene with a model that was looked at until nothing was left to do.
+
+    Attributes:
+        worked_out: how many passes did more than glance.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
+        super().__init__(**spec)
+        self.version()
+        self.resource = model()
+        self.world.add(self.resource)
+        self.controller = Reconciler(self.ports)
+        self.worked_out = 0
+        observe = controller_module.observe_model
+
+        async def counted(*arguments: Any) -> Any:
+            self.worked_out += 1
+            return await observe(*arguments)
+
+        monkeypatch.setattr(controller_module, "observe_model", counted)
+
+    async def passes(self, times: int = 1) -> TrainedModel:
+        for _ in range(times):
+            resource = self.ports.resources.model("ml", self.resource.metadata.name)
+            assert resource is not None
+            await self.controller.reconcile_model(resource)
+        found = self.ports.resources.model("ml", self.resource.metadata.name)
+        assert found is not None
+        return found
+
+    async def settle(self) -> None:
+        await self.passes(4)
+        self.worked_out = 0
+        self.world.log.clear()
+
+    async def verdict(self) -> str:
+        status = (await self.passes()).status
+        return str(status.lineage.verdict) if status.lineage else ""
+
+
+@pytest.fixture
+async def followed(monkeypatch: pytest.MonkeyPatch) -> Followed:
+    scene = Followed(monkeypatch)
+    await scene.settle()
+    return scene
+
+
+async def test_while_nothing_changes_nothing_is_worked_out_and_nothing_is_written(
+    followed: Followed,
+) -> None:
+    await followed.passes(10)
+
+    assert followed.worked_out == 0
+    assert followed.world.log == []
+
+
+async def test_a_settled_model_is_looked_at_again_when_it_is_woken_or_time_may_change_it(
+    followed: Followed,
+) -> None:
+    result = await followed.controller.reconcile_model(await followed.passes())
+    assert result.requeue_at == followed.ports.clock.now() + LOOK_AGAIN
+
+
+async def test_a_pass_that_leaves_nothing_to_do_settles_the_model_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    followed.world.add(model(tags={"mode": "Off"}))
+    await followed.passes()
+    assert followed.worked_out == 1
+
+    await followed.passes(3)
+    assert followed.worked_out == 1
+
+
+async def test_a_model_that_is_not_settled_is_looked_at_when_mlflow_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    del followed.world.kept[STATS.digest]
+    result = await followed.controller.reconcile_model(followed.resource)
+
+    assert result.requeue_at is not None
+    assert NOW < result.requeue_at <= NOW + timedelta(minutes=5)
+
+
+async def test_an_alias_that_moved_is_seen(followed: Followed) -> None:
+    followed.world.versions["2"] = replace(version("2", "champion"), tags=TAGS)
+    followed.world.versions["1"] = replace(followed.world.versions["1"], aliases=())
+
+    found = await followed.passes()
+
+    assert found.status.resolved is not None
+    assert found.status.resolved.version == "2"
+
+
+async def test_tags_that_somebody_changed_are_seen(followed: Followed) -> None:
+    tags = {**TAGS, "feast.feature_refs": "stats:gone"}
+    followed.world.versions["1"] = replace(followed.world.versions["1"], tags=tags)
+
+    assert await followed.verdict() == "Broken"
+
+
+async def test_a_version_that_is_gone_is_seen(followed: Followed) -> None:
+    followed.world.versions.clear()
+
+    resolved = find_condition((await followed.passes()).status.conditions, "Resolved")
+    assert resolved is not None
+    assert resolved.reason == "ModelNotFound"
+
+
+async def test_a_project_with_another_status_is_seen(followed: Followed) -> None:
+    project = followed.project
+    followed.world.add(project.model_copy(update={"status": project.status.model_copy()}))
+
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def test_an_outage_and_its_end_are_seen(followed: Followed) -> None:
+    followed.world.fail["view"] = OUT
+    await followed.passes()
+    assert followed.worked_out == 1
+
+    await followed.settle()
+    await followed.passes(3)
+    assert followed.worked_out == 0
+
+    del followed.world.fail["view"]
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def _next_look(followed: Followed) -> timedelta:
+    result = await followed.controller.reconcile_model(await followed.passes())
+    assert result.requeue_at is not None
+    return result.requeue_at - followed.ports.clock.now()
+
+
+async def test_while_mlflow_does_not_answer_a_model_it_is_looked_at_again_soon(
+    followed: Followed,
+) -> None:
+    followed.world.fail["view"] = OUT
+    await followed.settle()
+
+    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
+
+
+async def test_while_mlflow_does_not_answer_the_project_its_models_are_looked_at_soon(
+    followed: Followed,
+) -> None:
+    old = Condition(
+        type="FactsCurrent",
+        status="False",
+        reason="MLflowViewOld",
+        message="",
+        last_transition_time=NOW,
+    )
+    status = followed.project.status.model_copy(update={"conditions": (old,)})
+    followed.world.add(followed.project.model_copy(update={"status": status}))
+    await followed.settle()
+
+    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
+
+
+async def test_another_resource_on_the_same_model_is_seen(followed: Followed) -> None:
+    older_owner = model()
+    metadata = older_owner.metadata.model_copy(
+        update={"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
+    )
+    followed.world.add(older_owner.model_copy(update={"metadata": metadata}))
+
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "OwnedByOther"
+
+
+async def test_a_glance_makes_no_other_resources_and_reads_no_registry(
+    followed: Followed,
+) -> None:
+    for number in range(5):
+        metadata = followed.resource.metadata.model_copy(update={"name": f"other-{number}"})
+        followed.world.add(followed.resource.model_copy(update={"metadata": metadata}))
+    await followed.settle()
+    followed.world.made = followed.world.fetched = 0
+
+    await followed.passes(10)
+
+    assert (followed.worked_out, followed.world.made, followed.world.fetched) == (0, 0, 0)
+
+
+async def test_a_registry_that_fell_out_of_memory_is_no_change(followed: Followed) -> None:
+    followed.controller._memory.snapshots.clear()
+
+    await followed.passes(3)
+
+    assert followed.worked_out == 0
+
+
+async def test_a_registry_that_could_not_be_read_is_seen_once_it_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed = Followed(monkeypatch)
+    del followed.world.kept[STATS.digest]
+    await followed.settle()
+    assert await followed.verdict() == "Unknown"
+
+    followed.world.kept[STATS.digest] = STATS
+    assert await followed.verdict() == "Unchanged"
+
+
+async def test_without_a_server_a_model_settles_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = Followed(monkeypatch, mlflow=None)
+    await followed.settle()
+
+    await followed.passes(3)
+
+    assert followed.worked_out == 0
+
+
+def _of_another_project(**spec: Any) -> FeatureStoreProject:
+    """The project of an older resource on the same registered model."""
+    project = Play(mlflow={**MLFLOW, **spec}, project="other").project
+    metadata = project.metadata.model_copy(update={"name": "other"})
+    return project.model_copy(update={"metadata": metadata})
+
+
+async def test_another_resource_s_project_that_moves_to_another_server_is_seen(
+    followed: Followed,
+) -> None:
+    followed.world.add(_of_another_project())
+    older_owner = model(projectRef={"name": "other"})
+    created = {"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
+    followed.world.add(
+        older_owner.model_copy(update={"metadata": older_owner.metadata.model_copy(update=created)})
+    )
+    await followed.settle()
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "OwnedByOther"
+
+    for the_same in ({}, {"workspace": "default"}, {"trackingUri": None, "serverRef": "bound"}):
+        followed.world.add(_of_another_project(**the_same))
+        await followed.passes()
+        assert followed.worked_out == 0
+
+    followed.world.add(_of_another_project(trackingUri="http://other.example"))
+    tagged = find_condition((await followed.passes(3)).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.status == "True"
+
+
+async def test_a_changed_spec_is_seen(followed: Followed) -> None:
+    spec = followed.resource.spec.model_copy(update={"suspend": True})
+    known = await followed.passes()
+    followed.world.add(known.model_copy(update={"spec": spec}))
+
+    tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
+    assert tagged is not None
+    assert tagged.reason == "Disabled"
+
+
+async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followed) -> None:
+    followed.later(seconds=LOOK_AGAIN.total_seconds() - 1)
+    await followed.passes()
+    assert followed.worked_out == 0
+
+    followed.later(seconds=1)
+    await followed.passes()
+    assert followed.worked_out == 1
+
+
+async def test_a_forgotten_model_is_worked_out(followed: Followed) -> None:
+    from feature_lineage.reconcile.cache import key_of
+
+    followed.controller.forget(key_of(followed.resource))
+    await followed.passes()
+    assert followed.worked_out == 1

@@ -1,0 +1,266 @@
+"""Who shares a server, when a credential is read again, and what is forgotten."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.unit.tracking.fake import Clock
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.errors import AccessRefused, ServerUnavailable
+from feature_lineage.objects import ObjectKind
+from feature_lineage.ports import RegistryAddress
+from feature_lineage.tracking import BearerToken, MLflowServer
+from feature_lineage.tracking.client_pool import ModelRegistryPool
+
+URI = "http://mlflow.ml:5000"
+TOKEN = {"bearer": {"secretRef": {"name": "mlflow"}}}
+
+
+class Secrets:
+    """One secret in every namespace."""
+
+    def __init__(self) -> None:
+        self.token = b"first"
+        self.read = 0
+
+    async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Mapping[str, bytes]:
+        self.read += 1
+        return {"token": self.token}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
+
+
+@dataclass
+class Platforms:
+    """A server of the platform's; how often its files were read."""
+
+    tracking_uri: str
+    workspace: str = ""
+    read: int = 0
+
+    def server(self) -> MLflowServer:
+        self.read += 1
+        return MLflowServer(self.tracking_uri, self.workspace, BearerToken("t"))
+
+
+@pytest.fixture
+def platform() -> dict[str, Platforms]:
+    """What a serverRef may name."""
+    return {
+        "bound": Platforms(URI, "platform"),
+        "free": Platforms(f"{URI}/"),
+        "none": Platforms("databricks"),
+    }
+
+
+@pytest.fixture
+def shared(clock: Clock, secrets: Secrets, platform: dict[str, Platforms]) -> ModelRegistryPool:
+    return ModelRegistryPool(
+        secrets, clock, named=platform.get, allowed=lambda uri: "forbidden" not in uri
+    )
+
+
+def project(name: str = "p", **mlflow: Any) -> FeatureStoreProject:
+    return FeatureStoreProject.model_validate(
+        {
+            "metadata": {"name": name, "namespace": "ml"},
+            "spec": {
+                "project": "churn",
+                "source": {"local": {"path": "."}},
+                "mlflow": mlflow or None,
+            },
+        }
+    )
+
+
+async def test_projects_that_name_a_server_alike_share_it(shared: ModelRegistryPool) -> None:
+    one = await shared.of(project("one", trackingUri=URI))
+    two = await shared.of(project("two", trackingUri=f"{URI}/", pollInterval="5m"))
+
+    assert one is two
+    assert await shared.of(project("none")) is None
+    assert len(shared.open()) == 1
+
+
+async def test_a_rotated_credential_closes_the_old_connection_for_who_still_holds_it(
+    shared: ModelRegistryPool, clock: Clock, secrets: Secrets
+) -> None:
+    named = project(trackingUri=URI, auth=TOKEN)
+    old = await shared.of(named)
+    assert old is not None
+    secrets.token = b"second"
+    clock.advance(seconds=60)
+    assert await shared.of(named) is old
+
+    clock.advance(seconds=1)
+    new = await shared.of(named)
+
+    assert new is not None
+    assert new.server.credential == BearerToken("second")
+    assert shared.open() == (new,)
+    with pytest.raises(ServerUnavailable, match="was closed"):
+        await old.history("churn-feast-ops")
+
+
+async def test_what_nobody_asked_for_in_ten_minutes_is_closed(
+    shared: ModelRegistryPool, clock: Clock
+) -> None:
+    left, kept = project(trackingUri=URI), project(trackingUri="http://other:5000")
+    gone, stays = await shared.of(left), await shared.of(kept)
+    clock.advance(minutes=10)
+    await shared.of(kept)
+    assert shared.open() == (gone, stays)
+
+    clock.advance(minutes=1)
+    assert await shared.of(kept) is stays
+
+    assert shared.open() == (stays,)
+    assert gone is not None
+    with pytest.raises(ServerUnavailable, match="nobody used it"):
+        await gone.history("churn-feast-ops")
+    assert await shared.of(left) not in (None, gone)
+
+
+async def test_a_server_outlives_one_of_the_specs_that_stood_for_it(
+    shared: ModelRegistryPool, clock: Clock
+) -> None:
+    before = await shared.of(project(trackingUri=URI))
+    for _ in range(12):
+        clock.advance(minutes=1)
+        assert await shared.of(project(trackingUri=URI, logOperations=False)) is before
+
+    assert shared.open() == (before,)
+
+
+async def test_even_the_last_project_that_goes_leaves_no_server(
+    shared: ModelRegistryPool, clock: Clock
+) -> None:
+    await shared.of(project(trackingUri=URI))
+    clock.advance(minutes=11)
+
+    assert await shared.of(project("none")) is None
+    assert shared.open() == ()
+
+
+async def test_who_polls_seldom_keeps_its_view_between_two_looks(
+    shared: ModelRegistryPool, clock: Clock
+) -> None:
+    seldom = project(trackingUri=URI, pollInterval="1h")
+    before = await shared.of(seldom)
+    clock.advance(minutes=61)
+    await shared.of(project(trackingUri="http://other:5000"))
+
+    assert await shared.of(seldom) is before
+
+
+@pytest.mark.parametrize(
+    ("server", "workspace", "used"),
+    [
+        ("bound", None, "platform"),
+        ("bound", "platform", "platform"),
+        ("free", None, ""),
+        ("free", "team-a", "team-a"),
+    ],
+)
+async def test_a_workspace_is_the_platforms_or_where_it_names_none_the_projects(
+    shared: ModelRegistryPool, server: str, workspace: str | None, used: str
+) -> None:
+    named = {"serverRef": server} | ({"workspace": workspace} if workspace else {})
+    registry = await shared.of(project(**named))
+
+    assert registry is not None
+    assert registry.server.workspace == used
+
+
+async def test_a_workspace_that_the_platform_does_not_give_is_refused(
+    shared: ModelRegistryPool,
+) -> None:
+    with pytest.raises(AccessRefused, match=r"'team-a'.* server bound: 'platform'") as refused:
+        await shared.of(project(serverRef="bound", workspace="team-a"))
+
+    assert refused.value.reason == "HostNotAllowed"
+    assert shared.open() == ()
+
+
+async def test_a_tracking_uri_that_the_platform_does_not_allow_is_refused(
+    shared: ModelRegistryPool,
+) -> None:
+    with pytest.raises(AccessRefused, match="allowedTrackingUris") as refused:
+        await shared.of(project(trackingUri="http://forbidden:5000"))
+
+    assert refused.value.reason == "HostNotAllowed"
+
+
+HERE = RegistryAddress(URI, "default")
+
+
+@pytest.mark.parametrize(
+    ("mlflow", "place"),
+    [
+        ({"trackingUri": URI}, HERE),
+        ({"trackingUri": "http://MLflow.ml:5000/"}, HERE),
+        ({"trackingUri": URI, "workspace": "default"}, HERE),
+        ({"trackingUri": URI, "auth": TOKEN}, HERE),
+        ({"serverRef": "free"}, HERE),
+        ({"serverRef": "free", "workspace": "default"}, HERE),
+        ({"serverRef": "free", "workspace": "platform"}, RegistryAddress(URI, "platform")),
+        ({"serverRef": "bound"}, RegistryAddress(URI, "platform")),
+        ({"serverRef": "bound", "workspace": "platform"}, RegistryAddress(URI, "platform")),
+        ({"trackingUri": URI, "workspace": "platform"}, RegistryAddress(URI, "platform")),
+        ({"trackingUri": "http://mlflow.ml"}, RegistryAddress("http://mlflow.ml", "default")),
+    ],
+)
+async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
+    shared: ModelRegistryPool, mlflow: dict[str, Any], place: RegistryAddress
+) -> None:
+    named = project(**mlflow)
+    registry = await shared.of(named)
+
+    assert registry is not None
+    assert shared.place(named) == registry.server.place == place
+
+
+@pytest.mark.parametrize(
+    "mlflow",
+    [
+        {},
+        {"serverRef": "nobody"},
+        {"serverRef": "none"},
+        {"serverRef": "bound", "workspace": "default"},
+        {"trackingUri": "http://forbidden:5000"},
+        {"trackingUri": "http://mlflow.ml:port"},
+    ],
+)
+def test_who_names_no_server_or_may_not_have_it_is_nowhere(
+    shared: ModelRegistryPool, mlflow: dict[str, Any]
+) -> None:
+    assert shared.place(project(**mlflow)) is None
+
+
+def test_a_place_is_told_without_reading_a_credential(
+    shared: ModelRegistryPool, secrets: Secrets, platform: dict[str, Platforms]
+) -> None:
+    for mlflow in ({"trackingUri": URI, "auth": TOKEN}, {"serverRef": "bound"}):
+        assert shared.place(project(**mlflow)) is not None
+
+    assert (secrets.read, platform["bound"].read) == (0, 0)
+
+
+def test_a_server_that_the_platform_moves_is_at_another_place(
+    shared: ModelRegistryPool, platform: dict[str, Platforms]
+) -> None:
+    named = project(serverRef="free")
+    assert shared.place(named) == HERE
+
+    platform["free"].tracking_uri = "http://other:5000"
+    assert shared.place(named) == RegistryAddress("http://other:5000", "default")

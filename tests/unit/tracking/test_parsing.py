@@ -1,0 +1,86 @@
+"""MLflow's JSON as facts."""
+
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_lineage.tracking import parsing as wire
+
+
+@given(st.integers(0, 253402300799999))
+def test_milliseconds_survive_the_round_trip_exactly(ms: int) -> None:
+    assert wire.milliseconds(wire.moment(ms)) == ms
+
+
+def test_a_moment_is_aware_and_in_utc() -> None:
+    assert wire.moment("1000") == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("source", "model_id"),
+    [
+        ("models:/m-0123", "m-0123"),
+        ("models:/m-0123/sub/path", "m-0123"),
+        ("models:/m-other/3", ""),
+        ("models:/m-other@champion", ""),
+        ("models:/driver/3", ""),
+        ("runs:/m-1/model", ""),
+        ("s3://bucket/m-1", ""),
+        ("", ""),
+    ],
+)
+def test_a_logged_model_is_told_from_a_model_called_alike(source: str, model_id: str) -> None:
+    assert wire.logged_model_of(source) == model_id
+
+
+def version(**more: object) -> dict[str, object]:
+    return {"name": "m", "version": "1", "creation_timestamp": 5, **more}
+
+
+def test_only_tags_that_lineage_needs_are_kept() -> None:
+    tags = [
+        {"key": "feast.project", "value": "p"},
+        {"key": "featurelineage.io/verdict", "value": "Broken"},
+        {"key": "feastish", "value": "x"},
+        {"key": "mlflow.note", "value": "x" * 100_000},
+        {"key": "feast.empty"},
+    ]
+
+    found = wire.model_version(version(tags=tags)).version
+
+    assert found.tags == {
+        "feast.project": "p",
+        "featurelineage.io/verdict": "Broken",
+        "feast.empty": "",
+    }
+
+
+def test_equal_strings_of_many_versions_are_one_string() -> None:
+    refs = ["view:" + "".join(["feat", "ure"]) for _ in range(2)]
+    assert refs[0] is not refs[1]
+
+    one, two = (
+        wire.model_version(version(tags=[{"key": "feast.feature_refs", "value": ref}])).version
+        for ref in refs
+    )
+
+    assert one.tags["feast.feature_refs"] is two.tags["feast.feature_refs"]
+    assert sys.intern(refs[0]) is one.tags["feast.feature_refs"]
+
+
+def test_prompts_are_left_out() -> None:
+    prompt = version(tags=[{"key": "mlflow.prompt.is_prompt", "value": "true"}])
+
+    assert wire.model_versions({"model_versions": [prompt, version()]}) == [
+        wire.model_version(version())
+    ]
+    assert wire.registered_models({"registered_models": [prompt]}) == []
+
+
+def test_an_empty_answer_is_an_empty_page() -> None:
+    assert wire.model_versions({}) == []
+    assert wire.registered_models({}) == []
+    assert wire.runs({}) == []

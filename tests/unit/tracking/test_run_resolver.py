@@ -1,0 +1,76 @@
+"""From a version's source to the run that made it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking.paging import Reading
+from feature_lineage.tracking.parsing import RegisteredModel, logged_model_of
+from feature_lineage.tracking.run_resolver import origin, run_in
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def reading(
+    *versions: tuple[str, str, str, str], aliases: dict[str, dict[str, str]] | None = None
+) -> Reading:
+    """Versions as (name, version, run id, source)."""
+    found: dict[str, dict[str, ModelVersion]] = {}
+    for name, number, run_id, source in versions:
+        version = ModelVersion(name, number, NOW, source, run_id, logged_model_of(source))
+        found.setdefault(name, {})[number] = version
+    models = {n: RegisteredModel(n, 0, (aliases or {}).get(n, {}), True) for n in found}
+    return Reading(NOW, models, found, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "run_id"),
+    [
+        ("runs:/0a1b/model", "0a1b"),
+        ("runs:/0a1b", "0a1b"),
+        ("runs:/", ""),
+        ("runs:/a'b OR 1=1/model", ""),
+        ("0a1b", ""),
+        ("s3://bucket/0a1b", ""),
+        ("models:/m/1", ""),
+    ],
+)
+def test_a_source_that_names_a_run(source: str, run_id: str) -> None:
+    assert run_in(source) == run_id
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["models:/trained/1", "models:/trained@champion", "models:/tr%61ined/1", "models:/copied/1"],
+)
+def test_copies_lead_to_the_version_that_names_a_run(source: str) -> None:
+    registry = reading(
+        ("trained", "1", "run", "s3://x"),
+        ("copied", "1", "", "models:/trained/1"),
+        ("mine", "7", "", source),
+        aliases={"trained": {"champion": "1"}},
+    )
+
+    assert origin(registry.versions["mine"]["7"], registry) == registry.versions["trained"]["1"]
+
+
+def test_a_copy_of_a_logged_model_ends_there() -> None:
+    registry = reading(("a", "1", "", "models:/m-1"), ("b", "1", "", "models:/a/1"))
+
+    assert origin(registry.versions["b"]["1"], registry) == registry.versions["a"]["1"]
+
+
+def test_chains_that_bite_their_tail_or_leave_the_registry_end_in_nothing() -> None:
+    registry = reading(
+        ("a", "1", "", "models:/b/1"),
+        ("b", "1", "", "models:/a/1"),
+        ("self", "1", "", "models:/self/1"),
+        ("gone", "1", "", "models:/nowhere/9"),
+        ("alias", "1", "", "models:/a@none"),
+        ("bucket", "1", "", "s3://bucket/path"),
+        ("empty", "1", "", ""),
+    )
+
+    ends = [origin(named["1"], registry) for named in registry.versions.values()]
+    assert ends == [None] * 7
