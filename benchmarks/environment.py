@@ -76,7 +76,7 @@ class World:
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:  # noqa: ARG002
         self.jobs_[request.operation_id] = request
 
-    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:  # noqa: ARG002
+    async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:  # noqa: ARG002
         request = self.jobs_.get(operation_id)
         if request is None:
             return None
@@ -101,7 +101,7 @@ class World:
         )
         return JobFacts(running=False, report=report)
 
-    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:  # noqa: ARG002
+    async def release(self, operation_id: str, project: FeatureStoreProject) -> None:  # noqa: ARG002
         self.jobs_.pop(operation_id, None)
 
     # MLflow

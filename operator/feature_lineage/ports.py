@@ -90,7 +90,7 @@ class Clock(Protocol):
         ...
 
 
-class Source(Protocol):
+class SourceResolver(Protocol):
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
         """Find the newest revision the spec names; starts no job.
 
@@ -110,7 +110,7 @@ class JobRunner(Protocol):
         """
         ...
 
-    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+    async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         """What became of a job; None when there is none of that name, or it never began."""
         ...
 
@@ -118,12 +118,12 @@ class JobRunner(Protocol):
         """End a job that has not begun; it is over once nothing of it can run any more.
 
         Args:
-            why: what it waited for; ``look`` tells it of a job that was taken back.
+            why: what it waited for; ``state`` reports it of a job that was cancelled.
         """
         ...
 
-    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
-        """The operation is on record: its job may go. Forgetting twice is fine."""
+    async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
+        """The operation is on record: its job may go. Releasing a job twice is fine."""
         ...
 
 
@@ -206,7 +206,7 @@ class Ports:
 
     clock: Clock
     resources: Resources
-    source: Source
+    source: SourceResolver
     jobs: JobRunner
     registries: ModelRegistries
     snapshots: SnapshotStore

@@ -34,7 +34,7 @@ from feature_lineage.ports import Ports
 
 CALLS = {
     "source": ("resolve",),
-    "jobs": ("start", "look", "forget"),
+    "jobs": ("start", "state", "release"),
     "resources": ("save",),
     "snapshots": ("put", "get", "history"),
     "events": ("emit",),
@@ -42,7 +42,7 @@ CALLS = {
     "registry": ("view", "record", "set_version_tags"),
 }
 METHODS = frozenset(f"{port}.{method}" for port, methods in CALLS.items() for method in methods)
-LAST = frozenset({"events.emit", "jobs.forget"})
+LAST = frozenset({"events.emit", "jobs.release"})
 """Called once all is written: where hosts die at each write, one comes to these by luck."""
 
 MOST_DEATHS = 400

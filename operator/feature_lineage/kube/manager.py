@@ -253,7 +253,7 @@ class Manager:
             for namespace, project, job in sorted(known):
                 needed = self._needed_jobs(Key("FeatureStoreProject", namespace, project))
                 if needed is not None and job not in needed:
-                    await self._jobs.let_go(namespace, job)
+                    await self._jobs.release_named(namespace, job)
         except FeatureLineageError as error:
             _log.warning("jobs of the past are left alone for now: %s", error.message)
 

@@ -257,7 +257,7 @@ class LocalHost:
         for project in self.resources.projects():
             needed |= needed_jobs(project.status, recorded=records_operations(project.spec))
         for job in self.jobs.known() - needed:
-            await self.jobs.forget(job)
+            await self.jobs.release(job)
 
 
 def is_ready(resource: Resource) -> bool:

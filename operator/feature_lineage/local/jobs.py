@@ -73,7 +73,7 @@ class SubprocessJobs:
 
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
         """Start the job unless it is there already, running or ended."""
-        if await self.look(request.operation_id) is not None:
+        if await self.state(request.operation_id) is not None:
             return
         exact = request.kind in (OperationKind.APPLY, OperationKind.PLAN)
         repo = await self._source.prepare(project, request.revision, exact=exact)
@@ -116,7 +116,7 @@ class SubprocessJobs:
         self._children[request.operation_id] = child
         self._watch(request.operation_id, child.pid, request.deadline_seconds + GRACE_SECONDS)
 
-    async def look(
+    async def state(
         self,
         operation_id: str,
         project: FeatureStoreProject | None = None,  # noqa: ARG002 - ids are unique here
@@ -143,7 +143,7 @@ class SubprocessJobs:
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         """Jobs of this host begin as they are started: there is none to take back."""
 
-    async def forget(
+    async def release(
         self,
         operation_id: str,
         project: FeatureStoreProject | None = None,  # noqa: ARG002 - ids are unique here
@@ -179,10 +179,10 @@ class SubprocessJobs:
             pid = self._pid(home)
             if pid is not None and self._running(home):
                 await self._kill(pid, home)
-                facts = await self.look(operation_id)
+                facts = await self.state(operation_id)
                 report = facts.report if facts else None
                 if report is None or report.reason == INTERRUPTED:
-                    await self.forget(operation_id)
+                    await self.release(operation_id)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

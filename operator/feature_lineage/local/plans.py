@@ -103,7 +103,7 @@ async def _run(
     try:
         await jobs.start(request, project)
         await ended.wait()
-        facts = await jobs.look("plan")
+        facts = await jobs.state("plan")
     finally:
         await jobs.stop_all()
     report = facts.report if facts else None

@@ -103,7 +103,7 @@ async def _source(
 
 async def _job(ports: Ports, project: FeatureStoreProject) -> JobFacts | None:
     operation = project.status.operation
-    return None if operation is None else await ports.jobs.look(job_id(operation), project)
+    return None if operation is None else await ports.jobs.state(job_id(operation), project)
 
 
 def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:

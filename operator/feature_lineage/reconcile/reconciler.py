@@ -227,7 +227,7 @@ class Reconciler:
         )
         if registry is None or listed is None:
             return
-        job = await self._ports.jobs.look(listed.job, project) if listed.job else None
+        job = await self._ports.jobs.state(listed.job, project) if listed.job else None
         if job is not None and job.report is not None and listed.registry_digest is not None:
             # As it was kept, with the code behind it: a job that read the registry alone
             # reported less.
@@ -267,7 +267,7 @@ class Reconciler:
         left = set()
         for job in sorted((known | self._memory.jobs.get(key, frozenset())) - needed):
             try:
-                await self._ports.jobs.forget(job, after)
+                await self._ports.jobs.release(job, after)
             except FeatureLineageError as error:
                 _log.warning("job %s of %s is let go of later: %s", job, key, error.message)
                 left.add(job)

@@ -37,14 +37,14 @@ async def test_a_job_that_has_not_begun_knows_whether_it_would_be_made_different
     assert (facts.begun, facts.outdated) == (False, False)
 
     another = KubeJobs(operator, RunnerDefaults(image="runner.example/runner:2"))
-    facts_there = await another.look(name, mine.resource)
+    facts_there = await another.state(name, mine.resource)
     assert facts_there is not None
     assert facts_there.outdated
 
     spec = {"runtime": {"tolerations": [{"operator": "Exists"}]}}
     body = await admin.patch(PROJECTS, mine.namespace, mine.resource.metadata.name, {"spec": spec})
     body["metadata"].pop("managedFields", None)
-    changed = await jobs.look(name, type(mine.resource).model_validate(body))
+    changed = await jobs.state(name, type(mine.resource).model_validate(body))
     assert changed is not None
     assert changed.outdated
 
@@ -58,7 +58,7 @@ async def test_a_job_that_was_taken_back_is_over_without_a_pod_and_says_what_it_
     await jobs.cancel(name, mine.resource, f"{facts.reason}: {facts.message}")
 
     async with asyncio.timeout(60):
-        while (found := await jobs.look(name, mine.resource)) is None or found.running:
+        while (found := await jobs.state(name, mine.resource)) is None or found.running:
             await asyncio.sleep(0.2)
     assert (found.reason, found.begun, found.report) == ("Unschedulable", False, None)
     assert found.message.startswith("0/1 nodes are available: 1 Insufficient cpu.; taken back")
@@ -70,10 +70,10 @@ async def test_a_job_that_has_begun_is_not_one_to_take_back(
 ) -> None:
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
-    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    facts = await jobs.state(mine.request().operation_id, mine.resource)
     assert facts is not None
     assert not facts.begun
 
     await tell(admin, pod, phase="Running")
-    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    facts = await jobs.state(mine.request().operation_id, mine.resource)
     assert facts == JobFacts(running=True)

@@ -46,7 +46,7 @@ def container(**state: Any) -> list[Object]:
 async def facts_with_a_reason(jobs: KubeJobs, mine: Project) -> JobFacts:
     async with asyncio.timeout(60):
         while True:
-            facts = await jobs.look(mine.request().operation_id, mine.resource)
+            facts = await jobs.state(mine.request().operation_id, mine.resource)
             assert facts is not None
             if facts.reason:
                 return facts
@@ -132,7 +132,7 @@ async def ended(
     )
     async with asyncio.timeout(60):
         while True:
-            facts = await jobs.look(mine.request().operation_id, mine.resource)
+            facts = await jobs.state(mine.request().operation_id, mine.resource)
             assert facts is not None
             if not facts.running:
                 return facts
@@ -183,7 +183,7 @@ async def test_a_deadline_says_what_the_job_was_waiting_for(
     over = {"spec": {"activeDeadlineSeconds": 1}}
     await admin.patch(JOBS, mine.namespace, mine.request().operation_id, over)
     async with asyncio.timeout(60):
-        while (facts := await jobs.look(mine.request().operation_id, mine.resource)) is None or (
+        while (facts := await jobs.state(mine.request().operation_id, mine.resource)) is None or (
             facts.running
         ):
             await asyncio.sleep(0.2)
@@ -230,7 +230,7 @@ async def test_a_disrupted_pod_is_replaced_and_does_not_count(
     async with asyncio.timeout(60):
         while len([each async for each in admin.list(PODS, mine.namespace)]) < 2:
             await asyncio.sleep(0.2)
-    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    facts = await jobs.state(mine.request().operation_id, mine.resource)
     assert facts is not None
     assert facts.running
 

@@ -75,7 +75,7 @@ def repo(kubectl: Kubectl, namespace: str, **files: str) -> str:
 
 async def end_of(jobs: KubeJobs, job: str, project: Project) -> JobFacts:
     async with asyncio.timeout(JOB_SECONDS):
-        while (facts := await jobs.look(job, project.resource)) is None or facts.running:
+        while (facts := await jobs.state(job, project.resource)) is None or facts.running:
             await asyncio.sleep(0.2)
     return facts
 
@@ -218,7 +218,7 @@ async def test_a_report_that_is_not_what_the_job_wrote_is_a_failure_that_is_retr
         body = {"binaryData": {"report.json.gz": "H4sIAAAAAAAAAA=="}}
         await admin.patch(CONFIG_MAPS, mine.namespace, name, body)
 
-    facts = await jobs.look(request.operation_id, mine.resource)
+    facts = await jobs.state(request.operation_id, mine.resource)
 
     assert facts is not None
     assert (facts.running, facts.report, facts.reason) == (False, None, "JobFailed")

@@ -75,7 +75,7 @@ async def test_a_job_gets_all_it_needs_and_then_begins(
     assert sorted(set(names) - {"kube-root-ca.crt"}) == [
         f"{request.operation_id}-{part}" for part in ("report-0", "report-1", "report-2", "request")
     ]
-    facts = await jobs.look(request.operation_id, mine.resource)
+    facts = await jobs.state(request.operation_id, mine.resource)
     assert facts is not None
     assert facts.running
 
@@ -109,7 +109,7 @@ async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
             else:
                 break
             jobs = KubeJobs(operator, defaults)
-            seen = await jobs.look(request.operation_id, mine.resource)
+            seen = await jobs.state(request.operation_id, mine.resource)
             begun = seen is not None
             if not begun:
                 await jobs.start(request, mine.resource)
@@ -225,16 +225,16 @@ async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_e
     assert await jobs.known(mine.namespace) == both
 
     for request in (running, never):
-        await jobs.forget(request.operation_id, mine.resource)
-        await jobs.forget(request.operation_id, mine.resource)
-    await jobs.forget("apply-3-0123456789abcdef-1", mine.resource)
+        await jobs.release(request.operation_id, mine.resource)
+        await jobs.release(request.operation_id, mine.resource)
+    await jobs.release("apply-3-0123456789abcdef-1", mine.resource)
 
     assert await jobs.known(mine.namespace) == set()
     job = await admin.get(JOBS, mine.namespace, running.operation_id)
     assert job["spec"]["ttlSecondsAfterFinished"] == 3600
     async with asyncio.timeout(60):
         while (
-            facts := await jobs.look(never.operation_id, mine.resource)
+            facts := await jobs.state(never.operation_id, mine.resource)
         ) is None or facts.running:
             await asyncio.sleep(0.2)
     labels = f"featurelineage.io/operation={never.operation_id}"
@@ -255,11 +255,11 @@ async def test_what_is_somebody_elses_is_not_taken_from_them(jobs, admin, projec
 
     after = await admin.get(kind, mine.namespace, name)
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
-    assert await jobs.look(mine.request().operation_id, mine.resource) is None
+    assert await jobs.state(mine.request().operation_id, mine.resource) is None
 
     await admin.delete(kind, mine.namespace, name)
     await jobs.start(mine.request(), mine.resource)
-    facts = await jobs.look(mine.request().operation_id, mine.resource)
+    facts = await jobs.state(mine.request().operation_id, mine.resource)
     assert facts is not None
     assert facts.running
 
@@ -270,6 +270,6 @@ async def test_access_that_is_as_it_has_to_be_is_written_once(jobs, admin, proje
     role = await admin.get(ROLES, mine.namespace, "feature-lineage-runner-driver")
 
     for _ in range(3):
-        await jobs.look(mine.request().operation_id, mine.resource)
+        await jobs.state(mine.request().operation_id, mine.resource)
     again = await admin.get(ROLES, mine.namespace, "feature-lineage-runner-driver")
     assert again["metadata"]["resourceVersion"] == role["metadata"]["resourceVersion"]

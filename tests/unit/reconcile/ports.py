@@ -151,7 +151,7 @@ class _Jobs:
         self.world.does("start", request.operation_id)
         self.world.requests[request.operation_id] = request
 
-    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+    async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         if operation_id not in self.world.requests:
             return None
         if operation_id in self.world.waiting:
@@ -160,10 +160,10 @@ class _Jobs:
         return JobFacts(running=report is None, report=report)
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        self.world.does("take_back", operation_id)
+        self.world.does("cancel", operation_id)
 
-    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
-        self.world.does("forget", operation_id)
+    async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
+        self.world.does("release", operation_id)
         self.world.requests.pop(operation_id, None)
 
 

@@ -110,7 +110,7 @@ async def test_what_a_status_speaks_of_is_kept_before_it_and_a_job_goes_last() -
         ("record", operation),
         ("save", "recorded"),
         ("tell", "ApplySucceeded"),
-        ("forget", job),
+        ("release", job),
     ]
     assert scene.world.timeline[0].revision == A
 
@@ -222,7 +222,7 @@ async def test_an_mlflow_that_goes_out_meanwhile_leaves_the_job_where_it_is() ->
 
     result = await scene.look()
 
-    assert ("forget", job) not in scene.world.log
+    assert ("release", job) not in scene.world.log
     assert result.requeue_at is not None
     assert result.requeue_at <= NOW + timedelta(seconds=30)
     await scene.look()
@@ -250,7 +250,7 @@ async def ended() -> tuple[Scene, str]:
 
 async def test_a_job_that_cannot_be_let_go_costs_no_pass_and_is_let_go_later() -> None:
     scene, job = await ended()
-    scene.world.fail["forget"] = OUT
+    scene.world.fail["release"] = OUT
 
     result = await scene.look()
 
@@ -259,9 +259,9 @@ async def test_a_job_that_cannot_be_let_go_costs_no_pass_and_is_let_go_later() -
     await scene.settle()
     assert job in scene.world.requests
 
-    del scene.world.fail["forget"]
+    del scene.world.fail["release"]
     await scene.look()
-    assert scene.world.log == [("forget", job)]
+    assert scene.world.log == [("release", job)]
     await scene.look()
     assert scene.world.log == []
 
@@ -273,7 +273,7 @@ async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
     result = await scene.look()
 
     assert result.wrote
-    assert scene.world.log[-1] == ("forget", job)
+    assert scene.world.log[-1] == ("release", job)
 
 
 async def test_a_job_that_waited_for_a_record_nobody_wants_any_more_is_let_go() -> None:
@@ -285,10 +285,10 @@ async def test_a_job_that_waited_for_a_record_nobody_wants_any_more_is_let_go() 
     spec = Play(mlflow={**MLFLOW, "logOperations": False}).project.spec
     scene.world.add(scene.project.model_copy(update={"spec": spec}))
     await scene.look()
-    assert ("forget", job) in scene.world.log
+    assert ("release", job) in scene.world.log
 
     await scene.look()
-    assert "forget" not in scene.world.verbs()
+    assert "release" not in scene.world.verbs()
 
 
 class Leave:
@@ -600,14 +600,14 @@ async def test_a_job_that_waits_in_vain_is_taken_back_now_or_at_a_later_look(fai
     stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
     scene.world.waiting[scene.job] = stuck
     if fails:
-        scene.world.fail["take_back"] = TransientError("the API server is away")
+        scene.world.fail["cancel"] = TransientError("the API server is away")
 
     looked = await scene.look()
-    assert scene.world.verbs().count("take_back") == (not fails)
+    assert scene.world.verbs().count("cancel") == (not fails)
     assert looked.requeue_at is not None
     assert scene.project.status.operation is not None
     assert scene.project.status.operation.phase is OperationPhase.RUNNING
 
     scene.world.fail.clear()
     await scene.look()
-    assert ("take_back", scene.job) in scene.world.log
+    assert ("cancel", scene.job) in scene.world.log

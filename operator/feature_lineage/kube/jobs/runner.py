@@ -91,13 +91,13 @@ class KubeJobs:
         await rbac.ensure(self._api, project, name)
         await self._api.patch(JOBS, namespace, name, {"spec": {"suspend": False}})
 
-    async def look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+    async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         try:
-            return await self._look(operation_id, project)
+            return await self._state(operation_id, project)
         except Forbidden as error:  # it may well be running: no other is started
             return JobFacts(running=True, reason=error.reason, message=error.message)
 
-    async def _look(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+    async def _state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
         namespace = project.metadata.namespace
         job = await self._api.find(JOBS, namespace, operation_id)
         if job is None or _suspended(job):
@@ -137,10 +137,10 @@ class KubeJobs:
         body = {"metadata": {"annotations": {TAKEN_BACK: why}}, "spec": over}
         await self._api.patch(JOBS, project.metadata.namespace, operation_id, body)
 
-    async def forget(self, operation_id: str, project: FeatureStoreProject) -> None:
-        await self.let_go(project.metadata.namespace, operation_id)
+    async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
+        await self.release_named(project.metadata.namespace, operation_id)
 
-    async def let_go(self, namespace: str, name: str) -> None:
+    async def release_named(self, namespace: str, name: str) -> None:
         """Have the Job deleted in a while; one that never began is ended without a pod."""
         kept = {"ttlSecondsAfterFinished": KEPT_SECONDS}
         try:
