@@ -141,7 +141,7 @@ async def test_secrets_are_asked_for_in_the_words_of_the_page(
 
 
 def first_days() -> list[list[str]]:
-    return rows(section(FIRST, "## If it does not become Ready"))
+    return rows(section(FIRST, "## If the project does not become Ready"))
 
 
 async def test_a_branch_that_is_not_there_is_told_in_the_words_of_the_page(tmp_path: Path) -> None:
