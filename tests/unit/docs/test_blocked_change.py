@@ -80,7 +80,9 @@ def test_the_event_says_the_same() -> None:
 
 def test_the_parts_of_the_message_are_explained_in_their_order() -> None:
     text = message(plan_of())
-    told = [part for cells in rows(section(BLOCKED, "## What the message says")) for part in [cells[0]]]
+    told = [
+        part for cells in rows(section(BLOCKED, "## What the message says")) for part in [cells[0]]
+    ]
     parts = [part.strip("`") for part in told if part.strip("`") in text]
 
     assert len(parts) == 5
@@ -114,7 +116,9 @@ def test_the_metrics_are_those_of_a_scrape() -> None:
 )
 def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:
     told = [
-        names_in(cells[0]) for cells in rows(section(BLOCKED, "## What the message says")) if len(cells) == 2
+        names_in(cells[0])
+        for cells in rows(section(BLOCKED, "## What the message says"))
+        if len(cells) == 2
     ]
 
     assert any(part and part[0] in said for part in told)
