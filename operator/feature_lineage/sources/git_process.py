@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,18 +52,8 @@ async def run_git(
     # Set by the shell before git begins: set from outside, it would miss what git starts at once.
     shell = ("sh", "-c", f'ulimit -d {memory // 1024} && exec "$@"', "sh") if memory else ()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *shell,
-            "git",
-            *settings,
-            command,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=folder,
-            env=_environment(environment or {}),
-            start_new_session=True,
+        process = await _start(
+            (*shell, "git", *settings, command, *arguments), folder, _environment(environment or {})
         )
     except OSError as error:
         raise TransientError(
@@ -129,6 +119,34 @@ async def _tail(stream: asyncio.StreamReader) -> bytes:
     while chunk := await stream.read(MAX_WORDS):
         kept = (kept + chunk)[-MAX_WORDS:]
     return kept
+
+
+async def _start(
+    command: Sequence[str], folder: Path | None, environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    """Start a process in a group of its own.
+
+    A cancelled `create_subprocess_exec` sends SIGKILL to the process alone: git would leave its
+    lock files behind, and its children would keep running. So the process is started in any case,
+    and then ended like every other one.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,20 @@ async def test_a_git_that_is_called_off_leaves_no_lock(slow_git: Path) -> None:
     running = asyncio.create_task(run_git("fetch", url=URL))
     while not slow_git.exists():
         await asyncio.sleep(0.01)
+
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not slow_git.exists()
+
+
+async def test_a_git_cancelled_while_it_starts_leaves_no_lock(slow_git: Path) -> None:
+    running = asyncio.create_task(run_git("fetch", url=URL))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the process exists; the event loop has not connected its pipes
+    while not slow_git.exists():
+        time.sleep(0.01)  # blocks the event loop
 
     running.cancel()
 
