@@ -33,10 +33,10 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import write_atomically
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import (
     INTERRUPTED,
     JobRequest,
-    OperationKind,
     decode_report,
     encode,
 )
@@ -75,7 +75,7 @@ class SubprocessJobs:
         """Start the job unless it is there already, running or ended."""
         if await self.state(request.operation_id) is not None:
             return
-        exact = request.kind in (OperationKind.APPLY, OperationKind.PLAN)
+        exact = KINDS[request.kind].imports_repo_code
         repo = await self._source.prepare(project, request.revision, exact=exact)
         folder = exact and self._source.watched(project) is not None
         request = request.model_copy(update={"repo": str(repo), "folder_revision": folder})

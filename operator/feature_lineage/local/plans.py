@@ -10,7 +10,7 @@ from pathlib import Path
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
-from feature_lineage.api.enums import OverrideKind
+from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key, SourceFacts, key_of
 from feature_lineage.decide.project.job_request import apply_request
 from feature_lineage.decide.project.preconditions import guard_failure
@@ -19,7 +19,7 @@ from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.jobs import SubprocessJobs
 from feature_lineage.operations.plan import Plan
-from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project
 

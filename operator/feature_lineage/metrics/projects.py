@@ -2,17 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
-from feature_lineage.api.enums import OperationKind, PlanVerdict, Result
+from feature_lineage.api.enums import OperationKind, PlanVerdict
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ProjectScene, Scene
-
-DID_ITS_WORK: Final = {
-    **dict.fromkeys(OperationKind, Result.SUCCEEDED),
-    OperationKind.PLAN: Result.PLANNED,
-}
+from feature_lineage.operations.kinds import KINDS
 
 
 def freshness(scene: Scene) -> Iterator[Row]:
@@ -108,7 +103,7 @@ def last_success(scene: Scene) -> Iterator[Row]:
             ends[OperationKind.APPLY] = status.applied.at
         for record in status.operations:
             end = record.finished_at
-            if end is not None and record.result is DID_ITS_WORK[record.kind]:
+            if end is not None and record.result is KINDS[record.kind].success:
                 ends[record.kind] = max(end, ends.get(record.kind, end))
         for kind, end in sorted(ends.items()):
             yield (*project.labels, kind.value), end.timestamp()

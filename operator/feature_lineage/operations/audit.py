@@ -13,7 +13,8 @@ from typing import Final
 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import canonical_json, digest_of
-from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, ViewReport
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import (
     ATTEMPT_TAG,
     ERROR_ARTIFACT,
@@ -62,7 +63,7 @@ def ops_run(operation: Operation, report: JobReport | None, *, experiment_suffix
     return OpsRun(
         operation_id=operation.id,
         experiment=f"{operation.project}{experiment_suffix}",
-        name=f"{operation.feast_name}_{operation.project}",
+        name=f"{operation.feast_name or operation.command}_{operation.project}",
         started_at=report.started_at if report else operation.started_at,
         ended_at=report.finished_at if report else operation.ended_at,
         status="FINISHED" if done else "FAILED",
@@ -75,7 +76,7 @@ def ops_run(operation: Operation, report: JobReport | None, *, experiment_suffix
 
 def _feast_tags(operation: Operation, report: JobReport | None) -> dict[str, str]:
     tags = {"feast.project": operation.project}
-    if operation.kind in (OperationKind.APPLY, OperationKind.MATERIALIZE):
+    if operation.feast_name:
         tags["feast.operation"] = operation.feast_name
     for section, by_transition in _applied(report).items():
         names = sorted(name for names in by_transition.values() for name in names)
@@ -108,7 +109,7 @@ def _feast_metrics(report: JobReport | None) -> dict[str, float]:
         f"feast.apply.{section}_count": float(sum(len(names) for names in by_transition.values()))
         for section, by_transition in _applied(report).items()
     }
-    if report is not None and report.kind is OperationKind.MATERIALIZE:
+    if report is not None and KINDS[report.kind].materializes:
         seconds = sum(view.seconds or 0.0 for view in report.views)
         seconds = seconds or (report.finished_at - report.started_at).total_seconds()
         metrics["feast.materialize.duration_sec"] = round(seconds, 4)
@@ -118,7 +119,7 @@ def _feast_metrics(report: JobReport | None) -> dict[str, float]:
 def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> dict[str, str]:
     failed = sorted(view.name for view in _touched(report) if view.result == "Failed")
     tags = {
-        OPERATION_TAG: str(operation.kind),
+        OPERATION_TAG: operation.command,
         OPERATION_ID_TAG: operation.id,
         RESOURCE_TAG: operation.resource,
         REVISION_TAG: operation.revision or (report.revision if report else ""),
@@ -181,7 +182,7 @@ def _touched(report: JobReport | None) -> tuple[ViewReport, ...]:
 
 def _applied(report: JobReport | None) -> dict[str, dict[str, list[str]]]:
     """Section → created, updated, deleted → names, as Feast counts; nothing when not applied."""
-    if report is None or report.kind is not OperationKind.APPLY:
+    if report is None or not KINDS[report.kind].plans:
         return {}
     if report.outcome is not Outcome.SUCCEEDED or report.plan is None:
         return {}

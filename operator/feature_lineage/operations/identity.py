@@ -6,8 +6,9 @@ that a revert A→B→A, or a permission for a plan that was refused, is an oper
 
 from typing import Final
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.snapshot import digest_of
-from feature_lineage.operations.protocol import OperationKind
+from feature_lineage.operations.kinds import KINDS
 
 MAX_ID_LENGTH: Final = (
     52  # a Job adds up to 11 characters to the name of its pod, and 63 is the end
@@ -29,5 +30,6 @@ def operation_id(kind: OperationKind, project_uid: str, sequence: int, inputs_di
     """
     if not 0 <= sequence < 10**12:
         raise ValueError(f"sequence {sequence} is not between 0 and 10^12")
-    identity = digest_of([kind, project_uid, sequence, inputs_digest])
-    return f"{kind}-{sequence}-{identity[:_HASH]}"
+    command = KINDS[kind].command
+    identity = digest_of([command, project_uid, sequence, inputs_digest])
+    return f"{command}-{sequence}-{identity[:_HASH]}"

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import RegistrySnapshot, canonical_json
+from feature_lineage.operations.kinds import KINDS, kind_of_command
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protection import Guard
 
@@ -28,14 +30,6 @@ class ExitCode(IntEnum):
     TRANSIENT = 75
 
 
-class OperationKind(StrEnum):
-    APPLY = "apply"
-    PLAN = "plan"
-    MATERIALIZE = "materialize"
-    OBSERVE = "observe"
-    DELETE = "delete"
-
-
 class Outcome(StrEnum):
     """How an operation ended."""
 
@@ -49,6 +43,19 @@ class Outcome(StrEnum):
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+def _kind(value: Any) -> Any:
+    """The kind of a command; of the kinds of one command the first."""
+    if isinstance(value, OperationKind):
+        value = KINDS[value].command
+    return kind_of_command(value) if isinstance(value, str) else value
+
+
+JobKind = Annotated[
+    OperationKind, BeforeValidator(_kind), PlainSerializer(lambda kind: KINDS[kind].command)
+]
+"""A kind of operation, spelled as its command: a backfill is materialized like any other."""
 
 
 def _snapshot(value: Any) -> Any:
@@ -165,7 +172,7 @@ class JobRequest(_Message):
 
     protocol: Literal[1] = 1
     operation_id: str
-    kind: OperationKind
+    kind: JobKind
     project: str
     repo: str
     revision: str = ""
@@ -223,7 +230,7 @@ class JobReport(_Message):
 
     protocol: Literal[1] = 1
     operation_id: str
-    kind: OperationKind
+    kind: JobKind
     project: str
     revision: str = ""
     outcome: Outcome

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-from feature_lineage.operations.protocol import OperationKind
+from feature_lineage.api.enums import OperationKind
+from feature_lineage.operations.kinds import KINDS
 
 OPERATION_TAG: Final = "featurelineage.io/operation"
 OPERATION_ID_TAG: Final = "featurelineage.io/operation-id"
@@ -91,7 +92,13 @@ class Operation:
 
     @property
     def feast_name(self) -> str:
-        """The operation as Feast calls it; Feast has no word for plan, observe and delete."""
-        if self.kind is OperationKind.MATERIALIZE and self.incremental:
-            return "materialize_incremental"
-        return str(self.kind)
+        """The operation as Feast records it, "" where Feast has no word for it."""
+        traits = KINDS[self.kind]
+        if traits.materializes and self.incremental:
+            return f"{traits.feast_name}_incremental"
+        return traits.feast_name
+
+    @property
+    def command(self) -> str:
+        """The operation as the job protocol names it."""
+        return KINDS[self.kind].command

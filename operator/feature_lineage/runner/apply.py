@@ -12,12 +12,12 @@ from feature_lineage.errors import TransientError
 from feature_lineage.features.diff import Change, ChangeClass, ObjectDelta, delta
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.planning import make_plan
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     JobReport,
-    OperationKind,
     Outcome,
 )
 from feature_lineage.runner import commit, online
@@ -144,7 +144,7 @@ def _stop(
         ]
         message = explain(plan, job.request.revision, overrides=overrides)
         return job.report(Outcome.BLOCKED, reason=plan.reason, message=message, **known)
-    if job.request.kind is OperationKind.PLAN:
+    if not KINDS[job.request.kind].writes_registry:
         return job.report(Outcome.PLANNED, **known)
     return None
 

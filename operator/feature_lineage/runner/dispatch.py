@@ -1,10 +1,13 @@
 """From a request to the operation it asks for; the door that the worker goes through."""
 
 import os
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
 from feature_lineage.runner.ephemeral import check_stores
@@ -30,15 +33,7 @@ def run(request: JobRequest, wire: ProgressPipe, started: datetime) -> JobReport
     os.chdir(repo)
     reader = RegistryReader(settings.config, repo)
     job = Job(request, wire, started, repo, settings, reader)
-    match request.kind:
-        case OperationKind.APPLY | OperationKind.PLAN:
-            return apply(job)
-        case OperationKind.MATERIALIZE:
-            return materialize(job)
-        case OperationKind.DELETE:
-            return delete(job)
-        case OperationKind.OBSERVE:
-            return observe(job)
+    return COMMANDS[KINDS[request.kind].command](job)
 
 
 def observe(job: Job) -> JobReport:
@@ -53,3 +48,13 @@ def observe(job: Job) -> JobReport:
         snapshot=snapshot,
         views=view_reports(reading.proto, job.project),
     )
+
+
+COMMANDS: Final[Mapping[str, Callable[[Job], JobReport]]] = {
+    "apply": apply,
+    "plan": apply,
+    "materialize": materialize,
+    "delete": delete,
+    "observe": observe,
+}
+"""The function of each command; a plan is an apply that stops before it writes."""

@@ -8,15 +8,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
-from feature_lineage.operations.protocol import OperationKind
 from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
 from feature_lineage.sources.tree import defining_files, files_revision
 
 SCHEMES: Final = frozenset({"https", "ssh"})
-IMPORTING: Final = (OperationKind.APPLY, OperationKind.PLAN)
 POINTER: Final = b"version https://git-lfs.github.com/spec/"
 MAX_POINTER_BYTES: Final = 1024
 
@@ -112,7 +111,8 @@ def _authorities(mounted: Path) -> bytes:
 def _from_files(mounted: Path, order: PodRequest, repo: Path) -> Path:
     contents = {name.replace("__", "/"): value for name, value in _contents(mounted).items()}
     request = order.request
-    if request.kind in IMPORTING and files_revision(contents) != request.revision:
+    exact = KINDS[request.kind].imports_repo_code
+    if exact and files_revision(contents) != request.revision:
         raise SteppedBack(
             "the ConfigMap changed since the operation was decided on; its newest state is next",
             reason="Progressing",

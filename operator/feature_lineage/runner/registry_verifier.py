@@ -10,17 +10,16 @@ import json
 import os
 from pathlib import Path
 
-from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.canonical import snapshot_of
 from feature_lineage.runner.errors import InvalidRepo, one_line
 from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import Settings, load_settings
 
-VERIFIED_KINDS = frozenset({OperationKind.APPLY, OperationKind.MATERIALIZE, OperationKind.DELETE})
-
 
 def wanted(request: JobRequest) -> bool:
-    return request.kind in VERIFIED_KINDS
+    return KINDS[request.kind].verified
 
 
 def fork(request: JobRequest, ask: int, answer: int, also_close: int) -> None:

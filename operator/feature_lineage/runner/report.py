@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import INTERRUPTED, JobReport, JobRequest, Outcome
 from feature_lineage.runner.errors import SteppedBack
 
@@ -29,7 +30,7 @@ def too_large(report: JobReport, error: FeatureLineageError) -> JobReport:
         update={
             "outcome": Outcome.FAILED,
             "reason": error.reason,
-            "message": f"{report.kind} ended ({report.outcome}), but {error} "
+            "message": f"{KINDS[report.kind].command} ended ({report.outcome}), but {error} "
             f"(the registry holds {objects} objects of this project)",
             "snapshot": None,
             "plan": None,

@@ -11,12 +11,12 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import (
     INTERRUPTED,
     OUTPUT_TAIL_BYTES,
     JobReport,
     JobRequest,
-    OperationKind,
     Outcome,
 )
 from feature_lineage.runner.progress import DOING, REPO_PHASES
@@ -59,7 +59,8 @@ def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
         message = "the worker's report belongs to another operation"
         return _failed(request, started, "JobFailed", message, common)
     report = _blotted(report, seen.secrets).model_copy(update=common)
-    if report.kind is OperationKind.OBSERVE:
+    traits = KINDS[report.kind]
+    if not (traits.verified or traits.imports_repo_code):
         return report.model_copy(update={"verified": report.snapshot is not None})
     if report.outcome not in NEEDS_WITNESS:
         return report

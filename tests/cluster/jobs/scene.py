@@ -7,9 +7,11 @@ from typing import Any, Self
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import PROJECTS
-from feature_lineage.operations.protocol import ApplyRequest, JobRequest, OperationKind
+from feature_lineage.operations.kinds import kind_of_command
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 
 OPERATOR_RULES = [
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "create", "patch"]},
@@ -55,7 +57,7 @@ class Project:
         return self.resource.metadata.namespace
 
     def request(self, job: str = "apply-1-0123456789abcdef-1", **fields: Any) -> JobRequest:
-        kind = OperationKind(job.partition("-")[0])
+        kind = kind_of_command(job.partition("-")[0])
         if kind is OperationKind.APPLY:
             fields = {"apply": ApplyRequest(adopted=""), **fields}
         return JobRequest(

@@ -13,6 +13,7 @@ from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.jobs.scene import Project
 from tests.unit.operations.build import registry, view
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.client import Api, connect
@@ -22,7 +23,7 @@ from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
-from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, encode
+from feature_lineage.operations.protocol import JobReport, Outcome, encode
 from feature_lineage.runner.publish import ApiServer, Patience, publish
 
 NewProject = Callable[..., Any]

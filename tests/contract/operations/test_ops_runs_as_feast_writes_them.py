@@ -15,10 +15,11 @@ from mlflow.utils.validation import (
     _validate_tag,
 )
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, ViewReport
+from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import Operation, OpsRun
 
 START = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Any
 from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
-from feature_lineage.api.enums import LineageOrigin, Verdict
+from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.facts import JobFacts, SourceFacts
 from feature_lineage.decide.project.decide import decide
@@ -40,7 +40,7 @@ from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
-from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, ViewReport
+from feature_lineage.operations.protocol import JobReport, JobRequest, ViewReport
 
 # No whole second: what a status keeps must survive JSON, which knows no fractions.
 NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -8,7 +8,6 @@ from tests.unit.decide.build import MLFLOW, OUTAGE, PLAN, STATS, A, B, C, Play, 
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict, Result
 from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
 from feature_lineage.decide.values import Failure, KeepSnapshot, OlderOwner, StartJob
-from feature_lineage.operations.protocol import OperationKind as Command
 
 BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 
@@ -27,7 +26,7 @@ def test_the_first_look_writes_an_apply_down_and_starts_its_job() -> None:
     assert (play.operation.revision, play.operation.phase) == (A, OperationPhase.PENDING)
     assert [type(action) for action in decision.after] == [StartJob]
     request = play.request
-    assert (request.operation_id, request.kind) == (f"{play.operation.id}-1", Command.APPLY)
+    assert (request.operation_id, request.kind) == (f"{play.operation.id}-1", OperationKind.APPLY)
     assert request.apply is not None
     assert request.apply.adopted == ""
     assert request.apply.guard == play.guard

@@ -8,7 +8,6 @@ from tests.unit.decide.build import MLFLOW, OUTAGE, Play, backfill, guard, hourl
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key
 from feature_lineage.decide.values import OlderOwner
-from feature_lineage.operations.protocol import OperationKind as Command
 
 
 def going(**spec: object) -> Play:
@@ -44,7 +43,7 @@ def test_delete_removes_the_objects_first() -> None:
 
     decision = play.look()
     assert not decision.finished
-    assert (play.operation.kind, play.request.kind) == (OperationKind.DELETE, Command.DELETE)
+    assert (play.operation.kind, play.request.kind) == (OperationKind.DELETE, OperationKind.DELETE)
     assert play.request.delete is not None
     assert play.request.delete.guard == play.guard
     assert play.says("Ready") == ("False", "Deleting")

@@ -20,7 +20,6 @@ from feature_lineage.api.enums import MaterializedBy, OperationKind, PlanVerdict
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.project.job_request import apply_request
 from feature_lineage.decide.values import Failure
-from feature_lineage.operations.protocol import OperationKind as Command
 
 
 def watching(**more: object) -> Play:
@@ -103,7 +102,7 @@ def test_plan_only_says_what_an_apply_would_do() -> None:
     play = Play(apply={"mode": "PlanOnly"})
     play.look()
     assert play.operation.kind is OperationKind.PLAN
-    assert play.request.kind is Command.PLAN
+    assert play.request.kind is OperationKind.PLAN
 
     play.end("Planned", plan=plan(), message="one view would be created", registry_id="registry-1")
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import TerminalError
 from feature_lineage.kube.jobs.job_manifest import (
     is_outdated,
@@ -16,7 +17,7 @@ from feature_lineage.kube.jobs.job_manifest import (
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import manifests
 from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES
-from feature_lineage.operations.protocol import ApplyRequest, JobRequest, OperationKind
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 
 JOB = "apply-12-9f86d081884c7d65-1"
 DEFAULTS = RunnerDefaults(

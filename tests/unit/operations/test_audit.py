@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.operations.build import NOW, registry, view
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.operations.audit import MAX_TAG, MAX_VIEW_METRICS, ops_run
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protocol import JobReport, OperationKind, Outcome, ViewReport
+from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import Operation, OpsRun
 
 SNAPSHOT = registry({"stats": view({"conv_rate": "FLOAT"})})
@@ -35,7 +37,7 @@ PLAN = Plan("d" * 64, PlanVerdict.ALLOWED, changes=CHANGES)
 
 def operation(kind: OperationKind = OperationKind.APPLY, **fields: Any) -> Operation:
     values: dict[str, Any] = {
-        "id": f"{kind}-7-abc",
+        "id": f"{KINDS[kind].command}-7-abc",
         "kind": kind,
         "project": "driver_ranking",
         "resource": "ml/drivers",
@@ -51,7 +53,7 @@ def report(
     kind: OperationKind = OperationKind.APPLY, outcome: Outcome = Outcome.SUCCEEDED, **fields: Any
 ) -> JobReport:
     return JobReport(
-        operation_id=f"{kind}-7-abc",
+        operation_id=f"{KINDS[kind].command}-7-abc",
         kind=kind,
         project="driver_ranking",
         outcome=outcome,
@@ -283,7 +285,7 @@ def test_what_feast_has_no_word_for_is_no_feast_operation(
 
     assert run.status == "FINISHED"
     assert feasts(run) == {"feast.project": "driver_ranking"}
-    assert ours(run)["operation"] == str(kind)
+    assert ours(run)["operation"] == KINDS[kind].command
     assert run.metrics == {}
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.operations.identity import (
     MAX_ID_LENGTH,
     operation_id,
 )
-from feature_lineage.operations.protocol import OperationKind
 
 
 @given(st.sampled_from(OperationKind), st.text(), st.integers(0, 10**12 - 1), st.text())

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.operations import pod_protocol as delivery
 from feature_lineage.operations.pod_protocol import (
@@ -20,7 +21,7 @@ from feature_lineage.operations.pod_protocol import (
     read_manifest,
     read_order,
 )
-from feature_lineage.operations.protocol import JobRequest, OperationKind
+from feature_lineage.operations.protocol import JobRequest
 
 JOB = "apply-1-x-1"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -16,7 +17,6 @@ from feature_lineage.operations.protocol import (
     DeleteRequest,
     JobReport,
     JobRequest,
-    OperationKind,
     Outcome,
 )
 from feature_lineage.runner import delete as module

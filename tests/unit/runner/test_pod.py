@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, NotFound, TransientError
+from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report
-from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
+from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
 from feature_lineage.runner.errors import InvalidRepo, SteppedBack
@@ -35,7 +37,7 @@ REVISION = files_revision({"feature_store.yaml": b"project: p\n", "defs/features
 def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> PodRequest:
     request = JobRequest(
         operation_id=f"{kind}-1-x-1",
-        kind=OperationKind(kind),
+        kind=kind_of_command(kind),
         project="p",
         repo="",
         revision=revision,

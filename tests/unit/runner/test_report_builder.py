@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.operations.protocol import JobReport, JobRequest, OperationKind, Outcome
+from feature_lineage.operations.kinds import kind_of_command
+from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner.report_builder import conclude
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -28,14 +29,14 @@ class Seen:
 
 def asked(kind: str = "apply") -> JobRequest:
     return JobRequest(
-        operation_id="op", kind=OperationKind(kind), project="p", repo="/r", deadline_seconds=90
+        operation_id="op", kind=kind_of_command(kind), project="p", repo="/r", deadline_seconds=90
     )
 
 
 def told(kind: str = "apply", outcome: Outcome = Outcome.SUCCEEDED, **more: Any) -> dict[str, Any]:
     report = JobReport(
         operation_id="op",
-        kind=OperationKind(kind),
+        kind=kind_of_command(kind),
         project="p",
         outcome=outcome,
         started_at=AT,

@@ -24,11 +24,12 @@ from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.project.due import DecisionInput
 from feature_lineage.decide.project.non_gating_conditions import note_upkeep
-from feature_lineage.decide.project.preconditions import APPLYING, blocked_by
+from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.decide.project.waiting import waits
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.explain import short_revision
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import TERMINAL_REASONS
 
 STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "InvalidManifest"}
@@ -71,7 +72,7 @@ def _applied(
     spec, operation = observed.resource.spec, status.operation
     if spec.apply.mode is ApplyMode.OBSERVE:
         _observed(observed, status, conditions)
-    elif operation is not None and operation.kind in APPLYING:
+    elif operation is not None and KINDS[operation.kind].plans:
         _in_flight(observed, operation, conditions)
     elif status.last_apply is not None and (
         status.last_apply.inputs_digest == situation.inputs_digest
@@ -207,7 +208,7 @@ def _stalled(
         return source
     if applied is None or applied.status == "True":
         return None
-    if status.operation is not None and status.operation.kind in APPLYING:
+    if status.operation is not None and KINDS[status.operation.kind].plans:
         return None
     last = status.last_apply
     exhausted = last is not None and last.result is Result.FAILED and applied.reason == last.reason

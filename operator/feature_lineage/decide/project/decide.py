@@ -32,7 +32,7 @@ from feature_lineage.decide.project.due import (
     schedule_state,
 )
 from feature_lineage.decide.project.history import listed, records_operations
-from feature_lineage.decide.project.job_request import COMMANDS, inputs_digest, own_registry
+from feature_lineage.decide.project.job_request import inputs_digest, own_registry
 from feature_lineage.decide.project.lifecycle import absorb_job, give_up, outdated, start
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.decide.project.queue import Work
@@ -176,7 +176,7 @@ def _operation(draft: Draft, candidate: Candidate) -> OperationStatus:
     sequence = draft.status.sequence + 1
     metadata = draft.observed.resource.metadata
     return OperationStatus(
-        id=operation_id(COMMANDS[candidate.kind], metadata.uid, sequence, candidate.inputs_digest),
+        id=operation_id(candidate.kind, metadata.uid, sequence, candidate.inputs_digest),
         kind=candidate.kind,
         sequence=sequence,
         revision=candidate.revision or None,

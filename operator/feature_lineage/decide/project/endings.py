@@ -27,10 +27,10 @@ from feature_lineage.api.project_status import (
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.history import listed, record
 from feature_lineage.decide.project.plan_status import plan_status
-from feature_lineage.decide.project.preconditions import APPLYING
 from feature_lineage.decide.project.view_status import outcome, with_views
 from feature_lineage.decide.values import AttemptOutcome
 from feature_lineage.operations.backoff import delay
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import INTERRUPTED, ExitCode, JobReport, Outcome
 
 MAX_MESSAGE: Final = 2000
@@ -139,7 +139,7 @@ def finish(
         changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
     if report is not None and report.registry_id:
         changes["registry"] = _registry(status.registry, report, operation.id, now)
-    if operation.kind in APPLYING:
+    if KINDS[operation.kind].plans:
         changes |= _apply_outcome(status, operation, ending, report, now)
     if operation.backfill:
         changes["backfills"] = _backfills(status, operation, ending, now, spec)

@@ -1,34 +1,22 @@
 """From an operation to the request its job reads."""
 
-from typing import Final
-
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
-from feature_lineage.api.enums import OperationKind as ApiKind
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.project.history import job_id
 from feature_lineage.decide.values import ObservedProject
 from feature_lineage.features.snapshot import digest_of
+from feature_lineage.operations.kinds import KINDS, RequestPart
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
     JobRequest,
     MaterializeRequest,
-    OperationKind,
     Override,
     ViewWindow,
 )
-
-COMMANDS: Final = {
-    ApiKind.APPLY: OperationKind.APPLY,
-    ApiKind.PLAN: OperationKind.PLAN,
-    ApiKind.MATERIALIZE: OperationKind.MATERIALIZE,
-    ApiKind.BACKFILL: OperationKind.MATERIALIZE,
-    ApiKind.OBSERVE: OperationKind.OBSERVE,
-    ApiKind.DELETE: OperationKind.DELETE,
-}
 
 
 def job_request(
@@ -40,21 +28,18 @@ def job_request(
     """
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
+    part = KINDS[operation.kind].request
     return JobRequest(
         operation_id=job_id(operation),
-        kind=COMMANDS[operation.kind],
+        kind=operation.kind,
         project=spec.project,
         repo="",
         revision=operation.revision or "",
         feature_store_yaml=source.feature_store_yaml if source else None,
         deadline_seconds=_timeout(spec, operation),
-        apply=apply_request(observed, status)
-        if operation.kind in (ApiKind.APPLY, ApiKind.PLAN)
-        else None,
-        materialize=_materialize(operation)
-        if operation.kind in (ApiKind.MATERIALIZE, ApiKind.BACKFILL)
-        else None,
-        delete=_delete(observed) if operation.kind is ApiKind.DELETE else None,
+        apply=apply_request(observed, status) if part is RequestPart.APPLY else None,
+        materialize=_materialize(operation) if part is RequestPart.MATERIALIZE else None,
+        delete=_delete(observed) if part is RequestPart.DELETE else None,
     )
 
 

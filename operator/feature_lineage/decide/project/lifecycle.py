@@ -24,7 +24,7 @@ from feature_lineage.decide.project.draft import Draft
 from feature_lineage.decide.project.endings import back_off, ending_of, finish
 from feature_lineage.decide.project.history import job_id, records_operations
 from feature_lineage.decide.project.job_request import inputs_digest, job_request
-from feature_lineage.decide.project.preconditions import APPLYING, blocked_by, permission_failure
+from feature_lineage.decide.project.preconditions import blocked_by, permission_failure
 from feature_lineage.decide.values import (
     AttemptOutcome,
     CancelJob,
@@ -34,6 +34,7 @@ from feature_lineage.decide.values import (
 )
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.explain import explain_harm
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.protection import guard_digest
 
@@ -80,7 +81,7 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
     spec = observed.resource.spec
     if _void(observed, operation):
         return True
-    if operation.kind in APPLYING:
+    if KINDS[operation.kind].plans:
         if spec.apply.mode is ApplyMode.OBSERVE:
             return True
         known = isinstance(observed.source, SourceFacts)
@@ -210,7 +211,7 @@ def give_up(draft: Draft, operation: OperationStatus) -> None:
 def start(draft: Draft, operation: OperationStatus) -> None:
     """Write the intent down; the job is started once that is written."""
     guard = draft.observed.models.guard if draft.observed.models else None
-    if operation.kind in APPLYING and guard is not None:
+    if KINDS[operation.kind].plans and guard is not None:
         operation = operation.model_copy(update={"guard_digest": guard_digest(guard)})
     draft.update(operation=operation, sequence=max(draft.status.sequence, operation.sequence))
     draft.after.append(StartJob(job_request(draft.observed, draft.status, operation)))

@@ -10,10 +10,10 @@ from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
-from feature_lineage.decide.project.preconditions import MATERIALIZING
 from feature_lineage.decide.project.waiting import waits
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness, FreshnessReason
+from feature_lineage.operations.kinds import KINDS
 
 
 def note_upkeep(
@@ -59,11 +59,11 @@ def _never_came_to_its_views(
 ) -> Failure | None:
     """Why the newest materialization did nothing for any view: no view's own result tells."""
     operation = status.operation
-    if operation is not None and operation.kind in MATERIALIZING:
+    if operation is not None and KINDS[operation.kind].materializes:
         why = waits(observed, operation)
         if why is not None:
             return why
-    last = next((each for each in status.operations if each.kind in MATERIALIZING), None)
+    last = next((each for each in status.operations if KINDS[each.kind].materializes), None)
     if last is None or last.result is not Result.FAILED or last.views:
         return None
     return Failure(last.reason or "JobFailed", f"{last.id}: {last.message}")

@@ -3,8 +3,6 @@
 Whose project it is, what models say, what its annotations permit, and whether it may work at all.
 """
 
-from typing import Final
-
 from feature_lineage.api.annotations import override
 from feature_lineage.api.conditions import ProjectReason
 from feature_lineage.api.enums import (
@@ -15,9 +13,7 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
-
-APPLYING: Final = frozenset({OperationKind.APPLY, OperationKind.PLAN})
-MATERIALIZING: Final = frozenset({OperationKind.MATERIALIZE, OperationKind.BACKFILL})
+from feature_lineage.operations.kinds import KINDS
 
 
 def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
@@ -26,14 +22,14 @@ def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None
         return Failure("Suspended", "spec.suspend is true; set it to false to go on")
     source = observed.source
     if isinstance(source, Failure) and (
-        kind in APPLYING
+        KINDS[kind].plans
         # Without the text that replaces the repo's, a job would work on another registry.
         or observed.resource.spec.feature_store_yaml is not None
         # Jobs take the address that the spec has now, and bring the credential there.
         or source.reason == ProjectReason.HOST_NOT_ALLOWED
     ):
         return source
-    if kind in APPLYING:
+    if KINDS[kind].plans:
         return permission_failure(observed) or owner_failure(observed) or guard_failure(observed)
     if kind is OperationKind.DELETE:
         return permission_failure(observed) or guard_failure(observed)

@@ -5,7 +5,6 @@ from feature_lineage.api.enums import Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import OperationRecord
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.project.job_request import COMMANDS
 from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.protocol import JobReport
 from feature_lineage.operations.records import Operation, OpsRun
@@ -31,7 +30,7 @@ def ops_run_of(
     report = _whole(listed, job.report) if job is not None and job.report is not None else None
     operation = Operation(
         id=listed.id,
-        kind=COMMANDS[listed.kind],
+        kind=listed.kind,
         project=project.spec.project,
         resource=f"{metadata.namespace}/{metadata.name}",
         started_at=started,
