@@ -2,7 +2,7 @@
 
 Real in all that an operator talks to: CRDs, CEL, RBAC, admission, server-side apply, watches,
 leases, Jobs as objects, garbage collection, namespaces that empty themselves. Any number may run
-side by side. What it starts is gone when its process is, however that ends: see `guardian`.
+side by side. What it starts is gone when its process is, however that ends: see `process_reaper`.
 """
 
 import ssl

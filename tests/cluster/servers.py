@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.cluster.binaries import binary
 
-_GUARDIAN: Final = Path(__file__).with_name("guardian.py")
+_GUARDIAN: Final = Path(__file__).with_name("process_reaper.py")
 _UNCOLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 """What programs of Go drop in the minutes that they live here is not worth looking for."""
 # Below the ports that Linux hands out by itself: nobody gets one while its server is down.
