@@ -45,14 +45,14 @@ class ModelStamp:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAddress:
-    """Where registered models are: equal however it is spelled and whoever asks there.
+    """Identifies an MLflow model registry: equal for every spelling of its URI and any credential.
 
     Attributes:
-        address: of the MLflow server.
-        workspace: of it, never empty.
+        tracking_uri: of the MLflow server, normalized.
+        workspace: MLflow workspace, never empty.
     """
 
-    address: str
+    tracking_uri: str
     workspace: str
 
 
@@ -175,7 +175,7 @@ class ModelRegistries(Protocol):
         """
         ...
 
-    def place(self, project: FeatureStoreProject) -> RegistryAddress | None:
+    def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
         """Where that is, told without asking anybody: a glance of each model compares it.
 
         None when the project names none, or one that it may not have.

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StrictInt
 from feature_lineage.api.base import StatusModel
 from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
 from feature_lineage.api.meta import ConditionSet, ObservedGeneration
-from feature_lineage.api.project_status import Problem
+from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
 
 
@@ -60,7 +60,7 @@ class LineageStatus(StatusModel):
     )
     verdict: Verdict = Field(Verdict.UNKNOWN, description="What follows.")
     verdict_since: Timestamp | None = Field(None, description="Since when.")
-    problems: Annotated[tuple[Problem, ...], ATOMIC] = Field(
+    problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field(
         (), description="Up to 50 differences."
     )
     problems_total: StrictInt = Field(0, description="How many differences there are.")

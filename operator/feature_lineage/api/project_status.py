@@ -125,7 +125,7 @@ class PlanChange(StatusModel):
     details: Annotated[tuple[str, ...], ATOMIC] = Field((), description="What differs.")
 
 
-class Problem(StatusModel):
+class ProblemStatus(StatusModel):
     """One difference between what a model was trained on and what it is served."""
 
     feature: str = Field(description="The feature, or view, it is about.")
@@ -141,7 +141,7 @@ class PlanImpact(StatusModel):
     version: str = Field(description="Its version.")
     aliases: Annotated[tuple[str, ...], SET] = Field((), description="Aliases that point to it.")
     verdict: Verdict = Field(description="What the model's lineage would become.")
-    problems: Annotated[tuple[Problem, ...], ATOMIC] = Field((), description="Why.")
+    problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field((), description="Why.")
 
 
 class PlanStatus(StatusModel):

@@ -60,7 +60,7 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFreshness:
+class OverallFreshness:
     """Freshness of all that a model's features are served from.
 
     Attributes:
@@ -123,7 +123,7 @@ def judge_model(
     now: datetime,
     observed_at: datetime | None = None,
     max_age: timedelta | None = None,
-) -> ModelFreshness:
+) -> OverallFreshness:
     """Freshness of a model: that of the least fresh view its features are served from.
 
     Args:
@@ -136,11 +136,11 @@ def judge_model(
         seen = replace(state, max_age=_stricter(state.max_age, max_age)) if state else None
         needed.append((name, seen, _judge(seen, now, observed_at)))
     if not needed:
-        return ModelFreshness(None, FreshnessReason.NO_OBJECTIVE)
+        return OverallFreshness(None, FreshnessReason.NO_OBJECTIVE)
     oldest, state, worst = min(
         needed, key=lambda item: (_RANK[item[2].reason], _until(item[1]), item[0])
     )
-    return ModelFreshness(
+    return OverallFreshness(
         worst.fresh,
         worst.reason,
         oldest,

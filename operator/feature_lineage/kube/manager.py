@@ -83,9 +83,9 @@ class Manager:
         self._registries = ModelRegistryPool(
             objects,
             clock.now,
-            named=config.named,
+            platform_server=config.named,
             allowed=config.allows,
-            on_news=self._wake_named,
+            on_change=self._wake_named,
         )
         self._snapshots = KubeSnapshots(api, self._project)
         runner = config.runner

@@ -83,7 +83,7 @@ class LocalHost:
         source = LocalSource(base.resolve(), self.state.repos, self.objects)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
-        self.registries = ModelRegistryPool(self.objects, clock.now, on_news=self._wake_named)
+        self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._wake_named)
         self.ports = wrap(
             Ports(
                 clock=clock,

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class MetricDefinition:
     """One metric.
 
     Attributes:
@@ -31,8 +31,8 @@ HOME: Final = ("project_namespace", "project_name", "project")
 CONDITION: Final = ("kind", "namespace", "name", "type")
 
 
-def _gauge(name: str, labels: tuple[str, ...], text: str) -> Definition:
-    return Definition(name, "gauge", labels, text)
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> MetricDefinition:
+    return MetricDefinition(name, "gauge", labels, text)
 
 
 GAUGES: Final = (
@@ -183,39 +183,39 @@ GAUGES: Final = (
 """Computed at scrape time from the state of the resources: `collector`."""
 
 INSTRUMENTS: Final = (
-    Definition(
+    MetricDefinition(
         "feast_materialization_result_total",
         "counter",
         (*VIEW, "status"),
         "Materializations per view, each attempt on its own; status is success or failure.",
     ),
-    Definition(
+    MetricDefinition(
         "feast_materialization_duration_seconds",
         "histogram",
         VIEW,
         "Duration of a view's materialization. Nearing the schedule's interval: split the views.",
     ),
-    Definition(
+    MetricDefinition(
         "feature_lineage_operations_total",
         "counter",
         (*PROJECT, "kind", "result"),
         "Operations that ended, by kind and result; retries of one are not counted apart.",
     ),
-    Definition(
+    MetricDefinition(
         "feature_lineage_reconcile_total",
         "counter",
         ("kind", "result"),
         "Passes over resources. transient and waiting mend themselves, terminal needs a user, "
         "crash is a defect of the operator: report it.",
     ),
-    Definition(
+    MetricDefinition(
         "feature_lineage_reconcile_duration_seconds",
         "histogram",
         ("kind",),
         "Duration of one pass over a resource; jobs are not waited for. "
         "High: MLflow or the API server is slow.",
     ),
-    Definition(
+    MetricDefinition(
         "feature_lineage_build_info",
         "gauge",
         ("version", "python_version"),
@@ -242,7 +242,7 @@ HOST: Final = (
         (),
         "Resources whose last pass failed and that wait for another try; the log says why.",
     ),
-    Definition(
+    MetricDefinition(
         "feature_lineage_events_unwritten_total",
         "counter",
         (),

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-from feature_lineage.metrics.catalogue import Definition
+from feature_lineage.metrics.catalogue import MetricDefinition
 
 MAX_LABEL: Final = 256
 SLICE: Final = 2000
@@ -46,7 +46,7 @@ def label(value: str) -> str:
 class _Samples:
     """The samples of one family, computed anew by each reading."""
 
-    def __init__(self, definition: Definition, rows: Callable[[], Iterator[Row]]) -> None:
+    def __init__(self, definition: MetricDefinition, rows: Callable[[], Iterator[Row]]) -> None:
         self._definition = definition
         self._rows = rows
 
@@ -69,7 +69,9 @@ class _Samples:
             yield f"{head}{','.join(pairs)}}} {_number(value)}\n"
 
 
-def family(definition: Definition, rows: Callable[[], Iterator[Row]] = lambda: iter(())) -> Metric:
+def family(
+    definition: MetricDefinition, rows: Callable[[], Iterator[Row]] = lambda: iter(())
+) -> Metric:
     """A family that is never held as a whole; without `rows`, its name and help only."""
     metric = Metric(definition.name, definition.help, definition.type)
     # The library only ever iterates over samples; its annotation asks for a list.

@@ -17,7 +17,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureViewStatus, OperationRecord
 from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
-from feature_lineage.metrics.catalogue import INSTRUMENTS, Definition
+from feature_lineage.metrics.catalogue import INSTRUMENTS, MetricDefinition
 from feature_lineage.metrics.families import label
 from feature_lineage.metrics.state import Name, name_of
 
@@ -144,7 +144,7 @@ def _histogram(name: str, registry: CollectorRegistry, buckets: tuple[float, ...
     )
 
 
-def _definition(name: str, type_: str) -> Definition:
+def _definition(name: str, type_: str) -> MetricDefinition:
     definition = _BY_NAME[name]
     assert definition.type == type_
     return definition

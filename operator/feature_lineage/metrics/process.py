@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from feature_lineage.metrics.catalogue import HOST, Definition
+from feature_lineage.metrics.catalogue import HOST, MetricDefinition
 
 
 class ProcessMetrics:
@@ -26,7 +26,7 @@ class ProcessMetrics:
             yield _family(definition, (float(self._values[definition.name]()),))
 
 
-def _family(definition: Definition, values: tuple[float, ...]) -> Metric:
+def _family(definition: MetricDefinition, values: tuple[float, ...]) -> Metric:
     kind = CounterMetricFamily if definition.type == "counter" else GaugeMetricFamily
     made = kind(definition.name, definition.help)
     for value in values:

@@ -21,7 +21,7 @@ from feature_lineage.models.recorded import (
     PROJECT_TAG,
     REFS_TAG,
     SERVICE_TAG,
-    Record,
+    FeatureRecord,
     count_of,
     is_reference,
     parse,
@@ -124,7 +124,7 @@ def resolve_link(
 @dataclass(frozen=True, slots=True)
 class _Resolver:
     link: Link
-    records: tuple[Record, ...]
+    records: tuple[FeatureRecord, ...]
     registries: tuple[RegistrySnapshot, ...]
     declared: str
     on_conflict: OnConflict

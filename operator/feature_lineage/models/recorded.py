@@ -28,7 +28,7 @@ _ELLIPSIS: Final = "..."
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FeatureRecord:
     """One list as somebody recorded it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Record:
         return f"{where} has {len(self.items)} of {total} features{malformed}"
 
 
-def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[Record]:
+def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[FeatureRecord]:
     """The lists there are, most trusted first."""
     tags: Mapping[str, str] = run.tags if run is not None else {}
     count = _number(tags)
@@ -77,7 +77,7 @@ def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[Recor
         items = tuple(item.strip() for item in run.features_artifact)
         # Written from the tag, so cut where the tag is.
         cut = _is_cut(",".join(items))
-        yield Record(Origin.ARTIFACT, items[:-1] if cut else items, count, cut)
+        yield FeatureRecord(Origin.ARTIFACT, items[:-1] if cut else items, count, cut)
     if version.tags.get(REFS_TAG):
         own = _number(version.tags)
         yield _tag_record(Origin.VERSION_TAG, version.tags[REFS_TAG], count if own is None else own)
@@ -121,10 +121,10 @@ def is_reference(text: str) -> bool:
     return parse(text) is not None
 
 
-def _tag_record(origin: Origin, text: str, count: int | None) -> Record:
+def _tag_record(origin: Origin, text: str, count: int | None) -> FeatureRecord:
     items = tuple(item.strip() for item in text.split(","))
     cut = _is_cut(text)
-    return Record(origin, items[:-1] if cut else items, count, cut)
+    return FeatureRecord(origin, items[:-1] if cut else items, count, cut)
 
 
 def _is_cut(text: str) -> bool:

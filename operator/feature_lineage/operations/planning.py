@@ -22,7 +22,7 @@ from feature_lineage.operations.plan import (
     unpruned,
 )
 from feature_lineage.operations.protection import Impact, is_stale
-from feature_lineage.operations.protocol import ApplyRequest, Override
+from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 
 # What nobody's features can suffer from: something new, or tags, owner and description.
 _HARMLESS: Final = frozenset({ChangeClass.CREATED, ChangeClass.UPDATED})
@@ -48,7 +48,7 @@ class PolicyInput:
     impacts: tuple[Impact, ...]
     adoption_deletes: tuple[str, ...]
 
-    def permits(self, override: Override | None) -> bool:
+    def permits(self, override: PlanOverride | None) -> bool:
         return override is not None and names_plan(override.plan_digest, self.digest)
 
 

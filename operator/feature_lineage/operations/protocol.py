@@ -72,7 +72,7 @@ Snapshot = Annotated[
 ]
 
 
-class Override(_Message):
+class PlanOverride(_Message):
     """A user's permission for one plan."""
 
     plan_digest: str
@@ -105,8 +105,8 @@ class ApplyRequest(_Message):
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
     block_on: tuple[Literal["Broken", "Changed"], ...] = ("Broken",)
     on_unknown: Literal["Warn", "Block"] = "Warn"
-    allow_breaking: Override | None = None
-    allow_adoption: Override | None = None
+    allow_breaking: PlanOverride | None = None
+    allow_adoption: PlanOverride | None = None
     closures: dict[str, str] = Field(default_factory=dict)
     owned_elsewhere: tuple[str, ...] = ()
     last_views: tuple[str, ...] = ()

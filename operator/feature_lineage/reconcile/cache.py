@@ -54,7 +54,7 @@ class ReconcileCache:
     absent: dict[Flight, datetime] = field(default_factory=dict)
     facts: dict[Key, "CachedFacts"] = field(default_factory=dict)
     sources: dict[Key, "ResolvedSource"] = field(default_factory=dict)
-    timelines: dict[Key, "Timeline"] = field(default_factory=dict)
+    timelines: dict[Key, "CachedTimeline"] = field(default_factory=dict)
     states: dict[Key, tuple[FeatureStoreProject, Mapping[str, ViewState]]] = field(
         default_factory=dict
     )
@@ -106,7 +106,7 @@ class ResolvedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class CachedTimeline:
     """A registry's timeline as one MLflow server tells it."""
 
     at: datetime

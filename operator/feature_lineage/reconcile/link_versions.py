@@ -17,8 +17,8 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.cache import (
     LOOK_AGAIN,
+    CachedTimeline,
     ReconcileCache,
-    Timeline,
     experiment_of,
     snapshots,
 )
@@ -109,7 +109,7 @@ async def _told(
         except FeatureLineageError as error:
             _log.warning("the timeline of %s in MLflow: %s", key, error.message)
             return known.records if known is not None else None
-        known = memory.timelines[key] = Timeline(now, registry, experiment, records)
+        known = memory.timelines[key] = CachedTimeline(now, registry, experiment, records)
     return known.records
 
 

@@ -208,21 +208,21 @@ def _on_same_server(
     ports: Ports, model: TrainedModel, project: FeatureStoreProject
 ) -> Iterator[TrainedModel]:
     """Resources on the same registered model, of this project or another on its MLflow server."""
-    place = ports.registries.place(project)
-    for other in ports.resources.models_named(model.spec.model.name) if place else ():
-        if _place_of(ports, ModelStamp.of(other)) == place:
+    address = ports.registries.address_of(project)
+    for other in ports.resources.models_named(model.spec.model.name) if address else ():
+        if _address_of(ports, ModelStamp.of(other)) == address:
             yield other
 
 
-def _place_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
+def _address_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
     """Where the project that a model refers to has its models."""
     home = _project_of(ports, stamp)
-    return ports.registries.place(home) if home is not None else None
+    return ports.registries.address_of(home) if home is not None else None
 
 
 def _others(ports: Ports, name: str) -> tuple[Other, ...]:
     """All that `_on_same_server` goes by, without making the resources."""
-    return tuple((stamp, _place_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
+    return tuple((stamp, _address_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
 
 
 def _left(

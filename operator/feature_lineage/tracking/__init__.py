@@ -1,17 +1,19 @@
-"""MLflow over REST: the registry as one shared view, ops runs that converge, tags.
+"""MLflow over REST: one shared reading of the model registry, idempotent ops runs, tags.
 
-    registry.MLflowRegistry     what a host holds per server and credential; the only way in
-    ├── view.SharedView         one reading for all resources, single-flight
-    │   ├── reading             which pages to ask for, and when a reading is whole
-    │   ├── sources             which run made a version that names none
-    │   └── training            training runs, kept for good once finished
-    ├── ops.OpsRuns             exactly one run per operation, and the timeline read back from them
-    ├── tags                    one tag, one call
-    └── client.MLflowClient     the calls needed, typed
-        ├── wire                JSON to facts
-        ├── http.Http           deadlines, retries, size caps
-        ├── circuit.Circuit     one probe at a time while a server is out
-        └── answers             what an answer means, as an error of `errors`
+    client_pool.ModelRegistryPool        one client per server and credential
+    └── registry.MLflowRegistry          everything a host needs of one server with one credential
+        ├── registry_cache.RegistryCache one reading for all resources, one refresh at a time
+        │   ├── paging                   which pages to request, and when a reading is complete
+        │   ├── run_resolver             finds the run of a version that names none
+        │   └── training                 training runs, cached for good once finished
+        ├── ops.OpsRuns                  exactly one run per operation
+        ├── timeline.TimelineReader      the registry's history, read back from the ops runs
+        ├── tags                         one tag per call
+        └── client.MLflowClient          the REST calls, typed
+            ├── parsing                  JSON to values
+            ├── http.Http                deadlines, retries, size limits
+            ├── circuit_breaker          one probe at a time while a server is down
+            └── mlflow_errors            MLflow's error answers as errors of `errors`
 
 Nothing here imports mlflow: its client takes 1.5 s and 77 MB to import, four minutes to give up on
 a closed port, and reads its credential from the process's environment on every request.

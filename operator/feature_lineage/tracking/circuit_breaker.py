@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from feature_lineage.errors import ServerUnavailable
 
-FIRST_PROBE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(seconds=30)
+MIN_PROBE_INTERVAL = timedelta(seconds=5)
+MAX_PROBE_INTERVAL = timedelta(seconds=30)
 
 
-class Circuit:
+class CircuitBreaker:
     """Opens at an outage, lets a probe through after 5, 10, 20, then every 30 seconds.
 
     Args:
@@ -23,7 +23,7 @@ class Circuit:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._error: ServerUnavailable | None = None
-        self._pause = FIRST_PROBE
+        self._pause = MIN_PROBE_INTERVAL
         self._since = now()
 
     @property
@@ -53,11 +53,13 @@ class Circuit:
 
     def failed(self, error: ServerUnavailable) -> None:
         """The call found the server out."""
-        self._pause = FIRST_PROBE if self._error is None else min(self._pause * 2, LONGEST_PAUSE)
+        self._pause = (
+            MIN_PROBE_INTERVAL if self._error is None else min(self._pause * 2, MAX_PROBE_INTERVAL)
+        )
         self._error = error
         self._since = self._now()
 
     def succeeded(self) -> None:
         """The call found the server there, whatever it answered."""
         self._error = None
-        self._pause = FIRST_PROBE
+        self._pause = MIN_PROBE_INTERVAL

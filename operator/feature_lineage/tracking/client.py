@@ -10,16 +10,15 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from feature_lineage.errors import RequestRejected
-from feature_lineage.tracking import mlflow_errors as answers
-from feature_lineage.tracking import parsing as wire
-from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking import mlflow_errors, parsing
+from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.http import Call, Http
 from feature_lineage.tracking.server import MLflowServer
 
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
 MAX_ARTIFACT: Final = 64 * 1024 * 1024
-ARTIFACT_PATIENCE: Final = 4.0
+ARTIFACT_DEADLINE_FACTOR: Final = 4.0
 
 
 def utc_now() -> datetime:
@@ -39,7 +38,7 @@ class MLflowClient:
         self.http = Http(server, now=now)
 
     @property
-    def circuit(self) -> Circuit:
+    def circuit(self) -> CircuitBreaker:
         return self.http.circuit
 
     async def close(self) -> None:
@@ -49,12 +48,12 @@ class MLflowClient:
 
     async def search_models(
         self, *, page_size: int = 1000, token: str = ""
-    ) -> tuple[list[wire.RegisteredModel], str]:
+    ) -> tuple[list[parsing.RegisteredModel], str]:
         """One page of registered models by name, with aliases, and the token of the next or ""."""
         query = {"max_results": str(page_size), "order_by": "name ASC"}
         answer = await self._get("registered-models/search", _paged(query, token))
-        with self.shaped("registered-models/search"):
-            return wire.registered_models(answer), str(answer.get("next_page_token", ""))
+        with self.parsing_answer("registered-models/search"):
+            return parsing.registered_models(answer), str(answer.get("next_page_token", ""))
 
     async def search_versions(
         self,
@@ -63,34 +62,34 @@ class MLflowClient:
         filter_string: str = "",
         page_size: int,
         token: str = "",
-    ) -> tuple[list[wire.VersionRow], str]:
+    ) -> tuple[list[parsing.VersionRow], str]:
         """One page of model versions and the token of the next or ""; aliases are not in it."""
         query: dict[str, Any] = {"max_results": str(page_size), "order_by": list(order_by)}
         if filter_string:
             query["filter"] = filter_string
         answer = await self._get("model-versions/search", _paged(query, token))
-        with self.shaped("model-versions/search"):
-            return wire.model_versions(answer), str(answer.get("next_page_token", ""))
+        with self.parsing_answer("model-versions/search"):
+            return parsing.model_versions(answer), str(answer.get("next_page_token", ""))
 
-    async def get_version(self, name: str, version: str) -> wire.VersionRow:
+    async def get_version(self, name: str, version: str) -> parsing.VersionRow:
         """One version.
 
         Raises:
             NotFound: there is none, or no such model.
         """
         answer = await self._get("model-versions/get", {"name": name, "version": version})
-        with self.shaped("model-versions/get"):
-            return wire.model_version(answer["model_version"])
+        with self.parsing_answer("model-versions/get"):
+            return parsing.model_version(answer["model_version"])
 
     async def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         body = {"name": name, "version": version, "key": key, "value": value}
-        await self._post("model-versions/set-tag", body, safe=True)
+        await self._post("model-versions/set-tag", body, idempotent=True)
 
     async def delete_version_tag(self, name: str, version: str, key: str) -> None:
         """Remove a tag; one that is absent is no error."""
         body = {"name": name, "version": version, "key": key}
         path = API + "model-versions/delete-tag"
-        await self.http.value(Call("DELETE", path, json=body, safe=True))
+        await self.http.value(Call("DELETE", path, json=body, idempotent=True))
 
     async def logged_model_run(self, model_id: str) -> str:
         """The run that logged a model, "" where it names none.
@@ -99,7 +98,7 @@ class MLflowClient:
             NotFound: there is no such LoggedModel.
         """
         answer = await self._get(f"logged-models/{quote(model_id, safe='')}", {})
-        with self.shaped("logged-models"):
+        with self.parsing_answer("logged-models"):
             return str(answer["model"]["info"].get("source_run_id", ""))
 
     # Experiments and runs
@@ -110,8 +109,8 @@ class MLflowClient:
         token = ""
         while True:
             body = {"max_results": 10_000, "view_type": "ALL"}
-            answer = await self._post("experiments/search", _paged(body, token), safe=True)
-            with self.shaped("experiments/search"):
+            answer = await self._post("experiments/search", _paged(body, token), idempotent=True)
+            with self.parsing_answer("experiments/search"):
                 found += [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
                 token = str(answer.get("next_page_token", ""))
             if not token:
@@ -124,7 +123,7 @@ class MLflowClient:
             NotFound: there is none of that name.
         """
         answer = await self._get("experiments/get-by-name", {"experiment_name": name})
-        with self.shaped("experiments/get-by-name"):
+        with self.parsing_answer("experiments/get-by-name"):
             raw = answer["experiment"]
             return str(raw["experiment_id"]), raw.get("lifecycle_stage") == "deleted"
 
@@ -135,7 +134,7 @@ class MLflowClient:
             RequestRejected: ``RESOURCE_ALREADY_EXISTS``, also while it is soft-deleted.
         """
         answer = await self._post("experiments/create", {"name": name})
-        with self.shaped("experiments/create"):
+        with self.parsing_answer("experiments/create"):
             return str(answer["experiment_id"])
 
     async def search_runs(
@@ -156,8 +155,8 @@ class MLflowClient:
             "max_results": page_size,
             "order_by": list(order_by),
         }
-        answer = await self._post("runs/search", _paged(body, token), safe=True)
-        with self.shaped("runs/search"):
+        answer = await self._post("runs/search", _paged(body, token), idempotent=True)
+        with self.parsing_answer("runs/search"):
             return list(answer.get("runs", ())), str(answer.get("next_page_token", ""))
 
     async def create_run(
@@ -171,7 +170,7 @@ class MLflowClient:
             "tags": _pairs(tags),
         }
         answer = await self._post("runs/create", body)
-        with self.shaped("runs/create"):
+        with self.parsing_answer("runs/create"):
             return dict(answer["run"])
 
     async def log_batch(
@@ -189,19 +188,19 @@ class MLflowClient:
             "params": _pairs(params or {}),
             "metrics": list(metrics),
         }
-        await self._post("runs/log-batch", body, safe=True)
+        await self._post("runs/log-batch", body, idempotent=True)
 
     async def finish_run(self, run_id: str, status: str, end_ms: int) -> None:
         body = {"run_id": run_id, "status": status, "end_time": end_ms}
-        await self._post("runs/update", body, safe=True)
+        await self._post("runs/update", body, idempotent=True)
 
     async def delete_run(self, run_id: str) -> None:
         """Soft-delete a run; deleting twice is fine."""
-        await self._post("runs/delete", {"run_id": run_id}, safe=True)
+        await self._post("runs/delete", {"run_id": run_id}, idempotent=True)
 
     # Artifacts
 
-    async def download(self, run_id: str, path: str, *, cap: int = MAX_ARTIFACT) -> bytes:
+    async def download(self, run_id: str, path: str, *, max_bytes: int = MAX_ARTIFACT) -> bytes:
         """A run's artifact, from wherever the server itself can read it.
 
         Raises:
@@ -209,7 +208,14 @@ class MLflowClient:
             ServerUnavailable: also when the server cannot reach the storage.
         """
         query = {"run_id": run_id, "path": path}
-        call = Call("GET", "/get-artifact", query, safe=True, cap=cap, patience=ARTIFACT_PATIENCE)
+        call = Call(
+            "GET",
+            "/get-artifact",
+            query,
+            idempotent=True,
+            max_bytes=max_bytes,
+            deadline_factor=ARTIFACT_DEADLINE_FACTOR,
+        )
         return await self.http.body(call)
 
     async def upload(self, run_id: str, artifact_uri: str, path: str, content: bytes) -> None:
@@ -224,7 +230,13 @@ class MLflowClient:
         root = proxied_root(artifact_uri)
         if root is not None:
             target = ARTIFACTS + quote(f"{root}/{path}".lstrip("/"))
-            call = Call("PUT", target, content=content, safe=True, patience=ARTIFACT_PATIENCE)
+            call = Call(
+                "PUT",
+                target,
+                content=content,
+                idempotent=True,
+                deadline_factor=ARTIFACT_DEADLINE_FACTOR,
+            )
         else:
             query = {"run_uuid": run_id, "path": path}
             call = Call(
@@ -232,27 +244,27 @@ class MLflowClient:
                 "/ajax-api/2.0/mlflow/upload-artifact",
                 query,
                 content=content,
-                safe=True,
-                patience=ARTIFACT_PATIENCE,
+                idempotent=True,
+                deadline_factor=ARTIFACT_DEADLINE_FACTOR,
             )
         await self.http.body(call)
 
     async def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        return await self.http.value(Call("GET", API + path, query, safe=True))
+        return await self.http.value(Call("GET", API + path, query, idempotent=True))
 
     async def _post(
-        self, path: str, body: Mapping[str, Any], *, safe: bool = False
+        self, path: str, body: Mapping[str, Any], *, idempotent: bool = False
     ) -> dict[str, Any]:
-        return await self.http.value(Call("POST", API + path, json=body, safe=safe))
+        return await self.http.value(Call("POST", API + path, json=body, idempotent=idempotent))
 
     @contextmanager
-    def shaped(self, path: str) -> Iterator[None]:
+    def parsing_answer(self, path: str) -> Iterator[None]:
         """What comes from outside may lack any field and be of any type."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             fact = f"JSON of another shape ({type(error).__name__}: {error})"
-            raise answers.strange(self.server, path, fact) from error
+            raise mlflow_errors.unexpected_answer(self.server, path, fact) from error
 
 
 def proxied_root(artifact_uri: str) -> str | None:

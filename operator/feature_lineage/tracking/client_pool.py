@@ -12,7 +12,7 @@ from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
 from feature_lineage.tracking.registry import MLflowRegistry
-from feature_lineage.tracking.registry_cache import OnNews
+from feature_lineage.tracking.registry_cache import OnRegistryChange
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
 
 CREDENTIAL_AGE: Final = timedelta(seconds=60)
@@ -21,11 +21,11 @@ UNUSED_AGE: Final = timedelta(minutes=10)
 """What nobody asked for in so long is forgotten; never before it was due to be asked for twice."""
 
 
-KNOWN_PLACES: Final = 4096
+MAX_CACHED_ADDRESSES: Final = 4096
 """Addresses that are not taken apart again each time."""
 
 
-class Named(Protocol):
+class PlatformServer(Protocol):
     """A server of the platform's."""
 
     @property
@@ -45,7 +45,7 @@ class _Resolved:
 
     at: datetime
     server: MLflowServer
-    asked: datetime
+    last_used: datetime
 
 
 class ModelRegistryPool:
@@ -54,7 +54,7 @@ class ModelRegistryPool:
     Args:
         objects: Secrets and ConfigMaps.
         now: the present, aware, in UTC.
-        named: what a ``serverRef`` stands for.
+        platform_server: what a ``serverRef`` stands for.
         allowed: whether a project may name this tracking URI itself; what it said is remembered.
         on_news: told of registered models, on whichever server, that are not what they were.
     """
@@ -64,18 +64,18 @@ class ModelRegistryPool:
         objects: Objects,
         now: Callable[[], datetime],
         *,
-        named: Callable[[str], Named | None] = lambda _: None,
+        platform_server: Callable[[str], PlatformServer | None] = lambda _: None,
         allowed: Callable[[str], bool] = lambda _: True,
-        on_news: OnNews = lambda _: None,
+        on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self._objects = objects
         self._now = now
-        self._named = named
-        self._allowed = lru_cache(KNOWN_PLACES)(allowed)
-        self._on_news = on_news
+        self._platform_server = platform_server
+        self._allowed = lru_cache(MAX_CACHED_ADDRESSES)(allowed)
+        self._on_change = on_change
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
-        self._forgot_at = now()
+        self._evicted_at = now()
 
     async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
         """The server a project names, shared by all that name it alike; None when it names none.
@@ -85,31 +85,31 @@ class ModelRegistryPool:
             AccessRefused: the platform does not allow this server (``HostNotAllowed``), or does not
                 let this process read the secret (``SecretForbidden``).
         """
-        await self._forget()
+        await self._evict_unused()
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
-            registry = MLflowRegistry(server, now=self._now, on_news=self._on_news)
+            registry = MLflowRegistry(server, now=self._now, on_change=self._on_change)
             self._registries[server] = registry
         return registry
 
-    def place(self, project: FeatureStoreProject) -> RegistryAddress | None:
+    def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
         """Where the models of a project are; None of one that `of` refuses, or that names none."""
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
         try:
             if mlflow.tracking_uri is None:
-                named = self._server_named(mlflow)
-                return _place(named.tracking_uri, mlflow.workspace or named.workspace)
-            place = _place(mlflow.tracking_uri, mlflow.workspace or "")
-            self._check_allowed(place.address)
+                server = self._server_of_ref(mlflow)
+                return _address(server.tracking_uri, mlflow.workspace or server.workspace)
+            address = _address(mlflow.tracking_uri, mlflow.workspace or "")
+            self._check_allowed(address.tracking_uri)
         except FeatureLineageError:
             return None
-        return place
+        return address
 
     def open(self) -> tuple[MLflowRegistry, ...]:
         """Every server that is in use."""
@@ -125,7 +125,7 @@ class ModelRegistryPool:
         key, now = (namespace, mlflow), self._now()
         known = self._resolved.get(key)
         if known is not None:
-            self._resolved[key] = known = replace(known, asked=now)
+            self._resolved[key] = known = replace(known, last_used=now)
             if now - CREDENTIAL_AGE <= known.at <= now:
                 return known.server
         server = await self._read(namespace, mlflow)
@@ -134,20 +134,20 @@ class ModelRegistryPool:
             before = self._registries.get(known.server)
             if before is not None and before.last_view is not None:
                 # What the new one does not show tells nobody that it is gone.
-                self._on_news(before.last_view.versions.keys())
+                self._on_change(before.last_view.versions.keys())
             await self._close_unused()
         return server
 
-    async def _forget(self) -> None:
+    async def _evict_unused(self) -> None:
         """Projects go and change: what nobody asks for keeps neither views nor credentials."""
         now = self._now()
-        if self._forgot_at <= now < self._forgot_at + CREDENTIAL_AGE:
+        if self._evicted_at <= now < self._evicted_at + CREDENTIAL_AGE:
             return
-        self._forgot_at = now
+        self._evicted_at = now
         self._resolved = {
             (namespace, mlflow): resolved
             for (namespace, mlflow), resolved in self._resolved.items()
-            if now - resolved.asked <= max(UNUSED_AGE, 2 * mlflow.poll_interval)
+            if now - resolved.last_used <= max(UNUSED_AGE, 2 * mlflow.poll_interval)
         }
         await self._close_unused()
 
@@ -159,7 +159,7 @@ class ModelRegistryPool:
 
     async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         if mlflow.tracking_uri is None:
-            server = self._server_named(mlflow).server()
+            server = self._server_of_ref(mlflow).server()
             return replace(server, workspace=mlflow.workspace or server.workspace)
         ca_bundle = (
             await text_of(self._objects, namespace, mlflow.ca_bundle) if (mlflow.ca_bundle) else ""
@@ -181,8 +181,8 @@ class ModelRegistryPool:
                 reason="HostNotAllowed",
             )
 
-    def _server_named(self, mlflow: MlflowSpec) -> Named:
-        server = self._named(mlflow.server_ref or "")
+    def _server_of_ref(self, mlflow: MlflowSpec) -> PlatformServer:
+        server = self._platform_server(mlflow.server_ref or "")
         if server is None:
             raise NotFound(
                 f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
@@ -212,6 +212,6 @@ class ModelRegistryPool:
         return BearerToken(await value_of(self._objects, "Secret", namespace, name, "token"))
 
 
-@lru_cache(KNOWN_PLACES)
-def _place(tracking_uri: str, workspace: str) -> RegistryAddress:
-    return MLflowServer(tracking_uri, workspace).place
+@lru_cache(MAX_CACHED_ADDRESSES)
+def _address(tracking_uri: str, workspace: str) -> RegistryAddress:
+    return MLflowServer(tracking_uri, workspace).registry_address

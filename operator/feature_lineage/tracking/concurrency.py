@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
-AT_ONCE: Final = 4
+MAX_CONCURRENT: Final = 4
 
 Item = TypeVar("Item")
 
 
-async def each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> None:
+async def for_each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> None:
     """Await ``do(item)`` for every item, `AT_ONCE` at a time; the first error ends all of them."""
     rest = iter(items)
 
@@ -19,7 +19,7 @@ async def each(items: Iterable[Item], do: Callable[[Item], Awaitable[None]]) -> 
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
+            for _ in range(MAX_CONCURRENT):
                 group.create_task(work())
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors

@@ -1,6 +1,6 @@
 """One HTTP exchange with an MLflow server: deadlines, few safe retries, a cap on what is read.
 
-Every exchange ends within connect_deadline + read_deadline (times `patience` for artifacts),
+Every exchange ends within connect_deadline + read_deadline (times `deadline_factor` for artifacts),
 retries included. A call is retried only where doing it twice does no harm; creating a run is not
 such a call, and whoever creates looks again instead (`ops`).
 
@@ -18,11 +18,11 @@ from typing import Any, Final
 import httpx
 
 from feature_lineage.errors import FeatureLineageError, ServerUnavailable
-from feature_lineage.tracking import mlflow_errors as answers
-from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking import mlflow_errors
+from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.server import BasicAuth, BearerToken, MLflowServer
 
-MAX_ANSWER: Final = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 RETRY_PAUSES: Final = (0.1, 0.4)
 KEEP_ALIVE: Final = 4.0
 MAX_CONNECTIONS: Final = 4
@@ -48,9 +48,9 @@ class Call:
     params: Mapping[str, str] | None = None
     json: Any = None
     content: bytes | None = None
-    safe: bool = False
-    cap: int = MAX_ANSWER
-    patience: float = 1.0
+    idempotent: bool = False
+    max_bytes: int = MAX_RESPONSE_BYTES
+    deadline_factor: float = 1.0
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -73,7 +73,7 @@ class Http:
         pause: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self.server = server
-        self.circuit = Circuit(now)
+        self.circuit = CircuitBreaker(now)
         self._pause = pause
         self._client = httpx.AsyncClient(
             base_url=server.tracking_uri,
@@ -89,7 +89,7 @@ class Http:
 
     async def value(self, call: Call) -> dict[str, Any]:
         """The JSON object that answers `call`; see `body` for errors."""
-        return answers.decoded(self.server, str(call), await self.body(call))
+        return mlflow_errors.decoded(self.server, str(call), await self.body(call))
 
     async def body(self, call: Call) -> bytes:
         """The body that answers `call`.
@@ -98,12 +98,12 @@ class Http:
             ServerUnavailable: no answer, not MLflow's, a failure inside the server, or closed here.
             AccessRefused: 401, 403, or the host check.
             NotFound: MLflow says that the named thing does not exist.
-            RequestRejected: MLflow refuses the request, or the answer exceeds `call.cap`.
+            RequestRejected: MLflow refuses the request, or the answer exceeds `call.max_bytes`.
         """
         self.circuit.enter()
         try:
             body = await self._within_deadline(call)
-        except answers.ServerFailed:
+        except mlflow_errors.ServerFailed:
             self.circuit.succeeded()
             raise
         except ServerUnavailable as error:
@@ -116,31 +116,31 @@ class Http:
         return body
 
     async def _within_deadline(self, call: Call) -> bytes:
-        seconds = self.server.connect_deadline + self.server.read_deadline * call.patience
+        seconds = self.server.connect_deadline + self.server.read_deadline * call.deadline_factor
         try:
             async with asyncio.timeout(seconds):
                 return await self._with_retries(call, seconds)
         except TimeoutError:
             fact = f"{call} was not answered within {seconds:g} s"
-            raise answers.unavailable(self.server, fact) from None
+            raise mlflow_errors.unavailable(self.server, fact) from None
 
     async def _with_retries(self, call: Call, seconds: float) -> bytes:
         for wait in RETRY_PAUSES:
             try:
-                return await self._once(call)
-            except _Again as again:
-                if not call.safe or again.after >= seconds:
-                    raise again.error from again.__cause__
-                await self._pause(max(wait, again.after))
+                return await self._attempt(call)
+            except _Retryable as failed:
+                if not call.idempotent or failed.after >= seconds:
+                    raise failed.error from failed.__cause__
+                await self._pause(max(wait, failed.after))
         try:
-            return await self._once(call)
-        except _Again as again:
-            raise again.error from again.__cause__
+            return await self._attempt(call)
+        except _Retryable as failed:
+            raise failed.error from failed.__cause__
 
-    async def _once(self, call: Call) -> bytes:
+    async def _attempt(self, call: Call) -> bytes:
         server, name = self.server, str(call)
         if self._client.is_closed:
-            raise answers.closed(server)
+            raise mlflow_errors.closed(server)
         request = self._client.build_request(
             call.method, call.path, params=call.params, json=call.json, content=call.content
         )
@@ -153,33 +153,38 @@ class Http:
         except httpx.ConnectTimeout as error:
             # Not again: it took all of its deadline already.
             fact = f"no connection within {server.connect_deadline:g} s"
-            raise answers.unavailable(server, fact) from error
+            raise mlflow_errors.unavailable(server, fact) from error
         except httpx.ConnectError as error:
-            raise _Again(answers.unavailable(server, f"no connection ({error})")) from error
+            raise _Retryable(
+                mlflow_errors.unavailable(server, f"no connection ({error})")
+            ) from error
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
             fact = f"the connection broke during {name} ({type(error).__name__})"
-            raise _Again(answers.unavailable(server, fact)) from error
+            raise _Retryable(mlflow_errors.unavailable(server, fact)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise answers.unavailable(server, f"{type(error).__name__} at {name}") from error
+            raise mlflow_errors.unavailable(server, f"{type(error).__name__} at {name}") from error
         if response.status_code == 200:
             return body
         location = response.headers.get("location", "")
-        refusal = answers.refusal(server, name, response.status_code, location, body)
-        if isinstance(refusal, ServerUnavailable) and response.status_code in answers.OUTAGE_STATUS:
-            raise _Again(refusal, _seconds(response.headers.get("retry-after", "")))
+        refusal = mlflow_errors.refusal(server, name, response.status_code, location, body)
+        if (
+            isinstance(refusal, ServerUnavailable)
+            and response.status_code in mlflow_errors.OUTAGE_STATUS
+        ):
+            raise _Retryable(refusal, _seconds(response.headers.get("retry-after", "")))
         raise refusal
 
     async def _read(self, response: httpx.Response, call: Call) -> bytes:
         chunks, size = [], 0
         async for chunk in response.aiter_bytes():
             size += len(chunk)
-            if size > call.cap:
-                raise answers.too_large(self.server, str(call), call.cap)
+            if size > call.max_bytes:
+                raise mlflow_errors.too_large(self.server, str(call), call.max_bytes)
             chunks.append(chunk)
         return b"".join(chunks)
 
 
-class _Again(Exception):
+class _Retryable(Exception):
     """This attempt failed in a way that another may not."""
 
     def __init__(self, error: ServerUnavailable, after: float = 0.0) -> None:

@@ -41,16 +41,16 @@ def closed(server: MLflowServer) -> ServerUnavailable:
     )
 
 
-def too_large(server: MLflowServer, call: str, cap: int) -> RequestRejected:
+def too_large(server: MLflowServer, call: str, max_bytes: int) -> RequestRejected:
     """An answer beyond what is read."""
     return RequestRejected(
-        f"MLflow at {server.tracking_uri} answers {call} with more than {cap} bytes;"
+        f"MLflow at {server.tracking_uri} answers {call} with more than {max_bytes} bytes;"
         " that is not read",
         error_code=ANSWER_TOO_LARGE,
     )
 
 
-def strange(server: MLflowServer, call: str, fact: str) -> ServerUnavailable:
+def unexpected_answer(server: MLflowServer, call: str, fact: str) -> ServerUnavailable:
     """Something answers, but not as MLflow does."""
     return ServerUnavailable(
         f"MLflow at {server.tracking_uri} answers {call} with {fact};"
@@ -67,9 +67,11 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body) if body else {}
     except (ValueError, RecursionError):
-        raise strange(server, call, f"something that is not JSON: {_start(body)}") from None
+        raise unexpected_answer(
+            server, call, f"something that is not JSON: {_excerpt(body)}"
+        ) from None
     if not isinstance(value, dict):
-        raise strange(server, call, "JSON that is no object")
+        raise unexpected_answer(server, call, "JSON that is no object")
     return value
 
 
@@ -78,10 +80,10 @@ def refusal(
 ) -> FeatureLineageError:
     """The error that an answer with another status than 200 stands for."""
     code, message = _error_of(body)
-    said = f"{code}: {message}" if code else _start(body)
+    said = f"{code}: {message}" if code else _excerpt(body)
     if 300 <= status < 400:
         target = location.split("?")[0][:200]
-        return strange(server, call, f"a redirect ({status}) to {target or 'nowhere'}")
+        return unexpected_answer(server, call, f"a redirect ({status}) to {target or 'nowhere'}")
     if status == 401:
         how = "the credential" if server.credential else "a request without credential"
         return AccessRefused(
@@ -110,7 +112,7 @@ def refusal(
     if code == "RESOURCE_DOES_NOT_EXIST":
         return NotFound(f"MLflow at {server.tracking_uri}: {message}; asked by {call}")
     if not code:
-        return strange(server, call, f"status {status} and {_start(body)}")
+        return unexpected_answer(server, call, f"status {status} and {_excerpt(body)}")
     return RequestRejected(
         f"MLflow at {server.tracking_uri} rejects {call} ({said})", error_code=code
     )
@@ -128,6 +130,6 @@ def _error_of(body: bytes) -> tuple[str, str]:
     return str(value.get("error_code", ""))[:80], message
 
 
-def _start(body: bytes) -> str:
+def _excerpt(body: bytes) -> str:
     text = " ".join(body[:200].decode(errors="replace").split())
     return repr(text[:80]) if text else "an empty body"

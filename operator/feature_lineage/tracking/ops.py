@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from feature_lineage.errors import NotFound, RequestRejected, WaitingError
 from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
-from feature_lineage.tracking import parsing as wire
+from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, proxied_root, quoted
 from feature_lineage.tracking.mlflow_errors import ServerFailed
-from feature_lineage.tracking.truncation import fitted
+from feature_lineage.tracking.truncation import truncated
 
 RECORDED_TAG: Final = "featurelineage.io/recorded"
 UNSTORED_TAG: Final = "featurelineage.io/unstored-artifacts"
@@ -38,7 +38,7 @@ class OpsRuns:
             WaitingError: the experiment is soft-deleted (reason ``ExperimentDeleted``).
             FeatureLineageError: as the server answers; recording again completes what was begun.
         """
-        run = fitted(run)
+        run = truncated(run)
         experiment = await self._experiment(run.experiment)
         known = await self._runs(experiment, run.operation_id)
         if not known:
@@ -46,12 +46,12 @@ class OpsRuns:
             created = await self._client.create_run(
                 experiment,
                 run.name,
-                wire.milliseconds(run.started_at),
+                parsing.milliseconds(run.started_at),
                 {OPERATION_ID_TAG: run.operation_id} | first,
             )
             # Looked for again even after a clean answer: another attempt may have got through.
             known = await self._runs(experiment, run.operation_id) or [created]
-        with self._client.shaped("runs/search"):
+        with self._client.parsing_answer("runs/search"):
             ranked = sorted(known, key=_rank)
             kept, *others = [raw for raw in ranked if not _deleted(raw)] or ranked[:1]
             run_id = str(kept["info"]["run_id"])
@@ -88,9 +88,12 @@ class OpsRuns:
 
     async def _complete(self, raw: Mapping[str, Any], run: OpsRun) -> None:
         client = self._client
-        with client.shaped("runs/search"):
+        with client.parsing_answer("runs/search"):
             run_id, data = str(raw["info"]["run_id"]), raw.get("data", {})
-            tags, params = wire.pairs(data.get("tags", ())), wire.pairs(data.get("params", ()))
+            tags, params = (
+                parsing.pairs(data.get("tags", ())),
+                parsing.pairs(data.get("params", ())),
+            )
             uri = str(raw["info"].get("artifact_uri", ""))
         if tags.get(RECORDED_TAG) == "true":
             return
@@ -100,7 +103,7 @@ class OpsRuns:
         for batch in _batches({k: v for k, v in run.params.items() if k not in params}):
             await client.log_batch(run_id, params=batch)
         # The same time and step make a repeated metric the same entry.
-        end = wire.milliseconds(run.ended_at)
+        end = parsing.milliseconds(run.ended_at)
         metrics = [
             {"key": key, "value": _number(value), "timestamp": end, "step": 0}
             for key, value in run.metrics.items()
@@ -158,5 +161,5 @@ def _deleted(raw: Mapping[str, Any]) -> bool:
 def _rank(raw: Mapping[str, Any]) -> tuple[bool, int, str]:
     """A run already trusted first, then the oldest; ids decide, alike for everybody."""
     info = raw["info"]
-    recorded = RECORDED_TAG in wire.pairs(raw.get("data", {}).get("tags", ()))
+    recorded = RECORDED_TAG in parsing.pairs(raw.get("data", {}).get("tags", ()))
     return not recorded, int(info.get("start_time", 0)), str(info["run_id"])

@@ -5,7 +5,7 @@ and its ``last_updated_timestamp`` does not move on tags, aliases or deletions. 
 
 * `read_all`: every model and version. What vanished since the last reading while several pages
   were read is believed gone only if a second reading misses it too.
-* `read_news`: every model (the only list with aliases) and the newest versions, down to those
+* `read_changes`: every model (the only list with aliases) and the newest versions, down to those
   already known. Tags of older versions stay as they were until the next `read_all`.
 """
 
@@ -16,22 +16,22 @@ from typing import Final
 
 from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.tracking import mlflow_errors as answers
+from feature_lineage.tracking import mlflow_errors
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.parsing import RegisteredModel, VersionRow
 
 MODELS_PAGE: Final = 1000
 VERSIONS_PAGE: Final = 2500
-NEWS_PAGE: Final = 200
+CHANGES_PAGE: Final = 200
 BY_NAME: Final = ("name ASC", "version_number ASC")
-BY_NEWS: Final = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+BY_LAST_UPDATE: Final = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
 
 Models = Mapping[str, RegisteredModel]
 Versions = Mapping[str, Mapping[str, ModelVersion]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RegistryListing:
     """The registry as read: versions as MLflow gives them, aliases apart.
 
     Attributes:
@@ -47,7 +47,9 @@ class Reading:
     newest_ms: int
 
 
-async def read_all(client: MLflowClient, began: datetime, before: Reading | None) -> Reading:
+async def read_all(
+    client: MLflowClient, began: datetime, before: RegistryListing | None
+) -> RegistryListing:
     """Read every model and every version."""
     # One after the other: two queries at once in one Python server took longer than both in turn.
     models = await _models(client, before)
@@ -57,18 +59,18 @@ async def read_all(client: MLflowClient, began: datetime, before: Reading | None
         again, _ = await _pages(_all_versions(client))
         rows = [*rows, *again]
         found = _grouped(rows)
-    reading = Reading(began, models, found, _newest(rows, 0))
+    reading = RegistryListing(began, models, found, _newest(rows, 0))
     return await _with_missing(client, reading)
 
 
-async def read_news(client: MLflowClient, before: Reading) -> Reading:
+async def read_changes(client: MLflowClient, before: RegistryListing) -> RegistryListing:
     """Read every model and what changed among versions since `before`."""
     models = await _models(client, before)
-    rows = await _newest_rows(client, before.newest_ms)
+    rows = await _changed_rows(client, before.newest_ms)
     known = {
         name: versions
         for name, versions in before.versions.items()
-        if _same(before.models.get(name), models.get(name))
+        if _same_model(before.models.get(name), models.get(name))
     }
     changed = _grouped(rows)
     merged = known | {
@@ -76,16 +78,16 @@ async def read_news(client: MLflowClient, before: Reading) -> Reading:
         for name, versions in changed.items()
         if {**known.get(name, {}), **versions} != known.get(name)
     }
-    reading = Reading(before.read_at, models, merged, _newest(rows, before.newest_ms))
+    reading = RegistryListing(before.read_at, models, merged, _newest(rows, before.newest_ms))
     return await _with_missing(client, reading)
 
 
-async def _newest_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]:
+async def _changed_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]:
     rows: list[VersionRow] = []
     token = ""
     while True:
         page, token = await client.search_versions(
-            order_by=BY_NEWS, page_size=NEWS_PAGE, token=token
+            order_by=BY_LAST_UPDATE, page_size=CHANGES_PAGE, token=token
         )
         rows += page
         # Equal timestamps may straddle a page: only an older one ends the search.
@@ -93,7 +95,7 @@ async def _newest_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]:
             return rows
 
 
-async def _models(client: MLflowClient, before: Reading | None) -> Models:
+async def _models(client: MLflowClient, before: RegistryListing | None) -> Models:
     models, pages = await _model_pages(client)
     if pages > 1 and before is not None and before.models.keys() - models.keys():
         again, _ = await _model_pages(client)
@@ -125,7 +127,7 @@ async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
         try:
             page, token = await ask(size, token)
         except RequestRejected as error:
-            if error.error_code != answers.ANSWER_TOO_LARGE or size == 1:
+            if error.error_code != mlflow_errors.ANSWER_TOO_LARGE or size == 1:
                 raise
             size = max(1, size // 8)
             continue
@@ -134,7 +136,7 @@ async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
     return rows, pages
 
 
-async def _with_missing(client: MLflowClient, reading: Reading) -> Reading:
+async def _with_missing(client: MLflowClient, reading: RegistryListing) -> RegistryListing:
     """Add versions that the list of models speaks of and the list of versions does not.
 
     They were created between the two lists, or moved here when a model was renamed.
@@ -146,7 +148,7 @@ async def _with_missing(client: MLflowClient, reading: Reading) -> Reading:
             continue
         rows, _ = await _pages(_versions_of(client, name))
         versions[name] = {**known, **_grouped(rows).get(name, {})}
-    return Reading(reading.read_at, reading.models, versions, reading.newest_ms)
+    return RegistryListing(reading.read_at, reading.models, versions, reading.newest_ms)
 
 
 def _versions_of(client: MLflowClient, name: str) -> _Page:
@@ -167,15 +169,15 @@ def _grouped(rows: Iterable[VersionRow]) -> dict[str, dict[str, ModelVersion]]:
     return found
 
 
-def _vanished(found: Versions, models: Models, before: Reading) -> bool:
+def _vanished(found: Versions, models: Models, before: RegistryListing) -> bool:
     return any(
         versions.keys() - found.get(name, {}).keys()
         for name, versions in before.versions.items()
-        if _same(before.models.get(name), models.get(name))
+        if _same_model(before.models.get(name), models.get(name))
     )
 
 
-def _same(one: RegisteredModel | None, other: RegisteredModel | None) -> bool:
+def _same_model(one: RegisteredModel | None, other: RegisteredModel | None) -> bool:
     return one is not None and other is not None and one.created_ms == other.created_ms
 
 

@@ -9,12 +9,16 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.tracking import tags as version_tags
-from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.client import MLflowClient, utc_now
 from feature_lineage.tracking.ops import OpsRuns
-from feature_lineage.tracking.registry_cache import FULL_EVERY, OnNews, RegistryCache
+from feature_lineage.tracking.registry_cache import (
+    FULL_REFRESH_INTERVAL,
+    OnRegistryChange,
+    RegistryCache,
+)
 from feature_lineage.tracking.server import MLflowServer
-from feature_lineage.tracking.timeline import Timeline
+from feature_lineage.tracking.timeline import TimelineReader
 
 
 class MLflowRegistry:
@@ -35,14 +39,16 @@ class MLflowRegistry:
         server: MLflowServer,
         *,
         now: Callable[[], datetime] = utc_now,
-        full_every: timedelta = FULL_EVERY,
-        on_news: OnNews = lambda _: None,
+        full_refresh_interval: timedelta = FULL_REFRESH_INTERVAL,
+        on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self.server = server
         self._client = MLflowClient(server, now=now)
-        self._view = RegistryCache(self._client, now=now, full_every=full_every, on_news=on_news)
+        self._view = RegistryCache(
+            self._client, now=now, full_refresh_interval=full_refresh_interval, on_change=on_change
+        )
         self._ops = OpsRuns(self._client)
-        self._timeline = Timeline(self._client)
+        self._timeline = TimelineReader(self._client)
 
     @property
     def last_view(self) -> RegistryView | None:
@@ -50,12 +56,12 @@ class MLflowRegistry:
         return self._view.last
 
     @property
-    def news_at(self) -> datetime | None:
+    def refreshed_at(self) -> datetime | None:
         """When aliases and new versions were last read."""
-        return self._view.news_at
+        return self._view.refreshed_at
 
     @property
-    def circuit(self) -> Circuit:
+    def circuit(self) -> CircuitBreaker:
         """Whether the server is out, and when it is looked at again."""
         return self._client.circuit
 
@@ -89,23 +95,23 @@ class MLflowRegistry:
         """
         if not tags:
             return
-        await self._same(version)
+        await self._check_same_version(version)
         for key, value in tags.items():
             await version_tags.set_version_tag(
                 self._client, version.name, version.version, key, value
             )
-            self._view.wrote(version, {key: value})
+            self._view.record_tag_write(version, {key: value})
 
     async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
         """Remove tags from a version; absent ones are fine, and so is a version that is gone."""
         try:
             if keys:
-                await self._same(version)
+                await self._check_same_version(version)
             for key in keys:
                 await version_tags.delete_version_tag(
                     self._client, version.name, version.version, key
                 )
-                self._view.wrote(version, {key: None})
+                self._view.record_tag_write(version, {key: None})
         except NotFound:
             return
 
@@ -114,7 +120,7 @@ class MLflowRegistry:
         await self._view.close()
         await self._client.close()
 
-    async def _same(self, version: ModelVersion) -> None:
+    async def _check_same_version(self, version: ModelVersion) -> None:
         found = await self._client.get_version(version.name, version.version)
         if found.version.created_at != version.created_at:
             raise NotFound(

@@ -17,21 +17,21 @@ from typing import Final
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.models.facts import ModelVersion, RegistryView
-from feature_lineage.tracking.circuit import LONGEST_PAUSE
+from feature_lineage.tracking.circuit_breaker import MAX_PROBE_INTERVAL
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.mlflow_errors import closed
-from feature_lineage.tracking.paging import Reading, read_all, read_news
-from feature_lineage.tracking.run_resolver import Identity, Sources
+from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
+from feature_lineage.tracking.run_resolver import RunResolver, VersionKey
 from feature_lineage.tracking.training import TrainingRuns
 
-FULL_EVERY: Final = timedelta(minutes=10)
-RESTS: Final = 4
+FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
+PAUSE_FACTOR: Final = 4
 """How many times as long as it took a reading is not repeated just because time has passed."""
-LONGEST_REST: Final = timedelta(minutes=2)
+MAX_PAUSE: Final = timedelta(minutes=2)
 
 _log = logging.getLogger(__name__)
 
-OnNews = Callable[[Set[str]], None]
+OnRegistryChange = Callable[[Set[str]], None]
 """Told of the names of registered models, in the event loop, once the view shows what is new."""
 
 
@@ -59,21 +59,21 @@ class RegistryCache:
         client: MLflowClient,
         *,
         now: Callable[[], datetime],
-        full_every: timedelta = FULL_EVERY,
-        on_news: OnNews = lambda _: None,
+        full_refresh_interval: timedelta = FULL_REFRESH_INTERVAL,
+        on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self._client = client
         self._now = now
-        self._full_every = full_every
-        self._on_news = on_news
-        self._sources = Sources(client)
+        self._full_refresh_interval = full_refresh_interval
+        self._on_change = on_change
+        self._run_resolver = RunResolver(client)
         self._training = TrainingRuns(client)
-        self._reading: Reading | None = None
+        self._reading: RegistryListing | None = None
         self._last: RegistryView | None = None
-        self._told: RegistryView | None = None
-        self._news_at: datetime | None = None
-        self._took = timedelta(0)
-        self._flight: asyncio.Task[None] | None = None
+        self._reported: RegistryView | None = None
+        self._refreshed_at: datetime | None = None
+        self._refresh_duration = timedelta(0)
+        self._refresh_task: asyncio.Task[None] | None = None
         self._failure: tuple[FeatureLineageError, datetime] | None = None
         self._writes: list[_TagWrite] = []
 
@@ -83,9 +83,9 @@ class RegistryCache:
         return self._last
 
     @property
-    def news_at(self) -> datetime | None:
+    def refreshed_at(self) -> datetime | None:
         """When aliases and new versions were last read; `RegistryView.read_at` is of the whole."""
-        return self._news_at
+        return self._refreshed_at
 
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True
@@ -106,30 +106,30 @@ class RegistryCache:
         """
         began = self._now()
         if not full and max_age:
-            max_age = max(max_age, min(RESTS * self._took, LONGEST_REST))
+            max_age = max(max_age, min(PAUSE_FACTOR * self._refresh_duration, MAX_PAUSE))
         while True:
             read_at, now = self._read_at(full), self._now()
             if self._last is not None and read_at and began - max_age <= read_at <= now:
                 return self._last
-            flight = self._flight
-            if mine := flight is None:
-                self._refuse_at_once()
-                flight = self._flight = asyncio.create_task(self._fly(full))
-                flight.add_done_callback(_retrieved)
-            fair = read_at is not None and began - 2 * max_age <= read_at <= now
-            if not wait and self._last is not None and fair and not self._out:
+            refresh = self._refresh_task
+            if started_here := refresh is None:
+                self._raise_recent_failure()
+                refresh = self._refresh_task = asyncio.create_task(self._run_refresh(full))
+                refresh.add_done_callback(_log_unexpected)
+            recent_enough = read_at is not None and began - 2 * max_age <= read_at <= now
+            if not wait and self._last is not None and recent_enough and not self._failing:
                 return self._last
-            await self._landed(flight)
-            if mine and self._last is not None:
+            await self._wait_for(refresh)
+            if started_here and self._last is not None:
                 return self._last
 
     async def close(self) -> None:
         """Stop a reading that is under way; who waits for it is told that the server is out."""
-        if (flight := self._flight) is not None:
-            flight.cancel()
-            await asyncio.wait({flight})
+        if (refresh := self._refresh_task) is not None:
+            refresh.cancel()
+            await asyncio.wait({refresh})
 
-    def wrote(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
+    def record_tag_write(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
         """Tags were written (None: removed) by us: show them before the next whole reading does.
 
         Whom they concern is told with the next reading, not now: two who see one version
@@ -145,77 +145,81 @@ class RegistryCache:
                 versions = {**self._last.versions, old.name: {**model, old.version: new}}
                 self._last = replace(self._last, versions=versions)
 
-    async def _landed(self, flight: "asyncio.Task[None]") -> None:
+    async def _wait_for(self, refresh: "asyncio.Task[None]") -> None:
         """Wait for a reading, whoever began it.
 
         Shielded: one caller's timeout must not take the reading from the others. Nor may the end
         of the reading pass for an end of its callers, which nobody asked for.
         """
         try:
-            await asyncio.shield(flight)
+            await asyncio.shield(refresh)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
-            if not flight.cancelled() or caller is None or caller.cancelling():
+            if not refresh.cancelled() or caller is None or caller.cancelling():
                 raise
             raise closed(self._client.server) from None
 
     @property
-    def _out(self) -> bool:
+    def _failing(self) -> bool:
         """Whether the last reading failed: then who asks is to know it."""
         return self._failure is not None or self._client.circuit.is_open
 
     def _read_at(self, full: bool) -> datetime | None:
         if full or self._reading is None:
             return self._reading.read_at if self._reading else None
-        return self._news_at
+        return self._refreshed_at
 
-    def _refuse_at_once(self) -> None:
+    def _raise_recent_failure(self) -> None:
         if self._failure is None:
             return
         error, at = self._failure
-        if at <= self._now() < at + LONGEST_PAUSE:
+        if at <= self._now() < at + MAX_PROBE_INTERVAL:
             raise error.with_traceback(None)
 
-    async def _fly(self, full: bool) -> None:
+    async def _run_refresh(self, full: bool) -> None:
         try:
-            await self._refresh(full)
+            await self._read_registry(full)
             self._failure = None
         except FeatureLineageError as error:
             # An outage is the circuit's business, which looks again sooner than this would.
             self._failure = None if self._client.circuit.is_open else (error, self._now())
             raise
         finally:
-            self._flight = None
+            self._refresh_task = None
 
-    async def _refresh(self, full: bool) -> None:
+    async def _read_registry(self, full: bool) -> None:
         began = self._now()
         before = self._reading
-        whole = full or before is None or not _within(before.read_at, began, self._full_every)
+        whole = (
+            full
+            or before is None
+            or not _within(before.read_at, began, self._full_refresh_interval)
+        )
         if whole or before is None:
             reading = await read_all(self._client, began, before)
         else:
-            reading = await read_news(self._client, before)
-        runs_of = await self._sources.runs_of(reading, anew=whole)
+            reading = await read_changes(self._client, before)
+        runs_of = await self._run_resolver.runs_of(reading, full=whole)
         run_ids = {v.run_id for named in reading.versions.values() for v in named.values()}
-        runs = await self._training.of(run_ids | set(runs_of.values()), now=began, anew=whole)
+        runs = await self._training.of(run_ids | set(runs_of.values()), now=began, full=whole)
         # No await from here on: what was written meanwhile must not get lost. What was written
         # before a whole reading began is in it.
         if whole:
             self._writes = [write for write in self._writes if write.at >= began]
         self._reading = reading = self._with_writes(reading)
-        self._news_at = began
+        self._refreshed_at = began
         if not whole:
-            self._took = self._now() - began
+            self._refresh_duration = self._now() - began
         versions = _assembled(reading, runs_of, self._last)
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
             self._last = last = RegistryView(reading.read_at, versions, runs)
-        told, self._told = self._told, last
-        if told is not last and (news := _news(told, last)):
-            self._on_news(news)
+        reported, self._reported = self._reported, last
+        if reported is not last and (changed := _changed_models(reported, last)):
+            self._on_change(changed)
 
-    def _with_writes(self, reading: Reading) -> Reading:
+    def _with_writes(self, reading: RegistryListing) -> RegistryListing:
         versions = dict(reading.versions)
         for write in self._writes:
             name, number = write.version.name, write.version.version
@@ -227,7 +231,7 @@ class RegistryCache:
 
 
 def _assembled(
-    reading: Reading, runs_of: Mapping[Identity, str], last: RegistryView | None
+    reading: RegistryListing, runs_of: Mapping[VersionKey, str], last: RegistryView | None
 ) -> dict[str, dict[str, ModelVersion]]:
     """Versions with their aliases and resolved runs; those unchanged stay the same objects."""
     view: dict[str, dict[str, ModelVersion]] = {}
@@ -248,7 +252,7 @@ def _assembled(
     return view
 
 
-def _news(before: RegistryView | None, after: RegistryView) -> Set[str]:
+def _changed_models(before: RegistryView | None, after: RegistryView) -> Set[str]:
     """Models with other versions, aliases, tags or training runs than before."""
     if before is None:
         return after.versions.keys()
@@ -260,9 +264,9 @@ def _news(before: RegistryView | None, after: RegistryView) -> Set[str]:
     return {name for name in {*before.versions, *after.versions} if not same(name)}
 
 
-def _retrieved(flight: "asyncio.Task[None]") -> None:
+def _log_unexpected(refresh: "asyncio.Task[None]") -> None:
     """Its error belongs to those who wait for it; that all of them left is no news."""
-    error = None if flight.cancelled() else flight.exception()
+    error = None if refresh.cancelled() else refresh.exception()
     if error is not None and not isinstance(error, FeatureLineageError):
         _log.error("reading MLflow failed in a way nobody thought of", exc_info=error)
 

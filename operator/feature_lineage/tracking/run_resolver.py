@@ -13,31 +13,31 @@ from urllib.parse import unquote
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.tracking.client import MLflowClient
-from feature_lineage.tracking.concurrency import each
+from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.mlflow_errors import ServerFailed
-from feature_lineage.tracking.paging import Reading
+from feature_lineage.tracking.paging import RegistryListing
 
 RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
 
-Identity = tuple[str, str]
+VersionKey = tuple[str, str]
 """Model and version."""
 
 
-class Sources:
+class RunResolver:
     """Resolves versions to runs; keeps what LoggedModels said, for it cannot change."""
 
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
         self._run_of_model: dict[str, str] = {}
 
-    async def runs_of(self, reading: Reading, *, anew: bool) -> Mapping[Identity, str]:
+    async def runs_of(self, reading: RegistryListing, *, full: bool) -> Mapping[VersionKey, str]:
         """Run id by (model, version), for versions that name none and whose source leads to one.
 
         Args:
             reading: the registry as read.
             anew: ask again for LoggedModels that named no run or could not be read.
         """
-        if anew:
+        if full:
             self._run_of_model = {i: run for i, run in self._run_of_model.items() if run}
         ends = {
             (version.name, version.version): end
@@ -45,14 +45,14 @@ class Sources:
             for version in versions.values()
             if not version.run_id and (end := origin(version, reading)) is not None
         }
-        await self._learn({end.model_id for end in ends.values() if not end.run_id})
+        await self._ask_logged_models({end.model_id for end in ends.values() if not end.run_id})
         found = {key: self._run(end) for key, end in ends.items()}
         return {key: run_id for key, run_id in found.items() if run_id}
 
     def _run(self, end: ModelVersion) -> str:
         return end.run_id or run_in(end.source) or self._run_of_model.get(end.model_id, "")
 
-    async def _learn(self, model_ids: set[str]) -> None:
+    async def _ask_logged_models(self, model_ids: set[str]) -> None:
         async def ask(model_id: str) -> None:
             try:
                 run_id = await self._client.logged_model_run(model_id)
@@ -61,12 +61,12 @@ class Sources:
                 run_id = ""
             self._run_of_model[model_id] = run_id if RUN_ID.fullmatch(run_id) else ""
 
-        await each(sorted(model_ids - self._run_of_model.keys() - {""}), ask)
+        await for_each(sorted(model_ids - self._run_of_model.keys() - {""}), ask)
 
 
-def origin(version: ModelVersion, reading: Reading) -> ModelVersion | None:
+def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | None:
     """The version at the end of the chain of copies; None where it leaves the registry or loops."""
-    seen: set[Identity] = set()
+    seen: set[VersionKey] = set()
     while not (version.run_id or run_in(version.source) or version.model_id):
         key = (version.name, version.version)
         following = _copied_from(version.source, reading)
@@ -83,7 +83,7 @@ def run_in(source: str) -> str:
     return run_id if run_id != source and RUN_ID.fullmatch(run_id) else ""
 
 
-def _copied_from(source: str, reading: Reading) -> ModelVersion | None:
+def _copied_from(source: str, reading: RegistryListing) -> ModelVersion | None:
     rest = unquote(source.removeprefix("models:/"))
     if rest == source:
         return None

@@ -88,7 +88,7 @@ class MLflowServer:
         return urlsplit(self.tracking_uri).netloc
 
     @property
-    def place(self) -> RegistryAddress:
+    def registry_address(self) -> RegistryAddress:
         """The same of all servers that are one, whatever their credential."""
         return RegistryAddress(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
 

@@ -11,7 +11,7 @@ from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ARTIFACT
-from feature_lineage.tracking import parsing as wire
+from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.ops import RECORDED_TAG
 
@@ -19,7 +19,7 @@ REVISION_TAG: Final = "featurelineage.io/revision"
 _WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
 
 
-class Timeline:
+class TimelineReader:
     """Reads the ops runs of one server."""
 
     def __init__(self, client: MLflowClient) -> None:
@@ -33,11 +33,11 @@ class Timeline:
         """
         found: list[SnapshotRecord] = []
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
-            with self._client.shaped("runs/search"):
-                info, tags = raw["info"], wire.pairs(raw["data"]["tags"])
+            with self._client.parsing_answer("runs/search"):
+                info, tags = raw["info"], parsing.pairs(raw["data"]["tags"])
                 found.append(
                     SnapshotRecord(
-                        at=wire.moment(info.get("end_time") or info["start_time"]),
+                        at=parsing.moment(info.get("end_time") or info["start_time"]),
                         digest=tags[REGISTRY_DIGEST_TAG],
                         revision=tags.get(REVISION_TAG, ""),
                     )
@@ -58,10 +58,10 @@ class Timeline:
         """
         problem: InvalidReport | None = None
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"):
-            with self._client.shaped("runs/search"):
+            with self._client.parsing_answer("runs/search"):
                 run_id = str(raw["info"]["run_id"])
             try:
-                body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, cap=MAX_BYTES)
+                body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, max_bytes=MAX_BYTES)
                 snapshot = RegistrySnapshot.from_json(body)
                 if snapshot.digest == digest:
                     return snapshot

@@ -16,16 +16,16 @@ from typing import Final
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import TrainingRun
 from feature_lineage.models.recorded import needs_artifact
-from feature_lineage.tracking import parsing as wire
+from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
-from feature_lineage.tracking.concurrency import each
+from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.mlflow_errors import ServerFailed
 from feature_lineage.tracking.run_resolver import RUN_ID
 
 FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
 IDS_PER_CALL: Final = 500
-FOLLOWED_FOR: Final = timedelta(hours=1)
+MAX_RUN_AGE: Final = timedelta(hours=1)
 """A run that is not finished so long after its start was abandoned more likely than not."""
 
 
@@ -37,10 +37,10 @@ class TrainingRuns:
         self._final: dict[str, TrainingRun] = {}
         self._unfinished: dict[str, TrainingRun] = {}
         self._absent: set[str] = set()
-        self._unread: set[str] = set()
+        self._unreadable: set[str] = set()
 
     async def of(
-        self, run_ids: Iterable[str], *, now: datetime, anew: bool
+        self, run_ids: Iterable[str], *, now: datetime, full: bool
     ) -> Mapping[str, TrainingRun]:
         """The runs of these ids as far as the server has them, deleted ones too.
 
@@ -51,15 +51,13 @@ class TrainingRuns:
                 that could not be read; forget runs no longer named.
         """
         wanted = {run_id for run_id in run_ids if RUN_ID.fullmatch(run_id)}
-        if anew:
-            keep = wanted - self._unread
+        if full:
+            keep = wanted - self._unreadable
             self._final = {i: run for i, run in self._final.items() if i in keep}
             self._unfinished.clear()
             self._absent.clear()
-            self._unread.clear()
-        abandoned = {
-            i for i, run in self._unfinished.items() if run.started_at < now - FOLLOWED_FOR
-        }
+            self._unreadable.clear()
+        abandoned = {i for i, run in self._unfinished.items() if run.started_at < now - MAX_RUN_AGE}
         missing = wanted - self._final.keys() - self._absent - abandoned
         rows = {row.run.run_id: row for row in await self._search(missing)}
         found = {run_id: row.run for run_id, row in rows.items()}
@@ -67,7 +65,7 @@ class TrainingRuns:
         async def read_artifact(run: TrainingRun) -> None:
             found[run.run_id] = await self._with_artifact(run)
 
-        await each([run for run in found.values() if needs_artifact(run)], read_artifact)
+        await for_each([run for run in found.values() if needs_artifact(run)], read_artifact)
         for run_id, run in found.items():
             self._unfinished.pop(run_id, None)
             (self._final if rows[run_id].final else self._unfinished)[run_id] = run
@@ -75,30 +73,32 @@ class TrainingRuns:
         known = self._final | self._unfinished
         return {i: known[i] for i in wanted & known.keys()}
 
-    async def _search(self, run_ids: set[str]) -> list[wire.RunRow]:
+    async def _search(self, run_ids: set[str]) -> list[parsing.RunRow]:
         if not run_ids:
             return []
         # runs/search finds nothing without experiments, and get would be one call per run.
         experiments = await self._client.experiment_ids()
-        rows: list[wire.RunRow] = []
+        rows: list[parsing.RunRow] = []
         for some in _batches(sorted(run_ids), IDS_PER_CALL):
             ids = ", ".join(quoted(run_id) for run_id in some)
             found, _ = await self._client.search_runs(
                 experiments, f"attributes.run_id IN ({ids})", page_size=IDS_PER_CALL
             )
-            with self._client.shaped("runs/search"):
-                rows += wire.runs({"runs": found})
+            with self._client.parsing_answer("runs/search"):
+                rows += parsing.runs({"runs": found})
         return rows
 
     async def _with_artifact(self, run: TrainingRun) -> TrainingRun:
         try:
-            body = await self._client.download(run.run_id, FEATURES_ARTIFACT, cap=MAX_FEATURES)
+            body = await self._client.download(
+                run.run_id, FEATURES_ARTIFACT, max_bytes=MAX_FEATURES
+            )
         except (NotFound, RequestRejected):
             return run
         except (AccessRefused, ServerFailed):
             # Not for us, or in a storage that the server cannot read: its list stays unknown,
             # which the verdict shows. Other versions are not to suffer.
-            self._unread.add(run.run_id)
+            self._unreadable.add(run.run_id)
             return run
         return replace(run, features_artifact=_references(body))
 

@@ -22,7 +22,7 @@ MAX_TAG: Final = 8000
 _NOT_IN_KEYS: Final = re.compile(r"[^\w./ :-]")
 
 
-def fitted(run: OpsRun) -> OpsRun:
+def truncated(run: OpsRun) -> OpsRun:
     """The run as MLflow takes it."""
     tags, params = _clean(run.tags), _clean(run.params)
     full_tags = {key: value for key, value in tags.items() if len(value) > MAX_TAG}

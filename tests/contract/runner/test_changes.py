@@ -19,7 +19,7 @@ from feature_lineage.operations.protocol import (
     ExitCode,
     MaterializeRequest,
     Outcome,
-    Override,
+    PlanOverride,
 )
 
 KINDS = ("file", "sqlite", "postgres")
@@ -57,7 +57,7 @@ def test_a_breaking_change_is_stopped_and_nothing_is_written(repo: Repo, zygote:
     assert stepped.exit_code == ExitCode.TRANSIENT
     assert repo.stores.registry_state() == before
 
-    permission = Override(plan_digest=blocked.plan.digest, why="planned")
+    permission = PlanOverride(plan_digest=blocked.plan.digest, why="planned")
     allowed = fresh.model_copy(update={"allow_breaking": permission})
     through = zygote.run(request("apply", repo.path, allowed))
     assert through.outcome is Outcome.SUCCEEDED

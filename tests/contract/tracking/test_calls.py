@@ -4,7 +4,7 @@ import pytest
 from tests.contract.tracking.conftest import Rest, unique
 
 from feature_lineage.errors import NotFound, RequestRejected
-from feature_lineage.tracking import parsing as wire
+from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 
 
@@ -111,7 +111,7 @@ async def test_runs_are_created_filled_finished_and_deleted(
 
     assert [raw["info"]["status"] for raw in found] == ["FAILED"]
     assert (found[0]["info"]["start_time"], found[0]["info"]["end_time"]) == (1000, 2000)
-    assert wire.pairs(found[0]["data"]["params"]) == {"p": "2"}
+    assert parsing.pairs(found[0]["data"]["params"]) == {"p": "2"}
     history = rest.call("GET", "metrics/get-history", run_id=run_id, metric_key="m")
     assert len(history["metrics"]) == 1
 
@@ -158,7 +158,7 @@ async def test_artifacts_go_up_and_down(client: MLflowClient, rest: Rest) -> Non
     with pytest.raises(NotFound):
         await client.download(run_id, "none.json")
     with pytest.raises(RequestRejected) as error:
-        await client.download(run_id, "deep er/ü.json", cap=1000)
+        await client.download(run_id, "deep er/ü.json", max_bytes=1000)
     assert error.value.error_code == "ANSWER_TOO_LARGE"
 
 

@@ -23,7 +23,7 @@ from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
 from feature_lineage.tracking.client import MLflowClient, utc_now
 from feature_lineage.tracking.http import Call, Http
 
-GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, safe=True)
+GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, idempotent=True)
 CREATE = Call("POST", "/api/2.0/mlflow/runs/create", json={})
 
 
@@ -235,7 +235,7 @@ async def test_a_rejection_carries_the_servers_code() -> None:
 
 
 async def test_an_answer_beyond_the_cap_is_not_read() -> None:
-    call = Call("GET", "/x", safe=True, cap=1000)
+    call = Call("GET", "/x", idempotent=True, max_bytes=1000)
     error = await failure(answer(200, b'"' + b"x" * 100_000 + b'"'), call)
 
     assert isinstance(error, RequestRejected)

@@ -12,7 +12,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.planning import make_plan
-from feature_lineage.operations.protocol import Override
+from feature_lineage.operations.protocol import PlanOverride
 
 IN_EFFECT: Final = "4c0e6a9fb0b7d1a1f4c2b5d9a37e8c6f1d2b3a45"
 BREAKING: Final = "9d41f0c2e7b85a6d3f10c4b8e2a97d5f6c3b1e08"
@@ -52,7 +52,7 @@ def plan_of(
         allowed: digest of the plan that somebody permits.
         policy: fields of the request, such as ``protection="Warn"``.
     """
-    permission = Override(plan_digest=allowed, why=WHY) if allowed else None
+    permission = PlanOverride(plan_digest=allowed, why=WHY) if allowed else None
     models = () if unknown else (CHAMPION,)
     return make_plan(
         current=current,

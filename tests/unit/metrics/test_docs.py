@@ -7,7 +7,7 @@ import yaml
 
 from feature_lineage.decide.project.history import KEPT_OPERATIONS
 from feature_lineage.metrics import Instruments, State, StateCollector
-from feature_lineage.metrics.catalogue import CATALOGUE, HOST, Definition
+from feature_lineage.metrics.catalogue import CATALOGUE, HOST, MetricDefinition
 from feature_lineage.metrics.families import MAX_LABEL
 from feature_lineage.metrics.process import ProcessMetrics
 
@@ -15,7 +15,7 @@ DOCS = (Path(__file__).parents[3] / "docs/metrics.md").read_text(encoding="utf-8
 NAMES = {definition.name for definition in CATALOGUE}
 
 
-def row(definition: Definition) -> str:
+def row(definition: MetricDefinition) -> str:
     labels = ", ".join(f"`{label}`" for label in definition.labels)
     return f"| `{definition.name}` | {definition.type} | {labels} | {definition.help} |"
 

@@ -12,7 +12,7 @@ from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short, unpruned
 from feature_lineage.operations.planning import make_plan
-from feature_lineage.operations.protocol import ApplyRequest, Override
+from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 
 BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
 BREAKING = registry({"stats": view({"acc_rate": "FLOAT"})})
@@ -137,7 +137,7 @@ def test_with_every_model_known_Block_on_unknown_blocks_nothing() -> None:  # no
 )
 def test_a_permission_names_its_plan_by(given: Any, verdict: PlanVerdict) -> None:
     blocked = plan(request(CHAMPION), BREAKING)
-    override = Override(plan_digest=given(blocked.digest), why="retrained tonight")
+    override = PlanOverride(plan_digest=given(blocked.digest), why="retrained tonight")
 
     found = plan(request(CHAMPION, allow_breaking=override), BREAKING)
 
@@ -145,8 +145,8 @@ def test_a_permission_names_its_plan_by(given: Any, verdict: PlanVerdict) -> Non
     assert found.digest == blocked.digest
 
 
-def permitted(blocked: Plan) -> Override:
-    return Override(plan_digest=short(blocked.digest), why="retrained tonight")
+def permitted(blocked: Plan) -> PlanOverride:
+    return PlanOverride(plan_digest=short(blocked.digest), why="retrained tonight")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_plan_says_what_lets_it_hurt(
     asked = request(CHAMPION).model_copy(update={**fields, "allow_breaking": None})
     if "allow_breaking" in fields:
         digest = plan(asked, desired).digest
-        given = Override(plan_digest=digest, why="the ranker is retired.")
+        given = PlanOverride(plan_digest=digest, why="the ranker is retired.")
         asked = asked.model_copy(update={"allow_breaking": given})
 
     assert plan(asked, desired).let_through == said
@@ -199,7 +199,7 @@ def test_a_plan_says_what_lets_it_hurt(
 def test_an_adoption_that_hurts_says_which_permission_let_it() -> None:
     both = {"adopted": "", "allow_adoption": None, "allow_breaking": None}
     asked = request(CHAMPION).model_copy(update=both)
-    given = Override(plan_digest=plan(asked, EMPTY).digest, why="moved")
+    given = PlanOverride(plan_digest=plan(asked, EMPTY).digest, why="moved")
     allowed = {"allow_adoption": given, "allow_breaking": given}
 
     found = plan(asked.model_copy(update=allowed), EMPTY)

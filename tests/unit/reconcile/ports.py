@@ -177,8 +177,8 @@ class _Registries:
             "free": NamedServer(name="free", tracking_uri=f"{uri}/"),
             "bound": NamedServer(name="bound", tracking_uri=uri, workspace="default"),
         }
-        real = ModelRegistryPool(FolderObjects(), _Clock(world).now, named=platform.get)
-        self.place = real.place
+        real = ModelRegistryPool(FolderObjects(), _Clock(world).now, platform_server=platform.get)
+        self.address_of = real.address_of
 
     async def of(self, project: FeatureStoreProject) -> "Registry | None":
         return self.registry if project.spec.mlflow is not None else None

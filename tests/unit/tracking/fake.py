@@ -9,8 +9,8 @@ from typing import Any
 
 from feature_lineage.errors import FeatureLineageError, NotFound
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.tracking import parsing as wire
-from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking import parsing
+from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.server import MLflowServer
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -53,7 +53,7 @@ class FakeClient:
         self.before_call: Callable[[str], None] = lambda call: None
         self.gate: asyncio.Event | None = None
         self.server = MLflowServer("http://mlflow.ml:5000")
-        self.circuit = Circuit(clock)
+        self.circuit = CircuitBreaker(clock)
 
     def add(self, name: str, version: str, updated_ms: int, **more: Any) -> Row:
         self.models.setdefault(name, {})
@@ -69,12 +69,12 @@ class FakeClient:
 
     async def search_models(
         self, *, page_size: int, token: str = ""
-    ) -> tuple[list[wire.RegisteredModel], str]:
+    ) -> tuple[list[parsing.RegisteredModel], str]:
         await self._call("models")
         names = sorted(self.models)
         start = int(token or 0)
         page = [
-            wire.RegisteredModel(
+            parsing.RegisteredModel(
                 name,
                 self.born.get(name, 0),
                 dict(self.models[name]),
@@ -92,7 +92,7 @@ class FakeClient:
         filter_string: str = "",
         page_size: int,
         token: str = "",
-    ) -> tuple[list[wire.VersionRow], str]:
+    ) -> tuple[list[parsing.VersionRow], str]:
         news = order_by[0].startswith("last_updated")
         await self._call("news" if news else f"versions {filter_string}".strip())
         rows = [r for r in self.rows if not filter_string or filter_string == f"name = '{r.name}'"]
@@ -101,17 +101,17 @@ class FakeClient:
         following = str(start + page_size) if start + page_size < len(rows) else ""
         return [self._row(row) for row in rows[start : start + page_size]], following
 
-    def _row(self, row: Row) -> wire.VersionRow:
+    def _row(self, row: Row) -> parsing.VersionRow:
         version = ModelVersion(
             row.name,
             row.version,
-            wire.moment(row.created_ms),
+            parsing.moment(row.created_ms),
             row.source,
             row.run_id,
-            wire.logged_model_of(row.source),
+            parsing.logged_model_of(row.source),
             dict(row.tags),
         )
-        return wire.VersionRow(version, row.updated_ms)
+        return parsing.VersionRow(version, row.updated_ms)
 
     async def logged_model_run(self, model_id: str) -> str:
         await self._call(f"logged {model_id}")
@@ -129,7 +129,7 @@ class FakeClient:
             {
                 "info": {
                     "run_id": run_id,
-                    "start_time": self.run_started_ms.get(run_id, wire.milliseconds(START)),
+                    "start_time": self.run_started_ms.get(run_id, parsing.milliseconds(START)),
                     "status": status,
                 },
                 "data": {
@@ -142,12 +142,12 @@ class FakeClient:
             if f"'{run_id}'" in wanted
         ], ""
 
-    async def download(self, run_id: str, path: str, *, cap: int) -> bytes:
+    async def download(self, run_id: str, path: str, *, max_bytes: int) -> bytes:
         await self._call(f"artifact {run_id}")
         found = self.artifacts.get(run_id, NotFound(run_id))
         if isinstance(found, FeatureLineageError):
             raise found
         return found
 
-    def shaped(self, path: str) -> Any:
+    def parsing_answer(self, path: str) -> Any:
         return nullcontext()

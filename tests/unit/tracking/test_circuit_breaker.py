@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from feature_lineage.errors import ServerUnavailable
-from feature_lineage.tracking.circuit import Circuit
+from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 
 
 class Clock:
@@ -24,7 +24,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def refused(circuit: Circuit) -> bool:
+def refused(circuit: CircuitBreaker) -> bool:
     try:
         circuit.enter()
     except ServerUnavailable:
@@ -33,14 +33,14 @@ def refused(circuit: Circuit) -> bool:
 
 
 def test_calls_pass_while_the_server_is_fine(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
 
     assert [refused(circuit) for _ in range(3)] == [False, False, False]
     assert circuit.probe_at is None
 
 
 def test_after_a_failure_calls_hear_the_same_error_at_once(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
 
     with pytest.raises(ServerUnavailable, match="it is out"):
@@ -48,7 +48,7 @@ def test_after_a_failure_calls_hear_the_same_error_at_once(clock: Clock) -> None
 
 
 def test_one_call_is_the_probe_and_the_others_go_on_failing(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(5)
 
@@ -56,7 +56,7 @@ def test_one_call_is_the_probe_and_the_others_go_on_failing(clock: Clock) -> Non
 
 
 def test_probes_come_after_5_10_20_and_then_every_30_seconds(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     start = clock.time
     probes: list[float] = []
     circuit.failed(ServerUnavailable("it is out"))
@@ -70,7 +70,7 @@ def test_probes_come_after_5_10_20_and_then_every_30_seconds(clock: Clock) -> No
 
 
 def test_a_probe_that_never_came_back_does_not_block_the_next(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(5)
     circuit.enter()
@@ -80,7 +80,7 @@ def test_a_probe_that_never_came_back_does_not_block_the_next(clock: Clock) -> N
 
 
 def test_success_closes_and_forgets_the_pauses(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     for _ in range(4):
         circuit.failed(ServerUnavailable("it is out"))
     circuit.succeeded()
@@ -91,7 +91,7 @@ def test_success_closes_and_forgets_the_pauses(clock: Clock) -> None:
 
 
 def test_a_clock_set_back_does_not_prolong_an_outage(clock: Clock) -> None:
-    circuit = Circuit(clock)
+    circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(-3600)
 

@@ -66,7 +66,7 @@ def platform() -> dict[str, Platforms]:
 @pytest.fixture
 def shared(clock: Clock, secrets: Secrets, platform: dict[str, Platforms]) -> ModelRegistryPool:
     return ModelRegistryPool(
-        secrets, clock, named=platform.get, allowed=lambda uri: "forbidden" not in uri
+        secrets, clock, platform_server=platform.get, allowed=lambda uri: "forbidden" not in uri
     )
 
 
@@ -227,7 +227,7 @@ async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
     registry = await shared.of(named)
 
     assert registry is not None
-    assert shared.place(named) == registry.server.place == place
+    assert shared.address_of(named) == registry.server.registry_address == place
 
 
 @pytest.mark.parametrize(
@@ -244,14 +244,14 @@ async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
 def test_who_names_no_server_or_may_not_have_it_is_nowhere(
     shared: ModelRegistryPool, mlflow: dict[str, Any]
 ) -> None:
-    assert shared.place(project(**mlflow)) is None
+    assert shared.address_of(project(**mlflow)) is None
 
 
 def test_a_place_is_told_without_reading_a_credential(
     shared: ModelRegistryPool, secrets: Secrets, platform: dict[str, Platforms]
 ) -> None:
     for mlflow in ({"trackingUri": URI, "auth": TOKEN}, {"serverRef": "bound"}):
-        assert shared.place(project(**mlflow)) is not None
+        assert shared.address_of(project(**mlflow)) is not None
 
     assert (secrets.read, platform["bound"].read) == (0, 0)
 
@@ -260,7 +260,7 @@ def test_a_server_that_the_platform_moves_is_at_another_place(
     shared: ModelRegistryPool, platform: dict[str, Platforms]
 ) -> None:
     named = project(serverRef="free")
-    assert shared.place(named) == HERE
+    assert shared.address_of(named) == HERE
 
     platform["free"].tracking_uri = "http://other:5000"
-    assert shared.place(named) == RegistryAddress("http://other:5000", "default")
+    assert shared.address_of(named) == RegistryAddress("http://other:5000", "default")

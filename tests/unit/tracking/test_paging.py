@@ -7,7 +7,7 @@ from tests.unit.tracking.fake import START, Clock, FakeClient
 
 from feature_lineage.errors import RequestRejected
 from feature_lineage.tracking import paging as reading
-from feature_lineage.tracking.paging import Reading, read_all, read_news
+from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def client() -> Any:
     return FakeClient(Clock())
 
 
-def numbers(found: Reading) -> dict[str, set[str]]:
+def numbers(found: RegistryListing) -> dict[str, set[str]]:
     return {name: set(versions) for name, versions in found.versions.items()}
 
 
@@ -68,10 +68,10 @@ async def test_a_model_that_a_page_hid_is_looked_for_again(
             del client.rows[0]
 
     client.before_call = delete_one
-    found = await read_news(client, before)
+    found = await read_changes(client, before)
 
     assert set(found.models) == {"m0", "m1", "m2", "m3"}
-    assert set((await read_news(client, found)).models) == {"m1", "m2", "m3"}
+    assert set((await read_changes(client, found)).models) == {"m1", "m2", "m3"}
 
 
 async def test_pages_too_large_to_read_are_asked_for_in_smaller_ones(client: Any) -> None:
@@ -95,7 +95,7 @@ async def test_pages_too_large_to_read_are_asked_for_in_smaller_ones(client: Any
 async def test_news_stop_at_what_is_known_and_ties_are_not_lost(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "NEWS_PAGE", 2)
+    monkeypatch.setattr(reading, "CHANGES_PAGE", 2)
     for i in range(20):
         client.add(f"old{i:02}", "1", 100 + i)
     before = await read_all(client, START, None)
@@ -103,7 +103,7 @@ async def test_news_stop_at_what_is_known_and_ties_are_not_lost(
         client.add(f"tie{i}", "1", 119)
     client.calls.clear()
 
-    found = await read_news(client, before)
+    found = await read_changes(client, before)
 
     assert {f"tie{i}" for i in range(3)} <= set(found.versions)
     assert client.calls.count("news") == 3
@@ -119,7 +119,7 @@ async def test_news_see_moved_aliases_and_vanished_models(client: Any) -> None:
     del client.models["goes"]
     client.rows = [row for row in client.rows if row.name != "goes"]
 
-    found = await read_news(client, before)
+    found = await read_changes(client, before)
 
     assert found.models["stays"].aliases == {"champion": "2"}
     assert numbers(found) == {"stays": {"1", "2"}}
@@ -133,7 +133,7 @@ async def test_a_model_created_anew_brings_none_of_its_old_versions(client: Any)
     client.born["m"] = 50
     client.add("m", "1", 50, created_ms=50)
 
-    found = await read_news(client, before)
+    found = await read_changes(client, before)
 
     assert numbers(found) == {"m": {"1"}}
     assert found.versions["m"]["1"].created_at != before.versions["m"]["1"].created_at
@@ -151,7 +151,7 @@ async def test_a_renamed_model_is_read_by_name(client: Any) -> None:
     for i in range(300):
         client.add("busy", str(i + 301), 200)
 
-    found = await read_news(client, before)
+    found = await read_changes(client, before)
 
     assert numbers(found)["new"] == {"1", "2"}
     assert "old" not in found.versions

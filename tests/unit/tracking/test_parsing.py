@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_lineage.tracking import parsing as wire
+from feature_lineage.tracking import parsing
 
 
 @given(st.integers(0, 253402300799999))
 def test_milliseconds_survive_the_round_trip_exactly(ms: int) -> None:
-    assert wire.milliseconds(wire.moment(ms)) == ms
+    assert parsing.milliseconds(parsing.moment(ms)) == ms
 
 
 def test_a_moment_is_aware_and_in_utc() -> None:
-    assert wire.moment("1000") == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert parsing.moment("1000") == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_moment_is_aware_and_in_utc() -> None:
     ],
 )
 def test_a_logged_model_is_told_from_a_model_called_alike(source: str, model_id: str) -> None:
-    assert wire.logged_model_of(source) == model_id
+    assert parsing.logged_model_of(source) == model_id
 
 
 def version(**more: object) -> dict[str, object]:
@@ -49,7 +49,7 @@ def test_only_tags_that_lineage_needs_are_kept() -> None:
         {"key": "feast.empty"},
     ]
 
-    found = wire.model_version(version(tags=tags)).version
+    found = parsing.model_version(version(tags=tags)).version
 
     assert found.tags == {
         "feast.project": "p",
@@ -63,7 +63,7 @@ def test_equal_strings_of_many_versions_are_one_string() -> None:
     assert refs[0] is not refs[1]
 
     one, two = (
-        wire.model_version(version(tags=[{"key": "feast.feature_refs", "value": ref}])).version
+        parsing.model_version(version(tags=[{"key": "feast.feature_refs", "value": ref}])).version
         for ref in refs
     )
 
@@ -74,13 +74,13 @@ def test_equal_strings_of_many_versions_are_one_string() -> None:
 def test_prompts_are_left_out() -> None:
     prompt = version(tags=[{"key": "mlflow.prompt.is_prompt", "value": "true"}])
 
-    assert wire.model_versions({"model_versions": [prompt, version()]}) == [
-        wire.model_version(version())
+    assert parsing.model_versions({"model_versions": [prompt, version()]}) == [
+        parsing.model_version(version())
     ]
-    assert wire.registered_models({"registered_models": [prompt]}) == []
+    assert parsing.registered_models({"registered_models": [prompt]}) == []
 
 
 def test_an_empty_answer_is_an_empty_page() -> None:
-    assert wire.model_versions({}) == []
-    assert wire.registered_models({}) == []
-    assert wire.runs({}) == []
+    assert parsing.model_versions({}) == []
+    assert parsing.registered_models({}) == []
+    assert parsing.runs({}) == []

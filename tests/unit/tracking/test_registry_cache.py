@@ -65,7 +65,7 @@ async def test_a_reading_that_finds_nothing_new_gives_the_same_view(
     clock.advance(minutes=1)
 
     assert await shared.view(max_age=POLL) is first
-    assert shared.news_at == clock.time
+    assert shared.refreshed_at == clock.time
 
 
 async def test_every_ten_minutes_all_is_read(
@@ -117,7 +117,7 @@ async def test_who_comes_while_a_reading_runs_gets_one_that_is_not_older_than_as
 async def _read_in_the_background(shared: RegistryCache, client: Any) -> None:
     """Let a reading that nobody waits for come to its end."""
     client.gate.set()
-    while shared._flight is not None:
+    while shared._refresh_task is not None:
         await asyncio.sleep(0)
 
 
@@ -207,7 +207,7 @@ async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
     told: list[set[str]] = []
     client.add("other", "1", 1)
     client.run_status["run1"] = "RUNNING"
-    shared = RegistryCache(client, now=clock, on_news=lambda names: told.append(set(names)))
+    shared = RegistryCache(client, now=clock, on_change=lambda names: told.append(set(names)))
     view = await shared.view(max_age=NOW)
     assert told == [{"m", "other"}]
 
@@ -228,7 +228,7 @@ async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
     told.clear()
     version = view.versions["m"]["1"]
     client.rows[0].tags = {"featurelineage.io/verdict": "Verified"}
-    shared.wrote(version, client.rows[0].tags)
+    shared.record_tag_write(version, client.rows[0].tags)
     assert told == [], "two who write over each other would do so without a pause"
     assert await news() == [{"m"}]
     assert await news() == []
@@ -419,7 +419,7 @@ async def test_what_we_wrote_shows_at_once_and_gives_way_to_the_next_whole_readi
 ) -> None:
     version = (await shared.view(max_age=NOW)).versions["m"]["1"]
     clock.advance(seconds=1)
-    shared.wrote(version, {"featurelineage.io/verdict": "Broken"})
+    shared.record_tag_write(version, {"featurelineage.io/verdict": "Broken"})
     assert shared.last is not None
     assert shared.last.versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
 
@@ -443,7 +443,7 @@ async def test_what_was_written_while_a_reading_ran_is_not_lost(
     while "models" not in client.calls[4:]:
         await asyncio.sleep(0)
     clock.advance(seconds=1)
-    shared.wrote(version, {"featurelineage.io/verdict": "Broken"})
+    shared.record_tag_write(version, {"featurelineage.io/verdict": "Broken"})
     client.gate.set()
 
     assert (await reading).versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.tracking.paging import Reading
+from feature_lineage.tracking.paging import RegistryListing
 from feature_lineage.tracking.parsing import RegisteredModel, logged_model_of
 from feature_lineage.tracking.run_resolver import origin, run_in
 
@@ -14,14 +14,14 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 def reading(
     *versions: tuple[str, str, str, str], aliases: dict[str, dict[str, str]] | None = None
-) -> Reading:
+) -> RegistryListing:
     """Versions as (name, version, run id, source)."""
     found: dict[str, dict[str, ModelVersion]] = {}
     for name, number, run_id, source in versions:
         version = ModelVersion(name, number, NOW, source, run_id, logged_model_of(source))
         found.setdefault(name, {})[number] = version
     models = {n: RegisteredModel(n, 0, (aliases or {}).get(n, {}), True) for n in found}
-    return Reading(NOW, models, found, 0)
+    return RegistryListing(NOW, models, found, 0)
 
 
 @pytest.mark.parametrize(

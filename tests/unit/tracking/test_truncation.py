@@ -13,7 +13,7 @@ from feature_lineage.tracking.truncation import (
     MAX_PARAM,
     MAX_TAG,
     OMITTED_TAG,
-    fitted,
+    truncated,
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -26,11 +26,11 @@ def ops(**more: Any) -> OpsRun:
 def test_what_fits_is_left_as_it_is() -> None:
     run = ops(tags={"a": "x" * MAX_TAG}, params={"b": "y" * MAX_PARAM}, artifacts={"c": "z"})
 
-    assert fitted(run) == run
+    assert truncated(run) == run
 
 
 def test_long_values_are_cut_visibly_and_kept_whole_in_an_artifact() -> None:
-    found = fitted(ops(tags={"note": "x" * 9000}, params={"p": "y" * 7000}))
+    found = truncated(ops(tags={"note": "x" * 9000}, params={"p": "y" * 7000}))
 
     assert (len(found.tags["note"]), found.tags["note"][-1]) == (MAX_TAG, "…")
     assert (len(found.params["p"]), found.params["p"][-1]) == (MAX_PARAM, "…")
@@ -41,7 +41,7 @@ def test_long_values_are_cut_visibly_and_kept_whole_in_an_artifact() -> None:
 def test_a_list_of_feasts_is_left_out_and_named_rather_than_cut() -> None:
     refs = ",".join(f"view:feature_{i}" for i in range(1000))
 
-    found = fitted(ops(tags={"feast.feature_refs": refs}))
+    found = truncated(ops(tags={"feast.feature_refs": refs}))
 
     assert found.tags == {OMITTED_TAG: "feast.feature_refs"}
     assert json.loads(found.artifacts[FULL_VALUES_ARTIFACT])["tags"]["feast.feature_refs"] == refs
@@ -52,7 +52,7 @@ def test_a_list_of_feasts_is_left_out_and_named_rather_than_cut() -> None:
     st.text(st.characters()),
 )
 def test_whatever_a_job_reports_can_be_stored(values: dict[str, str], text: str) -> None:
-    found = fitted(ops(tags=values, params=values, artifacts={"a": text}))
+    found = truncated(ops(tags=values, params=values, artifacts={"a": text}))
 
     for stored in (*found.tags.items(), *found.params.items(), *found.artifacts.items()):
         for part in stored:

@@ -4,10 +4,10 @@ from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.api.types import Duration
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.decide.values import LinkedVersion, ObservedModel
-from feature_lineage.features.freshness import ModelFreshness, judge_model
+from feature_lineage.features.freshness import OverallFreshness, judge_model
 
 
-def judge(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshness | None:
+def judge(observed: ObservedModel, linked: LinkedVersion) -> OverallFreshness | None:
     """None while the registry or the model's features are not known."""
     project, snapshot = observed.project, observed.snapshot
     if project is None or snapshot is None or not linked.link.refs:

@@ -12,7 +12,7 @@ from feature_lineage.api.model_status import (
     ResolvedStatus,
     SchemaDigest,
 )
-from feature_lineage.api.project_status import Problem
+from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.decide.values import (
     LinkedVersion,
     ObservedModel,
@@ -67,7 +67,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         verdict=verdict,
         verdict_since=since,
         problems=tuple(
-            Problem(
+            ProblemStatus(
                 feature=problem.feature,
                 kind=str(problem.kind),
                 was=problem.was or None,

@@ -14,7 +14,7 @@ from feature_lineage.operations.protocol import (
     DeleteRequest,
     JobRequest,
     MaterializeRequest,
-    Override,
+    PlanOverride,
     ViewWindow,
 )
 
@@ -93,9 +93,9 @@ def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:
     )
 
 
-def _override(observed: ObservedProject, kind: OverrideKind) -> Override | None:
+def _override(observed: ObservedProject, kind: OverrideKind) -> PlanOverride | None:
     given = override(observed.resource.metadata.annotations, kind)
-    return None if given is None else Override(plan_digest=given.plan_digest, why=given.why)
+    return None if given is None else PlanOverride(plan_digest=given.plan_digest, why=given.why)
 
 
 def _materialize(operation: OperationStatus) -> MaterializeRequest:

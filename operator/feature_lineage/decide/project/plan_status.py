@@ -12,7 +12,7 @@ from feature_lineage.api.project_status import (
     PlanChange,
     PlanImpact,
     PlanStatus,
-    Problem,
+    ProblemStatus,
 )
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
@@ -54,7 +54,7 @@ def plan_status(
                 if any(problem.kind in BREAKING for problem in impact.problems)
                 else Verdict.CHANGED,
                 problems=tuple(
-                    Problem(
+                    ProblemStatus(
                         feature=problem.feature,
                         kind=str(problem.kind),
                         was=problem.was or None,
