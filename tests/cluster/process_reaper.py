@@ -6,7 +6,7 @@ servers. When the test process is gone, however it went, the servers are killed 
 removed. Should the guardian itself be killed, the kernel kills the servers; only the folder stays.
 What the test process started by itself, with children of its own, it names: that goes, too.
 
-Run as ``python process_reaper.py PARENT-PID FOLDER-PREFIX``. It says where its folder is, then answers
+Run as ``python process_reaper.py PARENT-PID FOLDER-PREFIX``. It prints where its folder is, then
 one line of JSON on stdout for each on stdin:
 
     {"start": NAME, "command": [...], "log": FILE}   -> {"pid": N}
