@@ -114,8 +114,8 @@ CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
         ),
     ),
     "its node does not": (silent,),
-    "it hangs": (lambda: supervised(returncode=-9, stopped_by="deadline"),),
-    "its pod never began": (
+    "the job hangs": (lambda: supervised(returncode=-9, stopped_by="deadline"),),
+    "the pod did not start": (
         lambda: why_ended(failed("DeadlineExceeded"), None, Finding("Unschedulable", "no node")),
     ),
     "the ServiceAccount": (
@@ -132,7 +132,7 @@ CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
     "the process crashed": (
         lambda: ended(BACKOFF, container(terminated={"exitCode": 1, "message": "no module"})),
     ),
-    "somebody deleted": (
+    "the pod or its report": (
         lambda: ended(BACKOFF, None),
         lambda: ended(complete(), container(terminated={"exitCode": 0})),
     ),

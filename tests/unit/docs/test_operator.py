@@ -104,25 +104,25 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
     known = {
         "the Lease is renewed every": [lease.RETRY],
         "a leader that cannot renew it ends after": [lease.RENEW],
-        "others take a silent Lease after": [lease.DURATION],
-        "passes under way may go on after SIGTERM for": [manager.DRAIN_SECONDS],
-        "a request to the API server is given up after": [client.REQUEST_SECONDS],
-        "a watch that is silent is opened anew after": [kopf_watch.INACTIVITY_SECONDS],
+        "a Lease without renewal can be taken by others after": [lease.DURATION],
+        "running reconciles may continue after SIGTERM for": [manager.DRAIN_SECONDS],
+        "a request to the API server times out after": [client.REQUEST_SECONDS],
+        "a watch without messages is opened again after": [kopf_watch.INACTIVITY_SECONDS],
         "names are compared with the API server every": [resync.EVERY_SECONDS],
-        "a job that runs is looked at, besides its events, every": [
+        "a running job is checked, in addition to its events, every": [
             lifecycle.RUNNING_LOOK.total_seconds()
         ],
-        "why a job does not begin is looked for every": [
+        "the cause for which a job does not start is determined every": [
             lifecycle.STARTING_LOOK.total_seconds(),
             lifecycle.WAITING_LOOK.total_seconds(),
         ],
-        "a pod may wait for a node and its image, besides `runtime.timeout`, for": [
+        "a pod may wait for a node and its image, in addition to `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
         ],
-        "a finished Job and its log stay, longer while its operation is not on record, for": [
+        "a finished Job and its log are kept, longer while its operation is not recorded, for": [
             job_runner.KEPT_SECONDS
         ],
-        "a job tries to hand its report over for its `runtime.timeout`, but at least for": [
+        "a job tries to publish its report for its `runtime.timeout`, but at least for": [
             pod.LEAST_PATIENCE,
             publish.REFUSED_SECONDS,
         ],
@@ -155,8 +155,8 @@ KEPT = (
 )
 SILENCE = (
     f"took {bulkhead.LONG_SECONDS:g} s or longer and got no answer | "
-    f"{WORDS[bulkhead.TOGETHER]} of these ask at the same time. The rest keep the message of "
-    "their last question, without asking, until a place is free or "
+    f"{WORDS[bulkhead.TOGETHER]} of these projects contact Git at the same time. The others keep the message of "
+    "their last request, without a new one, until a slot is free or "
     f"{minutes(bulkhead.FORGOTTEN_SECONDS)} min have passed"
 )
 QUIET = (
@@ -169,7 +169,7 @@ QUIET = (
     ("page", "words"),
     [
         (OPERATIONS, f"it has not for {health.LIMIT_SECONDS:g} s"),
-        (OPERATIONS, f"longer than {lease.RENEW:g} s"),
+        (OPERATIONS, f"for more than {lease.RENEW:g} s"),
         (OPERATIONS, f"{WORDS[server.AT_ONCE]} scrapes"),
         (OPERATIONS, PAUSES),
         (OPERATIONS, f"could not be started | every {outcomes.RETRY_START.seconds} s"),
