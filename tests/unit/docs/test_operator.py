@@ -155,7 +155,8 @@ KEPT = (
 )
 SILENCE = (
     f"took {bulkhead.LONG_SECONDS:g} s or longer and got no answer | "
-    f"{WORDS[bulkhead.TOGETHER]} of these projects contact Git at the same time. The others keep the message of "
+    f"{WORDS[bulkhead.TOGETHER]} of these projects contact Git at the same time. "
+    "The others keep the message of "
     "their last request, without a new one, until a slot is free or "
     f"{minutes(bulkhead.FORGOTTEN_SECONDS)} min have passed"
 )
