@@ -1,4 +1,4 @@
-"""Long work in an event loop: others get their turn, above all who renews the lease."""
+"""Yields to the event loop during long computations, so that the Lease is renewed in time."""
 
 import asyncio
 from time import monotonic
@@ -8,13 +8,13 @@ SLICE_SECONDS: Final = 0.01
 
 
 class CooperativeYield:
-    """Lets go of the loop now and then."""
+    """Limits how long a computation runs before other tasks get their turn."""
 
     def __init__(self) -> None:
         self._until = monotonic() + SLICE_SECONDS
 
-    async def take(self) -> None:
-        """Let others run if this has gone on for a while."""
+    async def checkpoint(self) -> None:
+        """Yield to the event loop if the last yield is more than `SLICE_SECONDS` ago."""
         if monotonic() > self._until:
             await asyncio.sleep(0)
             self._until = monotonic() + SLICE_SECONDS

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
@@ -15,21 +17,18 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import recorded_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.ports import ModelRegistry, Ports
-from feature_lineage.reconcile.cache import (
-    LOOK_AGAIN,
-    CachedTimeline,
-    ReconcileCache,
-    experiment_of,
-    snapshots,
-)
+from feature_lineage.reconcile.cache import CachedTimeline, ReconcileCache
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
+from feature_lineage.reconcile.snapshot_cache import experiment_of
+
+TIMELINE_MAX_AGE: Final = timedelta(minutes=10)
 
 _log = logging.getLogger(__name__)
 
 
 async def linked_versions(
     ports: Ports,
-    memory: ReconcileCache,
+    cache: ReconcileCache,
     project: FeatureStoreProject,
     registry: ModelRegistry | None,
     view: RegistryView,
@@ -37,16 +36,26 @@ async def linked_versions(
     versions: Iterable[ModelVersion],
     declaring: TrainedModel | None = None,
 ) -> tuple[tuple[LinkedVersion, ...], dict[str, RegistrySnapshot]]:
+    """Link and judge model versions.
+
+    Args:
+        registry: MLflow; None during an outage, when only what is cached is used.
+        snapshot: the project's registry as last read.
+        declaring: the resource whose declared service applies to the versions.
+
+    Returns:
+        The linked versions in the order of `versions`, and their baselines by digest.
+    """
     versions = tuple(versions)
-    history, reaches_back = await _history(ports, memory, project, registry, view, versions)
-    # What a registry was at first sight is settled for good: not on half a timeline.
+    history, reaches_back = await _history(ports, cache, project, registry, view, versions)
+    # The choice of a first-sight baseline is final, so it needs the whole timeline.
     current = _current(project) if reaches_back else None
     chosen = [(version, baseline_of(view, version, history, current)) for version in versions]
     wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
-    baselines = await snapshots(ports, memory, project, registry, sorted(wanted))
-    linked, breath = [], CooperativeYield()
+    baselines = await cache.snapshots.read(ports, project, registry, sorted(wanted))
+    linked, cooperative = [], CooperativeYield()
     for version, baseline in chosen:
-        await breath.take()
+        await cooperative.checkpoint()
         linked.append(
             link_version(
                 view,
@@ -64,15 +73,16 @@ async def linked_versions(
 
 async def _history(
     ports: Ports,
-    memory: ReconcileCache,
+    cache: ReconcileCache,
     project: FeatureStoreProject,
     registry: ModelRegistry | None,
     view: RegistryView,
     versions: tuple[ModelVersion, ...],
 ) -> tuple[tuple[SnapshotRecord, ...], bool]:
-    """The registry's timeline: what the host kept, and before that what MLflow tells.
+    """The registry's timeline, and whether it is complete.
 
-    The second value is False where MLflow may know of more and does not answer.
+    The host's own records come last, the ops runs in MLflow supply what is older. The timeline is
+    incomplete where MLflow may have older records and does not answer.
     """
     kept = await ports.snapshots.history(key_of(project))
     first = min(kept).at if kept else None
@@ -83,33 +93,33 @@ async def _history(
     )
     if all(first is not None and moment >= first for moment in moments):
         return kept, True
-    told = await _told(ports, memory, project, registry)
-    if told is None:
+    recorded = await _recorded_history(ports, cache, project, registry)
+    if recorded is None:
         return kept, False
-    earlier = tuple(record for record in told if first is None or record.at < first)
+    earlier = tuple(record for record in recorded if first is None or record.at < first)
     return (*earlier, *kept), True
 
 
-async def _told(
+async def _recorded_history(
     ports: Ports,
-    memory: ReconcileCache,
+    cache: ReconcileCache,
     project: FeatureStoreProject,
     registry: ModelRegistry | None,
 ) -> tuple[SnapshotRecord, ...] | None:
-    """What MLflow tells, read at most every ten minutes; None where it does not answer."""
+    """The timeline in MLflow, at most ten minutes old; None where MLflow does not answer."""
     now, experiment, key = ports.clock.now(), experiment_of(project), key_of(project)
-    known = memory.timelines.get(key)
+    known = cache.timelines.get(key)
     if known is not None and known.experiment != experiment:
         known = None
     if registry is None:
         return known.records if known is not None else None
-    if known is None or known.registry is not registry or now - known.at >= LOOK_AGAIN:
+    if known is None or known.registry is not registry or now - known.at >= TIMELINE_MAX_AGE:
         try:
             records = await registry.history(experiment)
         except FeatureLineageError as error:
             _log.warning("the timeline of %s in MLflow: %s", key, error.message)
             return known.records if known is not None else None
-        known = memory.timelines[key] = CachedTimeline(now, registry, experiment, records)
+        known = cache.timelines[key] = CachedTimeline(now, registry, experiment, records)
     return known.records
 
 

@@ -23,7 +23,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.ports import ModelRegistry, ModelStamp, Ports, RegistryAddress
-from feature_lineage.reconcile.cache import ReconcileCache, current_snapshot
+from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.link_versions import linked_versions
 
 Other = tuple[ModelStamp, RegistryAddress | None]
@@ -113,26 +113,26 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
 
 
 async def observe_model(
-    ports: Ports, memory: ReconcileCache, model: TrainedModel, inputs: ModelInputs
+    ports: Ports, cache: ReconcileCache, model: TrainedModel, inputs: ModelInputs
 ) -> ObservedModel:
     """Everything known about one model, worked out."""
     project, view = inputs.project, inputs.view
     if project is None or project.spec.mlflow is None:
         return ObservedModel(model, ports.clock.now(), project=project)
-    snapshot = await current_snapshot(ports, memory, project)
+    snapshot = await cache.snapshots.current(ports, project)
     linked: tuple[LinkedVersion, ...] = ()
     left: ModelVersion | None = None
     if view is not None:
         version = _version_of(view, model)
         left = _left(ports, view, model, project, version)
         known = (
-            _known_link(memory, model, inputs, snapshot, version) if version is not None else None
+            _known_link(cache, model, inputs, snapshot, version) if version is not None else None
         )
         if known is not None:
             linked = (known,)
         elif version is not None:
             linked, _ = await linked_versions(
-                ports, memory, project, inputs.registry, view, snapshot, [version], model
+                ports, cache, project, inputs.registry, view, snapshot, [version], model
             )
     return ObservedModel(
         model,
@@ -146,12 +146,12 @@ async def observe_model(
         else (),
         left=left,
         snapshot=snapshot,
-        states=_states(memory, project),
+        states=_states(cache, project),
     )
 
 
 def _known_link(
-    memory: ReconcileCache,
+    cache: ReconcileCache,
     model: TrainedModel,
     inputs: ModelInputs,
     snapshot: RegistrySnapshot | None,
@@ -160,29 +160,21 @@ def _known_link(
     """What the pass over the project found out about the version, from these very facts."""
     if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
         return None
-    remembered = memory.facts.get(key_of(inputs.project))
+    cached = cache.facts.get(key_of(inputs.project))
     digest = snapshot.digest if snapshot else ""
-    if remembered is None or not remembered.of(inputs.view, digest, inputs.failure, inputs.project):
+    if cached is None or not cached.of(inputs.view, digest, inputs.failure, inputs.project):
         return None
-    found = remembered.by_version.get((version.name, version.version))
+    found = cached.by_version.get((version.name, version.version))
     return found if found is not None and found.version is version else None
 
 
-def _states(memory: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
+def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
     """Of the project's views, once for all models that are looked at."""
     key = key_of(project)
-    known = memory.states.get(key)
+    known = cache.states.get(key)
     if known is None or known[0] is not project:
-        known = memory.states[key] = (project, view_states(project.spec, project.status))
+        known = cache.states[key] = (project, view_states(project.spec, project.status))
     return known[1]
-
-
-def snapshot_missing(observed: ObservedModel) -> bool:
-    """Whether the registry that the project speaks of could not be read: it may be, next time."""
-    project = observed.project
-    if project is None or project.spec.mlflow is None or project.status.registry is None:
-        return False
-    return project.status.registry.digest is not None and observed.snapshot is None
 
 
 def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:

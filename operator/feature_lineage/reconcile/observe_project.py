@@ -29,7 +29,6 @@ from feature_lineage.reconcile.cache import (
     CachedFacts,
     ReconcileCache,
     ResolvedSource,
-    current_snapshot,
 )
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
 from feature_lineage.reconcile.link_versions import linked_versions
@@ -57,7 +56,7 @@ async def observe_project(
     )
     source = await _source(ports, memory, project, asked=asked)
     job = await _job(ports, project)
-    snapshot = await current_snapshot(ports, memory, project)
+    snapshot = await memory.snapshots.current(ports, project)
     observed = ObservedProject(
         resource=project,
         now=ports.clock.now(),
@@ -188,10 +187,10 @@ async def _linked_facts(
     linked, baselines = await linked_versions(
         ports, memory, project, registry, view, snapshot, versions
     )
-    policy, breath = project.spec.apply.protection, CooperativeYield()
+    policy, cooperative = project.spec.apply.protection, CooperativeYield()
     candidates = []
     for item in linked:
-        await breath.take()
+        await cooperative.checkpoint()
         candidate = guarded_version(item, baselines, snapshot, policy)
         if candidate is not None:
             candidates.append(candidate)

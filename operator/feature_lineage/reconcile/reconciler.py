@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.decide.facts import Event, Key, key_of
 from feature_lineage.decide.model.decide import decide_model
+from feature_lineage.decide.model.no_op import no_op_until
 from feature_lineage.decide.project.decide import decide
 from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.decide.project.outcomes import RETRY_START, ActionResults, settle, settle_model
@@ -27,7 +27,6 @@ from feature_lineage.decide.values import (
     Failure,
     KeepSnapshot,
     ModelFacts,
-    ObservedModel,
     Record,
     SetTags,
     StartJob,
@@ -36,15 +35,13 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Ports, ResourceT
-from feature_lineage.reconcile.cache import ReconcileCache, snapshots
+from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_model import (
-    ModelInputs,
     model_inputs,
     observe_model,
-    snapshot_missing,
 )
 from feature_lineage.reconcile.observe_project import observe_project
-from feature_lineage.reconcile.unchanged import QuietReconcile, quiet_until_of
+from feature_lineage.reconcile.unchanged import NoOpReconcile
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +78,7 @@ class Reconciler:
         self._ports = ports
         self._may_act = may_act
         self._memory = ReconcileCache()
-        self._settled: dict[Key, QuietReconcile] = {}
+        self._no_ops: dict[Key, NoOpReconcile] = {}
 
     def now(self) -> datetime:
         """The present, by the clock that passes are decided by."""
@@ -90,7 +87,7 @@ class Reconciler:
     def forget(self, key: Key) -> None:
         """The resource is gone: nothing of it is remembered."""
         self._memory.forget(key)
-        self._settled.pop(key, None)
+        self._no_ops.pop(key, None)
 
     def facts_of(
         self, project: FeatureStoreProject
@@ -135,9 +132,9 @@ class Reconciler:
     async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
         """One pass over a model; where nothing has changed since the last one, nothing is done."""
         inputs = await model_inputs(self._ports, model)
-        settled = self._settled.get(key_of(model))
-        if settled is not None and settled.holds(inputs, self.now()):
-            return ReconcileResult(model, settled.until)
+        no_op = self._no_ops.get(key_of(model))
+        if no_op is not None and no_op.holds(inputs, self.now()):
+            return ReconcileResult(model, no_op.until)
         observed = await observe_model(self._ports, self._memory, model, inputs)
         decision = decide_model(observed)
         written = await self._write(model, decision.status)
@@ -149,35 +146,17 @@ class Reconciler:
         status = settle_model(written.status, outcomes, self._ports.clock.now())
         written = await self._write(written, status)
         await self._tell(decision.events)
-        quiet_until = self._settle(observed, written, inputs, decision)
+        self._no_ops.pop(key_of(model), None)
+        until = no_op_until(observed, written, decision, self.now())
+        if until is not None:
+            self._no_ops[key_of(model)] = NoOpReconcile(inputs.kept(written), until)
         return ReconcileResult(
             written,
-            quiet_until or self._next_look(decision, outcomes),
+            until or self._next_look(decision, outcomes),
             again=bool(decision.after) and not outcomes.failed,
             wrote=written.status != model.status,
             finished=decision.finished,
         )
-
-    def _settle(
-        self,
-        observed: ObservedModel,
-        written: TrainedModel,
-        inputs: ModelInputs,
-        decision: Decision[TrainedModelStatus],
-    ) -> datetime | None:
-        """Remember a pass after which nothing is left to do; returns until when that holds."""
-        key = key_of(written)
-        self._settled.pop(key, None)
-        # What is missing may be there the next time, without a change.
-        if decision.after or decision.finished or snapshot_missing(observed):
-            return None
-        if written.status != observed.resource.status:
-            next_one = decide_model(replace(observed, resource=written))
-            if next_one.status != written.status or next_one.after or next_one.events:
-                return None
-        until = quiet_until_of(observed, inputs, written.status.freshness, self.now())
-        self._settled[key] = QuietReconcile(inputs.kept(written), until)
-        return until
 
     def _given_up(
         self, before: ResourceT, written: ResourceT, decision: Decision[Any]
@@ -231,8 +210,8 @@ class Reconciler:
         if job is not None and job.report is not None and listed.registry_digest is not None:
             # As it was kept, with the code behind it: a job that read the registry alone
             # reported less.
-            kept = await snapshots(
-                self._ports, self._memory, project, None, {listed.registry_digest}
+            kept = await self._memory.snapshots.read(
+                self._ports, project, None, {listed.registry_digest}
             )
             snapshot = kept.get(listed.registry_digest, job.report.snapshot)
             job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))

@@ -21,6 +21,7 @@ from tests.unit.docs.pages import (
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
+from feature_lineage.decide.model import no_op
 from feature_lineage.decide.project import lifecycle, outcomes
 from feature_lineage.kube import client, events, health, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_watch, resync
@@ -32,7 +33,6 @@ from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.metrics import server
 from feature_lineage.operations import pod_protocol
 from feature_lineage.operations.protocol import TERMINAL_REASONS
-from feature_lineage.reconcile import cache, unchanged
 from feature_lineage.runner import pod, publish
 from feature_lineage.sources import slow_source_bulkhead as bulkhead
 from feature_lineage.tracking import client_pool
@@ -161,8 +161,8 @@ SILENCE = (
     f"{minutes(bulkhead.FORGOTTEN_SECONDS)} min have passed"
 )
 QUIET = (
-    f"for up to {WORDS[minutes(cache.LOOK_AGAIN.seconds)]} minutes "
-    f"({WORDS[minutes(unchanged.WITH_OBJECTIVE.seconds)]} minute with"
+    f"for up to {WORDS[minutes(no_op.RECHECK_INTERVAL.seconds)]} minutes "
+    f"({WORDS[minutes(no_op.RECHECK_WITH_OBJECTIVE.seconds)]} minute with"
 )
 
 

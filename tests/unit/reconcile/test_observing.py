@@ -27,9 +27,10 @@ from feature_lineage.decide.values import ObservedProject
 from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.reconcile.cache import LOOK_AGAIN, ReconcileCache
+from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_model import model_inputs, observe_model
 from feature_lineage.reconcile.observe_project import observe_project
+from feature_lineage.reconcile.snapshot_cache import RETRY_MISSING
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
@@ -49,7 +50,7 @@ class Scene:
     def __init__(self, **spec: Any) -> None:
         play = Play(**{"mlflow": MLFLOW, **spec}).apply()
         self.project = play.project
-        self.world, self.memory = World(), ReconcileCache()
+        self.world, self.cache = World(), ReconcileCache()
         self.ports = self.world.ports()
         self.world.kept[STATS.digest] = STATS
         self.world.timeline = [SnapshotRecord(NOW, STATS.digest, "a")]
@@ -62,7 +63,7 @@ class Scene:
         return made
 
     async def look(self, *, requested: bool = False) -> ObservedProject:
-        return await observe_project(self.ports, self.memory, self.project, requested=requested)
+        return await observe_project(self.ports, self.cache, self.project, requested=requested)
 
     def later(self, **duration: float) -> None:
         self.world.instant += timedelta(**duration)
@@ -112,15 +113,15 @@ async def test_what_was_not_there_is_remembered_no_longer_than_it_counts() -> No
     for number in range(3):
         scene.version(**{"featurelineage.io/registry-digest": str(number) * 64})
         await scene.look()
-    assert len(scene.memory.absent) == 3
+    assert len(scene.cache.snapshots._missing) == 3
 
-    scene.later(seconds=LOOK_AGAIN.total_seconds())
+    scene.later(seconds=RETRY_MISSING.total_seconds())
     scene.version(**{"featurelineage.io/registry-digest": OLD})
     await scene.look()
-    assert [digest for _, _, digest in scene.memory.absent] == [OLD]
+    assert [digest for _, _, digest in scene.cache.snapshots._missing] == [OLD]
 
-    scene.memory.forget(KEY)
-    assert scene.memory.absent == {}
+    scene.cache.forget(KEY)
+    assert scene.cache.snapshots._missing == {}
 
 
 async def test_a_reading_that_fails_once_all_who_wait_have_left_is_no_news(
@@ -138,15 +139,15 @@ async def test_a_reading_that_fails_once_all_who_wait_have_left_is_no_news(
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
     waits = asyncio.ensure_future(scene.look())
     await going.wait()
-    (flight,) = scene.memory.flights.values()
+    (pending,) = scene.cache.snapshots._pending.values()
     waits.cancel()
     await asyncio.wait([waits])
     may_fail.set()
-    await asyncio.wait([flight])
-    del flight, waits
+    await asyncio.wait([pending])
+    del pending, waits
     gc.collect()
 
-    assert scene.memory.flights == {}
+    assert scene.cache.snapshots._pending == {}
     assert complaints == []
 
 
@@ -262,7 +263,7 @@ def _elsewhere(scene: Scene, **mlflow: Any) -> TrainedModel:
 
 async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
     inputs = await model_inputs(scene.ports, resource)
-    return (await observe_model(scene.ports, scene.memory, resource, inputs)).older_owners
+    return (await observe_model(scene.ports, scene.cache, resource, inputs)).older_owners
 
 
 @pytest.mark.parametrize(

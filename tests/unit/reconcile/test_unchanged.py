@@ -11,8 +11,9 @@ from tests.unit.reconcile.test_observing import OUT, TAGS, Scene
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.api.meta import Condition
+from feature_lineage.decide.facts import key_of
+from feature_lineage.decide.model.no_op import RECHECK_INTERVAL
 from feature_lineage.reconcile import reconciler as controller_module
-from feature_lineage.reconcile.cache import LOOK_AGAIN
 from feature_lineage.reconcile.reconciler import Reconciler
 
 
@@ -77,7 +78,7 @@ async def test_a_settled_model_is_looked_at_again_when_it_is_woken_or_time_may_c
     followed: Followed,
 ) -> None:
     result = await followed.controller.reconcile_model(await followed.passes())
-    assert result.requeue_at == followed.ports.clock.now() + LOOK_AGAIN
+    assert result.requeue_at == followed.ports.clock.now() + RECHECK_INTERVAL
 
 
 async def test_a_pass_that_leaves_nothing_to_do_settles_the_model_at_once(
@@ -209,7 +210,7 @@ async def test_a_glance_makes_no_other_resources_and_reads_no_registry(
 
 
 async def test_a_registry_that_fell_out_of_memory_is_no_change(followed: Followed) -> None:
-    followed.controller._memory.snapshots.clear()
+    followed.controller._memory.snapshots._snapshots.clear()
 
     await followed.passes(3)
 
@@ -280,7 +281,7 @@ async def test_a_changed_spec_is_seen(followed: Followed) -> None:
 
 
 async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followed) -> None:
-    followed.later(seconds=LOOK_AGAIN.total_seconds() - 1)
+    followed.later(seconds=RECHECK_INTERVAL.total_seconds() - 1)
     await followed.passes()
     assert followed.worked_out == 0
 
@@ -290,8 +291,6 @@ async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followe
 
 
 async def test_a_forgotten_model_is_worked_out(followed: Followed) -> None:
-    from feature_lineage.reconcile.cache import key_of
-
     followed.controller.forget(key_of(followed.resource))
     await followed.passes()
     assert followed.worked_out == 1

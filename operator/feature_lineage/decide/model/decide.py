@@ -15,8 +15,7 @@ from feature_lineage.api.model_status import (
 )
 from feature_lineage.decide.facts import Event, Key
 from feature_lineage.decide.model.conditions import conditions_of
-from feature_lineage.decide.model.freshness import model_freshness
-from feature_lineage.decide.model.status import closed, history, lineage, resolved
+from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
 from feature_lineage.decide.values import (
     Action,
@@ -27,7 +26,7 @@ from feature_lineage.decide.values import (
     SetTags,
 )
 
-WAITING: Final = timedelta(seconds=30)
+UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
 _NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
 """First verdicts that nobody has to be told of; ten thousand models would be as many Events."""
 
@@ -47,7 +46,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         changes["resolved"] = resolved(linked)
         changes["lineage"] = lineage(observed, linked)
         changes["history"] = history(observed, linked)
-        changes["freshness"] = model_freshness(observed, linked)
+        changes["freshness"] = freshness(observed, linked)
     elif problem is not None and not problem.outage:
         changes |= {"resolved": None, "lineage": None, "freshness": None}
         changes["history"] = closed(observed)
@@ -60,7 +59,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         status=status,
         after=actions,
         events=_events(observed, status),
-        requeue_at=next_look_of(observed.project, now),
+        requeue_at=_requeue_at(observed.project, now),
         finished=resource.metadata.deletion_timestamp is not None,
     )
 
@@ -156,8 +155,8 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event,
     )
 
 
-def next_look_of(project: FeatureStoreProject | None, now: datetime) -> datetime:
-    """When to look at a model again without being woken."""
+def _requeue_at(project: FeatureStoreProject | None, now: datetime) -> datetime:
+    """When to reconcile a model again without an event."""
     if project is None or project.spec.mlflow is None:
-        return now + WAITING
+        return now + UNRESOLVED_INTERVAL
     return now + project.spec.mlflow.poll_interval

@@ -1,29 +1,23 @@
-"""What the status of a TrainedModel tells: version, lineage, and what the alias pointed to."""
+"""The status of a TrainedModel: version, lineage, freshness, and what its alias pointed to."""
 
 from typing import Final
 
-from feature_lineage.api.enums import (
-    BaselineFrom,
-    Verdict,
-)
+from feature_lineage.api.enums import BaselineFrom, Verdict
 from feature_lineage.api.model_status import (
     HistoryEntry,
     LineageStatus,
+    ModelFreshnessStatus,
     ResolvedStatus,
     SchemaDigest,
 )
 from feature_lineage.api.project_status import ProblemStatus
-from feature_lineage.decide.values import (
-    LinkedVersion,
-    ObservedModel,
-)
+from feature_lineage.api.types import Duration
+from feature_lineage.decide.project.views import observed_at, view_states
+from feature_lineage.decide.values import LinkedVersion, ObservedModel
+from feature_lineage.features.freshness import OverallFreshness, judge_model
 
 MAX_HISTORY: Final = 10
-
-
 MAX_FEATURES: Final = 100
-
-
 MAX_PROBLEMS: Final = 50
 
 
@@ -79,6 +73,37 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
     )
 
 
+def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessStatus | None:
+    """Freshness of the least fresh view that serves the model, in times rather than ages.
+
+    None while the registry or the model's features are not known.
+    """
+    judged = _judge_freshness(observed, linked)
+    if judged is None:
+        return None
+    return ModelFreshnessStatus(
+        oldest_view=judged.oldest_view or None,
+        materialized_until=judged.materialized_until,
+        max_age=judged.max_age if isinstance(judged.max_age, Duration) else None,
+        fresh=judged.fresh,
+    )
+
+
+def _judge_freshness(observed: ObservedModel, linked: LinkedVersion) -> OverallFreshness | None:
+    project, snapshot = observed.project, observed.snapshot
+    if project is None or snapshot is None or not linked.link.refs:
+        return None
+    own, states = observed.resource.spec.freshness, observed.states
+    return judge_model(
+        snapshot,
+        linked.link.refs,
+        view_states(project.spec, project.status) if states is None else states,
+        observed.now,
+        observed_at(project.spec, project.status),
+        own.max_age if own else None,
+    )
+
+
 def _same_version(observed: ObservedModel, linked: LinkedVersion) -> bool:
     resolved = observed.resource.status.resolved
     return (
@@ -89,7 +114,7 @@ def _same_version(observed: ObservedModel, linked: LinkedVersion) -> bool:
 
 
 def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntry, ...]:
-    """What the alias pointed to, newest first; nothing to tell of a pinned version."""
+    """The versions the alias pointed to, newest first; empty for a pinned version."""
     status, now = observed.resource.status, observed.now
     if observed.resource.spec.model.alias is None:
         return ()
@@ -104,7 +129,7 @@ def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntr
 
 
 def closed(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
-    """The history once the alias is known to point to none of it any more."""
+    """The history with its newest entry ended, once the alias no longer points to that version."""
     past = observed.resource.status.history
     if not past or past[0].to is not None or observed.view is None:
         return past
