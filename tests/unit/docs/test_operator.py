@@ -201,7 +201,7 @@ def test_the_reasons_that_no_retry_mends_are_those_of_the_code() -> None:
         if cells[1] == "not until something changes"
     )
     stalled = section(PROJECT_PAGE, "### `Stalled`")
-    (stalling,) = re.findall(r"no retry mends \(([^)]*)\)", stalled)
+    (stalling,) = re.findall(r"is not retried \(([^)]*)\)", stalled)
 
     assert set(retried) == TERMINAL_REASONS
     assert set(names_in(stalling)) == TERMINAL_REASONS - {"Blocked"}
