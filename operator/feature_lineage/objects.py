@@ -44,9 +44,5 @@ async def text_of(objects: Objects, namespace: str, source: KeySource) -> str:
     Raises:
         NotFound: there is no such object, or it has no such key.
     """
-    if source.secret_key_ref is not None:
-        reference = source.secret_key_ref
-        return await value_of(objects, "Secret", namespace, reference.name, reference.key)
-    assert source.config_map_key_ref is not None
-    reference = source.config_map_key_ref
-    return await value_of(objects, "ConfigMap", namespace, reference.name, reference.key)
+    kind: ObjectKind = "Secret" if source.secret_key_ref is not None else "ConfigMap"
+    return await value_of(objects, kind, namespace, source.ref.name, source.ref.key)

@@ -29,3 +29,10 @@ class KeySource(ApiModel):
     config_map_key_ref: KeyRef | None = Field(
         None, description="The text is a key of this ConfigMap."
     )
+
+    @property
+    def ref(self) -> KeyRef:
+        """The reference that is set."""
+        ref = self.secret_key_ref or self.config_map_key_ref
+        assert ref is not None
+        return ref

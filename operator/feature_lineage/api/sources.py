@@ -104,3 +104,8 @@ class Source(ApiModel):
         Duration("5m"),
         description="How often to look for a new revision, at least 1s; starts no pod.",
     )
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether `poll_interval` applies. A folder or ConfigMap is read at every reconcile."""
+        return self.git is not None or self.image is not None

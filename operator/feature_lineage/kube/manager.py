@@ -32,11 +32,11 @@ from feature_lineage.kube.lease import LeaderElector
 from feature_lineage.kube.objects import KubeObjects
 from feature_lineage.kube.reconcile_worker import ReconcileWorker
 from feature_lineage.kube.snapshots import KubeSnapshots
-from feature_lineage.kube.source import KubeSource
 from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.reconciler import Reconciler
+from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.tracking.client_pool import ModelRegistryPool
 from feature_lineage.workqueue.workers import WorkerPool
 
@@ -100,7 +100,7 @@ class Manager:
             Ports(
                 clock=clock,
                 resources=self.resources,
-                source=KubeSource(objects, runner.image, config.allows_git),
+                source=cluster_sources(objects, runner.image, config.allows_git),
                 jobs=self._jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,

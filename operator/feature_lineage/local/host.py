@@ -23,12 +23,12 @@ from feature_lineage.local.agenda import Agenda
 from feature_lineage.local.folder import LocalResources, Manifests, Resource, read_folder
 from feature_lineage.local.jobs import SubprocessJobs
 from feature_lineage.local.objects import FolderObjects
-from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
 from feature_lineage.local.watch import Watch
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.dependents import competing_projects
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
+from feature_lineage.sources.project_sources import local_sources
 from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 WATCH_SECONDS: Final = 1.0
@@ -80,7 +80,7 @@ class LocalHost:
         self._agenda = Agenda()
         clock = UtcClock()
         base = folder if folder.is_dir() else folder.parent
-        source = LocalSource(base.resolve(), self.state.repos, self.objects)
+        source = local_sources(self.objects, base.resolve(), self.state.repos)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
         self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._wake_named)

@@ -31,7 +31,6 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport
 from feature_lineage.local.objects import FolderObjects
-from feature_lineage.local.source import LocalSource
 from feature_lineage.local.state import write_atomically
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import (
@@ -40,6 +39,7 @@ from feature_lineage.operations.protocol import (
     decode_report,
     encode,
 )
+from feature_lineage.sources.project_sources import LocalProjectSources
 
 GRACE_SECONDS: Final = 30.0
 OUTPUT_SHOWN: Final = 2000
@@ -62,7 +62,7 @@ class SubprocessJobs:
         folder: Path,
         ended: Callable[[str], None],
         objects: FolderObjects,
-        source: LocalSource,
+        source: LocalProjectSources,
     ) -> None:
         self._folder = folder.absolute()
         self._source = source

@@ -56,7 +56,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
         raise InvalidManifest(
             f"{host.folder} holds no FeatureStoreProject with a source; there is nothing to plan"
         )
-    if any(project.spec.source and project.spec.source.local is None for project in projects):
+    if any(host.source.watched(project) is None for project in projects):
         # Their working trees lie in the state folder: one host at a time may check out there.
         host.state.acquire()
     try:

@@ -31,13 +31,13 @@ class _Message(BaseModel):
 
 
 class GitCheckout(_Message):
-    """Fetch one commit.
+    """A Git repository, and how to reach it.
 
     Attributes:
-        url: of the repository, without credentials.
-        path: folder of feature_store.yaml in it.
-        credential: folder where the Secret is mounted, "" where there is none.
-        ca_file: certificate authorities to trust, "" for the image's own.
+        url: URL of the repository, without credentials.
+        path: folder of feature_store.yaml in the repository.
+        credential: folder where the Secret is mounted; "" for no credentials.
+        ca_file: mounted file with the certificate authorities to trust; "" for the image's own.
     """
 
     url: str
@@ -46,25 +46,33 @@ class GitCheckout(_Message):
     ca_file: str = ""
 
 
-class PodRequest(_Message):
-    """Everything one pod has to know. Exactly one of `git`, `files`, `folder`, or none of them.
+class PodSource(_Message):
+    """Where a pod finds its repo. At most one field is set; none for a project without a repo.
 
     Attributes:
-        request: what to do; its `repo` is filled in by the pod.
-        git: a commit to fetch; which one, the request's `revision` says.
-        files: folder of a mounted ConfigMap whose keys are the repo's files.
+        git: a repository to fetch the request's `revision` from.
+        files: folder where the ConfigMap with the repo's files is mounted.
         folder: folder of the image.
-        feature_store_yaml: mounted file that replaces the repo's; it may hold secrets, so that
-            its text is in no request.
-        namespace: where the report goes.
-        reports: names of the ConfigMaps that take the report's pieces.
+    """
+
+    git: GitCheckout | None = None
+    files: str = ""
+    folder: str = ""
+
+
+class PodRequest(PodSource):
+    """The input of one pod: the job request, the source of its repo, and where its report goes.
+
+    Attributes:
+        request: the job request; the pod fills in its `repo`.
+        feature_store_yaml: mounted file that replaces the repo's. The request has the path and
+            not the text, which may contain secrets.
+        namespace: namespace of the ConfigMaps for the report.
+        reports: names of the ConfigMaps for the pieces of the report.
     """
 
     protocol: Literal[1] = 1
     request: JobRequest
-    git: GitCheckout | None = None
-    files: str = ""
-    folder: str = ""
     feature_store_yaml: str = ""
     namespace: str
     reports: tuple[str, ...]
@@ -86,17 +94,17 @@ class Manifest(_Message):
     pieces: int
 
 
-def pack_order(order: PodRequest) -> bytes:
-    """An order as the pod finds it.
+def pack_pod_request(request: PodRequest) -> bytes:
+    """The request as the pod reads it: canonical JSON, gzip.
 
     Raises:
         TerminalError: it does not fit into a ConfigMap.
     """
-    text = canonical_json(order.model_dump(mode="json")).encode()
+    text = canonical_json(request.model_dump(mode="json")).encode()
     packed = gzip.compress(text, mtime=0)
     if len(packed) > MAX_REQUEST_BYTES:
         raise TerminalError(
-            f"the request of {order.request.operation_id} takes {len(packed)} bytes, compressed; "
+            f"the request of {request.request.operation_id} takes {len(packed)} bytes, compressed; "
             f"at most {MAX_REQUEST_BYTES} fit into a ConfigMap: split the project, or narrow "
             "spec.apply.protection.models",
             reason="RequestRejected",
@@ -104,11 +112,11 @@ def pack_order(order: PodRequest) -> bytes:
     return packed
 
 
-def read_order(packed: bytes) -> PodRequest:
-    """The order of a pod.
+def read_pod_request(packed: bytes) -> PodRequest:
+    """The request of a pod.
 
     Raises:
-        InvalidReport: it is none, or of another version.
+        InvalidReport: it does not parse, or has another version of the protocol.
     """
     try:
         return PodRequest.model_validate_json(_inflate(packed))

@@ -60,7 +60,7 @@ class ResolvedSource:
     def holds(self, project: FeatureStoreProject, now: datetime) -> bool:
         """Whether `facts` can be used again: never for folders and ConfigMaps, which are cheap."""
         spec, source = project.spec, project.spec.source
-        if source is None or source.local is not None or source.config_map_ref is not None:
+        if source is None or not source.is_polled:
             return False
         same = self.source == source and self.feature_store_yaml == spec.feature_store_yaml
         return same and now - self.at < source.poll_interval

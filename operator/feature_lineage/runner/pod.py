@@ -17,9 +17,8 @@ from types import FrameType
 from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, TerminalError
-from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_order
+from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_pod_request
 from feature_lineage.operations.protocol import JobReport, encode
-from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
     ApiServer,
@@ -29,6 +28,7 @@ from feature_lineage.runner.publish import (
 )
 from feature_lineage.runner.report import interrupted, not_begun, too_large
 from feature_lineage.runner.supervisor import supervise
+from feature_lineage.sources.source_kinds import fetch
 
 HOME: Final = Path("/job")
 CRASHED: Final = 1
@@ -47,7 +47,7 @@ def run(request: Path, home: Path, server: ApiServer, termination_log: Path) -> 
     """Carry out the order in `request`; returns the exit code."""
     began = time.monotonic()
     try:
-        order = read_order(request.read_bytes())
+        order = read_pod_request(request.read_bytes())
         report = carry_out(order, home)
         deadline = began + order.request.deadline_seconds
         return _hand_over(report, order, server, termination_log, deadline)

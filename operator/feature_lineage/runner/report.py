@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import INTERRUPTED, JobReport, JobRequest, Outcome
-from feature_lineage.runner.errors import SteppedBack
+from feature_lineage.sources.interface import SourceChanged
 
 
 def not_begun(request: JobRequest, error: FeatureLineageError, started: datetime) -> JobReport:
     """The operation did not begin, for want of its repo."""
-    back = isinstance(error, SteppedBack)
+    back = isinstance(error, SourceChanged)
     return _report(
         request, Outcome.STEPPED_BACK if back else Outcome.FAILED, error.reason, str(error), started
     )

@@ -7,15 +7,17 @@ with a dash.
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from feature_lineage.api.sources import GitRef
 from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
 from feature_lineage.sources.git_failure import Gone, Unadvertised
 from feature_lineage.sources.git_process import run_git, within
 
+NETWORK_SCHEMES: Final = frozenset({"https", "ssh"})
+LOCAL_SCHEMES: Final = NETWORK_SCHEMES | {"file"}
 LS_REMOTE_SECONDS: Final = 20.0
 LS_REMOTE_BYTES: Final = 64 * 1024 * 1024
 """A server may list refs without end, and the operator has one memory for all projects."""
@@ -30,20 +32,6 @@ _STEPS: Final = (
     (2000, _EVERYTHING),
 )
 """How far back a commit is looked for that is not had by its id, and in what."""
-
-
-@dataclass(frozen=True, slots=True)
-class GitRef:
-    """Exactly one of the three is set."""
-
-    branch: str = ""
-    tag: str = ""
-    commit: str = ""
-
-    def __str__(self) -> str:
-        if self.branch:
-            return f"branch {self.branch}"
-        return f"tag {self.tag}" if self.tag else f"commit {self.commit}"
 
 
 def check_url(url: str, schemes: frozenset[str]) -> None:
@@ -102,22 +90,22 @@ async def resolve_ref(
         NotFound: the repository has no such ref.
         FeatureLineageError: as `git_failure.failure` says.
     """
-    if ref.commit:
+    if ref.commit is not None:
         if not _COMMIT.fullmatch(ref.commit):
             raise TerminalError(
                 f"source.git.ref.commit {ref.commit!r} is no full commit id (40 or 64 hex digits)",
                 reason="RefNotFound",
             )
         return ref.commit
-    if _NO_REF.search(ref.branch or ref.tag):
+    name = ref.branch or ref.tag or ""
+    described = f"branch {name}" if ref.branch else f"tag {name}"
+    if not name or _NO_REF.search(name):
         raise TerminalError(
-            f"source.git.ref: {str(ref)[:200]!r} is no name that Git allows; correct it",
+            f"source.git.ref: {described[:200]!r} is not a name that Git allows; correct it",
             reason="RefNotFound",
         )
     names = (
-        [f"refs/heads/{ref.branch}"]
-        if ref.branch
-        else [f"refs/tags/{ref.tag}", f"refs/tags/{ref.tag}^{{}}"]
+        [f"refs/heads/{name}"] if ref.branch else [f"refs/tags/{name}", f"refs/tags/{name}^{{}}"]
     )
     with asking or contextlib.nullcontext():
         async with within(LS_REMOTE_SECONDS, url, "git ls-remote"):
@@ -133,7 +121,9 @@ async def resolve_ref(
     for name in reversed(names):
         if name in found:
             return found[name]
-    raise NotFound(f"{url} has no {ref}; check source.git.ref, or push it", reason="RefNotFound")
+    raise NotFound(
+        f"{url} has no {described}; check source.git.ref, or push it", reason="RefNotFound"
+    )
 
 
 async def check_out(

@@ -7,8 +7,8 @@ from typing import Any
 from tests.servers.sshd import SshServer
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret
-from feature_lineage.kube.source import KubeSource
 from feature_lineage.local.objects import FolderObjects
+from feature_lineage.sources.project_sources import cluster_sources
 
 LOGIN = "x-access-token:t0k3n"
 TOKEN = {"token": b"t0k3n\n"}
@@ -34,7 +34,7 @@ async def resolve(
         text = {"ca.crt": authority.decode()}
         objects.append(ConfigMap.model_validate({"metadata": {"name": "ca"}, "data": text}))
     named = project(url, ref, login=secret is not None, bundle=authority is not None)
-    facts = await KubeSource(FolderObjects(objects), "runner:1", lambda _: True).resolve(named)
+    facts = await cluster_sources(FolderObjects(objects), "runner:1", lambda _: True).resolve(named)
     return facts.revision
 
 

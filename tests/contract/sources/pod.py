@@ -8,8 +8,8 @@ from tests.servers.git import run_git
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
 from feature_lineage.operations.protocol import JobReport, JobRequest
-from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.pod import carry_out
+from feature_lineage.sources.source_kinds import fetch
 
 
 class Pod:

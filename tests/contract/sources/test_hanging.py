@@ -12,10 +12,10 @@ from tests.servers.sshd import SshServer
 from feature_lineage.api import ConfigMap
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError, TransientError
-from feature_lineage.kube.source import KubeSource
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.sources import git
 from feature_lineage.sources import slow_source_bulkhead as unanswered
+from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.workqueue.workers import WorkerPool
 
 
@@ -96,7 +96,7 @@ class Team:
 
     def __init__(self, silent_port: int, good: GitServer) -> None:
         authority = {"metadata": {"name": "ca"}, "data": {"ca.crt": good.authority.decode()}}
-        self._source = KubeSource(
+        self._source = cluster_sources(
             FolderObjects([ConfigMap.model_validate(authority)]), "runner:1", lambda _: True
         )
         self._urls = {f"p{n}": f"https://127.0.0.1:{silent_port}/r{n}.git" for n in range(40)}

@@ -9,6 +9,7 @@ from tests.contract.sources.git_resolver import TOKEN
 from tests.contract.sources.pod import Pod
 from tests.servers.git import GitServer
 
+from feature_lineage.api.sources import GitRef
 from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
 from feature_lineage.sources import git
 
@@ -176,7 +177,7 @@ async def test_ssh_goes_to_the_host_that_was_looked_at_or_nowhere(url: str, tmp_
 
     with contextlib.suppress(FeatureLineageError):
         git.check_url(url, frozenset({"https", "ssh"}))
-        await git.resolve_ref(url, git.GitRef(branch="main"), environment=environment)
+        await git.resolve_ref(url, GitRef(branch="main"), environment=environment)
 
     words = asked.read_text().splitlines() if asked.exists() else []
     hosts = [word.rpartition("@")[2] for word in words[-2:-1]]

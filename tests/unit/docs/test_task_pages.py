@@ -24,14 +24,15 @@ from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.resources import FeatureStoreProject
+from feature_lineage.api.sources import GitRef
 from feature_lineage.cli.grant import grant_manifests
 from feature_lineage.errors import AccessRefused, NotFound
 from feature_lineage.kube import client
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER
 from feature_lineage.kube.objects import KubeObjects
-from feature_lineage.kube.source import KubeSource
 from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.sources import git
+from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.tracking.client_pool import CREDENTIAL_AGE
 
 FIRST = ROOT / "docs/first-project.md"
@@ -149,7 +150,7 @@ async def test_a_branch_that_is_not_there_is_told_in_the_words_of_the_page(tmp_p
     told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
 
     with pytest.raises(NotFound) as caught:
-        await git.resolve_ref(f"file://{tmp_path}", git.GitRef(branch="main"))
+        await git.resolve_ref(f"file://{tmp_path}", GitRef(branch="main"))
 
     assert caught.value.message.replace(f"file://{tmp_path}", REPOSITORY) == told["RefNotFound"]
 
@@ -161,7 +162,7 @@ async def test_a_host_that_is_not_allowed_is_told_in_the_words_of_the_page() -> 
     told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
     spec = project.spec.model_copy(update={"feature_store_yaml": None})
     no_secrets: Any = None
-    source = KubeSource(no_secrets, "", lambda url: url != REPOSITORY)
+    source = cluster_sources(no_secrets, "", lambda url: url != REPOSITORY)
 
     with pytest.raises(AccessRefused) as caught:
         await source.resolve(project.model_copy(update={"spec": spec}))

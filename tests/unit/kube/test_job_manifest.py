@@ -11,7 +11,7 @@ from feature_lineage.errors import TerminalError
 from feature_lineage.kube.jobs.job_manifest import (
     is_outdated,
     job_manifest,
-    order_of,
+    pod_request,
     request_manifest,
 )
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
@@ -228,7 +228,7 @@ def test_git_and_its_secrets_are_mounted_by_reference() -> None:
         {"key": "root.pem", "path": "root.pem"}
     ]
 
-    git = order_of(wanted, request(revision="a" * 40)).git
+    git = pod_request(wanted, request(revision="a" * 40)).git
     assert git is not None
     assert (git.url, git.path) == ("https://git.example/repo.git", "features")
     assert git.credential == "/etc/feature-lineage/git"
@@ -238,7 +238,7 @@ def test_git_and_its_secrets_are_mounted_by_reference() -> None:
 def test_a_feature_store_yaml_is_told_by_its_path_and_never_by_its_text() -> None:
     key = {"secretKeyRef": {"name": "store", "key": "feature_store.yaml"}}
     wanted = project(featureStoreYaml=key)
-    order = order_of(wanted, request(feature_store_yaml="password: s3cr3t"))
+    order = pod_request(wanted, request(feature_store_yaml="password: s3cr3t"))
     text = json.dumps(order.model_dump(mode="json"))
     assert "s3cr3t" not in text
     assert order.feature_store_yaml == "/etc/feature-lineage/feature-store/feature_store.yaml"
@@ -250,8 +250,8 @@ def test_a_feature_store_yaml_is_told_by_its_path_and_never_by_its_text() -> Non
 
 
 def test_a_local_folder_is_no_source_of_a_pod() -> None:
-    with pytest.raises(TerminalError, match="for the local host only") as caught:
-        order_of(project(source={"local": {"path": "repo"}}), request())
+    with pytest.raises(TerminalError, match="a cluster has no such folder") as caught:
+        pod_request(project(source={"local": {"path": "repo"}}), request())
     assert caught.value.reason == "LocalSourceUnsupported"
 
 

@@ -16,10 +16,10 @@ from feature_lineage.operations.pod_protocol import (
     GitCheckout,
     PodRequest,
     join_report,
-    pack_order,
+    pack_pod_request,
     pack_report,
     read_manifest,
-    read_order,
+    read_pod_request,
 )
 from feature_lineage.operations.protocol import JobRequest
 
@@ -34,17 +34,17 @@ def order(**fields: object) -> PodRequest:
 
 def test_an_order_is_read_as_it_was_written() -> None:
     given_ = order(git=GitCheckout(url="https://git.example/r.git", credential="/c"))
-    assert read_order(pack_order(given_)) == given_
+    assert read_pod_request(pack_pod_request(given_)) == given_
 
 
 def test_an_order_of_another_protocol_says_what_to_do() -> None:
-    packed = gzip.compress(pack_order_text().replace(b'"protocol":1', b'"protocol":2'))
+    packed = gzip.compress(pack_pod_request_text().replace(b'"protocol":1', b'"protocol":2'))
     with pytest.raises(InvalidReport, match="operator and runner of the same minor version"):
-        read_order(packed)
+        read_pod_request(packed)
 
 
-def pack_order_text() -> bytes:
-    return gzip.decompress(pack_order(order()))
+def pack_pod_request_text() -> bytes:
+    return gzip.decompress(pack_pod_request(order()))
 
 
 @given(st.binary(max_size=2000))

@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.errors import AccessRefused, NotFound, TransientError
+from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
-from feature_lineage.runner.errors import InvalidRepo, SteppedBack
-from feature_lineage.runner.fetch import fetch
 from feature_lineage.runner.pod import carry_out
 from feature_lineage.runner.publish import (
     TERMINATION_BYTES,
@@ -28,6 +26,8 @@ from feature_lineage.runner.publish import (
     last_words,
     publish,
 )
+from feature_lineage.sources.interface import SourceChanged
+from feature_lineage.sources.source_kinds import fetch
 from feature_lineage.sources.tree import files_revision
 
 FILES = {"feature_store.yaml": b"project: p\n", "defs__features.py": b"x = 1\n"}
@@ -64,7 +64,7 @@ def test_a_config_map_becomes_a_folder(mounted: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_map_of_another_revision_is_not_applied(mounted: Path, tmp_path: Path) -> None:
-    with pytest.raises(SteppedBack, match="its newest state is next"):
+    with pytest.raises(SourceChanged, match="its newest state is next"):
         fetch(order("sha256:0", files=str(mounted)), tmp_path)
 
 
@@ -79,8 +79,9 @@ def test_a_key_that_leads_out_or_stands_in_the_way_is_the_repos_fault(
     mounted: Path, tmp_path: Path, key: str
 ) -> None:
     (mounted / key.replace("..__..__", "x__..__..__..__")).write_text("x")
-    with pytest.raises(InvalidRepo, match="ConfigMap key"):
+    with pytest.raises(TerminalError, match="ConfigMap key") as caught:
         fetch(order(kind="materialize", files=str(mounted)), tmp_path)
+    assert caught.value.reason == "InvalidRepo"
 
 
 def test_a_folder_of_the_image_stays_where_it_is(tmp_path: Path) -> None:
@@ -239,7 +240,6 @@ def test_an_ipv6_address_is_written_as_urls_want_it() -> None:
 def test_a_report_that_cannot_be_handed_over_is_told_of() -> None:
     from datetime import UTC, datetime
 
-    from feature_lineage.errors import TerminalError
     from feature_lineage.operations.protocol import ExitCode
     from feature_lineage.runner.report import too_large
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from feature_lineage.api.sources import GitRef
 from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
 from feature_lineage.sources import git, git_process
 from feature_lineage.sources.git_process import run_git, within
 
 URL = "https://git.example/team.git"
-SCHEMES = frozenset({"https", "ssh"})
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ SCHEMES = frozenset({"https", "ssh"})
     ],
 )
 def test_these_addresses_are_asked(url: str) -> None:
-    git.check_url(url, SCHEMES)
+    git.check_url(url, git.NETWORK_SCHEMES)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_these_addresses_are_asked(url: str) -> None:
 )
 def test_these_addresses_are_refused_before_anything_runs(url: str, why: str) -> None:
     with pytest.raises(TerminalError, match=why) as caught:
-        git.check_url(url, SCHEMES)
+        git.check_url(url, git.NETWORK_SCHEMES)
 
     assert caught.value.reason == "HostNotAllowed"
 
@@ -84,7 +84,7 @@ def test_these_addresses_are_refused_before_anything_runs(url: str, why: str) ->
 )
 def test_an_address_with_a_password_is_refused_without_telling_it(url: str) -> None:
     with pytest.raises(TerminalError) as caught:
-        git.check_url(url, SCHEMES)
+        git.check_url(url, git.NETWORK_SCHEMES)
 
     assert caught.value.reason == "HostNotAllowed"
     assert "s3cret" not in caught.value.message
@@ -93,18 +93,18 @@ def test_an_address_with_a_password_is_refused_without_telling_it(url: str) -> N
 @pytest.mark.parametrize(
     "ref",
     [
-        git.GitRef(commit="abc123"),
-        git.GitRef(commit="--upload-pack=id"),
-        git.GitRef(branch="main\nx"),
-        git.GitRef(branch="ma*n"),
-        git.GitRef(branch="a..b"),
-        git.GitRef(tag="v1\0"),
-        git.GitRef(tag="v1^{}"),
+        GitRef.model_construct(commit="abc123"),
+        GitRef.model_construct(commit="--upload-pack=id"),
+        GitRef(branch="main\nx"),
+        GitRef(branch="ma*n"),
+        GitRef(branch="a..b"),
+        GitRef(tag="v1\0"),
+        GitRef(tag="v1^{}"),
     ],
     ids=str,
 )
 async def test_what_is_no_name_is_not_asked_for(
-    ref: git.GitRef, monkeypatch: pytest.MonkeyPatch
+    ref: GitRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(TerminalError) as caught:
@@ -116,7 +116,7 @@ async def test_what_is_no_name_is_not_asked_for(
 async def test_a_machine_without_git_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(FeatureLineageError, match="install git") as caught:
-        await git.resolve_ref(URL, git.GitRef(branch="main"))
+        await git.resolve_ref(URL, GitRef(branch="main"))
 
     assert caught.value.reason == "SourceUnreachable"
 

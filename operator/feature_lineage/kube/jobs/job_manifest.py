@@ -15,18 +15,15 @@ from feature_lineage.kube.jobs.names import (
     request_name,
 )
 from feature_lineage.kube.jobs.pod_manifest import (
-    CA_DIR,
     CONTAINER,
-    CREDENTIAL_DIR,
     HOME,
-    REPO_DIR,
     YAML_DIR,
     RunnerDefaults,
-    key_of,
     pod_spec,
 )
-from feature_lineage.operations.pod_protocol import REQUEST_KEY, GitCheckout, PodRequest, pack_order
+from feature_lineage.operations.pod_protocol import REQUEST_KEY, PodRequest, pack_pod_request
 from feature_lineage.operations.protocol import ExitCode, JobRequest
+from feature_lineage.sources.source_kinds import pod_source
 
 START_GRACE_SECONDS: Final = 300
 """For a node to be found and the image to be pulled: the runner keeps its own deadline."""
@@ -113,7 +110,7 @@ def request_manifest(
     Raises:
         TerminalError: it is too large for one.
     """
-    packed = pack_order(order_of(project, request))
+    packed = pack_pod_request(pod_request(project, request))
     return {
         **_config_map(project, request.operation_id, request_name(request.operation_id), owner),
         "immutable": True,
@@ -139,34 +136,19 @@ def owned_by_job(job: Object) -> list[Object]:
     ]
 
 
-def order_of(project: FeatureStoreProject, request: JobRequest) -> PodRequest:
-    """What the pod is told: paths of what is mounted, never what lies there.
+def pod_request(project: FeatureStoreProject, request: JobRequest) -> PodRequest:
+    """What the pod reads: paths of what is mounted, never the contents.
 
     Raises:
-        TerminalError: a folder of somebody's machine is no source of a pod.
+        TerminalError: a pod cannot use a source of this kind.
     """
-    source, replacement = project.spec.source, project.spec.feature_store_yaml
-    git = source.git if source else None
-    if source is not None and source.local is not None:
-        raise TerminalError(
-            "source.local is for the local host only; use source.git, configMapRef or image",
-            reason="LocalSourceUnsupported",
-        )
+    replacement = project.spec.feature_store_yaml
     return PodRequest(
+        **dict(pod_source(project.spec.source)),
         request=request.model_copy(
             update={"feature_store_yaml": None, "ephemeral": ("/", HOME, "/tmp")}  # noqa: S108
         ),
-        git=GitCheckout(
-            url=git.url,
-            path=git.path,
-            credential=CREDENTIAL_DIR if git.secret_ref else "",
-            ca_file=f"{CA_DIR}/{key_of(git.ca_bundle)}" if git.ca_bundle else "",
-        )
-        if git
-        else None,
-        files=REPO_DIR if source and source.config_map_ref else "",
-        folder=source.image.path if source and source.image else "",
-        feature_store_yaml=f"{YAML_DIR}/{key_of(replacement)}" if replacement else "",
+        feature_store_yaml=f"{YAML_DIR}/{replacement.ref.key}" if replacement else "",
         namespace=project.metadata.namespace,
         reports=report_names(request.operation_id),
     )

@@ -12,20 +12,17 @@ from posixpath import normpath
 from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.api.refs import KeySource
 from feature_lineage.errors import TerminalError
 from feature_lineage.kube.client import Object
 from feature_lineage.kube.jobs.names import access_name, request_name
 from feature_lineage.operations.pod_protocol import REQUEST_KEY
+from feature_lineage.sources.pod_mounts import MOUNTS, key_volume
+from feature_lineage.sources.source_kinds import mounts
 
 CONTAINER: Final = "runner"
 USER: Final = 65532
 HOME: Final = "/job"
-MOUNTS: Final = "/etc/feature-lineage"
 REQUEST_DIR: Final = f"{MOUNTS}/request"
-REPO_DIR: Final = f"{MOUNTS}/repo"
-CREDENTIAL_DIR: Final = f"{MOUNTS}/git"
-CA_DIR: Final = f"{MOUNTS}/git-ca"
 YAML_DIR: Final = f"{MOUNTS}/feature-store"
 OURS: Final = "feature-lineage-"
 """What the names of the volumes start with that are not the tenant's."""
@@ -126,47 +123,22 @@ def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -
 
 def _mounts(project: FeatureStoreProject, job: str) -> list[tuple[Object, Object]]:
     """Volumes of ours, each with where it is mounted."""
-    source = project.spec.source
     found = [
         _volume("job", {"emptyDir": {}}, HOME, writable=True),
         _volume("tmp", {"emptyDir": {}}, "/tmp", writable=True),  # noqa: S108
         _volume("request", {"configMap": {"name": request_name(job)}}, REQUEST_DIR),
     ]
-    if source is not None and source.config_map_ref is not None:
-        found.append(_volume("repo", {"configMap": {"name": source.config_map_ref.name}}, REPO_DIR))
-    if source is not None and source.git is not None:
-        if source.git.secret_ref is not None:
-            secret = {"secretName": source.git.secret_ref.name, "defaultMode": 0o440}
-            found.append(_volume("git", {"secret": secret}, CREDENTIAL_DIR))
-        if source.git.ca_bundle is not None:
-            found.append(_volume("git-ca", _one_key(source.git.ca_bundle), CA_DIR))
-    if project.spec.feature_store_yaml is not None:
-        found.append(_volume("feature-store", _one_key(project.spec.feature_store_yaml), YAML_DIR))
+    found += [_volume(each.name, each.volume, each.path) for each in mounts(project.spec.source)]
+    if (replacement := project.spec.feature_store_yaml) is not None:
+        found.append(_volume("feature-store", key_volume(replacement), YAML_DIR))
     return found
 
 
 def _volume(
-    name: str, source: Object, path: str, *, writable: bool = False
+    name: str, source: Mapping[str, Any], path: str, *, writable: bool = False
 ) -> tuple[Object, Object]:
     mount = {"name": OURS + name, "mountPath": path}
     return {"name": OURS + name, **source}, mount if writable else {**mount, "readOnly": True}
-
-
-def key_of(source: KeySource) -> str:
-    """Also the name of the one file in its volume."""
-    ref = source.secret_key_ref or source.config_map_key_ref
-    assert ref is not None
-    return ref.key
-
-
-def _one_key(source: KeySource) -> Object:
-    """A volume that shows one key and no other."""
-    items = [{"key": key_of(source), "path": key_of(source)}]
-    if source.secret_key_ref is not None:
-        name = source.secret_key_ref.name
-        return {"secret": {"secretName": name, "items": items, "defaultMode": 0o440}}
-    assert source.config_map_key_ref is not None
-    return {"configMap": {"name": source.config_map_key_ref.name, "items": items}}
 
 
 def _environment(project: FeatureStoreProject) -> list[Object]:

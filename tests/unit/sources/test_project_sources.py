@@ -7,8 +7,8 @@ import pytest
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.errors import AccessRefused, TerminalError
-from feature_lineage.kube.source import KubeSource
 from feature_lineage.objects import ObjectKind
+from feature_lineage.sources.project_sources import cluster_sources
 
 
 class Nothing:
@@ -32,7 +32,7 @@ async def test_what_belongs_to_one_machine_is_refused_for_good(
     )
 
     with pytest.raises(TerminalError) as caught:
-        await KubeSource(Nothing(), "runner:1", lambda _: True).resolve(project)
+        await cluster_sources(Nothing(), "runner:1", lambda _: True).resolve(project)
 
     assert caught.value.reason == reason
     assert reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
@@ -44,7 +44,7 @@ async def test_a_host_that_the_platform_does_not_allow_is_not_asked() -> None:
     project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
 
     with pytest.raises(AccessRefused, match="is on no host of the platform's allowedGitHosts") as e:
-        await KubeSource(Nothing(), "runner:1", lambda _: False).resolve(project)
+        await cluster_sources(Nothing(), "runner:1", lambda _: False).resolve(project)
 
     assert e.value.reason == "HostNotAllowed"
 
@@ -53,7 +53,7 @@ async def test_an_image_stands_for_itself_and_the_projects_own_comes_first() -> 
     spec = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
     own = {**spec, "runtime": {"image": "team/repo:7"}}
     found = [
-        await KubeSource(Nothing(), "runner:1", lambda _: True).resolve(
+        await cluster_sources(Nothing(), "runner:1", lambda _: True).resolve(
             FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": each})
         )
         for each in (spec, own)
