@@ -1,20 +1,22 @@
-"""Every error the operator raises on purpose, told apart by what to do about it.
+"""Every error that the operator raises on purpose, by what the caller has to do about it.
 
     FeatureLineageError
     ├── TransientError                 try again, with back-off
-    │   └── ServerUnavailable          a shared server is out: nobody's retry is consumed
-    ├── WaitingError                   something else must happen first: look again later
-    │   ├── AccessRefused              a credential, a host check or a permission stands in the way
-    │   └── NotFound                   what was named is not there (yet)
+    │   └── ServerUnavailable          a shared server does not answer: no retry is used up
+    ├── WaitingError                   something else has to happen first: try again later
+    │   ├── AccessRefused              a server refuses a credential, or a permission is missing
+    │   └── NotFound                   the named object does not exist, or not yet
     └── TerminalError                  nothing helps until spec, source or annotation changes
-        ├── InvalidManifest            a resource that does not validate
-        ├── InvalidReport              a job's report that does not parse: untrusted input
-        ├── RequestRejected            a server understood the request and refuses it
+        ├── InvalidManifest            a resource does not validate
+        ├── InvalidReport              a job's report, which is untrusted, does not parse
+        ├── RequestRejected            a server understood the request and rejects it
         └── StateUnusable              the state folder is read-only or locked by another host
 
-An error carries the condition `reason` it becomes and a message that names the object, the fact
-and the next step. Secrets never enter a message.
+An error carries the `Reason` that its condition shows, and a message of the object, the fact and
+the next step. A message never contains a secret.
 """
+
+from feature_lineage.reasons import Reason
 
 
 class FeatureLineageError(Exception):
@@ -22,12 +24,12 @@ class FeatureLineageError(Exception):
 
     Args:
         message: names the object, the fact and the next step.
-        reason: CamelCase condition reason this error is shown as; the class's own by default.
+        reason: reason of the condition that shows the error; the class's own by default.
     """
 
-    reason = "Error"
+    reason = Reason.ERROR
 
-    def __init__(self, message: str, *, reason: str | None = None) -> None:
+    def __init__(self, message: str, *, reason: Reason | None = None) -> None:
         super().__init__(message)
         if reason is not None:
             self.reason = reason
@@ -38,51 +40,51 @@ class FeatureLineageError(Exception):
 
 
 class TransientError(FeatureLineageError):
-    """Try again, with exponential back-off and jitter."""
+    """The caller tries again, with exponential back-off and jitter."""
 
-    reason = "TransientError"
+    reason = Reason.TRANSIENT_ERROR
 
 
 class ServerUnavailable(TransientError):
-    """A server that many objects share does not answer; its recovery wakes all of them."""
+    """A server that many objects share does not answer; its recovery enqueues all of them."""
 
-    reason = "MLflowUnavailable"
+    reason = Reason.MLFLOW_UNAVAILABLE
 
 
 class WaitingError(FeatureLineageError):
-    """Something else must happen first; look again at a fixed interval."""
+    """Something else has to happen first; the caller tries again at a fixed interval."""
 
-    reason = "Waiting"
+    reason = Reason.WAITING
 
 
 class AccessRefused(WaitingError):
-    """The server is there and refuses: 401, 403, or its host check."""
+    """The server answers and refuses: 401, 403, or its host check."""
 
-    reason = "AuthFailed"
+    reason = Reason.AUTH_FAILED
 
 
 class NotFound(WaitingError):
-    """What was named is not there, or not yet."""
+    """The named object does not exist, or not yet."""
 
-    reason = "NotFound"
+    reason = Reason.NOT_FOUND
 
 
 class TerminalError(FeatureLineageError):
-    """Stalled until spec, source or annotation changes."""
+    """Nothing helps until the spec, the source or an annotation changes."""
 
-    reason = "Invalid"
+    reason = Reason.INVALID
 
 
 class InvalidManifest(TerminalError):
-    """A resource that does not validate; the message lists every offending field."""
+    """A resource does not validate; the message lists every field at fault."""
 
-    reason = "InvalidManifest"
+    reason = Reason.INVALID_MANIFEST
 
 
 class InvalidReport(TerminalError):
-    """A job's report that is too large, does not parse, or is of another protocol."""
+    """A job's report is too large, does not parse, or is of another protocol."""
 
-    reason = "RunnerIncompatible"
+    reason = Reason.RUNNER_INCOMPATIBLE
 
 
 class RequestRejected(TerminalError):
@@ -92,14 +94,14 @@ class RequestRejected(TerminalError):
         error_code: the server's own code, such as MLflow's ``INVALID_PARAMETER_VALUE``.
     """
 
-    reason = "RequestRejected"
+    reason = Reason.REQUEST_REJECTED
 
-    def __init__(self, message: str, *, error_code: str = "", reason: str | None = None) -> None:
+    def __init__(self, message: str, *, error_code: str = "", reason: Reason | None = None) -> None:
         super().__init__(message, reason=reason)
         self.error_code = error_code
 
 
 class StateUnusable(TerminalError):
-    """The state folder cannot be written, or another host holds it."""
+    """The state folder cannot be written, or another host has locked it."""
 
-    reason = "StateUnusable"
+    reason = Reason.STATE_UNUSABLE

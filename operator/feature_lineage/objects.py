@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from feature_lineage.api.refs import KeySource
 from feature_lineage.errors import NotFound
+from feature_lineage.reasons import Reason
 
 ObjectKind = Literal["Secret", "ConfigMap"]
 
@@ -34,7 +35,9 @@ async def value_of(objects: Objects, kind: ObjectKind, namespace: str, name: str
     """
     contents = await objects.contents(kind, namespace, name)
     if key not in contents:
-        raise NotFound(f"{kind} {namespace}/{name} has no key {key}", reason="SecretNotFound")
+        raise NotFound(
+            f"{kind} {namespace}/{name} has no key {key}", reason=Reason.SECRET_NOT_FOUND
+        )
     return contents[key].decode(errors="replace")
 
 

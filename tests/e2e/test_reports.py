@@ -21,7 +21,8 @@ from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS
-from feature_lineage.operations.protocol import INTERRUPTED, Outcome
+from feature_lineage.operations.protocol import Outcome
+from feature_lineage.reasons import Reason
 
 OBJECTS = 4
 """Of the repo: entity, source, view and service."""
@@ -98,7 +99,7 @@ async def test_a_pod_that_is_deleted_in_the_middle(settle: SettleTenant, admin: 
     first, second = [await read_report(admin, tenant.namespace, job) for job in jobs]
     # What the first one was about to do, the second one did, all of it.
     assert first is not None
-    assert (first.outcome, first.reason, first.counts) == (Outcome.FAILED, INTERRUPTED, {})
+    assert (first.outcome, first.reason, first.counts) == (Outcome.FAILED, Reason.INTERRUPTED, {})
     assert second is not None
     assert (second.outcome, second.counts["created"]) == (Outcome.SUCCEEDED, OBJECTS)
     (run,) = tenant.ops_runs()

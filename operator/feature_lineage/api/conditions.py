@@ -1,4 +1,4 @@
-"""Condition types and reasons, and the one rule about time.
+"""Condition types with their reasons, and the one rule about time.
 
 `lastTransitionTime` moves only when a status flips, so that "since when" can be trusted.
 """
@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from feature_lineage.api.meta import Condition
+from feature_lineage.reasons import Reason
 
 
 class ProjectCondition(StrEnum):
@@ -38,161 +39,82 @@ class ModelCondition(StrEnum):
     FEATURES_FRESH = "FeaturesFresh"
 
 
-class ProjectReason(StrEnum):
-    """Reasons of a FeatureStoreProject's conditions."""
-
-    SUCCEEDED = "Succeeded"  # True, of every condition without a more telling reason
-    OBSERVED = "Observed"  # True of Applied in mode Observe: somebody else applies
-    PROGRESSING = "Progressing"
-    SUSPENDED = "Suspended"
-    DELETING = "Deleting"
-    DELETION_BLOCKED = "DeletionBlocked"
-    INVALID_MANIFEST = "InvalidManifest"
-    AUTH_FAILED = "AuthFailed"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-    FORBIDDEN = "Forbidden"
-
-    REF_NOT_FOUND = "RefNotFound"
-    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
-    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason, not a secret
-    SOURCE_UNREACHABLE = "SourceUnreachable"
-    APPLIED_REVISION_GONE = "AppliedRevisionGone"
-    SUBMODULES_UNSUPPORTED = "SubmodulesUnsupported"
-    LOCAL_SOURCE_UNSUPPORTED = "LocalSourceUnsupported"
-
-    PLANNED = "Planned"
-    BLOCKED = "Blocked"
-    ADOPTION_WOULD_DELETE = "AdoptionWouldDelete"
-    GUARD_UNAVAILABLE = "GuardUnavailable"
-    INVALID_REPO = "InvalidRepo"
-    PROJECT_MISMATCH = "ProjectMismatch"
-    PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther"
-    EPHEMERAL_STORE = "EphemeralStore"
-    REGISTRY_UNREADABLE = "RegistryUnreadable"
-    REGISTRY_MOVED = "RegistryMoved"
-    JOB_FAILED = "JobFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    UNSCHEDULABLE = "Unschedulable"
-    RUNNER_INCOMPATIBLE = "RunnerIncompatible"
-    REPORT_TOO_LARGE = "ReportTooLarge"
-
-    VIEWS_FAILING = "ViewsFailing"
-    NEVER_RUN = "NeverRun"
-
-    STALE = "Stale"
-    NEVER_MATERIALIZED = "NeverMaterialized"
-    NO_OBJECTIVE = "NoObjective"
-    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
-
-    EXPERIMENT_DELETED = "ExperimentDeleted"
-    REQUEST_REJECTED = "RequestRejected"
-
-    MLFLOW_VIEW_OLD = "MLflowViewOld"
-    REGISTRY_SNAPSHOT_OLD = "RegistrySnapshotOld"
-    MLFLOW_UNAVAILABLE = "MLflowUnavailable"
-
-
-class ModelReason(StrEnum):
-    """Reasons of a TrainedModel's conditions."""
-
-    SUCCEEDED = "Succeeded"  # True, of every condition without a more telling reason
-    PROGRESSING = "Progressing"
-    MLFLOW_UNAVAILABLE = "MLflowUnavailable"
-
-    MODEL_NOT_FOUND = "ModelNotFound"
-    ALIAS_NOT_FOUND = "AliasNotFound"
-    VERSION_NOT_FOUND = "VersionNotFound"
-    PROJECT_NOT_READY = "ProjectNotReady"
-    REF_NOT_PERMITTED = "RefNotPermitted"
-
-    VERIFIED = "Verified"  # True of LineageVerified
-    UNCHANGED = "Unchanged"  # True of LineageVerified, but only since first sight
-    CHANGED = "Changed"
-    BROKEN = "Broken"
-    AMBIGUOUS = "Ambiguous"
-    NO_FEAST_LINEAGE = "NoFeastLineage"
-    SERVICE_MISMATCH = "ServiceMismatch"
-    PROJECT_MISMATCH = "ProjectMismatch"
-    REGISTRY_UNSEEN = "RegistryUnseen"
-
-    OWNED_BY_OTHER = "OwnedByOther"
-    DISABLED = "Disabled"
-    TAG_TOO_LONG = "TagTooLong"
-    REQUEST_REJECTED = "RequestRejected"
-    AUTH_FAILED = "AuthFailed"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-
-    STALE = "Stale"
-    NEVER_MATERIALIZED = "NeverMaterialized"
-    NO_OBJECTIVE = "NoObjective"
-    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
-
-
-_P, _M = ProjectReason, ModelReason
+_R = Reason
 
 _OF_A_JOB = frozenset(
     {
-        *(_P.INVALID_REPO, _P.INVALID_MANIFEST, _P.PROJECT_MISMATCH, _P.EPHEMERAL_STORE),
-        *(_P.REGISTRY_UNREADABLE, _P.SUBMODULES_UNSUPPORTED, _P.APPLIED_REVISION_GONE),
-        *(_P.REF_NOT_FOUND, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED, _P.SOURCE_UNREACHABLE),
-        *(_P.JOB_FAILED, _P.DEADLINE_EXCEEDED, _P.IMAGE_PULL_FAILED, _P.UNSCHEDULABLE),
-        *(_P.RUNNER_INCOMPATIBLE, _P.REPORT_TOO_LARGE, _P.FORBIDDEN),
+        *(_R.INVALID_REPO, _R.INVALID_MANIFEST, _R.PROJECT_MISMATCH, _R.EPHEMERAL_STORE),
+        *(_R.REGISTRY_UNREADABLE, _R.SUBMODULES_UNSUPPORTED, _R.APPLIED_REVISION_GONE),
+        *(_R.REF_NOT_FOUND, _R.AUTH_FAILED, _R.HOST_NOT_ALLOWED, _R.SOURCE_UNREACHABLE),
+        *(_R.JOB_FAILED, _R.DEADLINE_EXCEEDED, _R.IMAGE_PULL_FAILED, _R.UNSCHEDULABLE),
+        *(_R.RUNNER_INCOMPATIBLE, _R.REPORT_TOO_LARGE, _R.FORBIDDEN),
     }
 )
 """Of a job that does not start, or ends before it came to its work."""
 
-PROJECT_REASONS: Mapping[ProjectCondition, frozenset[ProjectReason]] = {
+PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.SOURCE_READY: frozenset(
         {
-            *(_P.REF_NOT_FOUND, _P.HOST_NOT_ALLOWED, _P.AUTH_FAILED, _P.SECRET_NOT_FOUND),
-            *(_P.SECRET_FORBIDDEN, _P.SOURCE_UNREACHABLE, _P.LOCAL_SOURCE_UNSUPPORTED),
-            *(_P.INVALID_REPO, _P.FORBIDDEN),
+            *(_R.REF_NOT_FOUND, _R.HOST_NOT_ALLOWED, _R.AUTH_FAILED, _R.SECRET_NOT_FOUND),
+            *(_R.SECRET_FORBIDDEN, _R.SOURCE_UNREACHABLE, _R.LOCAL_SOURCE_UNSUPPORTED),
+            *(_R.INVALID_REPO, _R.FORBIDDEN),
         }
     ),
     ProjectCondition.APPLIED: _OF_A_JOB
     | {
-        *(_P.PROGRESSING, _P.PLANNED, _P.BLOCKED, _P.ADOPTION_WOULD_DELETE, _P.GUARD_UNAVAILABLE),
-        *(_P.PROJECT_OWNED_BY_OTHER, _P.REGISTRY_MOVED, _P.SUSPENDED),
+        *(_R.PROGRESSING, _R.PLANNED, _R.BLOCKED, _R.ADOPTION_WOULD_DELETE, _R.GUARD_UNAVAILABLE),
+        *(_R.PROJECT_OWNED_BY_OTHER, _R.REGISTRY_MOVED, _R.SUSPENDED),
     },
-    ProjectCondition.MATERIALIZED: _OF_A_JOB | {_P.VIEWS_FAILING, _P.NEVER_RUN, _P.SUSPENDED},
+    ProjectCondition.MATERIALIZED: _OF_A_JOB | {_R.VIEWS_FAILING, _R.NEVER_RUN, _R.SUSPENDED},
     ProjectCondition.FRESH: frozenset(
-        {_P.STALE, _P.NEVER_MATERIALIZED, _P.NO_OBJECTIVE, _P.OBSERVED_TOO_SELDOM}
+        {_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM}
     ),
-    ProjectCondition.FACTS_CURRENT: frozenset({_P.MLFLOW_VIEW_OLD, _P.REGISTRY_SNAPSHOT_OLD}),
+    ProjectCondition.FACTS_CURRENT: frozenset({_R.MLFLOW_VIEW_OLD, _R.REGISTRY_SNAPSHOT_OLD}),
     ProjectCondition.RECORDED: frozenset(
         {
-            *(_P.PROGRESSING, _P.MLFLOW_UNAVAILABLE, _P.AUTH_FAILED, _P.HOST_NOT_ALLOWED),
-            *(_P.EXPERIMENT_DELETED, _P.REQUEST_REJECTED),
+            *(_R.PROGRESSING, _R.MLFLOW_UNAVAILABLE, _R.AUTH_FAILED, _R.HOST_NOT_ALLOWED),
+            *(_R.EXPERIMENT_DELETED, _R.REQUEST_REJECTED),
         }
     ),
 }
 """Which reasons a condition of a project has while it is not True."""
 
-MODEL_REASONS: Mapping[ModelCondition, frozenset[ModelReason]] = {
+MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
     ModelCondition.RESOLVED: frozenset(
         {
-            *(_M.MODEL_NOT_FOUND, _M.ALIAS_NOT_FOUND, _M.VERSION_NOT_FOUND),
-            *(_M.MLFLOW_UNAVAILABLE, _M.PROJECT_NOT_READY, _M.REF_NOT_PERMITTED),
+            *(_R.MODEL_NOT_FOUND, _R.ALIAS_NOT_FOUND, _R.VERSION_NOT_FOUND),
+            *(_R.MLFLOW_UNAVAILABLE, _R.PROJECT_NOT_READY, _R.REF_NOT_PERMITTED),
         }
     ),
     ModelCondition.LINEAGE_VERIFIED: frozenset(
         {
-            *(_M.CHANGED, _M.BROKEN, _M.AMBIGUOUS, _M.NO_FEAST_LINEAGE, _M.SERVICE_MISMATCH),
-            *(_M.PROJECT_MISMATCH, _M.REGISTRY_UNSEEN),
+            *(_R.CHANGED, _R.BROKEN, _R.AMBIGUOUS, _R.NO_FEAST_LINEAGE, _R.SERVICE_MISMATCH),
+            *(_R.PROJECT_MISMATCH, _R.REGISTRY_UNSEEN),
         }
     ),
     ModelCondition.TAGGED: frozenset(
         {
-            *(_M.PROGRESSING, _M.OWNED_BY_OTHER, _M.DISABLED, _M.MLFLOW_UNAVAILABLE),
-            *(_M.AUTH_FAILED, _M.HOST_NOT_ALLOWED, _M.TAG_TOO_LONG, _M.REQUEST_REJECTED),
+            *(_R.PROGRESSING, _R.OWNED_BY_OTHER, _R.DISABLED, _R.MLFLOW_UNAVAILABLE),
+            *(_R.AUTH_FAILED, _R.HOST_NOT_ALLOWED, _R.TAG_TOO_LONG, _R.REQUEST_REJECTED),
         }
     ),
     ModelCondition.FEATURES_FRESH: frozenset(
-        {_M.STALE, _M.NEVER_MATERIALIZED, _M.NO_OBJECTIVE, _M.OBSERVED_TOO_SELDOM}
+        {_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM}
     ),
 }
 """Which reasons a condition of a model has while it is not True."""
+
+
+def reason_in(type_: ProjectCondition | ModelCondition, reason: str, otherwise: Reason) -> str:
+    """The reason under which a condition shows a failure.
+
+    Args:
+        type_: the condition, which is not Ready, Reconciling or Stalled.
+        reason: of the failure.
+        otherwise: for a failure whose reason the condition does not have.
+    """
+    known = PROJECT_REASONS[type_] if isinstance(type_, ProjectCondition) else MODEL_REASONS[type_]
+    return reason if reason in known else otherwise
 
 
 def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from feature_lineage.api import Condition
 from feature_lineage.api.conditions import find_condition, remove_condition, set_condition
+from feature_lineage.reasons import Reason
 
 MAX_MESSAGE = 2000
 
@@ -25,7 +26,7 @@ class ConditionSet:
         self._now = now
         self._generation = generation
 
-    def true(self, type_: StrEnum, reason: str = "Succeeded", message: str = "") -> None:
+    def true(self, type_: StrEnum, reason: str = Reason.SUCCEEDED, message: str = "") -> None:
         self._set(type_, "True", reason, message)
 
     def false(self, type_: StrEnum, reason: str, message: str = "") -> None:

@@ -8,21 +8,11 @@ never Stale.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
-
-
-class FreshnessReason(StrEnum):
-    """The word for it in the `Fresh` and `FeaturesFresh` conditions."""
-
-    FRESH = "Fresh"
-    STALE = "Stale"
-    NEVER_MATERIALIZED = "NeverMaterialized"
-    NO_OBJECTIVE = "NoObjective"
-    OBSERVED_TOO_SELDOM = "ObservedTooSeldom"
+from feature_lineage.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ class Freshness:
     """
 
     fresh: bool | None
-    reason: FreshnessReason
+    reason: Reason
     next_stale_at: datetime | None = None
 
 
@@ -72,7 +62,7 @@ class OverallFreshness:
     """
 
     fresh: bool | None
-    reason: FreshnessReason
+    reason: Reason
     oldest_view: str = ""
     materialized_until: datetime | None = None
     max_age: timedelta | None = None
@@ -86,15 +76,15 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
         observed_at: when the registry was read; ``None``: just now.
     """
     if state.max_age is None:
-        return Freshness(None, FreshnessReason.NO_OBJECTIVE)
+        return Freshness(None, Reason.NO_OBJECTIVE)
     if state.materialized_until is not None:
         stale_at = state.materialized_until + state.max_age
         if now < stale_at:
-            return Freshness(True, FreshnessReason.FRESH, stale_at)
+            return Freshness(True, Reason.SUCCEEDED, stale_at)
     if observed_at is not None and now - observed_at > state.max_age / 2:
-        return Freshness(None, FreshnessReason.OBSERVED_TOO_SELDOM)
+        return Freshness(None, Reason.OBSERVED_TOO_SELDOM)
     never = state.materialized_until is None
-    return Freshness(False, FreshnessReason.NEVER_MATERIALIZED if never else FreshnessReason.STALE)
+    return Freshness(False, Reason.NEVER_MATERIALIZED if never else Reason.STALE)
 
 
 def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
@@ -136,7 +126,7 @@ def judge_model(
         seen = replace(state, max_age=_stricter(state.max_age, max_age)) if state else None
         needed.append((name, seen, _judge(seen, now, observed_at)))
     if not needed:
-        return OverallFreshness(None, FreshnessReason.NO_OBJECTIVE)
+        return OverallFreshness(None, Reason.NO_OBJECTIVE)
     oldest, state, worst = min(
         needed, key=lambda item: (_RANK[item[2].reason], _until(item[1]), item[0])
     )
@@ -151,17 +141,17 @@ def judge_model(
 
 
 _RANK = {
-    FreshnessReason.NEVER_MATERIALIZED: 0,
-    FreshnessReason.STALE: 1,
-    FreshnessReason.OBSERVED_TOO_SELDOM: 2,
-    FreshnessReason.FRESH: 3,
-    FreshnessReason.NO_OBJECTIVE: 4,
+    Reason.NEVER_MATERIALIZED: 0,
+    Reason.STALE: 1,
+    Reason.OBSERVED_TOO_SELDOM: 2,
+    Reason.SUCCEEDED: 3,
+    Reason.NO_OBJECTIVE: 4,
 }
 
 
 def _judge(state: ViewState | None, now: datetime, observed_at: datetime | None) -> Freshness:
     if state is None:
-        return Freshness(None, FreshnessReason.OBSERVED_TOO_SELDOM)
+        return Freshness(None, Reason.OBSERVED_TOO_SELDOM)
     return judge_view(state, now, observed_at)
 
 

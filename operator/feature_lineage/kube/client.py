@@ -26,6 +26,7 @@ from feature_lineage.errors import (
     TransientError,
 )
 from feature_lineage.kube.kinds import MANAGER, Kind
+from feature_lineage.reasons import Reason
 
 Object = dict[str, Any]
 PatchType = Literal["merge", "apply", "json"]
@@ -49,7 +50,7 @@ _log = logging.getLogger(__name__)
 class Conflict(TransientError):
     """409: the object is not what it was when it was read, or is there already."""
 
-    reason = "Conflict"
+    reason = Reason.CONFLICT
 
 
 class Forbidden(AccessRefused):
@@ -59,7 +60,7 @@ class Forbidden(AccessRefused):
         causes: machine-readable causes, such as ``NamespaceTerminating``.
     """
 
-    reason = "Forbidden"
+    reason = Reason.FORBIDDEN
 
     def __init__(self, message: str, *, causes: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -69,13 +70,13 @@ class Forbidden(AccessRefused):
 class ApiUnavailable(TransientError):
     """The API server does not answer, or asks for patience (429, 5xx)."""
 
-    reason = "ApiServerUnavailable"
+    reason = Reason.API_SERVER_UNAVAILABLE
 
 
 class NotLeading(TransientError):
     """This process may not write: another one may be acting."""
 
-    reason = "NotLeading"
+    reason = Reason.NOT_LEADING
 
 
 async def connect(kubeconfig: str = "", context: str = "") -> "Api":
@@ -100,7 +101,7 @@ async def connect(kubeconfig: str = "", context: str = "") -> "Api":
     except (ConfigException, OSError) as error:
         raise TerminalError(
             f"no API server is known: {error}; run in a pod, set KUBECONFIG or use --kubeconfig",
-            reason="NoCluster",
+            reason=Reason.NO_CLUSTER,
         ) from error
     configuration.connection_pool_maxsize = CONNECTIONS
     configuration.retries = None

@@ -5,18 +5,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from feature_lineage.api.conditions import ProjectCondition, ProjectReason
+from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.meta import Condition
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import Key
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
+from feature_lineage.reasons import Reason
 
 # A TrainedModel spells them alike.
 READY: Final = ProjectCondition.READY
 STALLED: Final = ProjectCondition.STALLED
 RECONCILING: Final = ProjectCondition.RECONCILING
-REASON: Final = str(ProjectReason.INVALID_MANIFEST)
 
 
 class InvalidStatuses:
@@ -62,7 +62,7 @@ def _conditions(status: Object, generation: int, message: str) -> list[Object]:
             continue
     now = datetime.now(UTC).replace(microsecond=0)
     conditions = ConditionSet(tuple(current), now, generation)
-    conditions.false(READY, REASON, message)
-    conditions.only_while(STALLED, True, REASON, message)
+    conditions.false(READY, Reason.INVALID_MANIFEST, message)
+    conditions.only_while(STALLED, True, Reason.INVALID_MANIFEST, message)
     conditions.only_while(RECONCILING, False)
     return [condition.as_dict() for condition in conditions.values]

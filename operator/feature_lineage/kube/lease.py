@@ -20,6 +20,7 @@ from feature_lineage.kube import microtime
 from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import LEASES
 from feature_lineage.kube.microtime import micro_time
+from feature_lineage.reasons import Reason
 
 DURATION: Final = 10.0
 RENEW: Final = 6.0
@@ -36,7 +37,7 @@ class LeaseLost(TransientError):
     It lives here and not in the tree of `errors`: no pass ever sees it.
     """
 
-    reason = "LeaseLost"
+    reason = Reason.LEASE_LOST
 
 
 class LeaderElector:

@@ -12,6 +12,7 @@ from feature_lineage.errors import AccessRefused, NotFound
 from feature_lineage.kube.client import Api, Forbidden
 from feature_lineage.kube.kinds import CONFIG_MAPS, SECRETS, Kind
 from feature_lineage.objects import ObjectKind
+from feature_lineage.reasons import Reason
 
 _KINDS: Final[Mapping[ObjectKind, Kind]] = {"Secret": SECRETS, "ConfigMap": CONFIG_MAPS}
 
@@ -33,7 +34,7 @@ class KubeObjects:
         except NotFound as error:
             raise NotFound(
                 f"{kind} {namespace}/{name} is not there; create it, or correct the reference",
-                reason="SecretNotFound" if kind == "Secret" else "RefNotFound",
+                reason=Reason.SECRET_NOT_FOUND if kind == "Secret" else Reason.REF_NOT_FOUND,
             ) from error
         except Forbidden as error:
             if kind == "ConfigMap":
@@ -42,7 +43,7 @@ class KubeObjects:
                 f"the operator may not read Secret {namespace}/{name}; allow it with: "
                 f"feature-lineage grant {name} --namespace {namespace} "
                 f"--service-account {self._account} | kubectl apply -f -",
-                reason="SecretForbidden",
+                reason=Reason.SECRET_FORBIDDEN,
             ) from error
         encoded = {**(found.get("binaryData") or {})} if kind == "ConfigMap" else found.get("data")
         contents = {key: base64.b64decode(value) for key, value in (encoded or {}).items()}

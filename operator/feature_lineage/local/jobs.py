@@ -34,11 +34,11 @@ from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.state import write_atomically
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import (
-    INTERRUPTED,
     JobRequest,
     decode_report,
     encode,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.project_sources import LocalProjectSources
 
 GRACE_SECONDS: Final = 30.0
@@ -136,7 +136,7 @@ class SubprocessJobs:
             return None
         return JobFacts(
             running=False,
-            reason="JobFailed",
+            reason=Reason.JOB_FAILED,
             message=f"the job's process ended without a report{self._last_words(home)}",
         )
 
@@ -181,7 +181,7 @@ class SubprocessJobs:
                 await self._kill(pid, home)
                 facts = await self.state(operation_id)
                 report = facts.report if facts else None
-                if report is None or report.reason == INTERRUPTED:
+                if report is None or report.reason == Reason.INTERRUPTED:
                     await self.release(operation_id)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

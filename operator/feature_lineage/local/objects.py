@@ -6,6 +6,7 @@ from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret
 from feature_lineage.api.pods import EnvVar
 from feature_lineage.errors import NotFound
 from feature_lineage.objects import ObjectKind, value_of
+from feature_lineage.reasons import Reason
 
 
 class FolderObjects:
@@ -31,7 +32,7 @@ class FolderObjects:
         if found is None:
             raise NotFound(
                 f"{kind} {namespace}/{name} is not there; add its manifest to the folder",
-                reason="SecretNotFound",
+                reason=Reason.SECRET_NOT_FOUND,
             )
         return found
 

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from feature_lineage.errors import TerminalError
 from feature_lineage.metrics.families import exposition
+from feature_lineage.reasons import Reason
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 AT_ONCE: Final = 4
@@ -61,7 +62,7 @@ def start(
             step = "choose an address of this machine and a port this user may listen on"
         raise TerminalError(
             f"cannot serve metrics on {address} port {port}: {why}; {step}",
-            reason="PortUnavailable",
+            reason=Reason.PORT_UNAVAILABLE,
         ) from error
     thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()

@@ -9,7 +9,6 @@ not a list.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Literal
 
 from feature_lineage.api.enums import LineageOrigin as Origin
@@ -28,20 +27,11 @@ from feature_lineage.models.recorded import (
     projects_of,
     records_of,
 )
+from feature_lineage.reasons import Reason
 
-__all__ = ["Link", "LinkReason", "OnConflict", "resolve_link"]
+__all__ = ["Link", "OnConflict", "resolve_link"]
 
 OnConflict = Literal["Report", "UseDeclared"]
-
-
-class LinkReason(StrEnum):
-    """Why a link is not plainly what was recorded; condition reasons of `LineageVerified`."""
-
-    NO_FEAST_LINEAGE = "NoFeastLineage"
-    AMBIGUOUS = "Ambiguous"
-    SERVICE_MISMATCH = "ServiceMismatch"
-    PROJECT_MISMATCH = "ProjectMismatch"
-    REGISTRY_UNSEEN = "RegistryUnseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +47,9 @@ class Link:
             is truncated beyond repair, the part that is certain.
         origin: where they come from; ``None`` where not known.
         count: recorded number of features, ``None`` where nothing recorded it.
-        reason: why it is not plainly what was recorded, ``None`` where it is.
-        problems: the same for people.
+        reason: of `LineageVerified`, where the link is not exactly what was recorded: Ambiguous,
+            NoFeastLineage, ProjectMismatch, RegistryUnseen or ServiceMismatch; else ``None``.
+        problems: the same in words.
     """
 
     project: str = ""
@@ -67,13 +58,13 @@ class Link:
     refs: tuple[FeatureRef, ...] = ()
     origin: Origin | None = None
     count: int | None = None
-    reason: LinkReason | None = None
+    reason: Reason | None = None
     problems: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """`refs` is the whole list: what a guard can be built on."""
-        return bool(self.refs) and self.reason in (None, LinkReason.SERVICE_MISMATCH)
+        return bool(self.refs) and self.reason in (None, Reason.SERVICE_MISMATCH)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -113,10 +104,10 @@ def resolve_link(
         count=count_of(version, run),
     )
     if not records and not link.recorded_service and not declared_service:
-        return replace(link, reason=LinkReason.NO_FEAST_LINEAGE)
+        return replace(link, reason=Reason.NO_FEAST_LINEAGE)
     if expected and link.project != expected:
         note = f"{PROJECT_TAG} is {link.project!r}, the resource belongs to {expected!r}"
-        return replace(link, reason=LinkReason.PROJECT_MISMATCH, problems=(note,))
+        return replace(link, reason=Reason.PROJECT_MISMATCH, problems=(note,))
     resolver = _Resolver(link, records, registries, declared_service or "", on_conflict)
     return resolver.resolve()
 
@@ -158,7 +149,7 @@ class _Resolver:
         """What the resource declares, unless a record contradicts it."""
         recorded = self.link.recorded_service
         if not self.registries:
-            return replace(self.link, reason=LinkReason.REGISTRY_UNSEEN, problems=notes)
+            return replace(self.link, reason=Reason.REGISTRY_UNSEEN, problems=notes)
         members = self._members(self.declared)
         overrule = self.on_conflict == "UseDeclared"
         if members is not None and (overrule or self._may_be(members)):
@@ -166,7 +157,7 @@ class _Resolver:
             if overrule or recorded in ("", self.declared) or self.link.count is not None:
                 return declared
             note = f"recorded service is {recorded}, declared is {self.declared}"
-            return replace(declared, reason=LinkReason.SERVICE_MISMATCH, problems=(note,))
+            return replace(declared, reason=Reason.SERVICE_MISMATCH, problems=(note,))
         if self.declared and members is None and not self.records and not recorded:
             # Nothing contradicts the declaration, but the service is not there.
             return replace(self.link, service=self.declared, origin=Origin.DECLARED)
@@ -180,7 +171,7 @@ class _Resolver:
             notes += ("declare the service in spec.featureService",)
         contradictory = any(record.precise for record in self.records)
         certain = () if contradictory else self._certain()
-        return replace(self.link, refs=certain, reason=LinkReason.AMBIGUOUS, problems=notes)
+        return replace(self.link, refs=certain, reason=Reason.AMBIGUOUS, problems=notes)
 
     def _certain(self) -> tuple[FeatureRef, ...]:
         """The longest part of a list that could not be read whole."""
@@ -201,7 +192,7 @@ class _Resolver:
                 f"recorded service {link.recorded_service} does not have exactly the "
                 f"{len(link.refs)} features recorded; the list counts"
             )
-            return replace(link, reason=LinkReason.SERVICE_MISMATCH, problems=(note,))
+            return replace(link, reason=Reason.SERVICE_MISMATCH, problems=(note,))
         members = self._members(self.declared)
         overrule = self.on_conflict == "UseDeclared"
         if members is None:
@@ -217,7 +208,7 @@ class _Resolver:
                 f"declared service {self.declared} does not have exactly the {len(link.refs)} "
                 "features recorded; the list counts"
             )
-        return replace(link, service=exact, reason=LinkReason.SERVICE_MISMATCH, problems=(note,))
+        return replace(link, service=exact, reason=Reason.SERVICE_MISMATCH, problems=(note,))
 
     def _exact(self, link: Link) -> str:
         """The recorded service, unless its projection shows that it is another list."""

@@ -15,8 +15,9 @@ from feature_lineage.api.enums import Verdict
 from feature_lineage.features.definitions import define_all, schema_digest
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.models.links import Link, LinkReason
+from feature_lineage.models.links import Link
 from feature_lineage.models.problems import BREAKING, Problem, ProblemKind, compare, gone
+from feature_lineage.reasons import Reason
 
 __all__ = [
     "BREAKING",
@@ -43,7 +44,7 @@ class Judgement:
     """
 
     verdict: Verdict
-    reason: str
+    reason: Reason
     problems: tuple[Problem, ...] = ()
     baseline_schema_digest: str = ""
     current_schema_digest: str = ""
@@ -101,7 +102,7 @@ class _Evidence:
     unseen: tuple[FeatureRef, ...] = ()
 
 
-_Finding = tuple[Verdict, str, str]
+_Finding = tuple[Verdict, Reason, str]
 _Check = Callable[[_Evidence], _Finding | None]
 
 
@@ -140,26 +141,26 @@ def _gather(
 
 
 def _no_lineage(evidence: _Evidence) -> _Finding | None:
-    if evidence.link.reason is not LinkReason.NO_FEAST_LINEAGE:
+    if evidence.link.reason is not Reason.NO_FEAST_LINEAGE:
         return None
     message = (
         "no Feast features are recorded for this version; train with Feast's MLflow integration "
         "or set spec.featureService"
     )
-    return Verdict.UNKNOWN, LinkReason.NO_FEAST_LINEAGE, message
+    return Verdict.UNKNOWN, Reason.NO_FEAST_LINEAGE, message
 
 
 def _other_project(evidence: _Evidence) -> _Finding | None:
-    if evidence.link.reason is not LinkReason.PROJECT_MISMATCH:
+    if evidence.link.reason is not Reason.PROJECT_MISMATCH:
         return None
-    return Verdict.AMBIGUOUS, LinkReason.PROJECT_MISMATCH, _notes(evidence)
+    return Verdict.AMBIGUOUS, Reason.PROJECT_MISMATCH, _notes(evidence)
 
 
 def _registry_unseen(evidence: _Evidence) -> _Finding | None:
-    if evidence.has_current and evidence.link.reason is not LinkReason.REGISTRY_UNSEEN:
+    if evidence.has_current and evidence.link.reason is not Reason.REGISTRY_UNSEEN:
         return None
     message = "the registry of the project has not been read yet"
-    return Verdict.UNKNOWN, LinkReason.REGISTRY_UNSEEN, message
+    return Verdict.UNKNOWN, Reason.REGISTRY_UNSEEN, message
 
 
 def _broken(evidence: _Evidence) -> _Finding | None:
@@ -167,20 +168,20 @@ def _broken(evidence: _Evidence) -> _Finding | None:
     breaking = [problem for problem in evidence.problems if problem.kind in BREAKING]
     if not breaking:
         return None
-    return Verdict.BROKEN, Verdict.BROKEN, _told(breaking)
+    return Verdict.BROKEN, Reason.BROKEN, _told(breaking)
 
 
 def _ambiguous(evidence: _Evidence) -> _Finding | None:
-    if evidence.link.reason is not LinkReason.AMBIGUOUS:
+    if evidence.link.reason is not Reason.AMBIGUOUS:
         return None
-    return Verdict.AMBIGUOUS, LinkReason.AMBIGUOUS, _notes(evidence)
+    return Verdict.AMBIGUOUS, Reason.AMBIGUOUS, _notes(evidence)
 
 
 def _nothing_used(evidence: _Evidence) -> _Finding | None:
     if evidence.link.refs:
         return None
     message = f"service {evidence.link.service} has no features"
-    return Verdict.UNKNOWN, LinkReason.NO_FEAST_LINEAGE, message
+    return Verdict.UNKNOWN, Reason.NO_FEAST_LINEAGE, message
 
 
 def _baseline_unseen(evidence: _Evidence) -> _Finding | None:
@@ -190,27 +191,27 @@ def _baseline_unseen(evidence: _Evidence) -> _Finding | None:
     ):
         return None
     message = "the registry snapshot this version is compared with is not kept any more"
-    return Verdict.UNKNOWN, LinkReason.REGISTRY_UNSEEN, message
+    return Verdict.UNKNOWN, Reason.REGISTRY_UNSEEN, message
 
 
 def _changed(evidence: _Evidence) -> _Finding | None:
     if not evidence.problems:
         return None
-    return Verdict.CHANGED, Verdict.CHANGED, _told(evidence.problems)
+    return Verdict.CHANGED, Reason.CHANGED, _told(evidence.problems)
 
 
 def _as_it_was(evidence: _Evidence) -> _Finding:
     """A feature that the baseline lacks was first seen after it: that is no verification."""
     verified = evidence.trained and not evidence.unseen
     verdict = Verdict.VERIFIED if verified else Verdict.UNCHANGED
-    if evidence.link.reason is LinkReason.SERVICE_MISMATCH:
-        return verdict, LinkReason.SERVICE_MISMATCH, _notes(evidence)
+    if evidence.link.reason is Reason.SERVICE_MISMATCH:
+        return verdict, Reason.SERVICE_MISMATCH, _notes(evidence)
     count = len(evidence.link.refs)
     since = "at training time" if verified else "when first seen"
     message = f"{count} features are defined as they were {since}"
     if evidence.trained and evidence.unseen:
         message += f"; {evidence.unseen[0]} was not in the registry known of training time"
-    return verdict, verdict, message
+    return verdict, Reason(verdict), message
 
 
 # The order is the meaning: the first that applies decides.

@@ -12,6 +12,7 @@ from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
 from feature_lineage.operations.protection import Impact
+from feature_lineage.reasons import Reason
 
 MAX_LENGTH: Final = 1024
 _MAX_ITEM: Final = 240
@@ -39,11 +40,11 @@ def explain(
         else ""
     )
     match plan.reason:
-        case "GuardUnavailable":
+        case Reason.GUARD_UNAVAILABLE:
             fact = f"{subject}: what is known of the protected models is too old to judge it"
             step = ". It is tried again once MLflow answers."
             return _fit(f"{fact}", [], "", step, limit)
-        case "AdoptionWouldDelete":
+        case Reason.ADOPTION_WOULD_DELETE:
             fact = f"{subject}: as its first apply to this registry it would delete objects that "
             fact += f"somebody else applied ({len(plan.adoption_deletes)}): "
             items = [_clip(name, _MAX_ITEM) for name in plan.adoption_deletes]

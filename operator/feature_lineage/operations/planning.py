@@ -23,6 +23,7 @@ from feature_lineage.operations.plan import (
 )
 from feature_lineage.operations.protection import Impact, is_stale
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
+from feature_lineage.reasons import Reason
 
 # What nobody's features can suffer from: something new, or tags, owner and description.
 _HARMLESS: Final = frozenset({ChangeClass.CREATED, ChangeClass.UPDATED})
@@ -61,7 +62,7 @@ class Violation:
         overridden: a person let exactly this plan through.
     """
 
-    reason: str
+    reason: Reason
     overridden: bool
 
 
@@ -74,7 +75,7 @@ def stale_guard(policy_input: PolicyInput) -> Violation | None:
     if request.protection != "Enforce" or request.guard is None:
         return None
     if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), policy_input.now):
-        return Violation("GuardUnavailable", overridden=False)
+        return Violation(Reason.GUARD_UNAVAILABLE, overridden=False)
     return None
 
 
@@ -83,7 +84,7 @@ def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
     if not policy_input.adoption_deletes:
         return None
     allowed = policy_input.permits(policy_input.request.allow_adoption)
-    return Violation("AdoptionWouldDelete", overridden=allowed)
+    return Violation(Reason.ADOPTION_WOULD_DELETE, overridden=allowed)
 
 
 def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
@@ -91,7 +92,7 @@ def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
     request = policy_input.request
     if request.protection != "Enforce" or not blocking(policy_input.impacts, request.block_on):
         return None
-    return Violation("Blocked", overridden=policy_input.permits(request.allow_breaking))
+    return Violation(Reason.BLOCKED, overridden=policy_input.permits(request.allow_breaking))
 
 
 def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
@@ -101,7 +102,7 @@ def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
         return None
     if not _unknown(request) or all(change.change in _HARMLESS for change in policy_input.changes):
         return None
-    return Violation("Blocked", overridden=policy_input.permits(request.allow_breaking))
+    return Violation(Reason.BLOCKED, overridden=policy_input.permits(request.allow_breaking))
 
 
 CHECKS: Final[tuple[Check, ...]] = (

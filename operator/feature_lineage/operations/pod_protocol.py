@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.protocol import MAX_REPORT_BYTES, JobRequest, unparsable
+from feature_lineage.reasons import Reason
 
 PIECES: Final = 3
 MAX_PIECE_BYTES: Final = 700 * 1024
@@ -107,7 +108,7 @@ def pack_pod_request(request: PodRequest) -> bytes:
             f"the request of {request.request.operation_id} takes {len(packed)} bytes, compressed; "
             f"at most {MAX_REQUEST_BYTES} fit into a ConfigMap: split the project, or narrow "
             "spec.apply.protection.models",
-            reason="RequestRejected",
+            reason=Reason.REQUEST_REJECTED,
         )
     return packed
 
@@ -137,7 +138,7 @@ def pack_report(text: bytes, operation: str) -> tuple[Manifest, tuple[bytes, ...
             f"the report takes {len(text)} bytes, {len(packed)} of them compressed; at most "
             f"{MAX_REPORT_BYTES} and {limit} can be handed over: split the project into smaller "
             "ones",
-            reason="ReportTooLarge",
+            reason=Reason.REPORT_TOO_LARGE,
         )
     pieces = tuple(
         packed[start : start + MAX_PIECE_BYTES] for start in range(0, len(packed), MAX_PIECE_BYTES)
@@ -165,7 +166,7 @@ def read_manifest(text: str, operation: str) -> Manifest:
 
 def _damaged(message: str) -> InvalidReport:
     """Not the runner's doing: the next attempt may well report."""
-    return InvalidReport(message, reason="JobFailed")
+    return InvalidReport(message, reason=Reason.JOB_FAILED)
 
 
 def join_report(manifest: Manifest, pieces: Sequence[bytes]) -> bytes:

@@ -16,6 +16,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot, canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protection import Guard
+from feature_lineage.reasons import TERMINAL_REASONS
 
 PROTOCOL: Final = 1
 MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
@@ -263,24 +264,6 @@ class JobReport(_Message):
                 return ExitCode.TERMINAL
             case Outcome.FAILED:
                 return ExitCode.TERMINAL if self.reason in TERMINAL_REASONS else ExitCode.TRANSIENT
-
-
-TERMINAL_REASONS: Final = frozenset(
-    {
-        "InvalidRepo",
-        "ProjectMismatch",
-        "ProjectOwnedByOther",
-        "EphemeralStore",
-        "Blocked",
-        "ReportTooLarge",
-        "SubmodulesUnsupported",
-        "HostNotAllowed",
-    }
-)
-
-
-INTERRUPTED: Final = "Interrupted"
-"""Reason of a report whose process was told to stop; the attempt does not count."""
 
 
 def encode(message: JobRequest | JobReport) -> str:

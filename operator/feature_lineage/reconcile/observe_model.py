@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.conditions import ModelCondition, ModelReason, find_condition
+from feature_lineage.api.conditions import ModelCondition, find_condition
 from feature_lineage.api.enums import NamespacesFrom, TagsMode
 from feature_lineage.decide.facts import key_of, seniority
 from feature_lineage.decide.project.views import view_states
@@ -23,6 +23,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.ports import ModelRegistry, ModelStamp, Ports, RegistryAddress
+from feature_lineage.reasons import Reason
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.link_versions import linked_versions
 
@@ -261,6 +262,4 @@ def _writes(model: TrainedModel) -> bool:
     if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
         return False
     tagged = find_condition(model.status.conditions, ModelCondition.TAGGED)
-    return tagged is None or (
-        tagged.status != "Unknown" and tagged.reason != ModelReason.AUTH_FAILED
-    )
+    return tagged is None or (tagged.status != "Unknown" and tagged.reason != Reason.AUTH_FAILED)

@@ -20,6 +20,7 @@ from feature_lineage.operations.protocol import (
     JobReport,
     Outcome,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.errors import SteppedBack
@@ -98,7 +99,7 @@ def _check_folder(job: Job) -> None:
     if request.folder_revision and tree_revision(job.repo) != request.revision:
         raise SteppedBack(
             f"{job.repo} changed since the operation was decided on; its newest state is next",
-            reason="Progressing",
+            reason=Reason.PROGRESSING,
         )
 
 
@@ -135,7 +136,7 @@ def _stop(
     known: dict[str, Any],
 ) -> JobReport | None:
     """The report where nothing is to be written: blocked, or only a plan was asked for."""
-    if plan.reason == "GuardUnavailable":
+    if plan.reason == Reason.GUARD_UNAVAILABLE:
         raise stale_guard()
     known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
     if plan.verdict is PlanVerdict.BLOCKED:
@@ -187,7 +188,7 @@ def _kept_differently(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
             raise TransientError(
                 f"{item.kind.replace('_', ' ')} {item.name!r} is {state} in the registry after the "
                 "apply: somebody else wrote to it, or the repo's code interferes with Feast",
-                reason="JobFailed",
+                reason=Reason.JOB_FAILED,
             )
     return tuple(
         f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} otherwise than the repo "

@@ -14,6 +14,7 @@ from sqlalchemy import delete as delete_rows
 from feature_lineage.errors import TerminalError
 from feature_lineage.operations.protection import is_stale, protected_versions
 from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcome
+from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of
 from feature_lineage.runner.job import Job, check_owner, stale_guard, view_reports
@@ -32,7 +33,7 @@ def delete(job: Job) -> JobReport:
         raise TerminalError(
             f"the registry is not the one that {job.project!r} was applied to by this resource; "
             "point feature_store.yaml at that one, or set deletionPolicy to Retain",
-            reason="ProjectOwnedByOther",
+            reason=Reason.PROJECT_OWNED_BY_OTHER,
         )
     users = _users(request, datetime.now(UTC))
     before = job.read()
@@ -41,7 +42,7 @@ def delete(job: Job) -> JobReport:
         names = ", ".join(users[:10])
         return job.report(
             Outcome.BLOCKED,
-            reason="Blocked",
+            reason=Reason.BLOCKED,
             message=f"protected model versions use this project: {names}; move their aliases, or "
             'annotate featurelineage.io/allow-delete: "<why>"',
             previous=current.objects_digest,

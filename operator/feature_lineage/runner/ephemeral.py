@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_address
 from feature_lineage.runner.settings import Settings
 
@@ -31,7 +32,7 @@ def check_stores(settings: Settings, repo: Path, ephemeral: Collection[str]) -> 
             raise TerminalError(
                 f"the {what} {path} lies on the job's own disk and would be gone with it: use a "
                 "database or an object store, or a volume (spec.runtime.volumes)",
-                reason="EphemeralStore",
+                reason=Reason.EPHEMERAL_STORE,
             )
 
 

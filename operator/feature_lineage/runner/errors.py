@@ -1,12 +1,13 @@
 """How the worker may end on purpose without success, as errors of the one tree."""
 
 from feature_lineage.errors import TerminalError, TransientError, WaitingError
+from feature_lineage.reasons import Reason
 
 
 class InvalidRepo(TerminalError):
     """The repo or its feature_store.yaml is at fault: nothing helps but another revision."""
 
-    reason = "InvalidRepo"
+    reason = Reason.INVALID_REPO
 
 
 class RegistryUnreadable(TransientError):
@@ -16,13 +17,13 @@ class RegistryUnreadable(TransientError):
     reader can meet a torn file that is whole a second later.
     """
 
-    reason = "RegistryUnreadable"
+    reason = Reason.REGISTRY_UNREADABLE
 
 
 class SteppedBack(WaitingError):
     """The facts this job was given no longer hold; nothing was changed."""
 
-    reason = "RegistryMoved"
+    reason = Reason.REGISTRY_MOVED
 
 
 def one_line(error: BaseException, limit: int = 600) -> str:

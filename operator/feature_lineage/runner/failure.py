@@ -12,6 +12,7 @@ from pathlib import Path
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.errors import SteppedBack, one_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 
@@ -26,10 +27,10 @@ def report(
         case FeatureLineageError():
             outcome, reason, message = Outcome.FAILED, error.reason, error.message
         case _ if wire.phase_name in REPO_PHASES or isinstance(error, ModuleNotFoundError):
-            outcome, reason = Outcome.FAILED, "InvalidRepo"
+            outcome, reason = Outcome.FAILED, Reason.INVALID_REPO
             message = repo_fault(error, Path(request.repo).resolve())
         case _:
-            outcome, reason = Outcome.FAILED, "JobFailed"
+            outcome, reason = Outcome.FAILED, Reason.JOB_FAILED
             message = f"while {DOING.get(wire.phase_name, wire.phase_name)}: {one_line(error)}"
             traceback.print_exception(error)
     return JobReport(

@@ -17,6 +17,7 @@ from feature_lineage.operations.protocol import (
     Outcome,
     ViewReport,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.progress import ProgressPipe
@@ -92,7 +93,7 @@ def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
             f"project {job.project!r} in this registry belongs to an older resource: "
             "delete one of the two (with deletionPolicy Retain its objects stay), or give this "
             "one another project or registry",
-            reason="ProjectOwnedByOther",
+            reason=Reason.PROJECT_OWNED_BY_OTHER,
         )
 
 
@@ -101,7 +102,7 @@ def stale_guard() -> SteppedBack:
     return SteppedBack(
         "what is known of the protected models is older than maxGuardAge; "
         "nothing was changed, and it is tried again with a new guard",
-        reason="GuardUnavailable",
+        reason=Reason.GUARD_UNAVAILABLE,
     )
 
 

@@ -23,6 +23,7 @@ from feature_lineage.operations.protocol import (
     ViewReport,
     ViewWindow,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, one_line
@@ -63,7 +64,7 @@ def materialize(job: Job) -> JobReport:
     current = job.snapshot(after)
     return job.report(
         outcome,
-        reason="ViewsFailing" if failed else "",
+        reason=Reason.VIEWS_FAILING if failed else "",
         message=f"{len(failed)} of {len(done)} views failed{first}" if failed else "",
         previous=job.snapshot(before).objects_digest,
         snapshot=current,

@@ -19,6 +19,7 @@ from typing import Final
 from feature_lineage.errors import FeatureLineageError, TerminalError
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_pod_request
 from feature_lineage.operations.protocol import JobReport, encode
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
     ApiServer,
@@ -123,7 +124,7 @@ def _text(path: str) -> str:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise TerminalError(
-            f"spec.featureStoreYaml cannot be read: {error}", reason="InvalidRepo"
+            f"spec.featureStoreYaml cannot be read: {error}", reason=Reason.INVALID_REPO
         ) from error
 
 

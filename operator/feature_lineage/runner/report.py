@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import INTERRUPTED, JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.interface import SourceChanged
 
 
@@ -19,7 +20,11 @@ def not_begun(request: JobRequest, error: FeatureLineageError, started: datetime
 def interrupted(request: JobRequest, started: datetime) -> JobReport:
     """The pod was told to go before the operation began."""
     return _report(
-        request, Outcome.FAILED, INTERRUPTED, "stopped while fetching the repo: SIGTERM", started
+        request,
+        Outcome.FAILED,
+        Reason.INTERRUPTED,
+        "stopped while fetching the repo: SIGTERM",
+        started,
     )
 
 

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import (
-    INTERRUPTED,
     OUTPUT_TAIL_BYTES,
     JobReport,
     JobRequest,
     Outcome,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import DOING, REPO_PHASES
 
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -54,10 +54,10 @@ def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         message = f"the worker's report does not parse: {where}: {first['msg']}"
-        return _failed(request, started, "JobFailed", message, common)
+        return _failed(request, started, Reason.JOB_FAILED, message, common)
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         message = "the worker's report belongs to another operation"
-        return _failed(request, started, "JobFailed", message, common)
+        return _failed(request, started, Reason.JOB_FAILED, message, common)
     report = _blotted(report, seen.secrets).model_copy(update=common)
     traits = KINDS[report.kind]
     if not (traits.verified or traits.imports_repo_code):
@@ -80,7 +80,7 @@ def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
     return report.model_copy(
         update={
             "outcome": Outcome.FAILED,
-            "reason": "JobFailed",
+            "reason": Reason.JOB_FAILED,
             "message": "the registry does not hold what the job reported: either somebody else "
             "wrote to it at the same time, or the repo's code interferes with Feast; "
             "the next attempt starts from what is there",
@@ -88,26 +88,29 @@ def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
     )
 
 
-def _without_report(request: JobRequest, seen: Seen) -> tuple[str, str]:
+def _without_report(request: JobRequest, seen: Seen) -> tuple[Reason, str]:
     """Reason and message for a worker that never reported."""
     doing = f"while {DOING.get(seen.phase, seen.phase)}"
     if seen.stopped_by == "deadline":
         limit = f"{request.deadline_seconds:g} s"
-        return "DeadlineExceeded", f"stopped {doing}: its deadline of {limit} has passed"
+        return Reason.DEADLINE_EXCEEDED, f"stopped {doing}: its deadline of {limit} has passed"
     if seen.stopped_by:
-        return INTERRUPTED, f"stopped {doing}: {seen.stopped_by}"
+        return Reason.INTERRUPTED, f"stopped {doing}: {seen.stopped_by}"
     code = seen.returncode
     if code == -signal.SIGKILL:
         step = "raise spec.runtime.resources.limits.memory"
-        return "JobFailed", f"killed by the kernel {doing}, most likely for want of memory; {step}"
+        return (
+            Reason.JOB_FAILED,
+            f"killed by the kernel {doing}, most likely for want of memory; {step}",
+        )
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     if seen.phase in REPO_PHASES:
-        return "InvalidRepo", f"the repo's code ended the process ({how}) {doing}"
-    return "JobFailed", f"the worker ended without a report ({how}) {doing}"
+        return Reason.INVALID_REPO, f"the repo's code ended the process ({how}) {doing}"
+    return Reason.JOB_FAILED, f"the worker ended without a report ({how}) {doing}"
 
 
 def _failed(
-    request: JobRequest, started: float, reason: str, message: str, common: dict[str, Any]
+    request: JobRequest, started: float, reason: Reason, message: str, common: dict[str, Any]
 ) -> JobReport:
     return JobReport(
         operation_id=request.operation_id,

@@ -19,6 +19,7 @@ from feast.repo_config import RegistryConfig, RepoConfig
 from pydantic import ValidationError
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.errors import InvalidRepo, one_line
 
@@ -128,7 +129,7 @@ def check_project(settings: Settings, expected: str) -> None:
         raise TerminalError(
             f"{FILE_NAME} says project {settings.config.project!r}, the resource says "
             f"{expected!r}: make them the same",
-            reason="ProjectMismatch",
+            reason=Reason.PROJECT_MISMATCH,
         )
 
 

@@ -9,6 +9,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.refs import ObjectRef
 from feature_lineage.errors import TerminalError
 from feature_lineage.operations.pod_protocol import PodSource
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.interface import SourceChanged, SourceHost, SourceKind
 from feature_lineage.sources.pod_mounts import MOUNTS, PodMount, mounted_keys
 from feature_lineage.sources.tree import files_revision
@@ -78,7 +79,7 @@ def _write(files: Mapping[str, bytes], revision: str, home: Path) -> Path:
         if not path.is_relative_to(root) or path == root:
             raise TerminalError(
                 f"ConfigMap key {name!r} leads out of the repository; rename the key",
-                reason="InvalidRepo",
+                reason=Reason.INVALID_REPO,
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,7 @@ def _write(files: Mapping[str, bytes], revision: str, home: Path) -> Path:
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise TerminalError(
                 f"ConfigMap key {name!r} is a file where another key needs a folder; rename one",
-                reason="InvalidRepo",
+                reason=Reason.INVALID_REPO,
             ) from error
     for path in sorted(root.rglob("*.py")):
         if str(path.relative_to(root)) not in files:

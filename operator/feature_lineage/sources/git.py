@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from feature_lineage.api.sources import GitRef
 from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.git_failure import Gone, Unadvertised
 from feature_lineage.sources.git_process import run_git, within
 
@@ -44,7 +45,9 @@ def check_url(url: str, schemes: frozenset[str]) -> None:
     if fault:
         # Whatever stands before the host or after the path may be a password or a token.
         shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
-        raise TerminalError(f"source.git.url {shown[:200]!r} {fault}", reason="HostNotAllowed")
+        raise TerminalError(
+            f"source.git.url {shown[:200]!r} {fault}", reason=Reason.HOST_NOT_ALLOWED
+        )
 
 
 def _fault(url: str, schemes: frozenset[str]) -> str:
@@ -94,7 +97,7 @@ async def resolve_ref(
         if not _COMMIT.fullmatch(ref.commit):
             raise TerminalError(
                 f"source.git.ref.commit {ref.commit!r} is no full commit id (40 or 64 hex digits)",
-                reason="RefNotFound",
+                reason=Reason.REF_NOT_FOUND,
             )
         return ref.commit
     name = ref.branch or ref.tag or ""
@@ -102,7 +105,7 @@ async def resolve_ref(
     if not name or _NO_REF.search(name):
         raise TerminalError(
             f"source.git.ref: {described[:200]!r} is not a name that Git allows; correct it",
-            reason="RefNotFound",
+            reason=Reason.REF_NOT_FOUND,
         )
     names = (
         [f"refs/heads/{name}"] if ref.branch else [f"refs/tags/{name}", f"refs/tags/{name}^{{}}"]
@@ -122,7 +125,7 @@ async def resolve_ref(
         if name in found:
             return found[name]
     raise NotFound(
-        f"{url} has no {described}; check source.git.ref, or push it", reason="RefNotFound"
+        f"{url} has no {described}; check source.git.ref, or push it", reason=Reason.REF_NOT_FOUND
     )
 
 
@@ -150,17 +153,17 @@ async def check_out(
         async with within(FETCH_SECONDS, url, "git checkout"):
             await run_git("checkout", "-q", "--force", "--detach", commit, url=url, folder=folder)
     except FeatureLineageError as error:
-        if error.reason == "JobFailed":
+        if error.reason == Reason.JOB_FAILED:
             raise
         raise TerminalError(
             f"{error.message.partition(';')[0]}; commit {commit[:12]} cannot be checked out: take "
             "that out of it",
-            reason="InvalidRepo",
+            reason=Reason.INVALID_REPO,
         ) from error
     if (folder / ".gitmodules").exists():
         raise TerminalError(
             f"{url} at {commit[:12]} uses submodules, which are not fetched; vendor the code",
-            reason="SubmodulesUnsupported",
+            reason=Reason.SUBMODULES_UNSUPPORTED,
         )
 
 

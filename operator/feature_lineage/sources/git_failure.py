@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+from feature_lineage.reasons import Reason
 
 MAX_FACT: Final = 300
 
@@ -17,7 +18,7 @@ MAX_FACT: Final = 300
 class Gone(NotFound):
     """The server has no such commit."""
 
-    reason = "AppliedRevisionGone"
+    reason = Reason.APPLIED_REVISION_GONE
 
 
 class Unadvertised(Gone):
@@ -30,7 +31,7 @@ class _Meaning:
 
     words: tuple[str, ...]
     error: type[FeatureLineageError]
-    reason: str
+    reason: Reason
     step: str
 
 
@@ -38,40 +39,40 @@ _MEANINGS: Final = (
     _Meaning(
         ("no space left", "disk quota exceeded"),
         TransientError,
-        "JobFailed",
+        Reason.JOB_FAILED,
         "give it more room, or keep data out of the repository",
     ),
     _Meaning(
         ("out of memory",),
         TransientError,
-        "SourceUnreachable",
+        Reason.SOURCE_UNREACHABLE,
         "it says more than is listened to: serve it by version 2 of Git's protocol, or with fewer "
         "branches and tags",
     ),
     _Meaning(
         ("ssh: not found", "ssh: command not found", "cannot run ssh"),
         TransientError,
-        "SourceUnreachable",
+        Reason.SOURCE_UNREACHABLE,
         "install an ssh client beside git, or use https",
     ),
     _Meaning(
         ("no user exists for uid",),
         AccessRefused,
-        "AuthFailed",
+        Reason.AUTH_FAILED,
         "ssh runs only as a user of the image's /etc/passwd: leave securityContext.runAsUser as it "
         "is, or use https",
     ),
     _Meaning(
         ("host key is known for", "host key for", "host key verification failed"),
         AccessRefused,
-        "AuthFailed",
+        Reason.AUTH_FAILED,
         "make sure that it is the server, and put its line of ssh-keyscan into the key known_hosts "
         "of source.git.secretRef",
     ),
     _Meaning(
         ("load key",),
         AccessRefused,
-        "AuthFailed",
+        Reason.AUTH_FAILED,
         "put a private key without a passphrase into source.git.secretRef",
     ),
     _Meaning(
@@ -80,7 +81,7 @@ _MEANINGS: Final = (
             "proxy connect aborted",
         ),
         TransientError,
-        "SourceUnreachable",
+        Reason.SOURCE_UNREACHABLE,
         "check HTTPS_PROXY and NO_PROXY of this process",
     ),
     _Meaning(
@@ -89,13 +90,13 @@ _MEANINGS: Final = (
             *("peer certificate", "ca cert", "alternative certificate"),
         ),
         AccessRefused,
-        "AuthFailed",
+        Reason.AUTH_FAILED,
         "put the authority that issued the server's certificate into source.git.caBundle",
     ),
     _Meaning(
         ("could not be found or you don't have permission",),
         NotFound,
-        "RefNotFound",
+        Reason.REF_NOT_FOUND,
         "check source.git.url, and what source.git.secretRef may read",
     ),
     _Meaning(
@@ -104,13 +105,13 @@ _MEANINGS: Final = (
             *("error: 40[13]", "could not read (username|password)"),
         ),
         AccessRefused,
-        "AuthFailed",
+        Reason.AUTH_FAILED,
         "check source.git.secretRef, and what it may read",
     ),
     _Meaning(
         ("error: 30[12378]", "url base from redirection"),
         AccessRefused,
-        "HostNotAllowed",
+        Reason.HOST_NOT_ALLOWED,
         "redirects are not followed: put the address it leads to into source.git.url, or a "
         "source.git.secretRef where it leads to a login",
     ),
@@ -120,7 +121,7 @@ _MEANINGS: Final = (
             *("does not appear to be a git repository", "is this a git repository"),
         ),
         NotFound,
-        "RefNotFound",
+        Reason.REF_NOT_FOUND,
         "check source.git.url",
     ),
     _Meaning(
@@ -138,7 +139,7 @@ _MEANINGS: Final = (
     _Meaning(
         ("does not support shallow",),
         TransientError,
-        "SourceUnreachable",
+        Reason.SOURCE_UNREACHABLE,
         "serve it by Git's smart protocol",
     ),
 )
@@ -181,7 +182,7 @@ def failure(url: str, command: str, words: str) -> FeatureLineageError:
     said = _fact((telling or lines or ["it says nothing"])[-1])
     return TransientError(
         f"{url}: git {command}: {said}; check the network to the host, and the server",
-        reason="SourceUnreachable",
+        reason=Reason.SOURCE_UNREACHABLE,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_lineage.errors import TransientError
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.git_failure import failure
 
 GRACE_SECONDS: Final = 2.0
@@ -58,7 +59,7 @@ async def run_git(
     except OSError as error:
         raise TransientError(
             f"{url}: git cannot be run ({error.strerror}); install git where this runs",
-            reason="SourceUnreachable",
+            reason=Reason.SOURCE_UNREACHABLE,
         ) from error
     assert process.stdout is not None
     assert process.stderr is not None
@@ -87,7 +88,7 @@ async def within(seconds: float, url: str, what: str) -> AsyncIterator[None]:
         raise TransientError(
             f"{url}: {what} did not end within {seconds:.0f} s; check the network to the host, and "
             "the size of the repository",
-            reason="SourceUnreachable",
+            reason=Reason.SOURCE_UNREACHABLE,
         ) from None
 
 

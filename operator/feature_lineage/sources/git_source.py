@@ -15,6 +15,7 @@ from feature_lineage.api.sources import GitSource
 from feature_lineage.errors import AccessRefused, NotFound, TerminalError
 from feature_lineage.objects import text_of
 from feature_lineage.operations.pod_protocol import GitCheckout, PodSource
+from feature_lineage.reasons import Reason
 from feature_lineage.sources import git
 from feature_lineage.sources.credential import git_environment
 from feature_lineage.sources.interface import SourceHost, SourceKind
@@ -45,7 +46,7 @@ class GitSourceKind(SourceKind[GitSource]):
             raise AccessRefused(
                 f"source.git.url {spec.url} is on no host of the platform's allowedGitHosts; "
                 "use one of them, or ask who runs the operator",
-                reason="HostNotAllowed",
+                reason=Reason.HOST_NOT_ALLOWED,
             )
         namespace, bulkhead = project.metadata.namespace, host.git.bulkhead
         with tempfile.TemporaryDirectory(prefix="git-") as folder:
@@ -127,7 +128,7 @@ async def _environment(
         raise TerminalError(
             "the local host hands no credentials to Git; clone the repository yourself "
             "and use source.local",
-            reason="AuthFailed",
+            reason=Reason.AUTH_FAILED,
         )
     if spec.secret_ref is not None:
         secret = await host.objects.contents("Secret", namespace, spec.secret_ref.name)
@@ -153,17 +154,19 @@ async def _check_out(
     if not folder.is_relative_to(root):
         raise TerminalError(
             f"{where}: {path} leads out of the repository; correct source.git.path, or the link",
-            reason="InvalidRepo",
+            reason=Reason.INVALID_REPO,
         )
     if not folder.is_dir():
-        raise NotFound(f"{where} has no folder {path}; check source.git.path", reason="RefNotFound")
+        raise NotFound(
+            f"{where} has no folder {path}; check source.git.path", reason=Reason.REF_NOT_FOUND
+        )
     for file in defining_files(folder):
         small = file.stat().st_size <= MAX_POINTER_BYTES
         if small and file.read_bytes().startswith(POINTER):
             raise TerminalError(
                 f"{where}: {file.relative_to(folder)} is a pointer of Git LFS, which is not "
                 "fetched; keep what defines features in Git itself",
-                reason="InvalidRepo",
+                reason=Reason.INVALID_REPO,
             )
     return folder
 
@@ -174,7 +177,7 @@ def _check_programs(url: str) -> None:
         if shutil.which(program) is None:
             raise TerminalError(
                 f"{url}: the image has no {program}; build spec.runtime.image on the runner's",
-                reason="RunnerIncompatible",
+                reason=Reason.RUNNER_INCOMPATIBLE,
             )
 
 

@@ -6,6 +6,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import ImageSource
 from feature_lineage.errors import NotFound, TerminalError
 from feature_lineage.operations.pod_protocol import PodSource
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.interface import SourceHost, SourceKind
 
 
@@ -52,7 +53,7 @@ class ImageSourceKind(SourceKind[ImageSource]):
         if not folder.is_dir():
             raise NotFound(
                 f"the image has no folder {folder}; check source.image.path and spec.runtime.image",
-                reason="RefNotFound",
+                reason=Reason.REF_NOT_FOUND,
             )
         return folder
 
@@ -61,5 +62,5 @@ def _no_image() -> TerminalError:
     return TerminalError(
         "source.image is a folder of the runner's image, and a local host has no images; "
         "use source.local",
-        reason="RefNotFound",
+        reason=Reason.REF_NOT_FOUND,
     )

@@ -10,6 +10,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import WaitingError
 from feature_lineage.objects import Objects
 from feature_lineage.operations.pod_protocol import PodSource
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.git import NETWORK_SCHEMES
 from feature_lineage.sources.pod_mounts import PodMount
 from feature_lineage.sources.slow_source_bulkhead import SlowSourceBulkhead
@@ -20,7 +21,7 @@ SpecT = TypeVar("SpecT")
 class SourceChanged(WaitingError):
     """The source changed after the operation was decided on: the job has the wrong revision."""
 
-    reason = "Progressing"
+    reason = Reason.PROGRESSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import LocalSource
 from feature_lineage.errors import TerminalError
 from feature_lineage.operations.pod_protocol import PodSource
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.interface import SourceChanged, SourceHost, SourceKind
 from feature_lineage.sources.tree import tree_revision
 
@@ -61,5 +62,5 @@ def _no_folder() -> TerminalError:
     return TerminalError(
         "source.local is a folder of one machine, and a cluster has no such folder; "
         "use source.git, configMapRef or image",
-        reason="LocalSourceUnsupported",
+        reason=Reason.LOCAL_SOURCE_UNSUPPORTED,
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from feature_lineage.api.refs import KeySource
 from feature_lineage.errors import TerminalError
+from feature_lineage.reasons import Reason
 
 MOUNTS: Final = "/etc/feature-lineage"
 """Parent folder of everything the operator mounts, but the pod's own folder."""
@@ -59,4 +60,4 @@ def mounted_keys(folder: Path) -> dict[str, bytes]:
 
 def unreadable(path: Path, error: OSError) -> TerminalError:
     """The error for a mounted file or folder that cannot be read."""
-    return TerminalError(f"{path} cannot be read: {error}", reason="JobFailed")
+    return TerminalError(f"{path} cannot be read: {error}", reason=Reason.JOB_FAILED)

@@ -12,6 +12,7 @@ from typing import Final
 
 from feature_lineage.errors import NotFound, TerminalError
 from feature_lineage.features.snapshot import digest_of
+from feature_lineage.reasons import Reason
 
 DEFINING: Final = frozenset({".py", ".yaml", ".yml", ".toml", ".sql", ".txt", ".cfg", ".ini"})
 ALWAYS: Final = frozenset({".feastignore"})
@@ -44,7 +45,7 @@ def defining_files(root: Path) -> Iterator[Path]:
                     raise TerminalError(
                         f"{root} holds more than {MAX_FILES} definition files; "
                         "point the source at the feature repo itself",
-                        reason="InvalidRepo",
+                        reason=Reason.INVALID_REPO,
                     )
                 yield path
 
@@ -65,7 +66,7 @@ def tree_revision(root: Path) -> str:
     if not root.is_dir():
         raise NotFound(
             f"{root} is no folder; point source.local.path at a feature repo",
-            reason="RefNotFound",
+            reason=Reason.REF_NOT_FOUND,
         )
     total = hashlib.sha256()
     for path in defining_files(root):
@@ -76,7 +77,7 @@ def tree_revision(root: Path) -> str:
         if content is None:
             raise TerminalError(
                 f"{path} is larger than {MAX_FILE_BYTES} bytes; keep data out of the feature repo",
-                reason="InvalidRepo",
+                reason=Reason.INVALID_REPO,
             )
         total.update(str(path.relative_to(root)).encode() + b"\0")
         total.update(hashlib.sha256(content).digest())

@@ -11,6 +11,7 @@ from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
 from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.registry_cache import OnRegistryChange
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
@@ -178,7 +179,7 @@ class ModelRegistryPool:
             raise AccessRefused(
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
                 "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator",
-                reason="HostNotAllowed",
+                reason=Reason.HOST_NOT_ALLOWED,
             )
 
     def _server_of_ref(self, mlflow: MlflowSpec) -> PlatformServer:
@@ -187,14 +188,14 @@ class ModelRegistryPool:
             raise NotFound(
                 f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
                 "chart values (a local host has none); use another, or spec.mlflow.trackingUri",
-                reason="HostNotAllowed",
+                reason=Reason.HOST_NOT_ALLOWED,
             )
         if server.workspace and mlflow.workspace not in {None, server.workspace}:
             raise AccessRefused(
                 f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
                 f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
                 "leave it out, or ask who runs the operator",
-                reason="HostNotAllowed",
+                reason=Reason.HOST_NOT_ALLOWED,
             )
         return server
 

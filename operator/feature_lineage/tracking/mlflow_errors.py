@@ -15,6 +15,7 @@ from feature_lineage.errors import (
     RequestRejected,
     ServerUnavailable,
 )
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking.server import MLflowServer
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
@@ -95,7 +96,7 @@ def refusal(
         return AccessRefused(
             f"MLflow at {server.tracking_uri} refuses the host name {host} (403); start the server"
             f" with `--allowed-hosts` including {host}",
-            reason="HostNotAllowed",
+            reason=Reason.HOST_NOT_ALLOWED,
         )
     if status == 403:
         return AccessRefused(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from feature_lineage.errors import NotFound, RequestRejected, WaitingError
 from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, proxied_root, quoted
 from feature_lineage.tracking.mlflow_errors import ServerFailed
@@ -77,7 +78,7 @@ class OpsRuns:
                 f"MLflow experiment {name!r} (id {experiment}) at"
                 f" {self._client.server.tracking_uri} is deleted, so operations cannot be recorded;"
                 f" restore it: mlflow experiments restore --experiment-id {experiment}",
-                reason="ExperimentDeleted",
+                reason=Reason.EXPERIMENT_DELETED,
             )
         return experiment
 

@@ -8,6 +8,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking import tags as version_tags
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.client import MLflowClient, utc_now
@@ -127,5 +128,5 @@ class MLflowRegistry:
                 f"model {version.name} version {version.version} at {self.server.tracking_uri} was"
                 f" created {found.version.created_at}, not {version.created_at}: it was deleted and"
                 " created anew; the next reading of the registry shows the new one",
-                reason="VersionNotFound",
+                reason=Reason.VERSION_NOT_FOUND,
             )

@@ -6,6 +6,7 @@ Whether the version still is the one that was meant is the caller's to check (`r
 from typing import Final
 
 from feature_lineage.errors import RequestRejected
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking.client import MLflowClient
 
 MAX_KEY: Final = 250
@@ -31,7 +32,7 @@ async def set_version_tag(
             f" {len(key)} and a value of {len(value)} characters; MLflow takes {MAX_KEY} and"
             f" {MAX_VALUE}",
             error_code="INVALID_PARAMETER_VALUE",
-            reason="TagTooLong",
+            reason=Reason.TAG_TOO_LONG,
         )
     await client.set_version_tag(name, version, key, value)
 

@@ -20,7 +20,8 @@ from feature_lineage.kube.client import Api
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY
-from feature_lineage.operations.protocol import INTERRUPTED, MaterializeRequest, Outcome
+from feature_lineage.operations.protocol import MaterializeRequest, Outcome
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.tree import files_revision
 
 NewProject = Callable[..., Any]
@@ -196,7 +197,7 @@ async def test_a_pod_that_is_told_to_go_reports_that_it_was_interrupted(
         facts = await end_of(jobs, request.operation_id, mine)
 
     assert facts.report is not None, (facts, node.ended)
-    assert facts.report.reason == INTERRUPTED
+    assert facts.report.reason == Reason.INTERRUPTED
 
 
 @pytest.mark.parametrize("damage", ["emptied", "tampered with", "deleted"])

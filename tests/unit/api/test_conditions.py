@@ -6,15 +6,14 @@ import pytest
 
 from feature_lineage.api import Condition
 from feature_lineage.api.conditions import (
-    MODEL_REASONS,
-    PROJECT_REASONS,
-    ModelReason,
+    ModelCondition,
     ProjectCondition,
-    ProjectReason,
     find_condition,
+    reason_in,
     remove_condition,
     set_condition,
 )
+from feature_lineage.reasons import Reason
 
 THEN = datetime(2026, 7, 1, tzinfo=UTC)
 NOW = THEN + timedelta(hours=1)
@@ -77,17 +76,19 @@ def test_a_removed_condition_is_gone_and_returns_with_a_new_time():
     assert found.last_transition_time == NOW
 
 
-def test_every_reason_belongs_to_a_condition_or_to_all():
-    of_all = {"Succeeded"}
-    of_deletion = {"Deleting", "DeletionBlocked"}
-
-    project = set().union(*PROJECT_REASONS.values())
-    model = set().union(*MODEL_REASONS.values())
-
-    assert set(ProjectReason) - project == {"Succeeded", "Observed"} | of_deletion
-    assert set(ModelReason) - model == of_all | {"Verified", "Unchanged"}
+@pytest.mark.parametrize(
+    ("type_", "reason", "shown"),
+    [
+        (ProjectCondition.RECORDED, "AuthFailed", "AuthFailed"),
+        (ProjectCondition.RECORDED, "TagTooLong", "MLflowUnavailable"),
+        (ModelCondition.TAGGED, "TagTooLong", "TagTooLong"),
+        (ModelCondition.TAGGED, "MyOwnReason", "MLflowUnavailable"),
+    ],
+)
+def test_a_condition_shows_only_reasons_of_its_table(type_, reason, shown):
+    assert reason_in(type_, reason, Reason.MLFLOW_UNAVAILABLE) == shown
 
 
 def test_every_reason_is_one_that_kubernetes_accepts():
-    for reason in (*ProjectReason, *ModelReason):
+    for reason in Reason:
         assert condition("False", str(reason)).reason == reason

@@ -10,8 +10,8 @@ from feature_lineage.api.project_spec import Protection
 from feature_lineage.decide.model.link import guarded_version
 from feature_lineage.decide.values import LinkedVersion
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.models.links import LinkReason
 from feature_lineage.operations.protection import Guard, build_guard
+from feature_lineage.reasons import Reason
 
 BASELINE = "2" * 64  # as `linked` names it
 OLDER = registry({"stats": view({"conv_rate": "FLOAT"})})
@@ -49,7 +49,7 @@ def test_all_features_of_a_champion_are_guarded(
 
 def test_a_champion_without_a_whole_list_is_unknown() -> None:
     item = linked(version("1", "champion"))
-    ambiguous = replace(item, link=replace(item.link, reason=LinkReason.AMBIGUOUS))
+    ambiguous = replace(item, link=replace(item.link, reason=Reason.AMBIGUOUS))
 
     found = guard(ambiguous, STATS, STATS)
 

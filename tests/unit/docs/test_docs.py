@@ -27,15 +27,14 @@ from feature_lineage.api.conditions import (
     MODEL_REASONS,
     PROJECT_REASONS,
     ModelCondition,
-    ModelReason,
     ProjectCondition,
-    ProjectReason,
 )
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.cli.main import main
 from feature_lineage.metrics.catalogue import CATALOGUE
 from feature_lineage.operations import records
 from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequest
+from feature_lineage.reasons import Reason
 from feature_lineage.tracking import ops
 
 # Its YAML is Prometheus' rules, which its own test reads.
@@ -148,9 +147,9 @@ def documented(page: Path, condition: str) -> set[str]:
 
 # Reasons of a condition that is True, and Progressing, which any condition may have for a while.
 BESIDES = {
-    ProjectCondition.APPLIED: {ProjectReason.OBSERVED},
-    ModelCondition.LINEAGE_VERIFIED: {ModelReason.VERIFIED, ModelReason.UNCHANGED},
-    ModelCondition.TAGGED: {ModelReason.PROGRESSING},
+    ProjectCondition.APPLIED: {Reason.OBSERVED},
+    ModelCondition.LINEAGE_VERIFIED: {Reason.VERIFIED, Reason.UNCHANGED},
+    ModelCondition.TAGGED: {Reason.PROGRESSING},
 }
 
 
@@ -170,17 +169,35 @@ def test_each_condition_lists_its_reasons_and_no_others(
     assert documented(page, condition) == expected
 
 
-@pytest.mark.parametrize(
-    ("page", "conditions", "reasons"),
-    [(PROJECT_PAGE, ProjectCondition, ProjectReason), (MODEL_PAGE, ModelCondition, ModelReason)],
-    ids=["project", "model"],
-)
-def test_every_reason_and_condition_is_documented(
-    page: Path, conditions: type, reasons: type
-) -> None:
-    found = set().union(*(documented(page, str(condition)) for condition in conditions))
+OF_READY = {
+    PROJECT_PAGE: {
+        *(Reason.SUCCEEDED, Reason.DELETING, Reason.DELETION_BLOCKED, Reason.INVALID_MANIFEST)
+    },
+    MODEL_PAGE: {Reason.SUCCEEDED},
+}
+"""Reasons that Ready does not take from another condition."""
 
-    assert found == {str(reason) for reason in reasons}
+
+@pytest.mark.parametrize("page", [PROJECT_PAGE, MODEL_PAGE], ids=["project", "model"])
+def test_ready_lists_the_reasons_of_its_own(page: Path) -> None:
+    assert documented(page, "Ready") == OF_READY[page]
+
+
+NOT_OF_CONDITIONS = {
+    *(Reason.MODELS_HURT, Reason.WARNING),
+    *(Reason.ERROR, Reason.TRANSIENT_ERROR, Reason.WAITING, Reason.NOT_FOUND, Reason.INVALID),
+    *(Reason.STATE_UNUSABLE, Reason.PORT_UNAVAILABLE, Reason.NO_CLUSTER, Reason.CONFLICT),
+    *(Reason.API_SERVER_UNAVAILABLE, Reason.NOT_LEADING, Reason.LEASE_LOST),
+    *(Reason.WATCHING_ENDED, Reason.INTERRUPTED),
+}
+"""Of Events, of the log, and of errors that a condition shows under another reason."""
+
+
+def test_every_reason_of_a_condition_is_documented() -> None:
+    project = (documented(PROJECT_PAGE, condition) for condition in ProjectCondition)
+    model = (documented(MODEL_PAGE, condition) for condition in ModelCondition)
+
+    assert set().union(*project, *model) == set(Reason) - NOT_OF_CONDITIONS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

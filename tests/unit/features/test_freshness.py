@@ -9,19 +9,19 @@ from tests import strategies as some
 from tests.strategies import EPOCH as NOW
 
 from feature_lineage.features.freshness import (
-    FreshnessReason,
     ViewState,
     judge_model,
     judge_view,
     served_views,
 )
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.reasons import Reason
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-FRESH, STALE = FreshnessReason.FRESH, FreshnessReason.STALE
-NEVER, SELDOM = FreshnessReason.NEVER_MATERIALIZED, FreshnessReason.OBSERVED_TOO_SELDOM
-NO_OBJECTIVE = FreshnessReason.NO_OBJECTIVE
+FRESH, STALE = Reason.SUCCEEDED, Reason.STALE
+NEVER, SELDOM = Reason.NEVER_MATERIALIZED, Reason.OBSERVED_TOO_SELDOM
+NO_OBJECTIVE = Reason.NO_OBJECTIVE
 REAL = some.real_snapshot()
 
 
@@ -52,7 +52,7 @@ def test_a_view_is_judged(
     age: timedelta | None,
     max_age: timedelta | None,
     fact_age: timedelta,
-    expected: tuple[bool | None, FreshnessReason],
+    expected: tuple[bool | None, Reason],
 ) -> None:
     actual = judge_view(_state(age, max_age), NOW, observed_at=NOW - fact_age)
 
@@ -121,7 +121,7 @@ BOTH = _refs("transformed:conv_plus", "driver_stream:trips", "driver_customer:cl
 def test_a_model_is_as_fresh_as_its_least_fresh_view(
     stats: tuple[timedelta | None, timedelta | None],
     stream: tuple[timedelta | None, timedelta | None],
-    expected: tuple[bool | None, FreshnessReason, str],
+    expected: tuple[bool | None, Reason, str],
 ) -> None:
     states = {
         name: _state(age, max_age, name)

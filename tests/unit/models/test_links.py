@@ -13,8 +13,9 @@ from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.features.services import service_members, service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, TrainingRun
-from feature_lineage.models.links import Link, LinkReason, resolve_link
+from feature_lineage.models.links import Link, resolve_link
 from feature_lineage.models.recorded import needs_artifact
+from feature_lineage.reasons import Reason
 
 REAL = some.real_snapshot()
 VERSION = ModelVersion("driver_model", "1", EPOCH, run_id="run")
@@ -74,7 +75,7 @@ def test_a_list_attributed_to_a_larger_service_counts_and_the_name_does_not() ->
 
     assert _texts(actual) == PAIR
     assert (actual.service, actual.recorded_service) == ("", V1)
-    assert actual.reason is LinkReason.SERVICE_MISMATCH
+    assert actual.reason is Reason.SERVICE_MISMATCH
     assert actual.complete
     assert V1 in actual.problems[0]
 
@@ -107,7 +108,7 @@ class TestTruncated:
 
         actual = resolve_link(VERSION, replace(run, features_artifact=cut), registry)
 
-        assert actual.reason is LinkReason.AMBIGUOUS
+        assert actual.reason is Reason.AMBIGUOUS
 
     def test_an_artifact_that_is_whole_is_the_list(self) -> None:
         registry, recorded = _wide(300)
@@ -127,7 +128,7 @@ class TestTruncated:
         for seen in (run, replace(run, features_artifact=as_artifact)):
             actual = resolve_link(VERSION, seen, registry)
 
-            assert actual.reason is LinkReason.AMBIGUOUS
+            assert actual.reason is Reason.AMBIGUOUS
             assert _texts(actual) == certain
             assert not actual.complete
 
@@ -147,7 +148,7 @@ class TestTruncated:
 
         actual = resolve_link(VERSION, _cut(recorded), registry, V1)
 
-        assert actual.reason is LinkReason.AMBIGUOUS
+        assert actual.reason is Reason.AMBIGUOUS
         assert any(V1 in problem for problem in actual.problems)
 
     def test_a_service_of_the_right_size_with_other_features_is_not_the_list(self) -> None:
@@ -156,7 +157,7 @@ class TestTruncated:
 
         actual = resolve_link(VERSION, _cut(other, service="wide_v1"), registry)
 
-        assert actual.reason is LinkReason.AMBIGUOUS
+        assert actual.reason is Reason.AMBIGUOUS
 
 
 def test_a_count_that_differs_from_the_list_makes_the_list_worthless() -> None:
@@ -166,7 +167,7 @@ def test_a_count_that_differs_from_the_list_makes_the_list_worthless() -> None:
 
     actual = resolve_link(VERSION, run, REAL)
 
-    assert (actual.reason, actual.refs) == (LinkReason.AMBIGUOUS, ())
+    assert (actual.reason, actual.refs) == (Reason.AMBIGUOUS, ())
 
 
 def test_of_several_retrievals_only_what_is_recorded_is_known() -> None:
@@ -189,7 +190,7 @@ def test_a_list_with_malformed_references_is_not_believed(text: str, expected: l
 
     actual = resolve_link(VERSION, run, REAL)
 
-    assert actual.reason is LinkReason.AMBIGUOUS
+    assert actual.reason is Reason.AMBIGUOUS
     assert _texts(actual) == expected
 
 
@@ -237,7 +238,7 @@ class TestVersionTags:
         """It is all that Feast's register_model writes."""
         actual = resolve_link(_tagged(feature_service=V1), None, REAL)
 
-        assert actual.reason is LinkReason.AMBIGUOUS
+        assert actual.reason is Reason.AMBIGUOUS
         assert (actual.refs, actual.service, actual.recorded_service) == ((), "", V1)
 
     def test_a_services_name_that_is_declared_too_is_the_list(self) -> None:
@@ -252,7 +253,7 @@ class TestVersionTags:
     def test_another_service_declared_than_recorded_is_reported(self) -> None:
         actual = resolve_link(_tagged(feature_service=V1), None, REAL, V2)
 
-        assert actual.reason is LinkReason.SERVICE_MISMATCH
+        assert actual.reason is Reason.SERVICE_MISMATCH
         assert (actual.service, len(actual.refs)) == (V2, 7)
 
     def test_two_whole_lists_that_differ_are_ambiguous(self) -> None:
@@ -260,7 +261,7 @@ class TestVersionTags:
 
         actual = resolve_link(version, training_run(PAIR), REAL)
 
-        assert (actual.reason, actual.refs) == (LinkReason.AMBIGUOUS, ())
+        assert (actual.reason, actual.refs) == (Reason.AMBIGUOUS, ())
 
     def test_two_whole_lists_in_another_order_are_one(self) -> None:
         version = _tagged(feature_refs=",".join(reversed(PAIR)), feature_count="2")
@@ -284,7 +285,7 @@ class TestDeclared:
         actual = resolve_link(VERSION, training_run(V1_REFS, V1), REAL, V2, "Report")
 
         assert (actual.service, _texts(actual)) == (V1, V1_REFS)
-        assert actual.reason is LinkReason.SERVICE_MISMATCH
+        assert actual.reason is Reason.SERVICE_MISMATCH
         assert V2 in actual.problems[0]
 
     def test_a_declaration_that_overrules_is_the_list(self) -> None:
@@ -342,7 +343,7 @@ def test_a_view_served_under_two_aliases_is_counted_twice_and_used_once() -> Non
 def test_without_any_record_there_is_no_lineage(
     version: ModelVersion, run: TrainingRun | None
 ) -> None:
-    assert resolve_link(version, run, REAL).reason is LinkReason.NO_FEAST_LINEAGE
+    assert resolve_link(version, run, REAL).reason is Reason.NO_FEAST_LINEAGE
 
 
 @pytest.mark.parametrize(
@@ -359,7 +360,7 @@ def test_features_of_another_project_are_not_features_of_this_one(
 ) -> None:
     actual = resolve_link(version, run, REAL)
 
-    assert actual.reason is LinkReason.PROJECT_MISMATCH
+    assert actual.reason is Reason.PROJECT_MISMATCH
     assert (actual.project, actual.refs) == ("other", ())
 
 
@@ -374,12 +375,12 @@ class TestWithoutRegistry:
     def test_a_project_that_differs_is_seen_all_the_same(self) -> None:
         actual = resolve_link(VERSION, training_run(PAIR), None, project="other")
 
-        assert actual.reason is LinkReason.PROJECT_MISMATCH
+        assert actual.reason is Reason.PROJECT_MISMATCH
 
     def test_what_only_the_registry_can_tell_waits_for_it(self) -> None:
         actual = resolve_link(VERSION, None, None, V1)
 
-        assert actual.reason is LinkReason.REGISTRY_UNSEEN
+        assert actual.reason is Reason.REGISTRY_UNSEEN
 
 
 def test_a_service_is_read_as_it_was_at_training_time() -> None:

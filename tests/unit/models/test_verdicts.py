@@ -13,7 +13,7 @@ from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.models.links import Link, LinkReason, resolve_link
+from feature_lineage.models.links import Link, resolve_link
 from feature_lineage.models.verdicts import (
     BREAKING,
     Problem,
@@ -22,6 +22,7 @@ from feature_lineage.models.verdicts import (
     compare,
     judge,
 )
+from feature_lineage.reasons import Reason
 
 REAL = some.real_snapshot()
 V1, V2 = "driver_activity_v1", "driver_activity_v2"
@@ -240,21 +241,21 @@ def test_since_first_sight_only_it_is_unchanged() -> None:
 @pytest.mark.parametrize(
     ("reason", "verdict"),
     [
-        (LinkReason.NO_FEAST_LINEAGE, Verdict.UNKNOWN),
-        (LinkReason.PROJECT_MISMATCH, Verdict.AMBIGUOUS),
-        (LinkReason.REGISTRY_UNSEEN, Verdict.UNKNOWN),
-        (LinkReason.AMBIGUOUS, Verdict.AMBIGUOUS),
-        (LinkReason.SERVICE_MISMATCH, Verdict.VERIFIED),
+        (Reason.NO_FEAST_LINEAGE, Verdict.UNKNOWN),
+        (Reason.PROJECT_MISMATCH, Verdict.AMBIGUOUS),
+        (Reason.REGISTRY_UNSEEN, Verdict.UNKNOWN),
+        (Reason.AMBIGUOUS, Verdict.AMBIGUOUS),
+        (Reason.SERVICE_MISMATCH, Verdict.VERIFIED),
     ],
 )
-def test_the_reason_of_a_link_shows(reason: LinkReason, verdict: Verdict) -> None:
+def test_the_reason_of_a_link_shows(reason: Reason, verdict: Verdict) -> None:
     actual = judge(_link(reason=reason, problems=("why",)), REAL, "Training", REAL)
 
     assert (verdict, reason) == (actual.verdict, actual.reason)
 
 
 def test_a_wrong_name_of_a_service_does_not_hide_a_broken_feature() -> None:
-    link = _link(reason=LinkReason.SERVICE_MISMATCH, problems=("why",))
+    link = _link(reason=Reason.SERVICE_MISMATCH, problems=("why",))
 
     actual = judge(link, REAL, "Training", edited(REAL, _without_conv))
 
@@ -262,7 +263,7 @@ def test_a_wrong_name_of_a_service_does_not_hide_a_broken_feature() -> None:
 
 
 def test_what_is_certain_of_a_cut_list_can_be_broken() -> None:
-    link = _link(reason=LinkReason.AMBIGUOUS, problems=("why",))
+    link = _link(reason=Reason.AMBIGUOUS, problems=("why",))
 
     assert judge(link, REAL, "Training", edited(REAL, _without_conv)).verdict is Verdict.BROKEN
 

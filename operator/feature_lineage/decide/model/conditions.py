@@ -16,6 +16,7 @@ from feature_lineage.decide.values import (
     Failure,
     ObservedModel,
 )
+from feature_lineage.reasons import Reason
 
 READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})
 
@@ -50,7 +51,7 @@ def _lineage_condition(
     if judgement is None:
         if problem is None or not problem.outage or conditions.get(C.LINEAGE_VERIFIED) is None:
             message = problem.message if problem else "the registry has not been read yet"
-            conditions.unknown(C.LINEAGE_VERIFIED, "RegistryUnseen", message)
+            conditions.unknown(C.LINEAGE_VERIFIED, Reason.REGISTRY_UNSEEN, message)
         return
     verdict = judgement.verdict
     if verdict in (Verdict.VERIFIED, Verdict.UNCHANGED) and judgement.reason == str(verdict):
@@ -66,21 +67,21 @@ def _tagged_condition(
 ) -> None:
     spec = observed.resource.spec
     if spec.tags.mode is TagsMode.OFF or spec.suspend:
-        conditions.false(C.TAGGED, "Disabled", "spec.tags.mode is Off or spec.suspend is true")
+        conditions.false(C.TAGGED, Reason.DISABLED, "spec.tags.mode is Off or spec.suspend is true")
     elif observed.older_owners:
         conditions.false(
             C.TAGGED,
-            "OwnedByOther",
+            Reason.OWNED_BY_OTHER,
             f"the older TrainedModel {observed.older_owners[0]} writes the tags of this version",
         )
     elif observed.failure is not None:
-        conditions.unknown(C.TAGGED, "MLflowUnavailable", observed.failure.message)
+        conditions.unknown(C.TAGGED, Reason.MLFLOW_UNAVAILABLE, observed.failure.message)
     elif problem is not None:
-        conditions.false(C.TAGGED, "Progressing", "there is no version to tag")
+        conditions.false(C.TAGGED, Reason.PROGRESSING, "there is no version to tag")
     elif not writing:
         conditions.true(C.TAGGED)
     elif conditions.get(C.TAGGED) is None:
-        conditions.false(C.TAGGED, "Progressing", "tags are being written")
+        conditions.false(C.TAGGED, Reason.PROGRESSING, "tags are being written")
     # Otherwise what was found out at the last attempt stands until this one ends.
 
 
@@ -88,24 +89,28 @@ def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> No
     freshness = status.freshness
     if freshness is None or freshness.max_age is None:
         conditions.unknown(
-            C.FEATURES_FRESH, "NoObjective", "neither the project nor this model sets a maxAge"
+            C.FEATURES_FRESH,
+            Reason.NO_OBJECTIVE,
+            "neither the project nor this model sets a maxAge",
         )
     elif freshness.fresh:
         conditions.true(C.FEATURES_FRESH)
     elif freshness.fresh is None:
         conditions.unknown(
-            C.FEATURES_FRESH, "ObservedTooSeldom", "the registry was read too long ago to say"
+            C.FEATURES_FRESH,
+            Reason.OBSERVED_TOO_SELDOM,
+            "the registry was read too long ago to say",
         )
     elif freshness.materialized_until is None:
         conditions.false(
             C.FEATURES_FRESH,
-            "NeverMaterialized",
+            Reason.NEVER_MATERIALIZED,
             f"feature view {freshness.oldest_view} was never materialized",
         )
     else:
         conditions.false(
             C.FEATURES_FRESH,
-            "Stale",
+            Reason.STALE,
             f"feature view {freshness.oldest_view} is materialized until "
             f"{freshness.materialized_until:%Y-%m-%dT%H:%M:%SZ}; maxAge is {freshness.max_age}",
         )
@@ -135,7 +140,7 @@ def _ready(
         conditions.false(C.READY, fresh.reason, fresh.message)
     else:
         known = status.lineage if ReadyRequirement.LINEAGE in requires else None
-        conditions.true(C.READY, str(known.verdict) if known else "Succeeded")
+        conditions.true(C.READY, str(known.verdict) if known else Reason.SUCCEEDED)
     waiting = unresolved is not None and not unresolved.terminal
     conditions.only_while(
         C.RECONCILING,
@@ -145,4 +150,4 @@ def _ready(
     )
     broken = status.lineage is not None and status.lineage.verdict is Verdict.BROKEN
     stalled = broken and ReadyRequirement.LINEAGE in requires
-    conditions.only_while(C.STALLED, stalled, "Broken", lineage.message)
+    conditions.only_while(C.STALLED, stalled, Reason.BROKEN, lineage.message)

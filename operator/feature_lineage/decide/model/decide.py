@@ -25,6 +25,7 @@ from feature_lineage.decide.values import (
     ObservedModel,
     SetTags,
 )
+from feature_lineage.reasons import Reason
 
 UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
 _NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
@@ -70,19 +71,19 @@ def unresolved(observed: ObservedModel) -> Failure | None:
     if project is None:
         name = spec.project_ref.name
         return Failure(
-            "RefNotPermitted",
+            Reason.REF_NOT_PERMITTED,
             f"FeatureStoreProject {name} is not there or does not allow this namespace; "
             "create it, or add the namespace to its spec.allowedNamespaces",
         )
     if project.spec.mlflow is None:
         return Failure(
-            "ProjectNotReady",
+            Reason.PROJECT_NOT_READY,
             f"FeatureStoreProject {project.metadata.name} names no MLflow server; set spec.mlflow",
         )
     if observed.view is None:
         failure = observed.failure
         message = failure.message if failure else "MLflow was not read yet"
-        return Failure("MLflowUnavailable", message, outage=True)
+        return Failure(Reason.MLFLOW_UNAVAILABLE, message, outage=True)
     if observed.linked is None:
         return _not_found(observed)
     return None
@@ -93,19 +94,19 @@ def _not_found(observed: ObservedModel) -> Failure:
     versions = view.versions.get(model.name, {}) if view is not None else {}
     if not versions:
         return Failure(
-            "ModelNotFound",
+            Reason.MODEL_NOT_FOUND,
             f"MLflow has no registered model {model.name} with versions; register one",
         )
     if model.alias is not None:
         aliases = sorted({alias for version in versions.values() for alias in version.aliases})
         have = f"; it has: {', '.join(aliases[:10])}" if aliases else ""
         return Failure(
-            "AliasNotFound",
+            Reason.ALIAS_NOT_FOUND,
             f"registered model {model.name} has no alias {model.alias}{have}; "
             "set the alias or change spec.model.alias",
         )
     return Failure(
-        "VersionNotFound",
+        Reason.VERSION_NOT_FOUND,
         f"registered model {model.name} has no version {model.version}; "
         f"the newest is {max(versions, key=_number)}",
     )

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.conditions import ProjectCondition, ProjectReason, find_condition
+from feature_lineage.api.conditions import ProjectCondition, find_condition
 from feature_lineage.api.model_status import ModelFreshnessStatus, TrainedModelStatus
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.values import Decision, ObservedModel
+from feature_lineage.reasons import Reason
 
 RECHECK_INTERVAL: Final = timedelta(minutes=10)
 RECHECK_WITH_OBJECTIVE: Final = timedelta(minutes=1)
@@ -62,6 +63,6 @@ def _recheck_at(
 def _facts_incomplete(observed: ObservedModel, project: FeatureStoreProject) -> bool:
     """Whether MLflow did not answer a request: its next answer may differ without any event."""
     facts = find_condition(project.status.conditions, ProjectCondition.FACTS_CURRENT)
-    view_old = facts is not None and facts.reason == ProjectReason.MLFLOW_VIEW_OLD
+    view_old = facts is not None and facts.reason == Reason.MLFLOW_VIEW_OLD
     no_baseline = observed.linked is not None and observed.linked.baseline is None
     return observed.failure is not None or view_old or no_baseline

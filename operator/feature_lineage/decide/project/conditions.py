@@ -5,7 +5,6 @@ Ready means that the newest revision is in effect. What never makes a project un
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.enums import (
@@ -30,9 +29,7 @@ from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.explain import short_revision
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import TERMINAL_REASONS
-
-STALLING: Final = TERMINAL_REASONS | {"AdoptionWouldDelete", "InvalidManifest"}
+from feature_lineage.reasons import TERMINAL_REASONS, Reason
 
 
 def conditions_of(
@@ -60,7 +57,7 @@ def _source_ready(observed: ObservedProject, conditions: ConditionSet) -> None:
     elif not source.outage:
         conditions.false(C.SOURCE_READY, source.reason, source.message)
     else:
-        conditions.unknown(C.SOURCE_READY, "SourceUnreachable", source.message)
+        conditions.unknown(C.SOURCE_READY, Reason.SOURCE_UNREACHABLE, source.message)
 
 
 def _applied(
@@ -81,7 +78,7 @@ def _applied(
         _as_last_applied(status, conditions)
     else:
         why = blocked_by(observed, OperationKind.APPLY)
-        reason = why.reason if why else "Progressing"
+        reason = why.reason if why else Reason.PROGRESSING
         conditions.false(C.APPLIED, reason, why.message if why else "waits for its turn")
 
 
@@ -100,11 +97,11 @@ def _observed(
     reads = (op for op in status.operations if op.registry_digest or _looks(op))
     newest = next(reads, None)
     if newest is not None and _looks(newest) and newest.result is Result.FAILED:
-        conditions.false(C.APPLIED, newest.reason or "JobFailed", newest.message or "")
+        conditions.false(C.APPLIED, newest.reason or Reason.JOB_FAILED, newest.message or "")
     elif status.registry is None or status.registry.digest is None:
-        conditions.false(C.APPLIED, "Progressing", "the registry has not been read yet")
+        conditions.false(C.APPLIED, Reason.PROGRESSING, "the registry has not been read yet")
     else:
-        conditions.true(C.APPLIED, "Observed", "somebody else applies; the registry was read")
+        conditions.true(C.APPLIED, Reason.OBSERVED, "somebody else applies; the registry was read")
 
 
 def _looks(operation: OperationRecord) -> bool:
@@ -121,7 +118,7 @@ def _in_flight(
         conditions.false(C.APPLIED, stuck.reason, stuck.message)
     else:
         conditions.false(
-            C.APPLIED, "Progressing", f"{operation.id} works on revision {_short(operation)}"
+            C.APPLIED, Reason.PROGRESSING, f"{operation.id} works on revision {_short(operation)}"
         )
 
 
@@ -139,11 +136,11 @@ def _as_last_applied(status: FeatureStoreProjectStatus, conditions: ConditionSet
                 C.APPLIED, message=f"revision {short_revision(last.revision or '')} is in effect"
             )
         case Result.PLANNED:
-            conditions.false(C.APPLIED, "Planned", message or "spec.apply.mode is PlanOnly")
+            conditions.false(C.APPLIED, Reason.PLANNED, message or "spec.apply.mode is PlanOnly")
         case Result.BLOCKED:
-            conditions.false(C.APPLIED, last.reason or "Blocked", message)
+            conditions.false(C.APPLIED, last.reason or Reason.BLOCKED, message)
         case _:
-            conditions.false(C.APPLIED, last.reason or "JobFailed", message)
+            conditions.false(C.APPLIED, last.reason or Reason.JOB_FAILED, message)
 
 
 def _ready(
@@ -153,7 +150,7 @@ def _ready(
     assert source is not None
     assert applied is not None
     planned = observed.resource.spec.apply.mode is ApplyMode.PLAN_ONLY
-    in_effect = applied.status == "True" or (planned and applied.reason == "Planned")
+    in_effect = applied.status == "True" or (planned and applied.reason == Reason.PLANNED)
     if observed.deleted:
         _deleting(observed, status, conditions)
     elif source.status != "True":
@@ -181,7 +178,7 @@ def _deleting(
         conditions.false(C.READY, stuck.reason, stuck.message)
     else:
         message = why.message if why else "the project is being deleted"
-        conditions.false(C.READY, "Deleting", message)
+        conditions.false(C.READY, Reason.DELETING, message)
 
 
 def _deletion_blocked(
@@ -194,7 +191,7 @@ def _deletion_blocked(
     tried = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
     if tried is None or tried.result is Result.SUCCEEDED:
         return None
-    return Failure("DeletionBlocked", tried.message or "the objects could not be deleted")
+    return Failure(Reason.DELETION_BLOCKED, tried.message or "the objects could not be deleted")
 
 
 def _stalled(
@@ -212,6 +209,6 @@ def _stalled(
         return None
     last = status.last_apply
     exhausted = last is not None and last.result is Result.FAILED and applied.reason == last.reason
-    if applied.reason in STALLING or exhausted:
+    if applied.reason in TERMINAL_REASONS or exhausted:
         return Failure(applied.reason, applied.message)
     return None

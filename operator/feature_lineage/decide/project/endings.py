@@ -31,7 +31,8 @@ from feature_lineage.decide.project.view_status import outcome, with_views
 from feature_lineage.decide.values import AttemptOutcome
 from feature_lineage.operations.backoff import delay
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import INTERRUPTED, ExitCode, JobReport, Outcome
+from feature_lineage.operations.protocol import ExitCode, JobReport, Outcome
+from feature_lineage.reasons import Reason
 
 MAX_MESSAGE: Final = 2000
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
@@ -58,7 +59,7 @@ def ending_of(job: JobFacts) -> AttemptOutcome:
             reason = _reason(report, "GuardUnavailable")
             return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=True)
         case Outcome.FAILED:
-            unspent = report.reason == INTERRUPTED
+            unspent = report.reason == Reason.INTERRUPTED
             reason = "JobFailed" if unspent else _reason(report, "JobFailed")
             retry = report.exit_code is not ExitCode.TERMINAL
             return AttemptOutcome(Result.FAILED, reason, message, retry=retry, unspent=unspent)

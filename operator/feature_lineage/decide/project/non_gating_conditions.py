@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from feature_lineage.api.conditions import ProjectCondition as C
+from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.project.waiting import waits
 from feature_lineage.decide.values import Failure, ObservedProject
-from feature_lineage.features.freshness import Freshness, FreshnessReason
+from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
+from feature_lineage.reasons import Reason
 
 
 def note_upkeep(
@@ -39,17 +41,17 @@ def _materialized(
         errors = {view.name: view.last_error for view in status.feature_views}
         more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
         told = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
-        conditions.false(C.MATERIALIZED, "ViewsFailing", f"{told}{more}")
+        conditions.false(C.MATERIALIZED, Reason.VIEWS_FAILING, f"{told}{more}")
     elif (stuck := _never_came_to_its_views(observed, status)) is not None:
         conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
     elif any(view.materialized_until is not None for view in status.feature_views):
         conditions.true(C.MATERIALIZED)
     elif observed.resource.spec.suspend:
-        conditions.unknown(C.MATERIALIZED, "Suspended", "spec.suspend is true")
+        conditions.unknown(C.MATERIALIZED, Reason.SUSPENDED, "spec.suspend is true")
     else:
         conditions.unknown(
             C.MATERIALIZED,
-            "NeverRun",
+            Reason.NEVER_RUN,
             "nothing was materialized yet; add spec.schedules or spec.backfills",
         )
 
@@ -66,7 +68,7 @@ def _never_came_to_its_views(
     last = next((each for each in status.operations if KINDS[each.kind].materializes), None)
     if last is None or last.result is not Result.FAILED or last.views:
         return None
-    return Failure(last.reason or "JobFailed", f"{last.id}: {last.message}")
+    return Failure(last.reason or Reason.JOB_FAILED, f"{last.id}: {last.message}")
 
 
 def _fresh(
@@ -74,28 +76,28 @@ def _fresh(
     judged: Mapping[str, Freshness],
     status: FeatureStoreProjectStatus,
 ) -> None:
-    by_reason: dict[FreshnessReason, list[str]] = {}
+    by_reason: dict[Reason, list[str]] = {}
     for name, freshness in sorted(judged.items()):
         by_reason.setdefault(freshness.reason, []).append(name)
     until = {view.name: view.materialized_until for view in status.feature_views}
-    if names := by_reason.get(FreshnessReason.NEVER_MATERIALIZED):
+    if names := by_reason.get(Reason.NEVER_MATERIALIZED):
         conditions.false(
-            C.FRESH, "NeverMaterialized", f"never materialized: {', '.join(names[:10])}"
+            C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {', '.join(names[:10])}"
         )
-    elif names := by_reason.get(FreshnessReason.STALE):
+    elif names := by_reason.get(Reason.STALE):
         told = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
-        conditions.false(C.FRESH, "Stale", f"past their maxAge: {told}")
-    elif names := by_reason.get(FreshnessReason.OBSERVED_TOO_SELDOM):
+        conditions.false(C.FRESH, Reason.STALE, f"past their maxAge: {told}")
+    elif names := by_reason.get(Reason.OBSERVED_TOO_SELDOM):
         conditions.unknown(
             C.FRESH,
-            "ObservedTooSeldom",
+            Reason.OBSERVED_TOO_SELDOM,
             f"the registry was read too long ago to tell about {', '.join(names[:10])}; "
             "shorten spec.registry.pollInterval below half of maxAge",
         )
-    elif by_reason.get(FreshnessReason.FRESH):
+    elif by_reason.get(Reason.SUCCEEDED):
         conditions.true(C.FRESH)
     else:
-        conditions.unknown(C.FRESH, "NoObjective", "spec.freshness sets no maxAge")
+        conditions.unknown(C.FRESH, Reason.NO_OBJECTIVE, "spec.freshness sets no maxAge")
 
 
 def _facts_current(
@@ -107,7 +109,7 @@ def _facts_current(
         as_of = f"{models.read_at:%Y-%m-%dT%H:%M:%SZ}" if models.read_at else "never"
         conditions.false(
             C.FACTS_CURRENT,
-            "MLflowViewOld",
+            Reason.MLFLOW_VIEW_OLD,
             f"facts about models are as of {as_of}: {models.failure.message}",
         )
     elif (
@@ -118,7 +120,7 @@ def _facts_current(
     ):
         conditions.false(
             C.FACTS_CURRENT,
-            "RegistrySnapshotOld",
+            Reason.REGISTRY_SNAPSHOT_OLD,
             f"the registry was last read at {registry.observed_at:%Y-%m-%dT%H:%M:%SZ}",
         )
     else:
@@ -134,13 +136,14 @@ def _recorded(
         return
     waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
     if models is not None and models.failure is not None and waiting:
-        known = {"AuthFailed", "HostNotAllowed"}
-        reason = models.failure.reason if models.failure.reason in known else "MLflowUnavailable"
+        reason = reason_in(C.RECORDED, models.failure.reason, Reason.MLFLOW_UNAVAILABLE)
         conditions.false(
             C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
         )
     elif waiting == 0:
         conditions.true(C.RECORDED)
     elif conditions.get(C.RECORDED) is None:
-        conditions.unknown(C.RECORDED, "Progressing", f"{waiting} operations are being recorded")
+        conditions.unknown(
+            C.RECORDED, Reason.PROGRESSING, f"{waiting} operations are being recorded"
+        )
     # Otherwise what was found out at the last attempt stands until this one ends.

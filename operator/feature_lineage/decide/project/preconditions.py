@@ -4,7 +4,6 @@ Whose project it is, what models say, what its annotations permit, and whether i
 """
 
 from feature_lineage.api.annotations import override
-from feature_lineage.api.conditions import ProjectReason
 from feature_lineage.api.enums import (
     OnGuardUnavailable,
     OperationKind,
@@ -14,19 +13,20 @@ from feature_lineage.api.enums import (
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.operations.kinds import KINDS
+from feature_lineage.reasons import Reason
 
 
 def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
     """Why no job of this kind may start now; None when it may."""
     if observed.resource.spec.suspend and not observed.deleted:
-        return Failure("Suspended", "spec.suspend is true; set it to false to go on")
+        return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
     source = observed.source
     if isinstance(source, Failure) and (
         KINDS[kind].plans
         # Without the text that replaces the repo's, a job would work on another registry.
         or observed.resource.spec.feature_store_yaml is not None
         # Jobs take the address that the spec has now, and bring the credential there.
-        or source.reason == ProjectReason.HOST_NOT_ALLOWED
+        or source.reason == Reason.HOST_NOT_ALLOWED
     ):
         return source
     if KINDS[kind].plans:
@@ -54,18 +54,18 @@ def guard_failure(observed: ObservedProject) -> Failure | None:
         return None
     if models.read_at is None or models.guard is None:
         why = models.failure.message if models.failure else "MLflow was not read yet"
-        return Failure("GuardUnavailable", f"no facts about models: {why}")
+        return Failure(Reason.GUARD_UNAVAILABLE, f"no facts about models: {why}")
     if models.failure is None:
         return None
     if protection.on_guard_unavailable is OnGuardUnavailable.BLOCK:
         return Failure(
-            "GuardUnavailable",
+            Reason.GUARD_UNAVAILABLE,
             f"the facts about models are of {models.read_at:%Y-%m-%dT%H:%M:%SZ} and cannot be "
             f"renewed: {models.failure.message}",
         )
     if observed.now - models.read_at > protection.max_guard_age:
         return Failure(
-            "GuardUnavailable",
+            Reason.GUARD_UNAVAILABLE,
             f"the facts about models of {models.read_at:%Y-%m-%dT%H:%M:%SZ} are older than "
             f"maxGuardAge {protection.max_guard_age}: {models.failure.message}",
         )
@@ -76,5 +76,7 @@ def owner_failure(observed: ObservedProject) -> Failure | None:
     """An older resource for the same project goes first, until its registry is known to differ."""
     for older_owner in observed.older_owners:
         if not older_owner.registry_id and not older_owner.settled:
-            return Failure("Progressing", f"waits until {older_owner.key} has named its registry")
+            return Failure(
+                Reason.PROGRESSING, f"waits until {older_owner.key} has named its registry"
+            )
     return None

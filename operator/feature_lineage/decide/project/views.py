@@ -15,13 +15,13 @@ from feature_lineage.decide.project.view_status import unhealthy_first
 from feature_lineage.decide.values import ObservedProject
 from feature_lineage.features.freshness import (
     Freshness,
-    FreshnessReason,
     ViewState,
     is_served,
     judge_view,
 )
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
+from feature_lineage.reasons import Reason
 
 
 def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
@@ -92,7 +92,7 @@ def with_freshness(
 def counts(observed: ObservedProject, judged: Mapping[str, Freshness]) -> Counts:
     """Totals, also behind lists that are capped; what is not known now stays as it was."""
     before = observed.resource.status.counts or Counts()
-    stale = (FreshnessReason.STALE, FreshnessReason.NEVER_MATERIALIZED)
+    stale = (Reason.STALE, Reason.NEVER_MATERIALIZED)
     now = {
         **_registry_counts(observed.snapshot),
         **_model_counts(observed),

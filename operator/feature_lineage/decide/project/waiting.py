@@ -3,6 +3,7 @@
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.api.project_status import OperationStatus
 from feature_lineage.decide.values import Failure, ObservedProject
+from feature_lineage.reasons import Reason
 
 
 def waits(observed: ObservedProject, operation: OperationStatus | None) -> Failure | None:
@@ -15,7 +16,7 @@ def waits(observed: ObservedProject, operation: OperationStatus | None) -> Failu
             f"{operation.message}; attempt {operation.attempt} starts at "
             f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
         )
-        return Failure(operation.reason or "JobFailed", message)
+        return Failure(operation.reason or Reason.JOB_FAILED, message)
     if job is not None and job.running and job.reason:
         return Failure(job.reason, f"{operation.id} waits: {job.message}")
     return None

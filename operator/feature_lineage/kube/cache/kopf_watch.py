@@ -37,6 +37,7 @@ from feature_lineage.api import GROUP
 from feature_lineage.errors import TransientError
 from feature_lineage.kube.cache.kopf_logs import calm
 from feature_lineage.kube.kinds import JOBS, MANAGED_BY, MANAGER, MODELS, PROJECTS, Kind
+from feature_lineage.reasons import Reason
 
 WATCHED: Final = (PROJECTS, MODELS, JOBS)
 STOP_SECONDS: Final = 5.0
@@ -72,7 +73,7 @@ class Change:
 class WatchingEnded(TransientError):
     """kopf has ended although nobody asked it to: the process must end, too."""
 
-    reason = "WatchingEnded"
+    reason = Reason.WATCHING_ENDED
 
 
 class _Patiently:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from feature_lineage.kube.client import Object
 from feature_lineage.kube.jobs.names import TAKEN_BACK
+from feature_lineage.reasons import Reason
 
 MAX_MESSAGE: Final = 1000
 _IMAGE: Final = frozenset(
@@ -68,7 +69,7 @@ def why_silent(pod: Object | None) -> Finding | None:
         return None
     name, node = pod["metadata"].get("name"), pod["spec"].get("nodeName")
     return Finding(
-        "JobFailed",
+        Reason.JOB_FAILED,
         f"node {node} does not answer, and pod {name} is on it: the job goes on once the node is "
         "back, or begins anew on another one once you delete the node",
     )
@@ -90,13 +91,15 @@ def why_waiting(pod: Object) -> Finding | None:
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return Finding("Unschedulable", _cut(condition.get("message") or "no node fits"))
+            return Finding(Reason.UNSCHEDULABLE, _cut(condition.get("message") or "no node fits"))
     reason, message = _waiting(status)
     if reason in _IMAGE:
         image = pod["spec"]["containers"][0].get("image", "")
-        return Finding("ImagePullFailed", _cut(f"image {image}: {reason}: {message}"))
+        return Finding(Reason.IMAGE_PULL_FAILED, _cut(f"image {image}: {reason}: {message}"))
     if reason not in _STARTING:
-        return Finding("JobFailed", _cut(f"the job's container cannot start: {reason}: {message}"))
+        return Finding(
+            Reason.JOB_FAILED, _cut(f"the job's container cannot start: {reason}: {message}")
+        )
     return None
 
 
@@ -118,10 +121,10 @@ def told_by(events: Sequence[Object], of: str) -> Finding | None:
         return None
     reason, note = str(event.get("reason")), str(event.get("note") or "")
     if reason == "FailedScheduling":
-        return Finding("Unschedulable", _cut(note))
+        return Finding(Reason.UNSCHEDULABLE, _cut(note))
     if reason in _IMAGE or (reason in ("Failed", "BackOff") and "image" in note.lower()):
-        return Finding("ImagePullFailed", _cut(note))
-    return Finding("JobFailed", _cut(f"{of} cannot start: {reason}: {note}"))
+        return Finding(Reason.IMAGE_PULL_FAILED, _cut(note))
+    return Finding(Reason.JOB_FAILED, _cut(f"{of} cannot start: {reason}: {note}"))
 
 
 def why_ended(job: Object, pod: Object | None, told: Finding | None) -> Finding:
@@ -137,14 +140,18 @@ def why_ended(job: Object, pod: Object | None, told: Finding | None) -> Finding:
         seconds = job["spec"].get("activeDeadlineSeconds")
         cause = told or (why_waiting(pod) if pod else None)
         before = f"; before that: {cause.message}" if cause else ""
-        return Finding("DeadlineExceeded", _cut(f"the job took longer than {seconds} s{before}"))
+        return Finding(
+            Reason.DEADLINE_EXCEEDED, _cut(f"the job took longer than {seconds} s{before}")
+        )
     if pod is not None and (found := _how_ended(pod)) is not None:
-        return Finding("JobFailed", _cut(found))
+        return Finding(Reason.JOB_FAILED, _cut(found))
     if condition.get("type") == "Complete":
-        return Finding("JobFailed", "the job ended without a report; its ConfigMap says nothing")
+        return Finding(
+            Reason.JOB_FAILED, "the job ended without a report; its ConfigMap says nothing"
+        )
     if told is not None:
         return told
-    return Finding("JobFailed", _cut(f"the job failed: {reason}: {message}; its pod is gone"))
+    return Finding(Reason.JOB_FAILED, _cut(f"the job failed: {reason}: {message}; its pod is gone"))
 
 
 def _how_ended(pod: Object) -> str | None:

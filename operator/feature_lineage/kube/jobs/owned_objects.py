@@ -11,12 +11,13 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import AccessRefused
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import PROJECTS, Kind
+from feature_lineage.reasons import Reason
 
 
 class NotOwn(AccessRefused):
     """An object of a name that a project needs is somebody else's."""
 
-    reason = "Forbidden"
+    reason = Reason.FORBIDDEN
 
 
 async def apply_own(api: Api, kind: Kind, project: FeatureStoreProject, body: Object) -> None:

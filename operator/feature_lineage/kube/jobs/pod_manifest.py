@@ -16,6 +16,7 @@ from feature_lineage.errors import TerminalError
 from feature_lineage.kube.client import Object
 from feature_lineage.kube.jobs.names import access_name, request_name
 from feature_lineage.operations.pod_protocol import REQUEST_KEY
+from feature_lineage.reasons import Reason
 from feature_lineage.sources.pod_mounts import MOUNTS, key_volume
 from feature_lineage.sources.source_kinds import mounts
 
@@ -201,4 +202,4 @@ def _pod_security(wanted: Mapping[str, Any]) -> Object:
 
 
 def _refused(what: str) -> TerminalError:
-    return TerminalError(f"spec.runtime.{what}", reason="InvalidManifest")
+    return TerminalError(f"spec.runtime.{what}", reason=Reason.INVALID_MANIFEST)

@@ -15,6 +15,7 @@ from feature_lineage.operations.pod_protocol import (
     read_manifest,
 )
 from feature_lineage.operations.protocol import JobReport, decode_report
+from feature_lineage.reasons import Reason
 
 
 async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
@@ -54,4 +55,4 @@ def _piece(config_map: dict[str, object]) -> bytes:
 
 
 def _damaged(message: str) -> InvalidReport:
-    return InvalidReport(message, reason="JobFailed")
+    return InvalidReport(message, reason=Reason.JOB_FAILED)

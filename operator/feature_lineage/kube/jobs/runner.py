@@ -49,6 +49,7 @@ from feature_lineage.kube.kinds import (
     PROJECT_LABEL,
 )
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.reasons import Reason
 
 KEPT_SECONDS: Final = 3600
 """How long a Job stays once its operation is on record, for whoever wants to read its logs."""
@@ -201,7 +202,7 @@ class KubeJobs:
         try:
             await rbac.ensure(self._api, project, job["metadata"]["name"])
         except RequestRejected as error:
-            return Finding("JobFailed", error.message)
+            return Finding(Reason.JOB_FAILED, error.message)
         except NotOwn as error:
             return Finding(error.reason, error.message)
         return None
