@@ -1,3 +1,3 @@
-"""Keeps the line between features (Feast) and models (MLflow) true, visible and safe."""
+"""Tracks which MLflow models use which Feast features, and keeps the feature store applied."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""The command line: thin, and quick to start; what a command needs is imported when it runs."""
+"""The command line. To start quickly, a command imports what it needs when it runs."""

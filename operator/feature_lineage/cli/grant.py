@@ -1,4 +1,4 @@
-"""``feature-lineage grant``: a Role and a RoleBinding for each of some Secrets."""
+"""``feature-lineage grant``: a Role and a RoleBinding for each named Secret."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ def run_grant(secrets: tuple[str, ...], namespace: str, service_account: str) ->
     """Print the manifests.
 
     Raises:
-        InvalidManifest: a name is none that Kubernetes knows.
+        InvalidManifest: a name is not valid in Kubernetes.
     """
     owner, slash, account = service_account.partition("/")
     if not slash:
@@ -27,7 +27,9 @@ def run_grant(secrets: tuple[str, ...], namespace: str, service_account: str) ->
         )
     for name in (*secrets, namespace, owner, account):
         if not _NAME.fullmatch(name) or len(name) > _LONGEST:
-            raise InvalidManifest(f"{name!r} is no name of a Kubernetes object; correct it")
+            raise InvalidManifest(
+                f"{name!r} is not a valid name of a Kubernetes object; correct it"
+            )
     click.echo(yaml.safe_dump_all(grant_manifests(secrets, namespace, owner, account)), nl=False)
 
 
@@ -36,7 +38,7 @@ def grant_manifests(
 ) -> list[dict[str, object]]:
     """A Role and a RoleBinding to the ServiceAccount ``owner/account`` for each of `secrets`.
 
-    One for all of them would take an earlier grant away when it is applied for other Secrets.
+    With one Role for all Secrets, a later grant of other Secrets would revoke an earlier one.
     """
     return [
         manifest
@@ -73,7 +75,7 @@ def _grant(secret: str, namespace: str, owner: str, account: str) -> list[dict[s
 
 
 def _name(account: str, secret: str) -> str:
-    """Another one for each Secret, also where only the end of a long name tells them apart."""
+    """A unique name for each Secret, also if two long names differ only at the end."""
     whole = f"{account}-secret-{secret}"
     if len(whole) <= _LONGEST:
         return whole

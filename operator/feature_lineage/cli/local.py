@@ -1,4 +1,4 @@
-"""``feature-lineage local``: the local host with a terminal in front of it."""
+"""``feature-lineage local``: runs the local host and prints its progress."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ class Both:
 
 
 def run_local(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
-    """Run the host until it is done or stopped; returns the process's exit code."""
+    """Run the host until it is done or stopped; returns the exit code of the process."""
     return asyncio.run(_run(folder, state, once=once, metrics_port=metrics_port))
 
 
@@ -86,7 +86,7 @@ async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> 
 
 
 def _console() -> PlainConsole:
-    """A live one where a person looks and `rich` is installed, plain lines elsewhere."""
+    """A live console on a terminal if `rich` is installed, otherwise plain lines."""
     if sys.stderr.isatty():
         with contextlib.suppress(ImportError):
             from feature_lineage.local.live import LiveConsole

@@ -18,12 +18,12 @@ FOLDER = click.argument(
 STATE = click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where status, snapshots and jobs are kept.  [default: DIR/.feature-lineage]",
+    help="Folder for status, snapshots and jobs.  [default: DIR/.feature-lineage]",
 )
 
 
 class Cli(click.Group):
-    """Turns our errors into one line and an exit code; anything else is a bug and shows itself."""
+    """Prints errors of the operator as one line and sets the exit code. Other errors propagate."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -42,33 +42,37 @@ class Cli(click.Group):
 )
 @click.version_option(__version__, prog_name="feature-lineage")
 def main() -> None:
-    """Keep the line between features (Feast) and models (MLflow) true, visible and safe.
+    """Track which MLflow models use which Feast features, and keep the feature store applied.
 
     \b
-    On one machine      feature-lineage local DIR --once
-    In a cluster        feature-lineage operator (the Helm chart does)
-    In a pull request   feature-lineage plan DIR
-    Who uses this       feature-lineage impact DIR VIEW
-    What is there       feature-lineage get DIR
-    Why is it so        feature-lineage describe DIR NAME
+    On one machine           feature-lineage local DIR --once
+    In a cluster             feature-lineage operator (started by the Helm chart)
+    In a pull request        feature-lineage plan DIR
+    Models that use a view   feature-lineage impact DIR VIEW
+    List the resources       feature-lineage get DIR
+    Details of a resource    feature-lineage describe DIR NAME
     """
 
 
 @main.command()
 @FOLDER
 @STATE
-@click.option("--once", is_flag=True, help="Do everything that can be done now, then stop.")
-@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics there.")
+@click.option("--once", is_flag=True, help="Do everything that can be done now, then exit.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /metrics on this port; 0 takes a free one.",
+)
 def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None) -> None:
     """Reconcile the manifests of DIR on this machine, without a cluster.
 
-    Jobs run as subprocesses; the status of each resource is kept as YAML in the state folder.
-    Without --once it goes on until Ctrl-C, reading changed manifests and feature repos again.
+    Jobs run as subprocesses. The state folder keeps the status of each resource as YAML.
+    Without --once the command runs until Ctrl-C, and reads changed manifests and repositories.
 
     \b
     Exit codes of --once:
       0  every resource is Ready
-      1  at least one is not; `feature-lineage describe DIR` says why
+      1  at least one resource is not Ready; `feature-lineage describe DIR` says why
       2  a manifest does not validate, or the state folder cannot be used
     """
     from feature_lineage.cli.local import run_local
@@ -82,9 +86,14 @@ def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("/etc/feature-lineage/config.yaml"),
     show_default=True,
-    help="What the platform decided; the chart writes it.",
+    help="Configuration file; the chart creates it.",
 )
-@click.option("--kubeconfig", envvar="KUBECONFIG", default="", help="Instead of the pod's account.")
+@click.option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    default="",
+    help="Kubeconfig to use instead of the service account of the pod.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
@@ -96,19 +105,19 @@ def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None
     type=click.Choice(["auto", "json", "text"]),
     default="auto",
     show_default=True,
-    help="auto: text on a terminal, JSON elsewhere.",
+    help="auto: text on a terminal, otherwise JSON.",
 )
 def operator(config: Path, kubeconfig: str, log_level: str, log_format: str) -> None:
-    """Reconcile the resources of a cluster: what the chart's pods run.
+    """Reconcile the resources of a cluster. The pods of the Helm chart run this command.
 
-    Several may run: one leads, the others follow and are ready to take over. SIGTERM finishes what
-    is under way and hands the lead over.
+    Several replicas may run: one leads, the others follow and can take over. On SIGTERM the leader
+    finishes running reconciles and releases the Lease.
 
     \b
     Exit codes:
-      0  it was asked to end
-      1  it had to: the Lease was lost, or nothing is noticed any more; the next one takes over
-      2  it cannot begin: the configuration, the port, or no API server is known
+      0  the process was told to stop
+      1  the Lease was lost, or the watch ended repeatedly; the next process continues
+      2  the process cannot start: invalid configuration, port in use, or no API server configured
     """
     from feature_lineage.kube.process import run_operator
 
@@ -121,18 +130,20 @@ def operator(config: Path, kubeconfig: str, log_level: str, log_format: str) -> 
 
 @main.command()
 @click.argument("secrets", metavar="SECRET...", nargs=-1, required=True)
-@click.option("-n", "--namespace", default="default", show_default=True, help="Of the Secrets.")
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, help="Namespace of the Secrets."
+)
 @click.option(
     "--service-account",
     metavar="NAMESPACE/NAME",
     default="feature-lineage/feature-lineage-operator",
     show_default=True,
-    help="The operator's.",
+    help="ServiceAccount of the operator.",
 )
 def grant(secrets: tuple[str, ...], namespace: str, service_account: str) -> None:
-    """Print what lets the operator read these Secrets and no others, for kubectl apply -f -.
+    """Print the Roles that allow the operator to read these Secrets, for kubectl apply -f -.
 
-    The operator has no permission on Secrets of its own: who owns a namespace grants it by name.
+    By default the operator can read no Secret: the owner of a namespace grants each one by name.
 
     \b
     feature-lineage grant git-token mlflow-login -n ml | kubectl apply -f -
@@ -149,14 +160,14 @@ def grant(secrets: tuple[str, ...], namespace: str, service_account: str) -> Non
 def plan(folder: Path, state: Path | None, output: str) -> None:
     """Print what the newest revision would do, and which models it would break.
 
-    Nothing is written: not to the registry, not to MLflow. This is the check for pull requests.
+    The command writes nothing to the registry or to MLflow. Use it as the check of pull requests.
 
     \b
     Exit codes:
-      0  nothing stands against it
+      0  the revision may be applied
       1  the plan could not be made
       2  a manifest does not validate
-      3  it is blocked: it would break a protected model, or delete what others applied
+      3  blocked: it would break a protected model, or delete what others applied
     """
     from feature_lineage.cli.plan import run_plan
 
@@ -168,16 +179,16 @@ def plan(folder: Path, state: Path | None, output: str) -> None:
 @click.argument("name")
 @STATE
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--after", metavar="MODEL/VERSION", help="Go on behind this one.")
+@click.option("--after", metavar="MODEL/VERSION", help="Continue after this version.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def impact(
     folder: Path, name: str, state: Path | None, limit: int, after: str | None, output: str
 ) -> None:
-    """Tell which model versions a feature view, feature or service reaches.
+    """List the model versions that use a feature view, a feature or a feature service.
 
     NAME is a feature view (driver_stats), a feature (driver_stats:conv_rate) or a feature
-    service (service/driver_activity_v1). The answer is complete: every version of every model,
-    whether an alias points to it or not, page by page.
+    service (service/driver_activity_v1). The list is complete: every version of every model,
+    with and without an alias, page by page.
     """
     from feature_lineage.cli.impact import run_impact
 
@@ -200,7 +211,7 @@ def get(folder: Path, state: Path | None, output: str) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @STATE
 def describe(folder: Path, names: tuple[str, ...], state: Path | None) -> None:
-    """Tell everything about resources of DIR: conditions, lineage, recent operations, events."""
+    """Print details of resources in DIR: conditions, lineage, recent operations, events."""
     from feature_lineage.cli.show import run_describe
 
     run_describe(folder, names, state or state_of(folder))
@@ -210,7 +221,7 @@ def describe(folder: Path, names: tuple[str, ...], state: Path | None) -> None:
 @click.option(
     "--output-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write one file per resource there instead of printing.",
+    help="Write one file per resource into this folder instead of printing.",
 )
 def crds(output_dir: Path | None) -> None:
     """Print the CustomResourceDefinitions, for kubectl apply -f -."""
@@ -242,5 +253,5 @@ def completion(shell: str) -> None:
 
 
 def state_of(folder: Path) -> Path:
-    """The state folder that goes with a manifest folder."""
+    """The default state folder of a manifest folder."""
     return (folder if folder.is_dir() else folder.parent) / ".feature-lineage"

@@ -70,7 +70,7 @@ def _print(result: Planned) -> None:
         return
     click.secho(f"{head}  plan {short_digest(plan.digest)}  {plan.verdict}", bold=True)
     if not plan.changes:
-        click.echo("  No changes: the registry is as the repository wants it.")
+        click.echo("  No changes: the registry matches the repository.")
     for line, color in _changes(plan.changes):
         click.secho(printable(f"  {line}"), fg=color)
     _print_impacts(plan)

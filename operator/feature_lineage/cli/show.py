@@ -1,4 +1,4 @@
-"""``get`` and ``describe``: what kubectl would print, from the folder and its state."""
+"""``get`` and ``describe``: print the resources of a folder in the format of kubectl."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _CONDITION = re.compile(r'\.status\.conditions\[\?\(@\.type==[\'"](\w+)[\'"]\)\]
 
 
 def load(folder: Path, state: Path) -> tuple[list[Resource], StateFolder]:
-    """Every resource of a folder with its status; nothing is locked or written."""
+    """Every resource of a folder with its status, without a lock and without a write."""
     kept = StateFolder(state)
     resources = LocalResources(kept)
     resources.load(read_folder(folder, kept.root), datetime.now(UTC), keep=False)
@@ -101,10 +101,10 @@ def age(delta: timedelta) -> str:
 
 
 def run_describe(folder: Path, names: Sequence[str], state: Path) -> None:
-    """Tell everything about the named resources, or all.
+    """Print details of the named resources, or of all.
 
     Raises:
-        InvalidManifest: there is no resource of that name.
+        InvalidManifest: no resource has that name.
     """
     resources, kept = load(folder, state)
     chosen = list(_chosen(resources, names))

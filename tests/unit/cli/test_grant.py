@@ -67,7 +67,7 @@ def test_a_name_that_is_none_is_refused():
     done = grant("Not A Name")
 
     assert done.exit_code == 2
-    assert "'Not A Name' is no name of a Kubernetes object" in done.output
+    assert "'Not A Name' is not a valid name of a Kubernetes object" in done.output
 
 
 def test_an_account_without_its_namespace_is_refused():
