@@ -120,15 +120,19 @@ def look_up(
 
 def feeding_views(snapshot: RegistrySnapshot, view: str) -> frozenset[str]:
     """The view itself and every view that feeds it, directly or through others."""
-    found: set[str] = set()
-    to_do = [view]
-    while to_do:
-        name = to_do.pop()
-        if name not in found:
-            found.add(name)
-            if (item := snapshot.view(name)) is not None:
-                to_do += views.source_views(item[1])
-    return frozenset(found)
+    key = ("feeding_views", view)
+    if key not in snapshot.derived:
+        found: set[str] = set()
+        pending = [view]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                if (item := snapshot.view(name)) is not None:
+                    pending += views.source_views(item[1])
+        snapshot.derived[key] = frozenset(found)
+    kept: frozenset[str] = snapshot.derived[key]
+    return kept
 
 
 def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:

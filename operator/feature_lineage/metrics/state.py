@@ -137,7 +137,6 @@ class ProjectScene:
         labels: namespace, name and Feast project.
         judged: freshness of every view that is served online.
         read_at: since when somebody else may have materialized unseen, None where only we do.
-        feeding: view → itself and all that feed it; filled as models ask.
     """
 
     project: FeatureStoreProject
@@ -147,15 +146,12 @@ class ProjectScene:
     states: Mapping[str, ViewState]
     judged: Mapping[str, Freshness]
     read_at: datetime | None
-    feeding: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def feeding_views(self, view: str) -> frozenset[str]:
         """The view itself and every view that feeds it."""
         if self.snapshot is None:
             return frozenset({view})
-        if view not in self.feeding:
-            self.feeding[view] = feeding_views(self.snapshot, view)
-        return self.feeding[view]
+        return feeding_views(self.snapshot, view)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
-"""The reverse index: from a feature to everything that uses it.
+"""The reverse index: from a feature, view or service to the model versions that use it.
 
-Feast's lineage ends at the feature service, MLflow's begins at the run. Here one question crosses
-both: which model versions, under which aliases, does this feature, view or service reach? Answers
-are complete and paged, and a page's cursor stays good over a rebuild.
+Feast's lineage ends at the feature service, MLflow's begins at the run; this index joins the two.
+Answers are complete and paged, and a cursor stays valid when the index is rebuilt.
 
-Ten thousand versions are numbered in the order they are shown in, so that a posting list is an
-array of four-byte numbers, sorted for free, and a union of lists is a sort of numbers.
+Versions are numbered in the order in which answers list them, so that a posting list is a sorted
+array of four-byte numbers, and the union of posting lists is one sort of numbers.
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,10 +26,10 @@ _SortKey = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class IndexedVersion:
-    """A model version as the index knows it.
+    """A model version in the index.
 
     Attributes:
-        service: the feature service it is held to, "" where none.
+        service: the feature service it is served through, "" where none.
         refs: its features, sorted.
     """
 
@@ -44,13 +43,17 @@ class IndexedVersion:
     def cursor(self) -> str:
         return f"{self.model}/{self.version}"
 
+    @property
+    def sort_key(self) -> _SortKey:
+        return _sort_key(self.model, self.version)
+
 
 @dataclass(frozen=True, slots=True)
-class Affected:
-    """One model version that a change would reach.
+class AffectedVersion:
+    """A model version that a change would affect.
 
     Attributes:
-        features: which of its features are concerned; all of them for a service.
+        features: those of its features that the change affects; all of them for a service.
     """
 
     model: str
@@ -61,22 +64,53 @@ class Affected:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A part of an answer.
+class ImpactPage:
+    """One page of the model versions that a change would affect.
 
     Attributes:
         items: sorted by model, then by version as a number.
-        total: of the whole answer.
-        after: where the next page starts; ``None`` at the end.
+        total: number of versions on all pages.
+        promoted: how many of them have an alias.
+        services: feature services through which they are served, sorted.
+        after: cursor of the next page; None on the last page.
     """
 
-    items: tuple[Affected, ...]
+    items: tuple[AffectedVersion, ...]
+    total: int
+    promoted: int
+    services: tuple[str, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedFeature:
+    """A feature that a model version uses.
+
+    Attributes:
+        views: the feature's view and the views that feed it, sorted.
+    """
+
+    ref: FeatureRef
+    views: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesPage:
+    """One page of the features that a model version uses.
+
+    Attributes:
+        items: sorted by view, feature and pinned version.
+        total: number of features on all pages.
+        after: cursor of the next page; None on the last page.
+    """
+
+    items: tuple[UsedFeature, ...]
     total: int
     after: str | None
 
 
-class Reach:
-    """A whole answer, of which pages are made when asked for."""
+class AffectedVersions:
+    """All model versions that a change would affect; items and pages are made on demand."""
 
     def __init__(
         self, index: "ReverseIndex", numbers: "array[int]", refs: frozenset[FeatureRef] | None
@@ -88,21 +122,10 @@ class Reach:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __iter__(self) -> Iterator[Affected]:
+    def __iter__(self) -> Iterator[AffectedVersion]:
         return map(self._affected, self._numbers)
 
-    @property
-    def promoted(self) -> int:
-        """How many of them an alias points to."""
-        return sum(1 for number in self._numbers if self._index.versions[number].aliases)
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        """Feature services through which the versions are served, sorted."""
-        found = {self._index.versions[number].service for number in self._numbers}
-        return tuple(sorted(found - {""}))
-
-    def page(self, after: str | None = None, limit: int = 100) -> Page:
+    def page(self, after: str | None = None, limit: int = 100) -> ImpactPage:
         """Up to `limit` versions behind the cursor `after` (``model/version``)."""
         start = 0
         if after is not None:
@@ -110,25 +133,31 @@ class Reach:
             key = _sort_key(model, version)
             start = bisect_right(self._numbers, key, key=self._key)
         chosen = self._numbers[start : start + max(limit, 1)]
-        end = start + len(chosen)
-        more = end < len(self._numbers)
-        cursor = self._index.versions[chosen[-1]].cursor if more else None
-        return Page(tuple(map(self._affected, chosen)), len(self._numbers), cursor)
+        more = start + len(chosen) < len(self._numbers)
+        every = [self._index.versions[number] for number in self._numbers]
+        return ImpactPage(
+            items=tuple(map(self._affected, chosen)),
+            total=len(every),
+            promoted=sum(1 for version in every if version.aliases),
+            services=tuple(sorted({version.service for version in every} - {""})),
+            after=self._index.versions[chosen[-1]].cursor if more else None,
+        )
 
     def _key(self, number: int) -> _SortKey:
-        version = self._index.versions[number]
-        return _sort_key(version.model, version.version)
+        return self._index.versions[number].sort_key
 
-    def _affected(self, number: int) -> Affected:
+    def _affected(self, number: int) -> AffectedVersion:
         version = self._index.versions[number]
         refs = version.refs
         if self._refs is not None:
             refs = tuple(ref for ref in refs if ref in self._refs)
-        return Affected(version.model, version.version, version.aliases, version.service, refs)
+        return AffectedVersion(
+            version.model, version.version, version.aliases, version.service, refs
+        )
 
 
 class ReverseIndex:
-    """Feature → views → services → model versions → aliases. Built whole, never changed.
+    """Immutable index: feature → views → services → model versions → aliases.
 
     Attributes:
         versions: sorted by model, then by version as a number.
@@ -150,24 +179,50 @@ class ReverseIndex:
         for ref in self._by_ref:
             self._by_view.setdefault(ref.view, []).append(ref)
 
-    def impact_of_feature(self, ref: FeatureRef) -> Reach:
-        """Versions that use the feature, in whatever version of its view, or an on-demand view
-        that computes from it."""
-        return self._reach(self._computed_from(ref.view, ref.feature))
+    def impact_of_feature(self, ref: FeatureRef) -> AffectedVersions:
+        """Versions that use the feature, in any version of its view, or what computes from it."""
+        return self._users_of(self._computed_from(ref.view, ref.feature))
 
-    def impact_of_view(self, view: str) -> Reach:
+    def impact_of_view(self, view: str) -> AffectedVersions:
         """Versions that use a feature of the view, or of a view that it feeds."""
         names = {name for name in self._by_view if view in self._feeding(name)} | {view}
-        return self._reach({ref for name in names for ref in self._by_view.get(name, ())})
+        return self._users_of({ref for name in names for ref in self._by_view.get(name, ())})
 
-    def impact_of_service(self, service: str) -> Reach:
+    def impact_of_service(self, service: str) -> AffectedVersions:
         """Versions that are served through the service."""
-        return Reach(self, self._by_service.get(service, array("I")), None)
+        return AffectedVersions(self, self._by_service.get(service, array("I")), None)
 
-    def _reach(self, refs: Iterable[FeatureRef]) -> Reach:
+    def features_of(
+        self, model: str, version: str, after: str | None = None, limit: int = 100
+    ) -> FeaturesPage | None:
+        """Up to `limit` features of a version behind the cursor `after` (``view:feature``).
+
+        None where the index has no such version: it does not exist, or its features are unknown.
+
+        Raises:
+            TerminalError: `after` is no feature reference.
+        """
+        key = _sort_key(model, version)
+        at = bisect_left(self.versions, key, key=lambda item: item.sort_key)
+        if at == len(self.versions) or self.versions[at].sort_key != key:
+            return None
+        refs, start = self.versions[at].refs, 0
+        if after is not None:
+            start = bisect_right(refs, _ref_key(FeatureRef.parse(after)), key=_ref_key)
+        chosen = refs[start : start + max(limit, 1)]
+        return FeaturesPage(
+            items=tuple(
+                UsedFeature(ref, tuple(sorted(self._feeding(ref.view) | {ref.view})))
+                for ref in chosen
+            ),
+            total=len(refs),
+            after=str(chosen[-1]) if start + len(chosen) < len(refs) else None,
+        )
+
+    def _users_of(self, refs: Iterable[FeatureRef]) -> AffectedVersions:
         known = frozenset(ref for ref in refs if ref in self._by_ref)
         numbers = {number for ref in known for number in self._by_ref[ref]}
-        return Reach(self, array("I", sorted(numbers)), known)
+        return AffectedVersions(self, array("I", sorted(numbers)), known)
 
     def _feeding(self, view: str) -> frozenset[str]:
         return feeding_views(self._snapshot, view) if self._snapshot is not None else frozenset()
@@ -176,13 +231,13 @@ class ReverseIndex:
         """Used references of the feature, and of all that is computed from it."""
         found: set[FeatureRef] = set()
         seen = {(view, feature)}
-        to_do = [(view, feature)]
-        while to_do:
-            name, own = to_do.pop()
+        pending = [(view, feature)]
+        while pending:
+            name, own = pending.pop()
             found.update(ref for ref in self._by_view.get(name, ()) if ref.feature == own)
             new = self._computed.get((name, own), set()) - seen
             seen |= new
-            to_do += new
+            pending += new
         return found
 
     @cached_property
@@ -204,7 +259,7 @@ def build(
 
     Args:
         linked: model versions with their links, in any order.
-        snapshot: tells which views feed others; without it only direct uses are found.
+        snapshot: says which views feed others; without it, only direct uses are found.
     """
     shared: dict[tuple[FeatureRef, ...], tuple[FeatureRef, ...]] = {}
     lists = ((version, link, _sorted(link.refs)) for version, link in linked if link.refs)
@@ -218,7 +273,7 @@ def build(
         )
         for version, link, refs in lists
     ]
-    versions.sort(key=lambda item: _sort_key(item.model, item.version))
+    versions.sort(key=lambda item: item.sort_key)
     return ReverseIndex(tuple(versions), snapshot)
 
 

@@ -12,7 +12,7 @@ from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.models.index import Affected, ReverseIndex, build
+from feature_lineage.models.index import AffectedVersion, ReverseIndex, build
 from feature_lineage.models.links import Link
 
 REAL = some.real_snapshot()
@@ -64,8 +64,8 @@ def test_a_view_reaches_its_users_and_those_of_the_views_it_feeds() -> None:
 def test_an_answer_says_services_and_aliases() -> None:
     actual = INDEX.impact_of_view("driver_hourly_stats")
 
-    assert actual.services == ("v1", "v2")
-    assert (len(actual), actual.promoted) == (4, 2)
+    assert actual.page().services == ("v1", "v2")
+    assert (actual.page().total, actual.page().promoted) == (4, 2)
     assert {item.aliases for item in actual} == {(), ("champion",), ("champion", "prod")}
 
 
@@ -148,7 +148,7 @@ def test_the_index_agrees_with_looking_through_everything(
             for version, link in entries
             if any(view in feeding_views(snapshot, ref.view) for ref in link.refs)
         }
-        found: list[Affected] = []
+        found: list[AffectedVersion] = []
         page = index.impact_of_view(view).page(limit=limit)
         found += page.items
         while page.after is not None:
@@ -160,3 +160,16 @@ def test_the_index_agrees_with_looking_through_everything(
         expected = {(v.name, v.version) for v, link in entries if link.service == service}
         actual = {(item.model, item.version) for item in index.impact_of_service(service)}
         assert expected == actual
+    for version, link in entries:
+        used: list[tuple[str, tuple[str, ...]]] = []
+        after: str | None = None
+        while link.refs:
+            features = index.features_of(version.name, version.version, after, limit)
+            assert features is not None
+            used += [(str(item.ref), item.views) for item in features.items]
+            if (after := features.after) is None:
+                assert len(used) == features.total
+                break
+        assert sorted(used) == sorted(
+            (str(ref), tuple(sorted(feeding_views(snapshot, ref.view)))) for ref in link.refs
+        )
