@@ -7,6 +7,7 @@
     │   ├── AccessRefused              a server refuses a credential, or a permission is missing
     │   └── NotFound                   the named object does not exist, or not yet
     └── TerminalError                  nothing helps until spec, source or annotation changes
+        ├── HostNotAllowed             an address or host name in the spec may not be used
         ├── InvalidManifest            a resource does not validate
         ├── InvalidReport              a job's report, which is untrusted, does not parse
         ├── RequestRejected            a server understood the request and rejects it
@@ -58,7 +59,7 @@ class WaitingError(FeatureLineageError):
 
 
 class AccessRefused(WaitingError):
-    """The server answers and refuses: 401, 403, or its host check."""
+    """The server answers and refuses: 401 or 403."""
 
     reason = Reason.AUTH_FAILED
 
@@ -73,6 +74,16 @@ class TerminalError(FeatureLineageError):
     """Nothing helps until the spec, the source or an annotation changes."""
 
     reason = Reason.INVALID
+
+
+class HostNotAllowed(TerminalError):
+    """An address or host name in the spec may not be used as it is.
+
+    The form of the address, a list of the platform, a redirect or the server's own host check
+    excludes it.
+    """
+
+    reason = Reason.HOST_NOT_ALLOWED
 
 
 class InvalidManifest(TerminalError):

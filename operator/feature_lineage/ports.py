@@ -96,7 +96,8 @@ class SourceResolver(Protocol):
 
         Raises:
             NotFound: ref, path, secret or config map is not there.
-            AccessRefused: a credential or a rule stands in the way.
+            AccessRefused: a server refuses the credential, or a permission is missing.
+            HostNotAllowed: the address may not be used.
             TransientError: the host does not answer.
         """
         ...

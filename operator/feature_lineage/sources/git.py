@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from feature_lineage.api.sources import GitRef
-from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
+from feature_lineage.errors import FeatureLineageError, HostNotAllowed, NotFound, TerminalError
 from feature_lineage.reasons import Reason
 from feature_lineage.sources.git_failure import Gone, Unadvertised
 from feature_lineage.sources.git_process import run_git, within
@@ -39,15 +39,13 @@ def check_url(url: str, schemes: frozenset[str]) -> None:
     """Refuse URLs that Git or ssh would take for something else, or that carry a credential.
 
     Raises:
-        TerminalError: another scheme, an option, a helper such as ``ext::``, or a password in it.
+        HostNotAllowed: another scheme, an option, a helper such as ``ext::``, or a password in it.
     """
     fault = _fault(url, schemes)
     if fault:
         # Whatever stands before the host or after the path may be a password or a token.
         shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
-        raise TerminalError(
-            f"source.git.url {shown[:200]!r} {fault}", reason=Reason.HOST_NOT_ALLOWED
-        )
+        raise HostNotAllowed(f"source.git.url {shown[:200]!r} {fault}")
 
 
 def _fault(url: str, schemes: frozenset[str]) -> str:

@@ -9,7 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+from feature_lineage.errors import (
+    AccessRefused,
+    FeatureLineageError,
+    HostNotAllowed,
+    NotFound,
+    TransientError,
+)
 from feature_lineage.reasons import Reason
 
 MAX_FACT: Final = 300
@@ -110,8 +116,8 @@ _MEANINGS: Final = (
     ),
     _Meaning(
         ("error: 30[12378]", "url base from redirection"),
-        AccessRefused,
-        Reason.HOST_NOT_ALLOWED,
+        HostNotAllowed,
+        HostNotAllowed.reason,
         "redirects are not followed: put the address it leads to into source.git.url, or a "
         "source.git.secretRef where it leads to a login",
     ),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.sources import GitSource
-from feature_lineage.errors import AccessRefused, NotFound, TerminalError
+from feature_lineage.errors import HostNotAllowed, NotFound, TerminalError
 from feature_lineage.objects import text_of
 from feature_lineage.operations.pod_protocol import GitCheckout, PodSource
 from feature_lineage.reasons import Reason
@@ -43,10 +43,9 @@ class GitSourceKind(SourceKind[GitSource]):
     async def resolve(self, spec: GitSource, project: FeatureStoreProject, host: SourceHost) -> str:
         git.check_url(spec.url, host.git.schemes)
         if not host.git.allows(spec.url):
-            raise AccessRefused(
+            raise HostNotAllowed(
                 f"source.git.url {spec.url} is on no host of the platform's allowedGitHosts; "
-                "use one of them, or ask who runs the operator",
-                reason=Reason.HOST_NOT_ALLOWED,
+                "use one of them, or ask who runs the operator"
             )
         namespace, bulkhead = project.metadata.namespace, host.git.bulkhead
         with tempfile.TemporaryDirectory(prefix="git-") as folder:

@@ -8,10 +8,9 @@ from typing import Final, Protocol
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
+from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
-from feature_lineage.reasons import Reason
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.registry_cache import OnRegistryChange
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
@@ -82,9 +81,10 @@ class ModelRegistryPool:
         """The server a project names, shared by all that name it alike; None when it names none.
 
         Raises:
-            NotFound: a secret, config map or named server is not there.
-            AccessRefused: the platform does not allow this server (``HostNotAllowed``), or does not
-                let this process read the secret (``SecretForbidden``).
+            NotFound: a Secret or ConfigMap does not exist.
+            HostNotAllowed: the platform does not allow this server or workspace, or has no server
+                of this name.
+            AccessRefused: this process may not read the Secret (``SecretForbidden``).
         """
         await self._evict_unused()
         mlflow = project.spec.mlflow
@@ -176,26 +176,23 @@ class ModelRegistryPool:
 
     def _check_allowed(self, tracking_uri: str) -> None:
         if not self._allowed(tracking_uri):
-            raise AccessRefused(
+            raise HostNotAllowed(
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
-                "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator",
-                reason=Reason.HOST_NOT_ALLOWED,
+                "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator"
             )
 
     def _server_of_ref(self, mlflow: MlflowSpec) -> PlatformServer:
         server = self._platform_server(mlflow.server_ref or "")
         if server is None:
-            raise NotFound(
+            raise HostNotAllowed(
                 f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
-                "chart values (a local host has none); use another, or spec.mlflow.trackingUri",
-                reason=Reason.HOST_NOT_ALLOWED,
+                "chart values (a local host has none); use another, or spec.mlflow.trackingUri"
             )
         if server.workspace and mlflow.workspace not in {None, server.workspace}:
-            raise AccessRefused(
+            raise HostNotAllowed(
                 f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
                 f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
-                "leave it out, or ask who runs the operator",
-                reason=Reason.HOST_NOT_ALLOWED,
+                "leave it out, or ask who runs the operator"
             )
         return server
 

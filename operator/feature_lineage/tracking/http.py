@@ -96,7 +96,8 @@ class Http:
 
         Raises:
             ServerUnavailable: no answer, not MLflow's, a failure inside the server, or closed here.
-            AccessRefused: 401, 403, or the host check.
+            AccessRefused: 401 or 403.
+            HostNotAllowed: MLflow's host check rejects the host name.
             NotFound: MLflow says that the named thing does not exist.
             RequestRejected: MLflow refuses the request, or the answer exceeds `call.max_bytes`.
         """

@@ -11,11 +11,11 @@ from typing import Any
 from feature_lineage.errors import (
     AccessRefused,
     FeatureLineageError,
+    HostNotAllowed,
     NotFound,
     RequestRejected,
     ServerUnavailable,
 )
-from feature_lineage.reasons import Reason
 from feature_lineage.tracking.server import MLflowServer
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
@@ -93,10 +93,9 @@ def refusal(
         )
     if status == 403 and b"Invalid Host header" in body:
         host = server.host
-        return AccessRefused(
+        return HostNotAllowed(
             f"MLflow at {server.tracking_uri} refuses the host name {host} (403); start the server"
-            f" with `--allowed-hosts` including {host}",
-            reason=Reason.HOST_NOT_ALLOWED,
+            f" with `--allowed-hosts` including {host}"
         )
     if status == 403:
         return AccessRefused(

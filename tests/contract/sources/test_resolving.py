@@ -9,7 +9,13 @@ from tests.servers.git import GitServer
 from tests.servers.sshd import SshServer
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+from feature_lineage.errors import (
+    AccessRefused,
+    FeatureLineageError,
+    HostNotAllowed,
+    NotFound,
+    TransientError,
+)
 
 
 def problem(caught: pytest.ExceptionInfo[FeatureLineageError]) -> tuple[str, str]:
@@ -206,7 +212,7 @@ async def test_a_redirect_is_not_followed(https: GitServer, tmp_path: Path) -> N
     with GitServer(tmp_path / "elsewhere", LOGIN) as other:
         other.commit("team", store="x")
         https.moved = other.url
-        with pytest.raises(AccessRefused, match="redirects are not followed") as caught:
+        with pytest.raises(HostNotAllowed, match="redirects are not followed") as caught:
             await resolve(f"{https.url}/team.git", TOKEN, https.authority)
 
         assert problem(caught)[0] == "HostNotAllowed"

@@ -20,6 +20,7 @@ from tests.unit.decide.build import (
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.api.enums import Verdict
 from feature_lineage.decide.values import Failure
+from feature_lineage.errors import HostNotAllowed
 from feature_lineage.features.snapshot import RegistrySnapshot
 
 ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}
@@ -88,7 +89,7 @@ def test_times_move_only_when_a_status_flips() -> None:
         (Failure("SourceUnreachable", "no route", outage=True), "Unknown", False),
         (Failure("TransientError", "reset", outage=True), "Unknown", False),
         (Failure("ApiServerUnavailable", "no answer in 15 s", outage=True), "Unknown", False),
-        (Failure("HostNotAllowed", "ext:: is not allowed", terminal=True), "False", True),
+        (Failure.of(HostNotAllowed("ext:: is not allowed")), "False", True),
     ],
 )
 def test_what_is_wrong_with_a_source(failure: Failure, status: str, stalled: bool) -> None:
@@ -114,6 +115,18 @@ def test_a_source_that_is_out_keeps_what_is_in_effect() -> None:
     assert play.says("Applied") == ("True", "Succeeded")
     assert play.status.source is not None
     assert play.status.source.revision == A
+
+
+def test_a_project_in_effect_stalls_when_its_host_is_not_allowed() -> None:
+    play = Play().apply()
+
+    play.source = Failure.of(HostNotAllowed("git.example.org is not in allowedGitHosts"))
+    play.look()
+
+    assert play.says("Applied") == ("True", "Succeeded")
+    assert play.says("Ready") == ("False", "HostNotAllowed")
+    assert play.says("Stalled") == ("True", "HostNotAllowed")
+    assert play.says("Reconciling") == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.values import Failure
+from feature_lineage.errors import HostNotAllowed
 from feature_lineage.features.snapshot import RegistrySnapshot
 
 FIRST, SECOND, THIRD = (f"2026-11-0{day}T00:00:00Z" for day in (1, 2, 3))
@@ -195,7 +196,7 @@ def test_materializations_wait_for_the_text_that_names_their_registry() -> None:
 
 def test_no_job_goes_where_the_platform_does_not_let_a_project_go() -> None:
     play = applied(schedules=[hourly()])
-    play.source = Failure("HostNotAllowed", "git.evil is on no host of allowedGitHosts")
+    play.source = Failure.of(HostNotAllowed("git.evil is on no host of allowedGitHosts"))
     play.later(minutes=31)
 
     play.rest()

@@ -2,7 +2,13 @@
 
 import pytest
 
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, TransientError
+from feature_lineage.errors import (
+    AccessRefused,
+    FeatureLineageError,
+    HostNotAllowed,
+    NotFound,
+    TransientError,
+)
 from feature_lineage.sources.git_failure import MAX_FACT, Gone, Unadvertised, failure
 
 URL = "https://git.example/proxy/certificate/redirect.git"
@@ -53,7 +59,7 @@ and the repository exists.
         ),
         pytest.param(
             f"fatal: unable to access '{URL}/': The requested URL returned error: 301",
-            AccessRefused,
+            HostNotAllowed,
             "HostNotAllowed",
             id="301",
         ),
