@@ -19,7 +19,7 @@ from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURE_STORE, FEATURES
 
 from feature_lineage.kube.client import Api, Object
-from feature_lineage.kube.jobs.names import TAKEN_BACK
+from feature_lineage.kube.jobs.names import CANCELLED
 from feature_lineage.kube.kinds import JOBS, PODS
 
 TOLD_SECONDS = 20.0
@@ -138,7 +138,7 @@ async def test_why_a_job_does_not_begin_is_told_while_it_waits_and_mended_withou
         first, second = await house.made(JOBS)
         assert (first.partition("-1-")[0], second.partition("-2-")[0]) == ("apply", "apply")
         job = await admin.get(JOBS, house.namespace, first)
-        assert TAKEN_BACK in job["metadata"]["annotations"]
+        assert CANCELLED in job["metadata"]["annotations"]
         assert job["spec"]["ttlSecondsAfterFinished"] == 3600
         assert await pods_of(admin, house, first) == []
 

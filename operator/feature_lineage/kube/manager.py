@@ -246,7 +246,7 @@ class Manager:
         try:
             known: set[tuple[str, str, str]] = set()
             for namespace in self._config.namespaces or ("",):
-                known |= await self._jobs.known(namespace)
+                known |= await self._jobs.unreleased(namespace)
             if not known:
                 return
             await self._intake.sweep()

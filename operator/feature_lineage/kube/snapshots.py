@@ -26,7 +26,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
-from feature_lineage.kube.jobs.owned_objects import apply_own
+from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import CONFIG_MAPS
 
 KEPT_SNAPSHOTS: Final = 8
@@ -73,7 +73,7 @@ class KubeSnapshots:
         history = _with(shelf.history, record)
         dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
         kept = _Shelf(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
-        await apply_own(self._api, CONFIG_MAPS, project, _timeline(project, kept))
+        await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, kept))
         self._shelves[key, project.metadata.uid] = kept
         for digest, count in dropped:
             for number in range(count):
@@ -137,7 +137,7 @@ class KubeSnapshots:
             name = snapshot_name(project.metadata.name, snapshot.digest, number)
             data = {"snapshot.json.gz": base64.b64encode(piece).decode()}
             body = {**_config_map(project, name), "binaryData": data}
-            await apply_own(self._api, CONFIG_MAPS, project, body)
+            await apply_owned(self._api, CONFIG_MAPS, project, body)
         return len(pieces)
 
 

@@ -256,7 +256,7 @@ class LocalHost:
         needed: set[str] = set()
         for project in self.resources.projects():
             needed |= needed_jobs(project.status, recorded=records_operations(project.spec))
-        for job in self.jobs.known() - needed:
+        for job in self.jobs.unreleased() - needed:
             await self.jobs.release(job)
 
 

@@ -152,8 +152,8 @@ class SubprocessJobs:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._home(operation_id))
 
-    def known(self) -> set[str]:
-        """Every job that has a folder, whatever became of it."""
+    def unreleased(self) -> set[str]:
+        """Ids of the jobs that are not released: those that have a folder."""
         if not self._folder.is_dir():
             return set()
         return {home.name for home in self._folder.iterdir() if home.is_dir()}

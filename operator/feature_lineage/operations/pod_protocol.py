@@ -1,8 +1,8 @@
-"""What a job in a pod is handed, and how its report comes back: both sides of the wire in one file.
+"""The messages between the operator and the pod of a job: the request and the report.
 
-A pod reads one file, its *order*: the request, and where the repo and the credentials are found.
-Its report is compressed and cut into a fixed few pieces, for an object of the API server holds
-1 MiB. The first piece goes last and carries the manifest, so a report is there whole or not at all.
+A pod reads its request from one file. Its report is compressed and split into at most `PIECES`
+pieces, because an object of the API server holds 1 MiB. The first piece has the manifest and is
+written last, so that a report is either complete or not there.
 """
 
 import gzip
@@ -79,14 +79,14 @@ class PodRequest(PodSource):
     reports: tuple[str, ...]
 
 
-class Manifest(_Message):
-    """What the first piece says of the whole.
+class ReportManifest(_Message):
+    """Describes a report; stored with its first piece.
 
     Attributes:
-        operation: id of the job that wrote it.
-        sha256: of the compressed report.
-        size: of the report, in bytes.
-        pieces: how many there are.
+        operation: id of the job that wrote the report.
+        sha256: digest of the compressed report, in hex.
+        size: size of the report, in bytes.
+        pieces: number of pieces.
     """
 
     operation: str
@@ -99,7 +99,7 @@ def pack_pod_request(request: PodRequest) -> bytes:
     """The request as the pod reads it: canonical JSON, gzip.
 
     Raises:
-        TerminalError: it does not fit into a ConfigMap.
+        TerminalError: the request does not fit into a ConfigMap.
     """
     text = canonical_json(request.model_dump(mode="json")).encode()
     packed = gzip.compress(text, mtime=0)
@@ -117,7 +117,7 @@ def read_pod_request(packed: bytes) -> PodRequest:
     """The request of a pod.
 
     Raises:
-        InvalidReport: it does not parse, or has another version of the protocol.
+        InvalidReport: the request does not parse, or has another version of the protocol.
     """
     try:
         return PodRequest.model_validate_json(_inflate(packed))
@@ -125,36 +125,38 @@ def read_pod_request(packed: bytes) -> PodRequest:
         raise unparsable("request", error) from error
 
 
-def pack_report(text: bytes, operation: str) -> tuple[Manifest, tuple[bytes, ...]]:
-    """A report in pieces, `PIECES` of them at most.
+def pack_report(text: bytes, operation: str) -> tuple[ReportManifest, tuple[bytes, ...]]:
+    """Compress a report and split it into at most `PIECES` pieces.
 
     Raises:
-        TerminalError: it is too large (``ReportTooLarge``).
+        TerminalError: the report is too large (``ReportTooLarge``).
     """
     packed = gzip.compress(text, mtime=0)
     limit = PIECES * MAX_PIECE_BYTES
     if len(text) > MAX_REPORT_BYTES or len(packed) > limit:
         raise TerminalError(
             f"the report takes {len(text)} bytes, {len(packed)} of them compressed; at most "
-            f"{MAX_REPORT_BYTES} and {limit} can be handed over: split the project into smaller "
-            "ones",
+            f"{MAX_REPORT_BYTES} and {limit} fit into {PIECES} ConfigMaps: "
+            "split the project into smaller ones",
             reason=Reason.REPORT_TOO_LARGE,
         )
     pieces = tuple(
         packed[start : start + MAX_PIECE_BYTES] for start in range(0, len(packed), MAX_PIECE_BYTES)
     )
     digest = hashlib.sha256(packed).hexdigest()
-    return Manifest(operation=operation, sha256=digest, size=len(text), pieces=len(pieces)), pieces
+    return ReportManifest(
+        operation=operation, sha256=digest, size=len(text), pieces=len(pieces)
+    ), pieces
 
 
-def read_manifest(text: str, operation: str) -> Manifest:
-    """What the first piece says.
+def read_manifest(text: str, operation: str) -> ReportManifest:
+    """Parse the manifest of the report of `operation`.
 
     Raises:
-        InvalidReport: nothing of use, or it is of another operation.
+        InvalidReport: it does not parse, or belongs to another operation.
     """
     try:
-        manifest = Manifest.model_validate_json(text)
+        manifest = ReportManifest.model_validate_json(text)
     except ValidationError as error:
         raise _damaged("the report's manifest does not parse") from error
     if manifest.operation != operation:
@@ -165,31 +167,31 @@ def read_manifest(text: str, operation: str) -> Manifest:
 
 
 def _damaged(message: str) -> InvalidReport:
-    """Not the runner's doing: the next attempt may well report."""
+    """The error for a report that is damaged: the next attempt may succeed."""
     return InvalidReport(message, reason=Reason.JOB_FAILED)
 
 
-def join_report(manifest: Manifest, pieces: Sequence[bytes]) -> bytes:
-    """The report that its pieces make.
+def join_report(manifest: ReportManifest, pieces: Sequence[bytes]) -> bytes:
+    """Join the pieces of a report.
 
     Raises:
-        InvalidReport: a piece is missing or is not what the job wrote.
+        InvalidReport: a piece is missing, or differs from what the job wrote.
     """
     packed = b"".join(pieces)
     if hashlib.sha256(packed).hexdigest() != manifest.sha256:
-        raise _damaged("the report's pieces do not make what its manifest says")
+        raise _damaged("the report's pieces do not have the sha256 of its manifest")
     return _inflate(packed)
 
 
 def _inflate(packed: bytes) -> bytes:
-    """Decompress, but never more than a report may have: the sender is not to be trusted."""
+    """Decompress at most `MAX_REPORT_BYTES`: the sender is not trusted."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         text = inflater.decompress(packed, MAX_REPORT_BYTES + 1)
     except zlib.error as error:
-        raise _damaged(f"what was handed over is not gzip: {error}") from error
+        raise _damaged(f"the message is not gzip: {error}") from error
     if len(text) > MAX_REPORT_BYTES:
-        raise _damaged(f"more than {MAX_REPORT_BYTES} bytes once decompressed")
+        raise _damaged(f"the message has more than {MAX_REPORT_BYTES} bytes when decompressed")
     if not inflater.eof or inflater.unused_data:
-        raise _damaged("what was handed over is cut short, or something follows it")
+        raise _damaged("the message is truncated, or has trailing bytes")
     return text

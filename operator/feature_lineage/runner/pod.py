@@ -1,7 +1,7 @@
 """``python -P -m feature_lineage.runner.pod --request FILE``: one operation in a pod.
 
-Reads its order, puts the repo in place, runs the supervisor, hands the report over and exits as
-the report says. What it prints is progress, one JSON object a line. Only the worker imports Feast.
+Reads the pod's request, provides the repo, runs the supervisor, writes the report and exits with
+the report's exit code. Prints progress, one JSON object per line. Only the worker imports Feast.
 """
 
 import argparse
@@ -23,56 +23,58 @@ from feature_lineage.reasons import Reason
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
     ApiServer,
-    Patience,
-    last_words,
+    Retries,
     publish,
+    termination_message,
 )
-from feature_lineage.runner.report import interrupted, not_begun, too_large
+from feature_lineage.runner.report import interrupted, not_started, too_large
 from feature_lineage.runner.supervisor import supervise
 from feature_lineage.sources.source_kinds import fetch
 
 HOME: Final = Path("/job")
 CRASHED: Final = 1
-LEAST_PATIENCE: Final = 240.0
-"""Seconds for handing a report over; the Job's own deadline is five minutes after the runner's."""
+MIN_PUBLISH_SECONDS: Final = 240.0
+"""Minimum time for writing the report; the Job's deadline is five minutes after the runner's."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -P -m feature_lineage.runner.pod")
-    parser.add_argument("--request", type=Path, required=True, help="the order, JSON, gzip")
+    parser.add_argument(
+        "--request", type=Path, required=True, help="file with the pod's request (JSON, gzip)"
+    )
     options = parser.parse_args()
     return run(options.request, HOME, ApiServer.of_pod(), TERMINATION_LOG)
 
 
 def run(request: Path, home: Path, server: ApiServer, termination_log: Path) -> int:
-    """Carry out the order in `request`; returns the exit code."""
+    """Execute the request in a file and publish its report; returns the exit code."""
     began = time.monotonic()
     try:
-        order = read_pod_request(request.read_bytes())
-        report = carry_out(order, home)
-        deadline = began + order.request.deadline_seconds
-        return _hand_over(report, order, server, termination_log, deadline)
+        pod_request = read_pod_request(request.read_bytes())
+        report = execute(pod_request, home)
+        deadline = began + pod_request.request.deadline_seconds
+        return _publish(report, pod_request, server, termination_log, deadline)
     except FeatureLineageError as error:
-        _say(termination_log, str(error).encode())
+        _write_message(termination_log, str(error).encode())
         sys.stderr.write(f"{error}\n")
         return CRASHED
 
 
-def carry_out(order: PodRequest, home: Path) -> JobReport:
-    """The report of the operation, whatever becomes of it."""
+def execute(pod_request: PodRequest, home: Path) -> JobReport:
+    """Run the operation; returns its report, also if it could not start."""
+    request = pod_request.request
     (home / "home").mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC)
     try:
-        with _ended_by_sigterm():
-            repo = fetch(order, home)
-            replacement = _text(order.feature_store_yaml) if order.feature_store_yaml else None
-    except _Stopped:
-        return interrupted(order.request, started)
+        with _sigterm_raises():
+            repo = fetch(pod_request, home)
+            mounted = pod_request.feature_store_yaml
+            replacement = _text(mounted) if mounted else None
+    except _Terminated:
+        return interrupted(request, started)
     except FeatureLineageError as error:
-        return not_begun(order.request, error, started)
-    request = order.request.model_copy(
-        update={"repo": str(repo), "feature_store_yaml": replacement}
-    )
+        return not_started(request, error, started)
+    request = request.model_copy(update={"repo": str(repo), "feature_store_yaml": replacement})
     request_file, report_file = home / "request.json", home / "report.json"
     request_file.write_text(encode(request))
     request_file.chmod(0o600)
@@ -80,37 +82,37 @@ def carry_out(order: PodRequest, home: Path) -> JobReport:
     return JobReport.model_validate_json(report_file.read_bytes())
 
 
-def _hand_over(
-    report: JobReport, order: PodRequest, server: ApiServer, log: Path, deadline: float
+def _publish(
+    report: JobReport, pod_request: PodRequest, server: ApiServer, log: Path, deadline: float
 ) -> int:
-    # From here on, being told to go changes nothing: the report is all that is left to do.
+    # Only the report is left to do, so SIGTERM must not end the process any more.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    job = order.request.operation_id
+    job = pod_request.request.operation_id
     try:
         manifest, pieces = pack_report(encode(report).encode(), job)
     except TerminalError as error:
         report = too_large(report, error)
         manifest, pieces = pack_report(encode(report).encode(), job)
-    patience = Patience(max(deadline, time.monotonic() + LEAST_PATIENCE), _tell_of_waiting)
-    publish(server, order.namespace, order.reports, manifest, pieces, patience)
-    _say(log, last_words(report, manifest))
+    retries = Retries(max(deadline, time.monotonic() + MIN_PUBLISH_SECONDS), _log_pause)
+    publish(server, pod_request.namespace, pod_request.reports, manifest, pieces, retries)
+    _write_message(log, termination_message(report, manifest))
     return int(report.exit_code)
 
 
-def _tell_of_waiting(why: str, seconds: float) -> None:
-    line = {"event": "phase", "name": "hand_over", "waits": why, "seconds": round(seconds, 1)}
+def _log_pause(failure: str, seconds: float) -> None:
+    line = {"event": "phase", "name": "hand_over", "waits": failure, "seconds": round(seconds, 1)}
     sys.stdout.write(f"{json.dumps(line)}\n")
     sys.stdout.flush()
 
 
-class _Stopped(BaseException):
-    """SIGTERM: the first process of a container has no default for it."""
+class _Terminated(BaseException):
+    """SIGTERM was received. Without a handler, process 1 of a container ignores SIGTERM."""
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def _sigterm_raises() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Stopped
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -128,9 +130,9 @@ def _text(path: str) -> str:
         ) from error
 
 
-def _say(log: Path, words: bytes) -> None:
-    with contextlib.suppress(OSError):  # the exit code and the report say the same
-        log.write_bytes(words)
+def _write_message(log: Path, message: bytes) -> None:
+    with contextlib.suppress(OSError):  # the exit code and the report have the same information
+        log.write_bytes(message)
 
 
 if __name__ == "__main__":

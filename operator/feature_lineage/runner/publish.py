@@ -1,12 +1,11 @@
-"""Hands a report over: into the ConfigMaps that were made for it, with the pod's own token.
+"""Writes a job's report into its ConfigMaps, with the token of the pod.
 
-An hour of work is not lost to an API server that is being replaced: whoever hands over says for how
-long it is waited for. So is a refusal, though not as long: a server that has just been started
-knows no Roles yet, a token may have run out meanwhile, and the operator puts back what somebody
-took from a job's own Role.
+Failed requests are retried, so that a job of an hour survives an API server that is replaced.
+Refusals are retried, too, for a shorter time: an API server that has just started has not read the
+Roles yet, a token may have expired, and the operator restores a job's Role that was changed.
 
-Nothing but the standard library: a Kubernetes client would take longer to import than all else.
-The first piece, with the manifest, is written last; a report is there whole or not at all.
+Only the standard library is imported: importing a Kubernetes client takes longer than all else.
+The first piece, with the manifest, is written last, so that a report is complete or not there.
 """
 
 import base64
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, TransientError
-from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, Manifest
+from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, ReportManifest
 from feature_lineage.operations.protocol import JobReport
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -34,35 +33,35 @@ ATTEMPT_SECONDS: Final = 10.0
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 LONGEST_PAUSE: Final = 15.0
 REFUSED_SECONDS: Final = 90.0
-AWAY: Final = 0
-"""Instead of a status: there was no answer."""
-_BUSY: Final = frozenset({AWAY, 408, 409, 429, 500, 502, 503, 504})
+NO_ANSWER: Final = 0
+"""Used like an HTTP status when the server did not answer."""
+_BUSY: Final = frozenset({NO_ANSWER, 408, 409, 429, 500, 502, 503, 504})
 _REFUSED: Final = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a server is waited for that does not take the report.
+class Retries:
+    """How long a failed request is repeated.
 
     Attributes:
-        until: by the monotonic clock.
-        tell: told before each pause what it is for, and how many seconds it takes.
+        deadline: in seconds of the monotonic clock.
+        on_pause: called before each pause with the failure and the seconds of the pause.
     """
 
-    until: float
-    tell: Callable[[str, float], None] = lambda _why, _seconds: None
+    deadline: float
+    on_pause: Callable[[str, float], None] = lambda _failure, _seconds: None
 
     def pauses(self) -> Iterator[float]:
-        """Seconds before each further attempt, as long as there is time."""
+        """Seconds to wait before each further attempt; ends at the deadline."""
         for pause in chain(PAUSES, repeat(LONGEST_PAUSE)):
-            left = self.until - time.monotonic()
+            left = self.deadline - time.monotonic()
             if left <= 0:
                 return
             yield min(pause, left)
 
 
 class ApiServer:
-    """The API server, as a pod's ServiceAccount reaches it.
+    """The API server, with the ServiceAccount of the pod.
 
     Args:
         url: such as ``https://10.96.0.1:443``.
@@ -80,39 +79,39 @@ class ApiServer:
         return cls(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
 
     def patch_config_map(
-        self, namespace: str, name: str, body: dict[str, Any], patience: Patience
+        self, namespace: str, name: str, body: dict[str, Any], retries: Retries
     ) -> None:
-        """Merge into a ConfigMap.
+        """Apply a merge patch to a ConfigMap.
 
         Raises:
-            AccessRefused: the ServiceAccount may not, or the ConfigMap is gone.
-            TransientError: the server stayed away for as long as there was patience.
+            AccessRefused: the ServiceAccount lacks the permission, or the ConfigMap is gone.
+            TransientError: the server did not answer before the deadline.
         """
         path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
-        pauses, refusals_end = patience.pauses(), 0.0
+        pauses, refusals_end = retries.pauses(), 0.0
         while True:
             try:
                 return self._patch(path, json.dumps(body).encode())
             except urllib.error.HTTPError as error:
-                code, said = error.code, error.read(2000).decode(errors="replace")
-                failure = f"HTTP {code}: {_message(said)}"
+                answer = error.read(2000).decode(errors="replace")
+                code, cause = error.code, f"HTTP {error.code}: {_message(answer)}"
             except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-                code, failure = AWAY, str(error)
-            told = f"the report could not be written to ConfigMap {namespace}/{name}: {failure}"
+                code, cause = NO_ANSWER, str(error)
+            failure = f"the report could not be written to ConfigMap {namespace}/{name}: {cause}"
             pause = next(pauses, None)
             if code in _REFUSED:
                 refusals_end = refusals_end or time.monotonic() + REFUSED_SECONDS
                 if pause is None or time.monotonic() >= refusals_end:
-                    raise AccessRefused(told)
+                    raise AccessRefused(failure)
             elif code not in _BUSY:
-                raise AccessRefused(told)
+                raise AccessRefused(failure)
             elif pause is None:
-                raise TransientError(told)
-            patience.tell(told, pause)
+                raise TransientError(failure)
+            retries.on_pause(failure, pause)
             time.sleep(pause)
 
     def _patch(self, path: str, body: bytes) -> None:
-        token = (self._account / "token").read_text().strip()  # it is rotated
+        token = (self._account / "token").read_text().strip()  # the kubelet rotates the token
         request = urllib.request.Request(  # noqa: S310 - always https
             self._url + path,
             data=body,
@@ -124,7 +123,7 @@ class ApiServer:
             },
         )
         trusted = ssl.create_default_context(cafile=str(self._account / "ca.crt"))
-        # No proxy: the tenant's may be set for its stores, and the token is nobody else's.
+        # No proxy: a proxy that the tenant sets for the stores must not get the token.
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
         )
@@ -136,14 +135,14 @@ def publish(
     server: ApiServer,
     namespace: str,
     names: tuple[str, ...],
-    manifest: Manifest,
+    manifest: ReportManifest,
     pieces: tuple[bytes, ...],
-    patience: Patience,
+    retries: Retries,
 ) -> None:
-    """Write the pieces, the one with the manifest last.
+    """Write the pieces of a report, and the one with the manifest last.
 
     Raises:
-        FeatureLineageError: it could not be handed over.
+        FeatureLineageError: as `ApiServer.patch_config_map` lists them.
     """
     for number in reversed(range(len(pieces))):
         body: dict[str, Any] = {
@@ -151,29 +150,30 @@ def publish(
         }
         if number == 0:
             body["data"] = {MANIFEST_KEY: manifest.model_dump_json()}
-        server.patch_config_map(namespace, names[number], body, patience)
+        server.patch_config_map(namespace, names[number], body, retries)
 
 
-def last_words(report: JobReport, manifest: Manifest) -> bytes:
-    """What `kubectl describe pod` shows: at most 4 KiB."""
-    words: dict[str, Any] = {
+def termination_message(report: JobReport, manifest: ReportManifest) -> bytes:
+    """The message that `kubectl describe pod` shows: JSON, at most 4 KiB."""
+    message: dict[str, Any] = {
         "outcome": report.outcome,
         "reason": report.reason,
         "message": report.message,
         "counts": report.counts,
         "sha256": manifest.sha256,
     }
-    text = json.dumps(words).encode()
+    text = json.dumps(message).encode()
     if len(text) > TERMINATION_BYTES:
         over = len(text) - TERMINATION_BYTES
-        words["message"] = report.message[: max(0, len(report.message) - 6 * over)][:500] + "…"
-        text = json.dumps(words).encode()
+        message["message"] = report.message[: max(0, len(report.message) - 6 * over)][:500] + "…"
+        text = json.dumps(message).encode()
     return text[:TERMINATION_BYTES]
 
 
-def _message(said: str) -> str:
+def _message(text: str) -> str:
+    """The message of an answer: of a Status object, else the answer itself."""
     try:
-        value = json.loads(said)
+        value = json.loads(text)
     except ValueError:
-        return " ".join(said.split())[:300]
-    return str(value.get("message", "")) if isinstance(value, dict) else said[:300]
+        return " ".join(text.split())[:300]
+    return str(value.get("message", "")) if isinstance(value, dict) else text[:300]

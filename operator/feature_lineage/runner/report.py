@@ -1,4 +1,4 @@
-"""A report about an operation that no worker got to: the pod had no repo to give it."""
+"""Reports that the pod writes itself, because no worker ran or its report is too large."""
 
 from datetime import UTC, datetime
 
@@ -9,16 +9,14 @@ from feature_lineage.reasons import Reason
 from feature_lineage.sources.interface import SourceChanged
 
 
-def not_begun(request: JobRequest, error: FeatureLineageError, started: datetime) -> JobReport:
-    """The operation did not begin, for want of its repo."""
-    back = isinstance(error, SourceChanged)
-    return _report(
-        request, Outcome.STEPPED_BACK if back else Outcome.FAILED, error.reason, str(error), started
-    )
+def not_started(request: JobRequest, error: FeatureLineageError, started: datetime) -> JobReport:
+    """The report of an operation whose repo could not be provided."""
+    outcome = Outcome.STEPPED_BACK if isinstance(error, SourceChanged) else Outcome.FAILED
+    return _report(request, outcome, error.reason, str(error), started)
 
 
 def interrupted(request: JobRequest, started: datetime) -> JobReport:
-    """The pod was told to go before the operation began."""
+    """The report of an operation that SIGTERM ended before the worker started."""
     return _report(
         request,
         Outcome.FAILED,
@@ -29,7 +27,7 @@ def interrupted(request: JobRequest, started: datetime) -> JobReport:
 
 
 def too_large(report: JobReport, error: FeatureLineageError) -> JobReport:
-    """What is told instead of a report that cannot be handed over."""
+    """A short report that replaces one that is too large, with the same outcome data."""
     objects = len(report.snapshot.objects) if report.snapshot else 0
     return report.model_copy(
         update={

@@ -1,4 +1,4 @@
-"""A job that waits in vain is ended before it begins, once it would be made differently."""
+"""A job that cannot start is cancelled when its pod would be made differently now."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,7 @@ async def waiting(jobs: KubeJobs, admin: Api, mine: Project) -> JobFacts:
     return await facts_with_a_reason(jobs, mine)
 
 
-async def test_a_job_that_has_not_begun_knows_whether_it_would_be_made_differently(
+async def test_a_waiting_job_with_another_manifest_is_outdated(
     admin: Api, jobs: KubeJobs, operator: Api, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -49,7 +49,7 @@ async def test_a_job_that_has_not_begun_knows_whether_it_would_be_made_different
     assert changed.outdated
 
 
-async def test_a_job_that_was_taken_back_is_over_without_a_pod_and_says_what_it_waited_for(
+async def test_a_cancelled_job_ends_without_a_pod_and_gives_its_cause(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -61,13 +61,11 @@ async def test_a_job_that_was_taken_back_is_over_without_a_pod_and_says_what_it_
         while (found := await jobs.state(name, mine.resource)) is None or found.running:
             await asyncio.sleep(0.2)
     assert (found.reason, found.begun, found.report) == ("Unschedulable", False, None)
-    assert found.message.startswith("0/1 nodes are available: 1 Insufficient cpu.; taken back")
+    assert found.message.startswith("0/1 nodes are available: 1 Insufficient cpu.; cancelled")
     assert [pod async for pod in admin.list(PODS, mine.namespace)] == []
 
 
-async def test_a_job_that_has_begun_is_not_one_to_take_back(
-    admin: Api, jobs: KubeJobs, project: NewProject
-) -> None:
+async def test_a_job_that_runs_has_begun(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
     facts = await jobs.state(mine.request().operation_id, mine.resource)

@@ -24,7 +24,7 @@ from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, Outcome, encode
-from feature_lineage.runner.publish import ApiServer, Patience, publish
+from feature_lineage.runner.publish import ApiServer, Retries, publish
 
 NewProject = Callable[..., Any]
 JOB = "apply-1-0123456789abcdef-1"
@@ -75,8 +75,8 @@ async def hand_over(
 ) -> int:
     manifest, pieces = pack_report(encode(made).encode(), JOB)
     names = report_names(JOB)
-    patience = Patience(time.monotonic() + seconds, tell)
-    await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces, patience)
+    retries = Retries(time.monotonic() + seconds, tell)
+    await asyncio.to_thread(publish, server, project.namespace, names, manifest, pieces, retries)
     return len(pieces)
 
 
@@ -120,11 +120,11 @@ async def test_a_piece_of_an_older_report_is_noticed(
     await hand_over(server, started, report(snapshot(1_000, 10, noise=1_700)))
     body = {"binaryData": {PIECE_KEY: "H4sIAAAAAAAAAA=="}}
     await admin.patch(CONFIG_MAPS, started.namespace, report_names(JOB)[1], body)
-    with pytest.raises(InvalidReport, match="pieces do not make what its manifest says"):
+    with pytest.raises(InvalidReport, match="pieces do not have the sha256 of its manifest"):
         await read_report(operator, started.namespace, JOB)
 
     await admin.delete(CONFIG_MAPS, started.namespace, report_names(JOB)[1])
-    with pytest.raises(InvalidReport, match="is gone, a piece of the report"):
+    with pytest.raises(InvalidReport, match="with a piece of the report is gone"):
         await read_report(operator, started.namespace, JOB)
 
 

@@ -11,7 +11,7 @@ from tests.cluster.kubectl import Kubectl
 from feature_lineage.errors import TransientError
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs.names import access_name
-from feature_lineage.kube.jobs.owned_objects import NotOwn
+from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
@@ -137,7 +137,7 @@ async def test_what_a_deleted_job_left_behind_is_waited_for(
     with pytest.raises(TransientError, match="still ending"):
         await jobs.start(request, mine.resource)
     kubectl("delete", "pod", "--all", "-n", mine.namespace, "--grace-period=0", "--force")
-    with pytest.raises(TransientError, match="belongs to a Job that is gone"):
+    with pytest.raises(TransientError, match="belongs to a deleted Job"):
         await jobs.start(request, mine.resource)
 
 
@@ -222,14 +222,14 @@ async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_e
     with pytest.raises(HostDied):
         await KubeJobs(mortal, RunnerDefaults(image="x")).start(never, mine.resource)
     both = {(mine.namespace, "driver", each.operation_id) for each in (running, never)}
-    assert await jobs.known(mine.namespace) == both
+    assert await jobs.unreleased(mine.namespace) == both
 
     for request in (running, never):
         await jobs.release(request.operation_id, mine.resource)
         await jobs.release(request.operation_id, mine.resource)
     await jobs.release("apply-3-0123456789abcdef-1", mine.resource)
 
-    assert await jobs.known(mine.namespace) == set()
+    assert await jobs.unreleased(mine.namespace) == set()
     job = await admin.get(JOBS, mine.namespace, running.operation_id)
     assert job["spec"]["ttlSecondsAfterFinished"] == 3600
     async with asyncio.timeout(60):
@@ -250,7 +250,9 @@ async def test_what_is_somebody_elses_is_not_taken_from_them(jobs, admin, projec
         theirs["roleRef"] = {"apiGroup": ROLES.group, "kind": "Role", "name": name}
     before = await admin.create(kind, mine.namespace, theirs)
 
-    with pytest.raises(NotOwn, match=f"{kind.kind} .*/{name} is not FeatureStoreProject driver's"):
+    with pytest.raises(
+        NotOwned, match=f"{kind.kind} .*/{name} is not FeatureStoreProject driver's"
+    ):
         await jobs.start(mine.request(), mine.resource)
 
     after = await admin.get(kind, mine.namespace, name)

@@ -8,7 +8,7 @@ from tests.servers.git import run_git
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
 from feature_lineage.operations.protocol import JobReport, JobRequest
-from feature_lineage.runner.pod import carry_out
+from feature_lineage.runner.pod import execute
 from feature_lineage.sources.source_kinds import fetch
 
 
@@ -44,7 +44,7 @@ class Pod:
 
     def report(self, commit: str, path: str) -> JobReport:
         """What becomes of the whole operation."""
-        return carry_out(self._order(commit, path), self.repo.parent)
+        return execute(self._order(commit, path), self.repo.parent)
 
     def _order(self, commit: str, path: str) -> PodRequest:
         order = GitCheckout(

@@ -12,11 +12,11 @@ from tests.unit.runner.test_report_builder import AT, Seen, asked
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.errors import TerminalError
 from feature_lineage.kube.jobs.failure_cause import (
-    Finding,
-    told_by,
-    why_ended,
-    why_silent,
-    why_waiting,
+    Cause,
+    cause_in_events,
+    end_cause,
+    unreachable_node,
+    waiting_cause,
 )
 from feature_lineage.kube.jobs.job_manifest import START_GRACE_SECONDS
 from feature_lineage.runner.ephemeral import MOUNTS, check_stores, mount_points
@@ -59,49 +59,49 @@ def complete() -> Object:
     return {"spec": {}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
 
 
-def unschedulable() -> Finding | None:
+def unschedulable() -> Cause | None:
     said = "0/1 nodes are available: 1 Insufficient memory."
     condition = {"type": "PodScheduled", "reason": "Unschedulable", "message": said}
-    return why_waiting(pod(conditions=[condition]))
+    return waiting_cause(pod(conditions=[condition]))
 
 
-def no_image() -> Finding | None:
+def no_image() -> Cause | None:
     waiting = {"reason": "ImagePullBackOff", "message": "back-off"}
-    return why_waiting(container(waiting=waiting))
+    return waiting_cause(container(waiting=waiting))
 
 
-def no_environment() -> Finding | None:
+def no_environment() -> Cause | None:
     said = 'secret "nope" not found'
     waiting = {"reason": "CreateContainerConfigError", "message": said}
-    return why_waiting(container(waiting=waiting))
+    return waiting_cause(container(waiting=waiting))
 
 
-def silent() -> Finding | None:
+def silent() -> Cause | None:
     ready = [{"ready": True, "state": {"running": {}}}]
     body = pod(conditions=[{"type": "Ready", "status": "False"}], containerStatuses=ready)
     body["metadata"] = {"name": "apply-12-9f86d081884c7d65-1-x7k2p"}
     body["spec"]["nodeName"] = "node1"
-    return why_silent(body)
+    return unreachable_node(body)
 
 
-def ended(job: Object, body: Object | None) -> Finding:
-    return why_ended(job, body, None)
+def ended(job: Object, body: Object | None) -> Cause:
+    return end_cause(job, body, None)
 
 
-def event(reason: str, note: str) -> Finding | None:
-    return told_by([{"type": "Warning", "reason": reason, "note": note}], "the job's pod")
+def event(reason: str, note: str) -> Cause | None:
+    return cause_in_events([{"type": "Warning", "reason": reason, "note": note}])
 
 
-def supervised(**seen: Any) -> Finding:
+def supervised(**seen: Any) -> Cause:
     request = asked("materialize").model_copy(update={"deadline_seconds": 3600})
     report = conclude(request, Seen(phase="materialize", **seen), AT.timestamp())
-    return Finding(report.reason, report.message)
+    return Cause(report.reason, report.message)
 
 
 BACKOFF: Final = failed("BackoffLimitExceeded")
 REFUSED: Final = 'pods "apply-1-" is forbidden: '
 
-CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
+CAUSES: Final[dict[str, tuple[Callable[[], Cause | None], ...]]] = {
     "no node takes": (unschedulable,),
     "the image": (no_image,),
     "out of memory": (
@@ -116,7 +116,7 @@ CAUSES: Final[dict[str, tuple[Callable[[], Finding | None], ...]]] = {
     "its node does not": (silent,),
     "the job hangs": (lambda: supervised(returncode=-9, stopped_by="deadline"),),
     "the pod did not start": (
-        lambda: why_ended(failed("DeadlineExceeded"), None, Finding("Unschedulable", "no node")),
+        lambda: end_cause(failed("DeadlineExceeded"), None, Cause("Unschedulable", "no node")),
     ),
     "the ServiceAccount": (
         lambda: event("FailedCreate", f'{REFUSED}serviceaccount "features" not found'),

@@ -122,7 +122,7 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
             job_runner.KEPT_SECONDS
         ],
         "a job tries to publish its report for its `runtime.timeout`, but at least for": [
-            pod.LEAST_PATIENCE,
+            pod.MIN_PUBLISH_SECONDS,
             publish.REFUSED_SECONDS,
         ],
         "a credential of MLflow is read again after": [client_pool.CREDENTIAL_AGE.total_seconds()],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from feature_lineage.kube.jobs.failure_cause import Finding, told_by
+from feature_lineage.kube.jobs.failure_cause import Cause, cause_in_events
 
 IMAGE = 'Container image "x:1" is not present with pull policy of Never'
 
@@ -15,8 +15,8 @@ def warning(reason: str, note: str, second: int) -> dict[str, Any]:
 def test_an_event_that_repeats_a_reason_hides_none_that_tells_of_what() -> None:
     events = [warning("ErrImageNeverPull", IMAGE, 1), warning("Failed", "Error: ErrImagePull", 2)]
 
-    assert told_by(events, "the job's pod") == Finding("ImagePullFailed", IMAGE)
-    assert told_by(events[1:], "it") == Finding("ImagePullFailed", "Error: ErrImagePull")
+    assert cause_in_events(events) == Cause("ImagePullFailed", IMAGE)
+    assert cause_in_events(events[1:]) == Cause("ImagePullFailed", "Error: ErrImagePull")
 
 
 def test_the_newest_of_those_that_tell_something_counts() -> None:
@@ -25,10 +25,10 @@ def test_the_newest_of_those_that_tell_something_counts() -> None:
         warning("Failed", 'Error: configmap "nope" not found', 2),
     ]
 
-    told = told_by(events, "the job's pod")
+    told = cause_in_events(events)
     assert told is not None
     assert told.message == 'the job\'s pod cannot start: Failed: Error: configmap "nope" not found'
 
 
 def test_what_is_no_warning_tells_nothing() -> None:
-    assert told_by([{"type": "Normal", "reason": "Pulled", "note": "an image"}], "it") is None
+    assert cause_in_events([{"type": "Normal", "reason": "Pulled", "note": "an image"}]) is None

@@ -15,7 +15,7 @@ from feature_lineage.kube.jobs.job_manifest import (
     request_manifest,
 )
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.rbac import manifests
+from feature_lineage.kube.jobs.rbac import access_manifests
 from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 
@@ -171,13 +171,13 @@ def test_labels_of_ours_cannot_be_taken() -> None:
         ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, "seccompProfile"),
         ({"securityContext": {"seccompProfile": "Unconfined"}}, "seccompProfile"),
         ({"securityContext": {"sysctls": []}}, "sysctls; allowed are fsGroup"),
-        ({"volumes": [{"name": "feature-lineage-job", "emptyDir": {}}]}, "is taken"),
+        ({"volumes": [{"name": "feature-lineage-job", "emptyDir": {}}]}, "is reserved"),
         ({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "h is a hostPath; allowed are"),
         ({"volumeMounts": [{"name": "feature-lineage-git", "mountPath": "/x"}]}, "not yours"),
-        ({"volumeMounts": [{"name": "v", "mountPath": "/etc/feature-lineage/git"}]}, "is taken"),
-        ({"volumeMounts": [{"name": "v", "mountPath": "/job/repo/data"}]}, "is taken"),
-        ({"volumeMounts": [{"name": "v", "mountPath": "/tmp/"}]}, "is taken"),
-        ({"volumeMounts": [{"name": "v", "mountPath": "/x/../job"}]}, "is taken"),
+        ({"volumeMounts": [{"name": "v", "mountPath": "/etc/feature-lineage/git"}]}, "is reserved"),
+        ({"volumeMounts": [{"name": "v", "mountPath": "/job/repo/data"}]}, "is reserved"),
+        ({"volumeMounts": [{"name": "v", "mountPath": "/tmp/"}]}, "is reserved"),
+        ({"volumeMounts": [{"name": "v", "mountPath": "/x/../job"}]}, "is reserved"),
     ],
 )
 def test_what_would_lift_the_floor_is_refused(runtime: dict[str, Any], complaint: str) -> None:
@@ -277,7 +277,7 @@ def test_ten_thousand_closures_fit() -> None:
 
 
 def test_the_role_names_the_reports_of_one_job_and_two_verbs() -> None:
-    kinds = {kind.kind: body for kind, body in manifests(project(), JOB)}
+    kinds = {kind.kind: body for kind, body in access_manifests(project(), JOB)}
     assert list(kinds) == ["ServiceAccount", "Role", "RoleBinding"]
     (rule,) = kinds["Role"]["rules"]
     assert rule == {
@@ -286,7 +286,7 @@ def test_the_role_names_the_reports_of_one_job_and_two_verbs() -> None:
         "resourceNames": [f"{JOB}-report-{number}" for number in range(3)],
         "verbs": ["get", "patch"],
     }
-    own = manifests(project(runtime={"serviceAccountName": "own"}), JOB)
+    own = access_manifests(project(runtime={"serviceAccountName": "own"}), JOB)
     assert [kind.kind for kind, _ in own] == ["Role", "RoleBinding"]
     assert own[1][1]["subjects"][0]["name"] == "own"
 

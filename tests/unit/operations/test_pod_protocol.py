@@ -1,4 +1,4 @@
-"""What is handed to a pod and comes back from it survives the trip, or is noticed not to have."""
+"""A request or report is read as it was written, or refused when it was damaged."""
 
 import gzip
 import hashlib
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import InvalidReport, TerminalError
-from feature_lineage.operations import pod_protocol as delivery
+from feature_lineage.operations import pod_protocol
 from feature_lineage.operations.pod_protocol import (
     MAX_PIECE_BYTES,
     GitCheckout,
@@ -26,73 +26,73 @@ from feature_lineage.operations.protocol import JobRequest
 JOB = "apply-1-x-1"
 
 
-def order(**fields: object) -> PodRequest:
+def pod_request(**fields: object) -> PodRequest:
     request = JobRequest(operation_id=JOB, kind=OperationKind.APPLY, project="p", repo="")
     values = {"request": request, "namespace": "n", "reports": ("a", "b", "c"), **fields}
     return PodRequest.model_validate(values)
 
 
-def test_an_order_is_read_as_it_was_written() -> None:
-    given_ = order(git=GitCheckout(url="https://git.example/r.git", credential="/c"))
-    assert read_pod_request(pack_pod_request(given_)) == given_
+def test_a_pod_request_is_read_as_it_was_written() -> None:
+    request = pod_request(git=GitCheckout(url="https://git.example/r.git", credential="/c"))
+    assert read_pod_request(pack_pod_request(request)) == request
 
 
-def test_an_order_of_another_protocol_says_what_to_do() -> None:
-    packed = gzip.compress(pack_pod_request_text().replace(b'"protocol":1', b'"protocol":2'))
+def test_a_request_of_another_protocol_names_the_next_step() -> None:
+    packed = gzip.compress(packed_text().replace(b'"protocol":1', b'"protocol":2'))
     with pytest.raises(InvalidReport, match="operator and runner of the same minor version"):
         read_pod_request(packed)
 
 
-def pack_pod_request_text() -> bytes:
-    return gzip.decompress(pack_pod_request(order()))
+def packed_text() -> bytes:
+    return gzip.decompress(pack_pod_request(pod_request()))
 
 
 @given(st.binary(max_size=2000))
-def test_a_report_is_what_its_pieces_make(text: bytes) -> None:
+def test_pieces_join_to_the_report(text: bytes) -> None:
     manifest, pieces = pack_report(text, JOB)
     assert join_report(manifest, pieces) == text
     assert read_manifest(manifest.model_dump_json(), JOB) == manifest
 
 
-def test_no_piece_is_larger_than_an_object_may_be() -> None:
+def test_every_piece_fits_into_an_object() -> None:
     _, pieces = pack_report(os.urandom(1_800_000), JOB)
     assert [len(piece) <= MAX_PIECE_BYTES for piece in pieces] == [True, True, True]
 
 
 @pytest.mark.parametrize("size", [3 * MAX_PIECE_BYTES + 1])
-def test_a_report_that_is_too_large_is_refused_by_its_writer(size: int) -> None:
+def test_a_report_that_is_too_large_is_not_packed(size: int) -> None:
     with pytest.raises(TerminalError, match="split the project") as caught:
         pack_report(os.urandom(size), JOB)
     assert caught.value.reason == "ReportTooLarge"
 
 
-def test_what_would_unpack_to_more_than_a_report_may_have_is_not_unpacked(
+def test_decompression_stops_at_the_largest_report(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     manifest, pieces = pack_report(b"0" * 100_000, JOB)
-    monkeypatch.setattr(delivery, "MAX_REPORT_BYTES", 50_000)
-    with pytest.raises(InvalidReport, match="more than 50000 bytes once decompressed"):
+    monkeypatch.setattr(pod_protocol, "MAX_REPORT_BYTES", 50_000)
+    with pytest.raises(InvalidReport, match="more than 50000 bytes when decompressed"):
         join_report(manifest, pieces)
 
 
 @pytest.mark.parametrize(
-    ("packed", "complaint"),
+    ("packed", "message"),
     [
-        (b"nothing of the kind", "not gzip"),
-        (gzip.compress(b"{}", mtime=0)[:-4], "cut short"),
-        (gzip.compress(b"{}", mtime=0) + b"more", "something follows"),
+        (b"not compressed", "not gzip"),
+        (gzip.compress(b"{}", mtime=0)[:-4], "truncated"),
+        (gzip.compress(b"{}", mtime=0) + b"more", "trailing bytes"),
     ],
 )
-def test_what_is_no_whole_gzip_is_refused(packed: bytes, complaint: str) -> None:
+def test_incomplete_gzip_is_refused(packed: bytes, message: str) -> None:
     manifest, _ = pack_report(b"{}", JOB)
-    told = manifest.model_copy(update={"sha256": hashlib.sha256(packed).hexdigest()})
-    with pytest.raises(InvalidReport, match=complaint) as caught:
-        join_report(told, [packed])
+    changed = manifest.model_copy(update={"sha256": hashlib.sha256(packed).hexdigest()})
+    with pytest.raises(InvalidReport, match=message) as caught:
+        join_report(changed, [packed])
     assert caught.value.reason == "JobFailed"
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "does not parse"),
         ('{"operation": "apply-2-x-1", "sha256": "", "size": 1, "pieces": 1}', "'apply-2-x-1''s"),
@@ -100,6 +100,6 @@ def test_what_is_no_whole_gzip_is_refused(packed: bytes, complaint: str) -> None
         ('{"operation": "apply-1-x-1", "sha256": "", "size": 1, "pieces": 0}', "claims 0 pieces"),
     ],
 )
-def test_a_manifest_that_means_nothing_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(InvalidReport, match=complaint):
+def test_an_invalid_manifest_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidReport, match=message):
         read_manifest(text, JOB)

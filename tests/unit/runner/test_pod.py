@@ -18,13 +18,13 @@ from feature_lineage.operations.pod_protocol import PodRequest, pack_report
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
-from feature_lineage.runner.pod import carry_out
+from feature_lineage.runner.pod import execute
 from feature_lineage.runner.publish import (
     TERMINATION_BYTES,
     ApiServer,
-    Patience,
-    last_words,
+    Retries,
     publish,
+    termination_message,
 )
 from feature_lineage.sources.interface import SourceChanged
 from feature_lineage.sources.source_kinds import fetch
@@ -92,7 +92,7 @@ def test_a_folder_of_the_image_stays_where_it_is(tmp_path: Path) -> None:
 
 
 def test_without_a_repo_there_is_a_report_all_the_same(tmp_path: Path) -> None:
-    report = carry_out(order(folder="/nowhere"), tmp_path)
+    report = execute(order(folder="/nowhere"), tmp_path)
     assert (report.outcome, report.reason) == (Outcome.FAILED, "RefNotFound")
     assert report.operation_id == "apply-1-x-1"
 
@@ -157,19 +157,19 @@ def test_the_piece_with_the_manifest_is_written_last(api: ApiServer, moody: Any)
     assert {headers["Authorization"] for _, _, headers in moody.taken} == {"Bearer t0k3n"}
 
 
-def for_seconds(seconds: float, told: list[str] | None = None) -> Patience:
+def for_seconds(seconds: float, told: list[str] | None = None) -> Retries:
     def tell(why: str, _seconds: float) -> None:
         if told is not None:
             told.append(why)
 
-    return Patience(time.monotonic() + seconds, tell)
+    return Retries(time.monotonic() + seconds, tell)
 
 
-def hand_over(api: ApiServer, patience: Patience) -> None:
-    publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), patience)
+def hand_over(api: ApiServer, retries: Retries) -> None:
+    publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), retries)
 
 
-def test_a_server_that_asks_for_patience_gets_it_and_says_what_for(
+def test_a_server_that_asks_for_retries_gets_it_and_says_what_for(
     api: ApiServer, moody: Any
 ) -> None:
     told: list[str] = []
@@ -220,14 +220,14 @@ def test_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_time(
     clock = iter((0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 30.5, 45.5, 50.0))
     monkeypatch.setattr(publishing.time, "monotonic", lambda: next(clock))
 
-    assert list(Patience(50.0).pauses()) == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 4.5]
+    assert list(Retries(50.0).pauses()) == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 4.5]
 
 
 def test_last_words_fit_into_a_termination_message(tmp_path: Path) -> None:
-    report = carry_out(order(folder="/nowhere"), tmp_path)
+    report = execute(order(folder="/nowhere"), tmp_path)
     report = report.model_copy(update={"message": 'ä"\\' * 5000})
     manifest, _ = pack_report(gzip.compress(b""), "x")
-    words = last_words(report, manifest)
+    words = termination_message(report, manifest)
     assert len(words) <= TERMINATION_BYTES
     assert json.loads(words)["reason"] == "RefNotFound"
 

@@ -1,7 +1,8 @@
-"""Why a job does not begin, or ended without a report: from what Kubernetes says to one sentence.
+"""Why a job does not start, or ended without a report: the cause in one sentence.
 
-Kubernetes scatters the cause: over the Job's conditions, the pod's conditions, its container's
-state and, where a pod never came to be or a volume is missing, over Events alone.
+Kubernetes reports causes in several places: the conditions of the Job, the conditions of the pod,
+the state of the container, and Events. Only Events say why a pod was not created or why a volume
+could not be mounted.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from feature_lineage.kube.client import Object
-from feature_lineage.kube.jobs.names import TAKEN_BACK
+from feature_lineage.kube.jobs.names import CANCELLED
 from feature_lineage.reasons import Reason
 
 MAX_MESSAGE: Final = 1000
@@ -29,15 +30,15 @@ _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A condition reason, and the cause in words."""
+class Cause:
+    """A condition reason, and a sentence about the cause."""
 
     reason: str
     message: str
 
 
-def condition_of(job: Object) -> Mapping[str, str] | None:
-    """The condition that says that a Job is over: ``Complete`` or ``Failed``."""
+def end_condition(job: Object) -> Mapping[str, str] | None:
+    """The condition of a Job that has ended, ``Complete`` or ``Failed``; None while it has not."""
     for condition in (job.get("status") or {}).get("conditions") or ():
         if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
             found: Mapping[str, str] = condition
@@ -45,20 +46,21 @@ def condition_of(job: Object) -> Mapping[str, str] | None:
     return None
 
 
-def newest(pods: Iterable[Object]) -> Object | None:
-    """The pod of a job's last try; a disrupted one is replaced."""
+def newest_pod(pods: Iterable[Object]) -> Object | None:
+    """The newest pod of a job: Kubernetes replaces a disrupted pod."""
     return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
 
 
-def has_begun(pod: Object | None) -> bool:
-    """Whether any of a job's containers runs or ran, as far as its newest pod tells."""
+def has_started(pod: Object | None) -> bool:
+    """Whether a container of the job's newest pod runs or ran."""
     return pod is not None and (pod.get("status") or {}).get("phase", "Pending") != "Pending"
 
 
-def why_silent(pod: Object | None) -> Finding | None:
-    """What is known of a pod whose node does not answer.
+def unreachable_node(pod: Object | None) -> Cause | None:
+    """The cause for a pod on a node that does not answer; None for other pods.
 
-    Its containers are ready by the last word of their kubelet, the pod is not by the control plane.
+    The kubelet last reported ready containers, and the control plane has since set the pod to not
+    ready.
     """
     status = (pod or {}).get("status") or {}
     conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or ()}
@@ -68,93 +70,96 @@ def why_silent(pod: Object | None) -> Finding | None:
     if not all(container.get("ready") for container in containers):
         return None
     name, node = pod["metadata"].get("name"), pod["spec"].get("nodeName")
-    return Finding(
+    return Cause(
         Reason.JOB_FAILED,
         f"node {node} does not answer, and pod {name} is on it: the job goes on once the node is "
         "back, or begins anew on another one once you delete the node",
     )
 
 
-def taken_back(job: Object) -> Finding | None:
-    """What a job waited for that was ended before it began."""
-    told = (job["metadata"].get("annotations") or {}).get(TAKEN_BACK)
-    if told is None:
+def cancellation(job: Object) -> Cause | None:
+    """The cause for which a job waited when it was cancelled; None for other jobs."""
+    why = (job["metadata"].get("annotations") or {}).get(CANCELLED)
+    if why is None:
         return None
-    reason, _, message = told.partition(": ")
-    return Finding(
-        reason, _cut(f"{message}; taken back before it began: the project says otherwise by now")
+    reason, _, message = why.partition(": ")
+    return Cause(
+        reason,
+        _one_line(f"{message}; cancelled before it started: the project has changed since then"),
     )
 
 
-def why_waiting(pod: Object) -> Finding | None:
-    """What keeps a pod from running, None where nothing is known to."""
+def waiting_cause(pod: Object) -> Cause | None:
+    """Why a pod does not run, by its status; None where the status has no cause."""
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return Finding(Reason.UNSCHEDULABLE, _cut(condition.get("message") or "no node fits"))
-    reason, message = _waiting(status)
+            return Cause(
+                Reason.UNSCHEDULABLE, _one_line(condition.get("message") or "no node fits")
+            )
+    reason, message = _waiting_state(status)
     if reason in _IMAGE:
         image = pod["spec"]["containers"][0].get("image", "")
-        return Finding(Reason.IMAGE_PULL_FAILED, _cut(f"image {image}: {reason}: {message}"))
+        return Cause(Reason.IMAGE_PULL_FAILED, _one_line(f"image {image}: {reason}: {message}"))
     if reason not in _STARTING:
-        return Finding(
-            Reason.JOB_FAILED, _cut(f"the job's container cannot start: {reason}: {message}")
+        return Cause(
+            Reason.JOB_FAILED, _one_line(f"the job's container cannot start: {reason}: {message}")
         )
     return None
 
 
 def is_starting(pod: Object) -> bool:
-    """Whether a pod waits for something that only its Events tell."""
+    """Whether a pod is pending and only its Events can say why."""
     status = pod.get("status") or {}
-    return status.get("phase") == "Pending" and why_waiting(pod) is None
+    return status.get("phase") == "Pending" and waiting_cause(pod) is None
 
 
-def told_by(events: Sequence[Object], of: str) -> Finding | None:
-    """What the newest warning says that says more than a reason's name.
+def cause_in_events(events: Sequence[Object]) -> Cause | None:
+    """The cause in the newest warning with details; None where there is no warning.
 
     Args:
-        of: whom the events are about, such as ``the job``.
+        events: of a job that has no pod, or of its pod.
     """
     warnings = [event for event in events if event.get("type") == "Warning"]
-    event = max(warnings, key=lambda each: (not _bare(each), _last_seen(each)), default=None)
+    event = max(warnings, key=lambda each: (_has_details(each), _last_seen(each)), default=None)
     if event is None:
         return None
     reason, note = str(event.get("reason")), str(event.get("note") or "")
     if reason == "FailedScheduling":
-        return Finding(Reason.UNSCHEDULABLE, _cut(note))
+        return Cause(Reason.UNSCHEDULABLE, _one_line(note))
     if reason in _IMAGE or (reason in ("Failed", "BackOff") and "image" in note.lower()):
-        return Finding(Reason.IMAGE_PULL_FAILED, _cut(note))
-    return Finding(Reason.JOB_FAILED, _cut(f"{of} cannot start: {reason}: {note}"))
+        return Cause(Reason.IMAGE_PULL_FAILED, _one_line(note))
+    return Cause(Reason.JOB_FAILED, _one_line(f"the job's pod cannot start: {reason}: {note}"))
 
 
-def why_ended(job: Object, pod: Object | None, told: Finding | None) -> Finding:
-    """Why a job that is over left no report.
+def end_cause(job: Object, pod: Object | None, in_events: Cause | None) -> Cause:
+    """Why a job ended without a report.
 
     Args:
-        pod: its last pod, where it is still there.
-        told: what Events of a job without pod tell.
+        pod: its newest pod, if that still exists.
+        in_events: the cause in the Events, for a job without a pod.
     """
-    condition = condition_of(job) or {}
+    condition = end_condition(job) or {}
     reason, message = condition.get("reason") or "", condition.get("message") or ""
     if reason == "DeadlineExceeded":
         seconds = job["spec"].get("activeDeadlineSeconds")
-        cause = told or (why_waiting(pod) if pod else None)
+        cause = in_events or (waiting_cause(pod) if pod else None)
         before = f"; before that: {cause.message}" if cause else ""
-        return Finding(
-            Reason.DEADLINE_EXCEEDED, _cut(f"the job took longer than {seconds} s{before}")
+        return Cause(
+            Reason.DEADLINE_EXCEEDED, _one_line(f"the job took longer than {seconds} s{before}")
         )
-    if pod is not None and (found := _how_ended(pod)) is not None:
-        return Finding(Reason.JOB_FAILED, _cut(found))
+    if pod is not None and (found := _pod_end(pod)) is not None:
+        return Cause(Reason.JOB_FAILED, _one_line(found))
     if condition.get("type") == "Complete":
-        return Finding(
-            Reason.JOB_FAILED, "the job ended without a report; its ConfigMap says nothing"
-        )
-    if told is not None:
-        return told
-    return Finding(Reason.JOB_FAILED, _cut(f"the job failed: {reason}: {message}; its pod is gone"))
+        return Cause(Reason.JOB_FAILED, "the job ended without a report; its ConfigMap is empty")
+    if in_events is not None:
+        return in_events
+    return Cause(
+        Reason.JOB_FAILED, _one_line(f"the job failed: {reason}: {message}; its pod is gone")
+    )
 
 
-def _how_ended(pod: Object) -> str | None:
+def _pod_end(pod: Object) -> str | None:
     status = pod.get("status") or {}
     if status.get("reason"):  # Evicted, NodeLost, NodeShutdown, …
         return f"the job's pod was ended: {status['reason']}: {status.get('message') or ''}"
@@ -170,14 +175,14 @@ def _how_ended(pod: Object) -> str | None:
             "the job's container was killed for want of memory (OOMKilled); "
             "raise spec.runtime.resources.limits.memory"
         )
-    code, words = ended.get("exitCode"), _last_words(str(ended.get("message") or ""))
+    code, text = ended.get("exitCode"), _termination_message(str(ended.get("message") or ""))
     if code == 0:
         return None
-    return f"the job's container ended with exit code {code}{': ' if words else ''}{words}"
+    return f"the job's container ended with exit code {code}{': ' if text else ''}{text}"
 
 
-def _last_words(text: str) -> str:
-    """The runner's own message where it is one, else the end of what was printed."""
+def _termination_message(text: str) -> str:
+    """The message of a runner that ended with JSON, else the text that the container printed."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -185,7 +190,7 @@ def _last_words(text: str) -> str:
     return str(value.get("message") or text) if isinstance(value, dict) else text
 
 
-def _waiting(status: Mapping[str, Any]) -> tuple[str, str]:
+def _waiting_state(status: Mapping[str, Any]) -> tuple[str, str]:
     waiting = _state(status, "waiting") or {}
     return str(waiting.get("reason") or ""), str(waiting.get("message") or "")
 
@@ -198,10 +203,10 @@ def _state(status: Mapping[str, Any], which: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _bare(event: Object) -> bool:
-    """``Error: ErrImagePull``, which follows upon the Event that tells of which image, and why."""
+def _has_details(event: Object) -> bool:
+    """False for ``Error: ErrImagePull``: an earlier Event names the image and the error."""
     note = str(event.get("note") or "")
-    return len(note.removeprefix("Error: ").split()) < 2
+    return len(note.removeprefix("Error: ").split()) >= 2
 
 
 def _last_seen(event: Object) -> str:
@@ -215,6 +220,6 @@ def _last_seen(event: Object) -> str:
     )
 
 
-def _cut(text: str) -> str:
+def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"

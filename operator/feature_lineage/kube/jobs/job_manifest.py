@@ -1,4 +1,4 @@
-"""The Job of one attempt and its ConfigMaps, as values: from project and request to manifests."""
+"""Manifests of the Job of one attempt and of its ConfigMaps."""
 
 import base64
 from typing import Any, Final
@@ -26,16 +26,16 @@ from feature_lineage.operations.protocol import ExitCode, JobRequest
 from feature_lineage.sources.source_kinds import pod_source
 
 START_GRACE_SECONDS: Final = 300
-"""For a node to be found and the image to be pulled: the runner keeps its own deadline."""
+"""Time for scheduling and for the image pull, which the runner's own deadline does not include."""
 
 
 def job_manifest(
     project: FeatureStoreProject, request: JobRequest, defaults: RunnerDefaults
 ) -> Object:
-    """The Job, suspended: it begins once all it needs is there.
+    """The Job, suspended.
 
     Raises:
-        TerminalError: `spec.runtime` asks for what a job may not have.
+        TerminalError: `spec.runtime` sets something that a job may not have.
     """
     job = request.operation_id
     template = pod_template(project, job, defaults)
@@ -51,7 +51,7 @@ def job_manifest(
         },
         "spec": {
             "suspend": True,
-            # Attempts are counted by the project's status, which knows why one ended.
+            # The project's status counts the attempts, with the cause of each failure.
             "backoffLimit": 0,
             "activeDeadlineSeconds": int(request.deadline_seconds) + START_GRACE_SECONDS,
             "podFailurePolicy": {
@@ -76,10 +76,10 @@ def job_manifest(
 
 
 def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
-    """What the Job makes its pods of.
+    """The pod template of the Job.
 
     Raises:
-        TerminalError: `spec.runtime` asks for what a job may not have.
+        TerminalError: `spec.runtime` sets something that a job may not have.
     """
     runtime = project.spec.runtime
     return {
@@ -92,12 +92,12 @@ def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefault
 
 
 def is_outdated(job: Object, project: FeatureStoreProject, defaults: RunnerDefaults) -> bool:
-    """Whether a Job's pods would be made of something else today."""
+    """Whether the pod template of a new Job would differ from the template of this Job."""
     metadata = job["metadata"]
     made_of = (metadata.get("annotations") or {}).get(POD_DIGEST)
     try:
         today = digest_of(pod_template(project, metadata["name"], defaults))
-    except TerminalError:  # which is told once the job is started anew
+    except TerminalError:  # `start` reports the error for the next Job
         return True
     return made_of not in (None, today)
 
@@ -105,10 +105,10 @@ def is_outdated(job: Object, project: FeatureStoreProject, defaults: RunnerDefau
 def request_manifest(
     project: FeatureStoreProject, request: JobRequest, owner: list[Object]
 ) -> Object:
-    """The ConfigMap that tells the job what to do.
+    """The ConfigMap with the pod's request.
 
     Raises:
-        TerminalError: it is too large for one.
+        TerminalError: the request is too large for a ConfigMap.
     """
     packed = pack_pod_request(pod_request(project, request))
     return {
@@ -119,7 +119,7 @@ def request_manifest(
 
 
 def report_manifests(project: FeatureStoreProject, job: str, owner: list[Object]) -> list[Object]:
-    """The empty ConfigMaps that take the report."""
+    """The ConfigMaps for the report, still empty."""
     return [_config_map(project, job, name, owner) for name in report_names(job)]
 
 
@@ -137,7 +137,7 @@ def owned_by_job(job: Object) -> list[Object]:
 
 
 def pod_request(project: FeatureStoreProject, request: JobRequest) -> PodRequest:
-    """What the pod reads: paths of what is mounted, never the contents.
+    """The pod's request: it has the paths of what is mounted, and not the contents.
 
     Raises:
         TerminalError: a pod cannot use a source of this kind.

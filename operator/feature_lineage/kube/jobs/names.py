@@ -1,4 +1,4 @@
-"""Names and labels of what the operator makes in a project's namespace."""
+"""Names, labels and owners of the objects that the operator creates for a project."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ def snapshot_name(project: str, digest: str, piece: int) -> str:
 
 
 def report_names(job: str) -> tuple[str, ...]:
-    """Names of the ConfigMaps that take the report of a job."""
+    """Names of the ConfigMaps for the pieces of a job's report."""
     return tuple(f"{job}-report-{number}" for number in range(PIECES))
 
 
@@ -34,20 +34,23 @@ def request_name(job: str) -> str:
 
 
 POD_DIGEST: Final = f"{GROUP}/pod-digest"
-"""Annotation of a Job: what its pod was made of; of another digest, it would be made anew."""
+"""Annotation of a Job: digest of its pod template."""
 
-TAKEN_BACK: Final = f"{GROUP}/taken-back"
-"""Annotation of a Job that was ended before it began: the reason and what it waited for."""
+CANCELLED: Final = f"{GROUP}/taken-back"
+"""Annotation of a Job that was cancelled before it started: ``reason: message`` of the cause."""
 
 
 def labels(project: FeatureStoreProject, job: str = "") -> dict[str, str]:
-    """Labels of what belongs to a project, or to one of its jobs."""
+    """Labels of an object of a project, or of one of its jobs."""
     found = {MANAGED_BY: MANAGER, PROJECT_LABEL: project.metadata.name}
     return {**found, OPERATION_LABEL: job} if job else found
 
 
 def owned_by_project(project: FeatureStoreProject) -> list[Object]:
-    """Goes with the project. It does not block its deletion: that would take a permission more."""
+    """Owner references for an object that is deleted with the project.
+
+    The object does not block the deletion: `blockOwnerDeletion` needs one more permission.
+    """
     return [
         {
             "apiVersion": PROJECTS.api_version,

@@ -1,7 +1,8 @@
-"""Objects that belong to a project: made and put right by name, and never taken from anybody else.
+"""Applies objects that belong to a project, and never changes an object of another owner.
 
-Whoever may create a FeatureStoreProject need not be allowed to change Roles. So an object that has
-a name the project would use, but is not the project's, stays as it is, and the project says so.
+The user who creates a FeatureStoreProject may lack the permission to change Roles. If an object
+with a name that the project needs is not the project's, it stays as it is, and the project reports
+the conflict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,32 +15,32 @@ from feature_lineage.kube.kinds import PROJECTS, Kind
 from feature_lineage.reasons import Reason
 
 
-class NotOwn(AccessRefused):
-    """An object of a name that a project needs is somebody else's."""
+class NotOwned(AccessRefused):
+    """An object with a name that the project needs does not belong to the project."""
 
     reason = Reason.FORBIDDEN
 
 
-async def apply_own(api: Api, kind: Kind, project: FeatureStoreProject, body: Object) -> None:
-    """Make an object of a project what `body` says; nothing is written where it is that already.
+async def apply_owned(api: Api, kind: Kind, project: FeatureStoreProject, body: Object) -> None:
+    """Create or update an object of a project; writes nothing if the object contains `body`.
 
     Raises:
-        NotOwn: there is one of that name that is not the project's.
+        NotOwned: an object with this name exists and does not belong to the project.
     """
     namespace, name = project.metadata.namespace, body["metadata"]["name"]
     found = await api.find(kind, namespace, name)
-    if found is not None and not is_own(found, project):
-        raise NotOwn(
+    if found is not None and not is_owned(found, project):
+        raise NotOwned(
             f"{kind.kind} {namespace}/{name} is not FeatureStoreProject"
             f" {project.metadata.name}'s, which needs that name: delete it, or give the project's"
             " resource another name"
         )
-    if found is None or not _holds(body, found):
+    if found is None or not _contains(found, body):
         await api.apply(kind, namespace, body)
 
 
-def is_own(body: Object, project: FeatureStoreProject) -> bool:
-    """Whether an object belongs to a project, or did to one of its name that is gone by now."""
+def is_owned(body: Object, project: FeatureStoreProject) -> bool:
+    """Whether an object belongs to the project, or to a deleted project of the same name."""
     owners = body["metadata"].get("ownerReferences") or ()
     return any(
         owner.get("kind") == PROJECTS.kind and owner.get("name") == project.metadata.name
@@ -47,16 +48,16 @@ def is_own(body: Object, project: FeatureStoreProject) -> bool:
     )
 
 
-def _holds(wanted: Any, found: Any) -> bool:
-    """Whether all of `wanted` is in `found`; what others added beside it does not matter."""
+def _contains(found: Any, wanted: Any) -> bool:
+    """Whether `found` has every field of `wanted`; it may have more."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(
-            key in found and _holds(value, found[key]) for key, value in wanted.items()
+            key in found and _contains(found[key], value) for key, value in wanted.items()
         )
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return (
             isinstance(found, Sequence)
             and len(wanted) == len(found)
-            and all(map(_holds, wanted, found))
+            and all(map(_contains, found, wanted))
         )
     return bool(wanted == found)

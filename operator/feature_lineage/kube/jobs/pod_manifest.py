@@ -1,8 +1,8 @@
-"""The pod of a job: what the tenant may say about it, on a floor that the tenant cannot lower.
+"""The pod spec of a job: the fields of `spec.runtime`, with a minimum of security.
 
-`spec.runtime` is honoured down to the deep fields that only Kubernetes understands; what keeps a
-job contained is put over it. Secrets are mounted by reference: the operator neither reads nor
-copies them.
+The tenant may set every field of `spec.runtime`; fields that would weaken the isolation of the job
+are overwritten or refused. Secrets are mounted by reference: the operator neither reads nor copies
+them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,10 +25,10 @@ USER: Final = 65532
 HOME: Final = "/job"
 REQUEST_DIR: Final = f"{MOUNTS}/request"
 YAML_DIR: Final = f"{MOUNTS}/feature-store"
-OURS: Final = "feature-lineage-"
-"""What the names of the volumes start with that are not the tenant's."""
+VOLUME_PREFIX: Final = "feature-lineage-"
+"""Prefix of the names of the operator's volumes."""
 
-TENANTS_OWN_SOURCES: Final = frozenset(
+ALLOWED_VOLUMES: Final = frozenset(
     {
         "configMap",
         "csi",
@@ -41,8 +41,8 @@ TENANTS_OWN_SOURCES: Final = frozenset(
         "secret",
     }
 )
-"""The volumes of the pod security standard `restricted`, and OCI images."""
-POD_SECURITY: Final = frozenset(
+"""Volume types of the pod security standard `restricted`, and OCI images."""
+ALLOWED_POD_SECURITY: Final = frozenset(
     {
         "fsGroup",
         "fsGroupChangePolicy",
@@ -60,13 +60,13 @@ POD_SECURITY: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RunnerDefaults:
-    """What the platform says about jobs.
+    """The platform's defaults for jobs.
 
     Attributes:
         image: image of the runner.
         image_pull_policy: as Kubernetes spells it.
         image_pull_secrets: names of Secrets in each project's namespace.
-        resources: of jobs whose project says nothing about them.
+        resources: of jobs whose project sets none.
     """
 
     image: str
@@ -76,10 +76,10 @@ class RunnerDefaults:
 
 
 def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
-    """The pod of a job, as the pod security standard ``restricted`` wants it.
+    """The pod spec of a job, by the pod security standard ``restricted``.
 
     Raises:
-        TerminalError: `spec.runtime` asks for what a job may not have.
+        TerminalError: `spec.runtime` sets something that a job may not have.
     """
     runtime = project.spec.runtime
     mounted = _mounts(project, job)
@@ -108,7 +108,7 @@ def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -
                 "envFrom": [source.as_dict() for source in runtime.env_from],
                 "resources": _resources(project, defaults),
                 "volumeMounts": [mount for _, mount in mounted]
-                + [mount.as_dict() for mount in _tenants_mounts(project)],
+                + [mount.as_dict() for mount in _tenant_mounts(project)],
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -117,13 +117,13 @@ def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -
                 },
             }
         ],
-        "volumes": [volume for volume, _ in mounted] + _tenants_volumes(project),
+        "volumes": [volume for volume, _ in mounted] + _tenant_volumes(project),
     }
     return {name: value for name, value in pod.items() if value not in (None, [], {})}
 
 
 def _mounts(project: FeatureStoreProject, job: str) -> list[tuple[Object, Object]]:
-    """Volumes of ours, each with where it is mounted."""
+    """The operator's volumes, each with its mount."""
     found = [
         _volume("job", {"emptyDir": {}}, HOME, writable=True),
         _volume("tmp", {"emptyDir": {}}, "/tmp", writable=True),  # noqa: S108
@@ -138,19 +138,20 @@ def _mounts(project: FeatureStoreProject, job: str) -> list[tuple[Object, Object
 def _volume(
     name: str, source: Mapping[str, Any], path: str, *, writable: bool = False
 ) -> tuple[Object, Object]:
-    mount = {"name": OURS + name, "mountPath": path}
-    return {"name": OURS + name, **source}, mount if writable else {**mount, "readOnly": True}
+    name = VOLUME_PREFIX + name
+    mount = {"name": name, "mountPath": path, **({} if writable else {"readOnly": True})}
+    return {"name": name, **source}, mount
 
 
 def _environment(project: FeatureStoreProject) -> list[Object]:
-    ours = [{"name": "HOME", "value": f"{HOME}/home"}]
-    theirs = [variable.as_dict() for variable in project.spec.runtime.env]
-    named = {variable["name"] for variable in theirs}
-    return [variable for variable in ours if variable["name"] not in named] + theirs
+    variables = [variable.as_dict() for variable in project.spec.runtime.env]
+    if any(variable["name"] == "HOME" for variable in variables):
+        return variables
+    return [{"name": "HOME", "value": f"{HOME}/home"}, *variables]
 
 
 def _resources(project: FeatureStoreProject, defaults: RunnerDefaults) -> Object:
-    """Of the schedule the operation is part of, of the project, or of the platform."""
+    """Resources of the operation's schedule, else of the project, else of the platform."""
     operation = project.status.operation
     scheduled = (
         schedule.resources
@@ -161,36 +162,36 @@ def _resources(project: FeatureStoreProject, defaults: RunnerDefaults) -> Object
     return wanted.as_dict() if wanted is not None else dict(defaults.resources)
 
 
-def _tenants_volumes(project: FeatureStoreProject) -> list[Object]:
+def _tenant_volumes(project: FeatureStoreProject) -> list[Object]:
     volumes = [volume.as_dict() for volume in project.spec.runtime.volumes]
     for volume in volumes:
         name, sources = volume["name"], sorted(volume.keys() - {"name"})
-        if name.startswith(OURS):
-            raise _refused(f"volumes: the name {name} is taken; call it something else")
+        if name.startswith(VOLUME_PREFIX):
+            raise _refused(f"volumes: the name {name} is reserved; choose another name")
         for source in sources:
-            if source not in TENANTS_OWN_SOURCES:
-                allowed = ", ".join(sorted(TENANTS_OWN_SOURCES))
+            if source not in ALLOWED_VOLUMES:
+                allowed = ", ".join(sorted(ALLOWED_VOLUMES))
                 raise _refused(f"volumes: {name} is a {source}; allowed are {allowed}")
     return volumes
 
 
-def _tenants_mounts(project: FeatureStoreProject) -> Iterable[Any]:
+def _tenant_mounts(project: FeatureStoreProject) -> Iterable[Any]:
     for mount in project.spec.runtime.volume_mounts:
         path = PurePosixPath(normpath(mount.mount_path))
-        if mount.name.startswith(OURS):
+        if mount.name.startswith(VOLUME_PREFIX):
             raise _refused(
-                f"volumeMounts: {path} shows the volume {mount.name}, which is not yours"
+                f"volumeMounts: {path}: the volume {mount.name} is not yours; mount another one"
             )
         taken = path.is_relative_to(MOUNTS) or path.is_relative_to(f"{HOME}/repo")
         if taken or str(path) in ("/", HOME, "/tmp", "/etc"):  # noqa: S108
-            raise _refused(f"volumeMounts: {path} is taken; mount {mount.name} somewhere else")
+            raise _refused(f"volumeMounts: {path} is reserved; mount {mount.name} somewhere else")
         yield mount
 
 
 def _pod_security(wanted: Mapping[str, Any]) -> Object:
-    """The tenant's wishes, on a floor: another user, never root; another group; no exemption."""
-    if unknown := sorted(wanted.keys() - POD_SECURITY):
-        allowed = ", ".join(sorted(POD_SECURITY))
+    """The securityContext: the tenant may choose another user than the default, but not root."""
+    if unknown := sorted(wanted.keys() - ALLOWED_POD_SECURITY):
+        allowed = ", ".join(sorted(ALLOWED_POD_SECURITY))
         raise _refused(f"securityContext: {', '.join(unknown)}; allowed are {allowed}")
     profile = wanted.get("seccompProfile") or {"type": "RuntimeDefault"}
     if not isinstance(profile, dict) or profile.get("type") not in ("RuntimeDefault", "Localhost"):

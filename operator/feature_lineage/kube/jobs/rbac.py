@@ -1,28 +1,28 @@
-"""What a project's jobs may do at the API server: write their own report, and nothing else.
+"""RBAC of a project's jobs: a job may write its own report, and nothing else.
 
-Applied anew before each job and while it works, so that what somebody changed by hand is put right,
-and the report of an earlier job can no longer be written.
+Applied before each job starts and while it runs. This reverts manual changes, and it revokes the
+permission to write the report of an earlier job.
 """
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.jobs.names import access_name, labels, owned_by_project, report_names
-from feature_lineage.kube.jobs.owned_objects import apply_own
+from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Kind
 
 
-async def ensure(api: Api, project: FeatureStoreProject, job: str) -> None:
-    """Make ServiceAccount, Role and RoleBinding what `job` needs.
+async def apply_access(api: Api, project: FeatureStoreProject, job: str) -> None:
+    """Apply the ServiceAccount, Role and RoleBinding that `job` needs.
 
     Raises:
-        NotOwn: an object of such a name is somebody else's.
+        NotOwned: an object with such a name does not belong to the project.
     """
-    for kind, body in manifests(project, job):
-        await apply_own(api, kind, project, body)
+    for kind, body in access_manifests(project, job):
+        await apply_owned(api, kind, project, body)
 
 
-def manifests(project: FeatureStoreProject, job: str) -> list[tuple[Kind, Object]]:
-    """In the order they are applied. A ServiceAccount that the project names is not made."""
+def access_manifests(project: FeatureStoreProject, job: str) -> list[tuple[Kind, Object]]:
+    """The objects in the order of application, without a ServiceAccount that the project sets."""
     account = project.spec.runtime.service_account_name
     name = access_name(project)
     rule = {

@@ -1,4 +1,4 @@
-"""Reads the report of a job from the ConfigMaps it was written into; untrusted to the last byte."""
+"""Reads the report of a job from its ConfigMaps. The whole report is untrusted input."""
 
 import base64
 import binascii
@@ -19,10 +19,10 @@ from feature_lineage.reasons import Reason
 
 
 async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
-    """What the job reported; None where it wrote nothing.
+    """The report of a job; None if the job wrote none.
 
     Raises:
-        InvalidReport: what is there is not a whole report of this job.
+        InvalidReport: the content is not a complete report of this job.
     """
     first, *others = report_names(job)
     found = await api.find(CONFIG_MAPS, namespace, first)
@@ -34,7 +34,7 @@ async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
     for name in others[: manifest.pieces - 1]:
         further = await api.find(CONFIG_MAPS, namespace, name)
         if further is None:
-            raise _damaged(f"ConfigMap {namespace}/{name} is gone, a piece of the report")
+            raise _damaged(f"ConfigMap {namespace}/{name} with a piece of the report is gone")
         pieces.append(_piece(further))
     report = decode_report(join_report(manifest, pieces))
     if report.operation_id != job:

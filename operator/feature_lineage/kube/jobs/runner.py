@@ -1,11 +1,11 @@
-"""Jobs in pods: one Kubernetes Job an attempt, named after its operation.
+"""Jobs in pods: one Kubernetes Job for each attempt, with the id of the operation as its name.
 
-A Job is made suspended and begins once everything it needs is there, so that an operator killed
-between any two requests finds, when it starts the same job again, what is missing, and adds it.
+A Job is created suspended, and resumed when everything it needs exists. An operator that is killed
+between two requests therefore adds what is missing when it starts the same job again.
 
-    Job (suspended) ─► its ConfigMaps: request, report ─► ServiceAccount, Role, RoleBinding ─► go
+    Job (suspended) ─► ConfigMaps: request, report ─► ServiceAccount, Role, RoleBinding ─► resume
 
-Nothing about a job is known from memory. Its ConfigMaps belong to it and go with it.
+No state of a job is kept in memory. The Job owns its ConfigMaps, which are deleted with it.
 """
 
 from typing import Any, Final
@@ -14,18 +14,17 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport, NotFound, RequestRejected, TransientError
 from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
-from feature_lineage.kube.jobs import rbac
 from feature_lineage.kube.jobs.failure_cause import (
-    Finding,
-    condition_of,
-    has_begun,
+    Cause,
+    cancellation,
+    cause_in_events,
+    end_cause,
+    end_condition,
+    has_started,
     is_starting,
-    newest,
-    taken_back,
-    told_by,
-    why_ended,
-    why_silent,
-    why_waiting,
+    newest_pod,
+    unreachable_node,
+    waiting_cause,
 )
 from feature_lineage.kube.jobs.job_manifest import (
     is_outdated,
@@ -34,9 +33,10 @@ from feature_lineage.kube.jobs.job_manifest import (
     report_manifests,
     request_manifest,
 )
-from feature_lineage.kube.jobs.names import TAKEN_BACK
-from feature_lineage.kube.jobs.owned_objects import NotOwn
+from feature_lineage.kube.jobs.names import CANCELLED
+from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
+from feature_lineage.kube.jobs.rbac import apply_access
 from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
@@ -52,7 +52,7 @@ from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 
 KEPT_SECONDS: Final = 3600
-"""How long a Job stays once its operation is on record, for whoever wants to read its logs."""
+"""How long a released Job is kept, so that its logs can be read."""
 
 
 class KubeJobs:
@@ -60,7 +60,7 @@ class KubeJobs:
 
     Args:
         api: the API server.
-        defaults: what the platform says about jobs.
+        defaults: the platform's defaults for jobs.
     """
 
     def __init__(self, api: Api, defaults: RunnerDefaults) -> None:
@@ -68,34 +68,36 @@ class KubeJobs:
         self._defaults = defaults
 
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
-        """Start the job unless it runs already or ran.
+        """Start the job, unless it runs or has ended.
 
         Raises:
-            TerminalError: the project's runtime asks for what cannot be, or the request is too
-                large.
-            TransientError: what an earlier job of that name left behind is still going away.
+            TerminalError: the project's source or runtime is not possible in a pod, or the request
+                is too large.
+            NotOwned: an object with a name that the job needs does not belong to the project.
+            TransientError: objects of a deleted Job with this name still exist.
         """
         namespace, name = project.metadata.namespace, request.operation_id
         job = await self._api.find(JOBS, namespace, name)
         if job is not None and not _suspended(job):
             return
-        # Found out before anything is made: both may ask for what cannot be.
+        # Both raise TerminalError, so they come before the first object is created.
         wanted = job_manifest(project, request, self._defaults)
         request_manifest(project, request, [])
         if job is None:
-            await self._make_sure_that_no_pod_is_left(namespace, name)
+            await self._require_no_pod(namespace, name)
             job = await self._create(wanted)
         owner = owned_by_job(job)
         reports = report_manifests(project, name, owner)
         for config_map in (request_manifest(project, request, owner), *reports):
             await self._create_for(job, config_map)
-        await rbac.ensure(self._api, project, name)
+        await apply_access(self._api, project, name)
         await self._api.patch(JOBS, namespace, name, {"spec": {"suspend": False}})
 
     async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
+        """The state of a job; None if there is none, or if it is still suspended."""
         try:
             return await self._state(operation_id, project)
-        except Forbidden as error:  # it may well be running: no other is started
+        except Forbidden as error:  # the job may be running, so another one must not start
             return JobFacts(running=True, reason=error.reason, message=error.message)
 
     async def _state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
@@ -103,7 +105,7 @@ class KubeJobs:
         job = await self._api.find(JOBS, namespace, operation_id)
         if job is None or _suspended(job):
             return None
-        if condition_of(job) is None:
+        if end_condition(job) is None:
             return await self._running(job, project)
         try:
             report = await read_report(self._api, namespace, operation_id)
@@ -111,52 +113,55 @@ class KubeJobs:
             return JobFacts(running=False, reason=error.reason, message=error.message)
         if report is not None:
             return JobFacts(running=False, report=report)
-        if (found := taken_back(job)) is not None:
+        if (found := cancellation(job)) is not None:
             return JobFacts(False, reason=found.reason, message=found.message, begun=False)
-        found = await self._why_ended(job)
+        found = await self._end_cause(job)
         return JobFacts(running=False, reason=found.reason, message=found.message)
 
     async def _running(self, job: Object, project: FeatureStoreProject) -> JobFacts:
-        stuck = taken_back(job) or await self._no_access(job, project)
+        stuck = cancellation(job) or await self._restore_access(job, project)
         if stuck is not None:
             return JobFacts(True, reason=stuck.reason, message=stuck.message)
         if (job.get("status") or {}).get("ready"):
             return JobFacts(running=True)
-        pod = newest(await self._pods(project.metadata.namespace, job["metadata"]["name"]))
-        if has_begun(pod):
-            silent = why_silent(pod) or Finding("", "")
-            return JobFacts(True, reason=silent.reason, message=silent.message)
-        stuck = await self._why_waiting(job, pod) or Finding("", "")
+        pod = newest_pod(await self._pods(project.metadata.namespace, job["metadata"]["name"]))
+        if has_started(pod):
+            lost = unreachable_node(pod) or Cause("", "")
+            return JobFacts(True, reason=lost.reason, message=lost.message)
+        stuck = await self._waiting_cause(job, pod) or Cause("", "")
         outdated = is_outdated(job, project, self._defaults)
         return JobFacts(
             True, reason=stuck.reason, message=stuck.message, begun=False, outdated=outdated
         )
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        """Its deadline comes at once: over it is only when its pods are gone, begun or not."""
-        over = {"activeDeadlineSeconds": 1}
-        body = {"metadata": {"annotations": {TAKEN_BACK: why}}, "spec": over}
+        """Set the deadline of the Job to now: the Job ends when its pods are gone."""
+        body = {
+            "metadata": {"annotations": {CANCELLED: why}},
+            "spec": {"activeDeadlineSeconds": 1},
+        }
         await self._api.patch(JOBS, project.metadata.namespace, operation_id, body)
 
     async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
+        """Have the Job deleted after `KEPT_SECONDS`."""
         await self.release_named(project.metadata.namespace, operation_id)
 
     async def release_named(self, namespace: str, name: str) -> None:
-        """Have the Job deleted in a while; one that never began is ended without a pod."""
+        """Have a Job deleted after `KEPT_SECONDS`; a suspended Job ends without a pod first."""
         kept = {"ttlSecondsAfterFinished": KEPT_SECONDS}
         try:
             job = await self._api.patch(JOBS, namespace, name, {"spec": kept})
             if _suspended(job):
-                over = {"parallelism": 0, "activeDeadlineSeconds": 1, "suspend": False}
-                await self._api.patch(JOBS, namespace, name, {"spec": over})
+                ended = {"parallelism": 0, "activeDeadlineSeconds": 1, "suspend": False}
+                await self._api.patch(JOBS, namespace, name, {"spec": ended})
         except NotFound:
             return
 
-    async def known(self, namespace: str = "") -> set[tuple[str, str, str]]:
-        """Namespace, project and name of every Job that nobody has let go of yet.
+    async def unreleased(self, namespace: str = "") -> set[tuple[str, str, str]]:
+        """Namespace, project and name of every Job that is not released.
 
-        A host that wants to know which of them nobody needs asks this first and reads the
-        statuses afterwards: a job that is started in between is then in none of its answers.
+        To find Jobs that no status needs, call this before reading the statuses: a Job that is
+        started in between is then not in the result.
         """
         return {
             (
@@ -168,13 +173,17 @@ class KubeJobs:
             if job["spec"].get("ttlSecondsAfterFinished") is None
         }
 
-    async def _make_sure_that_no_pod_is_left(self, namespace: str, name: str) -> None:
-        """Somebody deleted the Job; its pod may live on for as long as it takes to end."""
+    async def _require_no_pod(self, namespace: str, name: str) -> None:
+        """Refuse to start while a pod of a deleted Job with this name still runs.
+
+        Raises:
+            TransientError: there is such a pod.
+        """
         for pod in await self._pods(namespace, name):
             if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
                 raise TransientError(
                     f"pod {namespace}/{pod['metadata']['name']} of a deleted Job is still ending; "
-                    "the job starts once it is gone"
+                    "the job starts when it is gone"
                 )
 
     async def _create(self, wanted: Object) -> Object:
@@ -193,48 +202,51 @@ class KubeJobs:
             owners = (found or {"metadata": {}})["metadata"].get("ownerReferences") or ()
             if job["metadata"]["uid"] not in {owner.get("uid") for owner in owners}:
                 raise TransientError(
-                    f"ConfigMap {namespace}/{name} belongs to a Job that is gone; the job starts "
-                    "once it has been collected, or once you delete it"
+                    f"ConfigMap {namespace}/{name} belongs to a deleted Job; the job starts when "
+                    "the garbage collector or you have deleted the ConfigMap"
                 ) from None
 
-    async def _no_access(self, job: Object, project: FeatureStoreProject) -> Finding | None:
-        """Whoever takes a job's access away while it works would cost it its report."""
+    async def _restore_access(self, job: Object, project: FeatureStoreProject) -> Cause | None:
+        """Restore the permissions of a running job, without which it cannot write its report.
+
+        Returns:
+            Why the job has no access; None if it has.
+        """
         try:
-            await rbac.ensure(self._api, project, job["metadata"]["name"])
+            await apply_access(self._api, project, job["metadata"]["name"])
         except RequestRejected as error:
-            return Finding(Reason.JOB_FAILED, error.message)
-        except NotOwn as error:
-            return Finding(error.reason, error.message)
+            return Cause(Reason.JOB_FAILED, error.message)
+        except NotOwned as error:
+            return Cause(error.reason, error.message)
         return None
 
-    async def _why_waiting(self, job: Object, pod: Object | None) -> Finding | None:
+    async def _waiting_cause(self, job: Object, pod: Object | None) -> Cause | None:
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         if pod is None:
-            return told_by(await self._events(namespace, "Job", name), "the job's pod")
+            return cause_in_events(await self._events(namespace, "Job", name))
         if is_starting(pod):
             events = await self._events(namespace, "Pod", pod["metadata"]["name"])
-            return told_by(events, "the job's pod")
-        return why_waiting(pod)
+            return cause_in_events(events)
+        return waiting_cause(pod)
 
-    async def _why_ended(self, job: Object) -> Finding:
+    async def _end_cause(self, job: Object) -> Cause:
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        pod = newest(await self._pods(namespace, name))
-        told = None
-        if pod is None:  # deleted with the deadline, or there never was one
+        pod = newest_pod(await self._pods(namespace, name))
+        in_events = None
+        if pod is None:  # deleted at the deadline, or never created
             events = [
                 event
                 for event in await self._events(namespace, "Pod")
                 if str((event.get("regarding") or {}).get("name")).startswith(f"{name}-")
             ]
-            told = told_by(events, "the job's pod") or told_by(
+            in_events = cause_in_events(events) or cause_in_events(
                 [
                     event
                     for event in await self._events(namespace, "Job", name)
                     if event.get("reason") == "FailedCreate"
-                ],
-                "the job's pod",
+                ]
             )
-        return why_ended(job, pod, told)
+        return end_cause(job, pod, in_events)
 
     async def _pods(self, namespace: str, name: str) -> list[Object]:
         labels = f"{OPERATION_LABEL}={name}"
