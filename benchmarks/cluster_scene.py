@@ -30,7 +30,7 @@ from benchmarks.seed import seed
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
-from feature_lineage.kube.cache.resource_cache import parsed
+from feature_lineage.kube.cache.cache_entry import parsed
 from feature_lineage.kube.client import connect
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 from feature_lineage.kube.snapshots import KubeSnapshots

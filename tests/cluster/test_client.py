@@ -127,7 +127,7 @@ async def test_behind_a_fence_things_are_read_and_nothing_is_written(
     admin: Api, namespace: str
 ) -> None:
     leading = True
-    fenced = admin.behind(lambda: leading)
+    fenced = admin.fenced(lambda: leading)
     await fenced.create(CONFIG_MAPS, namespace, config_map("a"))
 
     leading = False

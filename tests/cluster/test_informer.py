@@ -1,4 +1,4 @@
-"""Taking everything in where no watch tells of anything: names are compared now and then."""
+"""An informer without a watch finds every change by its relists."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import chart_objects, operator_kubeconfig
-from tests.cluster.test_resync import key, manifest
+from tests.cluster.test_relist import key, manifest
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.kube.cache.informer import Informer
@@ -22,21 +22,21 @@ __all__ = ["chart_objects", "operator_kubeconfig"]
 SOON = 0.1
 
 
-class Told:
-    """Who is told.
+class ChangeRecorder:
+    """Records the changes that an informer reports.
 
     Attributes:
-        woken: names, each time.
+        enqueued: names, each time.
         forgotten: names.
     """
 
     def __init__(self) -> None:
-        self.woken: list[str] = []
+        self.enqueued: list[str] = []
         self.forgotten: list[str] = []
         self._news = asyncio.Event()
 
-    def wake(self, key: Key, cause: object = None) -> None:
-        self.woken.append(key.name)
+    def enqueue(self, key: Key, spec_hash: object = None) -> None:
+        self.enqueued.append(key.name)
         self._news.set()
 
     def forget(self, key: Key) -> None:
@@ -44,54 +44,54 @@ class Told:
         self._news.set()
 
     async def of(self, count: int) -> None:
-        """Return once it was told so often."""
+        """Return after so many changes."""
         async with asyncio.timeout(30):
-            while len(self.woken) + len(self.forgotten) < count:
+            while len(self.enqueued) + len(self.forgotten) < count:
                 self._news.clear()
                 await self._news.wait()
 
 
 @asynccontextmanager
-async def sweeping(
-    api: Api, namespace: str, told: Told
+async def relisting(
+    api: Api, namespace: str, changes: ChangeRecorder
 ) -> AsyncIterator[tuple[Informer, ResourceCache]]:
-    """An intake that compares names every `SOON`, and watches nothing at all."""
+    """An informer that relists every `SOON`, and does not watch."""
     resources = ResourceCache(api)
-    intake = Informer(api, resources, (namespace,), told, every=SOON, retry=SOON)
-    task = asyncio.create_task(intake.keep_sweeping())
+    informer = Informer(api, resources, (namespace,), changes, every=SOON, retry=SOON)
+    task = asyncio.create_task(informer.keep_relisting())
     try:
-        yield intake, resources
+        yield informer, resources
     finally:
         task.cancel()
         await asyncio.wait({task})
 
 
-async def test_what_no_watch_ever_told_of_is_seen_when_names_are_compared_next(
+async def test_a_change_without_an_event_is_found_by_the_next_relist(
     admin: Api, namespace: str
 ) -> None:
-    told = Told()
+    changes = ChangeRecorder()
     for name in "ab":
         await admin.create(MODELS, namespace, manifest(MODELS, name))
-    async with sweeping(admin, namespace, told) as (intake, resources):
+    async with relisting(admin, namespace, changes) as (informer, resources):
         async with asyncio.timeout(30):
-            await intake.synced.wait()
-        assert sorted(told.woken) == ["a", "b"]
+            await informer.synced.wait()
+        assert sorted(changes.enqueued) == ["a", "b"]
         await admin.patch(MODELS, namespace, "a", {"spec": {"suspend": True}})
-        await told.of(3)
+        await changes.of(3)
         await admin.delete(MODELS, namespace, "b")
-        await told.of(4)
+        await changes.of(4)
         await admin.create(MODELS, namespace, manifest(MODELS, "c"))
-        await told.of(5)
+        await changes.of(5)
         changed = resources.model(namespace, "a")
 
-    assert told.woken[2:] == ["a", "c"]
-    assert told.forgotten == ["b"]
+    assert changes.enqueued[2:] == ["a", "c"]
+    assert changes.forgotten == ["b"]
     assert changed is not None
     assert changed.spec.suspend
     assert resources.entry(key(MODELS, namespace, "b")) is None
 
 
-async def test_a_listing_that_fails_is_said_once_and_tried_again(
+async def test_a_list_that_fails_is_logged_once_and_repeated(
     admin: Api,
     namespace: str,
     operator_kubeconfig: Path,
@@ -99,29 +99,29 @@ async def test_a_listing_that_fails_is_said_once_and_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "feature_lineage.kube.cache.informer")
-    told = Told()
+    changes = ChangeRecorder()
     await admin.create(MODELS, namespace, manifest(MODELS, "a"))
     async with (
         FaultProxy(operator_kubeconfig, tmp_path) as proxy,
         await connect(str(proxy.kubeconfig)) as api,
     ):
         refused = proxy.fail("GET", "/trainedmodels", 503, 3)
-        async with sweeping(api, namespace, told) as (intake, _):
+        async with relisting(api, namespace, changes) as (informer, _):
             async with asyncio.timeout(30):
                 await refused.spent.wait()
-            before = intake.trouble
+            before = informer.problem
             async with asyncio.timeout(30):
-                await intake.synced.wait()
-            after = intake.trouble
+                await informer.synced.wait()
+            after = informer.problem
             again = proxy.fail("GET", "/trainedmodels", 503, 3)
             async with asyncio.timeout(30):
                 await again.spent.wait()
             await admin.delete(MODELS, namespace, "a")
-            await told.of(2)
+            await changes.of(2)
 
     assert before == "a test answers 503"
     assert after == ""
-    assert told.forgotten == ["a"]
-    assert intake.trouble == ""  # what is known stays known while a listing fails
+    assert changes.forgotten == ["a"]
+    assert informer.problem == ""  # what is known stays known while a listing fails
     said = [record.getMessage() for record in caplog.records]
     assert said == ["the resources cannot be listed: a test answers 503"] * 2

@@ -10,10 +10,10 @@ from tests.local.scene import MLflow
 from tests.servers.fixtures import mlflow_server
 from tests.servers.mlflow import Server
 
-from feature_lineage.decide.facts import Event, Key
+from feature_lineage.decide.facts import Event, Key, Resource
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import LocalHost
+from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import ReconcileResult
 
 __all__ = ["mlflow_server"]
@@ -32,32 +32,36 @@ def unique() -> Callable[[str], str]:
     return lambda stem: f"{stem}_{next(_numbers)}"
 
 
-class Told:
-    """A listener that remembers."""
+class EventRecorder(Listener):
+    """Records what a host does."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.failures: list[tuple[Key, Exception]] = []
         self.rejected: list[InvalidManifest] = []
-        self.passes: list[tuple[Key, ReconcileResult]] = []
+        self.reconciles: list[tuple[Key, ReconcileResult]] = []
 
-    def told(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         self.events.append(event)
 
-    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
-        self.passes.append((key, result))
+    def reconciled(
+        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
+    ) -> None:
+        self.reconciles.append((key, result))
 
-    def failed(self, key: Key, error: Exception) -> None:
+    def failed(self, key: Key, error: Exception, retry_after: float) -> None:
         self.failures.append((key, error))
 
     def invalid(self, error: InvalidManifest) -> None:
         self.rejected.append(error)
 
 
-async def run_once(folder: Path, told: Told | None = None, *, deadline: float = 300) -> bool:
+async def run_once(
+    folder: Path, recorder: EventRecorder | None = None, *, deadline: float = 300
+) -> bool:
     """What ``feature-lineage local FOLDER --once`` does."""
     async with (
         asyncio.timeout(deadline),
-        LocalHost(folder, folder / ".feature-lineage", told or Told()) as host,
+        LocalHost(folder, folder / ".feature-lineage", recorder or EventRecorder()) as host,
     ):
         return await host.run_once()

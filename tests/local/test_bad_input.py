@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import model_manifest, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import command, files_of, look
 
-from feature_lineage.decide.facts import Key
+from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.errors import InvalidManifest, StateUnusable
-from feature_lineage.local.folder import Resource
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.state import StateFolder
 from feature_lineage.reconcile.reconciler import ReconcileResult
@@ -82,20 +81,20 @@ async def test_a_running_host_keeps_the_last_good_state_until_manifests_are_righ
     folder: Path,
 ) -> None:
     """Without --once: a bad file is told, the project stays; a right one is taken up."""
-    told = Heard()
+    recorder = AwaitableRecorder()
     stop = asyncio.Event()
-    host = LocalHost(folder, folder / ".feature-lineage", told)
+    host = LocalHost(folder, folder / ".feature-lineage", recorder)
     async with asyncio.timeout(60), host:
         running = asyncio.create_task(host.run(stop))
-        await told.until(lambda: len(told.passes) >= 1)
+        await recorder.until(lambda: len(recorder.reconciles) >= 1)
         (folder / "bad.yaml").write_text(BAD["unknown.yaml"][0])
-        await told.until(lambda: len(told.rejected) >= 1)
-        assert "spec.shedules" in told.rejected[0].message
+        await recorder.until(lambda: len(recorder.rejected) >= 1)
+        assert "spec.shedules" in recorder.rejected[0].message
         assert [key.name for key in host.resources.all_keys()] == ["driver"]
 
         (folder / "bad.yaml").unlink()
         write_yaml(folder / "model.yaml", model_manifest("m"))
-        await told.until(lambda: any(key.name == "ranker" for key, _ in told.passes))
+        await recorder.until(lambda: any(key.name == "ranker" for key, _ in recorder.reconciles))
         stop.set()
         await running
     assert look(folder, "ranker", "ftm").state("Ready") == ("False", "ProjectNotReady")
@@ -177,15 +176,17 @@ async def test_a_state_file_that_is_damaged_is_named_and_kept(folder: Path) -> N
     assert "Traceback" not in done.stderr
 
 
-class Heard(Told):
+class AwaitableRecorder(EventRecorder):
     """A listener one can wait for."""
 
     def __init__(self) -> None:
         super().__init__()
         self._news = asyncio.Event()
 
-    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
-        super().passed(key, before, result, seconds)
+    def reconciled(
+        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
+    ) -> None:
+        super().reconciled(key, before, result, seconds)
         self._news.set()
 
     def invalid(self, error: InvalidManifest) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import look, registry_of
 
@@ -92,8 +92,8 @@ async def test_each_bad_repo_says_what_is_wrong_and_nothing_is_written(
     # Whoever asks gets another try, as a package may have been installed; what is right is applied.
     (tmp_path / "syntax" / "features.py").write_text(FEATURES)
     write_yaml(tmp_path / "manifests.yaml", *map(manifest, ["syntax", "package", "misnamed"]))
-    told = Told()
-    assert not await run_once(tmp_path, told)
+    recorder = EventRecorder()
+    assert not await run_once(tmp_path, recorder)
     assert look(tmp_path, "syntax").state("Ready")[0] == "True"
     assert len(look(tmp_path, "package").status["operations"]) == 2
-    assert {event.key.name for event in told.events} == {"syntax", "package", "misnamed"}
+    assert {event.key.name for event in recorder.events} == {"syntax", "package", "misnamed"}

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     MLflow,
     backfill,
@@ -131,7 +131,7 @@ async def run_mortal(folder: Path, fate: Fate) -> bool:
         }
         return replace(ports, **mortal)
 
-    host = LocalHost(folder, folder / ".feature-lineage", Told(), wrap=wrap)
+    host = LocalHost(folder, folder / ".feature-lineage", EventRecorder(), wrap=wrap)
     host.state.acquire()
     try:
         async with asyncio.timeout(240):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -57,12 +57,12 @@ async def test_a_repo_is_applied_materialized_linked_tagged_and_recorded(
 
     # Nothing happened since: nothing is written, told or started.
     files, runs = files_of(tmp_path), mlflow.ops_runs(project)
-    told = Told()
-    assert await run_once(tmp_path, told)
+    recorder = EventRecorder()
+    assert await run_once(tmp_path, recorder)
     assert files_of(tmp_path) == files
     assert mlflow.ops_runs(project) == runs
-    assert told.events == told.failures == []
-    assert not any(result.wrote or result.again for _, result in told.passes)
+    assert recorder.events == recorder.failures == []
+    assert not any(result.wrote or result.again for _, result in recorder.reconciles)
 
     # The next revision is another operation.
     before = look(tmp_path).status

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -90,11 +90,11 @@ async def test_without_facts_about_models_nothing_is_applied_and_it_says_why(
                 model_manifest("m", name=name, projectRef={"name": name}),
             ]
         write_yaml(tmp_path / "manifests.yaml", *documents)
-        started, told = time.monotonic(), Told()
-        assert not await run_once(tmp_path, told)
+        started, recorder = time.monotonic(), EventRecorder()
+        assert not await run_once(tmp_path, recorder)
         assert time.monotonic() - started < LONGEST
 
-    assert told.failures == []
+    assert recorder.failures == []
     assert not (tmp_path / ".feature-lineage" / "jobs").exists()
     assert not (tmp_path / "repo" / "data" / "registry.db").exists()
     for name, (_, fact, step) in TROUBLES.items():
@@ -148,7 +148,9 @@ async def test_operations_that_mlflow_missed_are_recorded_once_it_is_back(
         def shut_at_start(ports: Ports) -> Ports:
             return replace(ports, jobs=ShutsDoor(ports.jobs, way))
 
-        host = LocalHost(tmp_path, tmp_path / ".feature-lineage", Told(), wrap=shut_at_start)
+        host = LocalHost(
+            tmp_path, tmp_path / ".feature-lineage", EventRecorder(), wrap=shut_at_start
+        )
         async with asyncio.timeout(200), host:
             await host.run_once()
         missed = look(tmp_path)

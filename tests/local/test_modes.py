@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     MLflow,
     backfill,
@@ -78,8 +78,8 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
         .replace('[["conv_rate", "trips"]]', '[["conv_rate"]]')
     )
     feast(repos["observed"], "apply")
-    told = Told()
-    assert not await run_once(tmp_path, told)
+    recorder = EventRecorder()
+    assert not await run_once(tmp_path, recorder)
 
     watched = look(tmp_path, "observed")
     view = watched.view("driver_hourly_stats")
@@ -96,4 +96,4 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
         "driver_hourly_stats:conv_rate",
     ]
     # The plan and the suspension stand as they were: nothing to tell.
-    assert {event.key.name for event in told.events} == {"observed", "ranker"}
+    assert {event.key.name for event in recorder.events} == {"observed", "ranker"}

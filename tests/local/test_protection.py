@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     FEATURES,
     MLflow,
@@ -81,9 +81,9 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert "feast.feature_views_changed" not in run["tags"]
 
     # Blocked once is blocked: looking again starts no job.
-    told = Told()
-    assert not await run_once(tmp_path, told)
-    assert told.events == []
+    recorder = EventRecorder()
+    assert not await run_once(tmp_path, recorder)
+    assert recorder.events == []
     assert len(look(tmp_path).status["operations"]) == 2
 
     # The alias moves to a version that needs nothing of what goes: the next look applies it.

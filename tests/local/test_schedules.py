@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.local.conftest import Told, run_once
+from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import MLflow, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import look, state_file
 
@@ -66,9 +66,9 @@ async def test_the_newest_missed_tick_is_materialized_once(
     }
 
     # Done is done.
-    told = Told()
-    assert await run_once(tmp_path, told)
-    assert told.events == []
+    recorder = EventRecorder()
+    assert await run_once(tmp_path, recorder)
+    assert recorder.events == []
     assert len(look(tmp_path).status["operations"]) == 2
 
 

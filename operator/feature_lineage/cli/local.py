@@ -8,38 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from feature_lineage.decide.facts import Event, Key
-from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import PlainConsole
-from feature_lineage.local.folder import Resource
-from feature_lineage.local.host import Listener, LocalHost
+from feature_lineage.local.host import LocalHost
 from feature_lineage.metrics.scrape import Scrape
-from feature_lineage.reconcile.reconciler import ReconcileResult
+from feature_lineage.reconcile.listener import Listener, Listeners
 
 INTERRUPTED: Final = 130
-
-
-class Both:
-    """Tells two listeners."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
-
-    def told(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener.told(event)
-
-    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
-        for listener in self._listeners:
-            listener.passed(key, before, result, seconds)
-
-    def failed(self, key: Key, error: Exception) -> None:
-        for listener in self._listeners:
-            listener.failed(key, error)
-
-    def invalid(self, error: InvalidManifest) -> None:
-        for listener in self._listeners:
-            listener.invalid(error)
 
 
 def run_local(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
@@ -54,11 +28,11 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
         loop.add_signal_handler(sign, stop.set)
     scrape = Scrape(metrics_port) if metrics_port is not None else None
     console = _console()
-    listener: Listener = console if scrape is None else Both(console, scrape)
+    listener: Listener = console if scrape is None else Listeners(console, scrape)
     try:
         async with LocalHost(folder, state, listener) as host, _followed(console, host):
             if scrape is not None:
-                scrape.show(host.resources, host.controller)
+                scrape.show(host.resources, host.reconciler)
                 console.line(f"· metrics on http://127.0.0.1:{scrape.port}/metrics")
             if once:
                 return await _once(host, console, stop)
@@ -81,7 +55,7 @@ async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> 
         return INTERRUPTED
     if work.result():
         return 0
-    console.left(host.unready())
+    console.unready(host.unready())
     return 1
 
 

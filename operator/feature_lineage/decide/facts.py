@@ -6,6 +6,8 @@ from typing import Literal
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.operations.protocol import JobReport
 
+Resource = FeatureStoreProject | TrainedModel
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -64,11 +66,11 @@ class Event:
     message: str
 
 
-def key_of(resource: FeatureStoreProject | TrainedModel) -> Key:
+def key_of(resource: Resource) -> Key:
     return Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
 
 
-def seniority(resource: FeatureStoreProject | TrainedModel) -> tuple[bool, str, str, str]:
+def seniority(resource: Resource) -> tuple[bool, str, str, str]:
     created = resource.metadata.creation_timestamp
     return (
         created is None,

@@ -132,7 +132,7 @@ class Api:
         self._deadline = deadline
         self._may_write: Callable[[], bool] = lambda: True
 
-    def behind(self, may_write: Callable[[], bool]) -> "Api":
+    def fenced(self, may_write: Callable[[], bool]) -> "Api":
         """The same connections, which write nothing while `may_write` says no.
 
         A process that was stopped for a while goes on in the middle of what it did, and does not

@@ -1,4 +1,4 @@
-"""Objects that the API server let through and this version cannot read: their status says so."""
+"""Writes the status of objects that the API server accepted and this version cannot read."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -13,20 +13,20 @@ from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
 from feature_lineage.reasons import Reason
 
-# A TrainedModel spells them alike.
+# These names are the same in a TrainedModel.
 READY: Final = ProjectCondition.READY
 STALLED: Final = ProjectCondition.STALLED
 RECONCILING: Final = ProjectCondition.RECONCILING
 
 
 class InvalidStatuses:
-    """Writes the status of what does not validate; what it says already is not written again."""
+    """Writes the status of an object that does not validate, unless the status has it already."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def tell(self, key: Key, complaint: str) -> Object:
-        """Say in Ready and Stalled what is wrong; the rest of the status stays.
+    async def write(self, key: Key, problem: str) -> Object:
+        """Write the problem into Ready and Stalled; the rest of the status stays.
 
         Returns:
             the object as it was read.
@@ -34,9 +34,9 @@ class InvalidStatuses:
         body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
         status = body.get("status", {})
         generation = body["metadata"].get("generation")
-        told = _conditions(status, generation, f"{complaint}; correct the manifest")
-        known = (status.get("conditions"), status.get("observedGeneration"))
-        if known == (told, generation):
+        conditions = _conditions(status, generation, f"{problem}; correct the manifest")
+        current = (status.get("conditions"), status.get("observedGeneration"))
+        if current == (conditions, generation):
             return body
         version = {"resourceVersion": body["metadata"]["resourceVersion"]}
         await self._api.patch(
@@ -45,7 +45,7 @@ class InvalidStatuses:
             key.name,
             {
                 "metadata": version,
-                "status": {"conditions": told, "observedGeneration": generation},
+                "status": {"conditions": conditions, "observedGeneration": generation},
             },
             subresource="status",
         )
@@ -53,7 +53,7 @@ class InvalidStatuses:
 
 
 def _conditions(status: Object, generation: int, message: str) -> list[Object]:
-    """Those of a status, with what is wrong; one that nobody can read is left out."""
+    """The conditions of a status with the problem; one that does not validate is left out."""
     current = []
     for each in status.get("conditions") or ():
         try:

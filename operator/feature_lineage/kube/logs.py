@@ -1,19 +1,19 @@
-"""Logs: one JSON object a line in a pod, text on a terminal, and the resource they are about.
+"""Logs: one JSON object a line in a pod, text on a terminal, each with the resource it is about.
 
-The host says once, around a pass, which resource it is about; every record of that pass carries
-it, whatever module wrote it. kopf's own records bring theirs along.
+Every record that is written during a reconcile, by whatever module, carries the resource. Records
+of kopf name a resource themselves.
 """
 
 import json as json_
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from feature_lineage.decide.facts import Key
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.reconcile.listener import Listener
+from feature_lineage.workqueue.reconcile_worker import current_key
 
 QUIET: Final = {
     "httpx": logging.WARNING,  # INFO is a line a request, with its URL
@@ -22,27 +22,32 @@ QUIET: Final = {
     "kopf.objects": logging.WARNING,  # INFO is a line an event: all resources, at each start
     "asyncio": logging.WARNING,
 }
-"""Least levels of loggers that say too much, whatever level is asked for."""
+"""Lowest levels of verbose loggers, whatever level is configured."""
 
-_key: ContextVar[Key | None] = ContextVar("about", default=None)
+_log = logging.getLogger(__name__)
 
 
-@contextmanager
-def about(key: Key) -> Iterator[None]:
-    """Records written inside, and in tasks started inside, are about this resource."""
-    token = _key.set(key)
-    try:
-        yield
-    finally:
-        _key.reset(token)
+class FailureLog(Listener):
+    """Logs failed reconciles."""
+
+    def failed(self, key: Key, error: Exception, retry_after: float) -> None:
+        del key  # every record has it
+        if isinstance(error, FeatureLineageError):
+            what = f"{error.reason}: {error.message}"
+        elif isinstance(error, TimeoutError):
+            what = f"{error}"
+        else:
+            _log.error("the reconcile failed with a bug; please report it", exc_info=error)
+            return
+        _log.warning("%s; retried in %.0f s", what, retry_after)
 
 
 def setup(level: str | int, *, json: bool, stream: TextIO | None = None) -> None:
-    """Send every record of this process to one stream, and Python's warnings with them.
+    """Write every record of this process to one stream, and Python's warnings with them.
 
     Args:
         level: a name such as ``INFO``, or a number.
-        json: one JSON object a line; else text.
+        json: one JSON object a line; text otherwise.
         stream: stderr by default.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -94,5 +99,5 @@ def _object(record: logging.LogRecord) -> dict[str, str]:
     if isinstance(reference, dict):
         found = {part: reference.get(part) for part in ("kind", "namespace", "name")}
         return {part: str(value) for part, value in found.items() if value}
-    key = _key.get()
+    key = current_key.get()
     return {"kind": key.kind, "namespace": key.namespace, "name": key.name} if key else {}

@@ -1,10 +1,10 @@
-"""The cluster host: follows until it leads, then works; ends when it is told to, or when it must.
+"""The cluster host: a follower until it holds the Lease, then the leader.
 
-    intake ──► store ──► queue ──► passes ──► Controller
-    lease ──► leads: everything ──┘
+    informer ──► resource cache ──► work queue ──► workers ──► reconciler
+    Lease ──► leader elector ──────────┘
 
-A follower takes everything in as well, so that it knows all when its turn comes. Whatever ends
-here without being asked to ends the process: a new one starts from what the API server holds.
+A follower runs the informer, too, so its cache is current when it becomes the leader. When one of
+the tasks ends with an error, the process ends; the next one starts from what the API server holds.
 """
 
 import asyncio
@@ -13,12 +13,11 @@ import logging
 import random
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key
-from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
@@ -29,29 +28,27 @@ from feature_lineage.kube.health import Heartbeat
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.lease import LeaderElector
+from feature_lineage.kube.logs import FailureLog
 from feature_lineage.kube.objects import KubeObjects
-from feature_lineage.kube.reconcile_worker import ReconcileWorker
+from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Ports
+from feature_lineage.reconcile.listener import Listeners
+from feature_lineage.reconcile.orphaned_jobs import release_orphaned_jobs
 from feature_lineage.reconcile.reconciler import Reconciler
 from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.tracking.client_pool import ModelRegistryPool
-from feature_lineage.workqueue.workers import WorkerPool
+from feature_lineage.workqueue.reconcile_worker import ReconcileWorker
 
 DRAIN_SECONDS: Final = 20.0
-"""Longest wait for passes under way when the process is asked to end."""
+"""Longest wait for reconciles in progress after SIGTERM."""
 
 PROJECTS_FIRST_SECONDS: Final = 10.0
-"""Longest wait of models for the first passes of projects: one may hang on a slow server."""
+"""Longest wait of models for the first reconciles of projects, which a slow server may delay."""
 
 _log = logging.getLogger(__name__)
-
-
-class UtcClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,9 @@ class Manager:
     def __init__(self, api: Api, config: OperatorConfig, identity: Identity) -> None:
         self._config = config
         self._heartbeat = Heartbeat()
-        self._begun = False
-        lease, api = api, api.behind(lambda: self.leadership.leading)
-        self.resources = ResourceCache(api, self._wake_named)
+        self._models_enqueued = False
+        lease_api, api = api, api.fenced(lambda: self.elector.leading)
+        self.resources = ResourceCache(api, self._enqueue_named)
         clock = UtcClock()
         objects = KubeObjects(api, f"{identity.namespace}/{identity.service_account}")
         self._registries = ModelRegistryPool(
@@ -85,7 +82,7 @@ class Manager:
             clock.now,
             platform_server=config.named,
             allowed=config.allows,
-            on_change=self._wake_named,
+            on_change=self._enqueue_named,
         )
         self._snapshots = KubeSnapshots(api, self._project)
         runner = config.runner
@@ -96,7 +93,7 @@ class Manager:
             ),
         )
         events = KubeEvents(api, clock, identity.name, self._uid)
-        self.controller = Reconciler(
+        self.reconciler = Reconciler(
             Ports(
                 clock=clock,
                 resources=self.resources,
@@ -106,30 +103,40 @@ class Manager:
                 snapshots=self._snapshots,
                 events=events,
             ),
-            may_act=lambda: self.leadership.leading,
+            may_act=lambda: self.elector.leading,
         )
-        self._intake = Informer(api, self.resources, config.namespaces, self)
+        self._informer = Informer(api, self.resources, config.namespaces, self)
         self.scrape = Scrape(  # probes are answered from here on
             config.port,
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
             {"/healthz": self._heartbeat.check, "/readyz": self.readiness},
         )
-        self._passes = ReconcileWorker(
-            api, self.resources, self.controller, self.scrape, self.forget
+        self._worker = ReconcileWorker(
+            ClusterHooks(
+                api,
+                self.resources,
+                self.forget,
+                self.enqueue_after,
+            ),
+            self.resources,
+            self.reconciler,
+            Listeners(self.scrape, FailureLog()),
+            workers=config.workers,
+            deadline=RECONCILE_SECONDS,
         )
-        self.queue = self._passes.queue = WorkerPool(self._passes.work, config.workers)
-        self.leadership = LeaderElector(
-            lease,
+        self.queue = self._worker.queue
+        self.elector = LeaderElector(
+            lease_api,
             identity.namespace,
             config.leader_election.lease_name,
             identity.name,
-            on_outage_end=self._intake.compare_names,
+            on_outage_end=self._informer.request_relist,
         )
 
         self.scrape.instruments.registry.register(
             ProcessMetrics(
                 {
-                    "feature_lineage_leader": lambda: self.leadership.leading,
+                    "feature_lineage_leader": lambda: self.elector.leading,
                     "feature_lineage_queue_depth": lambda: self.queue.depth,
                     "feature_lineage_queue_failing": lambda: self.queue.failing,
                     "feature_lineage_events_unwritten_total": lambda: events.unwritten,
@@ -138,33 +145,35 @@ class Manager:
         )
 
     def readiness(self) -> str:
-        """What stands against being ready; a follower is ready, too."""
-        return self._intake.trouble
+        """Why this process is not ready, "" once it is; a follower is ready, too."""
+        return self._informer.problem
 
-    def wake(self, key: Key, cause: object = None) -> None:
-        """Look at a resource, where this process is the one to do so."""
-        if self.leadership.leading and self.resources.entry(key) is not None:
-            self.queue.wake(key, cause)
+    def enqueue(self, key: Key, spec_hash: object = None) -> None:
+        """Enqueue a resource that exists, if this process is the leader."""
+        if self.elector.leading and self.resources.entry(key) is not None:
+            self.queue.enqueue(key, spec_hash)
+
+    def enqueue_after(self, key: Key, seconds: float) -> None:
+        """Enqueue a resource in so many seconds."""
+        self.queue.enqueue_after(key, seconds)
 
     def forget(self, key: Key) -> None:
-        """A resource is gone, with all that was remembered of it."""
-        self.queue.forget(key)
-        self.controller.forget(key)
-        self._passes.forget(key)
+        """Remove what is kept of a deleted resource."""
+        self._worker.forget(key)
         self._snapshots.forget(key)
-        self.scrape.gone(key)
+        self.scrape.removed(key)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`.
+        """Run until `stop`.
 
         Raises:
-            LeaseLost: another process may be acting already.
-            WatchingEnded: nothing is noticed any more.
+            LeaseLost: another process may be the leader already.
+            WatchingEnded: events of the API server are not received any more.
         """
         works = {
             "heartbeat": self._heartbeat.run(),
-            "sweep": self._intake.keep_sweeping(),
-            "watch": self._intake.watch(),
+            "relist": self._informer.keep_relisting(),
+            "watch": self._informer.watch(),
             "lead": self._lead(),
         }
         tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
@@ -179,92 +188,90 @@ class Manager:
             self.queue.stop()
             await _cancelled([*tasks, stopped])
             if stop.is_set():
-                await self.leadership.release()
-            await asyncio.to_thread(self._intake.stop)
+                await self.elector.release()
+            await asyncio.to_thread(self._informer.stop)
             await self._registries.close()
             self.scrape.stop()
 
     async def _lead(self) -> None:
-        await self._intake.synced.wait()
-        await self.leadership.acquire()
+        await self._informer.synced.wait()
+        await self.elector.acquire()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.leadership.hold(), name="lease")
+            group.create_task(self.elector.hold(), name="lease")
             group.create_task(self._act(), name="act")
 
     async def _act(self) -> None:
-        await self._forget_jobs()
-        self.scrape.show(self.resources, self.controller)
+        await self._release_orphaned_jobs()
+        self.scrape.show(self.resources, self.reconciler)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.queue.run(), name="queue")
-            group.create_task(self._wake_all(), name="begin")
+            group.create_task(self._enqueue_all(), name="enqueue")
             group.create_task(self._resync(), name="resync")
 
-    async def _wake_all(self) -> None:
-        """Projects first: what their passes find out, those of their models need not."""
-        self._wake_kind("FeatureStoreProject")
+    async def _enqueue_all(self) -> None:
+        """Projects first: their models then use what the reconciles of the projects have read."""
+        self._enqueue_kind("FeatureStoreProject")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
                 await self.queue.quiet()
-        self._begun = True
-        self._wake_kind("TrainedModel")
+        self._models_enqueued = True
+        self._enqueue_kind("TrainedModel")
 
-    def _wake_named(self, models: Set[str]) -> None:
-        """Look at the resources on registered models of these names, once all were looked at."""
-        for key in self.resources.keys_named(models) if self._begun else ():
-            self.wake(key)
+    def _enqueue_named(self, models: Set[str]) -> None:
+        """Enqueue the TrainedModels of these registered models, once all were enqueued."""
+        for key in self.resources.keys_named(models) if self._models_enqueued else ():
+            self.enqueue(key)
 
-    def _wake_kind(self, kind: str) -> None:
+    def _enqueue_kind(self, kind: str) -> None:
         for key in self.resources.all_keys(kind):
             entry = self.resources.entry(key)
-            self.queue.wake(key, entry.wish if entry else None)
+            self.queue.enqueue(key, entry.spec_hash if entry else None)
 
     async def _drain(self) -> None:
-        """Let passes under way end; what they have not done is done by whoever leads next."""
-        _log.info("asked to end; finishing what is under way")
+        """Wait for reconciles in progress; the next leader does what they have not done."""
+        _log.info("stopping; waiting for the reconciles in progress")
         self.queue.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self.queue.idle()
         except TimeoutError:
-            _log.warning("a pass did not end in %.0f s; it is given up", DRAIN_SECONDS)
+            _log.warning("a reconcile did not end in %.0f s; it is cancelled", DRAIN_SECONDS)
 
     async def _resync(self) -> None:
-        """Look at every resource now and then, spread over the interval."""
+        """Enqueue every resource once in each interval, at random times."""
         interval = self._config.resync_interval.total_seconds()
         while True:
             await asyncio.sleep(interval)
-            await self._forget_jobs()
+            await self._release_orphaned_jobs()
             for key in self.resources.all_keys():
-                self.queue.look(key, random.uniform(0, interval))  # noqa: S311 - spread
+                self.queue.enqueue_after(key, random.uniform(0, interval))  # noqa: S311 - spread
 
-    async def _forget_jobs(self) -> None:
-        """Jobs that a leader before this one was about to let go when it ended.
+    async def _release_orphaned_jobs(self) -> None:
+        """Release the jobs that no project needs, but for those of an invalid project.
 
-        They are listed before the statuses are read: a job that is started in between is then
-        neither, and what the watch has not told yet is read by the sweep.
+        Jobs are listed before the statuses are read, so a job that starts meanwhile is not listed;
+        a status that the watch has not reported yet is read by the relist.
         """
         try:
-            known: set[tuple[str, str, str]] = set()
+            found: set[tuple[str, str, str]] = set()
             for namespace in self._config.namespaces or ("",):
-                known |= await self._jobs.unreleased(namespace)
-            if not known:
+                found |= await self._jobs.unreleased(namespace)
+            if not found:
                 return
-            await self._intake.sweep()
-            for namespace, project, job in sorted(known):
-                needed = self._needed_jobs(Key("FeatureStoreProject", namespace, project))
-                if needed is not None and job not in needed:
-                    await self._jobs.release_named(namespace, job)
+            await self._informer.relist()
+            await release_orphaned_jobs(
+                {job for job in found if self._is_valid(job)},
+                self.resources.projects(),
+                lambda project, job: (project.metadata.namespace, project.metadata.name, job),
+                lambda job: self._jobs.release_named(job[0], job[2]),
+            )
         except FeatureLineageError as error:
-            _log.warning("jobs of the past are left alone for now: %s", error.message)
+            _log.warning("jobs that nobody needs are not released yet: %s", error.message)
 
-    def _needed_jobs(self, key: Key) -> frozenset[str] | None:
-        """Jobs of a project whose result somebody needs; None of one that cannot be read."""
-        if self.resources.complaint(key) is not None:
-            return None
-        project = self.resources.project(key.namespace, key.name)
-        if project is None:
-            return frozenset()
-        return needed_jobs(project.status, recorded=records_operations(project.spec))
+    def _is_valid(self, job: tuple[str, str, str]) -> bool:
+        """Whether the project of a job can be read."""
+        namespace, project, _ = job
+        return self.resources.invalid(Key("FeatureStoreProject", namespace, project)) is None
 
     def _project(self, key: Key) -> FeatureStoreProject | None:
         return self.resources.project(key.namespace, key.name)

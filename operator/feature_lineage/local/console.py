@@ -1,4 +1,4 @@
-"""What the local host says while it works: plain lines, or a live line for what runs now."""
+"""The output of the local host: a line for each event, operation, verdict and failure."""
 
 import json
 import sys
@@ -10,19 +10,19 @@ from typing import Final, TextIO
 
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.api.meta import Condition
-from feature_lineage.decide.facts import Event, Key, key_of
+from feature_lineage.decide.facts import Event, Key, Resource, key_of
 from feature_lineage.errors import FeatureLineageError, InvalidManifest
-from feature_lineage.local.folder import Resource
+from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import ReconcileResult
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 
-class PlainConsole:
-    """One line for each thing worth knowing, with its time; fit for a file or a pipe.
+class PlainConsole(Listener):
+    """Writes lines with their time, for a file or a pipe.
 
     Args:
-        out: where lines go; standard error by default, so that output stays clean.
+        out: standard error by default, so that standard output has results only.
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
@@ -35,11 +35,13 @@ class PlainConsole:
         print(f"{now}  {first}", *(f"          {line}" for line in rest), sep="\n", file=self._out)
         self._out.flush()
 
-    def told(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         mark = "!" if event.kind == "Warning" else "·"
         self.line(f"{mark} {short(event.key)}  {event.reason}: {event.message}")
 
-    def passed(self, key: Key, before: Resource, result: ReconcileResult, seconds: float) -> None:
+    def reconciled(
+        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
+    ) -> None:
         del seconds
         operation = getattr(result.resource.status, "operation", None)
         earlier = getattr(before.status, "operation", None)
@@ -52,8 +54,8 @@ class PlainConsole:
         ):
             self._describe(key, now)
 
-    def left(self, resources: Iterable[Resource]) -> None:
-        """Say of each why it is not Ready, unless that was said since this console began."""
+    def unready(self, resources: Iterable[Resource]) -> None:
+        """Write the reason of each resource's Ready condition, unless it was written before."""
         for resource in resources:
             key, ready = key_of(resource), find_condition(resource.status.conditions, "Ready")
             if ready is not None and key not in self._described:
@@ -65,32 +67,31 @@ class PlainConsole:
         state = "Ready" if ready.status == "True" else "not Ready"
         self.line(f"= {short(key)}  {state}, {ready.reason}{message}")
 
-    def failed(self, key: Key, error: Exception) -> None:
+    def failed(self, key: Key, error: Exception, retry_after: float) -> None:
         if isinstance(error, FeatureLineageError):
-            self.line(f"! {short(key)}  {error.reason}: {error.message}; tried again in 30 s")
-        else:  # a bug, or a machine in trouble: whoever mends it needs all of it
+            retry = f"retried in {retry_after:.0f} s"
+            self.line(f"! {short(key)}  {error.reason}: {error.message}; {retry}")
+        else:  # a bug, or a fault of the machine: a report needs the traceback
             self.line(f"! {short(key)}  {''.join(traceback.format_exception(error)).rstrip()}")
 
     def invalid(self, error: InvalidManifest) -> None:
-        self.line(f"! manifests do not validate; the last good state stays:\n{error.message}")
+        self.line(f"! manifests do not validate; the resources stay as they were:\n{error.message}")
 
 
 def printable(text: str) -> str:
-    """Text of a repo, a tag or a server as a terminal may have it: it can move no cursor."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """Replace control characters in text of a repo, a tag or a server."""
+    return "".join(c if c.isprintable() or c in "\n\t" else REPLACEMENT for c in text)
 
 
 def short(key: Key) -> str:
-    """A key as people type it: ``fsp/driver`` or, of another namespace, ``ml/fsp/driver``."""
+    """A key in short: ``fsp/driver``, or ``ml/fsp/driver`` outside namespace ``default``."""
     kind = "fsp" if key.kind == "FeatureStoreProject" else "ftm"
     prefix = "" if key.namespace == "default" else f"{key.namespace}/"
     return f"{prefix}{kind}/{key.name}"
 
 
 def progress_of(path: Path) -> str:
-    """The last thing a running job said it is doing, "" while it has said nothing."""
+    """The newest progress of a running job as words, "" before the first one."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedModel
 from feature_lineage.api.manifests import load_manifests
-from feature_lineage.decide.facts import Key
+from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.state import StateFolder
 from feature_lineage.ports import ModelStamp, ResourceT
-
-Resource = FeatureStoreProject | TrainedModel
 
 
 @dataclass(frozen=True)
@@ -123,6 +121,9 @@ class LocalResources:
 
     def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
         return tuple(map(ModelStamp.of, self._by_model.get(name, {}).values()))
+
+    def models_of(self, project: Key) -> list[Key]:
+        return [key_of(model) for model in self.models() if ModelStamp.of(model).project == project]
 
     def get(self, key: Key) -> Resource | None:
         return self._resources.get(key)

@@ -1,67 +1,43 @@
-"""The local host: the same core as in a cluster, on a folder of manifests.
+"""The local host: the same reconciler as in a cluster, on a folder of manifests.
 
-It builds the object graph once, reads manifests, and reconciles whatever is woken: by a changed
-file, an ended job, a due time, or a project whose status changed under its models.
+A changed file, an ended job, a due time, or a change in MLflow enqueues a resource. One worker
+reconciles the resources, one after another.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Set
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import find_condition
-from feature_lineage.decide.facts import Event, Key, key_of
-from feature_lineage.decide.project.history import job_id, needed_jobs, records_operations
-from feature_lineage.errors import (
-    InvalidManifest,
-    StateUnusable,
-)
-from feature_lineage.local.agenda import Agenda
-from feature_lineage.local.folder import LocalResources, Manifests, Resource, read_folder
+from feature_lineage.clock import UtcClock
+from feature_lineage.decide.facts import Key, Resource, key_of
+from feature_lineage.decide.project.history import job_id
+from feature_lineage.errors import InvalidManifest, StateUnusable
+from feature_lineage.local.folder import LocalResources, Manifests, read_folder
 from feature_lineage.local.jobs import SubprocessJobs
 from feature_lineage.local.objects import FolderObjects
 from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
 from feature_lineage.local.watch import Watch
 from feature_lineage.ports import Ports
-from feature_lineage.reconcile.dependents import competing_projects
-from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
+from feature_lineage.reconcile.listener import Listener
+from feature_lineage.reconcile.orphaned_jobs import release_orphaned_jobs
+from feature_lineage.reconcile.reconciler import Reconciler
 from feature_lineage.sources.project_sources import local_sources
 from feature_lineage.tracking.client_pool import ModelRegistryPool
+from feature_lineage.workqueue.reconcile_worker import ReconcileWorker, Recovery
 
 WATCH_SECONDS: Final = 1.0
-AFTER_FAILURE: Final = timedelta(seconds=30)
-
-
-class UtcClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-class Listener(Protocol):
-    """Who is told what happens; the terminal, the metrics, or a test."""
-
-    def told(self, event: Event) -> None: ...
-
-    def passed(
-        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
-    ) -> None: ...
-
-    def failed(self, key: Key, error: Exception) -> None: ...
-
-    def invalid(self, error: InvalidManifest) -> None: ...
 
 
 class LocalHost:
     """Reconciles the manifests of a folder.
 
     Args:
-        folder: of manifests; relative paths in them start from it.
-        state: where status, snapshots and jobs are kept.
-        listener: who is told.
-        wrap: lets tests stand between the core and its ports.
+        folder: of manifests; relative paths in the manifests start from it.
+        state: the folder for statuses, snapshots and jobs.
+        listener: receives what the host does.
+        wrap: lets tests wrap the ports of the reconciler.
     """
 
     def __init__(
@@ -77,13 +53,12 @@ class LocalHost:
         self.resources = LocalResources(self.state)
         self._listener = listener
         self.objects = FolderObjects()
-        self._agenda = Agenda()
         clock = UtcClock()
         base = folder if folder.is_dir() else folder.parent
         source = local_sources(self.objects, base.resolve(), self.state.repos)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
-        self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._wake_named)
+        self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._enqueue_named)
         self.ports = wrap(
             Ports(
                 clock=clock,
@@ -92,12 +67,14 @@ class LocalHost:
                 jobs=self.jobs,
                 registries=self.registries,
                 snapshots=FileSnapshots(self.state),
-                events=FileEvents(self.state, clock.now, listener.told),
+                events=FileEvents(self.state, clock.now, listener.event),
             )
         )
-        self.controller = Reconciler(self.ports)
-        self._requested: set[Key] = set()
-        self._failed: set[Key] = set()
+        self.reconciler = Reconciler(self.ports)
+        self._worker = ReconcileWorker(self, self.resources, self.reconciler, listener)
+        self._queue = self._worker.queue
+        self._edits = 0
+        """How often the user changed files: as a spec hash, a new number ends a back-off."""
 
     async def __aenter__(self) -> "LocalHost":
         self.state.acquire()
@@ -108,53 +85,56 @@ class LocalHost:
         self.state.release()
 
     async def close(self) -> None:
-        """End what runs and close what is open; what is kept stays."""
+        """Stop running jobs and close connections; the state folder stays."""
         await self.jobs.stop_all()
         await self.registries.close()
 
     def load(self, *, keep: bool = True) -> Manifests:
-        """Read the folder; whatever is new or changed is woken.
+        """Read the folder; when a resource is new or changed, enqueue all resources.
+
+        A resource may be one that another refers to, or competes with.
 
         Args:
             keep: write new and changed resources to the state folder.
 
         Raises:
-            InvalidManifest: with every error of every file; the last good state stays in force.
+            InvalidManifest: with every error of every file; the resources stay as they were.
         """
         manifests = read_folder(self.folder, self.state.root)
         self.objects.replace(manifests.objects)
-        changed = self.resources.load(manifests, self.ports.clock.now(), keep=keep)
-        for key in self.resources.all_keys() if changed else ():
-            self._agenda.wake(key)  # one may be what another refers to, or stands beside
+        if self.resources.load(manifests, self.ports.clock.now(), keep=keep):
+            self._edits += 1
+            self._enqueue_all()
         return manifests
 
     async def run_once(self) -> bool:
-        """Reconcile until nothing more can be done now; whether all are Ready."""
+        """Reconcile until no key is due and no job runs; whether all resources are Ready.
+
+        The end of a back-off is not awaited: a failed reconcile makes the result False, unless the
+        resource was enqueued again, or while another job ran.
+        """
         self.load()
         if not self.resources.all_keys():
             raise InvalidManifest(
                 f"{self.folder} holds no FeatureStoreProject and no TrainedModel; add a manifest"
             )
-        await self._sweep_jobs()
-        for key in self.resources.all_keys():
-            self._requested.add(key)
-            self._agenda.wake(key)
-        while True:
-            for key in self._agenda.woken():
-                await self._reconcile(key)
-            if self._agenda.idle:
-                if not self._in_flight():
-                    return not self._failed and not self.unready()
-                await self._agenda.wait(self.ports.clock.now())
-                self._agenda.ripen(self.ports.clock.now())
+        await self._release_orphaned_jobs()
+        self._queue.keys.hold_backoff = False
+        self._worker.requested.update(self.resources.all_keys())
+        self._enqueue_all()
+        await self._queue.drain()
+        while self.jobs.watching:
+            await self._queue.wait()
+            await self._queue.drain()
+        return not self._queue.failing and not self.unready()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until `stop`, reading changed files again."""
         self.load()
-        await self._sweep_jobs()
-        for key in self.resources.all_keys():
-            self._agenda.wake(key)
-        tasks = [asyncio.create_task(do) for do in (self._work(), self._watch(), stop.wait())]
+        await self._release_orphaned_jobs()
+        self._enqueue_all()
+        works = (self._queue.run_one(), self._watch(), stop.wait())
+        tasks = [asyncio.create_task(work) for work in works]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -162,15 +142,26 @@ class LocalHost:
         for task in done:
             await task
 
-    async def _work(self) -> None:
-        while True:
-            self._agenda.ripen(self.ports.clock.now())
-            for key in self._agenda.woken():
-                await self._reconcile(key)
-            await self._agenda.wait(self.ports.clock.now())
+    async def prepare(self, key: Key) -> Resource | None:
+        """See `Hooks`: there is nothing to prepare."""
+        return self.resources.get(key)
+
+    async def finish(self, key: Key, resource: Resource) -> None:
+        """See `Hooks`: remove the resource, which any other may have referred to."""
+        del resource
+        self.resources.drop(key)
+        self._worker.forget(key)
+        self._enqueue_all()
+
+    async def recover(self, key: Key, error: Exception) -> Recovery:
+        """See `Hooks`: a state folder that cannot be used ends the host."""
+        del key
+        if isinstance(error, StateUnusable):
+            raise error
+        return Recovery.FAILED
 
     async def _watch(self) -> None:
-        """Manifests and repos are ordinary files: look at their times once a second."""
+        """Compare times and sizes of manifests and repos once a second."""
         watch = Watch(self.folder, self.state.root)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
@@ -182,82 +173,35 @@ class LocalHost:
             for project in self.resources.projects():
                 folder = self.source.watched(project)
                 if folder is not None and watch.repo_changed(folder):
-                    self._agenda.wake(key_of(project))
-
-    async def _reconcile(self, key: Key) -> None:
-        resource = self.resources.get(key)
-        if resource is None:
-            return
-        began = time.perf_counter()
-        requested = key in self._requested
-        self._requested.discard(key)
-        try:
-            if isinstance(resource, FeatureStoreProject):
-                result = await self.controller.reconcile_project(resource, requested=requested)
-            else:
-                result = await self.controller.reconcile_model(resource)
-        except StateUnusable:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary: one resource stops no other
-            self._failed.add(key)
-            self._listener.failed(key, error)
-            self._agenda.schedule(key, self.ports.clock.now() + AFTER_FAILURE)
-            return
-        half_done = key in self._failed  # its first write may have been told to nobody
-        self._failed.discard(key)
-        self._listener.passed(key, resource, result, time.perf_counter() - began)
-        if result.finished:
-            self.resources.drop(key)
-            self._agenda.forget([key])
-            for other in self.resources.all_keys():
-                self._agenda.wake(other)
-            return
-        if (result.wrote or half_done) and isinstance(resource, FeatureStoreProject):
-            assert isinstance(result.resource, FeatureStoreProject)
-            self._wake_models(resource)
-            for twin in competing_projects(self.resources, resource, result.resource):
-                self._agenda.wake(twin)
-        if result.again:
-            self._agenda.wake(key)
-        self._agenda.schedule(key, result.requeue_at)
+                    self._edits += 1
+                    self._queue.enqueue(key_of(project), self._edits)
 
     def unready(self) -> list[Resource]:
         """The resources that are not Ready."""
         found = map(self.resources.get, self.resources.all_keys())
         return [resource for resource in found if resource is not None and not is_ready(resource)]
 
-    def _wake_models(self, project: FeatureStoreProject) -> None:
-        for model in self.resources.models():
-            namespace = model.spec.project_ref.namespace or model.metadata.namespace
-            if (namespace, model.spec.project_ref.name) == (
-                project.metadata.namespace,
-                project.metadata.name,
-            ):
-                self._agenda.wake(key_of(model))
+    def _enqueue_all(self) -> None:
+        for key in self.resources.all_keys():
+            self._queue.enqueue(key, self._edits)
 
-    def _wake_named(self, names: Set[str]) -> None:
-        """Look at the resources on registered models of these names."""
+    def _enqueue_named(self, names: Set[str]) -> None:
+        """Enqueue the TrainedModels of these registered models."""
         for name in names:
             for model in self.resources.models_named(name):
-                self._agenda.wake(key_of(model))
+                self._queue.enqueue(key_of(model))
 
     def _job_ended(self, job: str) -> None:
         for project in self.resources.projects():
             operation = project.status.operation
             if operation is not None and job_id(operation) == job:
-                self._agenda.wake(key_of(project))
+                self._queue.enqueue(key_of(project))
 
-    def _in_flight(self) -> bool:
-        """Whether a job runs; an intent that is held (suspended, MLflow out) is not awaited."""
-        return self.jobs.watching
-
-    async def _sweep_jobs(self) -> None:
-        """Forget jobs that a host before this one was about to forget when it died."""
-        needed: set[str] = set()
-        for project in self.resources.projects():
-            needed |= needed_jobs(project.status, recorded=records_operations(project.spec))
-        for job in self.jobs.unreleased() - needed:
-            await self.jobs.release(job)
+    async def _release_orphaned_jobs(self) -> None:
+        found = self.jobs.unreleased()
+        await release_orphaned_jobs(
+            found, self.resources.projects(), lambda _, job: job, self.jobs.release
+        )
 
 
 def is_ready(resource: Resource) -> bool:

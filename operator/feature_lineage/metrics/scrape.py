@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Mapping
 
-from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.decide.facts import Event, Key
-from feature_lineage.errors import InvalidManifest
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of
 from feature_lineage.metrics.server import start
 from feature_lineage.metrics.state import FactTimes, Name, State
 from feature_lineage.ports import Resources
+from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 
-class Scrape:
+class Scrape(Listener):
     """A listener of the host that serves ``/metrics``.
 
     Args:
@@ -34,50 +34,41 @@ class Scrape:
         self.instruments.registry.register(StateCollector(self._now))
         self.stop, self.port = start(port, self.instruments.registry, address, probes or {})
 
-    def show(self, resources: Resources, controller: Reconciler) -> None:
-        """From now on, scrapes speak of these resources."""
-        self._state = lambda: state_of(resources, controller)
+    def show(self, resources: Resources, reconciler: Reconciler) -> None:
+        """Export the metrics of these resources from now on."""
+        self._state = lambda: state_of(resources, reconciler)
 
     def _now(self) -> State:
         return self._state()
 
-    def told(self, event: Event) -> None:
-        """Events are for people; what they tell of is counted where it happens."""
-
-    def passed(
-        self,
-        key: Key,
-        before: FeatureStoreProject | TrainedModel,
-        result: ReconcileResult,
-        seconds: float,
+    def reconciled(
+        self, key: Key, before: Resource, result: ReconcileResult, seconds: float
     ) -> None:
         self.instruments.reconciled(key.kind, "success", seconds)
         if isinstance(before, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self.instruments.project_changed(before, result.resource)
             if result.finished:
-                self.gone(key)
+                self.removed(key)
 
-    def gone(self, key: Key) -> None:
-        """The resource is not there any more, and neither are its series."""
+    def removed(self, key: Key) -> None:
+        """Drop the series of a deleted resource."""
         if key.kind == "FeatureStoreProject":
             self.instruments.project_gone(key.namespace, key.name)
 
-    def failed(self, key: Key, error: Exception) -> None:
+    def failed(self, key: Key, error: Exception, retry_after: float) -> None:
+        del retry_after
         self.instruments.reconciled(key.kind, result_of(error), 0.0)
 
-    def invalid(self, error: InvalidManifest) -> None:
-        """A manifest that does not validate is no pass over a resource."""
 
-
-def state_of(resources: Resources, controller: Reconciler) -> State:
-    """Everything a scrape speaks of."""
+def state_of(resources: Resources, reconciler: Reconciler) -> State:
+    """The state that a scrape exports."""
     snapshots: dict[Name, RegistrySnapshot] = {}
     facts: dict[Name, FactTimes] = {}
     projects = tuple(resources.projects())
     for project in projects:
         name = (project.metadata.namespace, project.metadata.name)
-        snapshot, known = controller.facts_of(project)
+        snapshot, known = reconciler.facts_of(project)
         if snapshot is not None:
             snapshots[name] = snapshot
         if known is not None:

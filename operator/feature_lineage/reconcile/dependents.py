@@ -1,25 +1,79 @@
-"""Which other resources a change of one resource concerns."""
+"""Which other resources to reconcile after the reconcile of a project."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.decide.facts import Key
-from feature_lineage.ports import Resources
+from feature_lineage.api.conditions import ProjectCondition, find_condition
+from feature_lineage.decide.facts import Key, key_of
 
 
-def competing_projects(
-    resources: Resources, before: FeatureStoreProject, after: FeatureStoreProject
-) -> tuple[Key, ...]:
-    """Resources of the same Feast project, which wait for the elder to name its registry.
+class References(Protocol):
+    """The references between the resources of a host."""
 
-    Args:
-        before, after: the elder, around a pass; nobody waits for anything else about it.
+    def projects(self) -> Iterable[FeatureStoreProject]: ...
+
+    def models_of(self, project: Key) -> list[Key]:
+        """The TrainedModels that refer to a project."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What other resources read of a project's status.
+
+    Attributes:
+        by_models: by its TrainedModels; an outage of MLflow is a condition.
+        by_competitors: by competing projects, which wait for the older one to name its registry.
     """
-    told = (before.status.registry, before.status.last_apply)
-    if (after.status.registry, after.status.last_apply) == told:
-        return ()
-    keys = (
-        Key("FeatureStoreProject", other.metadata.namespace, other.metadata.name)
-        for other in resources.projects()
-        if other.spec.project == after.spec.project
-    )
-    own = Key("FeatureStoreProject", after.metadata.namespace, after.metadata.name)
-    return tuple(key for key in keys if key != own)
+
+    by_models: tuple[object, ...]
+    by_competitors: tuple[object, ...]
+
+    @classmethod
+    def of(cls, project: FeatureStoreProject) -> "_Read":
+        status = project.status
+        facts = find_condition(status.conditions, ProjectCondition.FACTS_CURRENT)
+        return cls(
+            (status.registry, status.applied, status.feature_views, facts),
+            (status.registry, status.last_apply),
+        )
+
+
+class Dependents:
+    """Compares a project with what its dependents were last enqueued for.
+
+    The status before the reconcile does not suffice: a reconcile that failed after its first write
+    has changed the status and enqueued nobody.
+    """
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._enqueued_for: dict[Key, _Read] = {}
+
+    def forget(self, project: Key) -> None:
+        """The project is deleted."""
+        self._enqueued_for.pop(project, None)
+
+    def after(self, before: FeatureStoreProject, after: FeatureStoreProject) -> list[Key]:
+        """The resources to enqueue after a reconcile.
+
+        Args:
+            before: the project as the reconcile found it.
+            after: the project with its status as written.
+        """
+        key, read = key_of(after), _Read.of(after)
+        known = self._enqueued_for.get(key)
+        self._enqueued_for[key] = read
+        found: list[Key] = []
+        if known is None or known.by_models != read.by_models:
+            found += self._references.models_of(key)
+        if (known or _Read.of(before)).by_competitors != read.by_competitors:
+            found += self._competing(key, after.spec.project)
+        return found
+
+    def _competing(self, key: Key, project: str) -> list[Key]:
+        """The other resources of the same Feast project."""
+        same = (each for each in self._references.projects() if each.spec.project == project)
+        return [other for other in map(key_of, same) if other != key]

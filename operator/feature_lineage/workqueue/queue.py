@@ -1,8 +1,8 @@
-"""Which key is looked at next, and when: a keyed work queue with time as a value.
+"""A keyed work queue with exponential back-off; time is a value, so nothing here reads a clock.
 
-A key waits once however often it is woken, and is worked on by one worker at a time. One that
-failed waits longer each time, and a fresh event does not cut that short: only a change of what the
-user wants (its `cause`) does. Nothing here sleeps or reads a clock.
+A key is in the queue once, however often it is enqueued, and one worker has it at a time. After a
+failure a key waits, twice as long after each failure in a row. An event does not end this back-off;
+a change of the key's `spec_hash` does.
 """
 
 import heapq
@@ -11,47 +11,50 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 300.0
-_LARGEST_EXPONENT: Final = 12  # 2**12 s is beyond the longest pause; a counter never overflows
+INITIAL_BACKOFF: Final = 1.0
+MAX_BACKOFF: Final = 300.0
+_MAX_EXPONENT: Final = 12  # 2**12 s exceeds the longest back-off; the counter cannot overflow
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one key.
+    """The state of one key.
 
     Attributes:
-        due: when it is looked at next, in seconds of the caller's clock; None: when it is woken.
-        ticket: of the newest place in the heap; older places are void.
-        cause: what the user wants, as of the last time it was told.
+        due: when a worker may take the key, in seconds of the caller's clock; None: not queued.
+        ticket: of the newest entry of the key in the heap; older ones are void.
+        spec_hash: the newest one that the key was enqueued with.
         failures: in a row.
-        held_until: end of the back-off; a wake before it waits for it.
-        working: a worker has it.
-        again: woken while a worker had it.
-        changed: the cause changed while a worker had it.
-        after: delayed look asked for while a worker had it.
-        gone: forgotten while a worker had it.
+        backoff_until: the end of the back-off.
+        processing: a worker has the key.
+        dirty: enqueued while a worker had the key.
+        changed: `spec_hash` changed while a worker had the key.
+        after: time of a delayed enqueue while a worker had the key.
+        forgotten: forgotten while a worker had the key.
     """
 
     due: float | None = None
     ticket: int = 0
-    cause: object = None
+    spec_hash: object = None
     failures: int = 0
-    held_until: float = 0.0
-    working: bool = False
-    again: bool = False
+    backoff_until: float = 0.0
+    processing: bool = False
+    dirty: bool = False
     changed: bool = False
     after: float | None = None
-    gone: bool = False
+    forgotten: bool = False
 
 
 class WorkQueue(Generic[KeyT]):
-    """Keys and their due times.
+    """Keys and the times at which workers may take them.
 
     Args:
-        jitter: factor for the pause after a failure, from [0.5, 1.0]; random by default.
+        jitter: factor of each back-off, in [0.5, 1.0]; random by default.
+
+    Attributes:
+        hold_backoff: a key that is enqueued during its back-off waits for the end of the back-off.
     """
 
     def __init__(
@@ -62,58 +65,58 @@ class WorkQueue(Generic[KeyT]):
         self._entries: dict[KeyT, _Entry] = {}
         self._heap: list[tuple[float, int, KeyT]] = []
         self._tickets = 0
+        self.hold_backoff = True
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def waiting(self, now: float) -> int:
-        """How many keys are due and not worked on: the depth of the queue."""
-        entries = list(self._entries.values())  # at once: a scrape asks from another thread
-        return sum(e.due is not None and e.due <= now and not e.working for e in entries)
+    def depth(self, now: float) -> int:
+        """How many keys are due and wait for a worker; for any thread."""
+        entries = list(self._entries.values())  # a copy: a scrape calls this in another thread
+        return sum(e.due is not None and e.due <= now and not e.processing for e in entries)
 
     def failing(self) -> int:
-        """How many keys failed when they were last worked on."""
+        """How many keys failed the last time that a worker had them; for any thread."""
         return sum(entry.failures > 0 for entry in list(self._entries.values()))
 
-    def wake(self, key: KeyT, now: float, cause: object = None) -> None:
-        """Look at this key at once, or once its back-off is over.
+    def enqueue(self, key: KeyT, now: float, spec_hash: object = None) -> None:
+        """Make a key due now, or at the end of its back-off.
 
         Args:
-            cause: what the user wants; None where nothing is known of it. A new one ends a
-                back-off.
+            spec_hash: changes with what the user asks for; a change ends a back-off. None: unknown.
         """
         entry = self._entry(key)
-        if cause is not None and cause != entry.cause:
-            if entry.cause is not None:
-                entry.failures, entry.held_until = 0, 0.0
-                entry.changed = entry.working
-            entry.cause = cause
-        if entry.working:
-            entry.again = True
+        if spec_hash is not None and spec_hash != entry.spec_hash:
+            if entry.spec_hash is not None:
+                entry.failures, entry.backoff_until = 0, 0.0
+                entry.changed = entry.processing
+            entry.spec_hash = spec_hash
+        if entry.processing:
+            entry.dirty = True
             return
-        self._place(key, entry, max(now, entry.held_until))
+        self._push(key, entry, self._earliest(entry, now))
 
-    def look(self, key: KeyT, at: float) -> None:
-        """Look at this key then, unless it is woken before; the nearest such moment counts."""
+    def enqueue_after(self, key: KeyT, at: float) -> None:
+        """Make a key due at a time, unless the key is due before; the earliest time counts."""
         entry = self._entry(key)
-        if entry.working:
+        if entry.processing:
             entry.after = at if entry.after is None else min(at, entry.after)
             return
-        self._place(key, entry, max(at, entry.held_until))
+        self._push(key, entry, self._earliest(entry, at))
 
     def take(self, now: float) -> KeyT | None:
-        """The next key that is due, now a worker's; None when there is none."""
+        """Give the next due key to a worker; None when no key is due."""
         while self._heap and self._heap[0][0] <= now:
             _, ticket, key = heapq.heappop(self._heap)
             entry = self._entries.get(key)
             if entry is None or entry.ticket != ticket:
                 continue
-            entry.due, entry.working, entry.again, entry.after = None, True, False, None
+            entry.due, entry.processing, entry.dirty, entry.after = None, True, False, None
             return key
         return None
 
     def next_due(self) -> float | None:
-        """When a worker is needed next; None: when something is woken."""
+        """When the next key is due; None when no key is queued."""
         while self._heap:
             due, ticket, key = self._heap[0]
             entry = self._entries.get(key)
@@ -123,62 +126,64 @@ class WorkQueue(Generic[KeyT]):
         return None
 
     def done(self, key: KeyT, now: float) -> None:
-        """The worker is done, and all went well."""
+        """Take a key back from its worker after a success."""
         entry = self._entries.get(key)
         if entry is None:
             return
-        entry.failures, entry.held_until = 0, 0.0
-        self._hand_back(key, entry, now)
+        entry.failures, entry.backoff_until = 0, 0.0
+        self._take_back(key, entry, now)
 
-    def failed(self, key: KeyT, now: float, longest: float = LONGEST_PAUSE) -> float:
-        """The worker failed; returns the seconds until the key is looked at again.
+    def failed(self, key: KeyT, now: float, max_backoff: float = MAX_BACKOFF) -> float:
+        """Take a key back from its worker after a failure; returns the back-off in seconds.
 
         Args:
-            longest: the pause grows up to this many seconds.
+            max_backoff: the longest back-off, in seconds.
         """
         entry = self._entries.get(key)
         if entry is None:
             return 0.0
-        if entry.gone:
-            self._hand_back(key, entry, now)
+        if entry.forgotten:
+            self._take_back(key, entry, now)
             return 0.0
-        if entry.changed:  # what failed is not what is wanted now
-            entry.again = True
-            self._hand_back(key, entry, now)
+        if entry.changed:  # the failure is of an older spec
+            entry.dirty = True
+            self._take_back(key, entry, now)
             return 0.0
-        pause = min(longest, FIRST_PAUSE * (1 << min(entry.failures, _LARGEST_EXPONENT)))
-        pause *= self._jitter()
+        backoff = min(max_backoff, INITIAL_BACKOFF * (1 << min(entry.failures, _MAX_EXPONENT)))
+        backoff *= self._jitter()
         entry.failures += 1
-        entry.held_until = now + pause
-        entry.after = entry.held_until
-        entry.again = False
-        self._hand_back(key, entry, now)
-        return pause
+        entry.after = entry.backoff_until = now + backoff
+        entry.dirty = entry.dirty and not self.hold_backoff
+        self._take_back(key, entry, now)
+        return backoff
 
     def forget(self, key: KeyT) -> None:
-        """The key is gone, with its failures; a worker that still has it may finish."""
+        """Remove a key and its failures; a worker that has the key may finish."""
         entry = self._entries.pop(key, None)
-        if entry is not None and entry.working:
-            # A successor of the same name must not get a second worker.
-            self._entries[key] = _Entry(working=True, gone=True)
+        if entry is not None and entry.processing:
+            # Until then, a new object of the same name does not get a second worker.
+            self._entries[key] = _Entry(processing=True, forgotten=True)
 
     def _entry(self, key: KeyT) -> _Entry:
         entry = self._entries.setdefault(key, _Entry())
-        entry.gone = False
+        entry.forgotten = False
         return entry
 
-    def _hand_back(self, key: KeyT, entry: _Entry, now: float) -> None:
-        if entry.gone:
+    def _take_back(self, key: KeyT, entry: _Entry, now: float) -> None:
+        if entry.forgotten:
             del self._entries[key]
             return
-        again, after = entry.again, entry.after
-        entry.working, entry.again, entry.changed, entry.after = False, False, False, None
-        if again:
-            self._place(key, entry, max(now, entry.held_until))
+        dirty, after = entry.dirty, entry.after
+        entry.processing, entry.dirty, entry.changed, entry.after = False, False, False, None
+        if dirty:
+            self._push(key, entry, self._earliest(entry, now))
         elif after is not None:
-            self._place(key, entry, max(after, entry.held_until))
+            self._push(key, entry, max(after, entry.backoff_until))
 
-    def _place(self, key: KeyT, entry: _Entry, due: float) -> None:
+    def _earliest(self, entry: _Entry, at: float) -> float:
+        return max(at, entry.backoff_until) if self.hold_backoff else at
+
+    def _push(self, key: KeyT, entry: _Entry, due: float) -> None:
         if entry.due is not None and entry.due <= due:
             return
         self._tickets += 1

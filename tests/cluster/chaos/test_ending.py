@@ -37,9 +37,9 @@ async def asked_to_end(operator: Operator) -> None:
             await asyncio.sleep(0.05)  # a file that grows tells nobody
 
 
-def given_up(operator: Operator) -> list[str]:
-    """What it warned of."""
-    return [line["message"] for line in operator.lines() if "given up" in line["message"]]
+def cancelled(operator: Operator) -> list[str]:
+    """The log messages about cancelled reconciles."""
+    return [line["message"] for line in operator.lines() if "cancelled" in line["message"]]
 
 
 async def holder(admin: Api, namespace: str) -> str:
@@ -65,7 +65,7 @@ async def test_a_pass_under_way_is_finished_and_written_before_the_process_ends(
     assert not world.seen(while_held)
     assert world.seen(await admin.get(PROJECTS, namespace, "p0"))
     assert not world.seen(await admin.get(PROJECTS, namespace, "later"))  # whoever leads next
-    assert given_up(operator) == []
+    assert cancelled(operator) == []
     assert await holder(admin, namespace) == ""
     assert operator.errors() == []
 
@@ -82,7 +82,7 @@ async def test_a_pass_that_takes_too_long_is_given_up_and_the_lease_handed_over(
         code = await operator.process.wait()
 
     assert code == 0
-    assert given_up(operator) == ["a pass did not end in 2 s; it is given up"]
+    assert cancelled(operator) == ["a reconcile did not end in 2 s; it is cancelled"]
     assert not world.seen(await admin.get(PROJECTS, namespace, "p0"))
     assert await holder(admin, namespace) == ""
     assert operator.errors() == []

@@ -163,9 +163,9 @@ def _threads_of(host: Manager) -> list[Thread]:
 
     kopf's thread, and the one that serves metrics, take most of a second.
     """
-    ends = (host._intake.stop, host.scrape.stop)
+    ends = (host._informer.stop, host.scrape.stop)
     threads = [Thread(target=end, daemon=True) for end in ends]
-    host._intake.stop, host.scrape.stop = (thread.start for thread in threads)  # type: ignore[method-assign]
+    host._informer.stop, host.scrape.stop = (thread.start for thread in threads)  # type: ignore[method-assign]
     return threads
 
 

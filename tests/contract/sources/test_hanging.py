@@ -122,7 +122,7 @@ class Team:
     def look(self) -> None:
         """At all, at the good one last."""
         for name in self._urls:
-            self.queue.wake(Key("FeatureStoreProject", "ml", name))
+            self.queue.enqueue(Key("FeatureStoreProject", "ml", name))
 
 
 async def test_a_host_that_hangs_holds_up_no_project_of_another_host(

@@ -23,7 +23,7 @@ from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
 from feature_lineage.decide.project import lifecycle, outcomes
 from feature_lineage.kube import client, events, health, lease, manager, snapshots
-from feature_lineage.kube.cache import kopf_watch, resync
+from feature_lineage.kube.cache import kopf_settings, relist
 from feature_lineage.kube.jobs import job_manifest
 from feature_lineage.kube.jobs import runner as job_runner
 from feature_lineage.kube.logs import JsonFormatter
@@ -106,8 +106,8 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "a Lease without renewal can be taken by others after": [lease.DURATION],
         "running reconciles may continue after SIGTERM for": [manager.DRAIN_SECONDS],
         "a request to the API server times out after": [client.REQUEST_SECONDS],
-        "a watch without messages is opened again after": [kopf_watch.INACTIVITY_SECONDS],
-        "names are compared with the API server every": [resync.EVERY_SECONDS],
+        "a watch without messages is opened again after": [kopf_settings.INACTIVITY_SECONDS],
+        "names are compared with the API server every": [relist.EVERY_SECONDS],
         "a running job is checked, in addition to its events, every": [
             lifecycle.RUNNING_LOOK.total_seconds()
         ],
@@ -145,7 +145,7 @@ def minutes(number: float) -> int:
 
 
 PAUSES = (
-    f"after {workqueue.FIRST_PAUSE:g} s, doubling to {minutes(workqueue.LONGEST_PAUSE)} min, "
+    f"after {workqueue.INITIAL_BACKOFF:g} s, doubling to {minutes(workqueue.MAX_BACKOFF)} min, "
     "each less up to a half"
 )
 KEPT = (

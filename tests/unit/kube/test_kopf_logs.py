@@ -2,7 +2,7 @@
 
 import logging
 
-from feature_lineage.kube.cache.kopf_logs import BegunAgain, TriedAgain
+from feature_lineage.kube.cache.kopf_logs import RestartedWatch, RetriedRequests
 
 
 def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
@@ -15,11 +15,11 @@ def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
     third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")
     last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
 
-    assert TriedAgain().filter(first)
+    assert RetriedRequests().filter(first)
     assert first.levelname == "WARNING"
-    assert not TriedAgain().filter(second)
-    assert not TriedAgain().filter(third)
-    assert TriedAgain().filter(last)
+    assert not RetriedRequests().filter(second)
+    assert not RetriedRequests().filter(third)
+    assert RetriedRequests().filter(last)
     assert last.levelno == logging.ERROR
 
 
@@ -28,8 +28,8 @@ def test_that_kopf_failed_is_left_to_whoever_begins_it_again() -> None:
     other = _record("Throttling for 60 seconds due to an unexpected error")
     mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)
 
-    assert not BegunAgain().filter(failed)
+    assert not RestartedWatch().filter(failed)
     assert failed.levelno == logging.DEBUG
-    assert BegunAgain().filter(other)
+    assert RestartedWatch().filter(other)
     assert other.levelno == logging.ERROR
-    assert BegunAgain().filter(mild)
+    assert RestartedWatch().filter(mild)

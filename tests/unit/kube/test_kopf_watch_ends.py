@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from feature_lineage.kube.cache import kopf_watch as watching
-from feature_lineage.kube.cache.kopf_watch import ENDINGS, KopfWatch, WatchingEnded, _ended
+from feature_lineage.kube.cache.kopf_watch import MAX_ENDS, KopfWatch, WatchingEnded, _ended
 
 
 class AttemptOutcome(KopfWatch):
@@ -56,7 +56,7 @@ async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
         async with asyncio.timeout(10):
             await watcher.start()
 
-    assert watcher.runs == ENDINGS
+    assert watcher.runs == MAX_ENDS
 
 
 async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good() -> None:

@@ -15,7 +15,8 @@ from kopf._cogs.structs.bodies import Body
 from kopf._core.actions.loggers import ObjectLogger
 
 from feature_lineage.decide.facts import Key
-from feature_lineage.kube.logs import QUIET, about, setup
+from feature_lineage.kube.logs import QUIET, setup
+from feature_lineage.workqueue.reconcile_worker import reconciling
 
 KEY = Key("TrainedModel", "fraud", "champion")
 OTHER = Key("FeatureStoreProject", "fraud", "ranking")
@@ -55,7 +56,7 @@ def logged(level: int, message: str, *values: object) -> logging.LogRecord:
 
 def test_a_record_is_one_object_on_one_line() -> None:
     lines = Lines()
-    with about(KEY):
+    with reconciling(KEY):
         logging.getLogger().handle(logged(logging.WARNING, "価格 of %s\nis\told", "v"))
 
     assert lines.objects() == [
@@ -71,7 +72,7 @@ def test_a_record_is_one_object_on_one_line() -> None:
 
 def test_on_a_terminal_it_is_text() -> None:
     lines = Lines(json=False)
-    with about(KEY):
+    with reconciling(KEY):
         logging.getLogger().handle(logged(logging.WARNING, "features are %s", "stale"))
     logging.getLogger().handle(logged(logging.INFO, "started"))
 
@@ -97,8 +98,8 @@ def test_a_traceback_is_text_in_the_same_object() -> None:
 def test_a_record_is_about_the_innermost_resource_and_nothing_after_the_pass() -> None:
     lines = Lines()
     log = logging.getLogger("x")
-    with about(OTHER):
-        with about(KEY):
+    with reconciling(OTHER):
+        with reconciling(KEY):
             log.info("inner")
         log.info("outer")
     log.info("after")
@@ -116,7 +117,7 @@ async def test_passes_side_by_side_do_not_mix() -> None:
     both_in = asyncio.Barrier(2)
 
     async def work(key: Key) -> None:
-        with about(key):
+        with reconciling(key):
             await both_in.wait()
             await asyncio.create_task(asyncio.to_thread(log.info, key.name))
 

@@ -1,4 +1,4 @@
-"""Every resource is looked at again in time, not all at once; probes are always answered."""
+"""The resync enqueues every resource, not all at once; probes are always answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -32,20 +32,20 @@ def model(name: str) -> dict[str, object]:
     }
 
 
-class Asked:
-    """The queue's place: when each key is to be looked at, from each round on."""
+class DelayRecorder:
+    """A queue that records the delay of each key, one for each resync."""
 
     def __init__(self) -> None:
-        self.looks: dict[Key, list[float]] = {}
+        self.delays: dict[Key, list[float]] = {}
         self._news = asyncio.Event()
 
-    def look(self, key: Key, seconds: float) -> None:
-        self.looks.setdefault(key, []).append(seconds)
+    def enqueue_after(self, key: Key, seconds: float) -> None:
+        self.delays.setdefault(key, []).append(seconds)
         self._news.set()
 
     async def rounds(self, number: int) -> None:
         async with asyncio.timeout(10):
-            while len(self.looks) < MODELS_THERE or min(map(len, self.looks.values())) < number:
+            while len(self.delays) < MODELS_THERE or min(map(len, self.delays.values())) < number:
                 self._news.clear()
                 await self._news.wait()
 
@@ -63,21 +63,21 @@ async def host() -> AsyncIterator[Manager]:
         found.scrape.stop()
 
 
-async def test_a_resync_looks_at_everything_spread_over_the_interval(
+async def test_a_resync_is_spread_over_the_interval(
     host: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Asked()
-    monkeypatch.setattr(host, "queue", asked)
+    queue = DelayRecorder()
+    monkeypatch.setattr(host, "queue", queue)
     resync = asyncio.create_task(host._resync())
-    await asked.rounds(2)
+    await queue.rounds(2)
     resync.cancel()
     await asyncio.wait({resync})
 
     interval = INTERVAL.total_seconds()
-    first = [seconds[0] for seconds in asked.looks.values()]
-    second = [seconds[1] for seconds in asked.looks.values()]
+    first = [seconds[0] for seconds in queue.delays.values()]
+    second = [seconds[1] for seconds in queue.delays.values()]
     tenths = [int(seconds / interval * 10) for seconds in first]
-    assert set(asked.looks) == set(host.resources.all_keys())
+    assert set(queue.delays) == set(host.resources.all_keys())
     assert min(first) >= 0
     assert max(first) <= interval
     # Of twenty that are expected in each tenth; fewer than three: once in 200,000 runs.

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from feature_lineage.decide.facts import Key
-from feature_lineage.kube.cache.resource_cache import ResourceCache, newer
+from feature_lineage.kube.cache.cache_entry import newer
+from feature_lineage.kube.cache.resource_cache import ResourceCache
 
 
 def body(name: str = "m", version: int = 1, uid: str = "u1", **spec: object) -> dict:
@@ -105,12 +106,12 @@ def test_in_whatever_order_and_how_often_states_are_told_the_newest_stays(store,
 
 def test_what_the_user_wants_is_told_apart_from_what_the_operator_writes(store):
     store.take(body(version=1))
-    wish = store.entry(key()).wish
+    spec_hash = store.entry(key()).spec_hash
     written = body(version=2)
     written["metadata"]["generation"] = 1
     written["status"] = {"observedGeneration": 1}
     store.take(written)
-    assert store.entry(key()).wish == wish
+    assert store.entry(key()).spec_hash == spec_hash
 
     for number, change in enumerate(
         (
@@ -122,7 +123,7 @@ def test_what_the_user_wants_is_told_apart_from_what_the_operator_writes(store):
         edited = body(version=10 + number)
         edited["metadata"] |= {"generation": 1, **change}
         store.take(edited)
-        assert store.entry(key()).wish != wish, change
+        assert store.entry(key()).spec_hash != spec_hash, change
 
 
 def test_models_are_found_by_their_registered_model_and_by_their_project(store):
@@ -145,11 +146,11 @@ def test_an_object_that_does_not_validate_is_kept_with_what_is_wrong(store):
     store.take(body(model={"name": "ranker", "alias": "champion", "version": "3"}))
 
     assert store.get(key()) is None
-    assert "set exactly one of alias, version" in store.complaint(key())
+    assert "set exactly one of alias, version" in store.invalid(key())
     assert list(store.models()) == []
 
     store.take(body(version=2))
-    assert store.complaint(key()) is None
+    assert store.invalid(key()) is None
     assert store.get(key()) is not None
 
 
@@ -176,7 +177,7 @@ def test_nothing_is_left_in_an_index_when_all_is_gone(store):
     for name in names:
         store.drop(key(name))
 
-    assert (store._entries, store._projects, store._by_model, store._by_home) == ({}, {}, {}, {})
+    assert (store._entries, store._projects, store._by_model, store._by_project) == ({}, {}, {}, {})
 
 
 def told_store() -> tuple[ResourceCache, list[set[str]]]:

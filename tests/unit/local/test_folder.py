@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.unit.decide.build import NOW, Play, model
 
 from feature_lineage.api import TrainedModel
-from feature_lineage.decide.facts import Key
-from feature_lineage.local.folder import LocalResources, Manifests, Resource
+from feature_lineage.decide.facts import Key, Resource
+from feature_lineage.local.folder import LocalResources, Manifests
 from feature_lineage.local.state import StateFolder
 
 CHAMPION = Key("TrainedModel", "ml", "champion")

@@ -33,7 +33,7 @@ def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resources = ResourceCache(NoApi())
-    monkeypatch.delattr(store, "_unpacked")
+    monkeypatch.delattr(store, "unpacked")
     resources.take(body("a", 1))
     resources.take(body("b", 2, projectRef={"name": "ranking", "namespace": "elsewhere"}))
     resources.take(body("c", 3, model={"name": "other", "alias": "champion"}))

@@ -45,7 +45,7 @@ async def turns(count: int = 10) -> None:
 async def test_no_more_keys_are_worked_on_at_once_than_there_are_workers() -> None:
     async with Floor(workers=2) as floor:
         for name in "abc":
-            floor.queue.wake(key(name))
+            floor.queue.enqueue(key(name))
         await turns()
         assert floor.begun == ["a", "b"]
         assert floor.queue.depth == 1
@@ -57,7 +57,7 @@ async def test_no_more_keys_are_worked_on_at_once_than_there_are_workers() -> No
 
 async def test_quiet_is_when_nothing_is_due_and_no_worker_has_a_key() -> None:
     floor = Floor()
-    floor.queue.wake(key("a"))
+    floor.queue.enqueue(key("a"))
     quiet = asyncio.create_task(floor.queue.quiet())
     await turns()
     assert not quiet.done(), "a key is due, though no worker has begun yet"
@@ -72,8 +72,8 @@ async def test_quiet_is_when_nothing_is_due_and_no_worker_has_a_key() -> None:
 async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new() -> None:
     floor = Floor(workers=1)
     async with floor:
-        floor.queue.wake(key("a"))
-        floor.queue.wake(key("b"))
+        floor.queue.enqueue(key("a"))
+        floor.queue.enqueue(key("b"))
         await turns()
         floor.queue.stop()
         idle = asyncio.create_task(floor.queue.idle())
@@ -88,7 +88,7 @@ async def test_a_delayed_look_wakes_a_sleeping_worker() -> None:
     async with Floor() as floor:
         floor.let.set()
         await turns()
-        floor.queue.look(key("a"), 0.05)
+        floor.queue.enqueue_after(key("a"), 0.05)
         async with asyncio.timeout(5):
             while not floor.begun:
                 await asyncio.sleep(0)
@@ -111,7 +111,7 @@ async def test_passes_that_wait_for_nothing_let_others_have_their_turn() -> None
 
     queue = WorkerPool(work, workers=2)
     for number in range(1000):
-        queue.wake(key(str(number)))
+        queue.enqueue(key(str(number)))
     running = asyncio.create_task(queue.run())
     await other()
     queue.stop()

@@ -1,10 +1,10 @@
-"""What the API server holds, brought into the store and kept there; whoever it concerns is woken.
+"""Keeps the cache equal to the API server, and enqueues each resource that has changed.
 
-    first listing ─► watch (kopf) ─┐
-    names, now and then ─► sweep ──┴─► store ─► wake
+    first list ─► watch (kopf) ─┐
+    relist, periodically ───────┴─► resource cache ─► event handler
 
-The first listing is our own, so that there is a moment at which all is known; kopf lists again
-when it begins, and by then that is no news.
+The informer lists once itself, so that it knows when the cache is complete; then kopf starts. The
+list that kopf starts with has nothing new.
 """
 
 import asyncio
@@ -14,44 +14,44 @@ from typing import Final, Protocol
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError
-from feature_lineage.kube.cache.kopf_watch import Change, KopfWatch
+from feature_lineage.kube.cache.kopf_watch import KopfWatch, WatchEvent
+from feature_lineage.kube.cache.relist import EVERY_SECONDS, relist
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.cache.resync import EVERY_SECONDS, sweep
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import JOBS, PROJECT_LABEL
 
-SWEEP_RETRY_SECONDS: Final = 5.0
-SWEEP_AGAIN_SECONDS: Final = 10.0
-"""After an outage kopf may come back later than the sweep; a listing of nothing tells nothing."""
-RELIST_SECONDS: Final = 1.0
-"""A relist is told object by object; names are compared once it is through."""
+RELIST_RETRY_SECONDS: Final = 5.0
+RELIST_AGAIN_SECONDS: Final = 10.0
+"""After an outage, kopf may connect later than the relist, so a second relist follows the first."""
+KOPF_LIST_SECONDS: Final = 1.0
+"""kopf reports a list object by object; the relist follows when no object has come for so long."""
 
 _log = logging.getLogger(__name__)
 
 
-class Told(Protocol):
-    """Who is told what came in."""
+class ResourceEventHandler(Protocol):
+    """Receives changes of resources."""
 
-    def wake(self, key: Key, cause: object = None) -> None:
-        """Look at this resource; `cause` changes with what its user wants."""
+    def enqueue(self, key: Key, spec_hash: object = None) -> None:
+        """A resource was created or changed; `spec_hash` changes with what the user asks for."""
         ...
 
     def forget(self, key: Key) -> None:
-        """This resource is gone."""
+        """A resource was deleted."""
         ...
 
 
 class Informer:
-    """Fills the store.
+    """Fills the cache.
 
     Args:
         namespaces: to watch; empty: all.
-        told: of everything that comes in.
-        every: seconds, about, between two comparisons of names where nothing hints at a loss.
-        retry: seconds after a listing that failed.
+        handler: receives every change.
+        every: seconds, about, between two relists.
+        retry: seconds until a relist after one that failed.
 
     Attributes:
-        trouble: what stands against knowing everything, "" once it is known.
+        problem: why the cache is not complete, "" once it is.
         synced: set once everything was listed.
     """
 
@@ -60,107 +60,107 @@ class Informer:
         api: Api,
         resources: ResourceCache,
         namespaces: tuple[str, ...],
-        told: Told,
+        handler: ResourceEventHandler,
         *,
         every: float = EVERY_SECONDS,
-        retry: float = SWEEP_RETRY_SECONDS,
+        retry: float = RELIST_RETRY_SECONDS,
     ) -> None:
         self._api = api
         self._resources = resources
         self._namespaces = namespaces
-        self._told = told
+        self._handler = handler
         self._every = every
         self._retry = retry
-        self._watcher = KopfWatch(api.configuration, namespaces, self._noticed, self._relisted)
-        self._sweep_now = asyncio.Event()
-        self._relist: asyncio.TimerHandle | None = None
-        self.trouble = "the resources were not listed yet"
+        self._watch = KopfWatch(api.configuration, namespaces, self._on_event, self._on_kopf_list)
+        self._relist_now = asyncio.Event()
+        self._relist_timer: asyncio.TimerHandle | None = None
+        self.problem = "the resources were not listed yet"
         self.synced = asyncio.Event()
 
     async def watch(self) -> None:
-        """Notice what happens, from the first listing on; returns once `stop` was called.
+        """Receive events, from the first list on; returns once `stop` was called.
 
         Raises:
-            WatchingEnded: nothing is noticed any more.
+            WatchingEnded: events are not received any more.
         """
         await self.synced.wait()
-        await self._watcher.start()
+        await self._watch.start()
 
     def stop(self) -> None:
-        """Notice nothing any more; waits for kopf's thread."""
-        self._watcher.stop()
+        """Stop receiving events; waits for kopf's thread."""
+        self._watch.stop()
 
-    def compare_names(self) -> None:
-        """Something may have been missed: have the names compared soon."""
-        self._sweep_now.set()
+    def request_relist(self) -> None:
+        """Relist soon: events may have been lost."""
+        self._relist_now.set()
 
-    async def sweep(self) -> None:
-        """Bring the store to what is listed now.
+    async def relist(self) -> None:
+        """Make the cache equal to what the API server lists now.
 
         Raises:
-            FeatureLineageError: the listing failed; what was known stays.
+            FeatureLineageError: the list failed; the cache stays as it was.
         """
         whole = not self.synced.is_set()
-        async for key in sweep(self._api, self._resources, self._namespaces, whole=whole):
+        async for key in relist(self._api, self._resources, self._namespaces, whole=whole):
             entry = self._resources.entry(key)
             if entry is None:
-                self._told.forget(key)
+                self._handler.forget(key)
             else:
-                self._told.wake(key, entry.wish)
-        self.trouble = ""
+                self._handler.enqueue(key, entry.spec_hash)
+        self.problem = ""
         self.synced.set()
 
-    async def keep_sweeping(self) -> None:
-        """Compare names at the start, after an outage or a relist, and every few minutes."""
-        said, hinted = "", False
+    async def keep_relisting(self) -> None:
+        """Relist at the start, on request, and every few minutes."""
+        logged, requested = "", False
         while True:
-            pause = SWEEP_AGAIN_SECONDS
-            if not hinted:
+            pause = RELIST_AGAIN_SECONDS
+            if not requested:
                 pause = self._every * random.uniform(0.8, 1.2)  # noqa: S311 - spread
-            self._sweep_now.clear()
+            self._relist_now.clear()
             try:
-                await self.sweep()
-                said = ""
+                await self.relist()
+                logged = ""
             except FeatureLineageError as error:
-                if said != error.message:
+                if logged != error.message:
                     _log.warning("the resources cannot be listed: %s", error.message)
-                said = error.message
+                logged = error.message
                 if not self.synced.is_set():
-                    self.trouble = error.message
+                    self.problem = error.message
                 pause = self._retry
             try:
                 async with asyncio.timeout(pause):
-                    await self._sweep_now.wait()
-                hinted = True
+                    await self._relist_now.wait()
+                requested = True
             except TimeoutError:
-                hinted = False
+                requested = False
 
-    def _noticed(self, change: Change) -> None:
-        metadata = change.body["metadata"]
-        if change.kind is JOBS:
+    def _on_event(self, event: WatchEvent) -> None:
+        metadata = event.body["metadata"]
+        if event.kind is JOBS:
             project = metadata.get("labels", {}).get(PROJECT_LABEL)
             if project:
-                self._told.wake(Key("FeatureStoreProject", metadata["namespace"], project))
+                self._handler.enqueue(Key("FeatureStoreProject", metadata["namespace"], project))
             return
-        key = Key(change.kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
-        if change.gone:
+        key = Key(event.kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
+        if event.deleted:
             if self._resources.drop(key, str(metadata["uid"])):
-                self._told.forget(key)
+                self._handler.forget(key)
             return
-        if change.replayed:
-            self._relisted()
+        if event.listed:
+            self._on_kopf_list()
         before = self._resources.entry(key)
-        if self._resources.take(change.body) is None:
+        if self._resources.take(event.body) is None:
             return
         after = self._resources.entry(key)
         assert after is not None
-        # Our own status comes back as an event, and is no news.
-        if before is None or (before.uid, before.wish) != (after.uid, after.wish):
-            self._told.wake(key, after.wish)
+        # The event of a status that this operator wrote changes neither.
+        if before is None or (before.uid, before.spec_hash) != (after.uid, after.spec_hash):
+            self._handler.enqueue(key, after.spec_hash)
 
-    def _relisted(self) -> None:
-        """kopf lists anew, one object after another: names are compared when it is through."""
-        if self._relist is not None:
-            self._relist.cancel()
+    def _on_kopf_list(self) -> None:
+        """Relist when kopf's list has ended: kopf does not report what was deleted before it."""
+        if self._relist_timer is not None:
+            self._relist_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._relist = loop.call_later(RELIST_SECONDS, self._sweep_now.set)
+        self._relist_timer = loop.call_later(KOPF_LIST_SECONDS, self._relist_now.set)

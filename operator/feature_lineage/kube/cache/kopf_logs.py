@@ -1,18 +1,19 @@
-"""What kopf logs, told as what it is: no error where something mends itself.
+"""Lowers the level of kopf's log records about errors that repair themselves.
 
-A request that it makes again is an ERROR to kopf, each time; here it is one warning. What ends it
-is two ERRORs; here it is left to `watching`, which begins it again.
+kopf logs each attempt of a request that it repeats as an ERROR; here, the first attempt is one
+WARNING. kopf logs its own end as two ERRORs; here they are of level DEBUG, since `kopf_watch` logs
+a warning and starts kopf again.
 """
 
 import logging
 from typing import Final
 
-_TRIES: Final = ("kopf._cogs.clients.watching", "kopf._core.reactor.observation")
+_REQUESTS: Final = ("kopf._cogs.clients.watching", "kopf._core.reactor.observation")
 _ENDS: Final = ("kopf._core.reactor.orchestration", "kopf._core.reactor.running")
 
 
-class TriedAgain(logging.Filter):
-    """Tells once that a request is made again; what fails for good stays an error."""
+class RetriedRequests(logging.Filter):
+    """Makes the first attempt of a repeated request a WARNING, and each other one DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -20,33 +21,33 @@ class TriedAgain(logging.Filter):
         if record.levelno != logging.ERROR or not again:
             return True
         first = message.startswith("Request attempt #1 ")
-        return _told_as(record, logging.WARNING if first else logging.DEBUG)
+        return _lower(record, logging.WARNING if first else logging.DEBUG)
 
 
-class BegunAgain(logging.Filter):
-    """Leaves it to `Watcher` to tell that kopf failed: once, and as what comes of it."""
+class RestartedWatch(logging.Filter):
+    """Makes the end of kopf DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno != logging.ERROR or " has failed: " not in record.getMessage():
             return True
-        return _told_as(record, logging.DEBUG)
+        return _lower(record, logging.DEBUG)
 
 
-def _told_as(record: logging.LogRecord, level: int) -> bool:
-    """Lower a record's level; whether it is to be told then."""
+def _lower(record: logging.LogRecord, level: int) -> bool:
+    """Lower the level of a record; whether the record is still logged."""
     record.levelno, record.levelname = level, logging.getLevelName(level)
     return logging.getLogger(record.name).isEnabledFor(level)
 
 
-_tried_again = TriedAgain()
-_begun_again = BegunAgain()
+_retried_requests = RetriedRequests()
+_restarted_watch = RestartedWatch()
 
 
-def calm() -> None:
-    """Have all that apply from now on; to do so again changes nothing."""
-    # Its one warning in a thread is that it leaves the signals alone, which is the point.
+def filter_logs() -> None:
+    """Install the filters; a second call changes nothing."""
+    # Its one warning in a thread is that it sets no signal handlers, which is the purpose.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
-    for name in _TRIES:
-        logging.getLogger(name).addFilter(_tried_again)
+    for name in _REQUESTS:
+        logging.getLogger(name).addFilter(_retried_requests)
     for name in _ENDS:
-        logging.getLogger(name).addFilter(_begun_again)
+        logging.getLogger(name).addFilter(_restarted_watch)

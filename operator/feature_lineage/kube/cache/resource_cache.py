@@ -1,61 +1,26 @@
-"""The custom resources as the API server last told them, and the one way to write their status.
+"""The custom resources as the API server last reported them, and the writer of their statuses.
 
-What is kept of an object is small: a compressed copy and what it is found by. Whole objects are
-made when somebody asks, so ten thousand of them do not have to be in memory at once. An object
-that is older than what is known is passed over: events may come late, twice or out of order.
+The cache keeps projects whole and TrainedModels compressed, so ten thousand of them need little
+memory. An event may come late, twice or out of order: an object older than the cached one is
+ignored.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-from pydantic import ValidationError
+from typing import Final, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.annotations import FINALIZER
-from feature_lineage.api.validation_messages import validation_messages
-from feature_lineage.decide.facts import Key, key_of
+from feature_lineage.decide.facts import Key, Resource, key_of
+from feature_lineage.kube.cache.cache_entry import CacheEntry, entry_of, newer, parsed, unpacked
 from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import CUSTOM
 from feature_lineage.kube.merge import merge_diff
 from feature_lineage.ports import ModelStamp, ResourceT
 
-Resource = FeatureStoreProject | TrainedModel
-AnyResource = TypeVar("AnyResource", bound=Resource)
+MAX_DELETED_UIDS: Final = 4096
+MAX_RECENT: Final = 64
+"""Whole TrainedModels that are kept: a reconcile asks for the same ones several times."""
 
-_CLASSES: Final[dict[str, type[Resource]]] = {
-    "FeatureStoreProject": FeatureStoreProject,
-    "TrainedModel": TrainedModel,
-}
-REMEMBERED_GONE: Final = 4096
-RECENT: Final = 64
-"""Whole models that are kept: a pass asks for the same ones again and again."""
-_DROPPED: Final = ("managedFields", "selfLink")
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is kept of one object.
-
-    Attributes:
-        uid: identity; another uid is another object of the same name.
-        version: ``resourceVersion``, which this operator only compares with its own.
-        wish: what the user wants: changes with spec, annotations and deletion, not with status.
-        packed: the resource, as JSON; of one that does not validate, its complaint.
-        model: registered model of a TrainedModel, "" of a project.
-        home: the project a TrainedModel refers to, None of a project.
-        valid: whether `packed` is a resource.
-    """
-
-    uid: str
-    version: str
-    wish: int
-    packed: bytes
-    model: str = ""
-    home: Key | None = None
-    valid: bool = True
+IndexT = TypeVar("IndexT")
 
 
 class ResourceCache:
@@ -63,22 +28,22 @@ class ResourceCache:
 
     Args:
         api: where statuses are written.
-        on_news: told of registered models for which other resources stand than before, or want
-            something else, or whose project does: one whose project is on the same MLflow server
-            shares a version with them.
+        on_change: receives the registered models of which a TrainedModel was created, changed or
+            deleted, and those of the TrainedModels of a changed project: TrainedModels on one
+            version of one MLflow server read each other.
     """
 
-    def __init__(self, api: Api, on_news: Callable[[Set[str]], None] = lambda _: None) -> None:
+    def __init__(self, api: Api, on_change: Callable[[Set[str]], None] = lambda _: None) -> None:
         self._api = api
-        self._on_news = on_news
-        self._entries: dict[Key, Entry] = {}
+        self._on_change = on_change
+        self._entries: dict[Key, CacheEntry] = {}
         self._projects: dict[Key, FeatureStoreProject] = {}
         self._by_model: dict[str, set[Key]] = {}
-        self._by_home: dict[Key, set[Key]] = {}
-        self._gone: dict[str, None] = {}
-        self._recent: dict[Key, tuple[Entry, TrainedModel]] = {}
+        self._by_project: dict[Key, set[Key]] = {}
+        self._deleted: dict[str, None] = {}
+        self._recent: dict[Key, tuple[CacheEntry, TrainedModel]] = {}
 
-    # Resources
+    # For the reconciler
 
     def project(self, namespace: str, name: str) -> FeatureStoreProject | None:
         return self._projects.get(Key("FeatureStoreProject", namespace, name))
@@ -91,14 +56,14 @@ class ResourceCache:
         return list(self._projects.values())
 
     def models(self) -> Iterable[TrainedModel]:
-        """Each is made when it is its turn; what is gone by then is left out.
+        """Each one is unpacked when the iteration comes to it; one deleted by then is left out.
 
-        A scrape goes through them in a thread of its own.
+        A scrape iterates in another thread.
         """
         for key in self.all_keys("TrainedModel"):
             entry = self._entries.get(key)
             if entry is not None and entry.valid:
-                yield _unpacked(entry)
+                yield unpacked(entry)
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         found = (self.get(key) for key in sorted(self._by_model.get(name, ()), key=str))
@@ -106,30 +71,30 @@ class ResourceCache:
 
     def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
         return tuple(
-            ModelStamp((entry.uid, entry.version), key.namespace, entry.home)
+            ModelStamp((entry.uid, entry.version), key.namespace, entry.project)
             for key in self._by_model.get(name, ())
-            if (entry := self._entries[key]).home is not None
+            if (entry := self._entries[key]).project is not None
         )
 
     def models_of(self, project: Key) -> list[Key]:
-        """TrainedModels that refer to a project."""
-        return sorted(self._by_home.get(project, ()), key=str)
+        """The TrainedModels that refer to a project."""
+        return sorted(self._by_project.get(project, ()), key=str)
 
     def keys_named(self, names: Iterable[str]) -> list[Key]:
-        """TrainedModels on registered models of these names, on whichever server."""
+        """The TrainedModels of registered models of these names, of any MLflow server."""
         return sorted((key for name in names for key in self._by_model.get(name, ())), key=str)
 
     async def save(self, resource: ResourceT) -> ResourceT:
-        """Patch what differs in the status.
+        """Patch the fields of the status that differ.
 
         Raises:
             Conflict: the object is not the one that the status was computed from.
-            NotFound: it is gone.
+            NotFound: the object was deleted.
         """
         key = key_of(resource)
         before = self.get(key)
         if before is None or before.metadata.resource_version != resource.metadata.resource_version:
-            raise Conflict(f"{key} changed while its status was computed; it is computed anew")
+            raise Conflict(f"{key} changed while its status was computed; it is computed again")
         change = merge_diff(before.status.as_dict(), resource.status.as_dict())
         answer = await self._api.patch(
             CUSTOM[key.kind],
@@ -144,15 +109,15 @@ class ResourceCache:
         version = str(answer["metadata"]["resourceVersion"])
         metadata = resource.metadata.model_copy(update={"resource_version": version})
         written = resource.model_copy(update={"metadata": metadata})
-        known = self._entries.get(key)
-        if known is not None and known.uid == metadata.uid and not newer(known.version, version):
-            self._hold(key, _entry(written, known.wish))
+        cached = self._entries.get(key)
+        if cached is not None and cached.uid == metadata.uid and not newer(cached.version, version):
+            self._hold(key, entry_of(written, cached.spec_hash))
         return written
 
-    # What the watcher and the sweep do with it
+    # For the host and its informer
 
     def get(self, key: Key) -> Resource | None:
-        """One resource; None where there is none that validates."""
+        """One resource; None: there is none that validates."""
         if key.kind == "FeatureStoreProject":
             return self._projects.get(key)
         entry = self._entries.get(key)
@@ -161,27 +126,27 @@ class ResourceCache:
         recent = self._recent.get(key)
         if recent is not None and recent[0] is entry:
             return recent[1]
-        found = _unpacked(entry)
+        found = unpacked(entry)
         self._recent[key] = (entry, found)
-        if len(self._recent) > RECENT:
+        if len(self._recent) > MAX_RECENT:
             del self._recent[next(iter(self._recent))]
         return found
 
-    def entry(self, key: Key) -> Entry | None:
+    def entry(self, key: Key) -> CacheEntry | None:
         return self._entries.get(key)
 
-    def complaint(self, key: Key) -> str | None:
-        """Why an object is no resource; None where it is one, or is not there."""
+    def invalid(self, key: Key) -> str | None:
+        """Why an object does not validate; None where it does, or where there is none."""
         entry = self._entries.get(key)
         return None if entry is None or entry.valid else entry.packed.decode()
 
     def all_keys(self, kind: str = "") -> list[Key]:
-        """Every known object, or those of a kind; projects first, then by name."""
-        known = list(self._entries)  # at once: a scrape asks from another thread
-        return sorted((key for key in known if kind in ("", key.kind)), key=str)
+        """Every object, or every one of a kind; projects first, then by name; for any thread."""
+        cached = list(self._entries)  # a copy: a scrape calls this in another thread
+        return sorted((key for key in cached if kind in ("", key.kind)), key=str)
 
     def versions(self, kind: str) -> dict[Key, tuple[str, str]]:
-        """uid and resourceVersion of every known object of a kind."""
+        """uid and resourceVersion of every object of a kind."""
         return {
             key: (entry.uid, entry.version)
             for key, entry in self._entries.items()
@@ -189,124 +154,71 @@ class ResourceCache:
         }
 
     def take(self, body: Object, *, read: bool = False) -> Key | None:
-        """An object as the API server tells it; its key, or None where that is no news.
+        """Cache an object from the API server; returns its key, None if the cached one is as new.
 
         Args:
-            read: it was asked for by name just now, so it is the one of its name; an event may
-                still tell of a predecessor.
+            read: the object was just read by name, so it is the current one of its name; an event
+                may be of an earlier object of that name.
         """
         metadata = body["metadata"]
         key = Key(body["kind"], metadata["namespace"], metadata["name"])
         uid, version = str(metadata["uid"]), str(metadata["resourceVersion"])
-        known = self._entries.get(key)
-        if uid in self._gone:
+        cached = self._entries.get(key)
+        if uid in self._deleted:
             return None
-        late = known is not None and not newer(version, known.version)
-        if late and known is not None and (known.uid == uid or not read):
+        late = cached is not None and not newer(version, cached.version)
+        if late and cached is not None and (cached.uid == uid or not read):
             return None
         self._hold(key, parsed(body))
         return key
 
     def drop(self, key: Key, uid: str = "") -> bool:
-        """The object is gone; whether it was known.
+        """Remove a deleted object; whether it was cached.
 
         Args:
-            uid: of the object that is gone, where that is known: a successor of its name stays.
+            uid: of the deleted object, where it is known: a later object of its name stays.
         """
-        known = self._entries.get(key)
-        if known is None or (uid and known.uid != uid):
-            self._bury(uid)
+        cached = self._entries.get(key)
+        if cached is None or (uid and cached.uid != uid):
+            self._mark_deleted(uid)
             return False
-        self._bury(known.uid)
+        self._mark_deleted(cached.uid)
         self._hold(key, None)
         return True
 
-    def _bury(self, uid: str) -> None:
-        """An object never comes back: an event about it that is still to come is a late one."""
+    def _mark_deleted(self, uid: str) -> None:
+        """Remember that a later event about an object of this uid is outdated."""
         if uid:
-            self._gone[uid] = None
-        while len(self._gone) > REMEMBERED_GONE:
-            del self._gone[next(iter(self._gone))]
+            self._deleted[uid] = None
+        while len(self._deleted) > MAX_DELETED_UIDS:
+            del self._deleted[next(iter(self._deleted))]
 
-    def _hold(self, key: Key, held: tuple[Entry, Resource | None] | None) -> None:
+    def _hold(self, key: Key, held: tuple[CacheEntry, Resource | None] | None) -> None:
         before = self._entries.pop(key, None)
-        if before is not None and before.home is not None:
+        if before is not None and before.project is not None:
             _discard(self._by_model, before.model, key)
-            _discard(self._by_home, before.home, key)
+            _discard(self._by_project, before.project, key)
         self._projects.pop(key, None)
         entry, resource = held or (None, None)
         if entry is not None:
             self._entries[key] = entry
-            if entry.home is not None:
+            if entry.project is not None:
                 self._by_model.setdefault(entry.model, set()).add(key)
-                self._by_home.setdefault(entry.home, set()).add(key)
+                self._by_project.setdefault(entry.project, set()).add(key)
         if isinstance(resource, FeatureStoreProject):
             self._projects[key] = resource
-        # A status of ours changes the version only, and is no news.
-        if _wanted(before) != _wanted(entry):
+        # A status that this operator wrote changes the version only.
+        if _spec_of(before) != _spec_of(entry):
             models = {each.model for each in (before, entry) if each and each.model}
-            self._on_news(models | {self._entries[each].model for each in self.models_of(key)})
+            self._on_change(models | {self._entries[each].model for each in self.models_of(key)})
 
 
-def _wanted(entry: Entry | None) -> tuple[str, int] | None:
-    return (entry.uid, entry.wish) if entry is not None else None
-
-
-def newer(version: str, than: str) -> bool:
-    """Whether one ``resourceVersion`` is later than another of the same kind.
-
-    Kubernetes orders them since 1.35; whatever is no number is taken for news.
-    """
-    if version.isdigit() and than.isdigit():
-        return int(version) > int(than)
-    return version != than
-
-
-def parsed(body: Object) -> tuple[Entry, Resource | None]:
-    """What is kept of an object, and the resource where it validates."""
-    metadata: dict[str, Any] = {k: v for k, v in body["metadata"].items() if k not in _DROPPED}
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != _LAST_APPLIED}
-    metadata["annotations"] = annotations
-    wish = hash(
-        (
-            metadata.get("generation"),
-            metadata.get("deletionTimestamp"),
-            tuple(sorted(annotations.items())),
-            tuple(sorted(metadata.get("labels", {}).items())),
-            FINALIZER in metadata.get("finalizers", ()),
-        )
-    )
-    try:
-        resource = _CLASSES[body["kind"]].model_validate({**body, "metadata": metadata})
-    except ValidationError as error:
-        model = _CLASSES[body["kind"]]
-        text = "; ".join(fact for _, fact in validation_messages(error, model))
-        uid, version = str(metadata["uid"]), str(metadata["resourceVersion"])
-        return Entry(uid, version, wish, text.encode(), valid=False), None
-    return _entry(resource, wish)
-
-
-def _entry(resource: AnyResource, wish: int) -> tuple[Entry, AnyResource]:
-    metadata = resource.metadata
-    if isinstance(resource, TrainedModel):
-        text = resource.model_dump_json(by_alias=True, exclude_none=True)
-        packed = zlib.compress(text.encode(), level=1)
-        reference = resource.spec.project_ref
-        home = Key("FeatureStoreProject", reference.namespace or metadata.namespace, reference.name)
-        model = resource.spec.model.name
-        return Entry(metadata.uid, metadata.resource_version, wish, packed, model, home), resource
-    return Entry(metadata.uid, metadata.resource_version, wish, b""), resource
-
-
-def _unpacked(entry: Entry) -> TrainedModel:
-    return TrainedModel.model_validate_json(zlib.decompress(entry.packed))
-
-
-IndexT = TypeVar("IndexT")
+def _spec_of(entry: CacheEntry | None) -> tuple[str, int] | None:
+    return (entry.uid, entry.spec_hash) if entry is not None else None
 
 
 def _discard(index: dict[IndexT, set[Key]], name: IndexT, key: Key) -> None:
-    """Take a key out of an index; a name without keys goes."""
+    """Remove a key from an index, and the name with its last key."""
     named = index[name]
     named.discard(key)
     if not named:

@@ -1,7 +1,7 @@
-"""Names compared: finds what watching missed, above all deletions, which kopf loses in a relist.
+"""Finds changes that the watch has lost, above all deletions: kopf loses them when it lists again.
 
-A listing of metadata costs a tenth of one of whole objects. What was known before it began and is
-not in it is gone; what is in it and not known, or known as something else, is read anew.
+A list of metadata costs a tenth of one of whole objects. An object that was cached before the list
+and is not in it was deleted; an object that is new, or newer than the cached one, is read.
 """
 
 import asyncio
@@ -11,32 +11,33 @@ from typing import Final
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import NotFound
-from feature_lineage.kube.cache.resource_cache import ResourceCache, newer
+from feature_lineage.kube.cache.cache_entry import newer
+from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import CUSTOM
 
 _log = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 300.0
-"""The longest that a lost deletion stays unseen where nothing hints at it."""
+"""The longest time that a lost deletion stays unknown."""
 
 
-async def sweep(
+async def relist(
     api: Api, resources: ResourceCache, namespaces: tuple[str, ...], *, whole: bool = False
 ) -> AsyncIterator[Key]:
-    """Bring the store to what the API server lists.
+    """Make the cache equal to what the API server lists.
 
-    Yields each key that is not what it was: no longer there, new, or another than was known. What
-    was found before an error is in the store, so it is told at once.
+    Yields each key that has changed: deleted, new or newer. A key is yielded as soon as the cache
+    has its change, so an error later in the list loses no key.
 
     Args:
-        namespaces: to look at; empty: all.
-        whole: list whole objects: for a store that knows nothing yet.
+        namespaces: to list; empty: all.
+        whole: list whole objects; for a cache that is empty.
 
     Raises:
-        FeatureLineageError: the listing failed; what was known stays.
+        FeatureLineageError: the list failed; the cache keeps what it has.
     """
-    gone = 0
+    deleted = 0
     for kind in CUSTOM.values():
         before = resources.versions(kind.kind)
         listed: dict[Key, tuple[str, str]] = {}
@@ -46,18 +47,18 @@ async def sweep(
                 key = Key(kind.kind, metadata["namespace"], metadata["name"])  # type: ignore[arg-type]
                 listed[key] = (str(metadata["uid"]), str(metadata["resourceVersion"]))
                 if whole:
-                    # Items of a list do not say what they are.
+                    # The items of a list have no kind.
                     item |= {"apiVersion": kind.api_version, "kind": kind.kind}
                     if resources.take(item) is not None:
                         yield key
                     await asyncio.sleep(0)
         for key, (uid, _) in before.items():
             if key not in listed and resources.drop(key, uid):
-                gone += 1
+                deleted += 1
                 yield key
-        known = resources.versions(kind.kind)
+        cached = resources.versions(kind.kind)
         for key, (uid, version) in listed.items():
-            had = known.get(key)
+            had = cached.get(key)
             if had is not None and had[0] == uid and not newer(version, had[1]):
                 continue
             try:
@@ -66,5 +67,5 @@ async def sweep(
                 continue
             if resources.take(body, read=True) is not None:
                 yield key
-    if gone:
-        _log.info("%d deleted objects were found by their names", gone)
+    if deleted:
+        _log.info("the relist found %d deleted objects", deleted)

@@ -1,8 +1,8 @@
 """Names compared: what watching lost is found, and nothing that is there is taken for gone."""
 
 from feature_lineage.decide.facts import Key
+from feature_lineage.kube.cache.relist import relist
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.cache.resync import sweep
 from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 
@@ -21,10 +21,10 @@ def key(kind: Kind, namespace: str, name: str) -> Key:
     return Key(kind.kind, namespace, name)  # type: ignore[arg-type]
 
 
-async def swept(
+async def relisted(
     admin: Api, resources: ResourceCache, namespace: str, *, whole: bool = False
 ) -> set[Key]:
-    return {each async for each in sweep(admin, resources, (namespace,), whole=whole)}
+    return {each async for each in relist(admin, resources, (namespace,), whole=whole)}
 
 
 async def known(admin: Api, namespace: str) -> ResourceCache:
@@ -32,7 +32,7 @@ async def known(admin: Api, namespace: str) -> ResourceCache:
     for kind, name in ((PROJECTS, "p"), (MODELS, "a"), (MODELS, "b")):
         await admin.create(kind, namespace, manifest(kind, name))
     resources = ResourceCache(admin)
-    await swept(admin, resources, namespace, whole=True)
+    await relisted(admin, resources, namespace, whole=True)
     return resources
 
 
@@ -46,7 +46,7 @@ async def test_a_first_sweep_reads_everything(admin: Api, namespace: str) -> Non
 async def test_where_nothing_was_lost_nothing_is_found(admin: Api, namespace: str) -> None:
     resources = await known(admin, namespace)
 
-    assert await swept(admin, resources, namespace) == set()
+    assert await relisted(admin, resources, namespace) == set()
 
 
 async def test_deletions_edits_and_creations_that_nobody_told_of_are_found(
@@ -57,7 +57,7 @@ async def test_deletions_edits_and_creations_that_nobody_told_of_are_found(
     await admin.patch(MODELS, namespace, "b", {"spec": {"suspend": True}})
     await admin.create(MODELS, namespace, manifest(MODELS, "c"))
 
-    found = await swept(admin, resources, namespace)
+    found = await relisted(admin, resources, namespace)
 
     assert found == {key(MODELS, namespace, name) for name in "abc"}
     assert resources.entry(key(MODELS, namespace, "a")) is None
@@ -72,7 +72,7 @@ async def test_an_object_made_anew_is_another_one(admin: Api, namespace: str) ->
     await admin.delete(MODELS, namespace, "a")
     await admin.create(MODELS, namespace, manifest(MODELS, "a"))
 
-    found = await swept(admin, resources, namespace)
+    found = await relisted(admin, resources, namespace)
 
     after = resources.entry(key(MODELS, namespace, "a"))
     assert found == {key(MODELS, namespace, "a")}
@@ -85,5 +85,5 @@ async def test_other_namespaces_are_not_looked_at(admin: Api, namespace: str) ->
     await known(admin, namespace)
     resources = ResourceCache(admin)
 
-    await swept(admin, resources, "nobody-lives-here", whole=True)
+    await relisted(admin, resources, "nobody-lives-here", whole=True)
     assert resources.all_keys() == []

@@ -1,0 +1,98 @@
+"""What the cache keeps of one object: a compressed copy, and the values that it is found by."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.annotations import FINALIZER
+from feature_lineage.api.validation_messages import validation_messages
+from feature_lineage.decide.facts import Key, Resource
+from feature_lineage.kube.client import Object
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
+
+_CLASSES: Final[dict[str, type[Resource]]] = {
+    "FeatureStoreProject": FeatureStoreProject,
+    "TrainedModel": TrainedModel,
+}
+_DROPPED: Final = ("managedFields", "selfLink")
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """What is kept of one object.
+
+    Attributes:
+        uid: identity; another uid is another object of the same name.
+        version: ``resourceVersion``.
+        spec_hash: changes with spec, labels, annotations and deletion, not with the status.
+        packed: of a TrainedModel, its JSON; of an object that does not validate, the error message.
+        model: registered model of a TrainedModel, "" of a project.
+        project: the project that a TrainedModel refers to, None of a project.
+        valid: whether the object validates.
+    """
+
+    uid: str
+    version: str
+    spec_hash: int
+    packed: bytes
+    model: str = ""
+    project: Key | None = None
+    valid: bool = True
+
+
+def parsed(body: Object) -> tuple[CacheEntry, Resource | None]:
+    """The entry of an object, and the resource if the object validates."""
+    metadata: dict[str, Any] = {k: v for k, v in body["metadata"].items() if k not in _DROPPED}
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != _LAST_APPLIED}
+    metadata["annotations"] = annotations
+    spec_hash = hash(
+        (
+            metadata.get("generation"),
+            metadata.get("deletionTimestamp"),
+            tuple(sorted(annotations.items())),
+            tuple(sorted(metadata.get("labels", {}).items())),
+            FINALIZER in metadata.get("finalizers", ()),
+        )
+    )
+    try:
+        resource = _CLASSES[body["kind"]].model_validate({**body, "metadata": metadata})
+    except ValidationError as error:
+        model = _CLASSES[body["kind"]]
+        text = "; ".join(fact for _, fact in validation_messages(error, model))
+        uid, version = str(metadata["uid"]), str(metadata["resourceVersion"])
+        return CacheEntry(uid, version, spec_hash, text.encode(), valid=False), None
+    return entry_of(resource, spec_hash)
+
+
+def entry_of(resource: ResourceT, spec_hash: int) -> tuple[CacheEntry, ResourceT]:
+    """The entry of a resource, and the resource."""
+    uid, version = resource.metadata.uid, resource.metadata.resource_version
+    if not isinstance(resource, TrainedModel):
+        return CacheEntry(uid, version, spec_hash, b""), resource
+    text = resource.model_dump_json(by_alias=True, exclude_none=True)
+    packed = zlib.compress(text.encode(), level=1)
+    reference = resource.spec.project_ref
+    namespace = reference.namespace or resource.metadata.namespace
+    project = Key("FeatureStoreProject", namespace, reference.name)
+    model = resource.spec.model.name
+    return CacheEntry(uid, version, spec_hash, packed, model, project), resource
+
+
+def unpacked(entry: CacheEntry) -> TrainedModel:
+    """The TrainedModel of an entry."""
+    return TrainedModel.model_validate_json(zlib.decompress(entry.packed))
+
+
+def newer(version: str, than: str) -> bool:
+    """Whether one ``resourceVersion`` is later than another of the same kind.
+
+    Kubernetes orders them since 1.35; any other text that differs counts as newer.
+    """
+    if version.isdigit() and than.isdigit():
+        return int(version) > int(than)
+    return version != than
