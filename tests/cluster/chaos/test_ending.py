@@ -1,4 +1,4 @@
-"""An operator that is asked to end in the middle of a pass: it is finished, or given up in time."""
+"""SIGTERM during a reconcile: the operator waits for the reconcile, for a limited time."""
 
 import asyncio
 import signal
@@ -18,22 +18,22 @@ HURRIED: Final = (
     "import feature_lineage.kube.manager as host; host.DRAIN_SECONDS = 2.0; "
     "from feature_lineage.cli.main import main; main()"
 )
-"""The operator with less patience than the 20 s that it has for passes under way."""
+"""The operator with a shorter limit than 20 s for the reconciles in progress."""
 
 
 async def hung(admin: Api, namespace: str, rule: Rule) -> None:
-    """Return once the pass over a new project waits for its ConfigMap."""
+    """Return once the reconcile of a new project waits for its ConfigMap."""
     await admin.create(PROJECTS, namespace, world.project("p0", "none"))
     async with asyncio.timeout(30):
         await rule.spent.wait()
 
 
-async def asked_to_end(operator: Operator) -> None:
-    """Return once it has taken notice."""
+async def terminate(operator: Operator) -> None:
+    """Send SIGTERM, and return once the operator has logged it."""
     assert operator.process is not None
     operator.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(30):
-        while not any("asked to end" in line["message"] for line in operator.lines()):
+        while not any("stopping;" in line["message"] for line in operator.lines()):
             await asyncio.sleep(0.05)  # a file that grows tells nobody
 
 
@@ -47,13 +47,13 @@ async def holder(admin: Api, namespace: str) -> str:
     return str(lease["spec"].get("holderIdentity"))
 
 
-async def test_a_pass_under_way_is_finished_and_written_before_the_process_ends(
+async def test_a_reconcile_in_progress_ends_before_the_process(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     rule = proxy.fail("GET", "/configmaps/none", Fault.HELD)
     await hung(admin, namespace, rule)
-    await asked_to_end(operator)
+    await terminate(operator)
     await admin.create(PROJECTS, namespace, world.project("later", "none"))
     while_held = await admin.get(PROJECTS, namespace, "p0")
     rule.let_go.set()
@@ -70,13 +70,13 @@ async def test_a_pass_under_way_is_finished_and_written_before_the_process_ends(
     assert operator.errors() == []
 
 
-async def test_a_pass_that_takes_too_long_is_given_up_and_the_lease_handed_over(
+async def test_a_long_reconcile_is_cancelled_and_the_lease_released(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     program = (sys.executable, "-c", HURRIED)
     operator = await start_operator(kubeconfig=proxy.kubeconfig, program=program)
     await hung(admin, namespace, proxy.fail("GET", "/configmaps/none", Fault.HANG))
-    await asked_to_end(operator)
+    await terminate(operator)
     assert operator.process is not None
     async with asyncio.timeout(10):  # the request itself would wait for 15 s
         code = await operator.process.wait()
