@@ -11,28 +11,28 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.cache.kopf_watch import WATCHED, Change, KopfWatch
+from feature_lineage.kube.cache.kopf_watch import WATCHED, KopfWatch, WatchEvent
 from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import PROJECTS
 
 
-class Told:
-    """What a watcher tells."""
+class WatchRecorder:
+    """Records the names of the objects that a watch reports, and its restarts."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.missed = 0
+        self.restarts = 0
         self._news = asyncio.Event()
 
-    def tell(self, change: Change) -> None:
-        self.names.add(change.body["metadata"]["name"])
+    def event(self, event: WatchEvent) -> None:
+        self.names.add(event.body["metadata"]["name"])
         self._news.set()
 
-    def miss(self) -> None:
-        self.missed += 1
+    def restarted(self) -> None:
+        self.restarts += 1
 
-    async def of(self, name: str) -> None:
-        """Return once it was told of an object of this name."""
+    async def seen(self, name: str) -> None:
+        """Return once an object of this name was reported."""
         async with asyncio.timeout(30):
             while name not in self.names:
                 self._news.clear()
@@ -52,22 +52,22 @@ async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
     def read(configuration: Configuration) -> None:
         configuration.api_key["BearerToken"] = f"bearer {mounted.read_text()}"
 
-    told = Told()
+    recorder = WatchRecorder()
     async with await connect(str(proxy.kubeconfig)) as api:
         api.configuration.refresh_api_key_hook = read
-        watcher = KopfWatch(api.configuration, (namespace,), told.tell, told.miss)
+        watcher = KopfWatch(api.configuration, (namespace,), recorder.event, recorder.restarted)
         ended = watcher.start()
         async with asyncio.timeout(30):
             await proxy.opens(len(WATCHED))
         await admin.create(PROJECTS, namespace, world.project("before", "none"))
-        await told.of("before")
+        await recorder.seen("before")
         mounted.write_text(new)
         proxy.revoked.add(old)
         proxy.cut_streams()
         async with asyncio.timeout(30):
             await proxy.opens(2 * len(WATCHED))
         await admin.create(PROJECTS, namespace, world.project("after", "none"))
-        await told.of("after")
+        await recorder.seen("after")
         asked_for = await api.get(PROJECTS, namespace, "after")
         going_on = not ended.done()
         watcher.stop()
@@ -77,7 +77,7 @@ async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
     assert any(asked.status == 401 for asked in proxy.asked)
     assert asked_for["metadata"]["name"] == "after"
     assert going_on
-    assert told.missed == 0  # kopf itself went on, and was not begun anew
+    assert recorder.restarts == 0  # kopf continued, and was not started again
 
 
 async def test_a_token_that_is_not_taken_for_a_moment_costs_no_event_and_no_restart(
