@@ -88,7 +88,7 @@ async def test_a_model_created_anew_is_not_tagged_by_mistake(
     rest.version(name)
     rest.set_tag(name, "1", "keep", "me")
 
-    with pytest.raises(NotFound, match="created anew") as error:
+    with pytest.raises(NotFound, match="created again") as error:
         await registry.set_version_tags(old, {"featurelineage.io/verdict": "Broken"})
     assert error.value.reason == "VersionNotFound"
     await registry.delete_version_tags(old, ("keep",))
