@@ -38,7 +38,7 @@ def closed(server: MLflowServer) -> ServerUnavailable:
     """This process closed the client while it was still in use."""
     return ServerUnavailable(
         f"the connection to MLflow at {server.tracking_uri} was closed, because its credential was"
-        " rotated or nobody used it; the next reconcile opens a new one"
+        " rotated or it was not used; the next reconcile opens a new one"
     )
 
 
