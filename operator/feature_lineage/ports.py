@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -116,10 +117,13 @@ class JobRunner(Protocol):
         ...
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        """End a job that has not begun; it is over once nothing of it can run any more.
+        """End a job, whether it has begun or not; it is over once nothing of it can run any more.
+
+        A job that has begun is asked to stop, and reports ``Interrupted``. Cancelling a job twice
+        is fine, and so is cancelling a job that is over.
 
         Args:
-            why: what it waited for; ``state`` reports it of a job that was cancelled.
+            why: ``Reason: message``; ``state`` reports both of a job that ends without a report.
         """
         ...
 
@@ -198,7 +202,20 @@ class SnapshotStore(Protocol):
 
 
 class Events(Protocol):
+    """Where Kubernetes Events, or what stands for them, are written."""
+
     async def emit(self, event: Event) -> None: ...
+
+
+class Sink(Protocol):
+    """Where domain events go; `reconcile.sinks.registered` names all of them."""
+
+    async def emit(self, event: DomainEvent) -> None:
+        """Make something of an event, or pass it over.
+
+        An error is logged and holds up no reconcile; the event is lost to this sink.
+        """
+        ...
 
 
 @dataclass(frozen=True)

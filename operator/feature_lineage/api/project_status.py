@@ -84,6 +84,16 @@ class OperationStatus(StatusModel):
     views: Annotated[tuple[OperationView, ...], MAP_BY_NAME] = Field(
         (), description="The views it materializes, each with its window."
     )
+    overtaken_by: str | None = Field(
+        None,
+        description="The operation that wrote the registry while this one read it; what this one "
+        "read is not taken over.",
+    )
+
+    @property
+    def job(self) -> str:
+        """Name of the job of this attempt: each attempt has a job of its own."""
+        return f"{self.id}-{self.attempt}"
 
 
 class LastApply(StatusModel):
@@ -284,7 +294,12 @@ class FeatureStoreProjectStatus(StatusModel):
     source: SourceStatus | None = Field(None, description="The newest revision of the source.")
     registry: RegistryStatus | None = Field(None, description="The registry as last read.")
     sequence: StrictInt = Field(0, description="The last operation number handed out.")
-    operation: OperationStatus | None = Field(None, description="The operation in flight.")
+    operation: OperationStatus | None = Field(
+        None, description="The operation in flight that may write the registry or a store."
+    )
+    reading_operation: OperationStatus | None = Field(
+        None, description="The operation in flight beside it, which only reads."
+    )
     last_apply: LastApply | None = Field(None, description="How the last apply ended.")
     applied: AppliedStatus | None = Field(None, description="The revision in effect.")
     plan: PlanStatus | None = Field(None, description="What the newest revision would do.")
@@ -302,3 +317,9 @@ class FeatureStoreProjectStatus(StatusModel):
         (), description="The last 10 operations, and those that MLflow does not have yet."
     )
     counts: Counts | None = Field(None, description="Totals.")
+
+    @property
+    def in_flight(self) -> tuple[OperationStatus, ...]:
+        """The operations in flight; the one that writes comes first."""
+        both = (self.operation, self.reading_operation)
+        return tuple(operation for operation in both if operation is not None)

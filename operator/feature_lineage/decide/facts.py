@@ -46,6 +46,7 @@ class JobFacts:
         message: what is known of that.
         begun: something of it runs or ran; what has not begun can be taken back.
         outdated: it has not begun, and would be made differently today.
+        cancelled: the operator has asked for its end.
     """
 
     running: bool
@@ -54,6 +55,7 @@ class JobFacts:
     message: str = ""
     begun: bool = True
     outdated: bool = False
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

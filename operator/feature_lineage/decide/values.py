@@ -5,13 +5,14 @@ the host acts on that.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.enums import Result
-from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
+from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.decide.events import DomainEvent
+from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
 from feature_lineage.errors import (
     FeatureLineageError,
     ServerUnavailable,
@@ -111,7 +112,7 @@ class ObservedProject:
         deleted: its manifest is gone, or it has a deletion timestamp.
         source: resolved revision, or why not; None where the spec has no source.
         feature_store_yaml_digest: of the text that replaces the repo's file, "" without one.
-        job: of `status.operation`; None when there is none of that name.
+        jobs: of the operations in flight, by name; those that exist.
         models: None where the spec names no MLflow server.
         snapshot: of `status.registry.digest`.
     """
@@ -121,13 +122,17 @@ class ObservedProject:
     requested: bool = False
     source: SourceFacts | Failure | None = None
     older_owners: tuple[OlderOwner, ...] = ()
-    job: JobFacts | None = None
+    jobs: Mapping[str, JobFacts] = field(default_factory=dict)
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
 
     @property
     def deleted(self) -> bool:
         return self.resource.metadata.deletion_timestamp is not None
+
+    def job_of(self, operation: OperationStatus) -> JobFacts | None:
+        """The job of this attempt of an operation; None where there is none."""
+        return self.jobs.get(operation.job)
 
 
 @dataclass(frozen=True)
@@ -158,23 +163,6 @@ class ObservedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptOutcome:
-    """How one attempt ended, whether or not it left a report.
-
-    Attributes:
-        result: how the operation would be shown if it ended here.
-        retry: whether another attempt may help.
-        unspent: the attempt does not count (the job stepped back before it did anything).
-    """
-
-    result: Result
-    reason: str
-    message: str
-    retry: bool
-    unspent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class KeepSnapshot:
     """Keep the snapshot of a finished job before any status speaks of it."""
 
@@ -192,7 +180,7 @@ class StartJob:
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """End a job that has not begun: what it waits for may never come, and nobody wants it so."""
+    """End a job: what it waits for may never come, or another operation goes first."""
 
     job: str
     why: str
@@ -228,14 +216,14 @@ class Decision(Generic[StatusT]):
         status: the new status, equal to the old one on a quiet pass.
         before: actions without which the status must not be written.
         after: actions that the written status announces.
-        events: to tell once, after the status is written.
-        next_look: when to look again without being woken; None: only when woken.
+        events: what happened; given to the sinks once the status is written.
+        requeue_at: when to reconcile again at the latest; None: only when something changes.
         finished: the resource is being deleted and nothing is left to do.
     """
 
     status: StatusT
     before: tuple[KeepSnapshot, ...] = ()
     after: tuple[Action, ...] = ()
-    events: tuple[Event, ...] = ()
+    events: tuple[DomainEvent, ...] = ()
     requeue_at: datetime | None = None
     finished: bool = False

@@ -1,7 +1,8 @@
-"""Freshness of feature views, and of the models that are served from them.
+"""How fresh a feature view is, and with it everything that is served from it.
 
-Fresh means materialized within `max_age`. A registry snapshot older than half of `max_age` may miss
-a materialization by another process. So an old snapshot can prove Fresh, but not Stale.
+Fresh means materialized within `max_age`. Facts age too: a snapshot older than half of `max_age`
+may miss a materialization by somebody else, so it can still say Fresh, which only time undoes, and
+never Stale.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,14 +17,14 @@ from feature_lineage.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """Materialization of one view.
+    """What is known of the materialization of one view.
 
     Attributes:
         name: feature view.
         kind: section of the snapshot.
-        materialized_until: end of its newest interval; None: never materialized.
-        newest_event_time: newest event timestamp written; None where the engine does not report it.
-        max_age: the objective; None: no objective.
+        materialized_until: end of its newest interval; ``None``: never materialized.
+        newest_event_time: newest event timestamp written, where the engine tells.
+        max_age: the objective; ``None``: there is none.
     """
 
     name: str
@@ -38,9 +39,9 @@ class Freshness:
     """Whether a view meets its objective.
 
     Attributes:
-        fresh: None where unknown or without an objective: see `reason`.
-        next_stale_at: when the view becomes stale without a materialization; None where it is not
-            fresh.
+        fresh: ``None`` where there is no objective or the facts cannot tell: see `reason`.
+        next_stale_at: when Fresh turns into not fresh, if nothing happens; ``None`` where it
+            is not fresh.
     """
 
     fresh: bool | None
@@ -50,14 +51,14 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OverallFreshness:
-    """Freshness of all views that serve a model's features.
+    """Freshness of all that a model's features are served from.
 
     Attributes:
-        oldest_view: the view that decides: of the least fresh views, the one materialized longest
+        oldest_view: the view that decides: of the least fresh ones the one materialized longest
             ago; "" where no view is served online.
-        materialized_until: of that view; None: never materialized.
+        materialized_until: of that view; ``None``: never.
         max_age: objective of that view.
-        next_stale_at: when the first view becomes stale; None where none is fresh.
+        next_stale_at: when the first of them flips.
     """
 
     fresh: bool | None
@@ -72,7 +73,7 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
     """Whether a view meets its objective at `now`.
 
     Args:
-        observed_at: when the registry was read; None: now.
+        observed_at: when the registry was read; ``None``: just now.
     """
     if state.max_age is None:
         return Freshness(None, Reason.NO_OBJECTIVE)
@@ -87,8 +88,8 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
 
 
 def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
-    """Views that serve the features, sorted: with the views that feed on-demand views, and without
-    views that are not online."""
+    """Views that features are served from, sorted: on-demand views stand for those that feed
+    them, and a view that is not online is not served."""
     names: set[str] = set()
     for view in {ref.view for ref in refs}:
         names |= feeding_views(snapshot, view)
@@ -116,8 +117,8 @@ def judge_model(
     """Freshness of a model: that of the least fresh view its features are served from.
 
     Args:
-        states: by view; a view that is missing here was not observed.
-        max_age: the model's own objective; the stricter of this and the view's counts.
+        states: what is known, by view; a view without is one that was not observed.
+        max_age: the model's own objective, where stricter than a view's.
     """
     needed = []
     for name in served_views(snapshot, refs):

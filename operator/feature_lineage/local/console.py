@@ -43,10 +43,10 @@ class PlainConsole(Listener):
         self, key: Key, before: Resource, result: ReconcileResult, seconds: float
     ) -> None:
         del seconds
-        operation = getattr(result.resource.status, "operation", None)
-        earlier = getattr(before.status, "operation", None)
-        if operation is not None and (earlier is None or earlier.id != operation.id):
-            self.line(f"▸ {short(key)}  {operation.kind} {operation.id} started")
+        known = {operation.id for operation in getattr(before.status, "in_flight", ())}
+        for operation in getattr(result.resource.status, "in_flight", ()):
+            if operation.id not in known:
+                self.line(f"▸ {short(key)}  {operation.kind} {operation.id} started")
         was = find_condition(before.status.conditions, "Ready")
         now = find_condition(result.resource.status.conditions, "Ready")
         if now is not None and (

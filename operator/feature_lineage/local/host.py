@@ -12,7 +12,6 @@ from typing import Final
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key, Resource, key_of
-from feature_lineage.decide.project.history import job_id
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.folder import LocalResources, Manifests, read_folder
 from feature_lineage.local.jobs import SubprocessJobs
@@ -193,8 +192,7 @@ class LocalHost:
 
     def _job_ended(self, job: str) -> None:
         for project in self.resources.projects():
-            operation = project.status.operation
-            if operation is not None and job_id(operation) == job:
+            if job in {operation.job for operation in project.status.in_flight}:
                 self._queue.enqueue(key_of(project))
 
     async def _release_orphaned_jobs(self) -> None:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.decide.facts import key_of
-from feature_lineage.decide.project.history import job_id
 from feature_lineage.local.console import PlainConsole, printable, progress_of, short
 from feature_lineage.local.host import LocalHost
 
@@ -45,15 +44,16 @@ class LiveConsole(PlainConsole):
         while True:
             table = Table.grid(padding=(0, 1))
             for project in host.resources.projects():
-                operation = project.status.operation
-                if operation is None or operation.phase is OperationPhase.BACKING_OFF:
-                    continue
-                seconds = ""
-                if operation.started_at is not None:
-                    passed = datetime.now(UTC) - operation.started_at
-                    seconds = f"{passed.total_seconds():.0f} s"
-                doing = progress_of(host.jobs.progress(job_id(operation)))
-                name = f"{short(key_of(project))} {operation.kind}"
-                table.add_row(Spinner("dots"), name, seconds, Text(printable(doing), style="dim"))
+                for operation in project.status.in_flight:
+                    if operation.phase is OperationPhase.BACKING_OFF:
+                        continue
+                    seconds = ""
+                    if operation.started_at is not None:
+                        passed = datetime.now(UTC) - operation.started_at
+                        seconds = f"{passed.total_seconds():.0f} s"
+                    doing = Text(printable(progress_of(host.jobs.progress(operation.job))))
+                    doing.stylize("dim")
+                    name = f"{short(key_of(project))} {operation.kind}"
+                    table.add_row(Spinner("dots"), name, seconds, doing)
             self._live.update(table, refresh=True)
             await asyncio.sleep(REFRESH_SECONDS)

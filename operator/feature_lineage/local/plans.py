@@ -87,7 +87,7 @@ async def _run(
 ) -> Planned:
     project, ended = observed.resource, asyncio.Event()
     jobs = SubprocessJobs(folder, lambda _: ended.set(), host.objects, host.source)
-    apply = apply_request(observed, project.status)
+    apply = apply_request(observed, project.status, observed.snapshot)
     # Whoever plans from an empty state folder asks what the change would do where it is applied.
     known = host.state.load(key_of(project)) is not None
     request = JobRequest(

@@ -88,10 +88,9 @@ def plan_impacts(scene: Scene) -> Iterator[Row]:
 
 def operation_in_progress(scene: Scene) -> Iterator[Row]:
     for project in scene.projects.values():
-        operation = project.project.status.operation
+        kinds = {operation.kind for operation in project.project.status.in_flight}
         for kind in OperationKind:
-            running = operation is not None and operation.kind is kind
-            yield (*project.labels, kind.value), float(running)
+            yield (*project.labels, kind.value), float(kind in kinds)
 
 
 def last_success(scene: Scene) -> Iterator[Row]:

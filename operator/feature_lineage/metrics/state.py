@@ -8,7 +8,6 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import NamespacesFrom, Verdict
 from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.decide.project.views import judge_views, observed_at, view_states
-from feature_lineage.decide.values import ObservedProject
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.freshness import Freshness, ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -211,7 +210,7 @@ def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectScene]
         name, status = name_of(project), project.status
         snapshot = state.snapshots.get(name)
         states = view_states(project.spec, status)
-        judged = judge_views(ObservedProject(project, now, snapshot=snapshot), status)
+        judged = judge_views(project.spec, status, snapshot, now)
         if snapshot is None:  # then nothing says what is served, and not every kind is
             judged = {n: fresh for n, fresh in judged.items() if states[n].kind in MATERIALIZABLE}
         yield (

@@ -1,6 +1,6 @@
-"""Facts from MLflow that lineage needs, as plain values.
+"""What MLflow knows, as far as lineage needs it: plain values, read by `tracking`, judged here.
 
-Only ``feast.*`` and ``featurelineage.io/*`` tags are kept: 10,000 versions stay small in memory.
+Only ``feast.*`` and ``featurelineage.io/*`` tags are kept: ten thousand versions stay small.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ class TrainingRun:
         started_at: when it started (aware).
         deleted: soft-deleted in MLflow; its tags still count.
         tags: ``feast.*`` tags only.
-        features_artifact: references in its ``feast_features.json``; None where the run has none or
-            the artifact was not needed.
+        features_artifact: references of its ``feast_features.json``, ``None`` when there is none
+            or nobody needed it.
     """
 
     run_id: str
@@ -32,16 +32,15 @@ class TrainingRun:
 class ModelVersion:
     """One registered model version.
 
-    Its identity is (name, version, created_at): a model that is deleted and created again restarts
-    at version 1.
+    Its identity is (name, version, created_at): a model deleted and created anew restarts at 1.
 
     Attributes:
         name: registered model.
-        version: the number as MLflow writes it.
+        version: number, as MLflow spells it.
         created_at: aware.
         source: ``runs:/…``, ``models:/m-…``, ``models:/name/3`` or a storage URI.
-        run_id: the training run, resolved through `source` where the version names none.
-        model_id: LoggedModel id (``m-…``), or "".
+        run_id: the training run, resolved through `source` when the version itself names none.
+        model_id: LoggedModel id (``m-…``) or "".
         tags: ``feast.*`` and ``featurelineage.io/*`` tags only.
         aliases: sorted.
     """
@@ -65,9 +64,9 @@ class RegistryView:
     """One reading of an MLflow server's model registry.
 
     Attributes:
-        read_at: when all of it was last read: the oldest fact in it is not older.
+        read_at: when the whole of it was last read: the age of the oldest fact in it.
         versions: by model, then by version.
-        runs: training runs that versions name, by id.
+        runs: training runs by id, as far as versions name them.
     """
 
     read_at: datetime
@@ -78,7 +77,7 @@ class RegistryView:
         return self.versions.get(name, {}).get(version)
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
-        """The version that an alias points to; None where there is none."""
+        """The version an alias points to; a model has each alias at most once."""
         for version in self.versions.get(name, {}).values():
             if alias in version.aliases:
                 return version

@@ -1,7 +1,7 @@
-"""Observes one model through the ports, as input of `decide_model`.
+"""Gathers everything `decide_model` needs to know about one model, through the ports.
 
-First the cheap inputs are collected: where they are the same as at the last no-op reconcile, the
-reconcile ends there. Only otherwise links, baselines and verdicts are computed.
+In two steps: a glance tells whether anything has changed since the last pass, and most often
+nothing has; only then links, baselines and verdicts are worked out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,21 +32,21 @@ Other = tuple[ModelStamp, RegistryAddress | None]
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """Everything that a reconcile of a model depends on besides the time.
+    """All that a pass over a model depends on besides the time, before anything is worked out.
 
-    The status of the project names the digest of its registry, so the registry is not read for it.
+    The project tells which registry there is now, by its digest: that is not read for a glance.
 
     Attributes:
-        stamp: state of the resource.
-        project: None where missing or not permitted.
-        registry: None where the project names none, or MLflow does not answer.
-        view: MLflow as last read; None where never.
+        stamp: which state of the resource it was.
+        project: None when missing or not permitted.
+        registry: None where the project names none, or it does not answer now.
+        view: MLflow as last read; None when never.
         failure: why the view is not newer.
         seen: whether there is a view.
         versions: of the registered model, with their runs.
-        others: the resources for the same registered model: their states, and the model registry
-            of their projects.
-        history: the registry's timeline in the host's store.
+        others: the resources on the same registered model: their states, and on which server
+            their projects are, however they name it.
+        history: the registry's timeline as the host kept it.
     """
 
     stamp: ModelStamp
@@ -60,17 +60,17 @@ class ModelInputs:
     history: tuple[SnapshotRecord, ...] = ()
 
     def kept(self, written: TrainedModel) -> "ModelInputs":
-        """These inputs for a later `same`, without the view, which has all of MLflow's models.
+        """What `same` needs, without what would keep whole readings of MLflow alive.
 
         Args:
-            written: the resource as this reconcile left it.
+            written: the resource as this pass has left it.
         """
         before, after = self.stamp, ModelStamp.of(written)
         others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
         return replace(self, stamp=after, registry=None, view=None, others=others)
 
     def same(self, other: "ModelInputs") -> bool:
-        """Whether a reconcile with the other inputs has the same result."""
+        """Whether a pass over this finds what a pass over the other found."""
         return (
             self.stamp == other.stamp
             and self.project is other.project
@@ -83,7 +83,7 @@ class ModelInputs:
 
 
 async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
-    """The inputs of a model; MLflow is read where the last reading is too old."""
+    """What there is to know of a model; its project's MLflow is asked when that is due."""
     project = _project_of(ports, ModelStamp.of(model))
     if project is None or project.spec.mlflow is None:
         return ModelInputs(ModelStamp.of(model), project)
@@ -97,7 +97,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
     except FeatureLineageError as error:
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile sends no further requests
+        registry = None  # an outage: nothing more is asked of it in this pass
     name = model.spec.model.name
     versions = view.versions.get(name, {}).values() if view is not None else ()
     return ModelInputs(
@@ -116,7 +116,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
 async def observe_model(
     ports: Ports, cache: ReconcileCache, model: TrainedModel, inputs: ModelInputs
 ) -> ObservedModel:
-    """The observation that `decide_model` needs."""
+    """Everything known about one model, worked out."""
     project, view = inputs.project, inputs.view
     if project is None or project.spec.mlflow is None:
         return ObservedModel(model, ports.clock.now(), project=project)
@@ -158,7 +158,7 @@ def _known_link(
     snapshot: RegistrySnapshot | None,
     version: ModelVersion,
 ) -> LinkedVersion | None:
-    """The link that the project's reconcile computed from the same facts; None where none."""
+    """What the pass over the project found out about the version, from these very facts."""
     if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
         return None
     cached = cache.facts.get(key_of(inputs.project))
@@ -170,7 +170,7 @@ def _known_link(
 
 
 def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
-    """States of the project's views, computed once for all its models."""
+    """Of the project's views, once for all models that are looked at."""
     key = key_of(project)
     known = cache.states.get(key)
     if known is None or known[0] is not project:
@@ -179,7 +179,7 @@ def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str,
 
 
 def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
-    """The project that a model refers to; None where it is missing or not permitted."""
+    """The project a model refers to; one that is not permitted reads like one that is not there."""
     project = ports.resources.project(stamp.project.namespace, stamp.project.name)
     if project is None or stamp.project.namespace == stamp.namespace:
         return project
@@ -200,7 +200,7 @@ def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
 def _on_same_server(
     ports: Ports, model: TrainedModel, project: FeatureStoreProject
 ) -> Iterator[TrainedModel]:
-    """Resources for the same registered model in the same model registry."""
+    """Resources on the same registered model, of this project or another on its MLflow server."""
     address = ports.registries.address_of(project)
     for other in ports.resources.models_named(model.spec.model.name) if address else ():
         if _address_of(ports, ModelStamp.of(other)) == address:
@@ -208,13 +208,13 @@ def _on_same_server(
 
 
 def _address_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
-    """The model registry of the project that a model refers to."""
+    """Where the project that a model refers to has its models."""
     home = _project_of(ports, stamp)
     return ports.registries.address_of(home) if home is not None else None
 
 
 def _others(ports: Ports, name: str) -> tuple[Other, ...]:
-    """The inputs of `_on_same_server`, without building the resources."""
+    """All that `_on_same_server` goes by, without making the resources."""
     return tuple((stamp, _address_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
 
 
@@ -225,7 +225,7 @@ def _left(
     project: FeatureStoreProject,
     current: ModelVersion | None,
 ) -> ModelVersion | None:
-    """The version that the alias pointed to before, if no other resource refers to it."""
+    """The version the alias pointed to before, where no other resource stands for it."""
     name = model.spec.model.name
     numbers = [entry.version for entry in model.status.history[:2]]
     past = next((n for n in numbers if current is None or n != current.version), None)
@@ -245,7 +245,7 @@ def _older_models(
     project: FeatureStoreProject,
     version: ModelVersion,
 ) -> tuple[str, ...]:
-    """Names of older resources that refer to the same version and write its tags."""
+    """Older resources that stand for the same version, and write its tags."""
     own = seniority(model)
     return tuple(
         f"{other.metadata.namespace}/{other.metadata.name}"
@@ -258,7 +258,7 @@ def _older_models(
 
 
 def _writes(model: TrainedModel) -> bool:
-    """Whether the resource writes tags, and its last attempt was not refused."""
+    """Whether it wants to write tags, and MLflow lets it, as far as it has told."""
     if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
         return False
     tagged = find_condition(model.status.conditions, ModelCondition.TAGGED)

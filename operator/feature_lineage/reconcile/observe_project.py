@@ -9,10 +9,10 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
-from feature_lineage.api.enums import ApplyMode, Result
+from feature_lineage.api.enums import ApplyMode
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of, seniority
 from feature_lineage.decide.model.link import guarded_version, versions_of
-from feature_lineage.decide.project.history import job_id
+from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.job_request import inputs_digest
 from feature_lineage.decide.values import (
     Failure,
@@ -55,7 +55,6 @@ async def observe_project(
         annotation is not None and annotation != project.status.last_handled_reconcile_at
     )
     source = await _source(ports, memory, project, asked=asked)
-    job = await _job(ports, project)
     snapshot = await memory.snapshots.current(ports, project)
     observed = ObservedProject(
         resource=project,
@@ -63,18 +62,22 @@ async def observe_project(
         requested=asked,
         source=source,
         older_owners=_elders(ports, project),
-        job=_with_known_code(job, snapshot),
+        jobs=await _jobs(ports, project, snapshot),
         snapshot=snapshot,
     )
-    fresh = planning or _wants_apply(observed)
+    inputs = inputs_digest(observed)
+    fresh = planning or guard_is_needed(observed, inputs)
     models = await _model_facts(ports, memory, observed, fresh=fresh)
-    return ObservedProject(**{**vars(observed), "models": models, "now": ports.clock.now()})
+    if not fresh and guard_is_needed(replace(observed, models=models), inputs):
+        # What was read shows that the guard has changed: the job is held against a fresh one.
+        models = await _model_facts(ports, memory, observed, fresh=True)
+    return replace(observed, models=models, now=ports.clock.now())
 
 
-def _with_known_code(job: JobFacts | None, known: RegistrySnapshot | None) -> JobFacts | None:
+def _with_known_code(job: JobFacts, known: RegistrySnapshot | None) -> JobFacts:
     """A job that did not import the repo cannot know the code behind unchanged views; we do."""
-    report = job.report if job is not None else None
-    if job is None or report is None or report.snapshot is None or known is None:
+    report = job.report
+    if report is None or report.snapshot is None or known is None:
         return job
     snapshot = report.snapshot.knowing(known)
     return replace(job, report=report.model_copy(update={"snapshot": snapshot}))
@@ -100,9 +103,16 @@ async def _source(
     return facts
 
 
-async def _job(ports: Ports, project: FeatureStoreProject) -> JobFacts | None:
-    operation = project.status.operation
-    return None if operation is None else await ports.jobs.state(job_id(operation), project)
+async def _jobs(
+    ports: Ports, project: FeatureStoreProject, snapshot: RegistrySnapshot | None
+) -> dict[str, JobFacts]:
+    """The jobs of the operations in flight, by name; those that exist."""
+    found = {}
+    for operation in project.status.in_flight:
+        job = await ports.jobs.state(operation.job, project)
+        if job is not None:
+            found[operation.job] = _with_known_code(job, snapshot)
+    return found
 
 
 def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
@@ -120,28 +130,6 @@ def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...
         if other.spec.project == project.spec.project
         and key_of(other) != key_of(project)
         and seniority(other) < own
-    )
-
-
-def _wants_apply(observed: ObservedProject) -> bool:
-    """Whether an apply may start now, for which the facts about models must be fresh."""
-    status = observed.resource.status
-    if observed.job is not None and observed.job.running:
-        return False
-    if observed.deleted:
-        return True
-    if observed.resource.spec.apply.mode is ApplyMode.OBSERVE or observed.resource.spec.suspend:
-        return False
-    last = status.last_apply
-    waits = status.operation is not None and status.operation.kind in ("Apply", "Plan")
-    if waits:
-        return True
-    if isinstance(observed.source, Failure):
-        return False  # there is nothing to apply
-    return (
-        last is None
-        or last.inputs_digest != inputs_digest(observed)
-        or (last.result is Result.BLOCKED and observed.requested)
     )
 
 

@@ -12,13 +12,17 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.decide.facts import Event, Key, key_of
+from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
+from feature_lineage.decide.project.acted import (
+    RETRY_START,
+    ActionResults,
+    conclude,
+    conclude_model,
+)
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import needed_jobs, records_operations
-from feature_lineage.decide.project.outcomes import RETRY_START, ActionResults, settle, settle_model
-from feature_lineage.decide.project.recording import ops_run_of
+from feature_lineage.decide.project.history import needed_jobs, ops_run_of, records_operations
 from feature_lineage.decide.values import (
     Action,
     CancelJob,
@@ -41,6 +45,7 @@ from feature_lineage.reconcile.observe_model import (
     observe_model,
 )
 from feature_lineage.reconcile.observe_project import observe_project
+from feature_lineage.reconcile.sinks.registered import emit, registered
 from feature_lineage.reconcile.unchanged import NoOpReconcile
 
 _log = logging.getLogger(__name__)
@@ -76,6 +81,7 @@ class Reconciler:
 
     def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
         self._ports = ports
+        self._sinks = registered(ports)
         self._may_act = may_act
         self._memory = ReconcileCache()
         self._no_ops: dict[Key, NoOpReconcile] = {}
@@ -110,21 +116,21 @@ class Reconciler:
         for keep in decision.before:
             await self._keep(project, keep)
         written = await self._write(project, decision.status)
-        outcomes = ActionResults()
+        results = ActionResults()
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(project, written, decision)
-            await self._act(action, written, outcomes)
-        settled = settle(written.status, project.spec, outcomes, self._ports.clock.now())
-        final = await self._write(written, settled)
-        await self._tell(decision.events)
+            results = await self._act(action, written, results)
+        concluded = conclude(observed, written.status, results, self._ports.clock.now())
+        final = await self._write(written, concluded.status)
+        await emit(self._sinks, (*decision.events, *concluded.events))
         await self._forget(project, final)
-        acted = bool(decision.after) and not outcomes.failed
+        acted = bool(decision.after) and not results.failed
         return ReconcileResult(
             final,
-            self._next_look(decision, outcomes),
-            # A job that could not be started is told of at once, not when it is tried again.
-            again=acted or bool(decision.before) or outcomes.not_started is not None,
+            self._requeue_at(decision, results),
+            # The conditions name a job that could not be started now, not when it is tried again.
+            again=acted or bool(decision.before) or bool(results.not_started),
             wrote=final.status != project.status,
             finished=decision.finished,
         )
@@ -138,22 +144,22 @@ class Reconciler:
         observed = await observe_model(self._ports, self._memory, model, inputs)
         decision = decide_model(observed)
         written = await self._write(model, decision.status)
-        outcomes = ActionResults()
+        results = ActionResults()
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(model, written, decision)
-            await self._act_on_version(action, observed.project, outcomes)
-        status = settle_model(written.status, outcomes, self._ports.clock.now())
+            results = await self._act_on_version(action, observed.project, results)
+        status = conclude_model(written.status, results, self._ports.clock.now())
         written = await self._write(written, status)
-        await self._tell(decision.events)
+        await emit(self._sinks, decision.events)
         self._no_ops.pop(key_of(model), None)
         until = no_op_until(observed, written, decision, self.now())
         if until is not None:
             self._no_ops[key_of(model)] = NoOpReconcile(inputs.kept(written), until)
         return ReconcileResult(
             written,
-            until or self._next_look(decision, outcomes),
-            again=bool(decision.after) and not outcomes.failed,
+            until or self._requeue_at(decision, results),
+            again=bool(decision.after) and not results.failed,
             wrote=written.status != model.status,
             finished=decision.finished,
         )
@@ -177,35 +183,36 @@ class Reconciler:
         await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
 
     async def _act(
-        self,
-        action: Action,
-        project: FeatureStoreProject,
-        outcomes: ActionResults,
-    ) -> None:
+        self, action: Action, project: FeatureStoreProject, results: ActionResults
+    ) -> ActionResults:
+        """Carry out one action; returns the results with what came of it."""
         try:
             if isinstance(action, StartJob):
                 await self._ports.jobs.start(action.request, project)
             elif isinstance(action, CancelJob):
                 await self._ports.jobs.cancel(action.job, project, action.why)
-            elif isinstance(action, Record) and not outcomes.failed:
-                await self._record(action, project, outcomes)
+            elif isinstance(action, Record) and not results.failed:
+                run = await self._record(action, project)
+                if run is not None:
+                    recorded = {**results.recorded, action.operation_id: run}
+                    return replace(results, recorded=recorded)
         except FeatureLineageError as error:
             if isinstance(action, StartJob):
-                outcomes.not_started = Failure.of(error)
-            elif isinstance(action, CancelJob):
-                _log.warning("job %s goes on waiting: %s", action.job, error.message)
-            else:
-                outcomes.not_recorded = Failure.of(error)
+                failure = {action.request.operation_id: Failure.of(error)}
+                return replace(results, not_started={**results.not_started, **failure})
+            if not isinstance(action, CancelJob):
+                return replace(results, not_recorded=Failure.of(error))
+            _log.warning("job %s could not be cancelled: %s", action.job, error.message)
+        return results
 
-    async def _record(
-        self, action: Record, project: FeatureStoreProject, outcomes: ActionResults
-    ) -> None:
+    async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
+        """Id of the ops run of an operation; None where there is nothing to record."""
         registry = await self._ports.registries.of(project)
         listed = next(
             (op for op in project.status.operations if op.id == action.operation_id), None
         )
         if registry is None or listed is None:
-            return
+            return None
         job = await self._ports.jobs.state(listed.job, project) if listed.job else None
         if job is not None and job.report is not None and listed.registry_digest is not None:
             # As it was kept, with the code behind it: a job that read the registry alone
@@ -215,24 +222,24 @@ class Reconciler:
             )
             snapshot = kept.get(listed.registry_digest, job.report.snapshot)
             job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
-        run = ops_run_of(project, listed, job)
-        outcomes.recorded[listed.id] = await registry.record(run)
+        return await registry.record(ops_run_of(project, listed, job))
 
     async def _act_on_version(
-        self, action: Action, project: FeatureStoreProject | None, outcomes: ActionResults
-    ) -> None:
+        self, action: Action, project: FeatureStoreProject | None, results: ActionResults
+    ) -> ActionResults:
         if project is None:
-            return
+            return results
         try:
             registry = await self._ports.registries.of(project)
             if registry is None:
-                return
+                return results
             if isinstance(action, SetTags):
                 await registry.set_version_tags(action.version, action.tags)
             elif isinstance(action, DeleteTags):
                 await registry.delete_version_tags(action.version, action.keys)
         except FeatureLineageError as error:
-            outcomes.not_recorded = Failure.of(error)
+            return replace(results, not_recorded=Failure.of(error))
+        return results
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
         """Let go of the jobs that nobody needs any more.
@@ -252,15 +259,8 @@ class Reconciler:
                 left.add(job)
         self._memory.jobs[key] = needed | left
 
-    async def _tell(self, events: tuple[Event, ...]) -> None:
-        for event in events:
-            try:
-                await self._ports.events.emit(event)
-            except FeatureLineageError as error:
-                _log.warning("no event %s for %s: %s", event.reason, event.key, error.message)
-
-    def _next_look(self, decision: Decision[Any], outcomes: ActionResults) -> datetime | None:
-        if not outcomes.failed:
+    def _requeue_at(self, decision: Decision[Any], results: ActionResults) -> datetime | None:
+        if not results.failed:
             return decision.requeue_at
-        soon = self._ports.clock.now() + outcomes.retry_after
+        soon = self._ports.clock.now() + results.retry_after
         return min(soon, decision.requeue_at) if decision.requeue_at else soon

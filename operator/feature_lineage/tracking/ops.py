@@ -1,9 +1,9 @@
-"""Records exactly one MLflow run per operation, also after crashes and lost answers.
+"""Exactly one MLflow run per operation, whatever happens in between.
 
-MLflow has no idempotent create. So a run is created with its operation id as a tag, runs with this
-tag are searched before and after creating, and all but one of them are deleted. Logging is
-idempotent. `RECORDED_TAG` is written last; a run without it is completed. A record that a user
-deleted stays deleted and is not written again.
+MLflow has no idempotent create. So a run carries its operation id as a tag from its first moment,
+whoever records looks for it before and after creating, and of several one stays. What is logged
+may be logged again; the tag `RECORDED_TAG` comes last, so a run without it is completed rather
+than trusted. A record that somebody deleted stays deleted: it is not written anew.
 """
 
 import math
@@ -23,7 +23,7 @@ UNSTORED_TAG: Final = "featurelineage.io/unstored-artifacts"
 BATCH: Final = 100
 METRICS_BATCH: Final = 1000
 BATCH_CHARACTERS: Final = 200_000
-"""MLflow takes 100 tags, 100 params, 1000 metrics and 1 MB (up to 4 bytes a character) per call."""
+"""MLflow takes 100 tags, 100 params, 1000 metrics and 1 MB (of up to 4 bytes a character) a call"""
 
 
 class OpsRuns:
@@ -33,11 +33,11 @@ class OpsRuns:
         self._client = client
 
     async def record(self, run: OpsRun) -> str:
-        """Create or complete the run of one operation; returns its id.
+        """Make the run of one operation true; returns its id.
 
         Raises:
             WaitingError: the experiment is soft-deleted (reason ``ExperimentDeleted``).
-            FeatureLineageError: the server's answer; recording again completes the run.
+            FeatureLineageError: as the server answers; recording again completes what was begun.
         """
         run = truncated(run)
         experiment = await self._experiment(run.experiment)
@@ -50,7 +50,7 @@ class OpsRuns:
                 parsing.milliseconds(run.started_at),
                 {OPERATION_ID_TAG: run.operation_id} | first,
             )
-            # Searched again also after success: another attempt may have created a run, too.
+            # Looked for again even after a clean answer: another attempt may have got through.
             known = await self._runs(experiment, run.operation_id) or [created]
         with self._client.parsing_answer("runs/search"):
             ranked = sorted(known, key=_rank)
@@ -71,7 +71,7 @@ class OpsRuns:
             except RequestRejected as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            # Another process created it in the meantime.
+            # Somebody was faster.
             experiment, deleted = await self._client.experiment(name)
         if deleted:
             raise WaitingError(
@@ -100,10 +100,10 @@ class OpsRuns:
             return
         for batch in _batches({k: v for k, v in run.tags.items() if tags.get(k) != v}):
             await client.log_batch(run_id, tags=batch)
-        # Params are immutable: an existing one comes from an earlier attempt at this run.
+        # A param never changes: one that is there came from an earlier attempt at this very run.
         for batch in _batches({k: v for k, v in run.params.items() if k not in params}):
             await client.log_batch(run_id, params=batch)
-        # With the same time and step, a repeated metric is the same entry.
+        # The same time and step make a repeated metric the same entry.
         end = parsing.milliseconds(run.ended_at)
         metrics = [
             {"key": key, "value": _number(value), "timestamp": end, "step": 0}
@@ -122,7 +122,7 @@ class OpsRuns:
         await client.log_batch(run_id, tags={RECORDED_TAG: "true"})
 
     async def _stored(self, run_id: str, uri: str, path: str, text: str) -> bool:
-        """Upload an artifact; False where the server can neither proxy nor write its storage."""
+        """False where this server can never store it: a storage it does not proxy."""
         try:
             await self._client.upload(run_id, uri, path, text.encode())
         except (ServerFailed, RequestRejected):
@@ -133,7 +133,7 @@ class OpsRuns:
 
 
 def _number(value: float) -> float | str:
-    """A number as JSON; infinity and NaN in protobuf's spelling, which MLflow reads."""
+    """JSON has no infinity; MLflow reads protobuf's spelling of it."""
     return (
         value
         if math.isfinite(value)
@@ -142,7 +142,7 @@ def _number(value: float) -> float | str:
 
 
 def _batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Batches of at most the number and size that one call takes."""
+    """Cut to what one call takes, by number and by size."""
     batch: dict[str, str] = {}
     size = 0
     for key, value in values.items():
@@ -160,7 +160,7 @@ def _deleted(raw: Mapping[str, Any]) -> bool:
 
 
 def _rank(raw: Mapping[str, Any]) -> tuple[bool, int, str]:
-    """Sort key: recorded runs first, then the oldest, then by id, the same for every process."""
+    """A run already trusted first, then the oldest; ids decide, alike for everybody."""
     info = raw["info"]
     recorded = RECORDED_TAG in parsing.pairs(raw.get("data", {}).get("tags", ()))
     return not recorded, int(info.get("start_time", 0)), str(info["run_id"])

@@ -16,10 +16,11 @@ from tests.unit.operations.build import registry, service, view
 from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
-from feature_lineage.decide.facts import JobFacts, SourceFacts
+from feature_lineage.decide.events import DomainEvent
+from feature_lineage.decide.facts import Event, JobFacts, SourceFacts
+from feature_lineage.decide.project.acted import ActionResults, conclude
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import job_id, needed_jobs, records_operations
-from feature_lineage.decide.project.outcomes import ActionResults, settle
+from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.decide.values import (
     CancelJob,
     Decision,
@@ -41,6 +42,7 @@ from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
 from feature_lineage.operations.protocol import JobReport, JobRequest, ViewReport
+from feature_lineage.reconcile.sinks.kubernetes_events import event_of
 
 # No whole second: what a status keeps must survive JSON, which knows no fractions.
 NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -93,7 +95,9 @@ class Play:
         taken_back: what jobs waited for that were ended before they began, by job name.
         forgotten: names of jobs that may go.
         runs: operation id → MLflow run.
-        events: reasons told so far.
+        refusal: why no job can be started, None where jobs start.
+        happened: domain events so far.
+        events: reasons of the Kubernetes Events made of them.
     """
 
     def __init__(self, **spec: Any) -> None:
@@ -120,7 +124,9 @@ class Play:
         self.taken_back: dict[str, str] = {}
         self.forgotten: list[str] = []
         self.runs: dict[str, str] = {}
+        self.refusal: Failure | None = None
         self.events: list[str] = []
+        self.happened: list[DomainEvent] = []
         self.status = FeatureStoreProjectStatus()
 
     @property
@@ -131,13 +137,14 @@ class Play:
 
     @property
     def operation(self) -> OperationStatus:
-        assert self.status.operation is not None, "no operation is in flight"
-        return self.status.operation
+        """The operation in flight; of two, the one that writes."""
+        assert self.status.in_flight, "no operation is in flight"
+        return self.status.in_flight[0]
 
     @property
     def job(self) -> str:
         """Name of the job of the operation in flight."""
-        return job_id(self.operation)
+        return self.operation.job
 
     @property
     def request(self) -> JobRequest:
@@ -147,7 +154,6 @@ class Play:
     def observed(self, *, requested: bool = False) -> ObservedProject:
         project = self.project
         asked = self.metadata["annotations"].get("featurelineage.io/reconcile-requested-at")
-        operation = self.status.operation
         if self.outage is None:
             self.read_at = self.now
             self.guard = replace(self.guard, read_at=self.now)
@@ -162,7 +168,11 @@ class Play:
             requested=requested or (asked and asked != self.status.last_handled_reconcile_at),
             source=self.source,
             older_owners=self.older_owners,
-            job=self.jobs.get(job_id(operation)) if operation else None,
+            jobs={
+                operation.job: self.jobs[operation.job]
+                for operation in self.status.in_flight
+                if operation.job in self.jobs
+            },
             models=models,
             snapshot=self.snapshot,
         )
@@ -175,14 +185,19 @@ class Play:
         Args:
             dies_after: the host dies after so many effects; `restart` is what follows.
         """
-        decision = decide(self.observed(requested=requested))
-        effects = self._effects(decision)
+        observed = self.observed(requested=requested)
+        decision = decide(observed)
+        effects = self._effects(observed, decision)
         for _ in effects if dies_after is None else islice(effects, dies_after):
             pass
         return decision
 
-    def _effects(self, decision: Decision[FeatureStoreProjectStatus]) -> Iterator[None]:
-        before, outcomes = self.status, ActionResults()
+    def _effects(
+        self, observed: ObservedProject, decision: Decision[FeatureStoreProjectStatus]
+    ) -> Iterator[None]:
+        before = self.status
+        recorded: dict[str, str] = {}
+        refused: dict[str, Failure] = {}
         for keep in decision.before:
             self.snapshot = keep.snapshot
             yield
@@ -190,16 +205,23 @@ class Play:
         yield
         for action in decision.after:
             if isinstance(action, StartJob):
-                self._start(action.request)
+                if self.refusal is None:
+                    self._start(action.request)
+                else:
+                    refused[action.request.operation_id] = self.refusal
             elif isinstance(action, CancelJob):
                 self.taken_back[action.job] = action.why
             elif isinstance(action, Record):
                 run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
-                outcomes.recorded[action.operation_id] = run
+                recorded[action.operation_id] = run
             yield
-        self.status = through_json(settle(self.status, self.project.spec, outcomes, self.now))
+        results = ActionResults(recorded, refused)
+        concluded = conclude(observed, self.status, results, self.now)
+        self.status = through_json(concluded.status)
         yield
-        self.events += [event.reason for event in decision.events]
+        happened = (*decision.events, *concluded.events)
+        self.happened += happened
+        self.events += [event.reason for event in shown(happened)]
         self._forget(self._needed(before) - self._needed(self.status))
         yield
 
@@ -217,8 +239,8 @@ class Play:
 
     def _start(self, request: JobRequest) -> None:
         name = request.operation_id
-        assert self.status.operation is not None, "a job starts after its intent is written"
-        assert name == self.job, "the intent that is written is the job that starts"
+        written = {operation.job for operation in self.status.in_flight}
+        assert name in written, "a job starts after its intent is written"
         self.started.append(name)
         self.requests[name] = request
         self.jobs.setdefault(name, JobFacts(running=True))
@@ -234,20 +256,28 @@ class Play:
 
     def end(self, outcome: str, **fields: Any) -> Decision[FeatureStoreProjectStatus]:
         """The job in flight ends with this report, and the project is looked at."""
-        self.jobs[self.job] = JobFacts(running=False, report=self.report(outcome, **fields))
+        self.reports(self.operation, outcome, **fields)
         return self.look()
+
+    def reports(self, operation: OperationStatus, outcome: str, **fields: Any) -> None:
+        """The job of an operation in flight ends with this report."""
+        report = self.report(outcome, operation, **fields)
+        self.jobs[operation.job] = JobFacts(running=False, report=report)
 
     def crash(self, reason: str = "JobFailed", message: str = "killed") -> Decision[Any]:
         """The job in flight ends without a report."""
         self.jobs[self.job] = JobFacts(running=False, reason=reason, message=message)
         return self.look()
 
-    def report(self, outcome: str, **fields: Any) -> JobReport:
-        request = self.requests.get(self.job)
+    def report(
+        self, outcome: str, operation: OperationStatus | None = None, **fields: Any
+    ) -> JobReport:
+        job = (operation or self.operation).job
+        request = self.requests.get(job)
         if outcome == "Succeeded":
             fields = {"snapshot": STATS, "registry_id": "registry-1", **fields}
         return JobReport(
-            operation_id=self.job,
+            operation_id=job,
             kind=request.kind if request else OperationKind.APPLY,
             project="driver_ranking",
             outcome=outcome,
@@ -297,6 +327,11 @@ class Play:
         return next(
             ((c.status, c.reason) for c in self.status.conditions if c.type == type_), ("", "")
         )
+
+
+def shown(events: Iterable[DomainEvent]) -> list[Event]:
+    """The Kubernetes Events that are made of domain events."""
+    return [made for event in events if (made := event_of(event)) is not None]
 
 
 def through_json(status: FeatureStoreProjectStatus) -> FeatureStoreProjectStatus:

@@ -14,6 +14,7 @@ from tests.unit.decide.build import (
     model,
     observed_model,
     registry_view,
+    shown,
     version,
     view_report,
 )
@@ -537,20 +538,20 @@ def test_no_verdict_is_taken_away_where_none_is_written() -> None:
 
 def test_an_event_tells_of_a_verdict_once() -> None:
     first = look(observed_model(model(), linked(TAGGED, Verdict.BROKEN)))
-    assert [(e.kind, e.reason, e.message) for e in first.events] == [
+    assert [(e.kind, e.reason, e.message) for e in shown(first.events)] == [
         ("Warning", "Broken", "it is Broken")
     ]
 
     assert not look(observed_model(after(first), linked(TAGGED, Verdict.BROKEN))).events
 
     healed = look(observed_model(after(first), linked(TAGGED, Verdict.VERIFIED)))
-    assert [(e.kind, e.reason) for e in healed.events] == [("Normal", "Verified")]
+    assert [(e.kind, e.reason) for e in shown(healed.events)] == [("Normal", "Verified")]
 
 
 def test_a_first_look_that_knows_nothing_tells_nothing() -> None:
     item = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage")
 
-    assert not look(observed_model(model(), item)).events
+    assert not shown(look(observed_model(model(), item)).events)
 
 
 def test_a_verdict_is_dated_by_its_flip() -> None:

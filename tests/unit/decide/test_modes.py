@@ -295,7 +295,7 @@ def test_taking_over_from_others_applies() -> None:
 def test_a_plan_of_what_others_apply_adopts_nothing(mode: str) -> None:
     play = Play(apply={"mode": mode})
 
-    assert apply_request(play.observed(), play.status).adopted is None
+    assert apply_request(play.observed(), play.status, play.snapshot).adopted is None
 
 
 def test_an_apply_that_waits_is_given_up_when_others_take_over() -> None:

@@ -5,7 +5,7 @@ from tests.unit.decide.build import MLFLOW, OUTAGE, A, B, Play
 
 from feature_lineage.api.enums import Result
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.project.recording import ops_run_of
+from feature_lineage.decide.project.history import ops_run_of
 from feature_lineage.decide.values import Failure, Record
 from feature_lineage.operations.records import SNAPSHOT_ARTIFACT
 

@@ -4,7 +4,6 @@ from tests.unit.decide.build import MLFLOW, Play
 
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.project.history import job_id
 
 
 def started(**operation: object) -> Play:
@@ -22,7 +21,7 @@ def started(**operation: object) -> Play:
 
 def test_what_a_start_waited_for_is_over_once_its_job_runs() -> None:
     play = started()
-    play.jobs[job_id(play.operation)] = JobFacts(running=True)
+    play.jobs[play.job] = JobFacts(running=True)
     play.look()
 
     operation = play.status.operation
@@ -33,7 +32,7 @@ def test_what_a_start_waited_for_is_over_once_its_job_runs() -> None:
 
 def test_what_went_wrong_in_an_attempt_is_told_while_the_next_one_runs() -> None:
     play = started(failures=1, attempt=2)
-    play.jobs[job_id(play.operation)] = JobFacts(running=True)
+    play.jobs[play.job] = JobFacts(running=True)
     play.look()
 
     operation = play.status.operation

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.unit.decide.build import Play
+from tests.unit.decide.build import Play, shown
 from tests.unit.docs.pages import ROOT, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -21,7 +21,7 @@ from feature_lineage.api.annotations import ALLOW_BREAKING, override
 from feature_lineage.api.enums import OverrideKind
 from feature_lineage.api.resources import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.project.recording import ops_run_of
+from feature_lineage.decide.project.history import ops_run_of
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.metrics import State, StateCollector
 from feature_lineage.metrics.families import exposition
@@ -52,7 +52,7 @@ def test_the_event_of_a_permitted_change_is_the_one_of_the_page() -> None:
     play.annotate(PERMISSION, permitted())
     play.look()
     decision = play.end("Succeeded", plan=plan_of(allowed=short(plan_of().digest)), snapshot=AFTER)
-    (event,) = (event for event in decision.events if event.kind == "Warning")
+    (event,) = (event for event in shown(decision.events) if event.kind == "Warning")
 
     assert event.reason == "ModelsHurt"
     assert f"{event.message}\n" in quoted(BLOCKED)
@@ -72,7 +72,7 @@ def test_the_event_says_the_same() -> None:
     play.look()
     plan = plan_of()
     decision = play.end("Blocked", reason=plan.reason, message=message(plan), plan=plan)
-    (event,) = (event for event in decision.events if event.reason == "Blocked")
+    (event,) = (event for event in shown(decision.events) if event.reason == "Blocked")
 
     assert event.kind == "Warning"
     assert f"{event.message}\n" in quoted(BLOCKED)

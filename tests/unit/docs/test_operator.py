@@ -21,7 +21,7 @@ from tests.unit.docs.pages import (
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
-from feature_lineage.decide.project import lifecycle, outcomes
+from feature_lineage.decide.project import acted, lifecycle
 from feature_lineage.kube import client, events, health, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
 from feature_lineage.kube.jobs import job_manifest
@@ -109,11 +109,11 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "a watch without messages is opened again after": [kopf_settings.INACTIVITY_SECONDS],
         "names are compared with the API server every": [relist.EVERY_SECONDS],
         "a running job is checked, in addition to its events, every": [
-            lifecycle.RUNNING_LOOK.total_seconds()
+            lifecycle.RUNNING_INTERVAL.total_seconds()
         ],
         "the cause for which a job does not start is determined every": [
-            lifecycle.STARTING_LOOK.total_seconds(),
-            lifecycle.WAITING_LOOK.total_seconds(),
+            lifecycle.STARTING_INTERVAL.total_seconds(),
+            lifecycle.WAITING_INTERVAL.total_seconds(),
         ],
         "a pod may wait for a node and its image, in addition to `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
@@ -163,7 +163,7 @@ FREED = f"until a slot is free or {minutes(bulkhead.FORGOTTEN_SECONDS)} min have
         (OPERATIONS, f"for more than {lease.RENEW:g} s"),
         (OPERATIONS, f"{WORDS[server.AT_ONCE]} scrapes"),
         (OPERATIONS, PAUSES),
-        (OPERATIONS, f"could not be started | every {outcomes.RETRY_START.seconds} s"),
+        (OPERATIONS, f"could not be started | every {acted.RETRY_START.seconds} s"),
         (OPERATIONS, SLOW),
         (OPERATIONS, FREED),
         (ARCHITECTURE, KEPT),

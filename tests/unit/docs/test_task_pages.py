@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.decide.build import guard
+from tests.unit.decide.build import guard, shown
 from tests.unit.docs.pages import ROOT, blocks, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -74,7 +74,7 @@ def test_a_commit_that_is_let_through_by_warn_is_told_in_the_words_of_the_page()
     play.look()
     decision = play.end("Succeeded", plan=plan_of(protection="Warn"), snapshot=AFTER)
 
-    done, harm = decision.events
+    done, harm = shown(decision.events)
     assert (done.kind, done.reason) == ("Normal", "ApplySucceeded")
     assert (harm.kind, harm.reason) == ("Warning", "ModelsHurt")
     assert f"{harm.message}\n" in quoted(PROTECT)
@@ -86,7 +86,7 @@ def test_an_apply_that_hurts_nobody_warns_of_nothing() -> None:
     play.look()
     decision = play.end("Succeeded", plan=plan_of(BEFORE, BEFORE, protection="Warn"))
 
-    assert [event.kind for event in decision.events] == ["Normal"]
+    assert [event.kind for event in shown(decision.events)] == ["Normal"]
 
 
 def test_a_plan_only_project_is_ready_and_a_changed_policy_is_judged_at_once() -> None:
@@ -107,7 +107,7 @@ def test_a_plan_that_would_hurt_and_was_only_planned_hurt_nobody(outcome: str) -
     play.look()
     decision = play.end(outcome, plan=plan_of(protection="Warn"), snapshot=BEFORE)
 
-    assert [event.kind for event in decision.events] == ["Normal"]
+    assert [event.kind for event in shown(decision.events)] == ["Normal"]
 
 
 # The first project

@@ -14,8 +14,10 @@ from feature_lineage.kube.jobs.job_manifest import (
     pod_request,
     request_manifest,
 )
+from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import access_manifests
+from feature_lineage.kube.kinds import ROLES
 from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 
@@ -198,7 +200,7 @@ def test_resources_are_the_schedules_then_the_projects_then_the_platforms() -> N
         "resources": {"limits": {"memory": "8Gi"}},
     }
     operation = {
-        "id": "materialize-3-x",
+        "id": JOB.removesuffix("-1"),
         "kind": "Materialize",
         "phase": "Pending",
         "sequence": 3,
@@ -209,6 +211,27 @@ def test_resources_are_the_schedules_then_the_projects_then_the_platforms() -> N
     }
     wanted = project({"operation": operation}, runtime=runtime, schedules=[schedule])
     assert container(wanted)["resources"]["limits"] == {"memory": "8Gi"}
+    beside = project(
+        {"operation": {**operation, "id": "materialize-3-x"}}, runtime=runtime, schedules=[schedule]
+    )
+    assert container(beside)["resources"]["limits"] == {"memory": "2Gi"}
+
+
+def test_the_role_names_the_reports_of_both_jobs_in_flight() -> None:
+    def names(status: dict[str, Any]) -> set[str]:
+        roles = dict(access_manifests(project(status), "observe-4-x-1"))
+        return {name for kind, role in roles.items() if kind is ROLES for name in _reports(role)}
+
+    def _reports(role: Any) -> list[str]:
+        assert [rule["verbs"] for rule in role["rules"]] == [["get", "patch"]]
+        return list(role["rules"][0]["resourceNames"])
+
+    apply = {"id": "apply-3-x", "kind": "Apply", "phase": "Running"}
+    both = {*report_names("apply-3-x-1"), *report_names("observe-4-x-1")}
+    assert names({"operation": apply}) == both
+    assert names({}) == set(report_names("observe-4-x-1"))
+    waiting = {**apply, "phase": "BackingOff"}
+    assert names({"operation": waiting}) == set(report_names("observe-4-x-1"))
 
 
 def test_git_and_its_secrets_are_mounted_by_reference() -> None:

@@ -10,8 +10,13 @@ from tests.unit.reconcile.ports import World
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.project.history import job_id
-from feature_lineage.errors import NotFound, RequestRejected, ServerUnavailable, TransientError
+from feature_lineage.errors import (
+    NotFound,
+    RequestRejected,
+    ServerUnavailable,
+    TerminalError,
+    TransientError,
+)
 from feature_lineage.operations.protocol import JobReport, Outcome
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
@@ -35,7 +40,7 @@ class Scene:
     @property
     def job(self) -> str:
         assert self.project.status.operation is not None
-        return job_id(self.project.status.operation)
+        return self.project.status.operation.job
 
     async def look(self) -> ReconcileResult:
         """One pass; the log holds what it did."""
@@ -611,3 +616,60 @@ async def test_a_job_that_waits_in_vain_is_taken_back_now_or_at_a_later_look(fai
     scene.world.fail.clear()
     await scene.look()
     assert ("cancel", scene.job) in scene.world.log
+
+
+async def test_a_refused_schedule_ends_one_operation_a_tick() -> None:
+    """Nothing but the spec can change a refusal: the tick is over, and the next one is another."""
+    each_minute = {"name": "each", "cron": "* * * * *", "incremental": {}}
+    scene = await Scene(schedules=[each_minute]).applied()
+    scene.job_ends()  # of the tick before
+    await scene.settle()
+    scene.world.fail["start"] = TerminalError(
+        "Job ranking: requests.memory must not exceed limits.memory", reason="InvalidManifest"
+    )
+    sequence = scene.project.status.sequence
+
+    for minute in range(1, 4):
+        scene.world.instant = NOW.replace(second=1) + timedelta(minutes=minute)
+        await scene.settle()
+        assert scene.project.status.sequence == sequence + minute
+
+    assert [op.reason for op in scene.project.status.operations[:3]] == ["InvalidManifest"] * 3
+    assert scene.says("Materialized") == ("False", "InvalidManifest")
+
+
+async def test_a_failed_apply_that_is_requested_again_reads_the_guard_anew() -> None:
+    scene = Scene(runtime={"retries": 0})
+    await scene.look()
+    scene.job_ends(Outcome.FAILED)
+    await scene.settle()
+    assert scene.says("Applied") == ("False", "JobFailed")
+    scene.world.asked.clear()
+
+    result = await scene.controller.reconcile_project(scene.project, requested=True)
+
+    assert isinstance(result.resource, FeatureStoreProject)
+    assert result.resource.status.operation is not None
+    assert scene.world.asked[-1], "the guard of this apply was read in full"
+
+
+async def test_a_block_whose_guard_changed_reads_the_guard_anew() -> None:
+    scene = Scene()
+    champion = replace(
+        version("1", "champion"),
+        tags={"feast.project": "driver_ranking", "feast.feature_refs": "stats:conv_rate"},
+    )
+    scene.world.versions["1"] = champion
+    for _ in range(2):  # the second guard is built on the registry that the first job read
+        await scene.look()
+        scene.job_ends(Outcome.BLOCKED)
+        await scene.settle()
+    assert scene.says("Applied") == ("False", "Blocked")
+    scene.world.versions["1"] = replace(champion, aliases=())
+    scene.world.instant += timedelta(minutes=1)
+    scene.world.asked.clear()
+
+    await scene.look()
+
+    assert scene.project.status.operation is not None, "what blocked it is gone"
+    assert scene.world.asked[-1], "the guard of this apply was read in full"

@@ -27,14 +27,15 @@ from tests.unit.decide.build import (
 
 from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
-from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.facts import JobFacts, SourceFacts
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import job_id
 from feature_lineage.decide.values import Decision, Failure
+from feature_lineage.operations.kinds import KINDS
 
 ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}
 APPLYING = {OperationKind.APPLY, OperationKind.PLAN}
+LANES = {traits.command: traits.lane for traits in KINDS.values()}
 UNREACHABLE = Failure("SourceUnreachable", "git.example does not answer", outage=True)
 
 SPECS: tuple[dict[str, Any], ...] = (
@@ -76,7 +77,8 @@ class OneProject(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.play = Play(mlflow=MLFLOW)
-        self.ids: list[str] = []
+        self.ids: set[str] = set()
+        self.in_flight: set[str] = set()
         self.ended: set[str] = set()
         self.lost: set[str] = set()
         self.pushed = 0
@@ -118,30 +120,34 @@ class OneProject(RuleBasedStateMachine):
     @precondition(lambda self: self._running)
     @rule(data=st.data(), meanwhile=MEANWHILE)
     def the_job_ends(self, data: st.DataObject, meanwhile: str) -> None:
-        ends = ENDS[self.play.operation.kind] + ALWAYS_POSSIBLE
-        self._end(*data.draw(st.sampled_from(ends)))
+        operation = data.draw(st.sampled_from(self._running))
+        ends = ENDS[operation.kind] + ALWAYS_POSSIBLE
+        self._end(operation, *data.draw(st.sampled_from(ends)))
         self._happens(meanwhile)
         self._look()
 
     @precondition(lambda self: self._running)
     @rule(
+        data=st.data(),
         reason=st.sampled_from(("JobFailed", "DeadlineExceeded", "ImagePullFailed")),
         meanwhile=MEANWHILE,
     )
-    def the_job_ends_without_a_word(self, reason: str, meanwhile: str) -> None:
-        self.play.jobs[self.play.job] = JobFacts(running=False, reason=reason, message="killed")
-        self.ended.add(self.play.operation.id)
+    def the_job_ends_without_a_word(self, data: st.DataObject, reason: str, meanwhile: str) -> None:
+        operation = data.draw(st.sampled_from(self._running))
+        self.play.jobs[operation.job] = JobFacts(running=False, reason=reason, message="killed")
+        self.ended.add(operation.id)
         self._look()
         self._happens(meanwhile)
         self._look()
 
     @precondition(lambda self: self._running)
-    @rule(seen=st.booleans(), meanwhile=MEANWHILE)
-    def the_job_is_lost(self, seen: bool, meanwhile: str) -> None:
+    @rule(data=st.data(), seen=st.booleans(), meanwhile=MEANWHILE)
+    def the_job_is_lost(self, data: st.DataObject, seen: bool, meanwhile: str) -> None:
         if seen:
             self._look()
-        self.lost.add(self.play.job)
-        del self.play.jobs[self.play.job]
+        job = data.draw(st.sampled_from(self._running)).job
+        self.lost.add(job)
+        del self.play.jobs[job]
         self._happens(meanwhile)
         self._look()
 
@@ -149,8 +155,23 @@ class OneProject(RuleBasedStateMachine):
     @rule(meanwhile=MEANWHILE)
     def a_wait_is_over(self, meanwhile: str) -> None:
         self._happens(meanwhile)
-        self.play.wait_for_retry()
+        self._wait_for_retry()
         self._look()
+
+    @rule(data=st.data(), meanwhile=MEANWHILE)
+    def the_registry_is_read_beside_a_write(self, data: st.DataObject, meanwhile: str) -> None:
+        """Both jobs run; either ends first, and what was read before a write is not taken over."""
+        play = self.play
+        play.change(registry={"pollInterval": "30m"}, suspend=False)
+        play.later(minutes=31)
+        self._look(requested=True)
+        self._happens(meanwhile)
+        self._look()
+        order = data.draw(st.permutations(self._running))
+        for operation in order:
+            ends = [end for end in ENDS[operation.kind] if not end[1]]
+            self._end(operation, *ends[0])
+            self._look()
 
     @rule()
     def a_good_day(self) -> None:
@@ -167,8 +188,8 @@ class OneProject(RuleBasedStateMachine):
         for _ in range(count):
             self._happens("a push")
             self._look()
-            if self._running:
-                self._end("Failed", "InvalidRepo")
+            for operation in self._running:
+                self._end(operation, "Failed", "InvalidRepo")
                 self._look()
 
     @rule(requested=st.booleans())
@@ -219,14 +240,13 @@ class OneProject(RuleBasedStateMachine):
         play = self.play
         for _ in range(400):
             decision = self._look()
-            operation = play.status.operation
-            if operation is None and not decision.after:
+            if not play.status.in_flight and not decision.after:
                 return
-            if self._backing_off:
-                play.wait_for_retry()
-            elif operation is not None and self._running:
-                planned = operation.kind is OperationKind.PLAN
-                self._end("Planned" if planned else "Succeeded", "")
+            if self._running:
+                planned = self._running[0].kind is OperationKind.PLAN
+                self._end(self._running[0], "Planned" if planned else "Succeeded", "")
+            elif self._backing_off:
+                self._wait_for_retry()
         raise AssertionError("it never settles")
 
     def _happens(self, what: str) -> None:
@@ -246,32 +266,42 @@ class OneProject(RuleBasedStateMachine):
                 self.play.change(deletionPolicy="Delete")
                 self.play.delete()
 
-    def _end(self, outcome: str, reason: str) -> None:
+    def _end(self, operation: OperationStatus, outcome: str, reason: str) -> None:
         play = self.play
         fields: dict[str, Any] = {"reason": reason, "message": f"it {outcome}"}
-        if play.operation.kind in APPLYING and not reason:
+        if operation.kind in APPLYING and not reason:
             fields["plan"] = plan()
         if reason == "Blocked":
             fields["plan"] = plan(PlanVerdict.BLOCKED, reason="Blocked")
-        if play.operation.kind in (OperationKind.MATERIALIZE, OperationKind.BACKFILL):
+        if operation.kind in (OperationKind.MATERIALIZE, OperationKind.BACKFILL):
             failing = outcome == "Partial"
             fields["views"] = (
                 view_report("stats", "Failed" if failing else "Succeeded"),
                 view_report("extra", materialized_until=play.now),
             )
-        play.jobs[play.job] = JobFacts(running=False, report=play.report(outcome, **fields))
-        self.ended.add(play.operation.id)
+        play.reports(operation, outcome, **fields)
+        self.ended.add(operation.id)
 
     @property
-    def _backing_off(self) -> bool:
-        operation = self.play.status.operation
-        return operation is not None and operation.phase is OperationPhase.BACKING_OFF
+    def _backing_off(self) -> list[OperationStatus]:
+        """The operations that wait for another attempt."""
+        phase = OperationPhase.BACKING_OFF
+        return [each for each in self.play.status.in_flight if each.phase is phase]
+
+    def _wait_for_retry(self) -> None:
+        """The first wait is over."""
+        waits = (each.not_before for each in self._backing_off)
+        self.play.now = max(self.play.now, min(at for at in waits if at)) + timedelta(seconds=1)
 
     @property
-    def _running(self) -> bool:
-        operation = self.play.status.operation
-        job = self.play.jobs.get(job_id(operation)) if operation else None
-        return job is not None and job.running
+    def _running(self) -> list[OperationStatus]:
+        """The operations in flight whose job runs."""
+        play = self.play
+        return [
+            each
+            for each in play.status.in_flight
+            if each.job in play.jobs and play.jobs[each.job].running
+        ]
 
     def _look(self, **how: Any) -> Decision[FeatureStoreProjectStatus]:
         play = self.play
@@ -288,7 +318,8 @@ class OneProject(RuleBasedStateMachine):
 
     def _may_start(self, name: str) -> None:
         play = self.play
-        kind = play.operation.kind
+        operation = next(each for each in play.status.in_flight if each.job == name)
+        kind = operation.kind
         deleted = play.observed().deleted
         assert deleted or not play.project.spec.suspend, "a suspended project starts nothing"
         assert not deleted or kind is OperationKind.DELETE, "what goes is not worked on any more"
@@ -297,23 +328,24 @@ class OneProject(RuleBasedStateMachine):
             assert play.outage is None, "the guard fails closed"
         if kind in APPLYING:
             assert isinstance(play.source, SourceFacts)
-            assert play.operation.revision == play.source.revision, "nobody wants another revision"
+            assert operation.revision == play.source.revision, "nobody wants another revision"
         running = [job for job, facts in play.jobs.items() if facts.running]
-        assert running == [name], "one job at a time"
+        lane = [job for job in running if LANES[job.partition("-")[0]] is KINDS[kind].lane]
+        assert lane == [name], "one job at a time in a lane"
 
     @invariant()
     def ids_are_never_used_twice(self) -> None:
-        operation = self.play.status.operation
-        if operation is None or (self.ids and self.ids[-1] == operation.id):
-            return
-        assert operation.id not in self.ids
-        self.ids.append(operation.id)
+        ids = {operation.id for operation in self.play.status.in_flight}
+        assert not (ids - self.in_flight) & self.ids
+        self.in_flight = ids
+        self.ids |= ids
 
     @invariant()
     def numbers_only_grow(self) -> None:
         status = self.play.status
         assert status.sequence >= self.before.sequence
-        assert status.operation is None or status.operation.sequence == status.sequence
+        newest = max((each.sequence for each in status.in_flight), default=0)
+        assert newest <= status.sequence
 
     @invariant()
     def nothing_leaves_the_list_before_it_is_on_record(self) -> None:
@@ -354,7 +386,7 @@ class OneProject(RuleBasedStateMachine):
         self._settle()
         play.rest()
 
-        assert play.status.operation is None
+        assert not play.status.in_flight
         assert not play.jobs, "every job is forgotten once its operation is on record"
         assert self.ended <= set(play.runs), "every operation that ended is on record"
         assert all(operation.mlflow_run_id for operation in play.status.operations)

@@ -1,5 +1,6 @@
-"""Decides for a TrainedModel: its status, the tags to write on its version, and its Events."""
+"""`decide` for a TrainedModel: which version it is, what became of its features, what to write."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,7 +14,8 @@ from feature_lineage.api.enums import (
 from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
-from feature_lineage.decide.facts import Event, Key
+from feature_lineage.decide.events import DomainEvent, VerdictChanged, VersionLinked
+from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.conditions import conditions_of
 from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
@@ -28,13 +30,13 @@ from feature_lineage.decide.values import (
 from feature_lineage.reasons import Reason
 
 UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
-_NOT_REPORTED: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
-"""First verdicts without an Event; 10,000 models would be 10,000 Events."""
+_NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
+"""First verdicts that are no event: ten thousand models would be as many."""
 
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
-    """The decision for one model."""
-    # A status has whole seconds: it must be equal after it was stored and read again.
+    """What follows from everything known about one model."""
+    # A status tells whole seconds: it must be the same when it comes back from where it is kept.
     now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     resource, status = observed.resource, observed.resource.status
     problem = unresolved(observed)
@@ -59,14 +61,14 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
     return Decision(
         status=status,
         after=actions,
-        events=_events(observed, status),
+        events=tuple(_events(observed, status)),
         requeue_at=_requeue_at(observed.project, now),
         finished=resource.metadata.deletion_timestamp is not None,
     )
 
 
 def unresolved(observed: ObservedModel) -> Failure | None:
-    """Why the resource stands for no model version; None where it stands for one."""
+    """Why there is no version to speak of; None when there is one."""
     spec, project = observed.resource.spec, observed.project
     if project is None:
         name = spec.project_ref.name
@@ -130,30 +132,27 @@ def _actions(observed: ObservedModel) -> tuple[Action, ...]:
         tags = tags_to_write(linked, spec, project.spec.project, revision)
         if tags:
             actions.append(SetTags(linked.version, tags))
-    # The alias was moved or deleted: nothing updates the verdict on its former version any more.
+    # The alias moved on, or is gone: what it left carries no verdict that nobody keeps true.
     left = observed.left
     if left is not None and VERDICT_TAG in left.tags:
         actions.append(DeleteTags(left, (VERDICT_TAG,)))
     return tuple(actions)
 
 
-def _events(observed: ObservedModel, status: TrainedModelStatus) -> tuple[Event, ...]:
-    before, after = observed.resource.status.lineage, status.lineage
-    if after is None or (before is not None and before.verdict is after.verdict):
-        return ()
-    if before is None and after.verdict in _NOT_REPORTED:
-        return ()
-    metadata = observed.resource.metadata
-    judgement = observed.linked.judgement if observed.linked else None
-    kind = "Warning" if after.verdict in (Verdict.BROKEN, Verdict.AMBIGUOUS) else "Normal"
-    return (
-        Event(
-            Key("TrainedModel", metadata.namespace, metadata.name),
-            kind,  # type: ignore[arg-type]
-            str(after.verdict),
-            judgement.message if judgement else "",
-        ),
-    )
+def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[DomainEvent]:
+    """Another version, and another verdict."""
+    key, linked, known = key_of(observed.resource), observed.linked, observed.resource.status
+    version = known.resolved.version if known.resolved is not None else None
+    if linked is not None and linked.version.version != version:
+        service = linked.link.service or ""
+        yield VersionLinked(key, linked.version.name, linked.version.version, service)
+    after, before = status.lineage, known.lineage.verdict if known.lineage is not None else None
+    if after is None or before is after.verdict:
+        return
+    if before is None and after.verdict in _NO_NEWS:
+        return
+    judgement = linked.judgement if linked is not None else None
+    yield VerdictChanged(key, before, after.verdict, judgement.message if judgement else "")
 
 
 def _requeue_at(project: FeatureStoreProject | None, now: datetime) -> datetime:

@@ -1,8 +1,7 @@
-"""Decides which tags to write on a model version.
+"""Which tags a model version shall carry, and which of them to write now.
 
-Feast's own tags are written where they are missing. Other values are never overwritten, unless the
-resource says that its declaration counts. The baseline is written once, the verdict when it
-changes.
+Feast's own keys are written where they are missing, never over another value (unless the resource
+says that its declaration counts). The baseline is written once, the verdict when it flips.
 """
 
 from collections.abc import Mapping
@@ -30,17 +29,17 @@ from feature_lineage.models.verdicts import Verdict
 VERDICT_TAG: Final = "featurelineage.io/verdict"
 REVISION_TAG: Final = "featurelineage.io/revision"
 MAX_TAG: Final = 100_000
-_TAGGED_VERDICTS = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
+_SETTLED = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
 
 
 def tags_to_write(
     linked: LinkedVersion, spec: TrainedModelSpec, project: str, revision: str | None
 ) -> dict[str, str]:
-    """Tags that the version lacks or that have another value; empty where all are written.
+    """Tags that the version lacks, or that have to flip; empty on a quiet pass.
 
     Args:
         project: the Feast project.
-        revision: the applied revision, None where nothing was applied.
+        revision: in effect when the version is linked.
     """
     if spec.tags.mode is TagsMode.OFF or spec.suspend:
         return {}
@@ -60,9 +59,9 @@ def _own(linked: LinkedVersion, present: Mapping[str, str], revision: str | None
         wanted[BASELINE_DIGEST_TAG] = schema
         if revision:
             wanted[REVISION_TAG] = revision
-        # Written last: MLflow takes tags one by one, and this one marks the choice as complete.
+        # The last one: with it the choice is on record, and MLflow takes them one by one.
         wanted[REGISTRY_DIGEST_TAG] = baseline.digest
-    if judgement is not None and (judgement.verdict in _TAGGED_VERDICTS or VERDICT_TAG in present):
+    if judgement is not None and (judgement.verdict in _SETTLED or VERDICT_TAG in present):
         wanted[VERDICT_TAG] = str(judgement.verdict)
     return wanted
 

@@ -21,10 +21,8 @@ from feature_lineage.api.project_status import (
 )
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import SourceFacts
-from feature_lineage.decide.project.due import DecisionInput
 from feature_lineage.decide.project.non_gating_conditions import note_upkeep
-from feature_lineage.decide.project.preconditions import blocked_by
-from feature_lineage.decide.project.waiting import waits
+from feature_lineage.decide.project.preconditions import blocked_by, waiting_reason
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.explain import short_revision
@@ -35,14 +33,18 @@ from feature_lineage.reasons import TERMINAL_REASONS, Reason
 def conditions_of(
     observed: ObservedProject,
     status: FeatureStoreProjectStatus,
-    situation: DecisionInput,
+    inputs: str,
     judged: Mapping[str, Freshness],
 ) -> ConditionSet:
-    """Every condition of the project, as of this pass."""
+    """Every condition of the project, as of this reconcile.
+
+    Args:
+        inputs: digest of everything that an apply depends on.
+    """
     metadata = observed.resource.metadata
     conditions = ConditionSet(status.conditions, observed.now, metadata.generation or None)
     _source_ready(observed, conditions)
-    _applied(observed, status, situation, conditions)
+    _applied(observed, status, inputs, conditions)
     note_upkeep(observed, status, judged, conditions)
     _ready(observed, status, conditions)
     return conditions
@@ -63,7 +65,7 @@ def _source_ready(observed: ObservedProject, conditions: ConditionSet) -> None:
 def _applied(
     observed: ObservedProject,
     status: FeatureStoreProjectStatus,
-    situation: DecisionInput,
+    inputs: str,
     conditions: ConditionSet,
 ) -> None:
     spec, operation = observed.resource.spec, status.operation
@@ -72,8 +74,7 @@ def _applied(
     elif operation is not None and KINDS[operation.kind].plans:
         _in_flight(observed, operation, conditions)
     elif status.last_apply is not None and (
-        status.last_apply.inputs_digest == situation.inputs_digest
-        or not isinstance(observed.source, SourceFacts)
+        status.last_apply.inputs_digest == inputs or not isinstance(observed.source, SourceFacts)
     ):
         _as_last_applied(status, conditions)
     else:
@@ -85,7 +86,7 @@ def _applied(
 def _observed(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
-    looking = status.operation
+    looking = status.reading_operation
     if (
         looking is not None
         and looking.kind is OperationKind.OBSERVE
@@ -114,7 +115,7 @@ def _in_flight(
     why = blocked_by(observed, operation.kind)
     if why is not None and operation.phase is not OperationPhase.RUNNING:
         conditions.false(C.APPLIED, why.reason, why.message)
-    elif (stuck := waits(observed, operation)) is not None:
+    elif (stuck := waiting_reason(observed, operation)) is not None:
         conditions.false(C.APPLIED, stuck.reason, stuck.message)
     else:
         conditions.false(
@@ -173,7 +174,7 @@ def _deleting(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
     stuck = _deletion_blocked(observed, status)
-    why = blocked_by(observed, OperationKind.DELETE) or waits(observed, status.operation)
+    why = blocked_by(observed, OperationKind.DELETE) or waiting_reason(observed, status.operation)
     if stuck is not None:
         conditions.false(C.READY, stuck.reason, stuck.message)
     else:

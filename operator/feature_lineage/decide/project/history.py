@@ -1,8 +1,11 @@
-"""Operations of the past, as the status lists them, and which jobs somebody still needs."""
+"""Operations of the past: as the status lists them, and as the ops runs that MLflow shall hold."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import (
     FeatureStoreProjectStatus,
@@ -11,21 +14,19 @@ from feature_lineage.api.project_status import (
     OperationViewResult,
     OverrideStatus,
 )
-from feature_lineage.decide.project.view_status import outcome
-from feature_lineage.decide.values import AttemptOutcome
+from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.project.attempt import AttemptOutcome
+from feature_lineage.decide.project.views import outcome
+from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.protocol import JobReport
+from feature_lineage.operations.records import Operation, OpsRun
 
 KEPT_OPERATIONS = 10
 
 
-def job_id(operation: OperationStatus) -> str:
-    """Name of the job of this attempt: another attempt is another job of the same operation."""
-    return f"{operation.id}-{operation.attempt}"
-
-
 def record(
     operation: OperationStatus,
-    ending: AttemptOutcome,
+    ended: AttemptOutcome,
     report: JobReport | None,
     now: datetime,
     override: OverrideStatus | None,
@@ -36,11 +37,11 @@ def record(
         revision=operation.revision,
         started_at=operation.started_at,
         finished_at=report.finished_at if report else now,
-        result=ending.result,
-        reason=ending.reason or None,
-        message=(ending.message or None) and ending.message[:1024],
+        result=ended.result,
+        reason=ended.reason or None,
+        message=(ended.message or None) and ended.message[:1024],
         attempt=operation.attempt,
-        job=job_id(operation),
+        job=operation.job,
         schedule=operation.schedule,
         backfill=operation.backfill,
         override=override,
@@ -81,12 +82,68 @@ def records_operations(spec: FeatureStoreProjectSpec) -> bool:
 
 
 def needed_jobs(status: FeatureStoreProjectStatus, *, recorded: bool) -> frozenset[str]:
-    """Jobs whose result somebody still needs: in flight, or not on record yet."""
+    """Names of the jobs whose report is still needed: in flight, or not on record yet."""
     needed = {
         operation.job
         for operation in status.operations
         if recorded and operation.mlflow_run_id is None and operation.job
     }
-    if status.operation is not None:
-        needed.add(job_id(status.operation))
-    return frozenset(needed)
+    return frozenset(needed | {operation.job for operation in status.in_flight})
+
+
+def ops_run_of(
+    project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
+) -> OpsRun:
+    """The audit record of one operation, as complete as what is left of its job."""
+    mlflow, metadata = project.spec.mlflow, project.metadata
+    assert mlflow is not None
+    earlier = {
+        other.registry_digest
+        for other in project.status.operations
+        if other.id != listed.id
+        and other.mlflow_run_id is not None
+        and other.result in (Result.SUCCEEDED, Result.PLANNED)
+    }
+    started = listed.started_at or listed.finished_at
+    ended = listed.finished_at or started
+    assert started is not None
+    assert ended is not None
+    report = _whole(listed, job.report) if job is not None and job.report is not None else None
+    operation = Operation(
+        id=listed.id,
+        kind=listed.kind,
+        project=project.spec.project,
+        resource=f"{metadata.namespace}/{metadata.name}",
+        started_at=started,
+        ended_at=ended,
+        revision=listed.revision or "",
+        attempt=listed.attempt,
+        override=f"{listed.override.kind}: {listed.override.why}" if listed.override else "",
+        incremental=_incremental(project.spec, listed),
+        snapshot_on_record=listed.registry_digest in earlier,
+        succeeded=listed.result in (Result.SUCCEEDED, Result.PLANNED),
+        reason=listed.reason or "",
+        message=listed.message or "",
+    )
+    return ops_run(operation, report, experiment_suffix=mlflow.ops_experiment_suffix)
+
+
+def _whole(listed: OperationRecord, report: JobReport) -> JobReport:
+    """The last attempt's report, with the views that an earlier attempt had done."""
+    done = {view.name: view for view in listed.views if view.result is Result.SUCCEEDED}
+    views = tuple(
+        view.model_copy(update={"result": "Succeeded", "rows": done[view.name].rows})
+        if not view.result and view.name in done
+        else view
+        for view in report.views
+    )
+    changes: dict[str, Any] = {"views": views}
+    if listed.registry_digest is None:
+        changes["snapshot"] = None  # it was not taken over: the timeline must not have it either
+    return report.model_copy(update=changes)
+
+
+def _incremental(spec: FeatureStoreProjectSpec, listed: OperationRecord) -> bool:
+    """Whether each view's window began where its last one ended."""
+    named = (schedule for schedule in spec.schedules if schedule.name == listed.schedule)
+    return any(schedule.window is None for schedule in named)

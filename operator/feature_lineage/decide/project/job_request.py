@@ -5,9 +5,8 @@ from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, R
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.facts import SourceFacts
-from feature_lineage.decide.project.history import job_id
 from feature_lineage.decide.values import ObservedProject
-from feature_lineage.features.snapshot import digest_of
+from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.kinds import KINDS, RequestPart
 from feature_lineage.operations.protocol import (
     ApplyRequest,
@@ -20,24 +19,30 @@ from feature_lineage.operations.protocol import (
 
 
 def job_request(
-    observed: ObservedProject, status: FeatureStoreProjectStatus, operation: OperationStatus
+    observed: ObservedProject,
+    status: FeatureStoreProjectStatus,
+    snapshot: RegistrySnapshot | None,
+    operation: OperationStatus,
 ) -> JobRequest:
-    """Everything the job of this operation's present attempt needs to know.
+    """Everything that the job of this attempt of the operation needs.
 
-    `status` and `observed` are those of the pass that starts it: the guard is as fresh as they are.
+    Args:
+        observed: by the reconcile that starts the job: the guard is as fresh as that.
+        status: as it is written before the job starts.
+        snapshot: the registry that the status names; None while it is not known.
     """
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
     part = KINDS[operation.kind].request
     return JobRequest(
-        operation_id=job_id(operation),
+        operation_id=operation.job,
         kind=operation.kind,
         project=spec.project,
         repo="",
         revision=operation.revision or "",
         feature_store_yaml=source.feature_store_yaml if source else None,
         deadline_seconds=_timeout(spec, operation),
-        apply=apply_request(observed, status) if part is RequestPart.APPLY else None,
+        apply=apply_request(observed, status, snapshot) if part is RequestPart.APPLY else None,
         materialize=_materialize(operation) if part is RequestPart.MATERIALIZE else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
     )
@@ -50,7 +55,11 @@ def _timeout(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> float
     return spec.runtime.timeout.total_seconds()
 
 
-def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) -> ApplyRequest:
+def apply_request(
+    observed: ObservedProject,
+    status: FeatureStoreProjectStatus,
+    snapshot: RegistrySnapshot | None,
+) -> ApplyRequest:
     """What an apply of the newest revision may do, by policy, guard and annotations."""
     spec = observed.resource.spec
     protection = spec.apply.protection
@@ -65,10 +74,8 @@ def apply_request(observed: ObservedProject, status: FeatureStoreProjectStatus) 
         on_unknown=protection.on_unknown.value,
         allow_breaking=_override(observed, OverrideKind.ALLOW_BREAKING),
         allow_adoption=_override(observed, OverrideKind.ALLOW_ADOPTION),
-        closures=dict(observed.snapshot.closures) if observed.snapshot else {},
-        last_views=tuple(sorted(name for _, name, _ in observed.snapshot.views()))
-        if observed.snapshot
-        else (),
+        closures=dict(snapshot.closures) if snapshot else {},
+        last_views=tuple(sorted(name for _, name, _ in snapshot.views())) if snapshot else (),
         owned_elsewhere=_owned_elsewhere(observed),
     )
 

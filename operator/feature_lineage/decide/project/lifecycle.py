@@ -1,83 +1,91 @@
-"""Absorbs the job in flight: it goes on, waits for another attempt, or is over."""
+"""The life of an operation: decided on, running, waiting for another attempt, ended.
+
+Every end of an operation, whatever its cause, goes through `end_operation`.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
     ApplyMode,
     DeletionPolicy,
     OperationKind,
     OperationPhase,
-    OverrideKind,
-    PlanVerdict,
     Result,
 )
-from feature_lineage.api.project_status import (
-    OperationStatus,
-    OverrideStatus,
-    ScheduleStatus,
+from feature_lineage.api.project_status import OperationStatus, RuntimeStatus
+from feature_lineage.decide.events import (
+    AttemptFailed,
+    OperationStarted,
+    OperationWithdrawn,
 )
-from feature_lineage.decide.facts import JobFacts, SourceFacts
-from feature_lineage.decide.project.draft import Draft
-from feature_lineage.decide.project.endings import back_off, ending_of, finish
-from feature_lineage.decide.project.history import job_id, records_operations
+from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
+from feature_lineage.decide.project.attempt import AttemptOutcome, backing_off, outcome_of
+from feature_lineage.decide.project.end_events import end_events
+from feature_lineage.decide.project.history import listed, record, records_operations
 from feature_lineage.decide.project.job_request import inputs_digest, job_request
-from feature_lineage.decide.project.preconditions import blocked_by, permission_failure
-from feature_lineage.decide.values import (
-    AttemptOutcome,
-    CancelJob,
-    KeepSnapshot,
-    ObservedProject,
-    StartJob,
+from feature_lineage.decide.project.preconditions import blocked_by
+from feature_lineage.decide.project.status_changes import (
+    apply_changes,
+    backfills_after,
+    override_used,
+    registry_after,
+    schedules_after,
 )
+from feature_lineage.decide.project.step import Step
+from feature_lineage.decide.project.views import with_views
+from feature_lineage.decide.values import CancelJob, KeepSnapshot, ObservedProject, StartJob
 from feature_lineage.operations.backfills import content_digest
-from feature_lineage.operations.explain import explain_harm
-from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.plan import names_plan
+from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest
+from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.reasons import Reason
 
-RUNNING_LOOK: Final = timedelta(seconds=60)
-WAITING_LOOK: Final = timedelta(seconds=30)
-STARTING_LOOK: Final = timedelta(seconds=5)
-"""No change of a Job tells why its pod does not begin: that is looked for."""
+RUNNING_INTERVAL: Final = timedelta(seconds=60)
+WAITING_INTERVAL: Final = timedelta(seconds=30)
+NOTHING_WRITTEN: Final = (Outcome.BLOCKED, Outcome.PLANNED)
+STARTING_INTERVAL: Final = timedelta(seconds=5)
+"""No change of a Job says why its pod does not begin: the reason has to be asked for."""
 
 
-def absorb_job(draft: Draft) -> None:
-    operation, job, now = draft.status.operation, draft.observed.job, draft.observed.now
+def follow_job(observed: ObservedProject, step: Step, lane: Lane) -> Step:
+    """The operation in flight as its job is now: not there, running, or ended."""
+    operation = step.operation(lane)
     if operation is None or operation.phase is OperationPhase.BACKING_OFF:
-        return
-    if job is None and outdated(draft.observed, operation):
-        if operation.phase is OperationPhase.PENDING and operation.attempt == 1:
-            draft.update(operation=None)  # it never ran, and nobody wants it any more
-        else:
-            give_up(draft, operation)
-    elif job is None:
-        if blocked_by(draft.observed, operation.kind) is None:
-            start(draft, operation)
-    elif job.running:
-        running: dict[str, Any] = {"phase": OperationPhase.RUNNING}
-        if operation.failures == 0:
-            # It waited for something, and that is over; no attempt has failed.
-            running |= {"reason": None, "message": None}
-        draft.update(operation=operation.model_copy(update=running))
-        if not job.begun and job.reason and (job.outdated or outdated(draft.observed, operation)):
-            # Whatever it waits for may never come, or only with what the project says now.
-            draft.after.append(CancelJob(job_id(operation), f"{job.reason}: {job.message}"))
-        draft.looks.append(now + _patience(job))
-    else:
-        _end(draft, operation)
+        return step
+    job = observed.job_of(operation)
+    if job is not None:
+        if job.running:
+            return _running(observed, step, operation, job)
+        return _attempt_ended(observed, step, operation, job)
+    if not outdated(observed, operation):
+        if blocked_by(observed, operation.kind) is None:
+            return start(observed, step, operation)
+        return step
+    if operation.phase is OperationPhase.PENDING and operation.attempt == 1:
+        return withdraw(observed, step, operation, "it never ran and is not needed any more")
+    return supersede(observed, step, operation)
 
 
-def _patience(job: JobFacts) -> timedelta:
-    if job.begun:
-        return RUNNING_LOOK
-    return WAITING_LOOK if job.reason else STARTING_LOOK
+def _running(
+    observed: ObservedProject, step: Step, operation: OperationStatus, job: JobFacts
+) -> Step:
+    running: dict[str, Any] = {"phase": OperationPhase.RUNNING}
+    if operation.failures == 0:
+        # What it waited for is over, and no attempt has failed.
+        running |= {"reason": None, "message": None}
+    step = step.with_operation(operation.model_copy(update=running))
+    in_vain = not job.begun and job.reason and not job.cancelled
+    if in_vain and (job.outdated or outdated(observed, operation)):
+        # What it waits for may never come, or only with what the project asks for now.
+        step = step.acting(CancelJob(operation.job, f"{job.reason}: {job.message}"))
+    interval = WAITING_INTERVAL if job.reason else STARTING_INTERVAL
+    return step.requeued((observed.now + (RUNNING_INTERVAL if job.begun else interval),))
 
 
 def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
-    """Whether nobody wants what the operation would do, while it has no job that has begun."""
+    """Whether what the operation would do is not asked for any more, while no job of it began."""
     spec = observed.resource.spec
     if _void(observed, operation):
         return True
@@ -94,124 +102,140 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
 
 
 def _void(observed: ObservedProject, operation: OperationStatus) -> bool:
-    """Whether the deletion of the resource, as it is wanted now, leaves nothing of it to do."""
+    """Whether the deletion of the resource, as it is asked for now, leaves nothing of it to do."""
     if operation.kind is OperationKind.DELETE:
         return observed.resource.spec.deletion_policy is DeletionPolicy.RETAIN
     return observed.deleted
 
 
-def _end(draft: Draft, operation: OperationStatus) -> None:
-    observed, job = draft.observed, draft.observed.job
-    assert job is not None
-    spec = observed.resource.spec
-    ending = ending_of(job)
+def _attempt_ended(
+    observed: ObservedProject, step: Step, operation: OperationStatus, job: JobFacts
+) -> Step:
+    ended = outcome_of(job)
+    if job.cancelled and ended.unspent and KINDS[operation.kind].yields:
+        return withdraw(observed, step, operation, "it gave way to another operation")
+    left = ended.unspent or operation.failures < observed.resource.spec.runtime.retries
+    if not (ended.retry and left) or _void(observed, operation):
+        return end_operation(observed, step, operation, ended, job.report)
     report = job.report
-    if report is not None and report.snapshot is not None:
-        applied = operation.kind is OperationKind.APPLY and ending.result is Result.SUCCEEDED
-        draft.before.append(
-            KeepSnapshot(
-                report.snapshot, report.finished_at, (operation.revision or "") if applied else ""
-            )
-        )
-    left = ending.unspent or operation.failures < spec.runtime.retries
-    if ending.retry and left and not _void(observed, operation):
-        draft.status = back_off(draft.status, ending, job, observed.now)
-        draft.tell("Warning", ending.reason, f"{operation.id}: {ending.message}")
-        return
-    _finish(draft, operation)
-
-
-def _finish(draft: Draft, operation: OperationStatus) -> None:
-    observed, job = draft.observed, draft.observed.job
-    if job is None or job.running:
-        return
-    ending = ending_of(job)
-    overridden = _override_used(draft, operation)
-    draft.status = finish(
-        draft.status,
-        observed.resource.spec,
-        ending,
-        job,
-        observed.now,
-        recorded=records_operations(observed.resource.spec),
-        override=overridden,
+    if report is not None and operation.overtaken_by is not None:
+        report = _overtaken(report)
+    waiting = backing_off(operation, ended, report, observed.now)
+    step = _keeping_snapshot(step, operation, ended, report).with_operation(waiting)
+    failed = AttemptFailed(
+        key_of(observed.resource),
+        operation.id,
+        operation.kind,
+        operation.attempt,
+        ended.reason,
+        ended.message,
     )
-    if operation.schedule is not None:
-        _note_tick(draft, operation)
-    warning = ending.result in (Result.FAILED, Result.BLOCKED)
-    draft.tell(
-        "Warning" if warning else "Normal",
-        ending.reason or f"{operation.kind}{ending.result}",
-        ending.message or f"{operation.kind} {operation.id} {ending.result}",
-    )
-    _tell_of_harm(draft, operation, ending)
-    for text in job.report.warnings if job.report else ():
-        draft.tell("Warning", "Warning", text)
+    return replace(step, status=with_views(step.status, report, observed.now)).telling(failed)
 
 
-def _tell_of_harm(draft: Draft, operation: OperationStatus, ending: AttemptOutcome) -> None:
-    """What was let through is not hidden: a promoted model may have no resource that turns red."""
-    job = draft.observed.job
-    plan = job.report.plan if job and job.report else None
-    applied = operation.kind is OperationKind.APPLY and ending.result is Result.SUCCEEDED
-    if plan is not None and applied and (told := explain_harm(plan, operation.revision or "")):
-        draft.tell("Warning", "ModelsHurt", told)
-
-
-def _override_used(draft: Draft, operation: OperationStatus) -> OverrideStatus | None:
-    job = draft.observed.job
-    plan = job.report.plan if job and job.report else None
-    annotations = draft.observed.resource.metadata.annotations
-    if permission_failure(draft.observed) is not None:
-        return None
-    if operation.kind is OperationKind.DELETE:
-        given = override(annotations, OverrideKind.ALLOW_DELETE)
-        return OverrideStatus(kind=given.kind, why=given.why) if given else None
-    if plan is None or plan.verdict is not PlanVerdict.ALLOWED:
-        return None
-    for kind in (OverrideKind.ALLOW_ADOPTION, OverrideKind.ALLOW_BREAKING):
-        given = override(annotations, kind)
-        if given is not None and names_plan(given.plan_digest, plan.digest):
-            return OverrideStatus(kind=given.kind, why=given.why)
-    return None
-
-
-def _note_tick(draft: Draft, operation: OperationStatus) -> None:
-    states = {state.name: state for state in draft.status.schedules}
-    name = operation.schedule or ""
-    state = states.get(name, ScheduleStatus(name=name))
-    states[name] = state.model_copy(update={"last": operation.started_for})
-    draft.update(schedules=tuple(states[key] for key in sorted(states)))
-
-
-def give_up(draft: Draft, operation: OperationStatus) -> None:
-    """The operation is over without another attempt; what it was part of goes on without it."""
-    running = operation.phase is OperationPhase.RUNNING
-    told = "its job is gone" if running else operation.message or "failed"
-    facts = JobFacts(
-        running=False,
-        reason=operation.reason or "JobFailed",
-        message=f"{told}; superseded before its next attempt",
-    )
-    attempt = operation.attempt if running else max(1, operation.attempt - 1)
-    draft.update(operation=operation.model_copy(update={"attempt": attempt}))
-    backfills = draft.status.backfills
-    draft.status = finish(
-        draft.status,
-        draft.observed.resource.spec,
-        replace(ending_of(facts), retry=False),
-        facts,
-        draft.observed.now,
-        recorded=records_operations(draft.observed.resource.spec),
-        override=None,
-    )
-    draft.update(backfills=backfills)
-
-
-def start(draft: Draft, operation: OperationStatus) -> None:
+def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
     """Write the intent down; the job is started once that is written."""
-    guard = draft.observed.models.guard if draft.observed.models else None
+    guard = observed.models.guard if observed.models else None
     if KINDS[operation.kind].plans and guard is not None:
         operation = operation.model_copy(update={"guard_digest": guard_digest(guard)})
-    draft.update(operation=operation, sequence=max(draft.status.sequence, operation.sequence))
-    draft.after.append(StartJob(job_request(draft.observed, draft.status, operation)))
+    first = step.status.sequence < operation.sequence
+    step = step.with_operation(operation).update(
+        sequence=max(step.status.sequence, operation.sequence)
+    )
+    request = job_request(observed, step.status, step.snapshot, operation)
+    started = OperationStarted(
+        key_of(observed.resource), operation.id, operation.kind, operation.revision or ""
+    )
+    return step.acting(StartJob(request)).telling(*((started,) if first else ()))
+
+
+def withdraw(
+    observed: ObservedProject, step: Step, operation: OperationStatus, reason: str
+) -> Step:
+    """The operation leaves the status without a result; what is due then starts anew."""
+    withdrawn = OperationWithdrawn(key_of(observed.resource), operation.id, operation.kind, reason)
+    return step.without_operation(operation).telling(withdrawn)
+
+
+def supersede(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
+    """The operation ends without another attempt; its schedule or backfill goes on without it."""
+    running = operation.phase is OperationPhase.RUNNING
+    message = "its job is gone" if running else operation.message or "failed"
+    ended = AttemptOutcome(
+        Result.FAILED,
+        operation.reason or Reason.JOB_FAILED,
+        f"{message}; superseded before its next attempt"[:2000],
+        retry=False,
+    )
+    attempt = operation.attempt if running else max(1, operation.attempt - 1)
+    last = operation.model_copy(update={"attempt": attempt})
+    return end_operation(observed, step, last, ended, None, superseded=True)
+
+
+def end_operation(
+    observed: ObservedProject,
+    step: Step,
+    operation: OperationStatus,
+    ended: AttemptOutcome,
+    report: JobReport | None,
+    *,
+    superseded: bool = False,
+) -> Step:
+    """The operation is over: it joins the list, and all its report says is taken over at once.
+
+    Args:
+        report: of its last job; None where there is none.
+        superseded: what it was part of is not over: its tick or chunk is due again.
+    """
+    if report is not None and operation.overtaken_by is not None:
+        report = _overtaken(report)
+        by = f"{operation.overtaken_by} wrote the registry meanwhile; what was read is older"
+        ended = replace(ended, message=ended.message or by)
+    step = _keeping_snapshot(step, operation, ended, report)
+    status, spec, now = step.status, observed.resource.spec, observed.now
+    permission = None if superseded else override_used(observed, operation, report)
+    entry = record(operation, ended, report, now, permission)
+    changes: dict[str, Any] = {
+        "operations": listed((entry, *status.operations), records_operations(spec))
+    }
+    if report is not None and report.feast_version:
+        changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
+    if report is not None and report.registry_id:
+        changes["registry"] = registry_after(status.registry, report, operation.id, now)
+    if KINDS[operation.kind].plans:
+        changes |= apply_changes(status, operation, ended, report, now)
+    if operation.backfill is not None and not superseded:
+        changes["backfills"] = backfills_after(status, operation, ended, now, spec)
+    if operation.schedule is not None and not superseded:
+        changes["schedules"] = schedules_after(status, operation)
+    step = step.without_operation(operation).update(**changes)
+    snapshot = report.snapshot if report is not None and report.registry_id else None
+    events = end_events(observed.resource, entry, ended.message, report, superseded=superseded)
+    return replace(
+        step,
+        status=with_views(step.status, report, now),
+        snapshot=snapshot or step.snapshot,
+        events=(*step.events, *events),
+    )
+
+
+def _overtaken(report: JobReport) -> JobReport:
+    """The report without what an operation in the other lane has made old meanwhile."""
+    return report.model_copy(update={"snapshot": None, "views": ()})
+
+
+def _keeping_snapshot(
+    step: Step, operation: OperationStatus, ended: AttemptOutcome, report: JobReport | None
+) -> Step:
+    """The step that keeps a report's snapshot; what was read before a write is older than it."""
+    if report is None or report.snapshot is None:
+        return step
+    applied = operation.kind is OperationKind.APPLY and ended.result is Result.SUCCEEDED
+    revision = (operation.revision or "") if applied else ""
+    keep = KeepSnapshot(report.snapshot, report.finished_at, revision)
+    step = replace(step, before=(*step.before, keep))
+    reading = step.operation(Lane.READING)
+    wrote = KINDS[operation.kind].writes_registry and report.outcome not in NOTHING_WRITTEN
+    if reading is None or not wrote or reading.phase is OperationPhase.BACKING_OFF:
+        return step
+    return step.with_operation(reading.model_copy(update={"overtaken_by": operation.id}))

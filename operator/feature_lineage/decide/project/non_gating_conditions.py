@@ -11,7 +11,7 @@ from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
-from feature_lineage.decide.project.waiting import waits
+from feature_lineage.decide.project.preconditions import waiting_reason
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
@@ -62,7 +62,7 @@ def _never_came_to_its_views(
     """Why the newest materialization did nothing for any view: no view's own result tells."""
     operation = status.operation
     if operation is not None and KINDS[operation.kind].materializes:
-        why = waits(observed, operation)
+        why = waiting_reason(observed, operation)
         if why is not None:
             return why
     last = next((each for each in status.operations if KINDS[each.kind].materializes), None)

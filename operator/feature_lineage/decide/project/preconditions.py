@@ -7,9 +7,11 @@ from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import (
     OnGuardUnavailable,
     OperationKind,
+    OperationPhase,
     OverrideKind,
     ProtectionMode,
 )
+from feature_lineage.api.project_status import OperationStatus
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.operations.kinds import KINDS
@@ -79,4 +81,20 @@ def owner_failure(observed: ObservedProject) -> Failure | None:
             return Failure(
                 Reason.PROGRESSING, f"waits until {older_owner.key} has named its registry"
             )
+    return None
+
+
+def waiting_reason(observed: ObservedProject, operation: OperationStatus | None) -> Failure | None:
+    """What keeps the operation in flight from going on: its next attempt, or a job that waits."""
+    if operation is None:
+        return None
+    job = observed.job_of(operation)
+    if operation.phase is OperationPhase.BACKING_OFF and operation.not_before is not None:
+        message = (
+            f"{operation.message}; attempt {operation.attempt} starts at "
+            f"{operation.not_before:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        return Failure(operation.reason or Reason.JOB_FAILED, message)
+    if job is not None and job.running and job.reason:
+        return Failure(job.reason, f"{operation.id} waits: {job.message}")
     return None

@@ -1,9 +1,10 @@
-"""Freshness of a project's views and the totals of its status, computed anew each pass."""
+"""The views of a project: what reports say of each, their freshness, and the totals."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Final
 
-from feature_lineage.api.enums import ApplyMode
+from feature_lineage.api.enums import ApplyMode, MaterializedBy, Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import (
     Counts,
@@ -11,7 +12,6 @@ from feature_lineage.api.project_status import (
     FeatureViewStatus,
 )
 from feature_lineage.api.types import Duration
-from feature_lineage.decide.project.view_status import unhealthy_first
 from feature_lineage.decide.values import ObservedProject
 from feature_lineage.features.freshness import (
     Freshness,
@@ -21,7 +21,11 @@ from feature_lineage.features.freshness import (
 )
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
+from feature_lineage.operations.protocol import JobReport, ViewReport
 from feature_lineage.reasons import Reason
+
+MAX_VIEWS: Final = 500
+MAX_ERROR: Final = 500
 
 
 def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
@@ -58,13 +62,15 @@ def observed_at(
 
 
 def judge_views(
-    observed: ObservedProject, status: FeatureStoreProjectStatus
+    spec: FeatureStoreProjectSpec,
+    status: FeatureStoreProjectStatus,
+    snapshot: RegistrySnapshot | None,
+    now: datetime,
 ) -> dict[str, Freshness]:
     """Freshness of every view that is served online."""
-    spec, snapshot = observed.resource.spec, observed.snapshot
     since = observed_at(spec, status)
     return {
-        name: judge_view(state, observed.now, since)
+        name: judge_view(state, now, since)
         for name, state in view_states(spec, status).items()
         if snapshot is None or is_served(snapshot, name)
     }
@@ -89,26 +95,28 @@ def with_freshness(
     return status.model_copy(update={"feature_views": unhealthy_first(views)})
 
 
-def counts(observed: ObservedProject, judged: Mapping[str, Freshness]) -> Counts:
+def counts(
+    observed: ObservedProject, snapshot: RegistrySnapshot | None, judged: Mapping[str, Freshness]
+) -> Counts:
     """Totals, also behind lists that are capped; what is not known now stays as it was."""
     before = observed.resource.status.counts or Counts()
     stale = (Reason.STALE, Reason.NEVER_MATERIALIZED)
     now = {
-        **_registry_counts(observed.snapshot),
-        **_model_counts(observed),
+        **_registry_counts(snapshot),
+        **_model_counts(observed, snapshot),
         "stale_views": sum(freshness.reason in stale for freshness in judged.values()),
     }
     return before.model_copy(update=now)
 
 
-def _model_counts(observed: ObservedProject) -> dict[str, int]:
+def _model_counts(observed: ObservedProject, snapshot: RegistrySnapshot | None) -> dict[str, int]:
     models = observed.models
     if models is None:  # the spec names no MLflow
         return {"linked_models": 0, "broken_models": 0}
     if models.read_at is None:
         return {}
     known = {"linked_models": len(models.linked)}
-    if observed.snapshot is None and observed.resource.status.registry is not None:
+    if snapshot is None and observed.resource.status.registry is not None:
         return known
     verdicts = [item.judgement.verdict for item in models.linked if item.judgement is not None]
     return {**known, "broken_models": verdicts.count(Verdict.BROKEN)}
@@ -123,3 +131,62 @@ def _registry_counts(snapshot: RegistrySnapshot | None) -> dict[str, int]:
         "features": sum(len(spec.get("features", ())) for _, _, spec in views),
         "feature_services": len(snapshot.objects.get("feature_service", {})),
     }
+
+
+def with_views(
+    status: FeatureStoreProjectStatus, report: JobReport | None, now: datetime
+) -> FeatureStoreProjectStatus:
+    """Take over what a report says of each view; a view that left the registry leaves the list."""
+    if report is None or not report.views:
+        return status
+    known = {view.name: view for view in status.feature_views}
+    views = {
+        view.name: _view(known.get(view.name), view, now)
+        for view in report.views
+        if report.snapshot is None or report.snapshot.view(view.name) is not None
+    }
+    if report.snapshot is None:
+        views = known | views
+    return status.model_copy(update={"feature_views": unhealthy_first(views)})
+
+
+def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> FeatureViewStatus:
+    view = known or FeatureViewStatus(name=seen.name)
+    changes: dict[str, Any] = {"kind": seen.kind}
+    until = seen.materialized_until
+    if until is not None and until.replace(microsecond=0) != view.materialized_until:
+        changes["materialized_until"] = until.replace(microsecond=0)
+        changes["by"] = (
+            MaterializedBy.OPERATOR if seen.result == "Succeeded" else MaterializedBy.EXTERNAL
+        )
+    if seen.result:
+        succeeded = seen.result == "Succeeded"
+        changes |= {
+            "last_result": Result.SUCCEEDED if succeeded else Result.FAILED,
+            "last_error": seen.error[:MAX_ERROR] or None,
+            "attempted_at": now,
+            "last_duration_seconds": None if seen.seconds is None else round(seen.seconds, 3),
+            "consecutive_failures": 0 if succeeded else view.consecutive_failures + 1,
+        }
+        if succeeded:
+            changes["rows"] = seen.rows
+            newest = seen.newest_event_time
+            changes["newest_event_time"] = (
+                newest.replace(microsecond=0) if newest else view.newest_event_time
+            )
+    return view.model_copy(update=changes)
+
+
+def outcome(view: ViewReport) -> dict[str, Any]:
+    result = Result.SUCCEEDED if view.result == "Succeeded" else Result.FAILED
+    return {"result": result, "rows": view.rows, "error": view.error[:MAX_ERROR] or None}
+
+
+def unhealthy_first(views: Mapping[str, FeatureViewStatus]) -> tuple[FeatureViewStatus, ...]:
+    """The list as the status shows it: failing and stale views first, then by name."""
+
+    def rank(view: FeatureViewStatus) -> tuple[bool, bool, str]:
+        failing = view.last_result is Result.FAILED
+        return (not failing, view.fresh is not False, view.name)
+
+    return tuple(sorted(views.values(), key=rank))[:MAX_VIEWS]

@@ -78,15 +78,14 @@ def unreachable_node(pod: Object | None) -> Cause | None:
 
 
 def cancellation(job: Object) -> Cause | None:
-    """The cause for which a job waited when it was cancelled; None for other jobs."""
+    """The cause for which a job was cancelled; None for other jobs."""
     why = (job["metadata"].get("annotations") or {}).get(CANCELLED)
     if why is None:
         return None
     reason, _, message = why.partition(": ")
-    return Cause(
-        reason,
-        _one_line(f"{message}; cancelled before it started: the project has changed since then"),
-    )
+    if reason != Reason.INTERRUPTED:
+        message += "; cancelled before it started: the project has changed since then"
+    return Cause(reason, _one_line(message))
 
 
 def waiting_cause(pod: Object) -> Cause | None:

@@ -106,7 +106,7 @@ def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -
                 "workingDir": HOME,
                 "env": _environment(project),
                 "envFrom": [source.as_dict() for source in runtime.env_from],
-                "resources": _resources(project, defaults),
+                "resources": _resources(project, job, defaults),
                 "volumeMounts": [mount for _, mount in mounted]
                 + [mount.as_dict() for mount in _tenant_mounts(project)],
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -150,14 +150,10 @@ def _environment(project: FeatureStoreProject) -> list[Object]:
     return [{"name": "HOME", "value": f"{HOME}/home"}, *variables]
 
 
-def _resources(project: FeatureStoreProject, defaults: RunnerDefaults) -> Object:
+def _resources(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -> Object:
     """Resources of the operation's schedule, else of the project, else of the platform."""
-    operation = project.status.operation
-    scheduled = (
-        schedule.resources
-        for schedule in project.spec.schedules
-        if operation is not None and schedule.name == operation.schedule
-    )
+    schedules = {each.schedule for each in project.status.in_flight if each.job == job}
+    scheduled = (each.resources for each in project.spec.schedules if each.name in schedules)
     wanted = next(scheduled, None) or project.spec.runtime.resources
     return wanted.as_dict() if wanted is not None else dict(defaults.resources)
 

@@ -112,14 +112,16 @@ class KubeJobs:
         except InvalidReport as error:
             return JobFacts(running=False, reason=error.reason, message=error.message)
         if report is not None:
-            return JobFacts(running=False, report=report)
+            return JobFacts(running=False, report=report, cancelled=cancellation(job) is not None)
         if (found := cancellation(job)) is not None:
-            return JobFacts(False, reason=found.reason, message=found.message, begun=False)
+            return JobFacts(False, None, found.reason, found.message, begun=False, cancelled=True)
         found = await self._end_cause(job)
         return JobFacts(running=False, reason=found.reason, message=found.message)
 
     async def _running(self, job: Object, project: FeatureStoreProject) -> JobFacts:
-        stuck = cancellation(job) or await self._restore_access(job, project)
+        stopping, stuck = cancellation(job), await self._restore_access(job, project)
+        if stopping is not None:
+            return JobFacts(True, None, stopping.reason, stopping.message, cancelled=True)
         if stuck is not None:
             return JobFacts(True, reason=stuck.reason, message=stuck.message)
         if (job.get("status") or {}).get("ready"):

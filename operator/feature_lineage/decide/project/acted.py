@@ -1,0 +1,143 @@
+"""What the actions of a reconcile led to, and what that means for the status.
+
+An action that failed is no error of the reconcile: it is a fact, which a condition states.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from feature_lineage.api import Condition
+from feature_lineage.api.conditions import (
+    PROJECT_REASONS,
+    ModelCondition,
+    ProjectCondition,
+    find_condition,
+    reason_in,
+)
+from feature_lineage.api.enums import OperationPhase, Result
+from feature_lineage.api.model_status import TrainedModelStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.project.attempt import AttemptOutcome
+from feature_lineage.decide.project.lifecycle import end_operation
+from feature_lineage.decide.project.step import Step
+from feature_lineage.decide.values import Failure, ObservedProject
+from feature_lineage.errors import WaitingError
+from feature_lineage.reasons import Reason
+
+MOVED: Final = WaitingError.reason
+"""The repo is not what it was when the operation was decided: what it is now is decided next."""
+
+RETRY_START: Final = timedelta(seconds=30)
+CHANGED: Final = timedelta(seconds=1)
+STARTING: Final = (
+    PROJECT_REASONS[ProjectCondition.APPLIED] | PROJECT_REASONS[ProjectCondition.SOURCE_READY]
+)
+"""Why a job does not start, by the reasons of the conditions; anything else is a failed job."""
+
+
+@dataclass(frozen=True)
+class ActionResults:
+    """What the actions of one reconcile led to.
+
+    Attributes:
+        recorded: operation id → MLflow run id.
+        not_started: job → why it could not be started.
+        not_recorded: why MLflow did not take something.
+    """
+
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    not_started: Mapping[str, Failure] = field(default_factory=dict)
+    not_recorded: Failure | None = None
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.not_started) or self.not_recorded is not None
+
+    @property
+    def retry_after(self) -> timedelta:
+        """How long to wait after a failure; a second where only the repo has changed."""
+        moved = all(failure.reason == MOVED for failure in self.not_started.values())
+        return CHANGED if moved and self.not_recorded is None else RETRY_START
+
+
+def conclude(
+    observed: ObservedProject,
+    status: FeatureStoreProjectStatus,
+    results: ActionResults,
+    now: datetime,
+) -> Step:
+    """The status, and what happened, once it is known what the actions led to.
+
+    Args:
+        status: as it was written before the actions.
+        now: when they were done.
+    """
+    observed = replace(observed, now=now.replace(microsecond=0))
+    step = Step(status)
+    if results.recorded:
+        operations = tuple(
+            operation.model_copy(update={"mlflow_run_id": results.recorded[operation.id]})
+            if operation.id in results.recorded
+            else operation
+            for operation in status.operations
+        )
+        step = step.update(operations=operations)
+    if results.not_recorded is not None:
+        step = step.update(conditions=_not_recorded(step.status, results.not_recorded, now))
+    for operation in status.in_flight:
+        failure = results.not_started.get(operation.job)
+        if failure is not None and failure.reason != MOVED:
+            step = _not_started(observed, step, operation, failure)
+    return step
+
+
+def _not_started(
+    observed: ObservedProject, step: Step, operation: OperationStatus, failure: Failure
+) -> Step:
+    """The operation has failed where only the spec can help, else its start is tried again."""
+    if failure.reason not in STARTING:
+        failure = replace(failure, reason=Reason.JOB_FAILED)
+    if failure.terminal:
+        ended = AttemptOutcome(Result.FAILED, failure.reason, failure.message, retry=False)
+        return end_operation(observed, step, operation, ended, None)
+    waiting = {
+        "phase": OperationPhase.BACKING_OFF,
+        "not_before": observed.now + RETRY_START,
+        "reason": failure.reason,
+        "message": failure.message,
+    }
+    return step.with_operation(operation.model_copy(update=waiting))
+
+
+def conclude_model(
+    status: TrainedModelStatus, results: ActionResults, now: datetime
+) -> TrainedModelStatus:
+    """The status once it is known whether MLflow took the tags."""
+    if results.not_recorded is None:
+        return status
+    conditions = _refused(status.conditions, ModelCondition.TAGGED, results.not_recorded, now)
+    return status.model_copy(update={"conditions": conditions})
+
+
+def _not_recorded(
+    status: FeatureStoreProjectStatus, failure: Failure, now: datetime
+) -> tuple[Condition, ...]:
+    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
+    counted = replace(failure, message=f"{waiting} operations wait for MLflow: {failure.message}")
+    return _refused(status.conditions, ProjectCondition.RECORDED, counted, now)
+
+
+def _refused(
+    current: tuple[Condition, ...],
+    type_: ProjectCondition | ModelCondition,
+    failure: Failure,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    before = find_condition(current, type_)
+    conditions = ConditionSet(current, now, before.observed_generation if before else None)
+    reason = reason_in(type_, failure.reason, Reason.REQUEST_REJECTED)
+    conditions.false(type_, reason, failure.message)
+    return conditions.values

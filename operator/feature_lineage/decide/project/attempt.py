@@ -1,0 +1,104 @@
+"""How one attempt of an operation ended, and what a next attempt starts from."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from feature_lineage.api.enums import OperationPhase, Result
+from feature_lineage.api.project_status import OperationStatus, OperationView
+from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.project.views import outcome
+from feature_lineage.operations.backoff import delay
+from feature_lineage.operations.protocol import ExitCode, JobReport, Outcome
+from feature_lineage.reasons import Reason
+
+MAX_MESSAGE: Final = 2000
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How one attempt ended, whether or not it left a report.
+
+    Attributes:
+        result: how the operation would be shown if it ended here.
+        retry: whether another attempt may help.
+        unspent: the attempt does not count (the job stepped back before it did anything).
+    """
+
+    result: Result
+    reason: str
+    message: str
+    retry: bool
+    unspent: bool = False
+
+
+def outcome_of(job: JobFacts) -> AttemptOutcome:
+    """Judge a job that is not running any more; what its report says is not to be trusted."""
+    report = job.report
+    if report is None:
+        message = job.message[:MAX_MESSAGE]
+        reason = job.reason or Reason.JOB_FAILED
+        return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=not job.begun)
+    message = report.message[:MAX_MESSAGE]
+    match report.outcome:
+        case Outcome.SUCCEEDED:
+            return AttemptOutcome(Result.SUCCEEDED, "", message, retry=False)
+        case Outcome.PLANNED:
+            return AttemptOutcome(Result.PLANNED, "", message, retry=False)
+        case Outcome.BLOCKED:
+            return AttemptOutcome(
+                Result.BLOCKED, _reason(report, Reason.BLOCKED), message, retry=False
+            )
+        case Outcome.PARTIAL:
+            return AttemptOutcome(Result.FAILED, Reason.VIEWS_FAILING, message, retry=True)
+        case Outcome.STEPPED_BACK:
+            reason = _reason(report, Reason.GUARD_UNAVAILABLE)
+            return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=True)
+        case Outcome.FAILED:
+            unspent = report.reason == Reason.INTERRUPTED
+            reason = Reason.JOB_FAILED if unspent else _reason(report, Reason.JOB_FAILED)
+            retry = report.exit_code is not ExitCode.TERMINAL
+            return AttemptOutcome(Result.FAILED, reason, message, retry=retry, unspent=unspent)
+
+
+def _reason(report: JobReport, otherwise: str) -> str:
+    return report.reason if _REASON.fullmatch(report.reason) else otherwise
+
+
+def backing_off(
+    operation: OperationStatus, ended: AttemptOutcome, report: JobReport | None, now: datetime
+) -> OperationStatus:
+    """The operation as it waits for its next attempt; views that are done are not repeated."""
+    failures = operation.failures + (not ended.unspent)
+    wait = now + delay(operation.id, operation.attempt if ended.unspent else failures)
+    if ended.unspent and operation.attempt <= 2:
+        wait = now + timedelta(seconds=1)
+    return operation.model_copy(
+        update={
+            "phase": OperationPhase.BACKING_OFF,
+            "attempt": operation.attempt + 1,
+            "failures": failures,
+            "not_before": wait.replace(microsecond=0),
+            "views": _views_after(operation, report),
+            "reason": ended.reason,
+            "message": ended.message,
+            "overtaken_by": None,
+        }
+    )
+
+
+def _views_after(operation: OperationStatus, report: JobReport | None) -> tuple[OperationView, ...]:
+    """The operation's views with what became of them; one that meant every view names them now."""
+    done = {view.name: view for view in (report.views if report else ()) if view.result}
+    start, end = operation.window_start, operation.window_end
+    every = (
+        OperationView(name=name, start=start, end=end, incremental=start is None)
+        for name in sorted(done)
+        if end is not None
+    )
+    return tuple(
+        view.model_copy(update=outcome(done[view.name])) if view.name in done else view
+        for view in operation.views or every
+    )

@@ -1,0 +1,52 @@
+"""The domain events of an operation that has ended."""
+
+from collections.abc import Iterator
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.enums import Result
+from feature_lineage.api.project_status import OperationRecord
+from feature_lineage.decide.events import (
+    DomainEvent,
+    JobWarned,
+    ModelsHurt,
+    OperationEnded,
+    PermissionUsed,
+    PlanBlocked,
+)
+from feature_lineage.decide.facts import key_of
+from feature_lineage.operations.explain import explain_harm
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import JobReport
+
+
+def end_events(
+    project: FeatureStoreProject,
+    record: OperationRecord,
+    message: str,
+    report: JobReport | None,
+    *,
+    superseded: bool,
+) -> Iterator[DomainEvent]:
+    """What the end of an operation means to those who are not the operator.
+
+    Args:
+        record: the operation as it joins the list.
+        message: what happened, in full.
+        report: of its last job.
+    """
+    of = (key_of(project), record.id, record.kind)
+    plan = report.plan if report is not None else None
+    result, reason = record.result or Result.FAILED, record.reason or ""
+    yield OperationEnded(*of, result, record.attempt, reason, message, superseded)
+    revision = record.revision or ""
+    if plan is not None and result is Result.BLOCKED:
+        yield PlanBlocked(*of, revision, plan.digest, len(plan.impacts), reason)
+    if record.override is not None:
+        yield PermissionUsed(*of, record.override.kind, record.override.why)
+    # What was let through is not hidden: a promoted model may have no resource that turns red.
+    traits = KINDS[record.kind]
+    applied = traits.plans and traits.writes_registry and result is Result.SUCCEEDED
+    if plan is not None and applied and (harm := explain_harm(plan, revision)):
+        yield ModelsHurt(*of, harm)
+    for warning in report.warnings if report is not None else ():
+        yield JobWarned(*of, warning)

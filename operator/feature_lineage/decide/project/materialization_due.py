@@ -1,0 +1,110 @@
+"""Which materialization is due: the ticks of schedules and the chunks of backfills."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from feature_lineage.api.enums import ApplyMode, BackfillState, OperationKind
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
+from feature_lineage.api.schedules import Schedule
+from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
+from feature_lineage.decide.values import ObservedProject
+from feature_lineage.operations import backfills, schedules
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import MaterializeRequest
+
+
+def tick_due(situation: DecisionInput) -> DueOperation | None:
+    """The newest missed tick of each schedule, the most overdue schedule first."""
+    revision = _in_effect(situation)
+    if revision is None:
+        return None
+    observed = situation.observed
+    due = []
+    for schedule in observed.resource.spec.schedules:
+        tick = schedule_state(schedule, situation.status, observed).tick
+        if tick is not None:
+            due.append((tick, schedule.name, schedule))
+    if not due:
+        return None
+    tick, name, schedule = min(due)
+    return _materialization(
+        schedules.materialization(schedule, tick, now=observed.now),
+        DueOperation(OperationKind.MATERIALIZE, tick, revision=revision, schedule=name),
+    )
+
+
+def schedule_state(
+    schedule: Schedule, status: FeatureStoreProjectStatus, observed: ObservedProject
+) -> schedules.Due:
+    """When a schedule ran last, is due now, and comes next.
+
+    Ticks count from the resource's creation, or from when the schedule joined it.
+    """
+    last = next((entry.last for entry in status.schedules if entry.name == schedule.name), None)
+    created = observed.resource.metadata.creation_timestamp
+    return schedules.due(schedule, last=last, since=created or observed.now, now=observed.now)
+
+
+def chunk_due(situation: DecisionInput) -> DueOperation | None:
+    """The next chunk of the first backfill that is not done."""
+    revision = _in_effect(situation)
+    if revision is None:
+        return None
+    observed = situation.observed
+    states = {state.name: state for state in situation.status.backfills}
+    for spec in observed.resource.spec.backfills:
+        state = states.get(spec.name)
+        if state is None or state.state in (BackfillState.SUCCEEDED, BackfillState.FAILED):
+            continue
+        chunk = backfills.next_chunk(spec, state.completed_through, now=observed.now)
+        if chunk is None:
+            continue
+        return _materialization(
+            backfills.materialization(spec, chunk),
+            DueOperation(
+                OperationKind.BACKFILL,
+                _end_of_work_before(situation.status) or observed.now,
+                inputs_digest=state.digest or "",
+                revision=revision,
+                backfill=spec.name,
+            ),
+        )
+    return None
+
+
+def _end_of_work_before(status: FeatureStoreProjectStatus) -> datetime | None:
+    """When the newest operation of the lane ended: until then no chunk could start."""
+    lane = KINDS[OperationKind.BACKFILL].lane
+    ends = (op.finished_at for op in status.operations if KINDS[op.kind].lane is lane)
+    return next(ends, None)
+
+
+def _in_effect(situation: DecisionInput) -> str | None:
+    """The revision materializations run at; None while nothing is in effect."""
+    observed, status = situation.observed, situation.status
+    if observed.deleted or status.registry is None or status.registry.digest is None:
+        return None
+    if status.applied is not None:
+        return status.applied.revision or ""
+    if observed.resource.spec.apply.mode is ApplyMode.OBSERVE:
+        return observed.source.revision if isinstance(observed.source, SourceFacts) else ""
+    return None
+
+
+def _materialization(request: MaterializeRequest, due: DueOperation) -> DueOperation:
+    window_end = request.all_views_end
+    window_start = request.all_views_start
+    if request.views:
+        window_start, window_end = request.views[0].start, request.views[0].end
+    return replace(
+        due,
+        window_start=window_start,
+        window_end=window_end,
+        views=tuple(
+            OperationView(
+                name=view.name, start=view.start, end=view.end, incremental=view.start is None
+            )
+            for view in request.views
+        ),
+    )

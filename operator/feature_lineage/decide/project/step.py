@@ -1,0 +1,77 @@
+"""A decision about a project between two steps: a value that each step takes and returns."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.events import DomainEvent
+from feature_lineage.decide.values import Action, KeepSnapshot
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.kinds import KINDS, Lane
+
+FIELDS: Final = {Lane.WRITING: "operation", Lane.READING: "reading_operation"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is decided so far.
+
+    Attributes:
+        status: so far.
+        snapshot: the registry that `status.registry` names; None while it is not known.
+        before: actions without which the status must not be written.
+        after: actions that the written status announces.
+        events: what happened.
+        requeue: moments at which something may have changed by time alone.
+    """
+
+    status: FeatureStoreProjectStatus
+    snapshot: RegistrySnapshot | None = None
+    before: tuple[KeepSnapshot, ...] = ()
+    after: tuple[Action, ...] = ()
+    events: tuple[DomainEvent, ...] = ()
+    requeue: tuple[datetime, ...] = ()
+
+    def update(self, **changes: Any) -> "Step":
+        """The step with these parts of the status."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+    def acting(self, *actions: Action) -> "Step":
+        """The step with actions that the written status announces."""
+        return replace(self, after=(*self.after, *actions))
+
+    def telling(self, *events: DomainEvent) -> "Step":
+        """The step with events."""
+        return replace(self, events=(*self.events, *events))
+
+    def requeued(self, moments: Iterable[datetime]) -> "Step":
+        """The step with moments of another reconcile."""
+        return replace(self, requeue=(*self.requeue, *moments))
+
+    def operation(self, lane: Lane) -> OperationStatus | None:
+        """The operation in flight in a lane."""
+        operation: OperationStatus | None = getattr(self.status, FIELDS[lane])
+        return operation
+
+    def with_operation(self, operation: OperationStatus) -> "Step":
+        """The step with an operation in the lane of its kind."""
+        return self.update(**{FIELDS[KINDS[operation.kind].lane]: operation})
+
+    def without_operation(self, operation: OperationStatus) -> "Step":
+        """The step with nothing in the lane of the operation's kind."""
+        return self.update(**{FIELDS[KINDS[operation.kind].lane]: None})
+
+
+def into_lanes(step: Step) -> Step:
+    """Each operation in the lane of its kind; of two that only read, the newer one stays.
+
+    A version that had one lane only kept every operation in `status.operation`.
+    """
+    operation, reading = step.status.operation, step.status.reading_operation
+    if operation is None or KINDS[operation.kind].lane is Lane.WRITING:
+        return step
+    if reading is not None and reading.sequence > operation.sequence:
+        return step.update(operation=None)
+    return step.update(operation=None, reading_operation=operation)
