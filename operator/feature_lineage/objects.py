@@ -1,7 +1,7 @@
-"""Secrets and ConfigMaps by name: how a project's texts and credentials are found on any host.
+"""Reads Secrets and ConfigMaps by name, in the same way on both hosts.
 
-Values are looked up when they are needed, in the resource's own namespace, and never listed, logged
-or put in a status.
+Values are read when they are needed, from the resource's own namespace. They are never listed,
+logged or written to a status.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ ObjectKind = Literal["Secret", "ConfigMap"]
 
 
 class Objects(Protocol):
-    """Read access to the core objects a host knows."""
+    """Read access to Secrets and ConfigMaps."""
 
     async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Mapping[str, bytes]:
         """Every key of one object.
 
         Raises:
-            NotFound: there is no such object.
-            AccessRefused: this process may not read it.
+            NotFound: the object does not exist.
+            AccessRefused: this process is not permitted to read it.
         """
         ...
 
@@ -31,7 +31,7 @@ async def value_of(objects: Objects, kind: ObjectKind, namespace: str, name: str
     """One key, as text.
 
     Raises:
-        NotFound: there is no such object, or it has no such key.
+        NotFound: the object does not exist or has no such key.
     """
     contents = await objects.contents(kind, namespace, name)
     if key not in contents:
@@ -42,10 +42,10 @@ async def value_of(objects: Objects, kind: ObjectKind, namespace: str, name: str
 
 
 async def text_of(objects: Objects, namespace: str, source: KeySource) -> str:
-    """The text a `KeySource` points to.
+    """The text that a `KeySource` refers to.
 
     Raises:
-        NotFound: there is no such object, or it has no such key.
+        NotFound: the object does not exist or has no such key.
     """
     kind: ObjectKind = "Secret" if source.secret_key_ref is not None else "ConfigMap"
     return await value_of(objects, kind, namespace, source.ref.name, source.ref.key)

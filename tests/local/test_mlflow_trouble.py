@@ -53,7 +53,7 @@ TROUBLES: dict[str, tuple[Script | None, str, str]] = {
         "check the secret named under auth",
     ),
     "hostcheck": (answer(403, HOST_CHECK), "(403)", "--allowed-hosts"),
-    "failing": (answer(500, "oops"), "with 500", "its log tells why"),
+    "failing": (answer(500, "oops"), "with 500", "see the server's log"),
     "half": (
         half_a_body,
         "the connection broke",

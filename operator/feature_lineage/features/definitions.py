@@ -1,12 +1,11 @@
-"""What a model relies on when it relies on a feature.
+"""The definition of a feature: everything that a model depends on when it uses the feature.
 
-A `FeatureDefinition` is everything about a feature that can make serving it fail, lie or differ:
-type and join keys (Broken), source, transformation, TTL and version (Changed). Tags, owner and
-description are no part of it.
+A `FeatureDefinition` has what can break serving (type, join keys) or change the served values
+(source, transformation, TTL, version). Tags, owner and description are no part of it.
 
 A reference to a pinned version (``view@v2:feature``) names a frozen definition that the snapshot
-does not hold, only its view and, where a service projects it, its type. So what is not known of it
-is empty, and an empty side is never compared.
+does not contain; only its view is known and, where a service projects it, its type. Unknown parts
+are empty, and empty parts are not compared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,18 +26,19 @@ class FeatureDefinition:
 
     Attributes:
         ref: the feature.
-        dtype: Feast value type, such as ``FLOAT`` or ``INT64``; "" where not known.
+        dtype: Feast value type, such as ``FLOAT`` or ``INT64``; "" where unknown.
         join_keys: (join key, value type) of the view's entities, sorted. An on-demand view has
             those of the views that feed it.
         source: names and digest of the batch and stream source, "" where the view has none.
         transformation: digest of what computes the feature, "" where nothing does.
-        closure: digest of the repo code the function reaches; "" where not known.
-        ttl: as the registry spells it (``86400s``), "" where unset.
-        version: the version the reference or the view is pinned to (``v2``), "" for the latest.
-        renamed: (join key, what a request calls it), where the feature was looked up through a
+        closure: digest of the repo code that the function reaches; "" where unknown.
+        ttl: as the registry writes it (``86400s``), "" where unset.
+        version: the version that the reference or the view is pinned to (``v2``), "" for the
+            latest.
+        renamed: (join key, its name in a request), where the feature was looked up through a
             service that renames the view's keys.
-        inputs: (reference, digest of its definition) of what an on-demand view computes from,
-            sorted; `GONE` instead of a digest where the view no longer has the input.
+        inputs: (reference, digest of its definition) of the inputs of an on-demand view, sorted;
+            `GONE` instead of a digest where the view no longer has the input.
     """
 
     ref: FeatureRef
@@ -55,11 +55,11 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why there is no definition.
+    """The result of looking up a feature that the snapshot does not define.
 
     Attributes:
-        what: the view, or the feature in it.
-        view: the view that is not there: the referenced one, or one that feeds it.
+        what: what is missing: the view, or the feature in it.
+        view: the missing view: the referenced one, or one that feeds it.
     """
 
     ref: FeatureRef
@@ -69,23 +69,23 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A view, read once.
+    """A view, parsed once per snapshot.
 
     Attributes:
         types: feature → type.
-        template: what its features share.
-        lacks: a view that feeds it and is not there, "" where none.
-        definitions: those made so far: ten thousand models use the same few features.
+        template: the parts that its features share.
+        missing_source: a view that should feed it and is missing, "" where none.
+        definitions: cache: 10,000 models use the same few features.
     """
 
     types: dict[str, str]
     template: FeatureDefinition
-    lacks: str = ""
+    missing_source: str = ""
     definitions: dict[str, FeatureDefinition] = field(default_factory=dict)
 
 
 def define(snapshot: RegistrySnapshot, ref: FeatureRef) -> FeatureDefinition | None:
-    """The feature as the snapshot defines it; ``None`` where it does not (see `look_up`)."""
+    """The feature as the snapshot defines it; None where it is missing (see `look_up`)."""
     found = look_up(snapshot, ref)
     return found if isinstance(found, FeatureDefinition) else None
 
@@ -93,10 +93,10 @@ def define(snapshot: RegistrySnapshot, ref: FeatureRef) -> FeatureDefinition | N
 def define_all(
     snapshot: RegistrySnapshot, refs: Iterable[FeatureRef], service: str = ""
 ) -> tuple[FeatureDefinition, ...]:
-    """Definitions of those features that the snapshot defines, in the order of `refs`.
+    """Definitions of the features that the snapshot defines, in the order of `refs`.
 
     Args:
-        service: the service they are served through, which may rename join keys.
+        service: the service that serves them, which may rename join keys; "" for none.
     """
     found = (look_up(snapshot, ref, service) for ref in refs)
     return tuple(item for item in found if isinstance(item, FeatureDefinition))
@@ -109,8 +109,8 @@ def look_up(
     view = _view(snapshot, ref.view)
     if view is None:
         return Missing(ref, "view", ref.view)
-    if view.lacks:
-        return Missing(ref, "view", view.lacks)
+    if view.missing_source:
+        return Missing(ref, "view", view.missing_source)
     found = _pinned(snapshot, ref, view) if ref.version is not None else _latest(ref, view)
     if isinstance(found, FeatureDefinition) and service:
         renamed = renamed_keys(snapshot, service, ref.view, found.join_keys)
@@ -136,8 +136,7 @@ def feeding_views(snapshot: RegistrySnapshot, view: str) -> frozenset[str]:
 
 
 def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:
-    """One digest of what a model relies on, whatever the order; closures are no part of it,
-    as they are known only sometimes."""
+    """One digest of definitions in any order; without closures, which are not always known."""
     return digest_of(
         sorted(
             [
@@ -179,7 +178,7 @@ def _pinned(
 
 
 def _projected_types(snapshot: RegistrySnapshot) -> dict[FeatureRef, str]:
-    """Types of pinned features, as far as services project them."""
+    """Types of the pinned features that services project."""
     if "projected_types" not in snapshot.derived:
         snapshot.derived["projected_types"] = {
             member.ref: member.dtype
@@ -191,14 +190,14 @@ def _projected_types(snapshot: RegistrySnapshot) -> dict[FeatureRef, str]:
     return types
 
 
-def _view(snapshot: RegistrySnapshot, name: str, below: tuple[str, ...] = ()) -> _View | None:
+def _view(snapshot: RegistrySnapshot, name: str, ancestors: tuple[str, ...] = ()) -> _View | None:
     key = ("view_definition", name)
     if key not in snapshot.derived:
         found = snapshot.view(name)
-        if found is None or name in below:
+        if found is None or name in ancestors:
             return None
-        built = _build(snapshot, name, found[1], (*below, name))
-        if below and built.template.inputs:  # may be cut short by a circle: not for keeping
+        built = _build(snapshot, name, found[1], (*ancestors, name))
+        if ancestors and built.template.inputs:  # a cycle may have cut it: do not cache
             return built
         snapshot.derived[key] = built
     kept: _View = snapshot.derived[key]
@@ -206,14 +205,14 @@ def _view(snapshot: RegistrySnapshot, name: str, below: tuple[str, ...] = ()) ->
 
 
 def _build(
-    snapshot: RegistrySnapshot, name: str, spec: JsonObject, below: tuple[str, ...]
+    snapshot: RegistrySnapshot, name: str, spec: JsonObject, ancestors: tuple[str, ...]
 ) -> _View:
-    feeding = {v: _view(snapshot, v, below) for v in sorted(views.source_views(spec))}
+    feeding = {v: _view(snapshot, v, ancestors) for v in sorted(views.source_views(spec))}
     keys = views.entity_join_keys(snapshot, spec)
-    lacks = ""
-    if "sources" in spec:  # on-demand: Feast looks the source views up when it serves
+    missing = ""
+    if "sources" in spec:  # on-demand: Feast looks up the source views at serving time
         for source, built in feeding.items():
-            lacks = lacks or (source if built is None else built.lacks)
+            missing = missing or (source if built is None else built.missing_source)
             keys |= dict(built.template.join_keys) if built else {}
     template = FeatureDefinition(
         ref=FeatureRef(name, ""),
@@ -226,7 +225,7 @@ def _build(
         version=views.pinned_version(spec),
         inputs=tuple(sorted({_input(item, feeding) for item in views.inputs(snapshot, spec)})),
     )
-    return _View(views.field_types(spec.get("features")), template, lacks)
+    return _View(views.field_types(spec.get("features")), template, missing)
 
 
 def _input(item: views.ViewInput, feeding: dict[str, _View | None]) -> tuple[str, str]:
@@ -252,7 +251,7 @@ def _input(item: views.ViewInput, feeding: dict[str, _View | None]) -> tuple[str
 
 
 def _closure(snapshot: RegistrySnapshot, name: str) -> str:
-    """Digest over the code of the view and of those that feed it, "" unless all is known."""
+    """Digest of the code of the view and of the views that feed it, "" unless all is known."""
     known = {}
     for view in feeding_views(snapshot, name):
         found = snapshot.view(view)

@@ -1,8 +1,8 @@
 """The semantic difference of two registry snapshots.
 
-Feast's own diff reports an update for every materialized view (it compares timestamps embedded in
-sources), so decisions are made on this one. `delta` says which objects differ and carries them;
-`diff` says what the difference means.
+Feast's own diff compares timestamps embedded in sources, so it reports an update of every
+materialized view; decisions use this one. `delta` returns the objects that differ, `diff`
+classifies the changes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from feature_lineage.features.snapshot import KINDS, VIEW_KINDS, JsonObject, Reg
 
 
 class ChangeClass(StrEnum):
-    """What kind of change it is; the word users see in plans and statuses."""
+    """Class of a change, as shown in plans and statuses."""
 
     CREATED = "Created"
     UPDATED = "Updated"
@@ -38,8 +38,8 @@ class Change:
         name: the object.
         change: its class.
         feature: the feature (or service member) concerned, "" for the object as a whole.
-        was: short human text of the old state, "" when there was none.
-        now: short human text of the new state, "" when there is none.
+        was: short text of the old state, "" where there was none.
+        now: short text of the new state, "" where there is none.
     """
 
     kind: str
@@ -52,13 +52,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ObjectDelta:
-    """An object before and after: enough to get from one snapshot to the other.
+    """An object in both snapshots; `patch` applies it.
 
     Attributes:
         kind: section of the snapshot.
         name: the object.
-        was: its canonical spec, ``None`` when it is created.
-        now: its canonical spec, ``None`` when it is deleted.
+        was: its canonical spec, None where it is created.
+        now: its canonical spec, None where it is deleted.
     """
 
     kind: str
@@ -81,9 +81,9 @@ def delta(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[ObjectDelta, ..
 
 
 def patch(snapshot: RegistrySnapshot, deltas: Iterable[ObjectDelta]) -> RegistrySnapshot:
-    """The snapshot with the changes made: ``patch(a, delta(a, b))`` has the digest of ``b``.
+    """The snapshot with the deltas applied: ``patch(a, delta(a, b))`` has the digest of ``b``.
 
-    Closures of views that changed are dropped: they belonged to the code before.
+    Closures of changed views are dropped: they are digests of the old code.
     """
     objects = {kind: dict(named) for kind, named in snapshot.objects.items() if named}
     closures = dict(snapshot.closures)
@@ -100,10 +100,9 @@ def patch(snapshot: RegistrySnapshot, deltas: Iterable[ObjectDelta]) -> Registry
 
 
 def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
-    """What the difference of two snapshots means, sorted; ``diff(a, a) == ()``.
+    """The classified changes between two snapshots, sorted; ``diff(a, a) == ()``.
 
-    An object that differs in tags, owner or description only is `UPDATED`; one with a more
-    telling change is not also that.
+    An object is `UPDATED` if it differs and has no other change, such as in tags or owner only.
     """
     changed = {(item.kind, item.name): item for item in delta(was, now)}
     found: list[Change] = []
@@ -121,8 +120,8 @@ def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
         for name in before.keys() & after.keys():
             found += _view(was, now, kind, name)
     found += _services(was, now)
-    told = {(change.kind, change.name) for change in found}
-    found += [Change(*key, ChangeClass.UPDATED) for key in changed.keys() - told]
+    classified = {(change.kind, change.name) for change in found}
+    found += [Change(*key, ChangeClass.UPDATED) for key in changed.keys() - classified]
     return tuple(sorted(found))
 
 
@@ -187,7 +186,7 @@ def _features(kind: str, name: str, old: JsonObject, new: JsonObject) -> Iterato
 
 
 def _inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> Mapping[str, str]:
-    """What a view computes from, as its own spec says: an input more is no change of the rest."""
+    """Inputs of a view by its own spec: reference → type."""
     return {
         f"{item.view}:{item.feature}"
         if item.version is None
@@ -221,11 +220,11 @@ def _services(was: RegistrySnapshot, now: RegistrySnapshot) -> Iterator[Change]:
             continue
         old = {member.spelled: member for member in members_of(before[name])}
         new = {member.spelled: member for member in members_of(after[name])}
-        gone, come, repinned = _membership(name, old, new)
+        left, entered, repinned = _membership(name, old, new)
         yield from repinned
-        for ref in gone:
+        for ref in left:
             removed.setdefault(ref, []).append(name)
-        for ref in come:
+        for ref in entered:
             added.setdefault(ref, []).append(name)
         keys = {s for s in old.keys() & new.keys() if old[s].join_key_map != new[s].join_key_map}
         for spelled in keys:
@@ -245,21 +244,21 @@ def _services(was: RegistrySnapshot, now: RegistrySnapshot) -> Iterator[Change]:
 def _membership(
     name: str, old: Mapping[str, ServiceMember], new: Mapping[str, ServiceMember]
 ) -> tuple[list[str], list[str], list[Change]]:
-    """References that left and that entered a service, and those only pinned to another version."""
+    """References removed from and added to a service, and those only pinned to another version."""
     before = {member.ref for member in old.values()}
     after = {member.ref for member in new.values()}
-    gone, come = before - after, after - before
+    removed, added = before - after, after - before
     repinned = []
-    for ref in sorted(gone, key=str):
-        competing_projects = [r for r in come if (r.view, r.feature) == (ref.view, ref.feature)]
-        if competing_projects:
-            twin = min(competing_projects, key=str)
-            gone, come = gone - {ref}, come - {twin}
-            texts = (f"v{r.version}" if r.version is not None else "latest" for r in (ref, twin))
+    for ref in sorted(removed, key=str):
+        same_feature = [r for r in added if (r.view, r.feature) == (ref.view, ref.feature)]
+        if same_feature:
+            other = min(same_feature, key=str)
+            removed, added = removed - {ref}, added - {other}
+            texts = (f"v{r.version}" if r.version is not None else "latest" for r in (ref, other))
             member = f"{ref.view}:{ref.feature}"
             pinned = ChangeClass.VERSION_PINNED
             repinned.append(Change("feature_service", name, pinned, member, *texts))
-    return sorted(map(str, gone)), sorted(map(str, come)), repinned
+    return sorted(map(str, removed)), sorted(map(str, added)), repinned
 
 
 def _pairs(pairs: Mapping[str, str]) -> str:

@@ -1,8 +1,7 @@
-"""How fresh a feature view is, and with it everything that is served from it.
+"""Freshness of feature views, and of the models that are served from them.
 
-Fresh means materialized within `max_age`. Facts age too: a snapshot older than half of `max_age`
-may miss a materialization by somebody else, so it can still say Fresh, which only time undoes, and
-never Stale.
+Fresh means materialized within `max_age`. A registry snapshot older than half of `max_age` may miss
+a materialization by another process. So an old snapshot can prove Fresh, but not Stale.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +16,14 @@ from feature_lineage.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """What is known of the materialization of one view.
+    """Materialization of one view.
 
     Attributes:
         name: feature view.
         kind: section of the snapshot.
-        materialized_until: end of its newest interval; ``None``: never materialized.
-        newest_event_time: newest event timestamp written, where the engine tells.
-        max_age: the objective; ``None``: there is none.
+        materialized_until: end of its newest interval; None: never materialized.
+        newest_event_time: newest event timestamp written; None where the engine does not report it.
+        max_age: the objective; None: no objective.
     """
 
     name: str
@@ -39,9 +38,9 @@ class Freshness:
     """Whether a view meets its objective.
 
     Attributes:
-        fresh: ``None`` where there is no objective or the facts cannot tell: see `reason`.
-        next_stale_at: when Fresh turns into not fresh, if nothing happens; ``None`` where it
-            is not fresh.
+        fresh: None where unknown or without an objective: see `reason`.
+        next_stale_at: when the view becomes stale without a materialization; None where it is not
+            fresh.
     """
 
     fresh: bool | None
@@ -51,14 +50,14 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OverallFreshness:
-    """Freshness of all that a model's features are served from.
+    """Freshness of all views that serve a model's features.
 
     Attributes:
-        oldest_view: the view that decides: of the least fresh ones the one materialized longest
+        oldest_view: the view that decides: of the least fresh views, the one materialized longest
             ago; "" where no view is served online.
-        materialized_until: of that view; ``None``: never.
+        materialized_until: of that view; None: never materialized.
         max_age: objective of that view.
-        next_stale_at: when the first of them flips.
+        next_stale_at: when the first view becomes stale; None where none is fresh.
     """
 
     fresh: bool | None
@@ -73,7 +72,7 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
     """Whether a view meets its objective at `now`.
 
     Args:
-        observed_at: when the registry was read; ``None``: just now.
+        observed_at: when the registry was read; None: now.
     """
     if state.max_age is None:
         return Freshness(None, Reason.NO_OBJECTIVE)
@@ -88,8 +87,8 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
 
 
 def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
-    """Views that features are served from, sorted: on-demand views stand for those that feed
-    them, and a view that is not online is not served."""
+    """Views that serve the features, sorted: with the views that feed on-demand views, and without
+    views that are not online."""
     names: set[str] = set()
     for view in {ref.view for ref in refs}:
         names |= feeding_views(snapshot, view)
@@ -117,8 +116,8 @@ def judge_model(
     """Freshness of a model: that of the least fresh view its features are served from.
 
     Args:
-        states: what is known, by view; a view without is one that was not observed.
-        max_age: the model's own objective, where stricter than a view's.
+        states: by view; a view that is missing here was not observed.
+        max_age: the model's own objective; the stricter of this and the view's counts.
     """
     needed = []
     for name in served_views(snapshot, refs):

@@ -1,4 +1,4 @@
-"""Which registry stood when: the timeline that gives a training run its baseline."""
+"""The timeline of a registry, which gives a training run its baseline."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -7,13 +7,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, order=True)
 class SnapshotRecord:
-    """From `at` on, until the next record, the registry had this digest.
+    """The registry had this digest from `at` until the next record.
 
     Attributes:
-        at: when the apply that made it finished, or when it was first seen (aware).
+        at: when the apply finished, or when the digest was first observed (aware).
         digest: of the `RegistrySnapshot`.
-        revision: commit or tree the apply came from, "" when somebody else applied.
-        seen_until: the last moment it was seen unchanged; ``None``: never since `at`.
+        revision: commit or tree that was applied, "" where another process applied.
+        seen_until: when the digest was last observed; None: not since `at`.
     """
 
     at: datetime
@@ -26,7 +26,7 @@ class SnapshotRecord:
         return self.at if self.seen_until is None else max(self.at, self.seen_until)
 
     def seen_again(self, record: "SnapshotRecord") -> "SnapshotRecord":
-        """The same digest was put again: it stood at least until then."""
+        """This record, extended by a later record of the same digest."""
         known = replace(self, revision=self.revision or record.revision)
         if record.last_seen <= self.last_seen:
             return known
@@ -34,10 +34,10 @@ class SnapshotRecord:
 
 
 def standing_at(history: Iterable[SnapshotRecord], moment: datetime) -> SnapshotRecord | None:
-    """The record in force at `moment`; None when history does not reach back that far."""
+    """The record in force at `moment`; None where history starts later."""
     return max((record for record in history if record.at <= moment), default=None)
 
 
 def following(history: Iterable[SnapshotRecord], record: SnapshotRecord) -> SnapshotRecord | None:
-    """The record that came after; None for the newest."""
+    """The next record; None for the newest."""
     return min((later for later in history if later.at > record.at), default=None)

@@ -1,9 +1,7 @@
-"""Feature references, as Feast spells them: ``view:feature`` and ``view@v2:feature``.
+"""Feature references in Feast's syntax: ``view:feature`` and ``view@v2:feature``.
 
-``view@latest:feature`` and ``view@V2:feature`` are read too, as Feast does, and never written.
-
-A reference is the one name that Feast's registry, MLflow's run tags and our guard share, so it is
-parsed in one place and never by splitting strings elsewhere.
+``view@latest:feature`` and ``view@V2:feature`` are parsed, too, as Feast does, but never written.
+Feast's registry, MLflow's run tags and protection all use references; only this module parses them.
 """
 
 import re
@@ -17,8 +15,8 @@ _REFERENCE = re.compile(
     r"(?P<view>[^:@\s][^:@]*?)(?:@(?:[vV](?P<version>[0-9]{1,9})|(?i:latest)))?:(?P<feature>[^:]+)"
 )
 
-KNOWN: Final = 16_384
-"""References that are kept: ten thousand models name the same few features, twenty each."""
+CACHE_SIZE: Final = 16_384
+"""Parsed references that are cached: 10,000 models use the same few features, 20 each."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +26,7 @@ class FeatureRef:
     Attributes:
         view: name of the feature view (of any kind: plain, on-demand, stream, label).
         feature: name of the feature in it.
-        version: the pinned version of the view, ``None`` for the latest.
+        version: the pinned version of the view, None for the latest.
     """
 
     view: str
@@ -37,23 +35,23 @@ class FeatureRef:
 
     @classmethod
     def parse(cls, text: str) -> "FeatureRef":
-        """Read ``view:feature`` or ``view@v2:feature``.
+        """Parse ``view:feature`` or ``view@v2:feature``.
 
         Raises:
-            TerminalError: the text is neither.
+            TerminalError: the text is no reference.
         """
         return _parsed(text)
 
     @property
     def view_key(self) -> str:
-        """The view as referenced, version included: ``view`` or ``view@v2``."""
+        """The view with its pinned version: ``view`` or ``view@v2``."""
         return self.view if self.version is None else f"{self.view}@v{self.version}"
 
     def __str__(self) -> str:
         return f"{self.view_key}:{self.feature}"
 
 
-@lru_cache(KNOWN)
+@lru_cache(CACHE_SIZE)
 def _parsed(text: str) -> FeatureRef:
     match = _REFERENCE.fullmatch(text.strip())
     if match is None:

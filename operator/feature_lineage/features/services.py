@@ -1,7 +1,7 @@
-"""What a feature service serves: its projections, by the real names of their views.
+"""Members of a feature service: its projections, by the real names of their views.
 
-A run records a service's features as the service spells them, alias and version included; the
-registry knows the view. This module is where one becomes the other.
+A run records the features of a service with the service's aliases and versions; the registry has
+the real names. This module translates one into the other.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from feature_lineage.features.views import dtype, mapping, mappings, number, tex
 
 @dataclass(frozen=True, slots=True)
 class ServiceMember:
-    """One feature as a service serves it.
+    """One feature in a service.
 
     Attributes:
-        ref: by the view's real name.
+        ref: with the view's real name.
         spelled: as Feast records it in a run: ``alias@v2:feature``.
         dtype: type in the projection.
         join_key_map: (join key of the view, join key of the request), sorted.
@@ -29,7 +29,7 @@ class ServiceMember:
 
 
 def members_of(spec: JsonObject) -> tuple[ServiceMember, ...]:
-    """Members of a service's spec, in the order it serves them."""
+    """Members of a service's spec, in the order of its projections."""
     members = []
     for projection in mappings(spec.get("features")):
         view = text(projection.get("feature_view_name"))
@@ -47,10 +47,10 @@ def members_of(spec: JsonObject) -> tuple[ServiceMember, ...]:
 
 
 def service_members(snapshot: RegistrySnapshot, service: str) -> tuple[ServiceMember, ...] | None:
-    """Members of a service, ``None`` where the snapshot has no such service.
+    """Members of a service, None where the snapshot has no such service.
 
-    One view may be projected twice under different aliases: it then has two members for one
-    reference, as it has two columns in a training set.
+    A view that is projected twice under different aliases has two members for one reference, as it
+    has two columns in a training set.
     """
     spec = snapshot.objects.get("feature_service", {}).get(service)
     if spec is None:
@@ -63,7 +63,7 @@ def service_members(snapshot: RegistrySnapshot, service: str) -> tuple[ServiceMe
 
 
 def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, ...] | None:
-    """References of a service in its order, without repeats; ``None`` where it does not exist."""
+    """Distinct references of a service in its order; None where the service does not exist."""
     members = service_members(snapshot, service)
     return None if members is None else tuple(dict.fromkeys(member.ref for member in members))
 
@@ -71,8 +71,8 @@ def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, 
 def renamed_keys(
     snapshot: RegistrySnapshot, service: str, view: str, join_keys: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """(join key, what a request to the service calls it) of a view's keys, sorted; empty where
-    the service renames none of them."""
+    """(join key, its name in a request to the service) of a view's keys, sorted; empty where the
+    service renames none of them."""
     maps = {m.join_key_map for m in service_members(snapshot, service) or () if m.ref.view == view}
     if not any(maps):
         return ()

@@ -1,8 +1,8 @@
-"""The registry snapshot: what a Feast project defines, as canonical JSON.
+"""The registry snapshot: the definitions of a Feast project as canonical JSON.
 
-The runner writes it from protobuf messages without unpickling; everything else reads it. It holds
-definitions only: no timestamps, no materialization intervals, no pickled bodies, no order that
-carries no meaning. Two registries that define the same have the same digest, whatever their kind.
+The runner writes it from protobuf messages without unpickling. It has definitions only: no
+timestamps, no materialization intervals, no pickled functions, and no order where order has no
+meaning. Two registries with equal definitions have the same digest, whatever their type.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def canonical_json(value: object) -> str:
-    """The one spelling of a JSON value: sorted keys, no blanks, no escapes of non-ASCII."""
+    """The canonical text of a JSON value: sorted keys, no blanks, non-ASCII unescaped."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -51,9 +51,9 @@ class RegistrySnapshot:
     Attributes:
         project: the Feast project.
         objects: kind (one of `KINDS`) → name → canonical spec, in Feast's protobuf field names.
-        closures: view → hex sha256 of the repo code its user-defined function reaches (helpers,
-            constants, modules). The registry has no place for it, so it is known only for a
-            snapshot taken beside the repo; absent means not known, never "different".
+        closures: view → hex sha256 of the repo code that its user-defined function reaches
+            (helpers, constants, modules). The registry does not store it, so it is known only for
+            a snapshot taken with the repo; a missing view means unknown.
     """
 
     project: str
@@ -62,24 +62,24 @@ class RegistrySnapshot:
 
     @cached_property
     def objects_digest(self) -> str:
-        """Hex sha256 of project and objects: of what a registry itself can hold."""
+        """Hex sha256 of project and objects, which is all that a registry stores."""
         return digest_of({"project": self.project, "objects": self.objects})
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the snapshot: of what the registry holds and the code behind its functions.
+        """Identity of the snapshot: of the registry's objects and the code of its functions.
 
-        Equal to `objects_digest` where no code is known. Other code under the same registry is
-        another snapshot: a model trained before a helper changed is compared with the one before.
+        Equal to `objects_digest` where no code is known. The same registry with other code is
+        another snapshot: a model trained before a helper changed is compared with the old code.
         """
         if not self.closures:
             return self.objects_digest
         return digest_of({"objects": self.objects_digest, "closures": self.closures})
 
     def knowing(self, other: "RegistrySnapshot") -> "RegistrySnapshot":
-        """This snapshot with the closures that `other` knows, for views that are the same in both.
+        """This snapshot with the closures of `other` for views that are equal in both.
 
-        A registry read without its repo knows none; what did not change still has its own.
+        A registry read without its repo has no closures; unchanged views keep the known ones.
         """
         closures = {
             name: other.closures[name]
@@ -91,7 +91,7 @@ class RegistrySnapshot:
 
     @cached_property
     def derived(self) -> dict[Any, Any]:
-        """What was computed from this snapshot and may be kept with it, as it never changes."""
+        """Cache of values computed from this snapshot, which never changes."""
         return {}
 
     def views(self) -> Iterator[tuple[str, str, JsonObject]]:
@@ -101,7 +101,7 @@ class RegistrySnapshot:
                 yield kind, name, spec
 
     def view(self, name: str) -> tuple[str, JsonObject] | None:
-        """(kind, spec) of the view of that name, or None. View names are unique over kinds."""
+        """(kind, spec) of the view of that name, or None. View names are unique across kinds."""
         for kind in VIEW_KINDS:
             spec = self.objects.get(kind, {}).get(name)
             if spec is not None:
@@ -109,7 +109,7 @@ class RegistrySnapshot:
         return None
 
     def to_json(self) -> str:
-        """Canonical JSON, the form in which it is kept, sent and recorded."""
+        """Canonical JSON, in which a snapshot is stored, sent and recorded."""
         return canonical_json(
             {"project": self.project, "objects": self.objects, "closures": self.closures}
         )

@@ -1,8 +1,7 @@
-"""What the canonical spec of a feature view says, whatever the kind of view.
+"""Reads the canonical spec of a feature view of any kind.
 
-A snapshot's shape is checked down to its objects, not within them: a spec may come from another
-Feast version or from a hand. So everything is read here, leniently and in one place: a value of
-the wrong shape reads as absent.
+The shape of a snapshot is checked down to its objects, not within them: a spec may come from
+another Feast version or be written by hand. A value of the wrong shape reads as absent.
 """
 
 import re
@@ -17,7 +16,7 @@ DUMMY_JOIN_KEY: Final = "__dummy_id"
 
 _UNTYPED: Final = frozenset({"", "UNKNOWN", "INVALID"})
 _ANNOTATIONS: Final = frozenset({"tags", "description", "owner"})
-# Feast keeps the inner part of these types in tags: the only tags that are a definition.
+# Feast stores the inner part of these types in tags: only these tags are part of the definition.
 _INNER_TYPE_TAGS: Final = ("feast:struct_schema", "feast:nested_inner_type")
 _TRANSFORMATION_KEYS: Final = (
     "feature_transformation",
@@ -32,14 +31,14 @@ _VERSION: Final = re.compile(r"v(?:ersion)?([0-9]{1,9})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, order=True)
 class ViewInput:
-    """A value that a view computes from: a feature of another view, or a field of a request.
+    """An input of a view: a feature of another view, or a field of a request.
 
     Attributes:
         view: the view or request source it comes from.
         feature: feature or field.
-        version: the pinned version of that view, ``None`` for the latest.
-        dtype: its type as the view that uses it recorded it.
-        request: it comes with the request and no view stands behind it.
+        version: the pinned version of that view, None for the latest.
+        dtype: its type as recorded by the view that uses it.
+        request: whether it comes with the request, not from a view.
     """
 
     view: str
@@ -63,7 +62,7 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> int | None:
-    """A protobuf integer, which JSON spells as a number or (64 bit) as a string."""
+    """A protobuf integer, which JSON writes as a number or (64 bit) as a string."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -81,22 +80,22 @@ def dtype(field: JsonObject) -> str:
 
 
 def same_type(was: str, now: str) -> bool:
-    """Whether two types agree; a vector length counts only where both sides state one."""
+    """Whether two types are equal; a vector length counts only where both types have one."""
     if was == now:
         return True
     return was.partition("[")[0] == now.partition("[")[0] and ("[" in was) != ("[" in now)
 
 
 def field_types(value: object) -> dict[str, str]:
-    """Name → type of a list of fields, in its order."""
+    """Name → type of a list of fields, in order."""
     return {name: dtype(field) for field in mappings(value) if (name := text(field.get("name")))}
 
 
 def entity_join_keys(snapshot: RegistrySnapshot, spec: JsonObject) -> dict[str, str]:
     """Join key → value type of the view's own entities.
 
-    The entity's type goes before the view's column, which is derived from it; an entity without a
-    type takes the column's.
+    The type of the entity wins over that of the view's column; an entity without a type has the
+    type of the column.
     """
     keys = field_types(spec.get("entity_columns"))
     entities = snapshot.objects.get("entity", {})
@@ -109,7 +108,7 @@ def entity_join_keys(snapshot: RegistrySnapshot, spec: JsonObject) -> dict[str, 
 
 
 def source_core(source: object) -> dict[str, Any]:
-    """A data source without what is no part of the data: tags, owner and description."""
+    """A data source without tags, owner and description."""
     core = {k: v for k, v in mapping(source).items() if k not in _ANNOTATIONS}
     if "batch_source" in core:
         core["batch_source"] = source_core(core["batch_source"])
@@ -121,7 +120,7 @@ def source_core(source: object) -> dict[str, Any]:
 
 
 def source_names(spec: JsonObject) -> str:
-    """The sources of a view as a person would name them."""
+    """Names of the sources of a view, comma separated."""
     sources = (mapping(spec.get(key)) for key in ("batch_source", "stream_source", "source"))
     return ", ".join(text(source.get("name")) for source in sources if source)
 
@@ -137,7 +136,7 @@ def source_digest(spec: JsonObject) -> str:
 
 
 def source_texts(was: str, now: str) -> tuple[str, str]:
-    """Two results of `source_digest` for people: by their names, where those tell them apart."""
+    """Two results of `source_digest` for messages: names, with digests where names are equal."""
     before, after = (source.rpartition("#")[0] for source in (was, now))
     if before != after:
         return before, after
@@ -145,7 +144,7 @@ def source_texts(was: str, now: str) -> tuple[str, str]:
 
 
 def transformation_digest(spec: JsonObject) -> str:
-    """Digest of what computes the features of a view, "" where nothing does."""
+    """Digest of the transformation of a view, "" where it has none."""
     parts = {key: spec[key] for key in _TRANSFORMATION_KEYS if key in spec}
     if not parts:
         return ""
@@ -154,12 +153,12 @@ def transformation_digest(spec: JsonObject) -> str:
 
 
 def has_function(spec: JsonObject) -> bool:
-    """Whether repo code computes the features of the view."""
+    """Whether the view has a user-defined function."""
     return "feature_transformation" in spec or "user_defined_function" in spec
 
 
 def pinned_version(spec: JsonObject) -> str:
-    """The version a view is pinned to (``v2``), "" for the latest."""
+    """The version that a view is pinned to (``v2``), "" for the latest."""
     match = _VERSION.fullmatch(text(spec.get("version")))
     return f"v{int(match[1])}" if match else ""
 
@@ -169,7 +168,7 @@ def ttl(spec: JsonObject) -> str:
 
 
 def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...]:
-    """What an on-demand (or derived) view computes from, sorted."""
+    """Inputs of an on-demand or derived view, sorted."""
     found: list[ViewInput] = []
     for name, value in mapping(spec.get("sources")).items():
         source = mapping(value)
@@ -203,7 +202,7 @@ def source_views(spec: JsonObject) -> frozenset[str]:
 
 
 def short_digest(value: object) -> str:
-    """A digest for use inside a definition: half the length keeps ten thousand guards small."""
+    """A digest of half the length for use in definitions, which are held in large numbers."""
     return digest_of(value)[:32]
 
 

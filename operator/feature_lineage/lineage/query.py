@@ -35,7 +35,7 @@ class _BuiltIndex:
     """An index with what it was built from.
 
     Attributes:
-        facts: weak, so that an index that nobody asks does not keep replaced facts in memory.
+        facts: weak: an unused index must not keep replaced facts in memory.
     """
 
     facts: "weakref.ref[ModelFacts]"

@@ -1,7 +1,7 @@
-"""What a version is compared with: the registry at training time, else at first sight.
+"""Chooses the registry snapshot that a version is compared with: at training, else at first sight.
 
-The choice is written on the version as tags, once, so that a deleted and recreated resource finds
-the same baseline again.
+The choice is written once, as tags of the version, so that a resource that is deleted and created
+again finds the same baseline.
 """
 
 import re
@@ -28,8 +28,8 @@ class Baseline:
 
     Attributes:
         digest: of the `RegistrySnapshot`.
-        frm: the registry as it stood when the training run started, or as first seen.
-        schema_digest: of the version's definitions in it, where it was recorded.
+        frm: Training: the registry at the start of the training run; FirstSight: as first seen.
+        schema_digest: of the version's feature definitions in it; None where not recorded.
     """
 
     digest: str
@@ -44,17 +44,17 @@ def choose_baseline(
     history: Iterable[SnapshotRecord],
     current: SnapshotRecord | None,
 ) -> Baseline | None:
-    """Which snapshot a version is compared with; ``None`` while no registry was seen.
+    """The snapshot that a version is compared with; None while no registry was read.
 
-    Without its run the moment of training is not known: the registry as it stood when the version
-    was created is then the earliest sight of it, and not more.
+    Without the run, the time of training is unknown: the registry at the creation of the version
+    is then a first sight.
 
     Args:
-        version_tags: of the model version; what is no digest in them is ignored.
-        run: the training run, where there is one.
+        version_tags: of the model version; invalid digests are ignored.
+        run: the training run; None where there is none.
         version_created_at: aware.
-        history: when which snapshot stood, in any order.
-        current: the snapshot of now.
+        history: the registry's timeline, in any order.
+        current: the current snapshot; None where no registry was read.
     """
     recorded = recorded_baseline(version_tags)
     if recorded is not None:
@@ -65,11 +65,11 @@ def choose_baseline(
         return Baseline(current.digest, "FirstSight") if current is not None else None
     if run is None:
         return Baseline(standing.digest, "FirstSight")
-    return _between_looks(history, standing, run.started_at)
+    return _at_training(history, standing, run.started_at)
 
 
 def recorded_baseline(version_tags: Mapping[str, str]) -> Baseline | None:
-    """The choice as it was written on the version; None where none was."""
+    """The baseline recorded in the tags of the version; None where there is none."""
     digest = version_tags.get(REGISTRY_DIGEST_TAG, "")
     if not _DIGEST.fullmatch(digest):
         return None
@@ -82,13 +82,13 @@ def recorded_baseline(version_tags: Mapping[str, str]) -> Baseline | None:
     )
 
 
-def _between_looks(
+def _at_training(
     history: tuple[SnapshotRecord, ...], standing: SnapshotRecord, started_at: datetime
 ) -> Baseline:
-    """The registry of a run, which may have started between two looks at it.
+    """The baseline of a run that may have started between two observations of the registry.
 
-    Our own applies are known to the moment. What somebody else applied is known from the look
-    that found it: a run between that look and the one before may have had either.
+    The time of the operator's own applies is exact. A change by others is known only from the
+    observation that found it: a run between two observations may have used either state.
     """
     later = following(history, standing)
     unseen = started_at > standing.last_seen
@@ -100,5 +100,5 @@ def _between_looks(
 
 
 def trained_at(version: ModelVersion, run: TrainingRun | None) -> datetime:
-    """When a version was trained: its run's start, else its own creation."""
+    """When a version was trained: the start of its run, else the creation of the version."""
     return run.started_at if run is not None else version.created_at

@@ -1,6 +1,6 @@
-"""What MLflow knows, as far as lineage needs it: plain values, read by `tracking`, judged here.
+"""Facts from MLflow that lineage needs, as plain values.
 
-Only ``feast.*`` and ``featurelineage.io/*`` tags are kept: ten thousand versions stay small.
+Only ``feast.*`` and ``featurelineage.io/*`` tags are kept: 10,000 versions stay small in memory.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ class TrainingRun:
         started_at: when it started (aware).
         deleted: soft-deleted in MLflow; its tags still count.
         tags: ``feast.*`` tags only.
-        features_artifact: references of its ``feast_features.json``, ``None`` when there is none
-            or nobody needed it.
+        features_artifact: references in its ``feast_features.json``; None where the run has none or
+            the artifact was not needed.
     """
 
     run_id: str
@@ -32,15 +32,16 @@ class TrainingRun:
 class ModelVersion:
     """One registered model version.
 
-    Its identity is (name, version, created_at): a model deleted and created anew restarts at 1.
+    Its identity is (name, version, created_at): a model that is deleted and created again restarts
+    at version 1.
 
     Attributes:
         name: registered model.
-        version: number, as MLflow spells it.
+        version: the number as MLflow writes it.
         created_at: aware.
         source: ``runs:/…``, ``models:/m-…``, ``models:/name/3`` or a storage URI.
-        run_id: the training run, resolved through `source` when the version itself names none.
-        model_id: LoggedModel id (``m-…``) or "".
+        run_id: the training run, resolved through `source` where the version names none.
+        model_id: LoggedModel id (``m-…``), or "".
         tags: ``feast.*`` and ``featurelineage.io/*`` tags only.
         aliases: sorted.
     """
@@ -64,9 +65,9 @@ class RegistryView:
     """One reading of an MLflow server's model registry.
 
     Attributes:
-        read_at: when the whole of it was last read: the age of the oldest fact in it.
+        read_at: when all of it was last read: the oldest fact in it is not older.
         versions: by model, then by version.
-        runs: training runs by id, as far as versions name them.
+        runs: training runs that versions name, by id.
     """
 
     read_at: datetime
@@ -77,7 +78,7 @@ class RegistryView:
         return self.versions.get(name, {}).get(version)
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
-        """The version an alias points to; a model has each alias at most once."""
+        """The version that an alias points to; None where there is none."""
         for version in self.versions.get(name, {}).values():
             if alias in version.aliases:
                 return version

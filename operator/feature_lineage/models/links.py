@@ -1,10 +1,10 @@
-"""Which features a model version used: by precision, never by guess.
+"""Finds out which features a model version uses, from records that may be cut or wrong.
 
-Feast records a training run's features in tags that it cuts at 4,990 characters, overwrites at
-the next retrieval, and attributes to the smallest service that has all of them, whether or not it
-was used. So a list is believed only where its length is the recorded count, and a service's name
-only where its projection is that list. Tags and artifacts are untrusted: what does not parse is
-not a list.
+Feast records the features of a training run in tags. It cuts them at 4,990 characters, overwrites
+them at the next retrieval, and names the smallest service that has all the features, whether or not
+that service was used. So a list counts only if its length is the recorded count, and a service name
+only if the projection of the service is that list. Tags and artifacts are untrusted: a record that
+does not parse is ignored.
 """
 
 from collections.abc import Iterable
@@ -39,17 +39,16 @@ class Link:
     """The features of one model version.
 
     Attributes:
-        project: Feast project, as recorded or else as expected; "" where neither.
-        service: the service the model is held to: declared, or recorded with exactly this list;
-            "" where the name proved to be a guess, or there is none.
-        recorded_service: what the records name, right or wrong; "" where nothing.
-        refs: the features, by the real names of their views, in recorded order. Of a list that
-            is truncated beyond repair, the part that is certain.
-        origin: where they come from; ``None`` where not known.
-        count: recorded number of features, ``None`` where nothing recorded it.
+        project: the recorded Feast project, else the expected one; "" where neither is known.
+        service: the declared service, or a recorded one with exactly these features; "" otherwise.
+        recorded_service: the service that the records name, right or wrong; "" where none.
+        refs: the features, by the real names of their views, in recorded order. Of a truncated
+            list that cannot be completed: the certain part.
+        origin: where the list comes from; None where unknown.
+        count: recorded number of features; None where not recorded.
         reason: of `LineageVerified`, where the link is not exactly what was recorded: Ambiguous,
             NoFeastLineage, ProjectMismatch, RegistryUnseen or ServiceMismatch; else ``None``.
-        problems: the same in words.
+        problems: explanations of `reason`.
     """
 
     project: str = ""
@@ -63,12 +62,12 @@ class Link:
 
     @property
     def complete(self) -> bool:
-        """`refs` is the whole list: what a guard can be built on."""
+        """Whether `refs` is the whole list, as protection needs it."""
         return bool(self.refs) and self.reason in (None, Reason.SERVICE_MISMATCH)
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views its features belong to, sorted."""
+        """Names of the views of its features, sorted."""
         return tuple(sorted({ref.view for ref in self.refs}))
 
 
@@ -82,16 +81,16 @@ def resolve_link(
     project: str = "",
     trained_on: RegistrySnapshot | None = None,
 ) -> Link:
-    """Which features a version used.
+    """The features that a version uses.
 
     Args:
         run: its training run, soft-deleted or not.
         snapshot: the registry as last read.
-        declared_service: the service the resource declares.
-        on_conflict: whether a declaration may replace a record that differs.
-        project: the Feast project expected; the snapshot's by default.
-        trained_on: the version's baseline, where kept: services are read as they were then, so
-            that a later change of a service is a change and not another list.
+        declared_service: the service that the resource declares.
+        on_conflict: whether a declaration replaces a record that differs.
+        project: the expected Feast project; by default that of the snapshot.
+        trained_on: the baseline of the version, where kept. Services are read from it first, so
+            that a later change of a service counts as a change and not as another list.
     """
     records = tuple(records_of(version, run))
     recorded_service = version.tags.get(SERVICE_TAG) or (run.tags.get(SERVICE_TAG) if run else "")
@@ -121,7 +120,7 @@ class _Resolver:
     on_conflict: OnConflict
 
     def resolve(self) -> Link:
-        """The list first, by precision; then whose list it is."""
+        """The most precise list, then the service that it belongs to."""
         precise = [record for record in self.records if record.precise]
         lists = {record.origin: frozenset(self._refs(record.items)) for record in precise}
         if (
@@ -137,7 +136,7 @@ class _Resolver:
         return self._from_registry() or self._declared_or_ambiguous(*map(str, self.records))
 
     def _from_registry(self) -> Link | None:
-        """The recorded service's projection, if it can be the list that was recorded."""
+        """The projection of the recorded service, if it can be the recorded list."""
         name = self.link.recorded_service
         members = self._members(name)
         if self.link.count is None or members is None or not self._may_be(members):
@@ -146,7 +145,7 @@ class _Resolver:
         return self._attribute(found)
 
     def _declared_or_ambiguous(self, *notes: str) -> Link:
-        """What the resource declares, unless a record contradicts it."""
+        """The declared service, unless a record contradicts it."""
         recorded = self.link.recorded_service
         if not self.registries:
             return replace(self.link, reason=Reason.REGISTRY_UNSEEN, problems=notes)
@@ -159,10 +158,12 @@ class _Resolver:
             note = f"recorded service is {recorded}, declared is {self.declared}"
             return replace(declared, reason=Reason.SERVICE_MISMATCH, problems=(note,))
         if self.declared and members is None and not self.records and not recorded:
-            # Nothing contradicts the declaration, but the service is not there.
+            # No record contradicts the declaration, but the registry has no such service.
             return replace(self.link, service=self.declared, origin=Origin.DECLARED)
         if not self.records:
-            notes += (f"only the name of service {recorded} is recorded, which Feast may guess",)
+            notes += (
+                f"only the name of service {recorded} is recorded, and Feast may have guessed it",
+            )
         if members is not None:
             notes += (f"declared service {self.declared} has {len(members)} other features",)
         elif self.declared:
@@ -174,7 +175,7 @@ class _Resolver:
         return replace(self.link, refs=certain, reason=Reason.AMBIGUOUS, problems=notes)
 
     def _certain(self) -> tuple[FeatureRef, ...]:
-        """The longest part of a list that could not be read whole."""
+        """The longest part of a list that is incomplete."""
         partial = (self._refs(record.items) for record in self.records if record.partial)
         return max(partial, key=len, default=())
 
@@ -183,7 +184,7 @@ class _Resolver:
         return replace(self.link, service=self.declared, refs=refs, origin=Origin.DECLARED)
 
     def _attribute(self, link: Link) -> Link:
-        """Whose list it is: the declared service's, else the recorded one's, where it matches."""
+        """Name the service that the list belongs to: the declared, else the recorded one."""
         exact = self._exact(link)
         if not self.declared:
             if exact or not link.recorded_service:
@@ -211,14 +212,14 @@ class _Resolver:
         return replace(link, service=exact, reason=Reason.SERVICE_MISMATCH, problems=(note,))
 
     def _exact(self, link: Link) -> str:
-        """The recorded service, unless its projection shows that it is another list."""
+        """The recorded service, or "" if its projection is another list."""
         members = self._members(link.recorded_service)
         if members is None or set(_refs_of(members)) == set(link.refs):
             return link.recorded_service
         return ""
 
     def _may_be(self, members: tuple[ServiceMember, ...]) -> bool:
-        """No record says that these are not the features."""
+        """Whether no record contradicts that these are the features."""
         if self.link.count is not None and len(members) != self.link.count:
             return False
         own = {member.spelled for member in members} | {str(member.ref) for member in members}
@@ -229,7 +230,7 @@ class _Resolver:
         return next((members for members in found if members is not None), None)
 
     def _refs(self, items: Iterable[str]) -> tuple[FeatureRef, ...]:
-        """References by the views' real names: a service may have recorded its aliases."""
+        """References by the real names of views: records may have the aliases of a service."""
         parsed = tuple(ref for item in items if (ref := parse(item)) is not None)
         for service in (self.link.recorded_service, self.declared):
             own = {member.spelled: member.ref for member in self._members(service) or ()}

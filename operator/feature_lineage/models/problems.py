@@ -1,6 +1,6 @@
-"""What is not as it was: a model's features then, held against a registry now.
+"""Compares feature definitions at training time with the current registry.
 
-Used twice: for the verdict on what is, and for protection from what a plan would make of it.
+Verdicts compare with the registry as it is, protection with the registry as a plan would make it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from feature_lineage.features.views import same_type, source_texts
 
 
 class ProblemKind(StrEnum):
-    """Why a feature is not as it was."""
+    """How a feature differs from its definition at training time."""
 
     FEATURE_GONE = "FeatureGone"
     VIEW_GONE = "ViewGone"
@@ -41,13 +41,13 @@ BREAKING = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One difference between what a model was trained on and what there is.
+    """One difference between a feature at training time and now.
 
     Attributes:
-        feature: the reference concerned; the service's name for `SERVICE_GONE`.
+        feature: the feature reference; the name of the service for `SERVICE_GONE`.
         kind: what differs.
-        was: short human text of the baseline.
-        now: short human text of the present, "" when gone.
+        was: short text of the old state.
+        now: short text of the new state, "" when gone.
     """
 
     feature: str
@@ -59,12 +59,12 @@ class Problem:
 def compare(
     baseline: Iterable[FeatureDefinition], current: RegistrySnapshot, service: str = ""
 ) -> tuple[Problem, ...]:
-    """Everything about those features that is not as it was, sorted.
+    """All differences of the features from their baseline, sorted.
 
     Args:
-        baseline: definitions at training time (or at first sight).
-        current: the registry to hold them against: as it is, or as a plan would make it.
-        service: the feature service the model is served through; "" where it is not.
+        baseline: definitions at training time, or at first sight.
+        current: the registry to compare with: as it is, or as a plan would make it.
+        service: the feature service that serves the model; "" where none does.
     """
     found: set[Problem] = set()
     served = service_refs(current, service) if service else None
@@ -75,16 +75,16 @@ def compare(
         if isinstance(now, Missing):
             found.add(_absent(now, was.dtype))
         elif served is not None and not _versions(was.ref, served):
-            found.add(_left(was.ref, service))
+            found.add(_not_served(was.ref, service))
         else:
-            # Keys are renamed by a service that is there, or else by nobody.
+            # Only an existing service renames join keys.
             found.update(_differences(was if served else replace(was, renamed=()), now))
             found.update(_repinned(was.ref, served or ()))
     return tuple(sorted(found))
 
 
 def gone(refs: Iterable[FeatureRef], current: RegistrySnapshot) -> tuple[Problem, ...]:
-    """The features of which nothing was known before, and that are not there either, sorted."""
+    """The references without a baseline that the registry does not define either, sorted."""
     found = (look_up(current, ref) for ref in refs)
     return tuple(sorted(_absent(item, "") for item in found if isinstance(item, Missing)))
 
@@ -127,7 +127,7 @@ def _versions(ref: FeatureRef, served: Iterable[FeatureRef]) -> list[int | None]
     return [r.version for r in served if (r.view, r.feature) == (ref.view, ref.feature)]
 
 
-def _left(ref: FeatureRef, service: str) -> Problem:
+def _not_served(ref: FeatureRef, service: str) -> Problem:
     return Problem(str(ref), ProblemKind.FEATURE_GONE, was=f"in service {service}")
 
 

@@ -1,7 +1,7 @@
-"""The lists of features that Feast, its artifact or somebody's tags recorded, and which are whole.
+"""Reads the lists of features recorded in run tags, the Feast artifact and version tags.
 
-Feast cuts a tag at 4,990 characters and writes its artifact from the cut tag; the number of
-features stays right. So a list is whole where its length is the recorded number and no cut shows.
+Feast cuts a tag at 4,990 characters and writes its artifact from the cut tag, but records the right
+number of features. So a list is complete if its length is that number and it does not end in a cut.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ REFS_TAG: Final = "feast.feature_refs"
 COUNT_TAG: Final = "feast.feature_count"
 VIEWS_TAG: Final = "feast.feature_views"
 DECLARED_TAG: Final = "featurelineage.io/declared-service"
-"""Says that a version's Feast keys are a copy of what a resource declared: no record of their own.
-Without it, the declaration could never be changed again: its own copy would contradict it."""
+"""Marks the Feast tags of a version as copies of what a resource declares, not records of training.
+Without the mark, the copies would contradict every later declaration."""
 
 # 4,987 or 4,990 characters and "...", by Feast's version; a tag written by hand is not that long.
 _CUT_AT: Final = 4_980
@@ -29,12 +29,12 @@ _ELLIPSIS: Final = "..."
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecord:
-    """One list as somebody recorded it.
+    """One recorded list of features.
 
     Attributes:
-        items: the texts as recorded; without the last where the list was cut.
-        count: the number of features recorded beside it.
-        cut: the list was cut off.
+        items: the recorded texts; without the last one where the list was cut.
+        count: the number of features recorded beside the list; None where not recorded.
+        cut: whether the list was cut.
     """
 
     origin: Origin
@@ -50,7 +50,7 @@ class FeatureRecord:
 
     @property
     def partial(self) -> bool:
-        """Its items are features of the version, though not all of them."""
+        """Whether the items are features of the version, but not all of them."""
         if self.precise or self.count is None or self.cut:
             return not self.precise
         return sum(map(is_reference, self.items)) < self.count
@@ -68,14 +68,14 @@ class FeatureRecord:
 
 
 def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[FeatureRecord]:
-    """The lists there are, most trusted first."""
+    """The recorded lists of a version, the most trusted one first."""
     tags: Mapping[str, str] = run.tags if run is not None else {}
     count = _number(tags)
     if tags.get(REFS_TAG):
         yield _tag_record(Origin.RUN_TAG, tags[REFS_TAG], count)
     if run is not None and run.features_artifact:
         items = tuple(item.strip() for item in run.features_artifact)
-        # Written from the tag, so cut where the tag is.
+        # Feast writes the artifact from the tag, so it is cut where the tag is.
         cut = _is_cut(",".join(items))
         yield FeatureRecord(Origin.ARTIFACT, items[:-1] if cut else items, count, cut)
     if version.tags.get(REFS_TAG):
@@ -84,20 +84,20 @@ def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[Featu
 
 
 def needs_artifact(run: TrainingRun) -> bool:
-    """Whether the run's ``feast_features.json`` could tell more than its tags do."""
+    """Whether the run's ``feast_features.json`` may have more than its tags."""
     if run.features_artifact is not None or not run.tags.get(REFS_TAG):
         return False
     return not _tag_record(Origin.RUN_TAG, run.tags[REFS_TAG], _number(run.tags)).precise
 
 
 def count_of(version: ModelVersion, run: TrainingRun | None) -> int | None:
-    """The recorded number of features, also where no list was recorded."""
+    """The recorded number of features, which may be recorded without a list."""
     counts = (_number(tags) for tags in ((run.tags if run else {}), version.tags))
     return next((count for count in counts if count is not None), None)
 
 
 def own_records(version: ModelVersion) -> ModelVersion:
-    """The version without the Feast keys that a declaration put there."""
+    """The version without the Feast tags that were copied from a declaration."""
     if DECLARED_TAG not in version.tags:
         return version
     copied = (SERVICE_TAG, REFS_TAG, COUNT_TAG, VIEWS_TAG)

@@ -1,10 +1,10 @@
-"""Does the model still find its features as they were? The verdicts of the API, exactly.
+"""Gives the verdict on a model version: does the registry still define its features as trained?
 
-Broken: serving fails or lies. Changed: it runs on something else than it was trained on.
-Verified: neither, against the definitions at training time. Unchanged: neither, since first sight.
+Broken: serving fails or returns wrong values. Changed: the features differ from those of training.
+Verified: no difference from the definitions at training time. Unchanged: none since first sight.
 
-`problems.compare` finds what differs; `judge` is an ordered chain of small checks over one gathered
-value, and the first that applies decides.
+`problems.compare` finds the differences; `judge` is an ordered chain of checks, and the first check
+that applies decides.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,15 +32,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is to be said of one model version.
+    """The verdict on one model version.
 
     Attributes:
-        verdict: the one word.
-        reason: condition reason: the verdict's name, or why there is no better one.
-        problems: sorted; the breaking and the changing ones.
-        baseline_schema_digest: of the definitions trained on, "" where not known.
-        current_schema_digest: of the same features now, "" where the registry is unseen.
-        message: names the object, the fact and the next step.
+        verdict: the verdict.
+        reason: condition reason: the verdict's name, or why there is no better verdict.
+        problems: all differences, sorted.
+        baseline_schema_digest: of the definitions at training time, "" where unknown.
+        current_schema_digest: of the current definitions, "" where the registry was not read.
+        message: object, fact, next step.
     """
 
     verdict: Verdict
@@ -62,13 +62,13 @@ def judge(
     """The verdict on one linked version.
 
     Args:
-        baseline: the registry as `choose_baseline` names it; ``None`` where it is not kept.
-        baseline_from: whether that is the registry at training time.
-        current: the registry as last read.
-        recorded_digest: the schema digest recorded when the baseline was chosen; it can stand in
-            for a baseline that is not kept any more, as long as nothing changed.
+        baseline: the snapshot that `choose_baseline` chose; None where it is not kept.
+        baseline_from: Training where it is the registry at training time.
+        current: the registry as last read; None where it was not read.
+        recorded_digest: the schema digest recorded when the baseline was chosen; replaces a
+            baseline that is not kept any more, as long as nothing changed.
     """
-    evidence = _gather(link, baseline, baseline_from, current, recorded_digest or "")
+    evidence = _evidence_of(link, baseline, baseline_from, current, recorded_digest or "")
     verdict, reason, message = next(
         finding for check in _CHAIN if (finding := check(evidence)) is not None
     )
@@ -84,12 +84,12 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """All that the checks look at.
+    """The input of the checks.
 
     Attributes:
-        trained: the baseline is the registry at training time.
-        was_digest, now_digest: of the model's features in the baseline and at present.
-        unseen: features that the baseline lacks and the present has: nothing to compare with.
+        trained: whether the baseline is the registry at training time.
+        was_digest, now_digest: of the model's features in the baseline and now.
+        unseen: features that the current registry has and the baseline lacks.
     """
 
     link: Link
@@ -106,7 +106,7 @@ _Finding = tuple[Verdict, Reason, str]
 _Check = Callable[[_Evidence], _Finding | None]
 
 
-def _gather(
+def _evidence_of(
     link: Link,
     baseline: RegistrySnapshot | None,
     baseline_from: str | None,
@@ -114,18 +114,20 @@ def _gather(
     recorded_digest: str,
 ) -> _Evidence:
     was = define_all(baseline, link.refs, link.service) if baseline is not None else ()
-    now = was  # most often nothing was applied since training, and that is one snapshot
+    now = was  # usually nothing was applied since training, and both are one snapshot
     if current is not baseline:
         now = define_all(current, link.refs, link.service) if current is not None else ()
     problems: tuple[Problem, ...] = ()
     unseen: tuple[FeatureRef, ...] = ()
     if current is not None:
         known = {definition.ref for definition in was}
-        untold = tuple(ref for ref in link.refs if ref not in known)
-        problems = tuple(sorted({*compare(was, current, link.service), *gone(untold, current)}))
+        without_baseline = tuple(ref for ref in link.refs if ref not in known)
+        problems = tuple(
+            sorted({*compare(was, current, link.service), *gone(without_baseline, current)})
+        )
         if baseline is not None:
             there = {definition.ref for definition in now}
-            unseen = tuple(ref for ref in untold if ref in there)
+            unseen = tuple(ref for ref in without_baseline if ref in there)
     was_digest = schema_digest(was) if was else ""
     now_digest = was_digest if now is was else schema_digest(now) if now else ""
     return _Evidence(
@@ -164,11 +166,11 @@ def _registry_unseen(evidence: _Evidence) -> _Finding | None:
 
 
 def _broken(evidence: _Evidence) -> _Finding | None:
-    """Before Ambiguous: of a truncated list, what is recorded is certain, and may be gone."""
+    """Before Ambiguous: the recorded part of a truncated list is certain, and may be gone."""
     breaking = [problem for problem in evidence.problems if problem.kind in BREAKING]
     if not breaking:
         return None
-    return Verdict.BROKEN, Reason.BROKEN, _told(breaking)
+    return Verdict.BROKEN, Reason.BROKEN, _summary(breaking)
 
 
 def _ambiguous(evidence: _Evidence) -> _Finding | None:
@@ -185,23 +187,23 @@ def _nothing_used(evidence: _Evidence) -> _Finding | None:
 
 
 def _baseline_unseen(evidence: _Evidence) -> _Finding | None:
-    """Equal digests are equal definitions, even where the snapshot itself is not kept."""
+    """Equal digests are equal definitions, even where the snapshot is not kept."""
     if evidence.has_baseline or (
         evidence.was_digest and evidence.was_digest == evidence.now_digest
     ):
         return None
-    message = "the registry snapshot this version is compared with is not kept any more"
+    message = "the registry snapshot that this version is compared with is not kept any more"
     return Verdict.UNKNOWN, Reason.REGISTRY_UNSEEN, message
 
 
 def _changed(evidence: _Evidence) -> _Finding | None:
     if not evidence.problems:
         return None
-    return Verdict.CHANGED, Reason.CHANGED, _told(evidence.problems)
+    return Verdict.CHANGED, Reason.CHANGED, _summary(evidence.problems)
 
 
-def _as_it_was(evidence: _Evidence) -> _Finding:
-    """A feature that the baseline lacks was first seen after it: that is no verification."""
+def _no_difference(evidence: _Evidence) -> _Finding:
+    """A feature that the baseline lacks was first seen later, so it is not verified."""
     verified = evidence.trained and not evidence.unseen
     verdict = Verdict.VERIFIED if verified else Verdict.UNCHANGED
     if evidence.link.reason is Reason.SERVICE_MISMATCH:
@@ -210,11 +212,11 @@ def _as_it_was(evidence: _Evidence) -> _Finding:
     since = "at training time" if verified else "when first seen"
     message = f"{count} features are defined as they were {since}"
     if evidence.trained and evidence.unseen:
-        message += f"; {evidence.unseen[0]} was not in the registry known of training time"
+        message += f"; {evidence.unseen[0]} was not in the known registry of training time"
     return verdict, Reason(verdict), message
 
 
-# The order is the meaning: the first that applies decides.
+# The order matters: the first check that applies decides.
 _CHAIN: Final[tuple[_Check, ...]] = (
     _no_lineage,
     _other_project,
@@ -224,7 +226,7 @@ _CHAIN: Final[tuple[_Check, ...]] = (
     _nothing_used,
     _baseline_unseen,
     _changed,
-    _as_it_was,
+    _no_difference,
 )
 
 
@@ -232,13 +234,13 @@ def _notes(evidence: _Evidence) -> str:
     return "; ".join(evidence.link.problems)
 
 
-def _told(problems: Iterable[Problem]) -> str:
-    """The first problems in words, and how many more there are."""
-    told = [_words(problem) for problem in problems]
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-    return "; ".join(told[:3]) + more
+def _summary(problems: Iterable[Problem]) -> str:
+    """The first three problems as text, and the number of the others."""
+    texts = [_text_of(problem) for problem in problems]
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return "; ".join(texts[:3]) + more
 
 
-def _words(problem: Problem) -> str:
+def _text_of(problem: Problem) -> str:
     change = f": {problem.was} → {problem.now}" if problem.now else f" (was {problem.was})"
     return f"{problem.feature} {problem.kind}{change if problem.was or problem.now else ''}"

@@ -1,7 +1,7 @@
-"""Gathers everything `decide_model` needs to know about one model, through the ports.
+"""Observes one model through the ports, as input of `decide_model`.
 
-In two steps: a glance tells whether anything has changed since the last pass, and most often
-nothing has; only then links, baselines and verdicts are worked out.
+First the cheap inputs are collected: where they are the same as at the last no-op reconcile, the
+reconcile ends there. Only otherwise links, baselines and verdicts are computed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,21 +32,21 @@ Other = tuple[ModelStamp, RegistryAddress | None]
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """All that a pass over a model depends on besides the time, before anything is worked out.
+    """Everything that a reconcile of a model depends on besides the time.
 
-    The project tells which registry there is now, by its digest: that is not read for a glance.
+    The status of the project names the digest of its registry, so the registry is not read for it.
 
     Attributes:
-        stamp: which state of the resource it was.
-        project: None when missing or not permitted.
-        registry: None where the project names none, or it does not answer now.
-        view: MLflow as last read; None when never.
+        stamp: state of the resource.
+        project: None where missing or not permitted.
+        registry: None where the project names none, or MLflow does not answer.
+        view: MLflow as last read; None where never.
         failure: why the view is not newer.
         seen: whether there is a view.
         versions: of the registered model, with their runs.
-        others: the resources on the same registered model: their states, and on which server
-            their projects are, however they name it.
-        history: the registry's timeline as the host kept it.
+        others: the resources for the same registered model: their states, and the model registry
+            of their projects.
+        history: the registry's timeline in the host's store.
     """
 
     stamp: ModelStamp
@@ -60,17 +60,17 @@ class ModelInputs:
     history: tuple[SnapshotRecord, ...] = ()
 
     def kept(self, written: TrainedModel) -> "ModelInputs":
-        """What `same` needs, without what would keep whole readings of MLflow alive.
+        """These inputs for a later `same`, without the view, which has all of MLflow's models.
 
         Args:
-            written: the resource as this pass has left it.
+            written: the resource as this reconcile left it.
         """
         before, after = self.stamp, ModelStamp.of(written)
         others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
         return replace(self, stamp=after, registry=None, view=None, others=others)
 
     def same(self, other: "ModelInputs") -> bool:
-        """Whether a pass over this finds what a pass over the other found."""
+        """Whether a reconcile with the other inputs has the same result."""
         return (
             self.stamp == other.stamp
             and self.project is other.project
@@ -83,7 +83,7 @@ class ModelInputs:
 
 
 async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
-    """What there is to know of a model; its project's MLflow is asked when that is due."""
+    """The inputs of a model; MLflow is read where the last reading is too old."""
     project = _project_of(ports, ModelStamp.of(model))
     if project is None or project.spec.mlflow is None:
         return ModelInputs(ModelStamp.of(model), project)
@@ -97,7 +97,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
     except FeatureLineageError as error:
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None
-        registry = None  # an outage: nothing more is asked of it in this pass
+        registry = None  # an outage: this reconcile sends no further requests
     name = model.spec.model.name
     versions = view.versions.get(name, {}).values() if view is not None else ()
     return ModelInputs(
@@ -116,7 +116,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
 async def observe_model(
     ports: Ports, cache: ReconcileCache, model: TrainedModel, inputs: ModelInputs
 ) -> ObservedModel:
-    """Everything known about one model, worked out."""
+    """The observation that `decide_model` needs."""
     project, view = inputs.project, inputs.view
     if project is None or project.spec.mlflow is None:
         return ObservedModel(model, ports.clock.now(), project=project)
@@ -158,7 +158,7 @@ def _known_link(
     snapshot: RegistrySnapshot | None,
     version: ModelVersion,
 ) -> LinkedVersion | None:
-    """What the pass over the project found out about the version, from these very facts."""
+    """The link that the project's reconcile computed from the same facts; None where none."""
     if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
         return None
     cached = cache.facts.get(key_of(inputs.project))
@@ -170,7 +170,7 @@ def _known_link(
 
 
 def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
-    """Of the project's views, once for all models that are looked at."""
+    """States of the project's views, computed once for all its models."""
     key = key_of(project)
     known = cache.states.get(key)
     if known is None or known[0] is not project:
@@ -179,7 +179,7 @@ def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str,
 
 
 def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
-    """The project a model refers to; one that is not permitted reads like one that is not there."""
+    """The project that a model refers to; None where it is missing or not permitted."""
     project = ports.resources.project(stamp.project.namespace, stamp.project.name)
     if project is None or stamp.project.namespace == stamp.namespace:
         return project
@@ -200,7 +200,7 @@ def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
 def _on_same_server(
     ports: Ports, model: TrainedModel, project: FeatureStoreProject
 ) -> Iterator[TrainedModel]:
-    """Resources on the same registered model, of this project or another on its MLflow server."""
+    """Resources for the same registered model in the same model registry."""
     address = ports.registries.address_of(project)
     for other in ports.resources.models_named(model.spec.model.name) if address else ():
         if _address_of(ports, ModelStamp.of(other)) == address:
@@ -208,13 +208,13 @@ def _on_same_server(
 
 
 def _address_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
-    """Where the project that a model refers to has its models."""
+    """The model registry of the project that a model refers to."""
     home = _project_of(ports, stamp)
     return ports.registries.address_of(home) if home is not None else None
 
 
 def _others(ports: Ports, name: str) -> tuple[Other, ...]:
-    """All that `_on_same_server` goes by, without making the resources."""
+    """The inputs of `_on_same_server`, without building the resources."""
     return tuple((stamp, _address_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
 
 
@@ -225,7 +225,7 @@ def _left(
     project: FeatureStoreProject,
     current: ModelVersion | None,
 ) -> ModelVersion | None:
-    """The version the alias pointed to before, where no other resource stands for it."""
+    """The version that the alias pointed to before, if no other resource refers to it."""
     name = model.spec.model.name
     numbers = [entry.version for entry in model.status.history[:2]]
     past = next((n for n in numbers if current is None or n != current.version), None)
@@ -245,7 +245,7 @@ def _older_models(
     project: FeatureStoreProject,
     version: ModelVersion,
 ) -> tuple[str, ...]:
-    """Older resources that stand for the same version, and write its tags."""
+    """Names of older resources that refer to the same version and write its tags."""
     own = seniority(model)
     return tuple(
         f"{other.metadata.namespace}/{other.metadata.name}"
@@ -258,7 +258,7 @@ def _older_models(
 
 
 def _writes(model: TrainedModel) -> bool:
-    """Whether it wants to write tags, and MLflow lets it, as far as it has told."""
+    """Whether the resource writes tags, and its last attempt was not refused."""
     if model.spec.suspend or model.spec.tags.mode is TagsMode.OFF:
         return False
     tagged = find_condition(model.status.conditions, ModelCondition.TAGGED)

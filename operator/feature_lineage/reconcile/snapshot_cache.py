@@ -97,7 +97,7 @@ class SnapshotCache:
         return await asyncio.shield(pending)
 
     def _ended(self, read: _Read, pending: "asyncio.Future[RegistrySnapshot | None]") -> None:
-        """Retrieve the error: asyncio logs one that nobody waits for any more."""
+        """Retrieve the error: asyncio logs one without a waiter."""
         self._pending.pop(read, None)
         if not pending.cancelled():
             pending.exception()

@@ -1,7 +1,7 @@
-"""While a server is out, one call at a time finds out whether it is back; all others fail at once.
+"""A circuit breaker: while a server is down, one probe at a time is sent; other calls fail at once.
 
-Without it every resource would wait out its own deadline against a dead server, and a server that
-comes back would meet all of them together.
+Without it, every resource would wait for its own deadline, and all of them would call a server that
+comes back at the same time.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ MAX_PROBE_INTERVAL = timedelta(seconds=30)
 
 
 class CircuitBreaker:
-    """Opens at an outage, lets a probe through after 5, 10, 20, then every 30 seconds.
+    """Opens at an outage; permits a probe after 5, 10, 20, then every 30 seconds.
 
     Args:
-        now: the present, aware; injected so that tests need not wait.
+        now: the current time, aware; a parameter so that tests need not wait.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -28,31 +28,31 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """The server was out when last asked."""
+        """Whether the last call found the server down."""
         return self._error is not None
 
     @property
     def probe_at(self) -> datetime | None:
-        """When the next call is let through; None while the server is fine."""
+        """When the next probe is permitted; None while the circuit is closed."""
         return None if self._error is None else self._since + self._pause
 
     def enter(self) -> None:
-        """Ask to make a call.
+        """Permit a call.
 
         Raises:
-            ServerUnavailable: the server is out and it is not yet time to look again.
+            ServerUnavailable: the server is down and the next probe is not due.
         """
         if self._error is None:
             return
         now = self._now()
-        # A clock that was set back must not prolong an outage, hence the lower bound.
+        # The lower bound: a clock that is set back must not prolong an outage.
         if self._since <= now < self._since + self._pause:
             raise ServerUnavailable(self._error.message, reason=self._error.reason)
-        # This caller is the probe; those after it wait for the outcome or the next turn.
+        # This call is the probe; other calls fail until it ends or the next probe is due.
         self._since = now
 
     def failed(self, error: ServerUnavailable) -> None:
-        """The call found the server out."""
+        """A call found the server down."""
         self._pause = (
             MIN_PROBE_INTERVAL if self._error is None else min(self._pause * 2, MAX_PROBE_INTERVAL)
         )
@@ -60,6 +60,6 @@ class CircuitBreaker:
         self._since = self._now()
 
     def succeeded(self) -> None:
-        """The call found the server there, whatever it answered."""
+        """A call was answered, whatever the answer."""
         self._error = None
         self._pause = MIN_PROBE_INTERVAL

@@ -1,4 +1,4 @@
-"""The calls of MLflow's REST API that the operator makes, each a typed method.
+"""A typed method for each call of MLflow's REST API that the operator uses.
 
 Errors are those of `http.Http.body`; an answer of an unexpected shape is a `ServerUnavailable`.
 """
@@ -26,11 +26,11 @@ def utc_now() -> datetime:
 
 
 class MLflowClient:
-    """One server, seen with one credential.
+    """The REST client of one server and one credential.
 
     Args:
-        server: where to and as whom.
-        now: the present, aware, in UTC.
+        server: address and credential.
+        now: the current time, aware, in UTC.
     """
 
     def __init__(self, server: MLflowServer, *, now: Callable[[], datetime] = utc_now) -> None:
@@ -49,7 +49,7 @@ class MLflowClient:
     async def search_models(
         self, *, page_size: int = 1000, token: str = ""
     ) -> tuple[list[parsing.RegisteredModel], str]:
-        """One page of registered models by name, with aliases, and the token of the next or ""."""
+        """One page of registered models by name, with aliases, and the next page's token or ""."""
         query = {"max_results": str(page_size), "order_by": "name ASC"}
         answer = await self._get("registered-models/search", _paged(query, token))
         with self.parsing_answer("registered-models/search"):
@@ -63,7 +63,7 @@ class MLflowClient:
         page_size: int,
         token: str = "",
     ) -> tuple[list[parsing.VersionRow], str]:
-        """One page of model versions and the token of the next or ""; aliases are not in it."""
+        """One page of model versions, without aliases, and the next page's token or ""."""
         query: dict[str, Any] = {"max_results": str(page_size), "order_by": list(order_by)}
         if filter_string:
             query["filter"] = filter_string
@@ -75,7 +75,7 @@ class MLflowClient:
         """One version.
 
         Raises:
-            NotFound: there is none, or no such model.
+            NotFound: the version or the model does not exist.
         """
         answer = await self._get("model-versions/get", {"name": name, "version": version})
         with self.parsing_answer("model-versions/get"):
@@ -86,16 +86,16 @@ class MLflowClient:
         await self._post("model-versions/set-tag", body, idempotent=True)
 
     async def delete_version_tag(self, name: str, version: str, key: str) -> None:
-        """Remove a tag; one that is absent is no error."""
+        """Remove a tag; a missing tag is no error."""
         body = {"name": name, "version": version, "key": key}
         path = API + "model-versions/delete-tag"
         await self.http.value(Call("DELETE", path, json=body, idempotent=True))
 
     async def logged_model_run(self, model_id: str) -> str:
-        """The run that logged a model, "" where it names none.
+        """The run that logged a model, "" where the model names none.
 
         Raises:
-            NotFound: there is no such LoggedModel.
+            NotFound: the LoggedModel does not exist.
         """
         answer = await self._get(f"logged-models/{quote(model_id, safe='')}", {})
         with self.parsing_answer("logged-models"):
@@ -104,7 +104,7 @@ class MLflowClient:
     # Experiments and runs
 
     async def experiment_ids(self) -> list[str]:
-        """Every experiment, deleted ones too: a run's model may outlive its experiment."""
+        """Ids of all experiments, also deleted ones: models may outlive the experiment of a run."""
         found: list[str] = []
         token = ""
         while True:
@@ -120,7 +120,7 @@ class MLflowClient:
         """(id, deleted) of an experiment.
 
         Raises:
-            NotFound: there is none of that name.
+            NotFound: no experiment has this name.
         """
         answer = await self._get("experiments/get-by-name", {"experiment_name": name})
         with self.parsing_answer("experiments/get-by-name"):
@@ -147,7 +147,7 @@ class MLflowClient:
         token: str = "",
         deleted_too: bool = True,
     ) -> tuple[list[dict[str, Any]], str]:
-        """One page of runs as MLflow's JSON, and the token of the next or ""."""
+        """One page of runs as MLflow's JSON, and the next page's token or ""."""
         body: dict[str, Any] = {
             "experiment_ids": list(experiment_ids),
             "filter": filter_string,
@@ -162,7 +162,7 @@ class MLflowClient:
     async def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Create a run; never retried, for a lost answer may hide a created run."""
+        """Create a run; never retried: a run may exist although the answer was lost."""
         body = {
             "experiment_id": experiment_id,
             "run_name": name,
@@ -181,7 +181,7 @@ class MLflowClient:
         params: Mapping[str, str] | None = None,
         metrics: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """At most 100 tags, 100 params and 1000 metrics; repeating it changes nothing."""
+        """Log at most 100 tags, 100 params and 1000 metrics; idempotent."""
         body = {
             "run_id": run_id,
             "tags": _pairs(tags or {}),
@@ -195,17 +195,17 @@ class MLflowClient:
         await self._post("runs/update", body, idempotent=True)
 
     async def delete_run(self, run_id: str) -> None:
-        """Soft-delete a run; deleting twice is fine."""
+        """Soft-delete a run; idempotent."""
         await self._post("runs/delete", {"run_id": run_id}, idempotent=True)
 
     # Artifacts
 
     async def download(self, run_id: str, path: str, *, max_bytes: int = MAX_ARTIFACT) -> bytes:
-        """A run's artifact, from wherever the server itself can read it.
+        """A run's artifact, read through the server from any storage that it can reach.
 
         Raises:
-            NotFound: there is no such artifact.
-            ServerUnavailable: also when the server cannot reach the storage.
+            NotFound: the artifact does not exist.
+            ServerUnavailable: also where the server cannot reach the storage.
         """
         query = {"run_id": run_id, "path": path}
         call = Call(
@@ -219,13 +219,13 @@ class MLflowClient:
         return await self.http.body(call)
 
     async def upload(self, run_id: str, artifact_uri: str, path: str, content: bytes) -> None:
-        """Write a run's artifact, replacing one of that name.
+        """Write a run's artifact; one of the same name is replaced.
 
-        Where the server proxies artifacts it takes any size; otherwise it stores at most 10 MB
-        with its own credentials.
+        A server that proxies artifacts takes any size; another server stores at most 10 MB with
+        its own credentials.
 
         Raises:
-            RequestRejected: more than 10 MB for a server that does not proxy artifacts.
+            RequestRejected: more than 10 MB, and the server does not proxy artifacts.
         """
         root = proxied_root(artifact_uri)
         if root is not None:
@@ -259,7 +259,7 @@ class MLflowClient:
 
     @contextmanager
     def parsing_answer(self, path: str) -> Iterator[None]:
-        """What comes from outside may lack any field and be of any type."""
+        """Turn the errors of parsing an untrusted answer into `ServerUnavailable`."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -268,7 +268,7 @@ class MLflowClient:
 
 
 def proxied_root(artifact_uri: str) -> str | None:
-    """The path below the artifact proxy, None where the server does not proxy this location."""
+    """The path below the artifact proxy; None where the server does not proxy this location."""
     scheme, _, rest = artifact_uri.partition(":")
     if scheme == "mlflow-artifacts":
         # mlflow-artifacts:/1/… or mlflow-artifacts://host:port/1/…
@@ -279,7 +279,7 @@ def proxied_root(artifact_uri: str) -> str | None:
 
 
 def quoted(value: str) -> str:
-    """A string for a filter; MLflow's grammar has no escapes, so one kind of quote must be free.
+    """A quoted string for a filter; MLflow's grammar has no escapes.
 
     Raises:
         RequestRejected: the value has both kinds of quotes.

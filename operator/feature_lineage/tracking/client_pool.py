@@ -1,4 +1,4 @@
-"""One MLflow client for all resources that name the same server with the same credential."""
+"""Shares one MLflow client among all projects with the same server and credential."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ from feature_lineage.tracking.registry_cache import OnRegistryChange
 from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
 
 CREDENTIAL_AGE: Final = timedelta(seconds=60)
-"""A secret that was rotated is noticed after this time at the latest."""
+"""A rotated secret is read after this time at the latest."""
 UNUSED_AGE: Final = timedelta(minutes=10)
-"""What nobody asked for in so long is forgotten; never before it was due to be asked for twice."""
+"""An unused client is closed after this time, or after two poll intervals if that is longer."""
 
 
 MAX_CACHED_ADDRESSES: Final = 4096
-"""Addresses that are not taken apart again each time."""
+"""Normalized addresses in the cache."""
 
 
 class PlatformServer(Protocol):
-    """A server of the platform's."""
+    """An MLflow server that the platform's configuration names."""
 
     @property
     def tracking_uri(self) -> str: ...
@@ -35,13 +35,13 @@ class PlatformServer(Protocol):
     def workspace(self) -> str: ...
 
     def server(self) -> MLflowServer:
-        """With its credential, which is read anew each time: its files may change."""
+        """The server with its credential, which is read at each call: its files may change."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """What a spec stood for, when its secrets were read, and when it was last asked for."""
+    """The server of a spec, when its secrets were read, and when it was last used."""
 
     at: datetime
     server: MLflowServer
@@ -52,11 +52,11 @@ class ModelRegistryPool:
     """`ModelRegistries` of both hosts.
 
     Args:
-        objects: Secrets and ConfigMaps.
-        now: the present, aware, in UTC.
-        platform_server: what a ``serverRef`` stands for.
-        allowed: whether a project may name this tracking URI itself; what it said is remembered.
-        on_news: told of registered models, on whichever server, that are not what they were.
+        objects: reads Secrets and ConfigMaps.
+        now: the current time, aware, in UTC.
+        platform_server: the server of a ``serverRef``, None where unknown.
+        allowed: whether a project may name this tracking URI itself; answers are cached.
+        on_change: called with the names of registered models, of any server, that have changed.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ModelRegistryPool:
         self._evicted_at = now()
 
     async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
-        """The server a project names, shared by all that name it alike; None when it names none.
+        """The client of the server that a project names; None where it names none.
 
         Raises:
             NotFound: a Secret or ConfigMap does not exist.
@@ -98,7 +98,7 @@ class ModelRegistryPool:
         return registry
 
     def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
-        """Where the models of a project are; None of one that `of` refuses, or that names none."""
+        """The model registry of a project; None where `of` refuses it or the project names none."""
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
@@ -113,7 +113,7 @@ class ModelRegistryPool:
         return address
 
     def open(self) -> tuple[MLflowRegistry, ...]:
-        """Every server that is in use."""
+        """The clients in use."""
         return tuple(self._registries.values())
 
     async def close(self) -> None:
@@ -134,13 +134,13 @@ class ModelRegistryPool:
         if known is not None and known.server != server:
             before = self._registries.get(known.server)
             if before is not None and before.last_view is not None:
-                # What the new one does not show tells nobody that it is gone.
+                # Models that the new credential cannot see are not reported as changed.
                 self._on_change(before.last_view.versions.keys())
             await self._close_unused()
         return server
 
     async def _evict_unused(self) -> None:
-        """Projects go and change: what nobody asks for keeps neither views nor credentials."""
+        """Drop readings and credentials that no project uses any more."""
         now = self._now()
         if self._evicted_at <= now < self._evicted_at + CREDENTIAL_AGE:
             return

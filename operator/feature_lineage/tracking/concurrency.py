@@ -1,4 +1,4 @@
-"""A few calls at a time, and the first error as itself rather than in an exception group."""
+"""Runs a few calls concurrently and raises the first error without an exception group."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

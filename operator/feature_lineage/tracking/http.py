@@ -1,11 +1,11 @@
-"""One HTTP exchange with an MLflow server: deadlines, few safe retries, a cap on what is read.
+"""One HTTP exchange with an MLflow server: deadlines, retries of idempotent calls, size limits.
 
 Every exchange ends within connect_deadline + read_deadline (times `deadline_factor` for artifacts),
-retries included. A call is retried only where doing it twice does no harm; creating a run is not
-such a call, and whoever creates looks again instead (`ops`).
+retries included. Only idempotent calls are retried. Creating a run is not idempotent; `ops`
+searches for the run instead.
 
-Connections are kept alive, for TLS handshakes are dear, but for less than the 5 s after which
-MLflow's uvicorn closes them, so that no request meets a closing connection.
+Connections are kept alive, because TLS handshakes are expensive, but for less than the 5 s after
+which MLflow's uvicorn closes them: a request on a closing connection would fail.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 RETRY_PAUSES: Final = (0.1, 0.4)
 KEEP_ALIVE: Final = 4.0
 MAX_CONNECTIONS: Final = 4
-"""Two MLflow workers on two CPUs serve no more than that at a time."""
+"""Two MLflow workers on two CPUs serve no more at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Call:
         params: query.
         json: body as a JSON value.
         content: body as bytes.
-        safe: doing it twice does no harm, so it may be retried.
-        cap: most bytes of an answer that are read.
-        patience: factor on the read deadline, for large artifacts.
+        idempotent: whether the call may be retried.
+        max_bytes: limit of the answer.
+        deadline_factor: factor on the read deadline, for large artifacts.
     """
 
     method: str
@@ -57,12 +57,12 @@ class Call:
 
 
 class Http:
-    """Exchanges with one server as one identity.
+    """Exchanges with one server with one credential.
 
     Args:
-        server: where to and as whom.
-        now: the present, for the circuit.
-        pause: sleeps; injected so that tests need not wait.
+        server: address and credential.
+        now: the current time, for the circuit breaker.
+        pause: sleeps; a parameter so that tests need not wait.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Http:
         self._client = httpx.AsyncClient(
             base_url=server.tracking_uri,
             headers=_headers(server),
-            # Loading the public certificates takes 250 ms, and plain HTTP has nothing to verify.
+            # Loading the public certificates takes 250 ms, which plain HTTP does not need.
             verify=server.tls() if server.tracking_uri.startswith("https:") else False,
             timeout=httpx.Timeout(None, connect=server.connect_deadline),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE),
@@ -95,10 +95,11 @@ class Http:
         """The body that answers `call`.
 
         Raises:
-            ServerUnavailable: no answer, not MLflow's, a failure inside the server, or closed here.
+            ServerUnavailable: no answer, an answer that is not MLflow's, a failure of the server,
+                or this client is closed.
             AccessRefused: 401 or 403.
             HostNotAllowed: MLflow's host check rejects the host name.
-            NotFound: MLflow says that the named thing does not exist.
+            NotFound: MLflow answers that the object does not exist.
             RequestRejected: MLflow refuses the request, or the answer exceeds `call.max_bytes`.
         """
         self.circuit.enter()
@@ -152,7 +153,7 @@ class Http:
             finally:
                 await response.aclose()
         except httpx.ConnectTimeout as error:
-            # Not again: it took all of its deadline already.
+            # Not retried: it used all of its deadline.
             fact = f"no connection within {server.connect_deadline:g} s"
             raise mlflow_errors.unavailable(server, fact) from error
         except httpx.ConnectError as error:
@@ -186,7 +187,7 @@ class Http:
 
 
 class _Retryable(Exception):
-    """This attempt failed in a way that another may not."""
+    """A failure of one attempt that a retry may not have."""
 
     def __init__(self, error: ServerUnavailable, after: float = 0.0) -> None:
         super().__init__(error.message)
@@ -210,5 +211,5 @@ def _headers(server: MLflowServer) -> dict[str, str]:
 
 
 def _seconds(retry_after: str) -> float:
-    """Seconds of a Retry-After header; the date form counts as none."""
+    """Seconds of a Retry-After header; 0 for the date form."""
     return float(retry_after) if retry_after.isdecimal() else 0.0

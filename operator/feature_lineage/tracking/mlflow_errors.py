@@ -1,7 +1,7 @@
-"""What an MLflow answer means: JSON, or an error that says what to do about it.
+"""Turns MLflow's answers into JSON objects or into errors that name the next step.
 
-MLflow answers an unknown host, an unknown route and a missing permission in three different forms,
-two of them not JSON; and proxies in front of it answer in its place. Each ends as one error of
+MLflow answers an unknown host, an unknown route and a missing permission in three forms, two of
+which are not JSON; proxies in front of MLflow have their own. Each becomes one error of
 `feature_lineage.errors`, with the server, the fact and the next step in its message.
 """
 
@@ -23,11 +23,11 @@ ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
 
 
 class ServerFailed(ServerUnavailable):
-    """The server is there but failed at this call; others may work, so the circuit stays closed."""
+    """The server failed at this call; other calls may work, so the circuit stays closed."""
 
 
 def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
-    """The server does not answer; `fact` says how that was found."""
+    """The server does not answer; `fact` is what was observed."""
     return ServerUnavailable(
         f"MLflow at {server.tracking_uri} is not available: {fact};"
         " check that the server runs and that this host may reach it"
@@ -35,24 +35,24 @@ def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
 
 
 def closed(server: MLflowServer) -> ServerUnavailable:
-    """This process closed its connection while somebody still held it."""
+    """This process closed the client while it was still in use."""
     return ServerUnavailable(
         f"the connection to MLflow at {server.tracking_uri} was closed, because its credential was"
-        " rotated or nobody used it; the next look opens a new one"
+        " rotated or it was not used; the next reconcile opens a new one"
     )
 
 
 def too_large(server: MLflowServer, call: str, max_bytes: int) -> RequestRejected:
-    """An answer beyond what is read."""
+    """An answer above the size limit."""
     return RequestRejected(
         f"MLflow at {server.tracking_uri} answers {call} with more than {max_bytes} bytes;"
-        " that is not read",
+        " it is not read",
         error_code=ANSWER_TOO_LARGE,
     )
 
 
 def unexpected_answer(server: MLflowServer, call: str, fact: str) -> ServerUnavailable:
-    """Something answers, but not as MLflow does."""
+    """An answer that is not MLflow's."""
     return ServerUnavailable(
         f"MLflow at {server.tracking_uri} answers {call} with {fact};"
         " check that trackingUri leads to MLflow itself, not to a proxy's or a login page"
@@ -79,7 +79,7 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
 def refusal(
     server: MLflowServer, call: str, status: int, location: str, body: bytes
 ) -> FeatureLineageError:
-    """The error that an answer with another status than 200 stands for."""
+    """The error of an answer with a status other than 200."""
     code, message = _error_of(body)
     said = f"{code}: {message}" if code else _excerpt(body)
     if 300 <= status < 400:
@@ -107,7 +107,7 @@ def refusal(
     if status >= 500:
         return ServerFailed(
             f"MLflow at {server.tracking_uri} fails at {call} with {status} ({said});"
-            " its log tells why"
+            " see the server's log"
         )
     if code == "RESOURCE_DOES_NOT_EXIST":
         return NotFound(f"MLflow at {server.tracking_uri}: {message}; asked by {call}")
@@ -125,7 +125,7 @@ def _error_of(body: bytes) -> tuple[str, str]:
         return "", ""
     if not isinstance(value, dict):
         return "", ""
-    # Only the first line: PostgreSQL's errors bring the statement along.
+    # Only the first line: errors of PostgreSQL include the statement.
     message = str(value.get("message", "")).split("\n")[0][:300]
     return str(value.get("error_code", ""))[:80], message
 

@@ -1,9 +1,9 @@
-"""Exactly one MLflow run per operation, whatever happens in between.
+"""Records exactly one MLflow run per operation, also after crashes and lost answers.
 
-MLflow has no idempotent create. So a run carries its operation id as a tag from its first moment,
-whoever records looks for it before and after creating, and of several one stays. What is logged
-may be logged again; the tag `RECORDED_TAG` comes last, so a run without it is completed rather
-than trusted. A record that somebody deleted stays deleted: it is not written anew.
+MLflow has no idempotent create. So a run is created with its operation id as a tag, runs with this
+tag are searched before and after creating, and all but one of them are deleted. Logging is
+idempotent. `RECORDED_TAG` is written last; a run without it is completed. A record that a user
+deleted stays deleted and is not written again.
 """
 
 import math
@@ -23,7 +23,7 @@ UNSTORED_TAG: Final = "featurelineage.io/unstored-artifacts"
 BATCH: Final = 100
 METRICS_BATCH: Final = 1000
 BATCH_CHARACTERS: Final = 200_000
-"""MLflow takes 100 tags, 100 params, 1000 metrics and 1 MB (of up to 4 bytes a character) a call"""
+"""MLflow takes 100 tags, 100 params, 1000 metrics and 1 MB (up to 4 bytes a character) per call."""
 
 
 class OpsRuns:
@@ -33,11 +33,11 @@ class OpsRuns:
         self._client = client
 
     async def record(self, run: OpsRun) -> str:
-        """Make the run of one operation true; returns its id.
+        """Create or complete the run of one operation; returns its id.
 
         Raises:
             WaitingError: the experiment is soft-deleted (reason ``ExperimentDeleted``).
-            FeatureLineageError: as the server answers; recording again completes what was begun.
+            FeatureLineageError: the server's answer; recording again completes the run.
         """
         run = truncated(run)
         experiment = await self._experiment(run.experiment)
@@ -50,7 +50,7 @@ class OpsRuns:
                 parsing.milliseconds(run.started_at),
                 {OPERATION_ID_TAG: run.operation_id} | first,
             )
-            # Looked for again even after a clean answer: another attempt may have got through.
+            # Searched again also after success: another attempt may have created a run, too.
             known = await self._runs(experiment, run.operation_id) or [created]
         with self._client.parsing_answer("runs/search"):
             ranked = sorted(known, key=_rank)
@@ -71,7 +71,7 @@ class OpsRuns:
             except RequestRejected as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            # Somebody was faster.
+            # Another process created it in the meantime.
             experiment, deleted = await self._client.experiment(name)
         if deleted:
             raise WaitingError(
@@ -100,10 +100,10 @@ class OpsRuns:
             return
         for batch in _batches({k: v for k, v in run.tags.items() if tags.get(k) != v}):
             await client.log_batch(run_id, tags=batch)
-        # A param never changes: one that is there came from an earlier attempt at this very run.
+        # Params are immutable: an existing one comes from an earlier attempt at this run.
         for batch in _batches({k: v for k, v in run.params.items() if k not in params}):
             await client.log_batch(run_id, params=batch)
-        # The same time and step make a repeated metric the same entry.
+        # With the same time and step, a repeated metric is the same entry.
         end = parsing.milliseconds(run.ended_at)
         metrics = [
             {"key": key, "value": _number(value), "timestamp": end, "step": 0}
@@ -122,7 +122,7 @@ class OpsRuns:
         await client.log_batch(run_id, tags={RECORDED_TAG: "true"})
 
     async def _stored(self, run_id: str, uri: str, path: str, text: str) -> bool:
-        """False where this server can never store it: a storage it does not proxy."""
+        """Upload an artifact; False where the server can neither proxy nor write its storage."""
         try:
             await self._client.upload(run_id, uri, path, text.encode())
         except (ServerFailed, RequestRejected):
@@ -133,7 +133,7 @@ class OpsRuns:
 
 
 def _number(value: float) -> float | str:
-    """JSON has no infinity; MLflow reads protobuf's spelling of it."""
+    """A number as JSON; infinity and NaN in protobuf's spelling, which MLflow reads."""
     return (
         value
         if math.isfinite(value)
@@ -142,7 +142,7 @@ def _number(value: float) -> float | str:
 
 
 def _batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Cut to what one call takes, by number and by size."""
+    """Batches of at most the number and size that one call takes."""
     batch: dict[str, str] = {}
     size = 0
     for key, value in values.items():
@@ -160,7 +160,7 @@ def _deleted(raw: Mapping[str, Any]) -> bool:
 
 
 def _rank(raw: Mapping[str, Any]) -> tuple[bool, int, str]:
-    """A run already trusted first, then the oldest; ids decide, alike for everybody."""
+    """Sort key: recorded runs first, then the oldest, then by id, the same for every process."""
     info = raw["info"]
     recorded = RECORDED_TAG in parsing.pairs(raw.get("data", {}).get("tags", ()))
     return not recorded, int(info.get("start_time", 0)), str(info["run_id"])

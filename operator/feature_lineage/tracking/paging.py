@@ -1,12 +1,13 @@
-"""Which pages to ask for, and when a reading of the registry is whole.
+"""Reads the model registry page by page, in full or what has changed.
 
-MLflow pages by offset, so something deleted between two pages shifts the rest and hides one entry;
-and its ``last_updated_timestamp`` does not move on tags, aliases or deletions. Hence two readings:
+MLflow pages by offset: a deletion between two pages shifts the rest and hides one entry. And MLflow
+does not change ``last_updated_timestamp`` with tags, aliases or deletions. Hence two ways to read:
 
-* `read_all`: every model and version. What vanished since the last reading while several pages
-  were read is believed gone only if a second reading misses it too.
-* `read_changes`: every model (the only list with aliases) and the newest versions, down to those
-  already known. Tags of older versions stay as they were until the next `read_all`.
+* `read_all`: every model and version. Where there are several pages, an entry that is missing
+counts as
+  deleted only if a second reading misses it, too.
+* `read_changes`: every model (the only list with aliases) and the newest versions, down to known
+  ones. Tags of older versions are up to date only after the next `read_all`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -32,13 +33,13 @@ Versions = Mapping[str, Mapping[str, ModelVersion]]
 
 @dataclass(frozen=True, slots=True)
 class RegistryListing:
-    """The registry as read: versions as MLflow gives them, aliases apart.
+    """The registry as MLflow lists it: versions without aliases, and models with aliases.
 
     Attributes:
-        read_at: when the last whole reading began.
+        read_at: when the last full reading began.
         models: registered models by name.
         versions: by model, then version; without aliases, with the run that MLflow names.
-        newest_ms: the newest ``last_updated_timestamp`` seen.
+        newest_ms: the newest ``last_updated_timestamp``, in milliseconds since 1970.
     """
 
     read_at: datetime
@@ -51,7 +52,7 @@ async def read_all(
     client: MLflowClient, began: datetime, before: RegistryListing | None
 ) -> RegistryListing:
     """Read every model and every version."""
-    # One after the other: two queries at once in one Python server took longer than both in turn.
+    # In turn: two concurrent queries to one Python server took longer.
     models = await _models(client, before)
     rows, pages = await _pages(_all_versions(client))
     found = _grouped(rows)
@@ -64,7 +65,7 @@ async def read_all(
 
 
 async def read_changes(client: MLflowClient, before: RegistryListing) -> RegistryListing:
-    """Read every model and what changed among versions since `before`."""
+    """Read every model, and the versions that changed since `before`."""
     models = await _models(client, before)
     rows = await _changed_rows(client, before.newest_ms)
     known = {
@@ -90,7 +91,7 @@ async def _changed_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]
             order_by=BY_LAST_UPDATE, page_size=CHANGES_PAGE, token=token
         )
         rows += page
-        # Equal timestamps may straddle a page: only an older one ends the search.
+        # Equal timestamps may continue on the next page: only an older one ends the search.
         if not token or (page and page[-1].updated_ms < known_ms):
             return rows
 
@@ -120,7 +121,7 @@ def _all_versions(client: MLflowClient) -> _Page:
 
 
 async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
-    """Every page; where tags are so long that a page is too large to read, in smaller ones."""
+    """The rows of all pages, and their number; too large pages are read as smaller ones."""
     rows: list[VersionRow] = []
     token, pages, size = "", 0, VERSIONS_PAGE
     while pages == 0 or token:
@@ -137,9 +138,9 @@ async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
 
 
 async def _with_missing(client: MLflowClient, reading: RegistryListing) -> RegistryListing:
-    """Add versions that the list of models speaks of and the list of versions does not.
+    """Add versions that the list of models names and the list of versions lacks.
 
-    They were created between the two lists, or moved here when a model was renamed.
+    They were created between the two readings, or their model was renamed.
     """
     versions = dict(reading.versions)
     for name, model in reading.models.items():
@@ -155,7 +156,7 @@ def _versions_of(client: MLflowClient, name: str) -> _Page:
     try:
         named = f"name = {quoted(name)}"
     except RequestRejected:
-        # A name with both kinds of quotes cannot be searched for: read everything instead.
+        # A name with both kinds of quotes cannot be searched for: read everything.
         return _all_versions(client)
     return lambda size, token: client.search_versions(
         order_by=BY_NAME, filter_string=named, page_size=size, token=token

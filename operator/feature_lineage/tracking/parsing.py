@@ -1,7 +1,7 @@
-"""MLflow's JSON as facts: kept tags only, strings shared, nothing else held on to.
+"""Parses MLflow's JSON into values; only the tags that lineage needs are kept.
 
-Ten thousand versions are read every ten minutes, and a page's JSON must not live on in them:
-strings that repeat (keys, names, references, ids) are interned, so that equal ones are one.
+10,000 versions are read every ten minutes. Repeated strings (keys, names, references, ids) are
+interned, so that equal strings are one object and no value keeps the JSON of its page in memory.
 """
 
 import sys
@@ -27,10 +27,10 @@ class RegisteredModel:
     """A registered model as the list of models shows it.
 
     Attributes:
-        name: as MLflow spells it.
-        created_ms: tells it from a deleted one of the same name.
+        name: as MLflow writes it.
+        created_ms: in milliseconds since 1970; differs from a deleted model of the same name.
         aliases: alias → version.
-        has_versions: the list names at least one version of it.
+        has_versions: whether the list names at least one version of it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class RegisteredModel:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version with when MLflow last changed it; tags and aliases do not count as a change."""
+    """A version with its ``last_updated_timestamp``, which tags and aliases do not change."""
 
     version: ModelVersion
     updated_ms: int
@@ -49,19 +49,19 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run, and whether it may still change."""
+    """A run, and whether it is in a final status."""
 
     run: TrainingRun
     final: bool
 
 
 def moment(milliseconds: int | str) -> datetime:
-    """MLflow's milliseconds since 1970, exactly."""
+    """The exact time of MLflow's milliseconds since 1970."""
     return _EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 def milliseconds(moment: datetime) -> int:
-    """The inverse of `moment`; what is finer than a millisecond is cut."""
+    """The inverse of `moment`, rounded down to milliseconds."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -76,7 +76,7 @@ def tags_of(raw: Json) -> Mapping[str, str]:
 
 
 def registered_models(answer: Json) -> list[RegisteredModel]:
-    """One page of ``registered-models/search``, prompts left out."""
+    """One page of ``registered-models/search`` without prompts."""
     return [
         RegisteredModel(
             name=sys.intern(raw["name"]),
@@ -90,13 +90,13 @@ def registered_models(answer: Json) -> list[RegisteredModel]:
 
 
 def model_versions(answer: Json) -> list[VersionRow]:
-    """One page of ``model-versions/search``, prompts left out."""
+    """One page of ``model-versions/search`` without prompts."""
     rows = answer.get("model_versions", ())
     return [model_version(raw) for raw in rows if not _is_prompt(raw)]
 
 
 def model_version(raw: Json) -> VersionRow:
-    """One version; aliases are known only to the list of models."""
+    """One version, without aliases: only the list of models has them."""
     source = raw.get("source", "")
     version = ModelVersion(
         name=sys.intern(raw["name"]),
@@ -111,12 +111,12 @@ def model_version(raw: Json) -> VersionRow:
 
 
 def logged_model_of(source: str) -> str:
-    """``m-…`` of ``models:/m-…``, "" for any other source. The server itself forgets model ids."""
+    """``m-…`` of ``models:/m-…``, "" for any other source; MLflow does not store the id itself."""
     rest = source.removeprefix("models:/")
     if rest == source or not rest.startswith("m-"):
         return ""
     head, _, tail = rest.partition("/")
-    # models:/m-other/3 is version 3 of a model that is called "m-other".
+    # models:/m-other/3 is version 3 of a model with the name "m-other".
     return "" if tail.isdecimal() or "@" in head else head
 
 

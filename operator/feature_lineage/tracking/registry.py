@@ -1,4 +1,4 @@
-"""One MLflow server, seen with one credential: everything a host needs from it, in one place."""
+"""One MLflow server with one credential: everything that a host needs of it."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -29,10 +29,10 @@ class MLflowRegistry:
     answers; during an outage all calls but one probe every 5 to 30 seconds fail at once.
 
     Args:
-        server: where to and as whom.
-        now: the present, aware, in UTC.
-        full_every: how old tags in the view may get before the next reading is a whole one.
-        on_news: told of registered models that the view shows otherwise than before.
+        server: address and credential.
+        now: the current time, aware, in UTC.
+        full_refresh_interval: age of the last full reading at which the next reading is full.
+        on_change: called with the names of registered models that have changed.
     """
 
     def __init__(
@@ -58,41 +58,41 @@ class MLflowRegistry:
 
     @property
     def refreshed_at(self) -> datetime | None:
-        """When aliases and new versions were last read."""
+        """When aliases and new versions were last read; None: never."""
         return self._view.refreshed_at
 
     @property
     def circuit(self) -> CircuitBreaker:
-        """Whether the server is out, and when it is looked at again."""
+        """Whether the server is down, and when the next probe is due."""
         return self._client.circuit
 
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True
     ) -> RegistryView:
-        """The model registry, read at most `max_age` before this call; `full`: all of it.
+        """The model registry, read at most `max_age` before this call; with `full`, all of it.
 
-        Without `wait`, the last good reading will do while a newer one is under way.
+        Without `wait`, the last good reading is returned while a newer one is being read.
         """
         return await self._view.view(max_age=max_age, full=full, wait=wait)
 
     async def record(self, run: OpsRun) -> str:
-        """Make the ops run of one operation true; returns its id. Converges to exactly one."""
+        """Create or complete the ops run of one operation; returns its id. Idempotent."""
         return await self._ops.record(run)
 
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        """The registry's timeline as the ops runs tell it, oldest first."""
+        """The registry's timeline from the ops runs, oldest first."""
         return await self._timeline.history(experiment)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """A snapshot kept with an ops run, its digest checked; None where there is none."""
+        """A snapshot stored with an ops run, its digest checked; None where there is none."""
         return await self._timeline.snapshot(experiment, digest)
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        """Write tags on a version, after looking that it still is that version.
+        """Write tags on a version, after checking that it was not deleted and created again.
 
         Raises:
-            NotFound: it is gone, or another version stands in its place.
-            RequestRejected: a value is too long (reason ``TagTooLong``); those before are written.
+            NotFound: the version is gone, or was created again.
+            RequestRejected: a value is too long (reason ``TagTooLong``); earlier tags are written.
         """
         if not tags:
             return
@@ -104,7 +104,7 @@ class MLflowRegistry:
             self._view.record_tag_write(version, {key: value})
 
     async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
-        """Remove tags from a version; absent ones are fine, and so is a version that is gone."""
+        """Remove tags from a version; a missing tag or version is no error."""
         try:
             if keys:
                 await self._check_same_version(version)
@@ -117,7 +117,7 @@ class MLflowRegistry:
             return
 
     async def close(self) -> None:
-        """Stop a reading that is under way and close the connections."""
+        """Cancel a reading in progress and close the connections."""
         await self._view.close()
         await self._client.close()
 
@@ -127,6 +127,6 @@ class MLflowRegistry:
             raise NotFound(
                 f"model {version.name} version {version.version} at {self.server.tracking_uri} was"
                 f" created {found.version.created_at}, not {version.created_at}: it was deleted and"
-                " created anew; the next reading of the registry shows the new one",
+                " created again; the next reading of the registry shows the new one",
                 reason=Reason.VERSION_NOT_FOUND,
             )

@@ -1,11 +1,10 @@
-"""One reading of the model registry for all who share a server and a credential.
+"""One reading of the model registry, shared by all resources with the same server and credential.
 
-However many resources ask, one reading is under way at a time, and those who come while it runs
-wait for it. Aliases and new versions are read as often as asked for; the whole every ten minutes
-or when asked for in `full`, because nothing in MLflow tells that a tag changed or a version went.
-Who need not have the newest is not kept waiting for it: the last good view will do, and what a
-reading finds to be new is told by model. A failed reading keeps the last good view, and is not
-tried again at once by the next who asks.
+Only one reading is in progress at a time; concurrent callers wait for it. Aliases and new versions
+are read as often as callers need them. All of the registry is read every ten minutes, or for a
+caller that needs it in `full`, because MLflow does not report changed tags or deleted versions. A
+caller that does not wait gets the last good view; changed models are reported when the reading
+ends. A failed reading keeps the last good view, and the next reading is delayed.
 """
 
 import asyncio
@@ -26,18 +25,18 @@ from feature_lineage.tracking.training import TrainingRuns
 
 FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
 PAUSE_FACTOR: Final = 4
-"""How many times as long as it took a reading is not repeated just because time has passed."""
+"""The pause between two readings that only age makes due, in durations of the last reading."""
 MAX_PAUSE: Final = timedelta(minutes=2)
 
 _log = logging.getLogger(__name__)
 
 OnRegistryChange = Callable[[Set[str]], None]
-"""Told of the names of registered models, in the event loop, once the view shows what is new."""
+"""Called with the names of changed registered models, in the event loop, once the view is new."""
 
 
 @dataclass(frozen=True, slots=True)
 class _TagWrite:
-    """What we wrote on a version: true at once, read back at the next whole reading."""
+    """Tags written by this process: part of the view at once, until the next full reading."""
 
     at: datetime
     version: ModelVersion
@@ -45,13 +44,13 @@ class _TagWrite:
 
 
 class RegistryCache:
-    """The registry view of one (server, workspace, credential).
+    """The model registry of one server, workspace and credential.
 
     Args:
         client: of that server and credential.
-        now: the present, aware, in UTC.
-        full_every: how old a whole reading may get before the next reading is a whole one.
-        on_news: told of registered models that are not what they were in the view before.
+        now: the current time, aware, in UTC.
+        full_refresh_interval: age of the last full reading at which the next reading is full.
+        on_change: called with the names of registered models that differ from the last view.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class RegistryCache:
 
     @property
     def refreshed_at(self) -> datetime | None:
-        """When aliases and new versions were last read; `RegistryView.read_at` is of the whole."""
+        """When aliases and new versions were last read; `RegistryView.read_at` is of all facts."""
         return self._refreshed_at
 
     async def view(
@@ -93,16 +92,16 @@ class RegistryCache:
         """The registry, read at most `max_age` before this call.
 
         Args:
-            max_age: of aliases and new versions; with `full`, of everything. Where a reading
-                takes long, more is allowed, without `full` and unless it is nothing: MLflow has
-                others to serve, so readings take a fifth of the time at most.
-            full: tags and deletions must be that fresh too, as a guard needs it.
-            wait: for the reading; else it goes on by itself and the last good view is returned,
-                where that is not twice as old and the last reading did not fail.
+            max_age: of aliases and new versions; with `full`, of everything. Without `full`, a
+                `max_age` above 0 is raised where readings are slow, so that they take at most a
+                fifth of the time: MLflow serves other clients, too.
+            full: tags and deletions must be that fresh, too, as protection needs it.
+            wait: for the reading; else the last good view is returned while the reading goes on,
+                unless that view is twice as old or the last reading failed.
 
         Raises:
-            FeatureLineageError: no reading that fresh can be had; `last` is kept.
-            ServerUnavailable: also when this view was closed meanwhile.
+            FeatureLineageError: no reading is that fresh; `last` is kept.
+            ServerUnavailable: also where this cache was closed in the meantime.
         """
         began = self._now()
         if not full and max_age:
@@ -124,16 +123,16 @@ class RegistryCache:
                 return self._last
 
     async def close(self) -> None:
-        """Stop a reading that is under way; who waits for it is told that the server is out."""
+        """Cancel a reading in progress; callers that wait get `ServerUnavailable`."""
         if (refresh := self._refresh_task) is not None:
             refresh.cancel()
             await asyncio.wait({refresh})
 
     def record_tag_write(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
-        """Tags were written (None: removed) by us: show them before the next whole reading does.
+        """Add tags that this process wrote (None: removed) to the view until the next full reading.
 
-        Whom they concern is told with the next reading, not now: two who see one version
-        differently would write over each other without a pause.
+        The change is reported with the next reading, not now: two resources with different verdicts
+        on one version would otherwise overwrite each other's tags without a pause.
         """
         self._writes.append(_TagWrite(self._now(), version, dict(changes)))
         if self._reading is not None and self._last is not None:
@@ -146,10 +145,10 @@ class RegistryCache:
                 self._last = replace(self._last, versions=versions)
 
     async def _wait_for(self, refresh: "asyncio.Task[None]") -> None:
-        """Wait for a reading, whoever began it.
+        """Wait for a reading that any caller started.
 
-        Shielded: one caller's timeout must not take the reading from the others. Nor may the end
-        of the reading pass for an end of its callers, which nobody asked for.
+        It is shielded: a caller's timeout must not cancel the reading of the others. And a
+        cancelled reading must not cancel its callers.
         """
         try:
             await asyncio.shield(refresh)
@@ -161,7 +160,7 @@ class RegistryCache:
 
     @property
     def _failing(self) -> bool:
-        """Whether the last reading failed: then who asks is to know it."""
+        """Whether the last reading failed, which callers must learn."""
         return self._failure is not None or self._client.circuit.is_open
 
     def _read_at(self, full: bool) -> datetime | None:
@@ -181,7 +180,7 @@ class RegistryCache:
             await self._read_registry(full)
             self._failure = None
         except FeatureLineageError as error:
-            # An outage is the circuit's business, which looks again sooner than this would.
+            # During an outage the circuit breaker decides, which probes earlier than this.
             self._failure = None if self._client.circuit.is_open else (error, self._now())
             raise
         finally:
@@ -202,8 +201,8 @@ class RegistryCache:
         runs_of = await self._run_resolver.runs_of(reading, full=whole)
         run_ids = {v.run_id for named in reading.versions.values() for v in named.values()}
         runs = await self._training.of(run_ids | set(runs_of.values()), now=began, full=whole)
-        # No await from here on: what was written meanwhile must not get lost. What was written
-        # before a whole reading began is in it.
+        # No await from here on: concurrent tag writes must not get lost. A full reading contains
+        # the writes from before it began.
         if whole:
             self._writes = [write for write in self._writes if write.at >= began]
         self._reading = reading = self._with_writes(reading)
@@ -233,7 +232,7 @@ class RegistryCache:
 def _assembled(
     reading: RegistryListing, runs_of: Mapping[VersionKey, str], last: RegistryView | None
 ) -> dict[str, dict[str, ModelVersion]]:
-    """Versions with their aliases and resolved runs; those unchanged stay the same objects."""
+    """Versions with their aliases and resolved runs; unchanged versions stay the same objects."""
     view: dict[str, dict[str, ModelVersion]] = {}
     for name, versions in reading.versions.items():
         model = reading.models.get(name)
@@ -253,7 +252,7 @@ def _assembled(
 
 
 def _changed_models(before: RegistryView | None, after: RegistryView) -> Set[str]:
-    """Models with other versions, aliases, tags or training runs than before."""
+    """Names of models with other versions, aliases, tags or training runs than before."""
     if before is None:
         return after.versions.keys()
 
@@ -265,10 +264,10 @@ def _changed_models(before: RegistryView | None, after: RegistryView) -> Set[str
 
 
 def _log_unexpected(refresh: "asyncio.Task[None]") -> None:
-    """Its error belongs to those who wait for it; that all of them left is no news."""
+    """Retrieve the error of a reading, which its callers handle; log an unexpected one."""
     error = None if refresh.cancelled() else refresh.exception()
     if error is not None and not isinstance(error, FeatureLineageError):
-        _log.error("reading MLflow failed in a way nobody thought of", exc_info=error)
+        _log.error("reading MLflow failed unexpectedly", exc_info=error)
 
 
 def _changed(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
@@ -277,5 +276,5 @@ def _changed(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapp
 
 
 def _within(at: datetime, now: datetime, age: timedelta) -> bool:
-    """Not older than `age`, and not from a future that a clock set back has left behind."""
+    """Whether `at` is at most `age` ago and, after a clock was set back, not in the future."""
     return now - age <= at <= now

@@ -1,8 +1,8 @@
-"""Which training run made a version that names none itself: its source tells.
+"""Finds the training run of a model version that names none, through the version's source.
 
-``runs:/<id>/…`` names it, ``models:/m-…`` is a LoggedModel that knows its run, and
-``models:/name/3`` or ``models:/name@alias`` is another version (a promotion by copy), followed
-until one of them names a run or the chain bites its tail.
+``runs:/<id>/…`` names the run, ``models:/m-…`` is a LoggedModel with a run, and ``models:/name/3``
+or ``models:/name@alias`` is another version (a promotion by copy), which is followed until a
+version names a run or the chain is a cycle.
 """
 
 import re
@@ -24,18 +24,18 @@ VersionKey = tuple[str, str]
 
 
 class RunResolver:
-    """Resolves versions to runs; keeps what LoggedModels said, for it cannot change."""
+    """Resolves versions to runs; caches the runs of LoggedModels, which cannot change."""
 
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
         self._run_of_model: dict[str, str] = {}
 
     async def runs_of(self, reading: RegistryListing, *, full: bool) -> Mapping[VersionKey, str]:
-        """Run id by (model, version), for versions that name none and whose source leads to one.
+        """Run id by (model, version), of versions that name no run and whose source leads to one.
 
         Args:
             reading: the registry as read.
-            anew: ask again for LoggedModels that named no run or could not be read.
+            full: read LoggedModels again that named no run or could not be read.
         """
         if full:
             self._run_of_model = {i: run for i, run in self._run_of_model.items() if run}
@@ -57,7 +57,7 @@ class RunResolver:
             try:
                 run_id = await self._client.logged_model_run(model_id)
             except (NotFound, AccessRefused, RequestRejected, ServerFailed):
-                # One model that is gone or hidden must not cost the view of all others.
+                # One deleted or forbidden model must not prevent the reading of all others.
                 run_id = ""
             self._run_of_model[model_id] = run_id if RUN_ID.fullmatch(run_id) else ""
 
@@ -65,7 +65,7 @@ class RunResolver:
 
 
 def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | None:
-    """The version at the end of the chain of copies; None where it leaves the registry or loops."""
+    """The version at the end of the chain of copies; None where the chain is broken or a cycle."""
     seen: set[VersionKey] = set()
     while not (version.run_id or run_in(version.source) or version.model_id):
         key = (version.name, version.version)

@@ -1,7 +1,7 @@
-"""Which server, as whom: the one value that all of tracking is built from.
+"""Address and credential of an MLflow server.
 
-It doubles as the key by which hosts share a view, so it compares by value, credential included:
-two tenants with different credentials never see each other's reading. Its `repr` shows no secret.
+The value is also the key by which readings are shared. It compares by value, with the credential:
+two tenants with different credentials never share a reading. Its `repr` has no secret.
 """
 
 import ssl
@@ -15,14 +15,14 @@ from feature_lineage.errors import InvalidManifest
 from feature_lineage.ports import RegistryAddress
 
 _DEFAULT_WORKSPACE: Final = "default"
-"""What MLflow calls the workspace of a request that names none."""
+"""MLflow's name for the workspace of a request that names none."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
-    """User and password, as MLflow's own ``basic-auth`` app takes them."""
+    """User and password for MLflow's ``basic-auth`` app."""
 
     username: str
     password: str = field(repr=False)
@@ -30,13 +30,13 @@ class BasicAuth:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token for a gateway in front of MLflow; blanks around it are no part of it."""
+    """A token for a gateway in front of MLflow; surrounding blanks are removed."""
 
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
         token = self.token.strip()
-        # Checked here because the HTTP library would quote an illegal header in its error.
+        # Checked here: the HTTP library would quote an illegal header in its error.
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise InvalidManifest(
                 "the MLflow bearer token is empty or holds characters that no HTTP header may;"
@@ -50,11 +50,11 @@ Credential = BasicAuth | BearerToken | None
 
 @dataclass(frozen=True, slots=True)
 class MLflowServer:
-    """One MLflow server, seen with one credential.
+    """One MLflow server with one credential.
 
     Attributes:
-        tracking_uri: ``http(s)://host[:port][/prefix]``, normalized: host in lower case, no port
-            that goes without saying, no trailing slash.
+        tracking_uri: ``http(s)://host[:port][/prefix]``, normalized: host in lower case, no
+            default port, no trailing slash.
         workspace: MLflow workspace, "" for the server's default.
         credential: `BasicAuth`, `BearerToken` or None.
         ca_bundle: PEM text of certificates trusted besides the public ones, "" for none.
@@ -89,11 +89,11 @@ class MLflowServer:
 
     @property
     def registry_address(self) -> RegistryAddress:
-        """The same of all servers that are one, whatever their credential."""
+        """The model registry; equal for one server with different credentials."""
         return RegistryAddress(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
 
     def tls(self) -> ssl.SSLContext:
-        """Trusts the public certificates and the bundle; building one takes about 20 ms."""
+        """A context that trusts the public certificates and the bundle; takes about 20 ms."""
         context = httpx.create_ssl_context()
         if self.ca_bundle:
             try:

@@ -1,6 +1,6 @@
-"""One tag on a model version, one HTTP call; MLflow's own client makes two of each.
+"""Writes and removes one tag of a model version in one HTTP call; MLflow's client makes two.
 
-Whether the version still is the one that was meant is the caller's to check (`registry`).
+The caller checks that the version was not deleted and created again (`registry`).
 """
 
 from typing import Final
@@ -19,8 +19,8 @@ async def set_version_tag(
 ) -> None:
     """Write a tag, replacing its value.
 
-    A value beyond MLflow's limit is refused here and never cut: half a list of references reads
-    like a whole one.
+    A value above MLflow's limit is refused and never cut: half a list of references would look like
+    a complete one.
 
     Raises:
         RequestRejected: key or value too long (reason ``TagTooLong``), or MLflow refuses.
@@ -38,7 +38,7 @@ async def set_version_tag(
 
 
 async def delete_version_tag(client: MLflowClient, name: str, version: str, key: str) -> None:
-    """Remove a tag; one that is absent is no error.
+    """Remove a tag; a missing tag is no error.
 
     Raises:
         NotFound: the version is gone.

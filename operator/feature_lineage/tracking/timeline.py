@@ -1,7 +1,7 @@
-"""Which registry stood when, read back from the ops runs: the baseline of every verdict.
+"""Reads the registry's timeline and its snapshots from the ops runs.
 
-What comes back is untrusted, for anybody may write to an experiment: a snapshot counts only if it
-has the digest that its run names.
+The runs are untrusted, because other users may write to the experiment: a snapshot counts only if
+it has the digest that its run names.
 """
 
 from collections.abc import AsyncIterator
@@ -28,8 +28,8 @@ class TimelineReader:
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
         """The registry's timeline, oldest first: one record per change of digest.
 
-        Empty when there is no such experiment: nothing was recorded yet. Runs that failed, were
-        deleted or are not recorded completely do not count.
+        Empty where the experiment does not exist: nothing was recorded yet. Failed, deleted and
+        incompletely recorded runs do not count.
         """
         found: list[SnapshotRecord] = []
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
@@ -51,10 +51,10 @@ class TimelineReader:
         return tuple(changes)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """The snapshot of that digest; None when no finished ops run has it.
+        """The snapshot of that digest; None where no finished ops run names it.
 
         Raises:
-            InvalidReport: runs have it, but none of what they hold is a snapshot of that digest.
+            InvalidReport: runs name it, but none of their snapshots has that digest.
         """
         problem: InvalidReport | None = None
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"):
@@ -79,7 +79,7 @@ class TimelineReader:
 
     async def _runs(self, experiment: str, wanted: str) -> AsyncIterator[dict[str, Any]]:
         try:
-            # A deleted experiment's runs are deleted with it, and still tell what stood when.
+            # The runs of a deleted experiment are deleted with it, and are still valid records.
             experiment_id, deleted = await self._client.experiment(experiment)
         except NotFound:
             return

@@ -1,8 +1,8 @@
-"""Training runs: asked for in bulk, kept for good once finished.
+"""Reads training runs in bulk and caches finished ones for good.
 
-A run that ended does not change any more as far as lineage goes, so in the long run a reading of
-the registry asks only for the runs of new versions and for those still going. Runs that a crash
-left unfinished for ever are asked for at whole readings only.
+For lineage, a finished run does not change any more. So a reading of the registry requests only the
+runs of new versions and running ones. Runs that a crash left unfinished are read only at full
+readings.
 """
 
 import json
@@ -26,11 +26,11 @@ FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
 IDS_PER_CALL: Final = 500
 MAX_RUN_AGE: Final = timedelta(hours=1)
-"""A run that is not finished so long after its start was abandoned more likely than not."""
+"""A run that is unfinished for longer is read again only at full readings."""
 
 
 class TrainingRuns:
-    """The runs that versions name, with a memory."""
+    """The runs that versions name, cached."""
 
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
@@ -42,13 +42,13 @@ class TrainingRuns:
     async def of(
         self, run_ids: Iterable[str], *, now: datetime, full: bool
     ) -> Mapping[str, TrainingRun]:
-        """The runs of these ids as far as the server has them, deleted ones too.
+        """The runs of these ids that the server has, with deleted ones.
 
         Args:
-            run_ids: ids; those that MLflow could not have issued are left out.
-            now: decides which unfinished runs are asked for again: those of the last hour.
-            anew: ask again for all unfinished runs, for runs that were missing and for artifacts
-                that could not be read; forget runs no longer named.
+            run_ids: ids; ids that MLflow cannot have created are ignored.
+            now: unfinished runs that started within `MAX_RUN_AGE` before are read again.
+            full: read all unfinished runs again, runs that were missing, and artifacts that could
+                not be read; drop runs that no version names any more.
         """
         wanted = {run_id for run_id in run_ids if RUN_ID.fullmatch(run_id)}
         if full:
@@ -76,7 +76,7 @@ class TrainingRuns:
     async def _search(self, run_ids: set[str]) -> list[parsing.RunRow]:
         if not run_ids:
             return []
-        # runs/search finds nothing without experiments, and get would be one call per run.
+        # runs/search finds nothing without experiments, and runs/get needs one call per run.
         experiments = await self._client.experiment_ids()
         rows: list[parsing.RunRow] = []
         for some in _batches(sorted(run_ids), IDS_PER_CALL):
@@ -96,15 +96,15 @@ class TrainingRuns:
         except (NotFound, RequestRejected):
             return run
         except (AccessRefused, ServerFailed):
-            # Not for us, or in a storage that the server cannot read: its list stays unknown,
-            # which the verdict shows. Other versions are not to suffer.
+            # No permission, or a storage that the server cannot read: the list stays unknown, which
+            # the verdict shows. Other versions are not affected.
             self._unreadable.add(run.run_id)
             return run
         return replace(run, features_artifact=_references(body))
 
 
 def _references(body: bytes) -> tuple[str, ...] | None:
-    """The references in a ``feast_features.json``; None when it is not a JSON list of strings."""
+    """The references in a ``feast_features.json``; None where it is no JSON list of strings."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""An operation's record cut to what MLflow takes, with the full text kept as an artifact.
+"""Cuts the texts of an ops run to MLflow's limits and stores the full texts as an artifact.
 
-Texts come from job reports and repos, so they may be long, or hold characters that no database
-stores. A list of Feast's (``feast.*``) that is too long is left out and named, never cut: half a
-list of references reads like a whole one, which is how Feast itself loses lineage.
+Texts come from job reports and repos, so they may be long or contain characters that databases do
+not store. A Feast list (``feast.*``) that is too long is omitted and named, never cut: half a list
+of references looks like a complete one, which is how Feast itself loses lineage.
 """
 
 import re
@@ -18,12 +18,12 @@ FULL_VALUES_ARTIFACT: Final = "full_values.json"
 MAX_KEY: Final = 250
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
-"""Characters. MLflow itself takes longer ones without an error, and the database decides."""
+"""Characters. MLflow accepts longer texts, and the database may refuse them."""
 _NOT_IN_KEYS: Final = re.compile(r"[^\w./ :-]")
 
 
 def truncated(run: OpsRun) -> OpsRun:
-    """The run as MLflow takes it."""
+    """The run within MLflow's limits."""
     tags, params = _clean(run.tags), _clean(run.params)
     full_tags = {key: value for key, value in tags.items() if len(value) > MAX_TAG}
     full_params = {key: value for key, value in params.items() if len(value) > MAX_PARAM}
@@ -54,7 +54,7 @@ def _key(key: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """No lone surrogates (they are no UTF-8) and no NUL (PostgreSQL stores none)."""
+    """Replace lone surrogates, which are no UTF-8, and NUL, which PostgreSQL does not store."""
     return text.encode(errors="replace").decode().replace("\0", "�")
 
 

@@ -42,7 +42,7 @@ def ops(**tags: str) -> OpsRun:
     return OpsRun(unique("op"), unique("ops"), "apply", start, end, "FINISHED", tags, {}, {}, held)
 
 
-async def test_artifacts_that_the_server_does_not_proxy_go_through_it_all_the_same(
+async def test_artifacts_outside_the_proxy_go_through_the_server(
     registry: MLflowRegistry,
 ) -> None:
     run = ops(**{REGISTRY_DIGEST_TAG: HELD.digest})
@@ -52,7 +52,7 @@ async def test_artifacts_that_the_server_does_not_proxy_go_through_it_all_the_sa
     assert await registry.snapshot(run.experiment, HELD.digest) == HELD
 
 
-async def test_a_storage_that_the_server_cannot_write_does_not_stop_the_record(
+async def test_an_unwritable_storage_does_not_stop_the_record(
     mlflow_server: Server,
 ) -> None:
     run = ops(**{REGISTRY_DIGEST_TAG: HELD.digest})
@@ -72,7 +72,7 @@ async def test_a_storage_that_the_server_cannot_write_does_not_stop_the_record(
     await registry.close()
 
 
-async def test_features_in_a_storage_that_the_server_cannot_read_stay_unknown(
+async def test_features_in_an_unreadable_storage_stay_unknown(
     mlflow_server: Server,
 ) -> None:
     registry = MLflowRegistry(MLflowServer(mlflow_server.url))

@@ -133,9 +133,7 @@ async def test_a_deleted_model_leaves_at_the_next_poll(polled: MLflowRegistry, r
     assert name not in (await news(polled)).versions
 
 
-async def test_a_model_created_anew_has_the_same_numbers_and_another_identity(
-    polled: MLflowRegistry, rest: Rest
-) -> None:
+async def test_a_recreated_model_has_another_identity(polled: MLflowRegistry, rest: Rest) -> None:
     name = rest.model()
     rest.version(name), rest.version(name)
     old = the(await news(polled), name, "1")
@@ -276,7 +274,7 @@ async def test_prompts_share_the_names_and_are_left_out(
     assert name not in (await full(registry)).versions
 
 
-async def test_features_are_read_from_the_artifact_where_the_tag_was_cut(
+async def test_features_of_a_cut_tag_come_from_the_artifact(
     registry: MLflowRegistry, rest: Rest
 ) -> None:
     experiment = rest.experiment()

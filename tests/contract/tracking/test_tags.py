@@ -34,7 +34,7 @@ async def test_a_tag_is_set_replaced_and_removed(client: MLflowClient, rest: Res
     assert rest.tags(name, "1") == {}
 
 
-async def test_a_value_at_the_limit_is_written_and_one_beyond_is_refused_uncut(
+async def test_a_value_above_the_limit_is_refused_and_not_cut(
     client: MLflowClient, rest: Rest
 ) -> None:
     name = rest.model()
@@ -88,7 +88,7 @@ async def test_a_model_created_anew_is_not_tagged_by_mistake(
     rest.version(name)
     rest.set_tag(name, "1", "keep", "me")
 
-    with pytest.raises(NotFound, match="created anew") as error:
+    with pytest.raises(NotFound, match="created again") as error:
         await registry.set_version_tags(old, {"featurelineage.io/verdict": "Broken"})
     assert error.value.reason == "VersionNotFound"
     await registry.delete_version_tags(old, ("keep",))

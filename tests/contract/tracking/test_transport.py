@@ -66,7 +66,7 @@ async def test_a_closed_port_is_found_out_within_the_deadline() -> None:
     await exchange.close()
 
 
-async def test_a_connection_that_was_closed_here_is_an_outage_and_no_crash() -> None:
+async def test_a_call_of_a_closed_client_is_an_outage() -> None:
     async with bad_server(answer(200, b"{}")) as server, http(server.url) as exchange:
         await exchange.close()
 
@@ -74,7 +74,7 @@ async def test_a_connection_that_was_closed_here_is_an_outage_and_no_crash() -> 
             await exchange.value(GET)
 
 
-async def test_a_call_under_way_when_its_connection_is_closed_is_an_outage() -> None:
+async def test_closing_the_client_during_a_call_is_an_outage() -> None:
     asked = asyncio.Event()
 
     async def hangs(seen: Seen, writer: asyncio.StreamWriter) -> None:
@@ -325,7 +325,7 @@ async def test_a_prefix_of_the_tracking_uri_is_kept() -> None:
         assert server.seen[0].line.startswith("GET /ml/api/2.0/mlflow/model-versions/get?name=m ")
 
 
-async def test_during_an_outage_one_probe_asks_and_recovery_opens_for_all() -> None:
+async def test_one_probe_runs_in_an_outage_and_its_success_ends_it() -> None:
     time_ = [datetime(2026, 11, 21, tzinfo=UTC)]
     script = sequence(BUSY, BUSY, BUSY, BUSY, BUSY, BUSY, FINE)
     async with bad_server(script) as server:

@@ -56,7 +56,7 @@ def test_a_pinned_view_says_its_version() -> None:
     assert _defined(REAL, "pinned_view:p").version == "v0"
 
 
-def test_an_on_demand_view_has_the_keys_and_inputs_of_what_feeds_it() -> None:
+def test_an_on_demand_view_has_the_keys_of_its_source_views() -> None:
     actual = _defined(REAL, "mixed:mix")
 
     assert actual.join_keys == (("customer_id", "STRING"), ("driver_id", "INT64"))
@@ -84,7 +84,7 @@ def test_it_is_said_what_is_missing(text: str, what: str, view: str) -> None:
     assert define(REAL, ref) is None
 
 
-def test_an_on_demand_view_without_one_of_its_source_views_is_missing_that() -> None:
+def test_an_on_demand_view_reports_a_missing_source_view() -> None:
     now = edited(REAL, lambda o: o["feature_view"].pop("driver_hourly_stats"))
 
     assert look_up(now, CONV_PLUS) == Missing(CONV_PLUS, "view", "driver_hourly_stats")
@@ -112,7 +112,7 @@ def _set(**changes: object) -> Callable[[Objects], object]:
         ),
     ],
 )
-def test_what_changes_in_a_source_view_changes_the_on_demand_view(
+def test_a_change_in_a_source_view_changes_the_on_demand_view(
     edit: Callable[[Objects], object],
 ) -> None:
     was, now = _defined(REAL, str(CONV_PLUS)), _defined(edited(REAL, edit), str(CONV_PLUS))
@@ -125,7 +125,7 @@ def test_what_changes_in_a_source_view_changes_the_on_demand_view(
     )
 
 
-def test_views_that_feed_each_other_in_a_circle_are_read_all_the_same() -> None:
+def test_views_that_feed_each_other_in_a_cycle_are_read() -> None:
     def circle(objects: Objects) -> None:
         source = {"feature_view_projection": some.projection({"name": "mixed"}, [])}
         objects["on_demand_feature_view"]["transformed"]["sources"] = {"mixed": source}
@@ -138,7 +138,7 @@ def test_views_that_feed_each_other_in_a_circle_are_read_all_the_same() -> None:
     assert feeding_views(now, "mixed") == {"mixed", "transformed"}
 
 
-def test_a_pinned_reference_is_not_touched_by_the_latest_definition() -> None:
+def test_the_latest_definition_does_not_change_a_pinned_one() -> None:
     """Feast freezes a version; the snapshot holds the latest one only."""
     was = _defined(REAL, "driver_hourly_stats@v1:conv_rate")
     now = _defined(edited(REAL, _set(ttl="1s", features=[])), "driver_hourly_stats@v1:conv_rate")
@@ -161,7 +161,7 @@ def test_a_pinned_reference_has_the_type_that_a_service_projects() -> None:
         ({"team": "x"}, "VALUE_LIST"),
     ],
 )
-def test_the_inner_type_that_feast_keeps_in_a_tag_is_part_of_the_type(
+def test_an_inner_type_in_a_feast_tag_is_part_of_the_type(
     tags: dict[str, str], expected: str
 ) -> None:
     nested = {"name": "n", "value_type": "VALUE_LIST", "tags": tags}
@@ -217,7 +217,7 @@ class TestService:
 
         assert "transformed@v0:conv_plus" in map(str, refs)
 
-    def test_a_view_projected_twice_has_two_members_for_one_reference(self) -> None:
+    def test_a_view_projected_twice_has_two_members_per_reference(self) -> None:
         def twice(objects: Objects) -> None:
             projections = objects["feature_service"]["driver_activity_v2"]["features"]
             projections.append({**projections[1], "feature_view_name_alias": "other"})

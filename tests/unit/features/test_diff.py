@@ -210,7 +210,7 @@ def test_a_function_that_reads_other_is_a_changed_transformation() -> None:
         pytest.param("", "b", [], id="only one known"),
     ],
 )
-def test_code_behind_a_function_counts_only_where_both_sides_know_it(
+def test_code_of_a_function_counts_only_if_known_on_both_sides(
     was: str, now: str, expected: list[ChangeClass]
 ) -> None:
     real = some.real_snapshot()
@@ -232,7 +232,7 @@ def test_a_source_of_the_same_name_is_told_apart_by_its_digest() -> None:
     assert actual.was != actual.now
 
 
-def test_an_input_that_an_on_demand_view_loses_is_a_changed_source() -> None:
+def test_a_lost_input_of_an_on_demand_view_is_a_source_change() -> None:
     was = some.real_snapshot()
 
     def edit(objects: Objects) -> None:

@@ -45,7 +45,7 @@ def test_other_code_under_the_same_registry_is_another_snapshot() -> None:
     assert plain.digest == plain.objects_digest != known.digest
 
 
-def test_a_registry_read_without_its_repo_keeps_the_code_known_of_unchanged_views() -> None:
+def test_a_registry_without_repo_keeps_code_of_unchanged_views() -> None:
     read = some.real_snapshot()
     name = next(name for _, name, _ in read.views())
     known = RegistrySnapshot(read.project, read.objects, {name: "0" * 64, "gone": "1" * 64})

@@ -43,15 +43,15 @@ def _names(index: ReverseIndex, ref: FeatureRef) -> list[str]:
     return [f"{item.model}/{item.version}" for item in index.impact_of_feature(ref)]
 
 
-def test_a_feature_reaches_its_users_in_any_version_and_those_of_computed_views() -> None:
+def test_a_feature_reaches_all_versions_and_computed_views() -> None:
     assert _names(INDEX, CONV) == ["a/1", "b/9", "b/10", "c/1"]
 
 
-def test_a_feature_that_a_computed_view_does_not_read_does_not_reach_its_users() -> None:
+def test_a_feature_does_not_reach_views_that_do_not_read_it() -> None:
     assert _names(INDEX, FeatureRef("driver_hourly_stats", "acc_rate")) == ["a/1"]
 
 
-def test_a_view_reaches_its_users_and_those_of_the_views_it_feeds() -> None:
+def test_a_view_reaches_its_users_and_users_of_views_it_feeds() -> None:
     actual = INDEX.impact_of_view("driver_customer")
 
     assert [(item.model, item.version) for item in actual] == [("a", "2"), ("c", "1")]
@@ -88,7 +88,7 @@ def test_without_a_registry_direct_users_are_found() -> None:
     assert _names(index, CONV) == ["b/1"]
 
 
-def test_pages_are_in_the_order_of_version_numbers_and_miss_nothing() -> None:
+def test_pages_are_complete_and_sorted_by_version_number() -> None:
     index = build([_entry("m", str(n), str(CONV)) for n in (2, 10, 1, 30, 4)])
     reach = index.impact_of_feature(CONV)
 

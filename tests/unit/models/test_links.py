@@ -69,7 +69,7 @@ def test_a_deleted_run_still_tells_its_features() -> None:
     assert resolve_link(VERSION, run, REAL).complete
 
 
-def test_a_list_attributed_to_a_larger_service_counts_and_the_name_does_not() -> None:
+def test_a_list_counts_but_not_a_larger_service_it_names() -> None:
     """Feast names the smallest superset; no model is held to a service it never asked."""
     actual = resolve_link(VERSION, training_run(PAIR, V1), REAL)
 
@@ -80,7 +80,7 @@ def test_a_list_attributed_to_a_larger_service_counts_and_the_name_does_not() ->
     assert V1 in actual.problems[0]
 
 
-def test_a_declared_service_of_exactly_that_list_settles_a_wrong_name() -> None:
+def test_a_declared_service_of_that_list_corrects_a_wrong_name() -> None:
     def exact(objects: Objects) -> None:
         columns = objects["feature_service"][V1]["features"][0]
         objects["feature_service"]["pair"] = {"name": "pair", "features": [columns]}
@@ -93,7 +93,7 @@ def test_a_declared_service_of_exactly_that_list_settles_a_wrong_name() -> None:
 class TestTruncated:
     """Feast cuts its tags at 4,990 characters and writes its artifact from the cut tag."""
 
-    def test_the_recorded_services_projection_of_that_size_is_the_list(self) -> None:
+    def test_a_recorded_service_of_the_recorded_size_is_the_list(self) -> None:
         registry, recorded = _wide(300)
 
         actual = resolve_link(VERSION, _cut(recorded, service="wide_v1"), registry)
@@ -118,7 +118,7 @@ class TestTruncated:
 
         assert (actual.origin, _texts(actual)) == (Origin.ARTIFACT, recorded)
 
-    def test_a_cut_in_the_last_reference_is_seen_though_the_count_is_right(self) -> None:
+    def test_a_cut_in_the_last_reference_is_found_at_the_right_count(self) -> None:
         registry, recorded = _wide(300)
         certain = recorded[:190]
         run = _cut([*certain, "wide:" + "x" * 300])
@@ -151,7 +151,7 @@ class TestTruncated:
         assert actual.reason is Reason.AMBIGUOUS
         assert any(V1 in problem for problem in actual.problems)
 
-    def test_a_service_of_the_right_size_with_other_features_is_not_the_list(self) -> None:
+    def test_a_service_of_that_size_with_other_features_is_rejected(self) -> None:
         registry, _ = _wide(300)
         other = [f"driver_hourly_stats:number_{number:04d}" for number in range(300)]
 
@@ -160,7 +160,7 @@ class TestTruncated:
         assert actual.reason is Reason.AMBIGUOUS
 
 
-def test_a_count_that_differs_from_the_list_makes_the_list_worthless() -> None:
+def test_a_list_with_another_count_is_rejected() -> None:
     """A run that died between two tags has the list of one retrieval and the count of another."""
     run = training_run(PAIR)
     run = replace(run, tags={**run.tags, "feast.feature_count": "1"})
@@ -281,7 +281,7 @@ class TestDeclared:
             V1_REFS,
         )
 
-    def test_a_record_that_differs_counts_and_the_conflict_is_reported(self) -> None:
+    def test_a_differing_record_counts_and_is_reported(self) -> None:
         actual = resolve_link(VERSION, training_run(V1_REFS, V1), REAL, V2, "Report")
 
         assert (actual.service, _texts(actual)) == (V1, V1_REFS)
@@ -301,7 +301,7 @@ class TestDeclared:
 
         assert (actual.origin, actual.service) == (Origin.DECLARED, V1)
 
-    def test_a_declared_service_that_is_not_there_is_what_the_model_is_held_to(self) -> None:
+    def test_a_missing_declared_service_is_the_models_service(self) -> None:
         actual = resolve_link(VERSION, None, REAL, "gone")
 
         assert (actual.service, actual.refs, actual.reason) == ("gone", (), None)
@@ -317,7 +317,7 @@ def test_an_alias_is_resolved_to_the_view_behind_it() -> None:
     assert (actual.service, actual.reason) == (V2, None)
 
 
-def test_a_view_served_under_two_aliases_is_counted_twice_and_used_once() -> None:
+def test_a_view_under_two_aliases_counts_twice_and_is_used_once() -> None:
     def twice(objects: Objects) -> None:
         projections = objects["feature_service"][V2]["features"]
         projections.append({**projections[1], "feature_view_name_alias": "other"})
@@ -355,9 +355,7 @@ def test_without_any_record_there_is_no_lineage(
         pytest.param(_tagged(project="other"), training_run(PAIR), id="the version names it"),
     ],
 )
-def test_features_of_another_project_are_not_features_of_this_one(
-    version: ModelVersion, run: TrainingRun
-) -> None:
+def test_features_of_another_project_are_rejected(version: ModelVersion, run: TrainingRun) -> None:
     actual = resolve_link(version, run, REAL)
 
     assert actual.reason is Reason.PROJECT_MISMATCH

@@ -254,7 +254,7 @@ def test_the_reason_of_a_link_shows(reason: Reason, verdict: Verdict) -> None:
     assert (verdict, reason) == (actual.verdict, actual.reason)
 
 
-def test_a_wrong_name_of_a_service_does_not_hide_a_broken_feature() -> None:
+def test_a_wrong_service_name_does_not_hide_a_broken_feature() -> None:
     link = _link(reason=Reason.SERVICE_MISMATCH, problems=("why",))
 
     actual = judge(link, REAL, "Training", edited(REAL, _without_conv))
@@ -326,7 +326,7 @@ class TestUnseen:
     ("was", "now", "verdict"),
     [("a", "b", Verdict.CHANGED), ("a", "a", Verdict.VERIFIED), ("", "b", Verdict.VERIFIED)],
 )
-def test_code_behind_a_function_counts_only_where_both_sides_know_it(
+def test_code_of_a_function_counts_only_if_known_on_both_sides(
     was: str, now: str, verdict: Verdict
 ) -> None:
     sides = [
@@ -348,7 +348,7 @@ def test_a_message_names_three_problems_and_counts_the_rest() -> None:
 
 
 @given(some.snapshots(), st.data())
-def test_a_model_never_verifies_with_a_feature_gone_or_of_another_type(
+def test_a_missing_or_retyped_feature_is_never_verified(
     was: RegistrySnapshot, data: st.DataObject
 ) -> None:
     refs = data.draw(some.used_refs(was))

@@ -73,7 +73,7 @@ class Scene:
         self.project = self.project.model_copy(update={"spec": changed.spec})
 
 
-async def test_a_snapshot_that_cannot_be_read_costs_one_verdict_and_no_pass() -> None:
+async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
     scene = Scene()
     recorded = {"featurelineage.io/registry-digest": OLD}
     scene.version(**recorded)
@@ -87,7 +87,7 @@ async def test_a_snapshot_that_cannot_be_read_costs_one_verdict_and_no_pass() ->
     assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "RegistryUnseen")
 
 
-async def test_a_snapshot_that_is_not_there_is_looked_for_every_ten_minutes() -> None:
+async def test_a_missing_snapshot_is_requested_every_ten_minutes() -> None:
     scene = Scene()
     for minutes, searches in ((0, 1), (9, 1), (1, 2)):
         scene.later(minutes=minutes)
@@ -96,7 +96,7 @@ async def test_a_snapshot_that_is_not_there_is_looked_for_every_ten_minutes() ->
         assert scene.world.searched == [OLD] * searches
 
 
-async def test_what_one_project_cannot_read_says_nothing_about_another_s() -> None:
+async def test_a_missing_snapshot_is_missing_for_one_project_only() -> None:
     scene = Scene()
     scene.version(**{"featurelineage.io/registry-digest": OLD})
     await scene.look()
@@ -108,7 +108,7 @@ async def test_what_one_project_cannot_read_says_nothing_about_another_s() -> No
     assert scene.world.searched == [OLD, OLD]
 
 
-async def test_what_was_not_there_is_remembered_no_longer_than_it_counts() -> None:
+async def test_missing_snapshots_leave_the_cache_when_they_expire() -> None:
     scene = Scene()
     for number in range(3):
         scene.version(**{"featurelineage.io/registry-digest": str(number) * 64})
@@ -124,7 +124,7 @@ async def test_what_was_not_there_is_remembered_no_longer_than_it_counts() -> No
     assert scene.cache.snapshots._missing == {}
 
 
-async def test_a_reading_that_fails_once_all_who_wait_have_left_is_no_news(
+async def test_a_failed_read_without_waiters_logs_no_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scene, going, complaints = Scene(), asyncio.Event(), list[dict[str, Any]]()
@@ -163,7 +163,7 @@ async def test_a_source_is_resolved_once_an_interval() -> None:
     assert scene.world.resolved == 2
 
 
-async def test_a_source_is_resolved_when_asked_and_when_the_spec_says_another() -> None:
+async def test_a_source_is_resolved_on_request_and_on_a_new_spec() -> None:
     scene = Scene()
     await scene.look()
 
@@ -201,7 +201,7 @@ async def test_a_failure_is_not_remembered_and_needs_no_full_reading() -> None:
     assert (scene.world.resolved, scene.world.asked) == (1, [False, True])
 
 
-async def test_a_version_older_than_what_the_host_kept_is_looked_up_in_mlflow() -> None:
+async def test_an_old_version_has_its_baseline_from_mlflow() -> None:
     scene = Scene()
     scene.version()
     scene.world.told = (
@@ -225,7 +225,7 @@ async def test_mlflow_s_timeline_is_read_at_most_every_ten_minutes() -> None:
         assert scene.world.histories == reads
 
 
-async def test_mlflow_s_timeline_is_not_read_for_versions_that_have_their_baseline() -> None:
+async def test_versions_with_a_baseline_need_no_timeline_of_mlflow() -> None:
     scene = Scene()
     scene.version(**{"featurelineage.io/registry-digest": STATS.digest})
 
@@ -234,7 +234,7 @@ async def test_mlflow_s_timeline_is_not_read_for_versions_that_have_their_baseli
     assert scene.world.histories == 0
 
 
-async def test_no_first_sight_is_settled_while_mlflow_s_timeline_is_out() -> None:
+async def test_no_first_sight_is_chosen_without_mlflow_s_timeline() -> None:
     scene = Scene()
     scene.version()
     scene.world.fail["history"] = OUT
@@ -295,7 +295,7 @@ async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
         pytest.param({**PLATFORMS, "serverRef": "nobody"}, (), id="a server that is not there"),
     ],
 )
-async def test_one_resource_of_all_projects_on_a_server_writes_the_tags_of_a_version(
+async def test_one_resource_per_registry_writes_the_tags_of_a_version(
     mlflow: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     scene = Scene()

@@ -29,7 +29,7 @@ def body(name: str, version: int, **spec: Any) -> dict[str, Any]:
     return {**written, "metadata": {**written["metadata"], **metadata}}
 
 
-def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
+def test_a_stamp_in_a_cluster_is_uid_and_resource_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resources = ResourceCache(NoApi())
@@ -51,7 +51,7 @@ def test_in_a_cluster_a_stamp_is_uid_and_version_and_nothing_is_made_for_it(
     assert resources.stamps_named("other") == ()
 
 
-def test_a_stamp_of_a_whole_resource_is_the_one_that_the_store_tells() -> None:
+def test_stamps_of_a_resource_and_of_the_cache_are_equal() -> None:
     resources = ResourceCache(NoApi())
     resources.take(body("a", 1))
     (made,) = resources.models_named("driver_model")

@@ -65,7 +65,7 @@ async def followed(monkeypatch: pytest.MonkeyPatch) -> Followed:
     return scene
 
 
-async def test_while_nothing_changes_nothing_is_worked_out_and_nothing_is_written(
+async def test_unchanged_inputs_cause_no_observation_and_no_write(
     followed: Followed,
 ) -> None:
     await followed.passes(10)
@@ -74,14 +74,14 @@ async def test_while_nothing_changes_nothing_is_worked_out_and_nothing_is_writte
     assert followed.world.log == []
 
 
-async def test_a_settled_model_is_looked_at_again_when_it_is_woken_or_time_may_change_it(
+async def test_a_no_op_reconcile_is_requeued_after_ten_minutes(
     followed: Followed,
 ) -> None:
     result = await followed.controller.reconcile_model(await followed.passes())
     assert result.requeue_at == followed.ports.clock.now() + RECHECK_INTERVAL
 
 
-async def test_a_pass_that_leaves_nothing_to_do_settles_the_model_at_once(
+async def test_one_reconcile_without_work_is_enough_for_a_no_op(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
@@ -93,7 +93,7 @@ async def test_a_pass_that_leaves_nothing_to_do_settles_the_model_at_once(
     assert followed.worked_out == 1
 
 
-async def test_a_model_that_is_not_settled_is_looked_at_when_mlflow_is_due(
+async def test_a_model_with_work_is_requeued_at_the_poll_interval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
@@ -157,7 +157,7 @@ async def _next_look(followed: Followed) -> timedelta:
     return result.requeue_at - followed.ports.clock.now()
 
 
-async def test_while_mlflow_does_not_answer_a_model_it_is_looked_at_again_soon(
+async def test_a_model_is_requeued_at_the_poll_interval_in_an_outage(
     followed: Followed,
 ) -> None:
     followed.world.fail["view"] = OUT
@@ -166,7 +166,7 @@ async def test_while_mlflow_does_not_answer_a_model_it_is_looked_at_again_soon(
     assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
 
 
-async def test_while_mlflow_does_not_answer_the_project_its_models_are_looked_at_soon(
+async def test_models_are_requeued_soon_if_the_project_has_old_facts(
     followed: Followed,
 ) -> None:
     old = Condition(
@@ -217,7 +217,7 @@ async def test_a_registry_that_fell_out_of_memory_is_no_change(followed: Followe
     assert followed.worked_out == 0
 
 
-async def test_a_registry_that_could_not_be_read_is_seen_once_it_can_be(
+async def test_a_missing_snapshot_is_found_once_it_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
@@ -245,7 +245,7 @@ def _of_another_project(**spec: Any) -> FeatureStoreProject:
     return project.model_copy(update={"metadata": metadata})
 
 
-async def test_another_resource_s_project_that_moves_to_another_server_is_seen(
+async def test_a_competing_models_project_on_a_new_server_is_noticed(
     followed: Followed,
 ) -> None:
     followed.world.add(_of_another_project())
@@ -280,7 +280,7 @@ async def test_a_changed_spec_is_seen(followed: Followed) -> None:
     assert tagged.reason == "Disabled"
 
 
-async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followed) -> None:
+async def test_a_no_op_ends_after_the_recheck_interval(followed: Followed) -> None:
     followed.later(seconds=RECHECK_INTERVAL.total_seconds() - 1)
     await followed.passes()
     assert followed.worked_out == 0
@@ -290,7 +290,7 @@ async def test_even_a_settled_model_is_worked_out_now_and_then(followed: Followe
     assert followed.worked_out == 1
 
 
-async def test_a_forgotten_model_is_worked_out(followed: Followed) -> None:
+async def test_a_forgotten_model_is_observed_again(followed: Followed) -> None:
     followed.controller.forget(key_of(followed.resource))
     await followed.passes()
     assert followed.worked_out == 1

@@ -92,7 +92,7 @@ async def test_projects_that_name_a_server_alike_share_it(shared: ModelRegistryP
     assert len(shared.open()) == 1
 
 
-async def test_a_rotated_credential_closes_the_old_connection_for_who_still_holds_it(
+async def test_a_rotated_credential_closes_the_old_client(
     shared: ModelRegistryPool, clock: Clock, secrets: Secrets
 ) -> None:
     named = project(trackingUri=URI, auth=TOKEN)
@@ -112,7 +112,7 @@ async def test_a_rotated_credential_closes_the_old_connection_for_who_still_hold
         await old.history("churn-feast-ops")
 
 
-async def test_what_nobody_asked_for_in_ten_minutes_is_closed(
+async def test_a_client_unused_for_ten_minutes_is_closed(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:
     left, kept = project(trackingUri=URI), project(trackingUri="http://other:5000")
@@ -126,7 +126,7 @@ async def test_what_nobody_asked_for_in_ten_minutes_is_closed(
 
     assert shared.open() == (stays,)
     assert gone is not None
-    with pytest.raises(ServerUnavailable, match="nobody used it"):
+    with pytest.raises(ServerUnavailable, match="it was not used"):
         await gone.history("churn-feast-ops")
     assert await shared.of(left) not in (None, gone)
 
@@ -142,9 +142,7 @@ async def test_a_server_outlives_one_of_the_specs_that_stood_for_it(
     assert shared.open() == (before,)
 
 
-async def test_even_the_last_project_that_goes_leaves_no_server(
-    shared: ModelRegistryPool, clock: Clock
-) -> None:
+async def test_the_last_project_leaves_no_client(shared: ModelRegistryPool, clock: Clock) -> None:
     await shared.of(project(trackingUri=URI))
     clock.advance(minutes=11)
 
@@ -152,7 +150,7 @@ async def test_even_the_last_project_that_goes_leaves_no_server(
     assert shared.open() == ()
 
 
-async def test_who_polls_seldom_keeps_its_view_between_two_looks(
+async def test_a_long_poll_interval_keeps_the_client(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:
     seldom = project(trackingUri=URI, pollInterval="1h")
@@ -172,7 +170,7 @@ async def test_who_polls_seldom_keeps_its_view_between_two_looks(
         ("free", "team-a", "team-a"),
     ],
 )
-async def test_a_workspace_is_the_platforms_or_where_it_names_none_the_projects(
+async def test_the_platforms_workspace_wins_over_the_projects(
     shared: ModelRegistryPool, server: str, workspace: str | None, used: str
 ) -> None:
     named = {"serverRef": server} | ({"workspace": workspace} if workspace else {})
@@ -191,7 +189,7 @@ async def test_a_workspace_that_the_platform_does_not_give_is_refused(
     assert shared.open() == ()
 
 
-async def test_a_tracking_uri_that_the_platform_does_not_allow_is_refused(
+async def test_a_tracking_uri_outside_the_allowlist_is_refused(
     shared: ModelRegistryPool,
 ) -> None:
     with pytest.raises(HostNotAllowed, match="allowedTrackingUris"):
@@ -217,7 +215,7 @@ HERE = RegistryAddress(URI, "default")
         ({"trackingUri": "http://mlflow.ml"}, RegistryAddress("http://mlflow.ml", "default")),
     ],
 )
-async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
+async def test_an_address_is_equal_for_each_spelling_and_credential(
     shared: ModelRegistryPool, mlflow: dict[str, Any], place: RegistryAddress
 ) -> None:
     named = project(**mlflow)
@@ -238,13 +236,13 @@ async def test_a_place_is_the_same_however_it_is_named_and_whoever_asks_there(
         {"trackingUri": "http://mlflow.ml:port"},
     ],
 )
-def test_who_names_no_server_or_may_not_have_it_is_nowhere(
+def test_a_missing_or_refused_server_has_no_address(
     shared: ModelRegistryPool, mlflow: dict[str, Any]
 ) -> None:
     assert shared.address_of(project(**mlflow)) is None
 
 
-def test_a_place_is_told_without_reading_a_credential(
+def test_an_address_needs_no_credential(
     shared: ModelRegistryPool, secrets: Secrets, platform: dict[str, Platforms]
 ) -> None:
     for mlflow in ({"trackingUri": URI, "auth": TOKEN}, {"serverRef": "bound"}):
@@ -253,7 +251,7 @@ def test_a_place_is_told_without_reading_a_credential(
     assert (secrets.read, platform["bound"].read) == (0, 0)
 
 
-def test_a_server_that_the_platform_moves_is_at_another_place(
+def test_a_server_that_the_platform_moves_has_a_new_address(
     shared: ModelRegistryPool, platform: dict[str, Platforms]
 ) -> None:
     named = project(serverRef="free")

@@ -31,7 +31,7 @@ async def test_a_whole_reading_has_every_page(client: Any, monkeypatch: pytest.M
     assert found.newest_ms == 9
 
 
-async def test_a_deletion_between_two_pages_hides_nothing_that_was_known(
+async def test_a_deletion_between_two_pages_hides_no_known_version(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "VERSIONS_PAGE", 2)
@@ -157,7 +157,7 @@ async def test_a_renamed_model_is_read_by_name(client: Any) -> None:
     assert "old" not in found.versions
 
 
-async def test_an_alias_on_a_version_not_in_the_list_makes_its_model_read(client: Any) -> None:
+async def test_an_alias_of_an_unlisted_version_makes_its_model_read(client: Any) -> None:
     client.add("m", "1", 1)
 
     def race(call: str) -> None:

@@ -34,16 +34,14 @@ def shared(client: Any, clock: Clock) -> RegistryCache:
     return RegistryCache(client, now=clock)
 
 
-async def test_however_many_ask_one_reading_answers_them(
-    shared: RegistryCache, client: Any
-) -> None:
+async def test_concurrent_callers_share_one_reading(shared: RegistryCache, client: Any) -> None:
     views = await asyncio.gather(*(shared.view(max_age=POLL) for _ in range(500)))
 
     assert client.calls == ["models", "versions", "experiments", "runs"]
     assert all(view is views[0] for view in views)
 
 
-async def test_within_max_age_nothing_is_asked(
+async def test_within_max_age_nothing_is_requested(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     await shared.view(max_age=POLL)
@@ -97,7 +95,7 @@ async def test_full_means_tags_too(shared: RegistryCache, client: Any, clock: Cl
     assert found.read_at == clock.time
 
 
-async def test_who_comes_while_a_reading_runs_gets_one_that_is_not_older_than_asked(
+async def test_a_late_caller_gets_a_reading_that_is_fresh_enough(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     client.gate = asyncio.Event()
@@ -121,7 +119,7 @@ async def _read_in_the_background(shared: RegistryCache, client: Any) -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_need_not_wait_has_the_last_good_view_while_the_next_one_is_read(
+async def test_a_caller_that_does_not_wait_gets_the_last_good_view(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     first = await shared.view(max_age=POLL)
@@ -137,7 +135,7 @@ async def test_who_need_not_wait_has_the_last_good_view_while_the_next_one_is_re
     assert client.calls[4:] == ["models", "news"]
 
 
-async def test_readings_take_a_fifth_of_the_time_unless_a_guard_needs_one(
+async def test_readings_take_a_fifth_of_the_time_unless_full(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     await shared.view(max_age=POLL)
@@ -323,7 +321,7 @@ async def test_finished_runs_are_asked_for_once_and_running_ones_again(
     assert client.calls == ["models", "versions"]
 
 
-async def test_runs_that_a_crash_left_unfinished_cost_nothing_between_whole_readings(
+async def test_abandoned_runs_are_read_at_full_readings_only(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     client.run_status["run1"] = "RUNNING"
@@ -340,7 +338,7 @@ async def test_runs_that_a_crash_left_unfinished_cost_nothing_between_whole_read
     assert "runs" in client.calls
 
 
-async def test_a_run_that_is_not_there_is_asked_for_at_whole_readings_only(
+async def test_a_missing_run_is_requested_at_full_readings_only(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     del client.run_status["run1"]
@@ -397,7 +395,7 @@ async def test_nobody_reads_the_artifact_where_the_tag_is_whole(
     assert "artifact run1" not in client.calls
 
 
-async def test_an_artifact_denied_once_is_asked_for_at_the_next_whole_reading(
+async def test_a_denied_artifact_is_requested_at_the_next_full_reading(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     client.run_tags["run1"] = CUT
@@ -414,7 +412,7 @@ async def test_an_artifact_denied_once_is_asked_for_at_the_next_whole_reading(
     assert view.runs["run1"].features_artifact == ("v:a", "v:b", "v:c")
 
 
-async def test_what_we_wrote_shows_at_once_and_gives_way_to_the_next_whole_reading(
+async def test_written_tags_show_until_the_next_full_reading(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     version = (await shared.view(max_age=NOW)).versions["m"]["1"]
@@ -449,7 +447,7 @@ async def test_what_was_written_while_a_reading_ran_is_not_lost(
     assert (await reading).versions["m"]["1"].tags == {"featurelineage.io/verdict": "Broken"}
 
 
-async def test_closing_ends_a_reading_that_hangs_and_no_task_that_waits_for_it(
+async def test_closing_cancels_the_reading_but_not_its_callers(
     shared: RegistryCache, client: Any
 ) -> None:
     client.gate = asyncio.Event()
@@ -464,7 +462,7 @@ async def test_closing_ends_a_reading_that_hangs_and_no_task_that_waits_for_it(
             await task
 
 
-async def test_a_caller_that_is_cancelled_while_the_view_closes_stays_cancelled(
+async def test_a_cancelled_caller_stays_cancelled_during_closing(
     shared: RegistryCache, client: Any
 ) -> None:
     client.gate = asyncio.Event()

@@ -61,7 +61,7 @@ def test_a_copy_of_a_logged_model_ends_there() -> None:
     assert origin(registry.versions["b"]["1"], registry) == registry.versions["a"]["1"]
 
 
-def test_chains_that_bite_their_tail_or_leave_the_registry_end_in_nothing() -> None:
+def test_cyclic_and_broken_chains_have_no_run() -> None:
     registry = reading(
         ("a", "1", "", "models:/b/1"),
         ("b", "1", "", "models:/a/1"),

@@ -60,7 +60,7 @@ def test_no_secret_is_in_a_repr() -> None:
 
 
 @pytest.mark.parametrize("token", ["", " \n", "two words", "line\nbreak", "schlüssel"])
-def test_a_token_that_no_header_can_carry_is_refused_without_repeating_it(token: str) -> None:
+def test_an_illegal_token_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(InvalidManifest) as error:
         BearerToken(token)
 

@@ -29,7 +29,7 @@ def test_what_fits_is_left_as_it_is() -> None:
     assert truncated(run) == run
 
 
-def test_long_values_are_cut_visibly_and_kept_whole_in_an_artifact() -> None:
+def test_long_values_are_cut_and_stored_whole_in_an_artifact() -> None:
     found = truncated(ops(tags={"note": "x" * 9000}, params={"p": "y" * 7000}))
 
     assert (len(found.tags["note"]), found.tags["note"][-1]) == (MAX_TAG, "…")

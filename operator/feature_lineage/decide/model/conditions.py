@@ -82,7 +82,7 @@ def _tagged_condition(
         conditions.true(C.TAGGED)
     elif conditions.get(C.TAGGED) is None:
         conditions.false(C.TAGGED, Reason.PROGRESSING, "tags are being written")
-    # Otherwise what was found out at the last attempt stands until this one ends.
+    # Otherwise the result of the last attempt stays until this attempt ends.
 
 
 def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> None:
@@ -128,7 +128,7 @@ def _ready(
     assert resolved is not None
     assert lineage is not None
     assert fresh is not None
-    # Over an outage the last facts stand: a model that was fine does not begin to reconcile.
+    # During an outage the last facts count: a resolved model does not become Reconciling.
     unresolved = problem if not (problem and problem.outage and status.resolved) else None
     if unresolved is not None:
         conditions.false(C.READY, unresolved.reason, unresolved.message)

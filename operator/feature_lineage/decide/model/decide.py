@@ -1,4 +1,4 @@
-"""`decide` for a TrainedModel: which version it is, what became of its features, what to write."""
+"""Decides for a TrainedModel: its status, the tags to write on its version, and its events."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,13 +30,13 @@ from feature_lineage.decide.values import (
 from feature_lineage.reasons import Reason
 
 UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
-_NO_NEWS: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
-"""First verdicts that are no event: ten thousand models would be as many."""
+_NOT_REPORTED: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
+"""First verdicts without an Event; 10,000 models would be 10,000 Events."""
 
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
-    """What follows from everything known about one model."""
-    # A status tells whole seconds: it must be the same when it comes back from where it is kept.
+    """The decision for one model."""
+    # A status has whole seconds: it must be equal after it was stored and read again.
     now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     resource, status = observed.resource, observed.resource.status
     problem = unresolved(observed)
@@ -68,7 +68,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
 
 
 def unresolved(observed: ObservedModel) -> Failure | None:
-    """Why there is no version to speak of; None when there is one."""
+    """Why the resource stands for no model version; None where it stands for one."""
     spec, project = observed.resource.spec, observed.project
     if project is None:
         name = spec.project_ref.name
@@ -132,7 +132,7 @@ def _actions(observed: ObservedModel) -> tuple[Action, ...]:
         tags = tags_to_write(linked, spec, project.spec.project, revision)
         if tags:
             actions.append(SetTags(linked.version, tags))
-    # The alias moved on, or is gone: what it left carries no verdict that nobody keeps true.
+    # The alias was moved or deleted: nothing updates the verdict on its former version any more.
     left = observed.left
     if left is not None and VERDICT_TAG in left.tags:
         actions.append(DeleteTags(left, (VERDICT_TAG,)))
@@ -149,7 +149,7 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[Dom
     after, before = status.lineage, known.lineage.verdict if known.lineage is not None else None
     if after is None or before is after.verdict:
         return
-    if before is None and after.verdict in _NO_NEWS:
+    if before is None and after.verdict in _NOT_REPORTED:
         return
     judgement = linked.judgement if linked is not None else None
     yield VerdictChanged(key, before, after.verdict, judgement.message if judgement else "")

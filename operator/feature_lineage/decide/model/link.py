@@ -1,4 +1,4 @@
-"""What MLflow's facts mean for one project: its versions, linked and judged, and the guard."""
+"""Links the model versions of one project to its features, and selects the protected ones."""
 
 from collections.abc import Iterable, Mapping
 
@@ -38,7 +38,7 @@ def baseline_of(
     history: Iterable[SnapshotRecord],
     current: SnapshotRecord | None,
 ) -> Baseline | None:
-    """Which registry a version is compared with."""
+    """The registry snapshot that a version is compared with."""
     run = view.run_of(version)
     return choose_baseline(version.tags, run, version.created_at, history, current)
 
@@ -54,7 +54,7 @@ def link_version(
     declared_service: str | None = None,
     on_conflict: OnConflict = "Report",
 ) -> LinkedVersion:
-    """One version with its features and what became of them."""
+    """One version with its features and its verdict."""
     trained_on = baselines.get(baseline.digest) if baseline is not None else None
     link = resolve_link(
         own_records(version) if declared_service else version,
@@ -81,7 +81,7 @@ def guarded_version(
     snapshot: RegistrySnapshot | None,
     policy: Protection,
 ) -> GuardedVersion | None:
-    """What a promoted version depends on, as it was trained; None where it is not promoted."""
+    """The features of a protected version as trained; None where it is not protected."""
     version = item.version
     if not protected_aliases(version.aliases, policy.aliases, version.name, policy.models):
         return None
@@ -100,7 +100,7 @@ def _definitions(
     baselines: Mapping[str, RegistrySnapshot],
     snapshot: RegistrySnapshot | None,
 ) -> tuple[FeatureDefinition, ...]:
-    """Of the version's features, as far as its baseline has them; the plan knows the rest."""
+    """Definitions that the baseline has; the plan adds those that it lacks."""
     trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
     against = trained_on or snapshot
     if against is None or not item.link.complete:

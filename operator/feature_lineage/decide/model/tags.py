@@ -1,7 +1,8 @@
-"""Which tags a model version shall carry, and which of them to write now.
+"""Decides which tags to write on a model version.
 
-Feast's own keys are written where they are missing, never over another value (unless the resource
-says that its declaration counts). The baseline is written once, the verdict when it flips.
+Feast's own tags are written where they are missing. Other values are never overwritten, unless the
+resource says that its declaration counts. The baseline is written once, the verdict when it
+changes.
 """
 
 from collections.abc import Mapping
@@ -29,17 +30,17 @@ from feature_lineage.models.verdicts import Verdict
 VERDICT_TAG: Final = "featurelineage.io/verdict"
 REVISION_TAG: Final = "featurelineage.io/revision"
 MAX_TAG: Final = 100_000
-_SETTLED = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
+_TAGGED_VERDICTS = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
 
 
 def tags_to_write(
     linked: LinkedVersion, spec: TrainedModelSpec, project: str, revision: str | None
 ) -> dict[str, str]:
-    """Tags that the version lacks, or that have to flip; empty on a quiet pass.
+    """Tags that the version lacks or that have another value; empty where all are written.
 
     Args:
         project: the Feast project.
-        revision: in effect when the version is linked.
+        revision: the applied revision, None where nothing was applied.
     """
     if spec.tags.mode is TagsMode.OFF or spec.suspend:
         return {}
@@ -59,9 +60,9 @@ def _own(linked: LinkedVersion, present: Mapping[str, str], revision: str | None
         wanted[BASELINE_DIGEST_TAG] = schema
         if revision:
             wanted[REVISION_TAG] = revision
-        # The last one: with it the choice is on record, and MLflow takes them one by one.
+        # Written last: MLflow takes tags one by one, and this one marks the choice as complete.
         wanted[REGISTRY_DIGEST_TAG] = baseline.digest
-    if judgement is not None and (judgement.verdict in _SETTLED or VERDICT_TAG in present):
+    if judgement is not None and (judgement.verdict in _TAGGED_VERDICTS or VERDICT_TAG in present):
         wanted[VERDICT_TAG] = str(judgement.verdict)
     return wanted
 
