@@ -1,6 +1,6 @@
-"""Condition types with their reasons, and the one rule about time.
+"""Condition types, the reasons of each, and how a condition replaces its predecessor.
 
-`lastTransitionTime` moves only when a status flips, so that "since when" can be trusted.
+`lastTransitionTime` changes only with the status, so it gives the time since when it holds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _OF_A_JOB = frozenset(
         *(_R.RUNNER_INCOMPATIBLE, _R.REPORT_TOO_LARGE, _R.FORBIDDEN),
     }
 )
-"""Of a job that does not start, or ends before it came to its work."""
+"""Of a job that does not start, or ends before its work began."""
 
 PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.SOURCE_READY: frozenset(
@@ -77,7 +77,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
         }
     ),
 }
-"""Which reasons a condition of a project has while it is not True."""
+"""The reasons of each condition of a project while it is not True."""
 
 MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
     ModelCondition.RESOLVED: frozenset(
@@ -102,7 +102,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         {_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM}
     ),
 }
-"""Which reasons a condition of a model has while it is not True."""
+"""The reasons of each condition of a model while it is not True."""
 
 
 def reason_in(type_: ProjectCondition | ModelCondition, reason: str, otherwise: Reason) -> str:
@@ -118,18 +118,17 @@ def reason_in(type_: ProjectCondition | ModelCondition, reason: str, otherwise: 
 
 
 def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
-    """The condition of this type, if there is one."""
+    """The condition of this type, or None."""
     return next((condition for condition in conditions if condition.type == type_), None)
 
 
 def set_condition(
     conditions: tuple[Condition, ...], new: Condition, now: datetime
 ) -> tuple[Condition, ...]:
-    """`conditions` with `new` in the place of its type.
+    """Replace the condition of `new`'s type, or append `new`.
 
-    `lastTransitionTime` becomes `now` only where the status flips or the type is new; whatever
-    `new` carries there does not count. The order of the list stays, so that a pass without news
-    changes nothing.
+    `lastTransitionTime` becomes `now` if the status changes or the type is new; that of `new` is
+    ignored. The order stays the same, so a reconcile without a change gives an equal list.
     """
     old = find_condition(conditions, new.type)
     flipped = old is None or old.status != new.status
@@ -141,5 +140,5 @@ def set_condition(
 
 
 def remove_condition(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
-    """`conditions` without this type: for Reconciling and Stalled, which exist only while True."""
+    """`conditions` without this type: Reconciling and Stalled exist only while True."""
     return tuple(condition for condition in conditions if condition.type != type_)
