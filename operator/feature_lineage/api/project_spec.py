@@ -215,6 +215,12 @@ class AllowedNamespaces(ApiModel):
         (), max_length=100, description="Namespaces, for from: List."
     )
 
+    def permit(self, namespace: str, own: str) -> bool:
+        """Whether TrainedModels in `namespace` may refer to the project, which is in `own`."""
+        if self.from_ is NamespacesFrom.ALL or namespace == own:
+            return True
+        return self.from_ is NamespacesFrom.LIST and namespace in self.names
+
 
 @rule(
     "source is required, unless apply.mode is Observe and featureStoreYaml is given",

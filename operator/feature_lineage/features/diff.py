@@ -1,17 +1,17 @@
 """The semantic difference of two registry snapshots.
 
 Feast's own diff compares timestamps embedded in sources, so it reports an update of every
-materialized view; decisions use this one. `delta` returns the objects that differ, `diff`
-classifies the changes.
+materialized view; decisions use this one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from feature_lineage.features import views
+from feature_lineage.features.delta import delta
 from feature_lineage.features.services import ServiceMember, members_of
-from feature_lineage.features.snapshot import KINDS, VIEW_KINDS, JsonObject, RegistrySnapshot
+from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot
 
 
 class ChangeClass(StrEnum):
@@ -48,55 +48,6 @@ class Change:
     feature: str = ""
     was: str = ""
     now: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectDelta:
-    """An object in both snapshots; `patch` applies it.
-
-    Attributes:
-        kind: section of the snapshot.
-        name: the object.
-        was: its canonical spec, None where it is created.
-        now: its canonical spec, None where it is deleted.
-    """
-
-    kind: str
-    name: str
-    was: JsonObject | None
-    now: JsonObject | None
-
-
-def delta(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[ObjectDelta, ...]:
-    """Objects that differ, sorted by kind and name; empty exactly when the objects are equal."""
-    found = []
-    for kind in sorted(KINDS):
-        before, after = was.objects.get(kind, {}), now.objects.get(kind, {})
-        found += [
-            ObjectDelta(kind, name, before.get(name), after.get(name))
-            for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name)
-        ]
-    return tuple(found)
-
-
-def patch(snapshot: RegistrySnapshot, deltas: Iterable[ObjectDelta]) -> RegistrySnapshot:
-    """The snapshot with the deltas applied: ``patch(a, delta(a, b))`` has the digest of ``b``.
-
-    Closures of changed views are dropped: they are digests of the old code.
-    """
-    objects = {kind: dict(named) for kind, named in snapshot.objects.items() if named}
-    closures = dict(snapshot.closures)
-    for item in deltas:
-        named = objects.setdefault(item.kind, {})
-        if item.now is None:
-            named.pop(item.name, None)
-        else:
-            named[item.name] = item.now
-        if item.kind in VIEW_KINDS:
-            closures.pop(item.name, None)
-    kept = {kind: named for kind, named in objects.items() if named}
-    return RegistrySnapshot(snapshot.project, kept, closures)
 
 
 def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:

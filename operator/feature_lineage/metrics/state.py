@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.enums import NamespacesFrom, Verdict
+from feature_lineage.api.enums import Verdict
 from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.decide.project.views import judge_views, observed_at, view_states
 from feature_lineage.features.definitions import feeding_views
@@ -174,14 +174,10 @@ class Scene:
         """The project a model refers to, unless that project keeps its namespace out: then its
         freshness is none of the model's business, whatever an older status says."""
         scene = self.projects.get(model.home)
-        own = model.name[0]
-        if scene is None or model.home[0] == own:
-            return scene
+        if scene is None:
+            return None
         allowed = scene.project.spec.allowed_namespaces
-        permitted = allowed.from_ is NamespacesFrom.ALL or (
-            allowed.from_ is NamespacesFrom.LIST and own in allowed.names
-        )
-        return scene if permitted else None
+        return scene if allowed.permit(model.name[0], model.home[0]) else None
 
 
 def name_of(resource: FeatureStoreProject | TrainedModel) -> Name:

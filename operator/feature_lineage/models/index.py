@@ -20,6 +20,7 @@ from feature_lineage.features.views import field_types
 from feature_lineage.features.views import inputs as view_inputs
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.models.links import Link
+from feature_lineage.models.pages import AffectedVersion, FeaturesPage, ImpactPage, UsedFeature
 
 _SortKey = tuple[str, int, str]
 
@@ -46,67 +47,6 @@ class IndexedVersion:
     @property
     def sort_key(self) -> _SortKey:
         return _sort_key(self.model, self.version)
-
-
-@dataclass(frozen=True, slots=True)
-class AffectedVersion:
-    """A model version that a change would affect.
-
-    Attributes:
-        features: those of its features that the change affects; all of them for a service.
-    """
-
-    model: str
-    version: str
-    aliases: tuple[str, ...]
-    service: str
-    features: tuple[FeatureRef, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ImpactPage:
-    """One page of the model versions that a change would affect.
-
-    Attributes:
-        items: sorted by model, then by version as a number.
-        total: number of versions on all pages.
-        promoted: how many of them have an alias.
-        services: feature services through which they are served, sorted.
-        after: cursor of the next page; None on the last page.
-    """
-
-    items: tuple[AffectedVersion, ...]
-    total: int
-    promoted: int
-    services: tuple[str, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class UsedFeature:
-    """A feature that a model version uses.
-
-    Attributes:
-        views: the feature's view and the views that feed it, sorted.
-    """
-
-    ref: FeatureRef
-    views: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FeaturesPage:
-    """One page of the features that a model version uses.
-
-    Attributes:
-        items: sorted by view, feature and pinned version.
-        total: number of features on all pages.
-        after: cursor of the next page; None on the last page.
-    """
-
-    items: tuple[UsedFeature, ...]
-    total: int
-    after: str | None
 
 
 class AffectedVersions:

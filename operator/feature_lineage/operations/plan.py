@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from feature_lineage.api.enums import PlanVerdict as PlanVerdict
-from feature_lineage.features.diff import Change, delta
+from feature_lineage.features.delta import delta
+from feature_lineage.features.diff import Change
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot, digest_of
 from feature_lineage.operations.protection import Impact
 

@@ -1,116 +1,24 @@
-"""Observes one model through the ports, as input of `decide_model`.
-
-First the cheap inputs are collected: where they are the same as at the last no-op reconcile, the
-reconcile ends there. Only otherwise links, baselines and verdicts are computed.
-"""
+"""Observes one model through the ports, as input of `decide_model`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import ModelCondition, find_condition
-from feature_lineage.api.enums import NamespacesFrom, TagsMode
+from feature_lineage.api.enums import TagsMode
 from feature_lineage.decide.facts import key_of, seniority
 from feature_lineage.decide.project.views import view_states
 from feature_lineage.decide.values import (
-    Failure,
     LinkedVersion,
     ObservedModel,
 )
-from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.freshness import ViewState
-from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
-from feature_lineage.ports import ModelRegistry, ModelStamp, Ports, RegistryAddress
+from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.ports import ModelStamp, Ports
 from feature_lineage.reasons import Reason
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.link_versions import linked_versions
-
-Other = tuple[ModelStamp, RegistryAddress | None]
-
-
-@dataclass(frozen=True)
-class ModelInputs:
-    """Everything that a reconcile of a model depends on besides the time.
-
-    The status of the project names the digest of its registry, so the registry is not read for it.
-
-    Attributes:
-        stamp: state of the resource.
-        project: None where missing or not permitted.
-        registry: None where the project names none, or MLflow does not answer.
-        view: MLflow as last read; None where never.
-        failure: why the view is not newer.
-        seen: whether there is a view.
-        versions: of the registered model, with their runs.
-        others: the resources for the same registered model: their states, and the model registry
-            of their projects.
-        history: the registry's timeline in the host's store.
-    """
-
-    stamp: ModelStamp
-    project: FeatureStoreProject | None
-    registry: ModelRegistry | None = None
-    view: RegistryView | None = None
-    failure: Failure | None = None
-    seen: bool = False
-    versions: tuple[tuple[ModelVersion, TrainingRun | None], ...] = ()
-    others: tuple[Other, ...] = ()
-    history: tuple[SnapshotRecord, ...] = ()
-
-    def kept(self, written: TrainedModel) -> "ModelInputs":
-        """These inputs for a later `same`, without the view, which has all of MLflow's models.
-
-        Args:
-            written: the resource as this reconcile left it.
-        """
-        before, after = self.stamp, ModelStamp.of(written)
-        others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
-        return replace(self, stamp=after, registry=None, view=None, others=others)
-
-    def same(self, other: "ModelInputs") -> bool:
-        """Whether a reconcile with the other inputs has the same result."""
-        return (
-            self.stamp == other.stamp
-            and self.project is other.project
-            and self.failure == other.failure
-            and self.seen == other.seen
-            and self.versions == other.versions
-            and self.others == other.others
-            and self.history == other.history
-        )
-
-
-async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
-    """The inputs of a model; MLflow is read where the last reading is too old."""
-    project = _project_of(ports, ModelStamp.of(model))
-    if project is None or project.spec.mlflow is None:
-        return ModelInputs(ModelStamp.of(model), project)
-    registry: ModelRegistry | None = None
-    failure: Failure | None = None
-    view: RegistryView | None = None
-    try:
-        registry = await ports.registries.of(project)
-        if registry is not None:
-            view = await registry.view(max_age=project.spec.mlflow.poll_interval, wait=False)
-    except FeatureLineageError as error:
-        failure = Failure.of(error)
-        view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile sends no further requests
-    name = model.spec.model.name
-    versions = view.versions.get(name, {}).values() if view is not None else ()
-    return ModelInputs(
-        ModelStamp.of(model),
-        project,
-        registry,
-        view,
-        failure,
-        view is not None,
-        tuple((version, view.run_of(version)) for version in versions) if view else (),
-        _others(ports, name),
-        await ports.snapshots.history(key_of(project)),
-    )
+from feature_lineage.reconcile.unchanged import ModelInputs, address_of
 
 
 async def observe_model(
@@ -178,18 +86,6 @@ def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str,
     return known[1]
 
 
-def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
-    """The project that a model refers to; None where it is missing or not permitted."""
-    project = ports.resources.project(stamp.project.namespace, stamp.project.name)
-    if project is None or stamp.project.namespace == stamp.namespace:
-        return project
-    allowed = project.spec.allowed_namespaces
-    permitted = allowed.from_ is NamespacesFrom.ALL or (
-        allowed.from_ is NamespacesFrom.LIST and stamp.namespace in allowed.names
-    )
-    return project if permitted else None
-
-
 def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
     reference = model.spec.model
     if reference.alias is not None:
@@ -203,19 +99,8 @@ def _on_same_server(
     """Resources for the same registered model in the same model registry."""
     address = ports.registries.address_of(project)
     for other in ports.resources.models_named(model.spec.model.name) if address else ():
-        if _address_of(ports, ModelStamp.of(other)) == address:
+        if address_of(ports, ModelStamp.of(other)) == address:
             yield other
-
-
-def _address_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
-    """The model registry of the project that a model refers to."""
-    home = _project_of(ports, stamp)
-    return ports.registries.address_of(home) if home is not None else None
-
-
-def _others(ports: Ports, name: str) -> tuple[Other, ...]:
-    """The inputs of `_on_same_server`, without building the resources."""
-    return tuple((stamp, _address_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
 
 
 def _left(

@@ -40,13 +40,10 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Ports, ResourceT
 from feature_lineage.reconcile.cache import ReconcileCache
-from feature_lineage.reconcile.observe_model import (
-    model_inputs,
-    observe_model,
-)
+from feature_lineage.reconcile.observe_model import observe_model
 from feature_lineage.reconcile.observe_project import observe_project
 from feature_lineage.reconcile.sinks.registered import emit, registered
-from feature_lineage.reconcile.unchanged import NoOpReconcile
+from feature_lineage.reconcile.unchanged import NoOpReconcile, model_inputs
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from feature_lineage.errors import TransientError
-from feature_lineage.features.diff import Change, ChangeClass, ObjectDelta, delta
+from feature_lineage.features.delta import ObjectDelta, delta
+from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.kinds import KINDS

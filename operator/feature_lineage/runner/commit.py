@@ -25,7 +25,7 @@ from feast.infra.registry.registry import REGISTRY_SCHEMA_VERSION
 from feast.repo_contents import RepoContents
 from sqlalchemy.exc import OperationalError
 
-from feature_lineage.features.diff import ObjectDelta
+from feature_lineage.features.delta import ObjectDelta
 from feature_lineage.runner.canonical import snapshot_of
 from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, SteppedBack, one_line
 from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests import strategies as some
 from tests.strategies import Objects, edited
 
-from feature_lineage.features.diff import Change, ChangeClass, delta, diff, patch
+from feature_lineage.features.delta import delta
+from feature_lineage.features.diff import Change, ChangeClass, diff
 from feature_lineage.features.snapshot import RegistrySnapshot
 
 STATS = ("feature_view", "driver_hourly_stats")
@@ -258,12 +259,16 @@ def test_a_registry_does_not_differ_from_itself(snapshot: RegistrySnapshot) -> N
 
 
 @given(some.snapshots(), st.data())
-def test_a_patch_makes_one_registry_of_the_other(
-    was: RegistrySnapshot, data: st.DataObject
-) -> None:
+def test_a_delta_is_all_that_differs(was: RegistrySnapshot, data: st.DataObject) -> None:
     now = data.draw(some.edits(was) | some.snapshots())
 
-    assert patch(was, delta(was, now)).objects_digest == now.objects_digest
+    objects = {kind: dict(named) for kind, named in was.objects.items()}
+    for item in delta(was, now):
+        named = objects.setdefault(item.kind, {})
+        assert named.pop(item.name, None) == item.was
+        if item.now is not None:
+            named[item.name] = item.now
+    assert {k: v for k, v in objects.items() if v} == {k: v for k, v in now.objects.items() if v}
 
 
 @given(some.snapshots(), st.data())

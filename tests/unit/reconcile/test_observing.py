@@ -28,9 +28,10 @@ from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.reconcile.cache import ReconcileCache
-from feature_lineage.reconcile.observe_model import model_inputs, observe_model
+from feature_lineage.reconcile.observe_model import observe_model
 from feature_lineage.reconcile.observe_project import observe_project
 from feature_lineage.reconcile.snapshot_cache import RETRY_MISSING
+from feature_lineage.reconcile.unchanged import model_inputs
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
