@@ -1,22 +1,14 @@
 """Writes the status of objects that the API server accepted and this version cannot read."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from pydantic import ValidationError
 
-from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.meta import Condition
-from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import Key
+from feature_lineage.decide.invalid import invalid_conditions
 from feature_lineage.kube.client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
-from feature_lineage.reasons import Reason
-
-# These names are the same in a TrainedModel.
-READY: Final = ProjectCondition.READY
-STALLED: Final = ProjectCondition.STALLED
-RECONCILING: Final = ProjectCondition.RECONCILING
 
 
 class InvalidStatuses:
@@ -61,8 +53,5 @@ def _conditions(status: Object, generation: int, message: str) -> list[Object]:
         except ValidationError:
             continue
     now = datetime.now(UTC).replace(microsecond=0)
-    conditions = ConditionSet(tuple(current), now, generation)
-    conditions.false(READY, Reason.INVALID_MANIFEST, message)
-    conditions.only_while(STALLED, True, Reason.INVALID_MANIFEST, message)
-    conditions.only_while(RECONCILING, False)
-    return [condition.as_dict() for condition in conditions.values]
+    conditions = invalid_conditions(tuple(current), message, now, generation)
+    return [condition.as_dict() for condition in conditions]

@@ -9,6 +9,7 @@ is known from memory.
         lock           held by the job's process (flock), free once it is gone
         pid            its process group, written by itself
         spawned        there was a process, whatever became of it
+        cancelled      the host asked for its end, and why
         report.json    appears whole, by rename
         progress.jsonl one JSON object a line, written while it works
         output.log     what the runner itself had to say
@@ -41,6 +42,7 @@ from feature_lineage.operations.protocol import (
 from feature_lineage.reasons import Reason
 from feature_lineage.sources.project_sources import LocalProjectSources
 
+CANCELLED: Final = "cancelled"
 GRACE_SECONDS: Final = 30.0
 OUTPUT_SHOWN: Final = 2000
 # The process names itself before it becomes the runner: no host death can leave one without a pid.
@@ -128,20 +130,40 @@ class SubprocessJobs:
             pid = await self._pid_soon(home)
             if pid is not None:
                 self._watch(operation_id, pid, None)
-            return JobFacts(running=True)
+            return JobFacts(running=True, cancelled=(home / CANCELLED).exists())
         if (home / "report.json").exists():  # it ended between the two looks
             return self._reported(home)
         if not (home / "pid").exists() and not (home / "spawned").exists():
             # The host that wanted it died before there was a process.
             return None
+        cancelled = (home / CANCELLED).exists()
         return JobFacts(
             running=False,
             reason=Reason.JOB_FAILED,
             message=f"the job's process ended without a report{self._last_words(home)}",
+            begun=not cancelled,  # SIGTERM came before the runner could report
+            cancelled=cancelled,
         )
 
-    async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        """Jobs of this host begin as they are started: there is none to take back."""
+    async def cancel(
+        self,
+        operation_id: str,
+        project: FeatureStoreProject,  # noqa: ARG002 - ids are unique here
+        why: str,
+    ) -> None:
+        """Send SIGTERM to the job's process group; the job ends with a report ``Interrupted``.
+
+        The file ``cancelled`` is written after the signal: a host that dies in between sends the
+        signal again.
+        """
+        home = self._home(operation_id)
+        if (home / CANCELLED).exists() or not self._running(home):
+            return
+        pid = await self._pid_soon(home)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
+            write_atomically(home / CANCELLED, why)
 
     async def release(
         self,
@@ -225,7 +247,7 @@ class SubprocessJobs:
             report = decode_report((home / "report.json").read_bytes())
         except InvalidReport as error:
             return JobFacts(running=False, reason=error.reason, message=error.message)
-        return JobFacts(running=False, report=report)
+        return JobFacts(running=False, report=report, cancelled=(home / CANCELLED).exists())
 
     @staticmethod
     def _last_words(home: Path) -> str:

@@ -133,6 +133,31 @@ async def test_a_config_map_of_another_revision_makes_the_job_step_back(
     assert "changed since" in facts.report.message
 
 
+async def test_a_cancelled_job_that_runs_reports_interrupted(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl, stores: Path
+) -> None:
+    mine: Project = await project(source={"configMapRef": {"name": "repo"}}, runtime=STORES)
+    slow = f"import time\ntime.sleep({JOB_SECONDS})\n{FEATURES}"
+    request = mine.request(revision=repo(kubectl, mine.namespace, **{"defs__features.py": slow}))
+    async with Node(admin, mine.namespace, claims={"stores": stores}) as node:
+        await jobs.start(request, mine.resource)
+        name = request.operation_id
+        async with asyncio.timeout(JOB_SECONDS):
+            while not ((facts := await jobs.state(name, mine.resource)) and facts.begun):
+                await asyncio.sleep(0.2)
+        await jobs.cancel(name, mine.resource, "Interrupted: the job gives way to Observe")
+        facts = await jobs.state(name, mine.resource)
+        assert facts is not None
+        assert facts.cancelled
+        facts = await end_of(jobs, name, mine)
+
+    assert facts.cancelled
+    if facts.report is None:  # SIGTERM came before the runner could report
+        assert not facts.begun, (facts, node.ended)
+    else:
+        assert facts.report.reason == "Interrupted", facts.report
+
+
 async def test_stores_on_the_jobs_own_disk_are_refused(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
