@@ -47,10 +47,10 @@ class Column:
 
 
 _STATE_COLUMNS = (
-    Column("Ready", f"{_READY}.status", description="Whether all is as the spec wants it."),
-    Column("Reason", f"{_READY}.reason", description="Why it is, or is not."),
+    Column("Ready", f"{_READY}.status", description="Whether the spec is in effect."),
+    Column("Reason", f"{_READY}.reason", description="The reason for Ready."),
 )
-_AGE = Column("Age", ".metadata.creationTimestamp", "date", "How long the resource exists.")
+_AGE = Column("Age", ".metadata.creationTimestamp", "date", "Time since the creation.")
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,13 @@ DEFINITIONS = (
             Column("Project", ".spec.project", description="The Feast project."),
             Column("Revision", ".status.applied.revision", description="The revision in effect."),
             *_STATE_COLUMNS,
-            Column("Stale", ".status.counts.staleViews", "integer", "Views that are too old."),
-            Column("Broken", ".status.counts.brokenModels", "integer", "Models that would fail."),
+            Column("Stale", ".status.counts.staleViews", "integer", "Views that are not fresh."),
+            Column(
+                "Broken",
+                ".status.counts.brokenModels",
+                "integer",
+                "Model versions that are Broken.",
+            ),
             _AGE,
         ),
         selectable=(".spec.project",),

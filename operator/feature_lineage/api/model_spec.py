@@ -1,4 +1,4 @@
-"""`spec` of a TrainedModel: which registered model to follow, and what is expected of it."""
+"""`spec` of a TrainedModel: the registered model to follow, and the requirements for Ready."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class ProjectRef(ApiModel):
-    """The FeatureStoreProject a model's features come from."""
+    """The FeatureStoreProject with the features of the model."""
 
     name: DnsName = Field(description="Name of the FeatureStoreProject.")
     namespace: DnsLabel | None = Field(
         None,
-        description="Its namespace, where that project allows it; the model's own when absent.",
+        description="Its namespace, if that project allows it; by default that of the model.",
     )
 
 
@@ -44,38 +44,39 @@ class TagsSpec(ApiModel):
 
     mode: TagsMode = Field(
         TagsMode.ALL,
-        description="All also writes Feast's own keys where they are missing, OwnKeys only ours,"
-        " Off none.",
+        description="All also writes missing keys of Feast, OwnKeys only those of the operator, Off"
+        " none.",
     )
 
 
 class ModelFreshness(ApiModel):
-    """How fresh the model's features must be."""
+    """How fresh the features of the model must be."""
 
     max_age: Annotated[Duration, AtLeast("1s")] = Field(
-        description="Stricter than the project's, for this model; at least 1s."
+        description="Objective of this model, if stricter than that of the project; at least 1s."
     )
 
 
 class TrainedModelSpec(ApiModel):
-    """Which registered model to follow, and what is expected of it."""
+    """The registered model to follow, and the requirements for Ready."""
 
-    project_ref: ProjectRef = Field(description="The project its features come from.")
+    project_ref: ProjectRef = Field(description="The project with the features of the model.")
     model: ModelRef = Field(description="The registered model.")
     feature_service: Text | None = Field(
-        None, description="Feature service it uses; without it the recorded lineage is used."
+        None,
+        description="Feature service of the model; if absent, the recorded features are used.",
     )
     on_conflict: OnConflict = Field(
         OnConflict.REPORT,
-        description="What to do when the declared and the recorded service differ.",
+        description="What to do if the declared and the recorded service differ.",
     )
     tags: TagsSpec = Field(TagsSpec(), description="What is written on the model version.")
     ready_requires: Annotated[tuple[ReadyRequirement, ...], SET] = Field(
         (ReadyRequirement.LINEAGE,),
         max_length=2,
-        description="What Ready asks for; when empty, Ready means observed.",
+        description="The requirements of Ready; if empty, Ready means observed.",
     )
     freshness: ModelFreshness | None = Field(
-        None, description="How fresh the model's features must be."
+        None, description="How fresh the features of the model must be."
     )
-    suspend: StrictBool = Field(False, description="Whether writes of tags stop.")
+    suspend: StrictBool = Field(False, description="Whether the operator stops writing tags.")

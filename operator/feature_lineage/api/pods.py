@@ -1,7 +1,7 @@
 """How a project's jobs run: the part of a pod that users may set, as Kubernetes spells it.
 
-Shallow types are written out, so that a typo is found at once. The deep ones (volumes, affinity,
-security context) are handed to Kubernetes as they are: it validates them when the Job is created.
+Shallow types are written out, so that a typo is found early. Deep types (volumes, affinity,
+security context) are passed on unchanged: Kubernetes validates them when the Job is created.
 """
 
 from __future__ import annotations
@@ -148,10 +148,10 @@ class RuntimeSpec(ApiModel):
     """How the jobs of a project run."""
 
     image: Text | None = Field(
-        None, description="Image of the runner; the operator's own choice when absent."
+        None, description="Image of the runner; by default that of the operator's configuration."
     )
     service_account_name: DnsName | None = Field(
-        None, description="ServiceAccount of the jobs; one is made for the project when absent."
+        None, description="ServiceAccount of the jobs; by default the operator creates one."
     )
     env: Annotated[tuple[EnvVar, ...], MAP_BY_NAME] = Field(
         (), max_length=200, description="Environment variables of the jobs."
@@ -187,6 +187,5 @@ class RuntimeSpec(ApiModel):
         3,
         ge=0,
         le=20,
-        description="How often a failed job is tried again, 30 s to 10 min apart; only the operator"
-        " retries.",
+        description="How often a failed job is repeated, 30 s to 10 min apart.",
     )

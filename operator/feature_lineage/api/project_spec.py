@@ -1,4 +1,4 @@
-"""`spec` of a FeatureStoreProject: what its owner wants."""
+"""`spec` of a FeatureStoreProject: the desired state."""
 
 from __future__ import annotations
 
@@ -71,37 +71,39 @@ BlockOn = Annotated[
 class NameFilter(ApiModel):
     """Names by glob: those that match `include` and do not match `exclude`."""
 
-    include: Globs = Field(("*",), description="Globs of the names that count.")
-    exclude: Globs = Field((), description="Globs of names that do not count after all.")
+    include: Globs = Field(("*",), description="Globs of names that are selected.")
+    exclude: Globs = Field(
+        (), description="Globs of names that are not selected, although include matches."
+    )
 
 
 class Protection(ApiModel):
-    """Which models a change may not break."""
+    """Which models a change must not break."""
 
     mode: ProtectionMode = Field(
         ProtectionMode.ENFORCE,
-        description="Enforce stops a harmful change, Warn reports it, Off does not look.",
+        description="Enforce blocks a breaking change, Warn reports it, Off does not compare.",
     )
     block_on: BlockOn = Field(
-        (Harm.BROKEN,), description="Which harm stops a change: Broken, or Broken and Changed."
+        (Harm.BROKEN,), description="Which verdicts block a change: Broken, or Broken and Changed."
     )
     aliases: NameFilter = Field(
-        NameFilter(), description="Which aliases make a model version count; globs."
+        NameFilter(), description="Which aliases protect a model version; globs."
     )
     models: NameFilter = Field(
         NameFilter(),
-        description="Which registered models count; globs. A shared server has neighbours.",
+        description="Which registered models are protected; globs.",
     )
     on_unknown: OnUnknown = Field(
         OnUnknown.WARN,
-        description="What to do about models of this project whose features are not known.",
+        description="What to do if the features of a model of this project are not known.",
     )
     on_guard_unavailable: OnGuardUnavailable = Field(
         OnGuardUnavailable.BLOCK,
         description="What to do while MLflow is down: Block, or UseLast facts up to maxGuardAge.",
     )
     max_guard_age: Annotated[Duration, AtLeast("1s")] = Field(
-        Duration("10m"), description="How old facts about models may be, at least 1s."
+        Duration("10m"), description="How old facts about models may be for an apply, at least 1s."
     )
 
 
@@ -110,21 +112,24 @@ class ApplySpec(ApiModel):
 
     mode: ApplyMode = Field(
         ApplyMode.AUTO,
-        description="Auto applies, PlanOnly says what it would do, Observe leaves applying to"
-        " somebody else.",
+        description="Auto applies, PlanOnly only plans, Observe is for projects that another tool"
+        " applies.",
     )
     prune: StrictBool = Field(
         True,
-        description="Whether objects that left the repository are deleted, as `feast apply` does.",
+        description="Whether objects that are no longer in the repository are deleted, as by"
+        " `feast apply`.",
     )
-    protection: Protection = Field(Protection(), description="Which models a change may not break.")
+    protection: Protection = Field(
+        Protection(), description="Which models a change must not break."
+    )
 
 
 class RegistrySpec(ApiModel):
-    """How the Feast registry is watched for changes from outside."""
+    """How changes of the Feast registry by other tools are detected."""
 
     poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
-        Duration("1h"), description="How often one short job reads it again, at least 1s."
+        Duration("1h"), description="How often a short job reads the registry, at least 1s."
     )
 
 
@@ -156,7 +161,7 @@ class AuthSecret(ApiModel):
 
 @exactly_one_of("basic", "bearer")
 class MlflowAuth(ApiModel):
-    """How to log in to MLflow."""
+    """The credential for MLflow."""
 
     basic: AuthSecret | None = Field(
         None, description="User name and password: a Secret of type kubernetes.io/basic-auth."
@@ -171,29 +176,29 @@ class MlflowAuth(ApiModel):
     holds=lambda self: self.server_ref is None or (self.auth is None and self.ca_bundle is None),
 )
 class MlflowSpec(ApiModel):
-    """The MLflow server that knows this project's models."""
+    """The MLflow server with the models of this project."""
 
     server_ref: DnsLabel | None = Field(
-        None, description="A server the platform configured: its address, credential and CA."
+        None, description="A server that the platform configured: its address, credential and CA."
     )
     tracking_uri: HttpUrl | None = Field(
         None,
-        description="Address of the server; must be in the platform's allow-list where one is set.",
+        description="Address of the server; must match the platform's allowedTrackingUris, if set.",
     )
     workspace: Text | None = Field(None, description="Workspace of the server.")
-    auth: MlflowAuth | None = Field(None, description="How to log in; nobody logs in when absent.")
+    auth: MlflowAuth | None = Field(None, description="Credential; none if absent.")
     ca_bundle: KeySource | None = Field(
         None, description="Certificate authorities (PEM) to trust for this server."
     )
     poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
-        Duration("30s"), description="How often to ask for aliases and new versions, at least 1s."
+        Duration("30s"), description="How often to read aliases and new versions, at least 1s."
     )
     log_operations: StrictBool = Field(
-        True, description="Whether each operation is recorded as a run."
+        True, description="Whether each operation is recorded as an MLflow run."
     )
     ops_experiment_suffix: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         "-feast-ops",
-        description="The operations' experiment is the project's name with this suffix.",
+        description="The experiment of the operations is the name of the project with this suffix.",
     )
 
 
@@ -203,13 +208,13 @@ class MlflowSpec(ApiModel):
     holds=lambda self: (self.from_ is NamespacesFrom.LIST) == bool(self.names),
 )
 class AllowedNamespaces(ApiModel):
-    """Whose TrainedModels may reference the project."""
+    """The namespaces whose TrainedModels may reference the project."""
 
     from_: NamespacesFrom = Field(
         NamespacesFrom.SAME,
         alias="from",
-        description="Same: the project's own namespace; All: every one; List: its own and those of"
-        " names.",
+        description="Same: the namespace of the project; All: every namespace; List: its own and"
+        " those in names.",
     )
     names: Annotated[tuple[DnsLabel, ...], SET] = Field(
         (), max_length=100, description="Namespaces, for from: List."
@@ -231,14 +236,14 @@ class AllowedNamespaces(ApiModel):
     ),
 )
 class FeatureStoreProjectSpec(ApiModel):
-    """What the owner of a Feast project wants."""
+    """The desired state of a Feast project."""
 
     project: ProjectName = Field(
-        description="Name of the Feast project; immutable; must equal that of feature_store.yaml."
+        description="Name of the Feast project, as in feature_store.yaml; immutable."
     )
     suspend: StrictBool = Field(
         False,
-        description="Whether jobs and writes stop; verdicts, metrics and alerts go on.",
+        description="Whether jobs and writes stop; verdicts, metrics and alerts continue.",
     )
     source: Source | None = Field(None, description="Where the feature repository comes from.")
     feature_store_yaml: KeySource | None = Field(
@@ -249,7 +254,7 @@ class FeatureStoreProjectSpec(ApiModel):
         ApplySpec(), description="How changes of the repository reach the registry."
     )
     registry: RegistrySpec | None = Field(
-        None, description="How the registry is watched for changes from outside."
+        None, description="How changes of the registry by other tools are detected."
     )
     schedules: Annotated[tuple[Schedule, ...], MAP_BY_NAME] = Field(
         (), max_length=100, description="Recurring materializations."
@@ -261,20 +266,21 @@ class FeatureStoreProjectSpec(ApiModel):
         None, description="How fresh the online store must be."
     )
     mlflow: MlflowSpec | None = Field(
-        None, description="The MLflow server that knows this project's models."
+        None, description="The MLflow server with the models of this project."
     )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.RETAIN,
-        description="Delete removes this project's Feast objects with the resource, never another"
-        " project's.",
+        description="Delete also removes the Feast objects of this project, never those of another"
+        " project.",
     )
     allowed_namespaces: AllowedNamespaces = Field(
-        AllowedNamespaces(), description="Whose TrainedModels may reference the project."
+        AllowedNamespaces(),
+        description="The namespaces whose TrainedModels may reference the project.",
     )
 
     @property
     def registry_poll_interval(self) -> Duration | None:
-        """How often to read the registry again; None where nobody asked for it."""
+        """How often to read the registry; None if it is read only by jobs that write."""
         if self.registry is not None:
             return self.registry.poll_interval
         return RegistrySpec().poll_interval if self.apply.mode is ApplyMode.OBSERVE else None

@@ -1,7 +1,7 @@
-"""`status` of a FeatureStoreProject: what was seen and done, and what must survive a restart.
+"""`status` of a FeatureStoreProject: the observed state, and what must survive a restart.
 
-A part is absent until it is known. Lists are capped by whoever writes them, unhealthy items first;
-the total says how many there were.
+A field is absent until its value is known. The code that writes a list caps it, unhealthy items
+first; a total counts all items.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from feature_lineage.api.types import ATOMIC, MAP_BY_NAME, SET, Duration, ListTy
 class SourceStatus(StatusModel):
     """The newest revision of the source."""
 
-    revision: str | None = Field(None, description="Commit or content digest last seen.")
-    observed_at: Timestamp | None = Field(None, description="When it was last looked for.")
+    revision: str | None = Field(None, description="Newest commit or content digest.")
+    observed_at: Timestamp | None = Field(None, description="When it was last resolved.")
 
 
 class RegistryStatus(StatusModel):
@@ -51,13 +51,13 @@ class OperationView(StatusModel):
     incremental: StrictBool = Field(
         False, description="Whether the window starts where the last materialization ended."
     )
-    result: Result | None = Field(None, description="How it ended in an earlier attempt.")
-    rows: StrictInt | None = Field(None, description="Rows written by then.")
-    error: str | None = Field(None, description="What went wrong by then.")
+    result: Result | None = Field(None, description="Its result in an earlier attempt.")
+    rows: StrictInt | None = Field(None, description="Rows written in an earlier attempt.")
+    error: str | None = Field(None, description="Its error in an earlier attempt.")
 
 
 class OperationStatus(StatusModel):
-    """The operation in flight, written down before its Job is created."""
+    """An operation in flight; it is written before its Job is created."""
 
     id: str = Field(description="Identity of the operation; the Job's name derives from it.")
     kind: OperationKind = Field(description="What it does.")
@@ -65,17 +65,17 @@ class OperationStatus(StatusModel):
     revision: str | None = Field(None, description="The revision it works on.")
     inputs_digest: str | None = Field(None, description="Digest of everything it depends on.")
     guard_digest: str | None = Field(
-        None, description="Digest of the facts about models this attempt is held against."
+        None, description="Digest of the facts about models with which this attempt compares."
     )
     attempt: StrictInt = Field(1, description="Which attempt this is, from 1.")
     failures: StrictInt = Field(0, description="How many attempts failed, and count as retries.")
     not_before: Timestamp | None = Field(None, description="When the next attempt may start.")
-    phase: OperationPhase = Field(OperationPhase.PENDING, description="How far it is.")
-    started_at: Timestamp | None = Field(None, description="When it was decided.")
+    phase: OperationPhase = Field(OperationPhase.PENDING, description="Its phase.")
+    started_at: Timestamp | None = Field(None, description="When the operator decided on it.")
     reason: str | None = Field(None, description="Why it waits for another attempt.")
-    message: str | None = Field(None, description="What went wrong in the last attempt.")
+    message: str | None = Field(None, description="The error of the last attempt.")
     window_start: Timestamp | None = Field(
-        None, description="Beginning of the window; absent: where each view's last one ended."
+        None, description="Start of the window; absent: the end of the last window of each view."
     )
     window_end: Timestamp | None = Field(None, description="End of the window.")
     schedule: str | None = Field(None, description="The schedule it runs for.")
@@ -159,17 +159,17 @@ class PlanStatus(StatusModel):
 
     revision: str | None = Field(None, description="The revision.")
     digest: str | None = Field(
-        None, description="Digest of changes and impacts: what an allow annotation names."
+        None, description="Digest of changes and impacts; a permission annotation names it."
     )
-    verdict: PlanVerdict | None = Field(None, description="What protection says.")
+    verdict: PlanVerdict | None = Field(None, description="The verdict of the protection.")
     changes: Annotated[tuple[PlanChange, ...], ATOMIC] = Field(
         (), description="The first 50 changes."
     )
     changes_total: StrictInt = Field(0, description="How many changes there are.")
     impacts: Annotated[tuple[PlanImpact, ...], ATOMIC] = Field(
-        (), description="The first 50 models that would be hurt."
+        (), description="The first 50 model versions that would be affected."
     )
-    impacts_total: StrictInt = Field(0, description="How many models would be hurt.")
+    impacts_total: StrictInt = Field(0, description="How many model versions would be affected.")
     online_tables_dropped: Annotated[tuple[str, ...], SET] = Field(
         (), description="Views whose online data would be deleted."
     )
@@ -177,14 +177,14 @@ class PlanStatus(StatusModel):
 
 
 class RuntimeStatus(StatusModel):
-    """What the jobs ran with."""
+    """The environment of the jobs."""
 
     feast_version: str | None = Field(None, description="Version of Feast in the runner.")
     image: str | None = Field(None, description="Image of the runner.")
 
 
 class FeatureViewStatus(StatusModel):
-    """One view, and how fresh it is."""
+    """One view and its freshness."""
 
     name: str = Field(description="Name of the view.")
     kind: str = Field(
@@ -195,25 +195,27 @@ class FeatureViewStatus(StatusModel):
         None, description="End of the newest window that was materialized."
     )
     newest_event_time: Timestamp | None = Field(
-        None, description="Newest event in the online store, where it is known."
+        None, description="Newest event in the online store, if known."
     )
     rows: StrictInt | None = Field(
-        None, description="Rows of the last materialization, where the engine tells."
+        None, description="Rows of the last materialization, if the engine reports them."
     )
     by: MaterializedBy | None = Field(None, description="Who materialized it last.")
     last_result: Result | None = Field(None, description="How the last attempt ended.")
-    last_error: str | None = Field(None, description="What went wrong in it.")
+    last_error: str | None = Field(None, description="Its error.")
     attempted_at: Timestamp | None = Field(None, description="When it was last attempted.")
     last_duration_seconds: float | None = Field(
         None, description="How long the last attempt took, in seconds."
     )
     consecutive_failures: StrictInt = Field(0, description="Failures since the last success.")
     max_age: Duration | None = Field(None, description="Its freshness objective.")
-    fresh: StrictBool | None = Field(None, description="Whether it meets it; absent: not known.")
+    fresh: StrictBool | None = Field(
+        None, description="Whether the view meets the objective; absent: not known."
+    )
 
 
 class ScheduleStatus(StatusModel):
-    """When a schedule ran, and will run."""
+    """The last and the next tick of a schedule."""
 
     name: str = Field(description="Name of the schedule.")
     last: Timestamp | None = Field(None, description="The scheduled time last handled.")
@@ -221,20 +223,22 @@ class ScheduleStatus(StatusModel):
 
 
 class BackfillStatus(StatusModel):
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     name: str = Field(description="Name of the backfill.")
     digest: str | None = Field(None, description="Digest of its content.")
     state: BackfillState = Field(BackfillState.PENDING, description="How far it is.")
-    completed_through: Timestamp | None = Field(None, description="Everything before is done.")
+    completed_through: Timestamp | None = Field(
+        None, description="Everything before this time is materialized."
+    )
     finished_at: Timestamp | None = Field(None, description="When it was done.")
 
 
 class OverrideStatus(StatusModel):
-    """The annotation that let an operation through."""
+    """The annotation that permitted an operation."""
 
     kind: OverrideKind = Field(description="Which annotation.")
-    why: str = Field(description="The reason given in it.")
+    why: str = Field(description="The reason in the annotation.")
 
 
 class OperationViewResult(StatusModel):
@@ -242,12 +246,12 @@ class OperationViewResult(StatusModel):
 
     name: str = Field(description="Name of the view.")
     result: Result = Field(description="How it ended.")
-    rows: StrictInt | None = Field(None, description="Rows written, where the engine tells.")
-    error: str | None = Field(None, description="What went wrong.")
+    rows: StrictInt | None = Field(None, description="Rows written, if the engine reports them.")
+    error: str | None = Field(None, description="Its error.")
 
 
 class OperationRecord(StatusModel):
-    """An operation of the past; it leaves the list only after MLflow has it."""
+    """An operation that ended; it is removed from the list only after MLflow has its run."""
 
     id: str = Field(description="Identity of the operation.")
     kind: OperationKind = Field(description="What it did.")
@@ -262,7 +266,7 @@ class OperationRecord(StatusModel):
     mlflow_run_id: str | None = Field(None, description="The MLflow run that records it.")
     schedule: str | None = Field(None, description="The schedule it ran for.")
     backfill: str | None = Field(None, description="The backfill it ran for.")
-    override: OverrideStatus | None = Field(None, description="What let it through.")
+    override: OverrideStatus | None = Field(None, description="The permission that was used.")
     views: Annotated[tuple[OperationViewResult, ...], MAP_BY_NAME] = Field(
         (), description="How it ended for each view."
     )
@@ -271,7 +275,7 @@ class OperationRecord(StatusModel):
 
 
 class Counts(StatusModel):
-    """Totals, also behind lists that are capped."""
+    """Totals, which also count items beyond a capped list."""
 
     feature_views: StrictInt = Field(0, description="Views in the registry.")
     features: StrictInt = Field(0, description="Features in the registry.")
@@ -282,18 +286,18 @@ class Counts(StatusModel):
 
 
 class FeatureStoreProjectStatus(StatusModel):
-    """What was seen and done for a Feast project."""
+    """The observed state of a Feast project."""
 
     observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."
     )
-    conditions: ConditionSet = Field((), description="Aspects of the observed state.")
+    conditions: ConditionSet = Field((), description="The conditions.")
     last_handled_reconcile_at: str | None = Field(
         None, description="The reconcile-requested-at annotation last acted on."
     )
     source: SourceStatus | None = Field(None, description="The newest revision of the source.")
     registry: RegistryStatus | None = Field(None, description="The registry as last read.")
-    sequence: StrictInt = Field(0, description="The last operation number handed out.")
+    sequence: StrictInt = Field(0, description="The number of the newest operation.")
     operation: OperationStatus | None = Field(
         None, description="The operation in flight that may write the registry or a store."
     )
@@ -303,7 +307,7 @@ class FeatureStoreProjectStatus(StatusModel):
     last_apply: LastApply | None = Field(None, description="How the last apply ended.")
     applied: AppliedStatus | None = Field(None, description="The revision in effect.")
     plan: PlanStatus | None = Field(None, description="What the newest revision would do.")
-    runtime: RuntimeStatus | None = Field(None, description="What the jobs ran with.")
+    runtime: RuntimeStatus | None = Field(None, description="The environment of the jobs.")
     feature_views: Annotated[tuple[FeatureViewStatus, ...], MAP_BY_NAME] = Field(
         (), description="Up to 500 views, unhealthy first; counts.featureViews is the total."
     )
