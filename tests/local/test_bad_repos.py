@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "misnamed": ("ProjectMismatch", "says project 'another'", "make them the same"),
     "unsettled": ("InvalidRepo", "there is no feature_store.yaml", "is the path right?"),
     "corrupt": ("RegistryUnreadable", "data/registry.db cannot be read", "restore it"),
-    "nowhere": ("RefNotFound", "is no folder", "point source.local.path at"),
+    "nowhere": ("RefNotFound", "is not a folder", "point source.local.path at"),
 }
 
 

@@ -1,8 +1,9 @@
-"""From a Secret to what Git reads of it: by environment and private files, never on a command line.
+"""Passes the credentials of a Secret to Git: in its environment and in private files.
 
-Three kinds of Secret are understood: ``kubernetes.io/basic-auth`` (``username``, ``password``), one
-with a key ``token``, and ``kubernetes.io/ssh-auth`` (``ssh-privatekey``, with ``known_hosts``).
-Nothing of the machine's own takes part: no key, agent, known host or configuration of ssh.
+Supported are Secrets of type ``kubernetes.io/basic-auth`` (``username``, ``password``), with a key
+``token``, and of type ``kubernetes.io/ssh-auth`` (``ssh-privatekey``, with ``known_hosts``).
+Credentials are in no command line. The keys, agent, known hosts and configuration of this machine's
+ssh are not used.
 """
 
 import base64
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from feature_lineage.errors import AccessRefused
 
-TOKEN_USER: Final = "x-access-token"  # noqa: S105 - GitHub's and GitLab's name for "a token follows"
+TOKEN_USER: Final = "x-access-token"  # noqa: S105 - GitHub and GitLab take the password of this user for a token
 SSH_KEY: Final = "ssh-privatekey"
 CONNECT_SECONDS: Final = 10
 
@@ -22,15 +23,15 @@ CONNECT_SECONDS: Final = 10
 def git_environment(
     url: str, secret: Mapping[str, bytes] | None, ca: bytes | None, folder: Path
 ) -> dict[str, str]:
-    """What Git needs in its environment to reach `url`.
+    """Environment variables with which Git reaches `url`.
 
     Args:
-        secret: keys and values of the Secret; None where none is named.
+        secret: keys and values of the Secret; None for no Secret.
         ca: certificate authorities (PEM) to trust for the host; None for the system's.
-        folder: private folder for what must be a file.
+        folder: private folder for credentials that must be files.
 
     Raises:
-        AccessRefused: Secret or authorities do not hold what the URL's scheme needs.
+        AccessRefused: the Secret or the authorities lack what the URL's scheme needs.
     """
     if urlsplit(url).scheme == "ssh":
         return {"GIT_SSH_COMMAND": _ssh(url, secret, folder)}
@@ -41,7 +42,7 @@ def git_environment(
 def _authorities(url: str, ca: bytes, folder: Path) -> Path:
     if b"-----BEGIN CERTIFICATE-----" not in ca:
         raise AccessRefused(
-            f"{url}: source.git.caBundle holds no certificates; put them there as -----BEGIN "
+            f"{url}: source.git.caBundle has no certificates; add them as -----BEGIN "
             "CERTIFICATE----- blocks"
         )
     return _file(folder, "ca.crt", ca)
@@ -59,7 +60,7 @@ def _ssh(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> str:
                 f"{url}: the Secret of source.git.secretRef has no key {key}; ssh needs {SSH_KEY} "
                 "and known_hosts"
             )
-    # ssh refuses a key that others may read, and one without a newline at its end.
+    # ssh refuses a key file that others may read, and a key without a newline at its end.
     key_file = _file(folder, "key", secret[SSH_KEY].rstrip() + b"\n")
     hosts = _file(folder, "known_hosts", secret["known_hosts"])
     command = ("ssh", "-F", "/dev/null", "-i", str(key_file))
@@ -88,7 +89,7 @@ def _header(url: str, secret: Mapping[str, bytes]) -> dict[str, str]:
         )
     value = base64.b64encode(user + b":" + password).decode()
     parts = urlsplit(url)
-    # For this host only: a redirect or an alternate elsewhere must not see it.
+    # For this host only: the header must not go to the host of a redirect or an alternate.
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"http.{parts.scheme}://{parts.netloc}/.extraHeader",

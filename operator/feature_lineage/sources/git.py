@@ -1,7 +1,7 @@
-"""Git sources: a ref is resolved with ``ls-remote`` and exactly that commit is fetched, shallow.
+"""Git commands: resolve a ref with ``ls-remote``, and fetch and check out one commit.
 
-URLs come from tenants: only https, ssh and (in the local host) file are spoken, and nothing starts
-with a dash.
+Tenants set the URLs: only https, ssh and (on the local host) file are allowed, and no argument of a
+tenant starts with a dash.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ NETWORK_SCHEMES: Final = frozenset({"https", "ssh"})
 LOCAL_SCHEMES: Final = NETWORK_SCHEMES | {"file"}
 LS_REMOTE_SECONDS: Final = 20.0
 LS_REMOTE_BYTES: Final = 64 * 1024 * 1024
-"""A server may list refs without end, and the operator has one memory for all projects."""
+"""Memory limit of ``ls-remote``: the number of refs that a server lists has no limit."""
 
 FETCH_SECONDS: Final = 300.0
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -32,18 +32,18 @@ _STEPS: Final = (
     (100, _EVERYTHING),
     (2000, _EVERYTHING),
 )
-"""How far back a commit is looked for that is not had by its id, and in what."""
+"""Depths and refs to search for a commit that the server does not send by its id."""
 
 
 def check_url(url: str, schemes: frozenset[str]) -> None:
-    """Refuse URLs that Git or ssh would take for something else, or that carry a credential.
+    """Refuse URLs that Git or ssh would read differently, or that contain a credential.
 
     Raises:
         HostNotAllowed: another scheme, an option, a helper such as ``ext::``, or a password in it.
     """
     fault = _fault(url, schemes)
     if fault:
-        # Whatever stands before the host or after the path may be a password or a token.
+        # What is before the host or after the path may be a password or a token.
         shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
         raise HostNotAllowed(f"source.git.url {shown[:200]!r} {fault}")
 
@@ -56,21 +56,21 @@ def _fault(url: str, schemes: frozenset[str]) -> str:
         parts = urlsplit(url)
         host, user, _ = parts.hostname or "", parts.username or "", parts.port
     except ValueError as error:
-        return f"is none ({error}); correct it"
+        return f"is not a URL ({error}); correct it"
     if parts.scheme not in schemes or not url.startswith(f"{parts.scheme}://"):
         return allowed
     if parts.scheme != "file" and not host:
-        return "names no host; correct it"
+        return "has no host; correct it"
     if host.startswith("-") or user.startswith("-"):
         return "has a host or user that ssh would take for an option; correct it"
     if "%" in parts.netloc:
-        return "has a % before its path, which Git reads otherwise; write host and user plainly"
+        return "has a % before its path, which Git decodes; write host and user without %"
     if parts.scheme == "ssh" and {"[", "]"} & set(unquote(parts.path)):
-        return "has a bracket in its path, where Git would look for the host; correct it"
+        return "has a bracket in its path, which Git would read as the host; correct it"
     if parts.password is not None or (parts.scheme == "https" and "@" in parts.netloc):
-        return "carries a password or a token; use source.git.secretRef instead"
+        return "contains a password or a token; use source.git.secretRef instead"
     if parts.query or parts.fragment:
-        return "has a query or a fragment, which no repository has; leave it away"
+        return "has a query or a fragment, which no repository has; remove it"
     return ""
 
 
@@ -79,22 +79,23 @@ async def resolve_ref(
     ref: GitRef,
     *,
     environment: Mapping[str, str] | None = None,
-    asking: contextlib.AbstractContextManager[None] | None = None,
+    slot: contextlib.AbstractContextManager[None] | None = None,
 ) -> str:
-    """The commit a ref names today (its full id); one network call, none for a commit.
+    """The full id of the commit that a ref names now; one network call, none for a commit.
 
     Args:
-        environment: credentials, as `credential.git_environment` gives them.
-        asking: around the call, as `unanswered.Unanswered` gives it.
+        environment: credentials, from `credential.git_environment`.
+        slot: context for the network call, from `SlowSourceBulkhead.slot`.
 
     Raises:
         NotFound: the repository has no such ref.
-        FeatureLineageError: as `git_failure.failure` says.
+        FeatureLineageError: as `git_failure.failure` returns it.
     """
     if ref.commit is not None:
         if not _COMMIT.fullmatch(ref.commit):
             raise TerminalError(
-                f"source.git.ref.commit {ref.commit!r} is no full commit id (40 or 64 hex digits)",
+                f"source.git.ref.commit {ref.commit!r} is not a full commit id (40 or 64 hex "
+                "digits)",
                 reason=Reason.REF_NOT_FOUND,
             )
         return ref.commit
@@ -108,7 +109,7 @@ async def resolve_ref(
     names = (
         [f"refs/heads/{name}"] if ref.branch else [f"refs/tags/{name}", f"refs/tags/{name}^{{}}"]
     )
-    with asking or contextlib.nullcontext():
+    with slot or contextlib.nullcontext():
         async with within(LS_REMOTE_SECONDS, url, "git ls-remote"):
             out = await run_git(
                 *("ls-remote", "--", url, *names),
@@ -130,15 +131,15 @@ async def resolve_ref(
 async def check_out(
     url: str, commit: str, folder: Path, *, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Put exactly `commit` into `folder`; files Git does not track stay (registry, data).
+    """Check out `commit` into `folder`; untracked files (registry, data) stay.
 
     Args:
-        environment: credentials, as `credential.git_environment` gives them.
+        environment: credentials, from `credential.git_environment`.
 
     Raises:
-        NotFound: the commit is gone from the server.
-        TerminalError: it holds what cannot or may not be checked out, or submodules.
-        FeatureLineageError: as `git_failure.failure` says.
+        NotFound: the server no longer has the commit.
+        TerminalError: the commit cannot be checked out, or has submodules.
+        FeatureLineageError: as `git_failure.failure` returns it.
     """
     if not (folder / ".git").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,8 +155,8 @@ async def check_out(
         if error.reason == Reason.JOB_FAILED:
             raise
         raise TerminalError(
-            f"{error.message.partition(';')[0]}; commit {commit[:12]} cannot be checked out: take "
-            "that out of it",
+            f"{error.message.partition(';')[0]}; commit {commit[:12]} cannot be checked out: "
+            "remove that path from it",
             reason=Reason.INVALID_REPO,
         ) from error
     if (folder / ".gitmodules").exists():
@@ -179,15 +180,15 @@ async def _fetch(
     try:
         await fetch(1, commit)
     except Unadvertised:
-        # Of the old protocol, as sshd speaks it out of the box: what is not the newest commit of a
-        # branch or tag any more comes with the history of one.
+        # Version 0 of the protocol, the default behind sshd, sends an older commit only with the
+        # history of a branch or tag.
         for depth, refs in _STEPS:
-            with contextlib.suppress(Gone):  # a repository need not have a HEAD
+            with contextlib.suppress(Gone):  # the repository may have no HEAD
                 await fetch(depth, *refs)
             if await _has_commit(url, commit, folder):
                 return
             if refs is _EVERYTHING and not (folder / ".git" / "shallow").exists():
-                break  # that was all of it
+                break  # the whole history was fetched
         where = f" among the newest {_STEPS[-1][0]} of any branch or tag"
     except Gone:
         where = ""

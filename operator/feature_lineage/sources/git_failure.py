@@ -1,8 +1,8 @@
-"""What Git's words mean: whose fault it is, under which reason, and what to do about it.
+"""From the error output of Git to an error with a reason and a next step.
 
-Git and ssh tell people, not programs; so their words are looked for in the order of the table
-below, the most telling ones first. What differs from one call to the next is cut out of them: the
-message becomes a condition, and a condition that says the same must read the same.
+Git and ssh have no error codes, so the table below searches their output for patterns, the most
+specific ones first. Parts that differ from call to call are removed: the message becomes a
+condition, and the condition of an unchanged failure must not change.
 """
 
 import re
@@ -28,14 +28,14 @@ class Gone(NotFound):
 
 
 class Unadvertised(Gone):
-    """The server hands out what a branch or tag points to, and nothing else by its id."""
+    """The server sends a commit by its id only if a branch or tag points to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a line means in which one of `words` is found, patterns, the most telling first."""
+    """What a line of output means that matches one of `patterns`, the most specific first."""
 
-    words: tuple[str, ...]
+    patterns: tuple[str, ...]
     error: type[FeatureLineageError]
     reason: Reason
     step: str
@@ -52,7 +52,7 @@ _MEANINGS: Final = (
         ("out of memory",),
         TransientError,
         Reason.SOURCE_UNREACHABLE,
-        "it says more than is listened to: serve it by version 2 of Git's protocol, or with fewer "
+        "its list of refs is too long: serve it by version 2 of Git's protocol, or with fewer "
         "branches and tags",
     ),
     _Meaning(
@@ -149,7 +149,7 @@ _MEANINGS: Final = (
         "serve it by Git's smart protocol",
     ),
 )
-_NO_NEWS: Final = (
+_GENERIC: Final = (
     "could not read from remote repository",
     "please make sure you have the correct access rights",
     "and the repository exists",
@@ -159,45 +159,45 @@ _NO_NEWS: Final = (
 _PREFIX: Final = re.compile(
     r"^((fatal|error|remote|git)( error)?: |unable to access '[^']*': |ssh: )*", re.IGNORECASE
 )
-_VARYING: Final = re.compile(
+_VARIABLE: Final = re.compile(
     r" CAfile: .*| and you have requested strict checking| after \d+ \w+| for 'https://[^']*'"
 )
 _NAMES: Final = re.compile(r"'[^']*'")
-"""Addresses and paths: what they happen to be called means nothing."""
+"""Addresses and paths, whose text must not match a pattern."""
 
 _KEY_FILE: Final = re.compile(r'Load key "[^"]*"')
 
 
-def failure(url: str, command: str, words: str) -> FeatureLineageError:
-    """The error that Git's last words stand for.
+def failure(url: str, command: str, output: str) -> FeatureLineageError:
+    """The error for a failed Git command.
 
     Args:
-        url: of the repository.
-        command: of Git, such as ``ls-remote``.
-        words: what it wrote to standard error; a server has a say in that.
+        url: URL of the repository.
+        command: Git's command, such as ``ls-remote``.
+        output: standard error of Git, of which the server may have written a part.
     """
-    lines = [line for line in map(_tidy, words.splitlines()) if line]
+    lines = [line for line in map(_tidy, output.splitlines()) if line]
     for meaning in _MEANINGS:
-        for word in meaning.words:
+        for pattern in meaning.patterns:
             for line in lines:
-                if re.search(word, _NAMES.sub("''", line), re.IGNORECASE):
+                if re.search(pattern, _NAMES.sub("''", line), re.IGNORECASE):
                     return meaning.error(
                         f"{url}: {_fact(line)}; {meaning.step}", reason=meaning.reason
                     )
-    telling = [line for line in lines if not any(word in line.lower() for word in _NO_NEWS)]
-    said = _fact((telling or lines or ["it says nothing"])[-1])
+    specific = [line for line in lines if not any(text in line.lower() for text in _GENERIC)]
+    fact = _fact((specific or lines or ["no error output"])[-1])
     return TransientError(
-        f"{url}: git {command}: {said}; check the network to the host, and the server",
+        f"{url}: git {command}: {fact}; check the network to the host, and the server",
         reason=Reason.SOURCE_UNREACHABLE,
     )
 
 
 def _tidy(line: str) -> str:
-    """A line without what a terminal would act on."""
+    """A line without control characters."""
     return "".join(char if char.isprintable() else " " for char in line).strip()
 
 
 def _fact(line: str) -> str:
-    fact = _VARYING.sub("", _PREFIX.sub("", line)).rstrip(". ")
+    fact = _VARIABLE.sub("", _PREFIX.sub("", line)).rstrip(". ")
     fact = _KEY_FILE.sub("the key ssh-privatekey", fact)
     return fact if len(fact) <= MAX_FACT else fact[: MAX_FACT - 1] + "…"

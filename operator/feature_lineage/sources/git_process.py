@@ -1,7 +1,7 @@
-"""Runs git where URLs and repositories are somebody else's.
+"""Runs git with URLs and repositories that are not trusted.
 
-No configuration, credential helper, hook or pager of this machine takes part, only https, ssh and
-file are spoken, what it prints and remembers is bounded, and whatever it started ends with it.
+Git uses no configuration, credential helper, hook or pager of this machine, and only https, ssh and
+file. Its output and memory are limited, and the processes that it starts end with it.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from feature_lineage.reasons import Reason
 from feature_lineage.sources.git_failure import failure
 
 GRACE_SECONDS: Final = 2.0
-MAX_OUTPUT: Final = 1024 * 1024
-MAX_WORDS: Final = 64 * 1024
+MAX_OUTPUT_BYTES: Final = 1024 * 1024
+MAX_ERROR_BYTES: Final = 64 * 1024
 PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
-"""What https goes through. ssh knows no such variables and goes straight to its host."""
+"""Proxy variables for https. ssh has no such variables and connects to its host directly."""
 
 _SETTINGS: Final = (
     "http.followRedirects=false",
     "core.hooksPath=/dev/null",
-    "gc.autoDetach=false",  # nothing of it outlives the call
+    "gc.autoDetach=false",  # no process of git runs on after the call
 )
 
 
@@ -37,20 +37,20 @@ async def run_git(
     environment: Mapping[str, str] | None = None,
     memory: int | None = None,
 ) -> str:
-    """Run git and return its standard output, the first `MAX_OUTPUT` bytes of it.
+    """Run git and return its standard output, the first `MAX_OUTPUT_BYTES` bytes of it.
 
     Args:
-        url: of the repository, for the message of an error.
-        folder: where it runs.
-        environment: credentials, as `credential.git_environment` gives them.
-        memory: bytes that git, and each process it starts, may fill; None for as many as there are.
+        url: URL of the repository, for the message of an error.
+        folder: working directory.
+        environment: credentials, from `credential.git_environment`.
+        memory: memory limit in bytes of git and of each process it starts; None for no limit.
 
     Raises:
-        FeatureLineageError: it failed; `git_failure.failure` says which error that is.
-        TransientError: there is no git.
+        FeatureLineageError: git failed; as `git_failure.failure` returns it.
+        TransientError: git is not installed.
     """
     settings = (part for setting in _SETTINGS for part in ("-c", setting))
-    # Set by the shell before git begins: set from outside, it would miss what git starts at once.
+    # The shell sets the limit before git starts, so that it holds for all children of git.
     shell = ("sh", "-c", f'ulimit -d {memory // 1024} && exec "$@"', "sh") if memory else ()
     try:
         process = await _start(
@@ -64,22 +64,25 @@ async def run_git(
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        out, words = await asyncio.gather(_head(process.stdout), _tail(process.stderr))
+        out, errors = await asyncio.gather(_head(process.stdout), _tail(process.stderr))
         await process.wait()
     except asyncio.CancelledError:
         await _end(process)
         raise
     if process.returncode == 0:
         return out.decode(errors="replace")
-    raise failure(url, command, words.decode(errors="replace"))
+    raise failure(url, command, errors.decode(errors="replace"))
 
 
 @contextlib.asynccontextmanager
 async def within(seconds: float, url: str, what: str) -> AsyncIterator[None]:
-    """What takes longer is called off.
+    """Cancel the body after a time.
+
+    Args:
+        what: the command, for the message of the error.
 
     Raises:
-        TransientError: it took longer.
+        TransientError: the body took longer.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -110,15 +113,15 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 async def _head(stream: asyncio.StreamReader) -> bytes:
     kept = b""
-    while chunk := await stream.read(MAX_WORDS):
-        kept = (kept + chunk)[:MAX_OUTPUT] if len(kept) < MAX_OUTPUT else kept
+    while chunk := await stream.read(MAX_ERROR_BYTES):
+        kept = (kept + chunk)[:MAX_OUTPUT_BYTES] if len(kept) < MAX_OUTPUT_BYTES else kept
     return kept
 
 
 async def _tail(stream: asyncio.StreamReader) -> bytes:
     kept = b""
-    while chunk := await stream.read(MAX_WORDS):
-        kept = (kept + chunk)[-MAX_WORDS:]
+    while chunk := await stream.read(MAX_ERROR_BYTES):
+        kept = (kept + chunk)[-MAX_ERROR_BYTES:]
     return kept
 
 
@@ -151,9 +154,9 @@ async def _start(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Git takes its lock files away when it is asked to end; killed, it leaves ``index.lock``.
+    """End git and its group, which includes its transport processes, such as ssh.
 
-    What it started for the transport, ssh for one, is of its group and would wait on.
+    SIGTERM comes first: git then removes its lock files, which it leaves behind after SIGKILL.
     """
     _signal(process, signal.SIGTERM)
     try:

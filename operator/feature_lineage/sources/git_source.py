@@ -53,9 +53,7 @@ class GitSourceKind(SourceKind[GitSource]):
                 spec.url,
                 spec.ref,
                 environment=await _environment(spec, namespace, host, Path(folder)),
-                asking=bulkhead.asking(f"{namespace}/{project.metadata.name}")
-                if bulkhead
-                else None,
+                slot=bulkhead.slot(f"{namespace}/{project.metadata.name}") if bulkhead else None,
             )
 
     async def prepare(

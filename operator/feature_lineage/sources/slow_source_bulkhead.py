@@ -1,11 +1,10 @@
-"""Questions to Git hosts that do not answer take a few workers, never all of them.
+"""A bulkhead: the projects whose Git host timed out share a few slots.
 
-Such a question takes its whole deadline, and whoever asks is held as long. Without this the
-projects of one host that is out hold all workers, and those of every other host wait.
+A request that times out occupies a worker until its deadline. Without a limit, the projects of one
+host that is down occupy all workers, and the projects of every other host wait.
 
-It goes by who asks, not by hosts or addresses: a project whose last question was not answered
-shares a few places with its like. So whoever gets answers never waits for those who get none,
-whatever they ask.
+The limit applies to projects, not to hosts or addresses: only a project whose last request timed
+out needs a slot. A project whose host answers therefore never waits for one whose host does not.
 """
 
 import contextlib
@@ -15,62 +14,62 @@ from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, TransientError
 
-LONG_SECONDS: Final = 5.0
-"""A question that failed after so long was not answered."""
+SLOW_SECONDS: Final = 5.0
+"""A request that failed after this time or later counts as timed out."""
 
-TOGETHER: Final = 4
-"""So many who got no answer may ask at a time."""
+SLOTS: Final = 4
+"""Concurrent requests of projects whose last request timed out."""
 
-FORGOTTEN_SECONDS: Final = 600.0
-"""Who got no answer so long ago may ask as if nothing had been."""
+RESET_SECONDS: Final = 600.0
+"""A project whose last request timed out this long ago needs no slot."""
 
 
 class SlowSourceBulkhead:
-    """Knows whose last question was not answered.
+    """Limits the concurrent requests of projects whose last request timed out.
 
     Args:
-        now: seconds of a clock that is never set back.
+        now: seconds of a monotonic clock.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._unanswered: dict[str, tuple[float, TransientError]] = {}
-        self._asking: set[str] = set()
+        self._timed_out: dict[str, tuple[float, TransientError]] = {}
+        self._occupied: set[str] = set()
 
     @contextlib.contextmanager
-    def asking(self, asker: str) -> Iterator[None]:
-        """Around a question; where there is no place, what was said last is said again.
+    def slot(self, project: str) -> Iterator[None]:
+        """A context for one request of a project; its result decides about the next request.
 
         Args:
-            asker: asks one question at a time.
+            project: name of the project, which sends one request at a time.
 
         Raises:
-            TransientError: its last question was not answered, and others like it are asking.
+            TransientError: the last request timed out, and no slot is free.
         """
         began = self._now()
-        since, last = self._unanswered.get(asker, (began, None))
-        if last is not None and began - since < FORGOTTEN_SECONDS:
-            if len(self._asking) >= TOGETHER:
-                # The same words as of one that was asked: its condition does not flip.
+        since, last = self._timed_out.get(project, (began, None))
+        if last is not None and began - since < RESET_SECONDS:
+            if len(self._occupied) >= SLOTS:
+                # The same message as that of the last request, so that the condition stays.
                 raise TransientError(last.message, reason=last.reason)
-            self._asking.add(asker)
+            self._occupied.add(project)
         try:
             yield
         except FeatureLineageError as error:
-            self._ended(asker, began, error)
+            self._finish(project, began, error)
             raise
         else:
-            self._ended(asker, began, None)
+            self._finish(project, began, None)
         finally:
-            self._asking.discard(asker)
+            self._occupied.discard(project)
 
-    def _ended(self, asker: str, began: float, error: FeatureLineageError | None) -> None:
+    def _finish(self, project: str, began: float, error: FeatureLineageError | None) -> None:
         now = self._now()
-        self._unanswered.pop(asker, None)
-        if isinstance(error, TransientError) and now - began >= LONG_SECONDS:
-            self._unanswered = {
-                who: (since, last)
-                for who, (since, last) in self._unanswered.items()
-                if now - since < FORGOTTEN_SECONDS
+        self._timed_out.pop(project, None)
+        if isinstance(error, TransientError) and now - began >= SLOW_SECONDS:
+            self._timed_out = {
+                other: (since, last)
+                for other, (since, last) in self._timed_out.items()
+                if now - since < RESET_SECONDS
             }
-            self._unanswered[asker] = now, error
+            self._timed_out[project] = now, error

@@ -1,7 +1,7 @@
-"""The revision of a feature repo that lies in a plain folder: a digest of what defines it.
+"""The revision of a feature repo in a folder or a ConfigMap: a digest of the files that define it.
 
-Feast writes its registry, online store and data beside the definitions, so only files that can
-define something count; hidden folders, caches and data do not.
+Feast writes its registry, online store and data beside the definitions. Only files that can define
+features are part of the digest; hidden folders, caches and data are not.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 def defining_files(root: Path) -> Iterator[Path]:
     """Files under `root` that can define features, in a stable order.
 
-    Links that lead nowhere are none (Emacs marks a file it edits with one, ``.#features.py``).
+    Broken links are left out, such as ``.#features.py``, by which Emacs marks an open file.
 
     Raises:
-        TerminalError: more than `MAX_FILES` of them: this is no feature repo.
+        TerminalError: more than `MAX_FILES` files: the folder is not a feature repo.
     """
     count = 0
     pending = [root]
@@ -43,7 +43,7 @@ def defining_files(root: Path) -> Iterator[Path]:
                 count += 1
                 if count > MAX_FILES:
                     raise TerminalError(
-                        f"{root} holds more than {MAX_FILES} definition files; "
+                        f"{root} has more than {MAX_FILES} definition files; "
                         "point the source at the feature repo itself",
                         reason=Reason.INVALID_REPO,
                     )
@@ -53,19 +53,19 @@ def defining_files(root: Path) -> Iterator[Path]:
 def _entries(folder: Path) -> list[Path]:
     with contextlib.suppress(FileNotFoundError):
         return sorted(folder.iterdir())
-    return []  # it was removed since its parent was listed
+    return []  # the folder was removed after its parent was listed
 
 
 def tree_revision(root: Path) -> str:
     """``sha256:<hex>`` over the names and contents of the defining files.
 
     Raises:
-        NotFound: there is no such folder.
-        TerminalError: too many files, or one over `MAX_FILE_BYTES`.
+        NotFound: the folder does not exist.
+        TerminalError: too many files, or a file larger than `MAX_FILE_BYTES`.
     """
     if not root.is_dir():
         raise NotFound(
-            f"{root} is no folder; point source.local.path at a feature repo",
+            f"{root} is not a folder; point source.local.path at a feature repo",
             reason=Reason.REF_NOT_FOUND,
         )
     total = hashlib.sha256()
@@ -73,7 +73,7 @@ def tree_revision(root: Path) -> str:
         try:
             content = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else None
         except FileNotFoundError:
-            continue  # an editor replaced or removed it meanwhile: the next look sees what is there
+            continue  # an editor replaced or removed the file: the next reconcile reads the folder
         if content is None:
             raise TerminalError(
                 f"{path} is larger than {MAX_FILE_BYTES} bytes; keep data out of the feature repo",
@@ -85,7 +85,7 @@ def tree_revision(root: Path) -> str:
 
 
 def files_revision(files: Mapping[str, bytes]) -> str:
-    """``sha256:<hex>`` over a repo that is handed over as names and contents, in a ConfigMap."""
+    """``sha256:<hex>`` over the names and contents of a repo's files, as of a ConfigMap."""
     return "sha256:" + digest_of(
         {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     )

@@ -58,7 +58,7 @@ async def test_a_list_without_end_is_cut_off(
 ) -> None:
     monkeypatch.setattr(git, "LS_REMOTE_SECONDS", 60.0)  # so that it is the memory that ends it
     url, authority = endless
-    with pytest.raises(TransientError, match="it says more than is listened to") as caught:
+    with pytest.raises(TransientError, match="its list of refs is too long") as caught:
         await resolve(url, None, authority)
 
     assert caught.value.reason == "SourceUnreachable"

@@ -13,8 +13,7 @@ from feature_lineage.api import ConfigMap
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError, TransientError
 from feature_lineage.local.objects import FolderObjects
-from feature_lineage.sources import git
-from feature_lineage.sources import slow_source_bulkhead as unanswered
+from feature_lineage.sources import git, slow_source_bulkhead
 from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.workqueue.workers import WorkerPool
 
@@ -129,7 +128,7 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
     silent: tuple[int, asyncio.Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(git, "LS_REMOTE_SECONDS", 4.0)
-    monkeypatch.setattr(unanswered, "LONG_SECONDS", 1.0)
+    monkeypatch.setattr(slow_source_bulkhead, "SLOW_SECONDS", 1.0)
     port, _ = silent
     with GitServer(tmp_path / "good") as good:
         commit = good.commit("team", store="x")
@@ -147,7 +146,7 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
         team.queue.stop()
         await working
 
-    assert held <= unanswered.TOGETHER
+    assert held <= slow_source_bulkhead.SLOTS
     assert team.told.pop("good") == before.pop("good") == commit
     assert ["git ls-remote did not end within 4 s" in told for told in before.values()] == [
         True

@@ -107,7 +107,7 @@ async def test_a_server_whose_authority_is_not_trusted(https: GitServer, bundle:
 
 
 async def test_a_bundle_that_holds_no_certificates(https: GitServer) -> None:
-    with pytest.raises(AccessRefused, match="caBundle holds no certificates") as caught:
+    with pytest.raises(AccessRefused, match="caBundle has no certificates") as caught:
         await resolve(f"{https.url}/team.git", TOKEN, b"junk")
 
     assert problem(caught)[0] == "AuthFailed"

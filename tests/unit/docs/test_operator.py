@@ -152,8 +152,8 @@ KEPT = (
     f"newest {WORDS[snapshots.KEPT_SNAPSHOTS]}, gzip, in pieces of {kib(snapshots.PIECE_BYTES)}; "
     f"their timeline, {snapshots.KEPT_RECORDS:,} rows"
 )
-SLOW = f"took {bulkhead.LONG_SECONDS:g} s or longer and got no answer"
-FREED = f"until a slot is free or {minutes(bulkhead.FORGOTTEN_SECONDS)} min have passed"
+SLOW = f"took {bulkhead.SLOW_SECONDS:g} s or longer and got no answer"
+FREED = f"until a slot is free or {minutes(bulkhead.RESET_SECONDS)} min have passed"
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_these_addresses_are_asked(url: str) -> None:
         ("https://git.example/r\n[core]", "control character"),
         ("https://git.example/r\tx", "control character"),
         ("https://git.example/r\x00x", "control character"),
-        ("https:///r", "names no host"),
-        ("https://git.example:port/r", "is none"),
-        ("https://[::1/r", "is none"),
+        ("https:///r", "has no host"),
+        ("https://git.example:port/r", "is not a URL"),
+        ("https://[::1/r", "is not a URL"),
         ("https://git.example/r?ref=x", "query or a fragment"),
     ],
 )

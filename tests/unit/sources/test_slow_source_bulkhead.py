@@ -1,4 +1,4 @@
-"""Who may ask a Git host, by what became of its own last question."""
+"""Which projects may send a request, by the result of their last request."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,9 +7,9 @@ import pytest
 
 from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
 from feature_lineage.sources.slow_source_bulkhead import (
-    FORGOTTEN_SECONDS,
-    LONG_SECONDS,
-    TOGETHER,
+    RESET_SECONDS,
+    SLOTS,
+    SLOW_SECONDS,
     SlowSourceBulkhead,
 )
 
@@ -17,18 +17,18 @@ DEADLINE = 20.0
 
 
 class Scene:
-    """Questions that end when they are told to, on a clock of its own."""
+    """Requests that the test ends, with a clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.unanswered = SlowSourceBulkhead(lambda: self.now)
-        self._asked: list[object] = []  # a question ends with whoever holds it
+        self.bulkhead = SlowSourceBulkhead(lambda: self.now)
+        self._open: list[object] = []  # a context that is garbage collected is left
 
-    def ask(self, asker: str) -> Callable[[BaseException | None], None]:
-        """Ask; what is returned ends the question, by an answer or an error."""
-        context = self.unanswered.asking(asker)
+    def send(self, project: str) -> Callable[[BaseException | None], None]:
+        """Start a request; the function that is returned ends it, with an answer or an error."""
+        context = self.bulkhead.slot(project)
         context.__enter__()
-        self._asked.append(context)
+        self._open.append(context)
 
         def end(error: BaseException | None = None) -> None:
             if error is None:
@@ -38,22 +38,22 @@ class Scene:
 
         return end
 
-    def hang(self, *askers: str) -> None:
-        """All ask at once, and none is answered."""
-        asked = [self.ask(asker) for asker in askers]
+    def hang(self, *projects: str) -> None:
+        """All send a request at once, and all time out."""
+        requests = [self.send(project) for project in projects]
         self.now += DEADLINE
-        for asker, end in zip(askers, asked, strict=True):
-            end(silence(asker))
+        for project, end in zip(projects, requests, strict=True):
+            end(timeout(project))
 
-    def refused(self, asker: str) -> str:
+    def refused(self, project: str) -> str:
         with pytest.raises(TransientError) as caught:
-            self.ask(asker)
+            self.send(project)
         assert caught.value.reason == "SourceUnreachable"
         return caught.value.message
 
 
-def silence(asker: str) -> TransientError:
-    return TransientError(f"{asker} was not answered", reason="SourceUnreachable")
+def timeout(project: str) -> TransientError:
+    return TransientError(f"{project} timed out", reason="SourceUnreachable")
 
 
 @pytest.fixture
@@ -64,28 +64,28 @@ def scene() -> Scene:
 MANY = tuple(f"p{n}" for n in range(40))
 
 
-def test_of_those_that_were_not_answered_a_few_ask_at_a_time(scene: Scene) -> None:
+def test_projects_that_timed_out_share_the_slots(scene: Scene) -> None:
     scene.hang(*MANY)
 
-    asking = [scene.ask(asker) for asker in MANY[:TOGETHER]]
+    requests = [scene.send(project) for project in MANY[:SLOTS]]
 
-    assert [scene.refused(asker) for asker in MANY[TOGETHER:]] == [
-        f"{asker} was not answered" for asker in MANY[TOGETHER:]
+    assert [scene.refused(project) for project in MANY[SLOTS:]] == [
+        f"{project} timed out" for project in MANY[SLOTS:]
     ]
-    asking[0](None)
-    scene.ask(MANY[TOGETHER])
+    requests[0](None)
+    scene.send(MANY[SLOTS])
     scene.refused(MANY[-1])
 
 
-def test_whoever_was_answered_is_never_turned_away(scene: Scene) -> None:
-    scene.ask("good")(None)
+def test_a_project_that_got_an_answer_needs_no_slot(scene: Scene) -> None:
+    scene.send("good")(None)
     scene.hang(*MANY)
-    for asker in MANY[:TOGETHER]:
-        scene.ask(asker)
+    for project in MANY[:SLOTS]:
+        scene.send(project)
 
     for _ in range(3):
-        good, first = scene.ask("good"), scene.ask("new")
-        scene.now += LONG_SECONDS * 2
+        good, first = scene.send("good"), scene.send("new")
+        scene.now += SLOW_SECONDS * 2
         good(None)
         first(None)
 
@@ -96,50 +96,50 @@ def test_whoever_was_answered_is_never_turned_away(scene: Scene) -> None:
         pytest.param(0.1, None, id="an answer"),
         pytest.param(DEADLINE, None, id="a late answer"),
         pytest.param(DEADLINE, NotFound("no such ref"), id="a refusal"),
-        pytest.param(0.1, silence("one"), id="a quick failure"),
+        pytest.param(0.1, timeout("one"), id="a quick failure"),
     ],
 )
-def test_what_ends_in_another_way_than_by_silence_makes_up_for_it(
+def test_a_request_that_does_not_time_out_ends_the_limit(
     scene: Scene, seconds: float, error: FeatureLineageError | None
 ) -> None:
     scene.hang("one")
-    end = scene.ask("one")
+    end = scene.send("one")
     scene.now += seconds
     end(error)
 
     scene.hang(*MANY)
-    for asker in MANY[:TOGETHER]:
-        scene.ask(asker)
+    for project in MANY[:SLOTS]:
+        scene.send(project)
 
-    scene.ask("one")
+    scene.send("one")
 
 
-def test_a_question_that_is_called_off_tells_nothing(scene: Scene) -> None:
+def test_a_cancelled_request_changes_nothing(scene: Scene) -> None:
     scene.hang(*MANY)
-    for asker in MANY[:TOGETHER]:
-        end = scene.ask(asker)
+    for project in MANY[:SLOTS]:
+        end = scene.send(project)
         scene.now += DEADLINE
         end(asyncio.CancelledError())
-    for asker in MANY[:TOGETHER]:
-        scene.ask(asker)
+    for project in MANY[:SLOTS]:
+        scene.send(project)
 
     scene.refused(MANY[-1])
 
 
-def test_nobody_is_turned_away_for_good(scene: Scene) -> None:
+def test_the_limit_ends_after_some_time(scene: Scene) -> None:
     scene.hang(*MANY)
-    for asker in MANY[:TOGETHER]:
-        scene.ask(asker)
-    scene.now += FORGOTTEN_SECONDS - 1
+    for project in MANY[:SLOTS]:
+        scene.send(project)
+    scene.now += RESET_SECONDS - 1
     scene.refused(MANY[-1])
 
     scene.now += 1
 
-    scene.ask(MANY[-1])
+    scene.send(MANY[-1])
 
 
-def test_who_comes_and_goes_is_not_remembered(scene: Scene) -> None:
+def test_old_timeouts_are_removed(scene: Scene) -> None:
     for n in range(100):
         scene.hang(f"passing-{n}")
 
-    assert len(scene.unanswered._unanswered) <= FORGOTTEN_SECONDS / DEADLINE + 1
+    assert len(scene.bulkhead._timed_out) <= RESET_SECONDS / DEADLINE + 1
