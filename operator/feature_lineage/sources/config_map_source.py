@@ -43,8 +43,8 @@ class ConfigMapSourceKind(SourceKind[ObjectRef]):
     def mounts(self, spec: ObjectRef) -> tuple[PodMount, ...]:
         return (PodMount("repo", {"configMap": {"name": spec.name}}, REPO_DIR),)
 
-    def fetch(self, handed: str, revision: str, home: Path, *, exact: bool) -> Path:
-        files = _named(mounted_keys(Path(handed)))
+    def fetch(self, value: str, revision: str, home: Path, *, exact: bool) -> Path:
+        files = _named(mounted_keys(Path(value)))
         return _write(files, revision if exact else "", home / "repo")
 
 

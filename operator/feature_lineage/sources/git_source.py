@@ -92,21 +92,21 @@ class GitSourceKind(SourceKind[GitSource]):
 
     def fetch(
         self,
-        handed: GitCheckout,
+        value: GitCheckout,
         revision: str,
         home: Path,
         *,
         exact: bool,
     ) -> Path:
-        git.check_url(handed.url, git.NETWORK_SCHEMES)
-        _check_programs(handed.url)
+        git.check_url(value.url, git.NETWORK_SCHEMES)
+        _check_programs(value.url)
         environment = git_environment(
-            handed.url,
-            mounted_keys(Path(handed.credential)) if handed.credential else None,
-            _authorities(Path(handed.ca_file)) if handed.ca_file else None,
+            value.url,
+            mounted_keys(Path(value.credential)) if value.credential else None,
+            _authorities(Path(value.ca_file)) if value.ca_file else None,
             home / "git",
         )
-        checkout = _check_out(handed.url, handed.path, revision, home / "repo", environment)
+        checkout = _check_out(value.url, value.path, revision, home / "repo", environment)
         return asyncio.run(checkout)
 
 
@@ -123,7 +123,7 @@ async def _environment(
         if spec.secret_ref is None and spec.ca_bundle is None:
             return {}
         raise TerminalError(
-            "the local host hands no credentials to Git; clone the repository yourself "
+            "the local host passes no credentials to Git; clone the repository yourself "
             "and use source.local",
             reason=Reason.AUTH_FAILED,
         )

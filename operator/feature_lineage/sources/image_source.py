@@ -43,13 +43,13 @@ class ImageSourceKind(SourceKind[ImageSource]):
 
     def fetch(
         self,
-        handed: str,
+        value: str,
         revision: str,
         home: Path,
         *,
         exact: bool,
     ) -> Path:
-        folder = Path(handed)
+        folder = Path(value)
         if not folder.is_dir():
             raise NotFound(
                 f"the image has no folder {folder}; check source.image.path and spec.runtime.image",

@@ -117,11 +117,11 @@ class SourceKind(ABC, Generic[SpecT]):
         return ()
 
     @abstractmethod
-    def fetch(self, handed: Any, revision: str, home: Path, *, exact: bool) -> Path:
+    def fetch(self, value: Any, revision: str, home: Path, *, exact: bool) -> Path:
         """Provide the repo in a pod; returns its folder.
 
         Args:
-            handed: value of `pod_field` in the pod's request.
+            value: value of `pod_field` in the pod's request.
             home: the pod's own folder.
             exact: the job imports the repo, so that no revision but `revision` will do.
 

@@ -48,7 +48,7 @@ class LocalSourceKind(SourceKind[LocalSource]):
     def pod_source(self, spec: LocalSource) -> PodSource:
         raise _no_folder()
 
-    def fetch(self, handed: Any, revision: str, home: Path, *, exact: bool) -> Path:
+    def fetch(self, value: Any, revision: str, home: Path, *, exact: bool) -> Path:
         raise _no_folder()
 
 

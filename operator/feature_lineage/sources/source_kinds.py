@@ -68,8 +68,8 @@ def fetch(order: PodRequest, home: Path) -> Path:
     request = order.request
     exact = KINDS[request.kind].imports_repo_code
     for kind in SOURCE_KINDS.values():
-        if kind.pod_field and (handed := getattr(order, kind.pod_field)):
-            return kind.fetch(handed, request.revision, home, exact=exact)
+        if kind.pod_field and (value := getattr(order, kind.pod_field)):
+            return kind.fetch(value, request.revision, home, exact=exact)
     repo = home / "repo"
     repo.mkdir(parents=True, exist_ok=True)
     return repo

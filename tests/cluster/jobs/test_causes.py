@@ -88,7 +88,7 @@ async def test_no_node_fits(admin: Api, jobs: KubeJobs, project: NewProject) -> 
     assert (facts.running, facts.reason, facts.message) == (True, "Unschedulable", said)
 
 
-async def test_a_volume_that_is_missing_shows_in_an_event_alone(
+async def test_a_missing_volume_is_found_in_an_event(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     mine: Project = await project()
@@ -100,7 +100,7 @@ async def test_a_volume_that_is_missing_shows_in_an_event_alone(
     assert 'secret "nope" not found' in facts.message
 
 
-async def test_a_missing_service_account_shows_in_an_event_of_the_job(
+async def test_a_missing_service_account_is_found_in_an_event(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project(runtime={"serviceAccountName": "missing"})
@@ -111,7 +111,7 @@ async def test_a_missing_service_account_shows_in_an_event_of_the_job(
     assert 'serviceaccount "missing" not found' in facts.message
 
 
-async def test_a_pod_that_pod_security_refuses_shows_in_an_event_of_the_job(
+async def test_a_pod_refused_by_pod_security_is_found_in_an_event(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project(runtime={"securityContext": {"seLinuxOptions": {"role": "x"}}})
@@ -139,7 +139,7 @@ async def ended(
             await asyncio.sleep(0.2)
 
 
-async def test_a_job_killed_for_want_of_memory(
+async def test_a_job_that_runs_out_of_memory(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     facts = await ended(jobs, admin, await project(), {"exitCode": 137, "reason": "OOMKilled"})
@@ -163,7 +163,7 @@ async def test_a_runner_that_crashed(admin: Api, jobs: KubeJobs, project: NewPro
     )
 
 
-async def test_a_runner_that_gave_up_for_good_without_a_report_fails_the_job_at_once(
+async def test_the_terminal_exit_code_fails_the_job_at_once(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -174,7 +174,7 @@ async def test_a_runner_that_gave_up_for_good_without_a_report_fails_the_job_at_
     assert failed[0]["reason"] == "PodFailurePolicy"
 
 
-async def test_a_deadline_says_what_the_job_was_waiting_for(
+async def test_a_deadline_message_has_the_cause_of_the_wait(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     mine: Project = await project()
@@ -214,9 +214,7 @@ async def test_a_node_that_does_not_answer(admin: Api, jobs: KubeJobs, project: 
     assert "node far does not answer" in facts.message
 
 
-async def test_a_disrupted_pod_is_replaced_and_does_not_count(
-    admin: Api, jobs: KubeJobs, project: NewProject
-) -> None:
+async def test_a_disrupted_pod_is_replaced(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
     disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}

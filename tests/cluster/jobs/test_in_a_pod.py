@@ -204,7 +204,7 @@ async def test_a_feature_store_yaml_in_a_secret_is_read_by_the_job_alone(
     assert "/etc/feature-lineage/feature-store/feature_store.yaml" in order
 
 
-async def test_a_pod_that_is_told_to_go_reports_that_it_was_interrupted(
+async def test_a_pod_that_gets_sigterm_reports_interrupted(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl, stores: Path
 ) -> None:
     mine: Project = await project(source={"configMapRef": {"name": "repo"}}, runtime=STORES)
@@ -226,7 +226,7 @@ async def test_a_pod_that_is_told_to_go_reports_that_it_was_interrupted(
 
 
 @pytest.mark.parametrize("damage", ["emptied", "tampered with", "deleted"])
-async def test_a_report_that_is_not_what_the_job_wrote_is_a_failure_that_is_retried(
+async def test_a_damaged_report_is_a_failure_that_is_retried(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl, damage: str
 ) -> None:
     mine: Project = await project(source={"configMapRef": {"name": "repo"}})

@@ -87,7 +87,7 @@ async def started(jobs: KubeJobs, project: NewProject) -> Project:
     return mine
 
 
-async def test_a_report_of_ten_thousand_features_gets_through(
+async def test_a_report_of_ten_thousand_features_is_read_back(
     admin: Api, operator: Api, started: Project, tmp_path: Path
 ) -> None:
     made = report(snapshot(1_000, 10))
@@ -97,7 +97,7 @@ async def test_a_report_of_ten_thousand_features_gets_through(
     assert await read_report(operator, started.namespace, JOB) == made
 
 
-async def test_a_report_of_three_pieces_gets_through(
+async def test_a_report_of_three_pieces_is_read_back(
     admin: Api, operator: Api, started: Project, tmp_path: Path
 ) -> None:
     made = report(snapshot(1_000, 10, noise=1_700))
@@ -107,13 +107,13 @@ async def test_a_report_of_three_pieces_gets_through(
     assert await read_report(operator, started.namespace, JOB) == made
 
 
-def test_a_report_that_is_too_large_says_what_to_do() -> None:
+def test_a_report_too_large_names_the_next_step() -> None:
     with pytest.raises(TerminalError, match="split the project into smaller ones") as caught:
         pack_report(encode(report(snapshot(1_000, 10, noise=2_500))).encode(), JOB)
     assert caught.value.reason == "ReportTooLarge"
 
 
-async def test_a_piece_of_an_older_report_is_noticed(
+async def test_a_changed_or_missing_piece_is_refused(
     admin: Api, operator: Api, started: Project, tmp_path: Path
 ) -> None:
     server = await runner_of(started, admin, tmp_path)
@@ -128,7 +128,7 @@ async def test_a_piece_of_an_older_report_is_noticed(
         await read_report(operator, started.namespace, JOB)
 
 
-async def test_the_report_of_another_job_is_none(
+async def test_the_report_of_another_job_is_refused(
     admin: Api, operator: Api, started: Project, tmp_path: Path
 ) -> None:
     server = await runner_of(started, admin, tmp_path)
@@ -137,7 +137,7 @@ async def test_the_report_of_another_job_is_none(
         await read_report(operator, started.namespace, JOB)
 
 
-async def test_the_next_job_takes_the_right_to_write_from_the_one_before(
+async def test_the_next_job_revokes_the_permission_of_the_last(
     admin: Api, jobs: KubeJobs, started: Project, tmp_path: Path
 ) -> None:
     server = await runner_of(started, admin, tmp_path)
@@ -148,7 +148,7 @@ async def test_the_next_job_takes_the_right_to_write_from_the_one_before(
         await hand_over(server, started, report(), seconds=1.0)
 
 
-async def test_an_api_server_that_is_away_gets_the_report_when_it_is_back(
+async def test_the_report_is_written_when_the_api_server_is_back(
     start_control_plane: Callable[..., ControlPlane], tmp_path: Path
 ) -> None:
     plane, made = start_control_plane(CRDS), report()

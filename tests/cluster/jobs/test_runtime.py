@@ -17,7 +17,7 @@ from feature_lineage.kube.kinds import JOBS, PODS
 NewProject = Callable[..., Any]
 
 
-async def test_all_of_runtime_is_taken_by_the_api_server(
+async def test_the_api_server_accepts_every_field_of_runtime(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     priority = f"low-{uuid.uuid4().hex[:6]}"
@@ -89,7 +89,7 @@ async def test_all_of_runtime_is_taken_by_the_api_server(
     assert spec["securityContext"]["runAsNonRoot"] is True
 
 
-async def test_what_kubernetes_does_not_understand_is_refused_before_anything_is_made(
+async def test_an_invalid_runtime_is_refused_before_the_first_write(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     wrong = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}

@@ -57,7 +57,7 @@ async def pods_of(admin: Api, namespace: str, *, atleast: int = 1) -> list[Objec
             await asyncio.sleep(0.1)
 
 
-async def test_a_job_gets_all_it_needs_and_then_begins(
+async def test_a_job_starts_when_its_objects_exist(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -80,7 +80,9 @@ async def test_a_job_gets_all_it_needs_and_then_begins(
     assert facts.running
 
 
-async def test_started_twice_it_is_one_job(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
+async def test_a_job_started_twice_is_one_job(
+    admin: Api, jobs: KubeJobs, project: NewProject
+) -> None:
     mine: Project = await project()
     request = mine.request()
     await asyncio.gather(jobs.start(request, mine.resource), jobs.start(request, mine.resource))
@@ -92,7 +94,7 @@ async def test_started_twice_it_is_one_job(admin: Api, jobs: KubeJobs, project: 
     assert len(await pods_of(admin, mine.namespace)) == 1
 
 
-async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
+async def test_a_start_killed_at_any_request_is_completed(
     admin: Api, operator: Api, project: NewProject
 ) -> None:
     defaults = RunnerDefaults(image="runner.example/runner:1")
@@ -125,7 +127,7 @@ async def test_an_operator_killed_at_any_request_is_made_up_for_by_the_next(
     assert deaths == 18, "job, four ConfigMaps, account, role, binding, go: each before and after"
 
 
-async def test_what_a_deleted_job_left_behind_is_waited_for(
+async def test_objects_of_a_deleted_job_delay_the_start(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     mine: Project = await project()
@@ -141,7 +143,7 @@ async def test_what_a_deleted_job_left_behind_is_waited_for(
         await jobs.start(request, mine.resource)
 
 
-async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_job(
+async def test_the_next_job_reverts_changes_of_its_rbac(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -170,7 +172,7 @@ async def test_what_somebody_changed_about_the_access_is_put_right_by_the_next_j
     assert await admin.find(ACCOUNTS, namespace, name)
 
 
-async def test_a_named_service_account_is_bound_and_none_is_made(
+async def test_a_service_account_of_the_project_is_bound(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     mine: Project = await project(runtime={"serviceAccountName": "own"})
@@ -184,7 +186,7 @@ async def test_a_named_service_account_is_bound_and_none_is_made(
     assert [subject["name"] for subject in binding["subjects"]] == ["own"]
 
 
-async def test_a_runner_may_write_its_own_report_and_nothing_else(
+async def test_a_runner_may_write_its_own_report_only(
     admin: Api, jobs: KubeJobs, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -212,7 +214,7 @@ async def test_a_runner_may_write_its_own_report_and_nothing_else(
     assert not await may("patch", "featurestoreprojects", group="featurelineage.io")
 
 
-async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_ends_without_a_pod(
+async def test_a_released_job_is_kept_for_an_hour(
     admin: Api, jobs: KubeJobs, operator: Api, project: NewProject
 ) -> None:
     mine: Project = await project()
@@ -242,7 +244,7 @@ async def test_a_job_that_is_let_go_stays_for_an_hour_and_one_that_never_began_e
 
 
 @pytest.mark.parametrize("kind", [ACCOUNTS, ROLES, ROLE_BINDINGS], ids=lambda kind: kind.kind)
-async def test_what_is_somebody_elses_is_not_taken_from_them(jobs, admin, project, kind):
+async def test_an_object_of_another_owner_is_not_changed(jobs, admin, project, kind):
     mine = await project()
     name = "feature-lineage-runner-driver"
     theirs = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
@@ -266,7 +268,7 @@ async def test_what_is_somebody_elses_is_not_taken_from_them(jobs, admin, projec
     assert facts.running
 
 
-async def test_access_that_is_as_it_has_to_be_is_written_once(jobs, admin, project):
+async def test_rbac_that_is_correct_is_not_written_again(jobs, admin, project):
     mine = await project()
     await jobs.start(mine.request(), mine.resource)
     role = await admin.get(ROLES, mine.namespace, "feature-lineage-runner-driver")

@@ -12,14 +12,14 @@ def warning(reason: str, note: str, second: int) -> dict[str, Any]:
     return {"type": "Warning", "reason": reason, "note": note, "deprecatedLastTimestamp": seen}
 
 
-def test_an_event_that_repeats_a_reason_hides_none_that_tells_of_what() -> None:
+def test_an_event_with_details_is_preferred() -> None:
     events = [warning("ErrImageNeverPull", IMAGE, 1), warning("Failed", "Error: ErrImagePull", 2)]
 
     assert cause_in_events(events) == Cause("ImagePullFailed", IMAGE)
     assert cause_in_events(events[1:]) == Cause("ImagePullFailed", "Error: ErrImagePull")
 
 
-def test_the_newest_of_those_that_tell_something_counts() -> None:
+def test_the_newest_event_with_details_is_used() -> None:
     events = [
         warning("FailedMount", 'secret "nope" not found', 1),
         warning("Failed", 'Error: configmap "nope" not found', 2),
@@ -30,5 +30,5 @@ def test_the_newest_of_those_that_tell_something_counts() -> None:
     assert told.message == 'the job\'s pod cannot start: Failed: Error: configmap "nope" not found'
 
 
-def test_what_is_no_warning_tells_nothing() -> None:
+def test_an_event_that_is_no_warning_is_ignored() -> None:
     assert cause_in_events([{"type": "Normal", "reason": "Pulled", "note": "an image"}]) is None

@@ -59,7 +59,7 @@ def container(of: FeatureStoreProject) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_job_is_one_attempt_and_begins_when_it_is_told_to() -> None:
+def test_a_job_is_suspended_and_one_attempt() -> None:
     made = job(project(), deadline_seconds=60)
 
     assert made["metadata"]["name"] == JOB
@@ -82,7 +82,7 @@ def test_a_job_is_one_attempt_and_begins_when_it_is_told_to() -> None:
     assert "ttlSecondsAfterFinished" not in spec
 
 
-def test_the_pod_is_what_the_restricted_standard_asks_for() -> None:
+def test_the_pod_meets_the_restricted_standard() -> None:
     made, inside = pod(project()), container(project())
 
     assert made["securityContext"] == {
@@ -111,7 +111,7 @@ def test_the_pod_is_what_the_restricted_standard_asks_for() -> None:
     assert inside["args"] == ["--request", "/etc/feature-lineage/request/request.json.gz"]
 
 
-def test_all_that_runtime_says_is_honoured() -> None:
+def test_every_field_of_runtime_reaches_the_pod() -> None:
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}
     runtime = {
         "image": "tenant.example/runner:2",
@@ -158,7 +158,7 @@ def test_all_that_runtime_says_is_honoured() -> None:
     assert security["runAsNonRoot"] is True
 
 
-def test_labels_of_ours_cannot_be_taken() -> None:
+def test_a_tenant_cannot_override_the_operators_labels() -> None:
     labels = {"featurelineage.io/operation": "x", "app.kubernetes.io/managed-by": "me"}
     made = job(project(runtime={"podLabels": labels}))["spec"]["template"]["metadata"]["labels"]
     assert made["featurelineage.io/operation"] == JOB
@@ -182,14 +182,14 @@ def test_labels_of_ours_cannot_be_taken() -> None:
         ({"volumeMounts": [{"name": "v", "mountPath": "/x/../job"}]}, "is reserved"),
     ],
 )
-def test_what_would_lift_the_floor_is_refused(runtime: dict[str, Any], complaint: str) -> None:
+def test_a_runtime_that_weakens_the_pod_is_refused(runtime: dict[str, Any], complaint: str) -> None:
     with pytest.raises(TerminalError, match=complaint) as caught:
         job(project(runtime=runtime))
     assert caught.value.reason == "InvalidManifest"
     assert str(caught.value).startswith("spec.runtime.")
 
 
-def test_resources_are_the_schedules_then_the_projects_then_the_platforms() -> None:
+def test_a_schedule_then_project_then_platform_sets_resources() -> None:
     assert container(project())["resources"] == {"requests": {"memory": "1Gi"}}
     runtime = {"resources": {"limits": {"memory": "2Gi"}}}
     assert container(project(runtime=runtime))["resources"]["limits"] == {"memory": "2Gi"}
@@ -258,7 +258,7 @@ def test_git_and_its_secrets_are_mounted_by_reference() -> None:
     assert git.ca_file == "/etc/feature-lineage/git-ca/root.pem"
 
 
-def test_a_feature_store_yaml_is_told_by_its_path_and_never_by_its_text() -> None:
+def test_a_request_has_the_path_of_feature_store_yaml_only() -> None:
     key = {"secretKeyRef": {"name": "store", "key": "feature_store.yaml"}}
     wanted = project(featureStoreYaml=key)
     order = pod_request(wanted, request(feature_store_yaml="password: s3cr3t"))
@@ -272,13 +272,13 @@ def test_a_feature_store_yaml_is_told_by_its_path_and_never_by_its_text() -> Non
     ]
 
 
-def test_a_local_folder_is_no_source_of_a_pod() -> None:
+def test_a_pod_cannot_use_a_local_folder() -> None:
     with pytest.raises(TerminalError, match="a cluster has no such folder") as caught:
         pod_request(project(source={"local": {"path": "repo"}}), request())
     assert caught.value.reason == "LocalSourceUnsupported"
 
 
-def test_a_request_that_fits_into_no_config_map_is_refused_with_the_next_step() -> None:
+def test_a_request_too_large_for_a_config_map_is_refused() -> None:
     import random
 
     noise = random.Random(1)
@@ -290,7 +290,7 @@ def test_a_request_that_fits_into_no_config_map_is_refused_with_the_next_step() 
         request_manifest(project(), large, [])
 
 
-def test_ten_thousand_closures_fit() -> None:
+def test_ten_thousand_closures_fit_into_a_request() -> None:
     import random
 
     noise = random.Random(1)
@@ -299,7 +299,7 @@ def test_ten_thousand_closures_fit() -> None:
     assert made["immutable"] is True
 
 
-def test_the_role_names_the_reports_of_one_job_and_two_verbs() -> None:
+def test_the_role_allows_two_verbs_on_one_jobs_reports() -> None:
     kinds = {kind.kind: body for kind, body in access_manifests(project(), JOB)}
     assert list(kinds) == ["ServiceAccount", "Role", "RoleBinding"]
     (rule,) = kinds["Role"]["rules"]
@@ -314,7 +314,7 @@ def test_the_role_names_the_reports_of_one_job_and_two_verbs() -> None:
     assert own[1][1]["subjects"][0]["name"] == "own"
 
 
-def test_a_job_knows_what_its_pods_are_made_of() -> None:
+def test_a_job_is_outdated_when_its_template_differs() -> None:
     wanted = project()
     made = job(wanted)
     assert not is_outdated(made, wanted, DEFAULTS)

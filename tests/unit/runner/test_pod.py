@@ -68,14 +68,12 @@ def test_a_config_map_of_another_revision_is_not_applied(mounted: Path, tmp_path
         fetch(order("sha256:0", files=str(mounted)), tmp_path)
 
 
-def test_a_job_that_imports_nothing_takes_the_config_map_as_it_is(
-    mounted: Path, tmp_path: Path
-) -> None:
+def test_a_materialization_accepts_a_changed_config_map(mounted: Path, tmp_path: Path) -> None:
     assert fetch(order("sha256:0", "materialize", files=str(mounted)), tmp_path).is_dir()
 
 
 @pytest.mark.parametrize("key", ["..__..__escaped.py", "defs"])
-def test_a_key_that_leads_out_or_stands_in_the_way_is_the_repos_fault(
+def test_a_key_that_is_no_path_in_the_repo_is_refused(
     mounted: Path, tmp_path: Path, key: str
 ) -> None:
     (mounted / key.replace("..__..__", "x__..__..__..__")).write_text("x")
@@ -84,20 +82,20 @@ def test_a_key_that_leads_out_or_stands_in_the_way_is_the_repos_fault(
     assert caught.value.reason == "InvalidRepo"
 
 
-def test_a_folder_of_the_image_stays_where_it_is(tmp_path: Path) -> None:
+def test_a_folder_of_the_image_is_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "baked").mkdir()
     assert fetch(order(folder=str(tmp_path / "baked")), tmp_path / "job") == tmp_path / "baked"
     with pytest.raises(NotFound, match="the image has no folder /nowhere"):
         fetch(order(folder="/nowhere"), tmp_path)
 
 
-def test_without_a_repo_there_is_a_report_all_the_same(tmp_path: Path) -> None:
+def test_a_missing_repo_is_reported(tmp_path: Path) -> None:
     report = execute(order(folder="/nowhere"), tmp_path)
     assert (report.outcome, report.reason) == (Outcome.FAILED, "RefNotFound")
     assert report.operation_id == "apply-1-x-1"
 
 
-def test_a_mount_point_is_found_for_what_does_not_exist_yet() -> None:
+def test_a_path_that_does_not_exist_has_a_mount_point() -> None:
     table = "1 0 8:1 / / rw - ext4 a rw\n2 1 8:1 /x /job rw - ext4 a rw\n3 2 0:5 / /a\\040b rw - x"
     mounts = mount_points(table)
     assert mounts == {"/", "/job", "/a b"}
@@ -169,9 +167,7 @@ def hand_over(api: ApiServer, retries: Retries) -> None:
     publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), retries)
 
 
-def test_a_server_that_asks_for_retries_gets_it_and_says_what_for(
-    api: ApiServer, moody: Any
-) -> None:
+def test_every_pause_is_logged_with_its_cause(api: ApiServer, moody: Any) -> None:
     told: list[str] = []
     moody.moods[:] = [503, 429, 500, 401, 403] * 3
     hand_over(api, for_seconds(10, told))
@@ -181,23 +177,21 @@ def test_a_server_that_asks_for_retries_gets_it_and_says_what_for(
     assert told[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
 
 
-def test_a_server_that_stays_away_is_given_up_when_the_time_is_over(
-    api: ApiServer, moody: Any
-) -> None:
+def test_retries_end_at_the_deadline(api: ApiServer, moody: Any) -> None:
     moody.moods[:] = [503] * 10_000
     with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
         hand_over(api, for_seconds(0.2))
     assert 10_000 > len(moody.moods) > 9_900
 
 
-def test_a_server_without_a_port_is_one_that_is_away(api: ApiServer, moody: Any) -> None:
+def test_a_refused_connection_is_retried(api: ApiServer, moody: Any) -> None:
     moody.shutdown()
     moody.server_close()
     with pytest.raises(TransientError, match="Connection refused"):
         hand_over(api, for_seconds(0.1))
 
 
-def test_a_refusal_is_waited_for_but_not_for_as_long(
+def test_a_refusal_is_retried_for_a_shorter_time(
     api: ApiServer, moody: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "REFUSED_SECONDS", 0.1)
@@ -207,14 +201,14 @@ def test_a_refusal_is_waited_for_but_not_for_as_long(
     assert 9_999 > len(moody.moods) > 9_900
 
 
-def test_a_config_map_that_is_gone_is_not_waited_for(api: ApiServer, moody: Any) -> None:
+def test_a_missing_config_map_is_not_retried(api: ApiServer, moody: Any) -> None:
     moody.moods[:] = [404, 404]
     with pytest.raises(AccessRefused, match="HTTP 404: status 404"):
         hand_over(api, for_seconds(60))
     assert moody.moods == [404]
 
 
-def test_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_time(
+def test_pauses_grow_to_15_s_and_end_at_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = iter((0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 30.5, 45.5, 50.0))
@@ -223,7 +217,7 @@ def test_pauses_grow_to_a_quarter_of_a_minute_and_end_with_the_time(
     assert list(Retries(50.0).pauses()) == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 4.5]
 
 
-def test_last_words_fit_into_a_termination_message(tmp_path: Path) -> None:
+def test_a_termination_message_has_4_kib_at_most(tmp_path: Path) -> None:
     report = execute(order(folder="/nowhere"), tmp_path)
     report = report.model_copy(update={"message": 'ä"\\' * 5000})
     manifest, _ = pack_report(gzip.compress(b""), "x")
@@ -232,12 +226,12 @@ def test_last_words_fit_into_a_termination_message(tmp_path: Path) -> None:
     assert json.loads(words)["reason"] == "RefNotFound"
 
 
-def test_an_ipv6_address_is_written_as_urls_want_it() -> None:
+def test_an_ipv6_address_has_brackets_in_the_url() -> None:
     environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
     assert ApiServer.of_pod(environment)._url == "https://[fd00::1]:6443"
 
 
-def test_a_report_that_cannot_be_handed_over_is_told_of() -> None:
+def test_a_report_too_large_becomes_a_short_one() -> None:
     from datetime import UTC, datetime
 
     from feature_lineage.operations.protocol import ExitCode

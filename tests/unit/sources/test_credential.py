@@ -12,7 +12,7 @@ from feature_lineage.sources.credential import git_environment
 HTTPS = "https://git.example:8443/team/repo.git"
 
 
-def test_nothing_is_said_where_there_is_nothing_to_say(tmp_path: Path) -> None:
+def test_no_secret_and_no_ca_need_no_environment(tmp_path: Path) -> None:
     assert git_environment(HTTPS, None, None, tmp_path / "git") == {}
     assert not (tmp_path / "git").exists()
 
@@ -24,7 +24,7 @@ def test_nothing_is_said_where_there_is_nothing_to_say(tmp_path: Path) -> None:
         ({"token": b"t0k\n"}, b"x-access-token:t0k"),
     ],
 )
-def test_a_password_or_token_is_for_this_host_alone(
+def test_a_password_or_token_goes_to_its_host_only(
     tmp_path: Path, secret: dict[str, bytes], login: bytes
 ) -> None:
     environment = git_environment(HTTPS, secret, None, tmp_path)
@@ -35,7 +35,7 @@ def test_a_password_or_token_is_for_this_host_alone(
     }
 
 
-def test_a_key_is_a_private_file_and_the_host_must_be_known(tmp_path: Path) -> None:
+def test_an_ssh_key_is_a_private_file(tmp_path: Path) -> None:
     secret = {"ssh-privatekey": b"KEY", "known_hosts": b"git.example ssh-ed25519 AAAA"}
     folder = tmp_path / "a folder"
     environment = git_environment("ssh://git@git.example/r.git", secret, None, folder)
@@ -47,7 +47,7 @@ def test_a_key_is_a_private_file_and_the_host_must_be_known(tmp_path: Path) -> N
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
 
 
-def test_authorities_are_trusted_for_this_repository(tmp_path: Path) -> None:
+def test_the_authorities_of_the_source_are_trusted(tmp_path: Path) -> None:
     authorities = b"# ours\n-----BEGIN CERTIFICATE-----\n"
     environment = git_environment(HTTPS, None, authorities, tmp_path)
     assert Path(environment["GIT_SSL_CAINFO"]).read_bytes() == authorities
@@ -63,7 +63,7 @@ def test_authorities_are_trusted_for_this_repository(tmp_path: Path) -> None:
         ("ssh://git@h/r", {"token": b"x"}, "no key ssh-privatekey"),
     ],
 )
-def test_a_secret_of_the_wrong_kind_says_what_is_missing(
+def test_a_secret_of_the_wrong_type_names_the_missing_key(
     tmp_path: Path, url: str, secret: dict[str, bytes] | None, missing: str
 ) -> None:
     with pytest.raises(AccessRefused, match=missing) as caught:

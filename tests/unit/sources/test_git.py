@@ -28,7 +28,7 @@ URL = "https://git.example/team.git"
         "ssh://git@[fd00::7]:2222/r",
     ],
 )
-def test_these_addresses_are_asked(url: str) -> None:
+def test_these_urls_are_allowed(url: str) -> None:
     git.check_url(url, git.NETWORK_SCHEMES)
 
 
@@ -61,7 +61,7 @@ def test_these_addresses_are_asked(url: str) -> None:
         ("https://git.example/r?ref=x", "query or a fragment"),
     ],
 )
-def test_these_addresses_are_refused_before_anything_runs(url: str, why: str) -> None:
+def test_these_urls_are_refused(url: str, why: str) -> None:
     with pytest.raises(TerminalError, match=why) as caught:
         git.check_url(url, git.NETWORK_SCHEMES)
 
@@ -82,7 +82,7 @@ def test_these_addresses_are_refused_before_anything_runs(url: str, why: str) ->
         "https://user:s3cret\n@git.example/r",
     ],
 )
-def test_an_address_with_a_password_is_refused_without_telling_it(url: str) -> None:
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(TerminalError) as caught:
         git.check_url(url, git.NETWORK_SCHEMES)
 
@@ -103,7 +103,7 @@ def test_an_address_with_a_password_is_refused_without_telling_it(url: str) -> N
     ],
     ids=str,
 )
-async def test_what_is_no_name_is_not_asked_for(
+async def test_an_invalid_ref_is_refused_without_a_request(
     ref: GitRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -113,7 +113,7 @@ async def test_what_is_no_name_is_not_asked_for(
     assert caught.value.reason == "RefNotFound"
 
 
-async def test_a_machine_without_git_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_git_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(FeatureLineageError, match="install git") as caught:
         await git.resolve_ref(URL, GitRef(branch="main"))
@@ -136,7 +136,7 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return lock
 
 
-async def test_a_git_that_is_called_off_leaves_no_lock(slow_git: Path) -> None:
+async def test_a_cancelled_git_leaves_no_lock(slow_git: Path) -> None:
     running = asyncio.create_task(run_git("fetch", url=URL))
     while not slow_git.exists():
         await asyncio.sleep(0.01)
@@ -162,7 +162,7 @@ async def test_a_git_cancelled_while_it_starts_leaves_no_lock(slow_git: Path) ->
     assert not slow_git.exists()
 
 
-async def test_a_git_that_takes_too_long_leaves_no_lock(slow_git: Path) -> None:
+async def test_a_git_that_times_out_leaves_no_lock(slow_git: Path) -> None:
     with pytest.raises(TransientError, match=f"{URL}: git fetch did not end within 1 s"):
         async with within(1, URL, "git fetch"):
             await run_git("fetch", url=URL)
@@ -170,7 +170,7 @@ async def test_a_git_that_takes_too_long_leaves_no_lock(slow_git: Path) -> None:
     assert not slow_git.exists()
 
 
-async def test_a_git_that_never_stops_talking_fills_no_memory(
+async def test_only_the_first_mib_of_output_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "git"

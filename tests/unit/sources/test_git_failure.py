@@ -136,7 +136,7 @@ and the repository exists.
         pytest.param("", TransientError, "SourceUnreachable", id="nothing"),
     ],
 )
-def test_what_git_says_is_told_apart(
+def test_each_output_of_git_has_its_error(
     words: str, error: type[FeatureLineageError], reason: str
 ) -> None:
     found = failure(URL, "fetch", words)
@@ -169,11 +169,11 @@ def test_what_git_says_is_told_apart(
     ],
     ids=["milliseconds", "authorities", "key", "known hosts"],
 )
-def test_what_differs_from_look_to_look_is_left_out(words: str, fact: str) -> None:
+def test_the_message_of_an_unchanged_failure_is_stable(words: str, fact: str) -> None:
     assert f": {fact}; " in str(failure(URL, "ls-remote", words))
 
 
-def test_a_server_cannot_paint_the_terminal_or_fill_the_status() -> None:
+def test_control_characters_and_long_lines_are_removed() -> None:
     said = str(failure(URL, "fetch", "remote: \x1b[31m" + "x" * 5000 + "\x07"))
 
     assert said.isprintable()

@@ -24,7 +24,7 @@ class Nothing:
     ],
     ids=["local", "file"],
 )
-async def test_what_belongs_to_one_machine_is_refused_for_good(
+async def test_a_cluster_refuses_local_folders_and_file_urls(
     source: dict[str, object], reason: str
 ) -> None:
     project = FeatureStoreProject.model_validate(
@@ -38,7 +38,7 @@ async def test_what_belongs_to_one_machine_is_refused_for_good(
     assert reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
 
 
-async def test_a_host_that_the_platform_does_not_allow_is_not_asked() -> None:
+async def test_a_git_host_not_on_the_allowlist_is_refused() -> None:
     git = {"url": "https://git.example.org/repo", "ref": {"commit": "a" * 40}}
     spec = {"project": "ranking", "source": {"git": git}}
     project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
@@ -47,7 +47,7 @@ async def test_a_host_that_the_platform_does_not_allow_is_not_asked() -> None:
         await cluster_sources(Nothing(), "runner:1", lambda _: False).resolve(project)
 
 
-async def test_an_image_stands_for_itself_and_the_projects_own_comes_first() -> None:
+async def test_the_revision_of_an_image_is_its_name() -> None:
     spec = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
     own = {**spec, "runtime": {"image": "team/repo:7"}}
     found = [

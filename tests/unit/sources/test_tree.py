@@ -8,7 +8,7 @@ from feature_lineage.sources import tree
 from feature_lineage.sources.tree import tree_revision
 
 
-def test_links_that_lead_nowhere_do_not_count(tmp_path: Path) -> None:
+def test_a_broken_link_is_no_defining_file(tmp_path: Path) -> None:
     (tmp_path / "features.py").write_text("a = 1\n")
     before = tree_revision(tmp_path)
 
@@ -17,7 +17,7 @@ def test_links_that_lead_nowhere_do_not_count(tmp_path: Path) -> None:
     assert tree_revision(tmp_path) == before
 
 
-def test_a_file_that_vanishes_while_it_is_read_does_not_count(
+def test_a_file_removed_while_it_is_read_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "features.py").write_text("a = 1\n")
@@ -29,7 +29,7 @@ def test_a_file_that_vanishes_while_it_is_read_does_not_count(
     assert tree_revision(tmp_path) == before
 
 
-def test_a_folder_that_vanishes_meanwhile_does_not_count(
+def test_a_folder_removed_meanwhile_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "features.py").write_text("a = 1\n")

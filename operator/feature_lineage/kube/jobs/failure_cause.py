@@ -1,8 +1,8 @@
 """Why a job does not start, or ended without a report: the cause in one sentence.
 
 Kubernetes reports causes in several places: the conditions of the Job, the conditions of the pod,
-the state of the container, and Events. Only Events say why a pod was not created or why a volume
-could not be mounted.
+the state of the container, and Events. Only Events have the cause when a pod was not created or a
+volume could not be mounted.
 """
 
 import json
@@ -108,7 +108,7 @@ def waiting_cause(pod: Object) -> Cause | None:
 
 
 def is_starting(pod: Object) -> bool:
-    """Whether a pod is pending and only its Events can say why."""
+    """Whether a pod is pending and only its Events have the cause."""
     status = pod.get("status") or {}
     return status.get("phase") == "Pending" and waiting_cause(pod) is None
 

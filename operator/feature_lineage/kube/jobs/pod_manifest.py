@@ -178,8 +178,8 @@ def _tenant_mounts(project: FeatureStoreProject) -> Iterable[Any]:
             raise _refused(
                 f"volumeMounts: {path}: the volume {mount.name} is not yours; mount another one"
             )
-        taken = path.is_relative_to(MOUNTS) or path.is_relative_to(f"{HOME}/repo")
-        if taken or str(path) in ("/", HOME, "/tmp", "/etc"):  # noqa: S108
+        reserved = path.is_relative_to(MOUNTS) or path.is_relative_to(f"{HOME}/repo")
+        if reserved or str(path) in ("/", HOME, "/tmp", "/etc"):  # noqa: S108
             raise _refused(f"volumeMounts: {path} is reserved; mount {mount.name} somewhere else")
         yield mount
 

@@ -8,48 +8,30 @@ between two requests therefore adds what is missing when it starts the same job 
 No state of a job is kept in memory. The Job owns its ConfigMaps, which are deleted with it.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.errors import InvalidReport, NotFound, RequestRejected, TransientError
+from feature_lineage.errors import NotFound, TransientError
 from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
-from feature_lineage.kube.jobs.failure_cause import (
-    Cause,
-    cancellation,
-    cause_in_events,
-    end_cause,
-    end_condition,
-    has_started,
-    is_starting,
-    newest_pod,
-    unreachable_node,
-    waiting_cause,
-)
 from feature_lineage.kube.jobs.job_manifest import (
-    is_outdated,
     job_manifest,
     owned_by_job,
     report_manifests,
     request_manifest,
 )
+from feature_lineage.kube.jobs.job_state import is_suspended, pods_of, read_state
 from feature_lineage.kube.jobs.names import CANCELLED
-from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import apply_access
-from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
-    EVENTS,
     JOBS,
     MANAGED_BY,
     MANAGER,
-    OPERATION_LABEL,
-    PODS,
     PROJECT_LABEL,
 )
 from feature_lineage.operations.protocol import JobRequest
-from feature_lineage.reasons import Reason
 
 KEPT_SECONDS: Final = 3600
 """How long a released Job is kept, so that its logs can be read."""
@@ -78,7 +60,7 @@ class KubeJobs:
         """
         namespace, name = project.metadata.namespace, request.operation_id
         job = await self._api.find(JOBS, namespace, name)
-        if job is not None and not _suspended(job):
+        if job is not None and not is_suspended(job):
             return
         # Both raise TerminalError, so they come before the first object is created.
         wanted = job_manifest(project, request, self._defaults)
@@ -94,47 +76,11 @@ class KubeJobs:
         await self._api.patch(JOBS, namespace, name, {"spec": {"suspend": False}})
 
     async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
-        """The state of a job; None if there is none, or if it is still suspended."""
+        """As `read_state`; a job whose state the operator may not read counts as running."""
         try:
-            return await self._state(operation_id, project)
+            return await read_state(self._api, self._defaults, operation_id, project)
         except Forbidden as error:  # the job may be running, so another one must not start
             return JobFacts(running=True, reason=error.reason, message=error.message)
-
-    async def _state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
-        namespace = project.metadata.namespace
-        job = await self._api.find(JOBS, namespace, operation_id)
-        if job is None or _suspended(job):
-            return None
-        if end_condition(job) is None:
-            return await self._running(job, project)
-        try:
-            report = await read_report(self._api, namespace, operation_id)
-        except InvalidReport as error:
-            return JobFacts(running=False, reason=error.reason, message=error.message)
-        if report is not None:
-            return JobFacts(running=False, report=report, cancelled=cancellation(job) is not None)
-        if (found := cancellation(job)) is not None:
-            return JobFacts(False, None, found.reason, found.message, begun=False, cancelled=True)
-        found = await self._end_cause(job)
-        return JobFacts(running=False, reason=found.reason, message=found.message)
-
-    async def _running(self, job: Object, project: FeatureStoreProject) -> JobFacts:
-        stopping, stuck = cancellation(job), await self._restore_access(job, project)
-        if stopping is not None:
-            return JobFacts(True, None, stopping.reason, stopping.message, cancelled=True)
-        if stuck is not None:
-            return JobFacts(True, reason=stuck.reason, message=stuck.message)
-        if (job.get("status") or {}).get("ready"):
-            return JobFacts(running=True)
-        pod = newest_pod(await self._pods(project.metadata.namespace, job["metadata"]["name"]))
-        if has_started(pod):
-            lost = unreachable_node(pod) or Cause("", "")
-            return JobFacts(True, reason=lost.reason, message=lost.message)
-        stuck = await self._waiting_cause(job, pod) or Cause("", "")
-        outdated = is_outdated(job, project, self._defaults)
-        return JobFacts(
-            True, reason=stuck.reason, message=stuck.message, begun=False, outdated=outdated
-        )
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         """Set the deadline of the Job to now: the Job ends when its pods are gone."""
@@ -153,7 +99,7 @@ class KubeJobs:
         kept = {"ttlSecondsAfterFinished": KEPT_SECONDS}
         try:
             job = await self._api.patch(JOBS, namespace, name, {"spec": kept})
-            if _suspended(job):
+            if is_suspended(job):
                 ended = {"parallelism": 0, "activeDeadlineSeconds": 1, "suspend": False}
                 await self._api.patch(JOBS, namespace, name, {"spec": ended})
         except NotFound:
@@ -181,7 +127,7 @@ class KubeJobs:
         Raises:
             TransientError: there is such a pod.
         """
-        for pod in await self._pods(namespace, name):
+        for pod in await pods_of(self._api, namespace, name):
             if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
                 raise TransientError(
                     f"pod {namespace}/{pod['metadata']['name']} of a deleted Job is still ending; "
@@ -207,57 +153,3 @@ class KubeJobs:
                     f"ConfigMap {namespace}/{name} belongs to a deleted Job; the job starts when "
                     "the garbage collector or you have deleted the ConfigMap"
                 ) from None
-
-    async def _restore_access(self, job: Object, project: FeatureStoreProject) -> Cause | None:
-        """Restore the permissions of a running job, without which it cannot write its report.
-
-        Returns:
-            Why the job has no access; None if it has.
-        """
-        try:
-            await apply_access(self._api, project, job["metadata"]["name"])
-        except RequestRejected as error:
-            return Cause(Reason.JOB_FAILED, error.message)
-        except NotOwned as error:
-            return Cause(error.reason, error.message)
-        return None
-
-    async def _waiting_cause(self, job: Object, pod: Object | None) -> Cause | None:
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        if pod is None:
-            return cause_in_events(await self._events(namespace, "Job", name))
-        if is_starting(pod):
-            events = await self._events(namespace, "Pod", pod["metadata"]["name"])
-            return cause_in_events(events)
-        return waiting_cause(pod)
-
-    async def _end_cause(self, job: Object) -> Cause:
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        pod = newest_pod(await self._pods(namespace, name))
-        in_events = None
-        if pod is None:  # deleted at the deadline, or never created
-            events = [
-                event
-                for event in await self._events(namespace, "Pod")
-                if str((event.get("regarding") or {}).get("name")).startswith(f"{name}-")
-            ]
-            in_events = cause_in_events(events) or cause_in_events(
-                [
-                    event
-                    for event in await self._events(namespace, "Job", name)
-                    if event.get("reason") == "FailedCreate"
-                ]
-            )
-        return end_cause(job, pod, in_events)
-
-    async def _pods(self, namespace: str, name: str) -> list[Object]:
-        labels = f"{OPERATION_LABEL}={name}"
-        return [pod async for pod in self._api.list(PODS, namespace, labels=labels)]
-
-    async def _events(self, namespace: str, kind: str, name: str = "") -> list[Object]:
-        fields = f"regarding.kind={kind},type=Warning" + (f",regarding.name={name}" if name else "")
-        return [event async for event in self._api.list(EVENTS, namespace, fields=fields)]
-
-
-def _suspended(job: dict[str, Any]) -> bool:
-    return bool(job["spec"].get("suspend"))
