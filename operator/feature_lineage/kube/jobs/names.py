@@ -37,7 +37,7 @@ POD_DIGEST: Final = f"{GROUP}/pod-digest"
 """Annotation of a Job: digest of its pod template."""
 
 CANCELLED: Final = f"{GROUP}/taken-back"
-"""Annotation of a Job that was cancelled before it started: ``reason: message`` of the cause."""
+"""Annotation of a cancelled Job: ``reason: message`` of the cause."""
 
 
 def labels(project: FeatureStoreProject, job: str = "") -> dict[str, str]:
