@@ -175,3 +175,20 @@ def test_a_snapshot_is_on_record_once_a_run_holds_it(result: Result, *, held: bo
     run = ops_run_of(play.project, listed, job)
 
     assert (SNAPSHOT_ARTIFACT in run.artifacts) is not held
+
+
+def test_what_was_not_taken_over_is_not_in_mlflows_timeline() -> None:
+    """A registry that was read before a write must not come back from the ops runs."""
+    play = Play(mlflow=MLFLOW).apply()
+    play.push(B)
+    play.look()
+    job = JobFacts(running=False, report=play.report("Succeeded"))
+    listed = play.status.operations[0]
+
+    run = ops_run_of(play.project, listed, job)
+    assert "featurelineage.io/registry-digest" in run.tags
+
+    overtaken = listed.model_copy(update={"registry_digest": None})
+    run = ops_run_of(play.project, overtaken, job)
+    assert "featurelineage.io/registry-digest" not in run.tags
+    assert "registry_snapshot.json" not in run.artifacts

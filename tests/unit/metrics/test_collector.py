@@ -46,6 +46,7 @@ FULL_PROJECT = project(
     plan={"verdict": "Blocked", "impactsTotal": 2, "blockedSince": at(hours=1)},
     applied={"revision": "a" * 40, "at": at(days=1)},
     operation={"id": "op-9", "kind": "Materialize"},
+    readingOperation={"id": "op-10", "kind": "Observe"},
     operations=[
         {
             "id": "op-8",
@@ -111,7 +112,7 @@ feature_lineage_plan_blocked_since_timestamp_seconds{P} 1.7829036e+09
 feature_lineage_plan_impacts{P} 2.0
 feature_lineage_operation_in_progress{kind="Apply",P} 0.0
 feature_lineage_operation_in_progress{kind="Plan",P} 0.0
-feature_lineage_operation_in_progress{kind="Observe",P} 0.0
+feature_lineage_operation_in_progress{kind="Observe",P} 1.0
 feature_lineage_operation_in_progress{kind="Materialize",P} 1.0
 feature_lineage_operation_in_progress{kind="Backfill",P} 0.0
 feature_lineage_operation_in_progress{kind="Delete",P} 0.0
