@@ -11,7 +11,7 @@ MAX_MESSAGE = 2000
 
 
 class ConditionSet:
-    """The conditions of one resource while a pass computes them.
+    """The conditions of one resource while a decision computes them.
 
     Args:
         current: as last written.

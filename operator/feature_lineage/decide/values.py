@@ -95,12 +95,12 @@ class OlderOwner:
 
     Attributes:
         registry_id: of its registry, "" while not known.
-        settled: it has tried to apply: if it has no registry id now, it will not get one soon.
+        tried: it has tried to apply; without a registry id now, it will not have one soon.
     """
 
     key: Key
     registry_id: str
-    settled: bool
+    tried: bool
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ObservedProject:
     """Everything known about one FeatureStoreProject at one moment.
 
     Attributes:
-        requested: somebody asks to look now: back-off does not hold.
+        requested: a reconcile was requested: back-off does not hold.
         deleted: its manifest is gone, or it has a deletion timestamp.
         source: resolved revision, or why not; None where the spec has no source.
         feature_store_yaml_digest: of the text that replaces the repo's file, "" without one.
@@ -144,7 +144,7 @@ class ObservedModel:
         view: MLflow as last read; None when never.
         failure: why the view is not newer.
         linked: the version its alias or number stands for.
-        elders: older resources on the same model version of the same server, by name.
+        older_owners: older resources on the same model version of the same server, by name.
         left: the version the alias pointed to before, where it still exists.
         snapshot: the project's registry as last read.
         states: of the project's views; None: as its status says.
@@ -213,7 +213,7 @@ class Decision(Generic[StatusT]):
     """What follows from an observation.
 
     Attributes:
-        status: the new status, equal to the old one on a quiet pass.
+        status: the new status, equal to the old one where nothing changed.
         before: actions without which the status must not be written.
         after: actions that the written status announces.
         events: what happened; given to the sinks once the status is written.

@@ -47,7 +47,7 @@ async def observe_project(
     """Everything known about one project.
 
     Args:
-        requested: somebody asks to look now.
+        requested: a reconcile was requested.
         planning: the facts about models must be fresh enough for a guard in any case.
     """
     annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
@@ -61,7 +61,7 @@ async def observe_project(
         now=ports.clock.now(),
         requested=asked,
         source=source,
-        older_owners=_elders(ports, project),
+        older_owners=_older_owners(ports, project),
         jobs=await _jobs(ports, project, snapshot),
         snapshot=snapshot,
     )
@@ -115,14 +115,14 @@ async def _jobs(
     return found
 
 
-def _elders(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
-    """Older resources for the same Feast project; who is older settles by creation, then name."""
+def _older_owners(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
+    """Older resources for the same Feast project; by creation, then name."""
     own = seniority(project)
     return tuple(
         OlderOwner(
             key=key_of(other),
             registry_id=(other.status.registry.id or "") if other.status.registry else "",
-            settled=other.status.last_apply is not None
+            tried=other.status.last_apply is not None
             or other.spec.suspend
             or other.spec.apply.mode is ApplyMode.OBSERVE,
         )
@@ -150,7 +150,7 @@ async def _model_facts(
     except FeatureLineageError as error:
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None
-        registry = None  # an outage: nothing more is asked of it in this pass
+        registry = None  # an outage: this reconcile asks no more of it
     if view is None:
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""

@@ -1,8 +1,8 @@
 """One reconcile, top to bottom: gather, decide, write the status, act, write what came of it.
 
 Both hosts run exactly this. The order is the promise: what a status speaks of is kept before it is
-written, the intent to start a job is written before the job starts, and a job goes only once nobody
-needs its report any more.
+written, the intent to start a job is written before the job starts, and a job is released only
+once its report is not needed any more.
 """
 
 import logging
@@ -50,12 +50,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What a host has to know of one pass.
+    """The result of one reconcile, as a host needs it.
 
     Attributes:
         resource: with its status as written.
-        next_look: when to look again without being woken; None: only when woken.
-        again: something was done: look again at once.
+        requeue_at: when to reconcile again at the latest; None: only when something changes.
+        again: something was done: reconcile again at once.
         wrote: the status changed.
         finished: the resource is gone and nothing is left to do for it.
     """
@@ -72,8 +72,7 @@ class Reconciler:
 
     Args:
         ports: the world.
-        may_act: asked before anything is done to the world outside: once it says no, somebody else
-            may be doing it.
+        may_act: asked before each action; once it is False, another process may be acting.
     """
 
     def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
@@ -84,7 +83,7 @@ class Reconciler:
         self._no_ops: dict[Key, NoOpReconcile] = {}
 
     def now(self) -> datetime:
-        """The present, by the clock that passes are decided by."""
+        """The present, by the clock that decisions use."""
         return self._ports.clock.now()
 
     def forget(self, key: Key) -> None:
@@ -95,7 +94,7 @@ class Reconciler:
     def facts_of(
         self, project: FeatureStoreProject
     ) -> tuple[RegistrySnapshot | None, ModelFacts | None]:
-        """What the last pass over a project knew: its registry, and what MLflow said."""
+        """What the last reconcile of a project knew: its registry, and the facts of MLflow."""
         digest = project.status.registry.digest if project.status.registry else None
         remembered = self._memory.facts.get(key_of(project))
         return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
@@ -103,10 +102,10 @@ class Reconciler:
     async def reconcile_project(
         self, project: FeatureStoreProject, *, requested: bool = False
     ) -> ReconcileResult:
-        """One pass over a project.
+        """Reconcile a project once.
 
         Args:
-            requested: somebody asks to look now: back-off does not hold.
+            requested: a reconcile was requested: back-off does not hold.
         """
         observed = await observe_project(self._ports, self._memory, project, requested=requested)
         decision = decide(observed)
@@ -133,7 +132,7 @@ class Reconciler:
         )
 
     async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
-        """One pass over a model; where nothing has changed since the last one, nothing is done."""
+        """Reconcile a model once; without a change since the last time, nothing is done."""
         inputs = await model_inputs(self._ports, model)
         no_op = self._no_ops.get(key_of(model))
         if no_op is not None and no_op.holds(inputs, self.now()):
@@ -164,7 +163,7 @@ class Reconciler:
     def _given_up(
         self, before: ResourceT, written: ResourceT, decision: Decision[Any]
     ) -> ReconcileResult:
-        """A pass that ends where it is: whoever may act finds the intent in the status."""
+        """The result where the process may not act any more; its successor finds the intent."""
         soon = self._ports.clock.now() + RETRY_START
         requeue_at = min(soon, decision.requeue_at) if decision.requeue_at else soon
         return ReconcileResult(written, requeue_at, wrote=written.status != before.status)
@@ -239,7 +238,7 @@ class Reconciler:
         return results
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
-        """Let go of the jobs that nobody needs any more.
+        """Release the jobs whose report is not needed any more.
 
         What was needed is remembered, since neither a spec that asks for no more records nor a
         host that refused is seen in the status; after a restart the host lets go of such jobs.

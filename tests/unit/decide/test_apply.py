@@ -608,7 +608,7 @@ def test_a_job_does_not_run_without_the_text_that_replaces_feature_store_yaml() 
 
 def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
     play = Play()
-    older_owner = OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", settled=False)
+    older_owner = OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=False)
     play.older_owners = (older_owner,)
 
     play.rest()
@@ -616,7 +616,7 @@ def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
     assert play.says("Applied") == ("False", "Progressing")
     assert "ml/elder" in play.condition("Applied").message
 
-    play.older_owners = (OlderOwner(older_owner.key, "registry-9", settled=True),)
+    play.older_owners = (OlderOwner(older_owner.key, "registry-9", tried=True),)
     play.look()
     assert play.request.apply is not None
     assert play.request.apply.owned_elsewhere == ("registry-9",)
@@ -624,7 +624,7 @@ def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
 
 def test_an_elder_that_tried_and_has_no_registry_is_not_waited_for() -> None:
     play = Play()
-    play.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", settled=True),)
+    play.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=True),)
 
     play.look()
 

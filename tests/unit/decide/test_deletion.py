@@ -115,7 +115,7 @@ def test_a_deletion_that_a_version_of_unknown_features_blocks_is_not_tried_over_
 def test_a_deletion_knows_whose_project_it_is_and_how_old_facts_may_be() -> None:
     play = going(apply={"protection": {"maxGuardAge": "2m"}})
     play.older_owners = (
-        OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "registry-9", settled=True),
+        OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "registry-9", tried=True),
     )
     play.delete()
     play.look()

@@ -86,18 +86,18 @@ def _applied(
 def _observed(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
-    looking = status.reading_operation
+    reading = status.reading_operation
     if (
-        looking is not None
-        and looking.kind is OperationKind.OBSERVE
-        and looking.phase is OperationPhase.BACKING_OFF
+        reading is not None
+        and reading.kind is OperationKind.OBSERVE
+        and reading.phase is OperationPhase.BACKING_OFF
     ):
-        _in_flight(observed, looking, conditions)
+        _in_flight(observed, reading, conditions)
         return
-    # Whatever read the registry since a look that failed has made up for it.
-    reads = (op for op in status.operations if op.registry_digest or _looks(op))
+    # An operation that read the registry after a failed Observe makes up for it.
+    reads = (op for op in status.operations if op.registry_digest or _reads(op))
     newest = next(reads, None)
-    if newest is not None and _looks(newest) and newest.result is Result.FAILED:
+    if newest is not None and _reads(newest) and newest.result is Result.FAILED:
         conditions.false(C.APPLIED, newest.reason or Reason.JOB_FAILED, newest.message or "")
     elif status.registry is None or status.registry.digest is None:
         conditions.false(C.APPLIED, Reason.PROGRESSING, "the registry has not been read yet")
@@ -105,7 +105,7 @@ def _observed(
         conditions.true(C.APPLIED, Reason.OBSERVED, "somebody else applies; the registry was read")
 
 
-def _looks(operation: OperationRecord) -> bool:
+def _reads(operation: OperationRecord) -> bool:
     return operation.kind is OperationKind.OBSERVE
 
 
@@ -198,7 +198,7 @@ def _deletion_blocked(
 def _stalled(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> Failure | None:
-    """What nothing will change until somebody changes spec, source or annotation."""
+    """Why the project cannot go on until its spec, source or annotations change; None if it can."""
     if observed.deleted:
         return _deletion_blocked(observed, status)
     source, applied = observed.source, conditions.get(C.APPLIED)

@@ -30,37 +30,37 @@ from feature_lineage.operations.protection import guard_digest, protected_versio
 Check = Callable[[DecisionInput], DueOperation | None]
 
 
-def next_operation(situation: DecisionInput, lane: Lane) -> DueOperation | None:
+def next_operation(given: DecisionInput, lane: Lane) -> DueOperation | None:
     """The one operation to start now in a lane, or None where none is due or may start."""
-    observed = situation.observed
-    due = (check(situation) for kind, check in CHECKS.items() if KINDS[kind].lane is lane)
+    observed = given.observed
+    due = (check(given) for kind, check in CHECKS.items() if KINDS[kind].lane is lane)
     may_start = [
         each for each in due if each is not None and blocked_by(observed, each.kind) is None
     ]
     return most_urgent(may_start, observed.now)
 
 
-def _deletion(situation: DecisionInput) -> DueOperation | None:
+def _deletion(given: DecisionInput) -> DueOperation | None:
     """A deleted project whose policy says so takes its Feast objects with it."""
-    observed, status = situation.observed, situation.status
+    observed, status = given.observed, given.status
     if not observed.deleted or observed.resource.spec.deletion_policy is not DeletionPolicy.DELETE:
         return None
     if not own_registry(observed.resource.spec, status):
         return None  # a registry that was only read belongs to another writer
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
-    if done is not None and done.inputs_digest == situation.inputs_digest:
+    if done is not None and done.inputs_digest == given.inputs_digest:
         unblocked = done.result is Result.BLOCKED and not _guarded(observed)
         if done.result is Result.SUCCEEDED or not (unblocked or observed.requested):
             return None
     revision = status.applied.revision if status.applied else None
     since = observed.resource.metadata.deletion_timestamp or observed.now
-    return DueOperation(OperationKind.DELETE, since, situation.inputs_digest, revision or "")
+    return DueOperation(OperationKind.DELETE, since, given.inputs_digest, revision or "")
 
 
-def _apply(situation: DecisionInput) -> DueOperation | None:
+def _apply(given: DecisionInput) -> DueOperation | None:
     """The newest revision, where it is not what was applied last."""
-    observed, status = situation.observed, situation.status
-    if not apply_is_due(situation):
+    observed, status = given.observed, given.status
+    if not apply_is_due(given):
         return None
     assert isinstance(observed.source, SourceFacts)
     planned = observed.resource.spec.apply.mode is ApplyMode.PLAN_ONLY
@@ -68,21 +68,21 @@ def _apply(situation: DecisionInput) -> DueOperation | None:
     return DueOperation(
         OperationKind.PLAN if planned else OperationKind.APPLY,
         since or observed.now,
-        situation.inputs_digest,
+        given.inputs_digest,
         observed.source.revision,
     )
 
 
-def apply_is_due(situation: DecisionInput) -> bool:
+def apply_is_due(given: DecisionInput) -> bool:
     """Whether there is something to apply: new inputs, a failure that is to be tried again by
     request, or a block whose guard has changed since.
     """
-    observed, last = situation.observed, situation.status.last_apply
+    observed, last = given.observed, given.status.last_apply
     if observed.deleted or observed.resource.spec.apply.mode is ApplyMode.OBSERVE:
         return False
     if not isinstance(observed.source, SourceFacts):
         return False
-    if last is None or last.inputs_digest != situation.inputs_digest:
+    if last is None or last.inputs_digest != given.inputs_digest:
         return True
     if last.result is Result.BLOCKED:
         return _guard_is_known(observed) and last.guard_digest != _guard(observed)
@@ -127,9 +127,9 @@ def _guard(observed: ObservedProject) -> str | None:
     return guard_digest(observed.models.guard)
 
 
-def _observe(situation: DecisionInput) -> DueOperation | None:
+def _observe(given: DecisionInput) -> DueOperation | None:
     """Another writer may have changed the registry: it is read again when the last time is old."""
-    observed, status = situation.observed, situation.status
+    observed, status = given.observed, given.status
     interval = observed.resource.spec.registry_poll_interval
     if observed.deleted or interval is None:
         return None

@@ -83,7 +83,7 @@ def apply_request(
 def _adopted(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str | None:
     """The registry whose objects are known to be this resource's own.
 
-    Not that of `status.registry`: it may only have been looked at, or refused.
+    Not the registry of `status.registry`: that one may only have been read, or refused.
     """
     return None if spec.apply.mode is not ApplyMode.AUTO else own_registry(spec, status)
 

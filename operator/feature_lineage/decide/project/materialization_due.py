@@ -14,15 +14,15 @@ from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import MaterializeRequest
 
 
-def tick_due(situation: DecisionInput) -> DueOperation | None:
+def tick_due(given: DecisionInput) -> DueOperation | None:
     """The newest missed tick of each schedule, the most overdue schedule first."""
-    revision = _in_effect(situation)
+    revision = _in_effect(given)
     if revision is None:
         return None
-    observed = situation.observed
+    observed = given.observed
     due = []
     for schedule in observed.resource.spec.schedules:
-        tick = schedule_state(schedule, situation.status, observed).tick
+        tick = schedule_state(schedule, given.status, observed).tick
         if tick is not None:
             due.append((tick, schedule.name, schedule))
     if not due:
@@ -46,13 +46,13 @@ def schedule_state(
     return schedules.due(schedule, last=last, since=created or observed.now, now=observed.now)
 
 
-def chunk_due(situation: DecisionInput) -> DueOperation | None:
+def chunk_due(given: DecisionInput) -> DueOperation | None:
     """The next chunk of the first backfill that is not done."""
-    revision = _in_effect(situation)
+    revision = _in_effect(given)
     if revision is None:
         return None
-    observed = situation.observed
-    states = {state.name: state for state in situation.status.backfills}
+    observed = given.observed
+    states = {state.name: state for state in given.status.backfills}
     for spec in observed.resource.spec.backfills:
         state = states.get(spec.name)
         if state is None or state.state in (BackfillState.SUCCEEDED, BackfillState.FAILED):
@@ -64,7 +64,7 @@ def chunk_due(situation: DecisionInput) -> DueOperation | None:
             backfills.materialization(spec, chunk),
             DueOperation(
                 OperationKind.BACKFILL,
-                _end_of_work_before(situation.status) or observed.now,
+                _end_of_work_before(given.status) or observed.now,
                 inputs_digest=state.digest or "",
                 revision=revision,
                 backfill=spec.name,
@@ -80,9 +80,9 @@ def _end_of_work_before(status: FeatureStoreProjectStatus) -> datetime | None:
     return next(ends, None)
 
 
-def _in_effect(situation: DecisionInput) -> str | None:
+def _in_effect(given: DecisionInput) -> str | None:
     """The revision materializations run at; None while nothing is in effect."""
-    observed, status = situation.observed, situation.status
+    observed, status = given.observed, given.status
     if observed.deleted or status.registry is None or status.registry.digest is None:
         return None
     if status.applied is not None:

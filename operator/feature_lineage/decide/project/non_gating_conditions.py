@@ -24,7 +24,7 @@ def note_upkeep(
     judged: Mapping[str, Freshness],
     conditions: ConditionSet,
 ) -> None:
-    """Set the four, as of this pass."""
+    """Set the four, as of this reconcile."""
     _materialized(observed, status, conditions)
     _fresh(conditions, judged, status)
     _facts_current(observed, status, conditions)
@@ -40,8 +40,8 @@ def _materialized(
     if failing:
         errors = {view.name: view.last_error for view in status.feature_views}
         more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
-        told = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
-        conditions.false(C.MATERIALIZED, Reason.VIEWS_FAILING, f"{told}{more}")
+        listing = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
+        conditions.false(C.MATERIALIZED, Reason.VIEWS_FAILING, f"{listing}{more}")
     elif (stuck := _never_came_to_its_views(observed, status)) is not None:
         conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
     elif any(view.materialized_until is not None for view in status.feature_views):
@@ -85,8 +85,8 @@ def _fresh(
             C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {', '.join(names[:10])}"
         )
     elif names := by_reason.get(Reason.STALE):
-        told = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
-        conditions.false(C.FRESH, Reason.STALE, f"past their maxAge: {told}")
+        listing = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
+        conditions.false(C.FRESH, Reason.STALE, f"past their maxAge: {listing}")
     elif names := by_reason.get(Reason.OBSERVED_TOO_SELDOM):
         conditions.unknown(
             C.FRESH,

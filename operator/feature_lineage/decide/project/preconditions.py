@@ -1,4 +1,4 @@
-"""What must be settled before a job starts, be it the first attempt of an operation or a later one.
+"""What has to hold before a job starts, in the first attempt of an operation and in later ones.
 
 Whose project it is, what models say, what its annotations permit, and whether it may work at all.
 """
@@ -77,7 +77,7 @@ def guard_failure(observed: ObservedProject) -> Failure | None:
 def owner_failure(observed: ObservedProject) -> Failure | None:
     """An older resource for the same project goes first, until its registry is known to differ."""
     for older_owner in observed.older_owners:
-        if not older_owner.registry_id and not older_owner.settled:
+        if not older_owner.registry_id and not older_owner.tried:
             return Failure(
                 Reason.PROGRESSING, f"waits until {older_owner.key} has named its registry"
             )

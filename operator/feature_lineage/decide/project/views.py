@@ -55,7 +55,7 @@ def view_states(
 def observed_at(
     spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
 ) -> datetime | None:
-    """Since when somebody else may have materialized unseen; None where only we do."""
+    """Since when another writer may have materialized; None where only the operator does."""
     if spec.apply.mode is not ApplyMode.OBSERVE or status.registry is None:
         return None
     return status.registry.observed_at
