@@ -27,7 +27,7 @@ class MetricDefinition:
 PROJECT: Final = ("namespace", "name", "project")
 VIEW: Final = (*PROJECT, "feature_view")
 MODEL: Final = ("namespace", "name", "model", "alias")
-HOME: Final = ("project_namespace", "project_name", "project")
+MODEL_PROJECT: Final = ("project_namespace", "project_name", "project")
 CONDITION: Final = ("kind", "namespace", "name", "type")
 
 
@@ -136,13 +136,13 @@ GAUGES: Final = (
     ),
     _gauge(
         "feature_lineage_model_info",
-        (*MODEL, "version", "feature_service", "origin", *HOME),
+        (*MODEL, "version", "feature_service", "origin", *MODEL_PROJECT),
         "Always 1. Says which version a TrainedModel stands for, and which project it uses; "
         "join it on (namespace, name).",
     ),
     _gauge(
         "feature_lineage_model_feature_view_info",
-        (*MODEL, "version", "feature_service", "feature_view", *HOME),
+        (*MODEL, "version", "feature_service", "feature_view", *MODEL_PROJECT),
         "Always 1, for each view that feeds a model, directly or through another view. "
         "Join it with view metrics on (project_namespace, project_name, feature_view).",
     ),

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from feature_lineage.metrics import projects, trained
 from feature_lineage.metrics.catalogue import GAUGES
 from feature_lineage.metrics.families import Row, family
-from feature_lineage.metrics.state import Scene, State, scene_of
+from feature_lineage.metrics.state import ScrapeData, State, scrape_data
 
 
 def _now() -> datetime:
@@ -41,22 +41,22 @@ class StateCollector:
         return [family(definition) for definition in GAUGES]
 
     def collect(self) -> Iterator[Metric]:
-        scene = scene_of(self._state(), self._now())
+        data = scrape_data(self._state(), self._now())
         for definition in GAUGES:
-            yield family(definition, partial(SAMPLES[definition.name], scene))
+            yield family(definition, partial(SAMPLES[definition.name], data))
 
 
-def _conditions(scene: Scene) -> Iterator[Row]:
-    for kind, name, condition in scene.conditions():
+def _conditions(data: ScrapeData) -> Iterator[Row]:
+    for kind, name, condition in data.conditions():
         yield (kind, *name, condition.type, condition.status, condition.reason), 1.0
 
 
-def _transitions(scene: Scene) -> Iterator[Row]:
-    for kind, name, condition in scene.conditions():
+def _transitions(data: ScrapeData) -> Iterator[Row]:
+    for kind, name, condition in data.conditions():
         yield (kind, *name, condition.type), condition.since
 
 
-SAMPLES: Final[dict[str, Callable[[Scene], Iterator[Row]]]] = {
+SAMPLES: Final[dict[str, Callable[[ScrapeData], Iterator[Row]]]] = {
     "feast_feature_freshness_seconds": projects.freshness,
     "feature_lineage_feature_view_never_materialized": projects.never_materialized,
     "feature_lineage_feature_view_stale": projects.stale,

@@ -22,19 +22,19 @@ from feature_lineage.metrics.families import label
 from feature_lineage.metrics.state import Name, name_of
 
 Kind = Literal["FeatureStoreProject", "TrainedModel"]
-PassResult = Literal["success", "transient", "waiting", "terminal", "crash"]
+ResultLabel = Literal["success", "transient", "waiting", "terminal", "crash"]
 
 MATERIALIZATION_BUCKETS: Final = (
     *(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0),
 )
 """Feast's own, so that its dashboards work."""
 
-PASS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+RECONCILE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _BY_NAME: Final = {definition.name: definition for definition in INSTRUMENTS}
 
 
-def result_of(error: BaseException | None) -> PassResult:
+def result_of(error: BaseException | None) -> ResultLabel:
     """The word for how a pass ended."""
     if error is None:
         return "success"
@@ -55,9 +55,9 @@ class Instruments:
             "feast_materialization_duration_seconds", self.registry, MATERIALIZATION_BUCKETS
         )
         self._operations = _counter("feature_lineage_operations_total", self.registry)
-        self._passes = _counter("feature_lineage_reconcile_total", self.registry)
-        self._pass_seconds = _histogram(
-            "feature_lineage_reconcile_duration_seconds", self.registry, PASS_BUCKETS
+        self._reconciles = _counter("feature_lineage_reconcile_total", self.registry)
+        self._reconcile_seconds = _histogram(
+            "feature_lineage_reconcile_duration_seconds", self.registry, RECONCILE_BUCKETS
         )
         self._series: dict[Name, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
         build = _BY_NAME["feature_lineage_build_info"]
@@ -66,11 +66,11 @@ class Instruments:
         ).set(1)
         ProcessCollector(registry=self.registry)  # process_*: memory, open files, start time
 
-    def reconciled(self, kind: Kind, result: PassResult, seconds: float) -> None:
+    def reconciled(self, kind: Kind, result: ResultLabel, seconds: float) -> None:
         """One pass over a resource ended."""
-        for each in get_args(PassResult):  # a series that starts at 0 shows its first increase
-            self._passes.labels(kind, each).inc(each == result)
-        self._pass_seconds.labels(kind).observe(seconds)
+        for each in get_args(ResultLabel):  # a series that starts at 0 shows its first increase
+            self._reconciles.labels(kind, each).inc(each == result)
+        self._reconcile_seconds.labels(kind).observe(seconds)
 
     @contextmanager
     def timed(self, kind: Kind) -> Iterator[None]:
@@ -117,7 +117,7 @@ class Instruments:
             self._keep(project, self._view_seconds, values)
             self._view_seconds.labels(*values).observe(view.last_duration_seconds)
 
-    def project_gone(self, namespace: str, name: str) -> None:
+    def project_removed(self, namespace: str, name: str) -> None:
         """The resource was deleted: its series go with it."""
         for metric, values in self._series.pop((namespace, name), ()):
             metric.remove(*values)

@@ -6,96 +6,96 @@ from datetime import datetime
 from feature_lineage.api.enums import OperationKind, PlanVerdict
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.metrics.families import Row
-from feature_lineage.metrics.state import ProjectScene, Scene
+from feature_lineage.metrics.state import ProjectData, ScrapeData
 from feature_lineage.operations.kinds import KINDS
 
 
-def freshness(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def freshness(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for state in project.states.values():
             if state.materialized_until is not None:
                 yield (
                     (*project.labels, state.name),
-                    (scene.now - state.materialized_until).total_seconds(),
+                    (data.now - state.materialized_until).total_seconds(),
                 )
 
 
-def never_materialized(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def never_materialized(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for name in project.judged:
             never = project.states[name].materialized_until is None
             yield (*project.labels, name), float(never)
 
 
-def stale(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def stale(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for name, judged in project.judged.items():
             if judged.fresh is not None:
                 yield (*project.labels, name), float(not judged.fresh)
 
 
-def max_age(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def max_age(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         own, every = objectives(project.project.spec)
         for name in project.judged:
-            asked = own.get(name, every)
-            if asked is not None:
-                yield (*project.labels, name), asked.total_seconds()
+            objective = own.get(name, every)
+            if objective is not None:
+                yield (*project.labels, name), objective.total_seconds()
 
 
-def rows(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def rows(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for view in project.project.status.feature_views:
             if view.rows is not None:
                 yield (*project.labels, view.name), float(view.rows)
 
 
-def consecutive_failures(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def consecutive_failures(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for view in project.project.status.feature_views:
             if view.name in project.judged or view.last_result is not None:
                 yield (*project.labels, view.name), float(view.consecutive_failures)
 
 
-def models(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def models(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         counts = project.project.status.counts
         if counts is not None:
             yield (*project.labels, "linked"), float(counts.linked_models)
             yield (*project.labels, "broken"), float(counts.broken_models)
 
 
-def plan_blocked(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def plan_blocked(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         plan = project.project.status.plan
         if plan is not None and plan.verdict is not None:
             yield project.labels, float(plan.verdict is PlanVerdict.BLOCKED)
 
 
-def plan_blocked_since(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def plan_blocked_since(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         plan = project.project.status.plan
         if plan is not None and plan.blocked_since is not None:
             yield project.labels, plan.blocked_since.timestamp()
 
 
-def plan_impacts(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def plan_impacts(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         plan = project.project.status.plan
         if plan is not None:
             yield project.labels, float(plan.impacts_total)
 
 
-def operation_in_progress(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def operation_in_progress(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         kinds = {operation.kind for operation in project.project.status.in_flight}
         for kind in OperationKind:
             yield (*project.labels, kind.value), float(kind in kinds)
 
 
-def last_success(scene: Scene) -> Iterator[Row]:
+def last_success(data: ScrapeData) -> Iterator[Row]:
     """What was applied is known for good; of other kinds, as much as the list still holds."""
-    for project in scene.projects.values():
+    for project in data.projects.values():
         status = project.project.status
         ends: dict[OperationKind, datetime] = {}
         if status.applied is not None and status.applied.at is not None:
@@ -108,8 +108,8 @@ def last_success(scene: Scene) -> Iterator[Row]:
             yield (*project.labels, kind.value), end.timestamp()
 
 
-def unrecorded(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def unrecorded(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         mlflow = project.project.spec.mlflow
         if mlflow is not None and mlflow.log_operations:
             waiting = [
@@ -120,29 +120,29 @@ def unrecorded(scene: Scene) -> Iterator[Row]:
             yield project.labels, float(len(waiting))
 
 
-def mlflow_view_age(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
-        yield from _age(scene, project, project.facts.mlflow)
+def mlflow_view_age(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
+        yield from _age(data, project, project.facts.mlflow)
 
 
-def registry_snapshot_age(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def registry_snapshot_age(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         registry = project.project.status.registry
-        yield from _age(scene, project, registry.observed_at if registry else None)
+        yield from _age(data, project, registry.observed_at if registry else None)
 
 
-def guard_age(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
-        yield from _age(scene, project, project.facts.guard)
+def guard_age(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
+        yield from _age(data, project, project.facts.guard)
 
 
-def schedule_next(scene: Scene) -> Iterator[Row]:
-    for project in scene.projects.values():
+def schedule_next(data: ScrapeData) -> Iterator[Row]:
+    for project in data.projects.values():
         for schedule in project.project.status.schedules:
             if schedule.next is not None:
                 yield (*project.labels, schedule.name), schedule.next.timestamp()
 
 
-def _age(scene: Scene, project: ProjectScene, read_at: datetime | None) -> Iterator[Row]:
+def _age(data: ScrapeData, project: ProjectData, read_at: datetime | None) -> Iterator[Row]:
     if read_at is not None:
-        yield project.labels, (scene.now - read_at).total_seconds()
+        yield project.labels, (data.now - read_at).total_seconds()

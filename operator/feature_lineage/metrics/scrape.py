@@ -54,7 +54,7 @@ class Scrape(Listener):
     def removed(self, key: Key) -> None:
         """Drop the series of a deleted resource."""
         if key.kind == "FeatureStoreProject":
-            self.instruments.project_gone(key.namespace, key.name)
+            self.instruments.project_removed(key.namespace, key.name)
 
     def failed(self, key: Key, error: Exception, retry_after: float) -> None:
         del retry_after

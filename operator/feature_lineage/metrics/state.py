@@ -85,7 +85,7 @@ class ModelSample:
 
     Attributes:
         name: namespace and name of the resource.
-        home: namespace and name of the project it refers to.
+        project_name: namespace and name of the project it refers to.
         version: resolved, or as the spec names it.
         own_max_age: the model's own objective.
     """
@@ -93,7 +93,7 @@ class ModelSample:
     name: Name
     model: str
     alias: str
-    home: Name
+    project_name: Name
     version: str
     lineage: LineageSample | None
     freshness: ModelFreshnessStatus | None
@@ -109,7 +109,10 @@ class ModelSample:
             name=name_of(resource),
             model=spec.model.name,
             alias=spec.model.alias or "",
-            home=(spec.project_ref.namespace or resource.metadata.namespace, spec.project_ref.name),
+            project_name=(
+                spec.project_ref.namespace or resource.metadata.namespace,
+                spec.project_ref.name,
+            ),
             version=resolved.version if resolved is not None else spec.model.version or "",
             lineage=LineageSample(
                 service=lineage.feature_service or "",
@@ -129,7 +132,7 @@ class ModelSample:
 
 
 @dataclass(frozen=True)
-class ProjectScene:
+class ProjectData:
     """A project with what the present makes of it.
 
     Attributes:
@@ -154,11 +157,11 @@ class ProjectScene:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ScrapeData:
     """One moment: everything that the samples of one scrape are computed from."""
 
     now: datetime
-    projects: Mapping[Name, ProjectScene]
+    projects: Mapping[Name, ProjectData]
     models: tuple[ModelSample, ...]
 
     def conditions(self) -> Iterator[tuple[str, Name, ConditionSample]]:
@@ -170,14 +173,14 @@ class Scene:
             for condition in model.conditions:
                 yield model.kind, model.name, condition
 
-    def project_of(self, model: ModelSample) -> ProjectScene | None:
+    def project_of(self, model: ModelSample) -> ProjectData | None:
         """The project a model refers to, unless that project keeps its namespace out: then its
         freshness is none of the model's business, whatever an older status says."""
-        scene = self.projects.get(model.home)
-        if scene is None:
+        data = self.projects.get(model.project_name)
+        if data is None:
             return None
-        allowed = scene.project.spec.allowed_namespaces
-        return scene if allowed.permit(model.name[0], model.home[0]) else None
+        allowed = data.project.spec.allowed_namespaces
+        return data if allowed.permit(model.name[0], model.project_name[0]) else None
 
 
 def name_of(resource: FeatureStoreProject | TrainedModel) -> Name:
@@ -192,16 +195,16 @@ def conditions_of(resource: FeatureStoreProject | TrainedModel) -> tuple[Conditi
     )
 
 
-def scene_of(state: State, now: datetime) -> Scene:
+def scrape_data(state: State, now: datetime) -> ScrapeData:
     """The state as of `now`, in a stable order: what is alike stays beside each other."""
-    return Scene(
+    return ScrapeData(
         now,
         dict(_projects(state, now)),
         tuple(sorted(map(ModelSample.of, state.models), key=lambda model: model.name)),
     )
 
 
-def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectScene]]:
+def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectData]]:
     for project in sorted(state.projects, key=name_of):
         name, status = name_of(project), project.status
         snapshot = state.snapshots.get(name)
@@ -211,7 +214,7 @@ def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectScene]
             judged = {n: fresh for n, fresh in judged.items() if states[n].kind in MATERIALIZABLE}
         yield (
             name,
-            ProjectScene(
+            ProjectData(
                 project,
                 (*name, project.spec.project),
                 snapshot,

@@ -7,63 +7,63 @@ from feature_lineage.api.enums import Verdict
 from feature_lineage.features.freshness import judge_model
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.metrics.families import Row
-from feature_lineage.metrics.state import ModelSample, ProjectScene, Scene
+from feature_lineage.metrics.state import ModelSample, ProjectData, ScrapeData
 
 
-def info(scene: Scene) -> Iterator[Row]:
-    for model in scene.models:
+def info(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
         lineage = model.lineage
         service, origin = (lineage.service, lineage.origin) if lineage else ("", "")
-        yield (*_model(model), model.version, service, origin, *_home(scene, model)), 1.0
+        yield (*_model(model), model.version, service, origin, *_project_labels(data, model)), 1.0
 
 
-def feature_views(scene: Scene) -> Iterator[Row]:
+def feature_views(data: ScrapeData) -> Iterator[Row]:
     """One sample for each view that feeds a model: also those behind an on-demand view, since
     they are the ones that are materialized."""
-    for model in scene.models:
-        lineage, project = model.lineage, scene.project_of(model)
+    for model in data.models:
+        lineage, project = model.lineage, data.project_of(model)
         if lineage is None or project is None:
             continue
         common = (*_model(model), model.version, lineage.service)
         feeding = {name for view in lineage.views for name in project.feeding_views(view)}
         for name in sorted(feeding):
-            yield (*common, name, *_home(scene, model)), 1.0
+            yield (*common, name, *_project_labels(data, model)), 1.0
 
 
-def verdict(scene: Scene) -> Iterator[Row]:
-    for model in scene.models:
+def verdict(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
         current = model.lineage.verdict if model.lineage is not None else Verdict.UNKNOWN
         for each in Verdict:
             yield (*_model(model), each.value), float(each is current)
 
 
-def verdict_since(scene: Scene) -> Iterator[Row]:
-    for model in scene.models:
+def verdict_since(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
         lineage = model.lineage
         if lineage is not None and lineage.verdict_since is not None:
             yield _model(model), lineage.verdict_since.timestamp()
 
 
-def problems(scene: Scene) -> Iterator[Row]:
-    for model in scene.models:
+def problems(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
         if model.lineage is not None:
             yield _model(model), float(model.lineage.problems)
 
 
-def features_fresh(scene: Scene) -> Iterator[Row]:
-    for model in scene.models:
-        fresh = _fresh(model, scene.project_of(model), scene.now)
+def features_fresh(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
+        fresh = _fresh(model, data.project_of(model), data.now)
         if fresh is not None:
             yield _model(model), float(fresh)
 
 
-def _fresh(model: ModelSample, project: ProjectScene | None, now: datetime) -> bool | None:
+def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bool | None:
     lineage = model.lineage
     if lineage is None or project is None:
         return None
     partial = lineage.views_total > len(lineage.views)
     if project.snapshot is None or partial:
-        return _fresh_as_written(model, now)
+        return _fresh_in_status(model, now)
     return judge_model(
         project.snapshot,
         [FeatureRef(view, "") for view in lineage.views],  # only views matter here
@@ -74,7 +74,7 @@ def _fresh(model: ModelSample, project: ProjectScene | None, now: datetime) -> b
     ).fresh
 
 
-def _fresh_as_written(model: ModelSample, now: datetime) -> bool | None:
+def _fresh_in_status(model: ModelSample, now: datetime) -> bool | None:
     """What the status says, unless the view that decides has gone stale since."""
     known = model.freshness
     if known is None or not known.fresh or known.max_age is None:
@@ -86,6 +86,6 @@ def _model(model: ModelSample) -> tuple[str, str, str, str]:
     return (*model.name, model.model, model.alias)
 
 
-def _home(scene: Scene, model: ModelSample) -> tuple[str, str, str]:
-    project = scene.project_of(model)
-    return (*model.home, project.project.spec.project if project is not None else "")
+def _project_labels(data: ScrapeData, model: ModelSample) -> tuple[str, str, str]:
+    project = data.project_of(model)
+    return (*model.project_name, project.project.spec.project if project is not None else "")

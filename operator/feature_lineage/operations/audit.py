@@ -166,14 +166,14 @@ def _artifacts(operation: Operation, report: JobReport | None, *, done: bool) ->
         )
     if not done:
         tail = (report.output_tail if report else "") or operation.output_tail
-        said = [_message(operation, report), *(report.warnings if report else ()), tail]
-        artifacts[ERROR_ARTIFACT] = "\n\n".join(part for part in said if part) + "\n"
+        parts = [_message(operation, report), *(report.warnings if report else ()), tail]
+        artifacts[ERROR_ARTIFACT] = "\n\n".join(part for part in parts if part) + "\n"
     return artifacts
 
 
 def _message(operation: Operation, report: JobReport | None) -> str:
-    told = (report.message if report else "") or operation.message
-    return told.strip() or "the job ended without a report"
+    message = (report.message if report else "") or operation.message
+    return message.strip() or "the job ended without a report"
 
 
 def _touched(report: JobReport | None) -> tuple[ViewReport, ...]:

@@ -69,10 +69,10 @@ def explain(
                 items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
                 return _fit(fact, items, ", ", step, limit)
             fact = f"{subject}: it would hurt {_versions(len(plan.impacts))}: "
-            return _fit(fact, _hurt(plan), "; ", step, limit)
+            return _fit(fact, _impact_phrases(plan), "; ", step, limit)
 
 
-def explain_harm(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
+def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
     """What a plan that was applied does to protected versions, and what let it; "" where to none.
 
     Args:
@@ -86,7 +86,7 @@ def explain_harm(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
     fact += f"{_versions(len(plan.impacts))}: "
     # The runner of another version does not say by what.
     by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
-    return _fit(fact, _hurt(plan), "; ", by, limit)
+    return _fit(fact, _impact_phrases(plan), "; ", by, limit)
 
 
 def short_revision(revision: str) -> str:
@@ -122,7 +122,7 @@ def describe(problem: Problem) -> str:
             return f"{subject} changes version{step}"
 
 
-def _hurt(plan: Plan) -> list[str]:
+def _impact_phrases(plan: Plan) -> list[str]:
     return [_impact(impact) for impact in sorted(plan.impacts, key=_worst_first)]
 
 

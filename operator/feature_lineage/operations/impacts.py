@@ -23,7 +23,7 @@ def impacts(
     """Protected versions that going from `current` to `desired` makes worse, sorted."""
     found: list[Impact] = []
     for model in models:
-        problems = _worse(_with_definitions(model, current), current, desired)
+        problems = _worsened(_with_definitions(model, current), current, desired)
         if problems:
             found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
     return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
@@ -56,20 +56,20 @@ def _with_definitions(model: GuardedModel, current: RegistrySnapshot) -> Guarded
     return replace(model, features=(*model.features, *found))
 
 
-def _worse(
+def _worsened(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Problem, ...]:
     """New problems of the model as it is served, and of its features whatever serves them.
 
     Both count: a feature that has left the service already is what bringing it back would need.
     """
-    as_served = _new(model, current, desired, model.service)
-    told = {(problem.feature, problem.kind) for problem in as_served}
-    alone = _new(model, current, desired, "") if model.service else set()
-    return tuple(sorted(as_served | {p for p in alone if (p.feature, p.kind) not in told}))
+    as_served = _new_problems(model, current, desired, model.service)
+    reported = {(problem.feature, problem.kind) for problem in as_served}
+    alone = _new_problems(model, current, desired, "") if model.service else set()
+    return tuple(sorted(as_served | {p for p in alone if (p.feature, p.kind) not in reported}))
 
 
-def _new(
+def _new_problems(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot, service: str
 ) -> set[Problem]:
     known = frozenset(compare(model.features, current, service))

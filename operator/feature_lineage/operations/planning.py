@@ -110,7 +110,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     stale_guard,
     # Before protection: it concerns objects this resource never owned, in every protection mode.
     adoption_deletes,
-    # What is known to hurt goes before what merely might.
+    # Known impacts before possible ones.
     breaks_protected_models,
     # Last: a doubt, and only where the owner wants doubts to block.
     unknown_models_at_risk,
@@ -140,29 +140,29 @@ def make_plan(
     current = replace(current, closures={**request.closures, **current.closures})
     if not request.prune:
         desired = unpruned(current, desired)
-    hurt = _impacts(request, current, desired)
+    impacted = _impacts(request, current, desired)
     policy_input = PolicyInput(
         request=request,
         now=now,
         digest=plan_digest(
-            current, desired, hurt, _unknown(request) if request.on_unknown == "Block" else ()
+            current, desired, impacted, _unknown(request) if request.on_unknown == "Block" else ()
         ),
         changes=tuple(sorted(diff(current, desired))),
-        impacts=hurt,
+        impacts=impacted,
         adoption_deletes=deletions(current, desired) if _adopts(request, registry_id) else (),
     )
     violations = [found for check in CHECKS if (found := check(policy_input)) is not None]
-    standing = [violation for violation in violations if not violation.overridden]
+    not_overridden = [violation for violation in violations if not violation.overridden]
     return Plan(
         digest=policy_input.digest,
-        verdict=_verdict(standing, let_through=bool(violations) or bool(hurt)),
+        verdict=_verdict(not_overridden, let_through=bool(violations) or bool(impacted)),
         changes=policy_input.changes,
-        impacts=hurt,
+        impacts=impacted,
         online_tables_dropped=tuple(sorted(online_tables_dropped)),
         unknown_models=_unknown(request),
         adoption_deletes=policy_input.adoption_deletes,
-        reason=standing[0].reason if standing else "",
-        let_through=_let_through(policy_input) if hurt and not standing else "",
+        reason=not_overridden[0].reason if not_overridden else "",
+        let_through=_why_allowed(policy_input) if impacted and not not_overridden else "",
     )
 
 
@@ -171,13 +171,13 @@ def _adopts(request: ApplyRequest, registry_id: str) -> bool:
     return request.adopted is not None and request.adopted != registry_id
 
 
-def _verdict(standing: list[Violation], *, let_through: bool) -> PlanVerdict:
-    if standing:
+def _verdict(not_overridden: list[Violation], *, let_through: bool) -> PlanVerdict:
+    if not_overridden:
         return PlanVerdict.BLOCKED
     return PlanVerdict.ALLOWED if let_through else PlanVerdict.CLEAN
 
 
-def _let_through(policy_input: PolicyInput) -> str:
+def _why_allowed(policy_input: PolicyInput) -> str:
     request, permission = policy_input.request, policy_input.request.allow_breaking
     if request.protection != "Enforce":
         return f"apply.protection.mode: {request.protection} lets it through"

@@ -52,13 +52,13 @@ def apply(job: Job) -> JobReport:
     before = job.read()
     current = job.snapshot(before)
     store = job.open_store()
-    with job.wire.phase("import_repo"):
+    with job.progress.phase("import_repo"):
         contents = import_repo(job.repo, store)
         _check_folder(job)
-    with job.wire.phase("infer"):
+    with job.progress.phase("infer"):
         declared = desired_snapshot(store, contents, before.proto)
         closures = closures_of(contents, job.repo)
-    with job.wire.phase("plan"):
+    with job.progress.phase("plan"):
         desired = _desired(current, declared, closures, prune=request.prune)
         changes = delta(current, desired)
         dropped = online.dropped_views(current, desired)
@@ -74,13 +74,13 @@ def apply(job: Job) -> JobReport:
         "plan": plan,
         "previous": current.objects_digest,
         "counts": _counts(changes),
-        "warnings": _not_backfilled(plan, before, job.project),
+        "warnings": _backfill_warnings(plan, before, job.project),
     }
     if stopped := _stop(job, plan, request, current, before, known):
         return stopped
-    with job.wire.phase("apply"):
+    with job.progress.phase("apply"):
         store._registry = None
-        tables = online.OnlineTables(store, contents, before.proto, job.wire)
+        tables = online.OnlineTables(store, contents, before.proto, job.progress)
         if changes or not before.exists:
             writing = commit.Changes(contents, changes)
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
@@ -89,7 +89,7 @@ def apply(job: Job) -> JobReport:
         tables.drop(dropped, request.last_views)
     after = job.read()
     snapshot = job.snapshot(after, desired.closures)
-    known["warnings"] += _kept_differently(delta(desired, snapshot))
+    known["warnings"] += _storage_warnings(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
 
@@ -151,7 +151,7 @@ def _stop(
     return None
 
 
-def _not_backfilled(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:
+def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:
     """Feast keeps a changed view's intervals, so nothing fills its new column for the past."""
     materialized = {
         message.spec.name
@@ -177,7 +177,7 @@ def _new_column(change: Change) -> bool:
     )
 
 
-def _kept_differently(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
+def _storage_warnings(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
     """What Feast stored otherwise than declared, as it does for views pinned to an old version.
 
     Raises:

@@ -30,8 +30,8 @@ DUMMY_ENTITY: Final = "__dummy"
 _DROPPED: Final = frozenset(
     {"meta", "project", "body", "ibis_function", "substrait_plan", "profiler"}
 )
-_MEANT_WHEN_ZERO: Final = frozenset({"version_tag"})  # 0 pins v0, absent is the latest
-_NOTHING: Final[tuple[Any, ...]] = ("", 0, False, "0s", [], {})
+_ZERO_IS_A_VALUE: Final = frozenset({"version_tag"})  # 0 pins v0, absent is the latest
+_DEFAULTS: Final[tuple[Any, ...]] = ("", 0, False, "0s", [], {})
 _UNORDERED: Final = frozenset({"features", "entity_columns", "types", "actions"})
 # One definition under one name, written twice, is what Feast calls a duplicate import.
 _MAY_REPEAT: Final = frozenset({"entity", "data_source"})
@@ -99,7 +99,7 @@ def _message(value: dict[str, Any], descriptor: Any, by_name: bool) -> dict[str,
         else:
             inside = by_name or key == "feature_view_projection"
             kept = _value(item, field, inside)
-            if key in _MEANT_WHEN_ZERO or kept not in _NOTHING:
+            if key in _ZERO_IS_A_VALUE or kept not in _DEFAULTS:
                 result[key] = kept
     return result
 

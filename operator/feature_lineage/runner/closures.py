@@ -19,7 +19,7 @@ from typing import Any
 from feature_lineage.runner.syntax import syntax
 
 
-class _CannotWalkError(Exception):
+class _NotWalkableError(Exception):
     """Something was reached whose meaning cannot be read off."""
 
 
@@ -44,7 +44,7 @@ def closures_of(contents: Any, repo: Path) -> dict[str, str]:
             continue
         try:
             result[view.name] = _sha256(repr(_Walk(repo).function(function)))
-        except (_CannotWalkError, RecursionError):
+        except (_NotWalkableError, RecursionError):
             whole = whole or _whole_repo(repo)
             result[view.name] = whole
     return result
@@ -61,16 +61,16 @@ class _Walk:
 
     def __init__(self, repo: Path) -> None:
         self._repo = repo
-        self._seen: set[int] = set()
+        self._visited: set[int] = set()
 
     def function(self, function: Any) -> Any:
         """A function: its syntax, and everything its names lead to, in name order."""
         function = self._outermost(function)
         if not isinstance(function, FunctionType):
-            raise _CannotWalkError
-        if id(function) in self._seen:
+            raise _NotWalkableError
+        if id(function) in self._visited:
             return ["seen", function.__qualname__]
-        self._seen.add(id(function))
+        self._visited.add(id(function))
         known = function.__globals__
         reached = [
             [name, self.value(known[name])]
@@ -80,7 +80,7 @@ class _Walk:
         try:
             free = inspect.getclosurevars(function).nonlocals
         except ValueError as error:
-            raise _CannotWalkError from error
+            raise _NotWalkableError from error
         reached += [[name, self.value(value)] for name, value in sorted(free.items())]
         defaults = [self.value(v) for v in function.__defaults__ or ()]
         keywords = [[k, self.value(v)] for k, v in sorted((function.__kwdefaults__ or {}).items())]
@@ -105,32 +105,32 @@ class _Walk:
             case re.Pattern():
                 return ["pattern", value.pattern, value.flags]
         if callable(value) and isinstance(target := self._outermost(value), FunctionType):
-            return self.function(target) if self._is_ours(target) else _name(value)
-        if self._is_ours(type(value)):
+            return self.function(target) if self._in_repo(target) else _name(value)
+        if self._in_repo(type(value)):
             return self._instance(value)
         return _foreign(value)
 
     def _outermost(self, function: Any) -> Any:
         """The function itself, or what a library's wrapper (such as a cache) stands for."""
-        if isinstance(function, FunctionType) and self._is_ours(function):
+        if isinstance(function, FunctionType) and self._in_repo(function):
             return function
         return inspect.unwrap(function)
 
     def _instance(self, value: Any) -> Any:
         """An object of one of the repo's classes: the class, and what it holds."""
         if not hasattr(value, "__dict__"):
-            raise _CannotWalkError
-        if id(value) in self._seen:
+            raise _NotWalkableError
+        if id(value) in self._visited:
             return ["seen", type(value).__qualname__]
-        self._seen.add(id(value))
+        self._visited.add(id(value))
         return ["instance", self._class(type(value)), self.value(vars(value))]
 
     def _class(self, cls: type) -> Any:
-        if not self._is_ours(cls):
+        if not self._in_repo(cls):
             return ["class", f"{cls.__module__}.{cls.__qualname__}"]
-        if id(cls) in self._seen:
+        if id(cls) in self._visited:
             return ["seen", cls.__qualname__]
-        self._seen.add(id(cls))
+        self._visited.add(id(cls))
         members = []
         for name, member in sorted(vars(cls).items()):
             match member:
@@ -149,9 +149,9 @@ class _Walk:
         file = getattr(module, "__file__", None)
         if file is None or not Path(file).resolve().is_relative_to(self._repo):
             return ["module", module.__name__]
-        if id(module) in self._seen:
+        if id(module) in self._visited:
             return ["seen", module.__name__]
-        self._seen.add(id(module))
+        self._visited.add(id(module))
         inner = [
             [name, self._module(value)]
             for name, value in sorted(vars(module).items())
@@ -159,7 +159,7 @@ class _Walk:
         ]
         return ["module", _sha256(_file_syntax(Path(file))), inner]
 
-    def _is_ours(self, value: Any) -> bool:
+    def _in_repo(self, value: Any) -> bool:
         try:
             file = inspect.getsourcefile(value)
         except TypeError:
@@ -174,7 +174,7 @@ class _Walk:
             source = inspect.getsource(getattr(value, "__code__", value))
             return repr(syntax(ast.parse(textwrap.dedent(source))))
         except (OSError, TypeError, SyntaxError) as error:
-            raise _CannotWalkError from error
+            raise _NotWalkableError from error
 
 
 def _name(value: Any) -> Any:
@@ -187,7 +187,7 @@ def _foreign(value: Any) -> Any:
         return _name(value)
     text = repr(value)
     if " at 0x" in text or "..." in text:  # an address, or cut short
-        raise _CannotWalkError
+        raise _NotWalkableError
     return ["foreign", type(value).__qualname__, text]
 
 
@@ -203,14 +203,14 @@ def _lambda_syntax(code: CodeType) -> str:
     try:
         tree = ast.parse(Path(code.co_filename).read_bytes())
     except (OSError, SyntaxError) as error:
-        raise _CannotWalkError from error
+        raise _NotWalkableError from error
     found = [
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno
     ]
     if len(found) != 1:
-        raise _CannotWalkError
+        raise _NotWalkableError
     return repr(syntax(found[0]))
 
 
@@ -218,7 +218,7 @@ def _file_syntax(path: Path) -> str:
     try:
         return repr(syntax(ast.parse(path.read_bytes())))
     except (OSError, SyntaxError) as error:
-        raise _CannotWalkError from error
+        raise _NotWalkableError from error
 
 
 def _whole_repo(repo: Path) -> str:

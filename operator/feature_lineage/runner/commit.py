@@ -32,7 +32,7 @@ from feature_lineage.runner.reader import Reading, read_file, registry_store, ro
 from feature_lineage.runner.repo import memory_registry
 
 _LOCK_TIMEOUT: Final = "60s"
-_MOVED: Final = (
+_REGISTRY_CHANGED: Final = (
     "the registry was changed by somebody else between plan and apply; "
     "nothing was changed, and it is planned anew"
 )
@@ -138,7 +138,7 @@ def commit(
     else:  # a registry server, Snowflake: no transaction to be had; what is there is compared
         found = snapshot_of(store.registry.proto(), store.project, store.project)
         if found.objects_digest != expected:
-            raise SteppedBack(_MOVED)
+            raise SteppedBack(_REGISTRY_CHANGED)
         changes.write(store.registry, store.project)
         prepare()
         store.registry.commit()
@@ -165,7 +165,7 @@ def publish(proto: Any, target: Any, before: Reading) -> None:
         with file_lock(target._filepath):
             found = read_file(target._filepath)
             if (found.exists, found.fingerprint) != (before.exists, before.fingerprint):
-                raise SteppedBack(_MOVED)
+                raise SteppedBack(_REGISTRY_CHANGED)
             replace_file(target, proto)
         return
     try:
@@ -173,7 +173,7 @@ def publish(proto: Any, target: Any, before: Reading) -> None:
     except FileNotFoundError:
         version = ""
     if version != before.proto.version_id:
-        raise SteppedBack(_MOVED)
+        raise SteppedBack(_REGISTRY_CHANGED)
     target.update_registry_proto(proto)  # an object store puts an object whole or not at all
 
 
@@ -221,7 +221,7 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
         exclusive = lock_tables(connection)
         found = snapshot_of(rows_of(connection, store.project), store.project, store.project)
         if found.objects_digest != expected:
-            raise SteppedBack(_MOVED)
+            raise SteppedBack(_REGISTRY_CHANGED)
 
         @contextlib.contextmanager
         def part() -> Iterator[Any]:

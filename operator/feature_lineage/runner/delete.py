@@ -49,11 +49,11 @@ def delete(job: Job) -> JobReport:
             snapshot=current,
             views=view_reports(before.proto, job.project),
         )
-    with job.wire.phase("delete"):
+    with job.progress.phase("delete"):
         if before.exists:
             messages = [message for _, message in views_of(before.proto, job.project)]
             online.drop_tables(job.open_store(), messages)
-            _forget(job, before)
+            _remove_project(job, before)
         after = job.read()
     count = sum(len(named) for named in current.objects.values())
     return job.report(
@@ -73,7 +73,7 @@ def _users(request: DeleteRequest, now: datetime) -> tuple[str, ...]:
     return protected_versions(request.guard)
 
 
-def _forget(job: Job, before: Reading) -> None:
+def _remove_project(job: Job, before: Reading) -> None:
     """Take the project out of the registry, in one piece."""
     config = job.settings.config
     kind = job.settings.registry_type
@@ -111,8 +111,8 @@ def _strip(proto: Any, project: str) -> bool:
     return found | _keep(history, lambda record: record.project_id != project)
 
 
-def _keep(messages: Any, wanted: Any) -> bool:
-    kept = [message for message in messages if wanted(message)]
+def _keep(messages: Any, keep: Any) -> bool:
+    kept = [message for message in messages if keep(message)]
     if len(kept) == len(messages):
         return False
     del messages[:]

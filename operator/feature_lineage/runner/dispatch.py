@@ -19,7 +19,7 @@ from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import check_project, load_settings
 
 
-def run(request: JobRequest, wire: ProgressPipe, started: datetime) -> JobReport:
+def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobReport:
     """Carry out one operation.
 
     Raises:
@@ -27,12 +27,12 @@ def run(request: JobRequest, wire: ProgressPipe, started: datetime) -> JobReport
     """
     repo = Path(request.repo).resolve()
     settings = load_settings(repo, request.feature_store_yaml)
-    wire.emit("secrets", values=settings.secrets)
+    progress.emit("secrets", values=settings.secrets)
     check_project(settings, request.project)
     check_stores(settings, repo, request.ephemeral)
     os.chdir(repo)
     reader = RegistryReader(settings.config, repo)
-    job = Job(request, wire, started, repo, settings, reader)
+    job = Job(request, progress, started, repo, settings, reader)
     return COMMANDS[KINDS[request.kind].command](job)
 
 

@@ -18,7 +18,7 @@ from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 
 
 def report(
-    request: JobRequest, wire: ProgressPipe, started: datetime, error: BaseException
+    request: JobRequest, progress: ProgressPipe, started: datetime, error: BaseException
 ) -> JobReport:
     """The report of an operation that did not come to its end."""
     match error:
@@ -26,12 +26,14 @@ def report(
             outcome, reason, message = Outcome.STEPPED_BACK, error.reason, error.message
         case FeatureLineageError():
             outcome, reason, message = Outcome.FAILED, error.reason, error.message
-        case _ if wire.phase_name in REPO_PHASES or isinstance(error, ModuleNotFoundError):
+        case _ if progress.phase_name in REPO_PHASES or isinstance(error, ModuleNotFoundError):
             outcome, reason = Outcome.FAILED, Reason.INVALID_REPO
             message = repo_fault(error, Path(request.repo).resolve())
         case _:
             outcome, reason = Outcome.FAILED, Reason.JOB_FAILED
-            message = f"while {DOING.get(wire.phase_name, wire.phase_name)}: {one_line(error)}"
+            message = (
+                f"while {DOING.get(progress.phase_name, progress.phase_name)}: {one_line(error)}"
+            )
             traceback.print_exception(error)
     return JobReport(
         operation_id=request.operation_id,
@@ -44,13 +46,13 @@ def report(
         started_at=started,
         finished_at=datetime.now(UTC),
         feast_version=version("feast"),
-        seconds=wire.seconds,
+        seconds=progress.seconds,
     )
 
 
 def repo_fault(error: BaseException, repo: Path) -> str:
     """``features.py:12: NameError: …``, with the next step where there is an obvious one."""
-    where = _place(error, repo)
+    where = _location(error, repo)
     prefix = f"{where}: " if where else ""
     match error:
         case SystemExit():
@@ -69,15 +71,15 @@ def repo_fault(error: BaseException, repo: Path) -> str:
             return prefix + one_line(error)
 
 
-def _place(error: BaseException, repo: Path) -> str:
+def _location(error: BaseException, repo: Path) -> str:
     """File and line of the repo that the error came through last, "" when it did not."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_relative(error.filename, repo) or error.filename}:{error.lineno}"
-    place = ""
+    location = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if name := _relative(frame.filename, repo):
-            place = f"{name}:{frame.lineno}"
-    return place
+            location = f"{name}:{frame.lineno}"
+    return location
 
 
 def _relative(filename: str, repo: Path) -> str:

@@ -31,7 +31,7 @@ class Job:
 
     Attributes:
         request: what to do.
-        wire: progress.
+        progress: progress.
         started: when the worker began.
         repo: the feature repo, resolved; also the working directory.
         settings: its feature_store.yaml.
@@ -39,7 +39,7 @@ class Job:
     """
 
     request: JobRequest
-    wire: ProgressPipe
+    progress: ProgressPipe
     started: datetime
     repo: Path
     settings: Settings
@@ -50,7 +50,7 @@ class Job:
         return self.request.project
 
     def read(self) -> Reading:
-        with self.wire.phase("read"):
+        with self.progress.phase("read"):
             return self.reader.read()
 
     def open_store(self) -> FeatureStore:
@@ -77,7 +77,7 @@ class Job:
             registry_type=self.settings.registry_type,
             online_store_type=self.settings.online_store_type,
             registry_id=self.settings.registry_id,
-            seconds=self.wire.seconds,
+            seconds=self.progress.seconds,
             **fields,
         )
 

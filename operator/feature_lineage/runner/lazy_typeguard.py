@@ -18,27 +18,27 @@ import typeguard
 @contextlib.contextmanager
 def lazy_typeguard() -> Iterator[None]:
     """While open, ``from typeguard import typechecked`` gives the decorator that is in no hurry."""
-    at_once = typeguard.typechecked
+    eager = typeguard.typechecked
 
     def typechecked(target: Any = None, **options: Any) -> Any:
         if isclass(target) and not options:
-            return _later(target, at_once)
-        return at_once(target, **options)
+            return _check_lazily(target, eager)
+        return eager(target, **options)
 
     typeguard.typechecked = typechecked
     try:
         yield
     finally:
-        typeguard.typechecked = at_once
+        typeguard.typechecked = eager
 
 
-def _later(cls: Any, check: Callable[[Any], Any]) -> Any:
+def _check_lazily(cls: Any, check: Callable[[Any], Any]) -> Any:
     """The class, its methods and those of its properties waiting for their first call."""
 
     def method(member: Any) -> Any:
         own = isfunction(member) and member.__module__ == cls.__module__
         if own and member.__qualname__.startswith(f"{cls.__qualname__}."):
-            return _at_first_call(member, check)
+            return _check_at_first_call(member, check)
         return member
 
     for name, member in list(vars(cls).items()):
@@ -52,7 +52,7 @@ def _later(cls: Any, check: Callable[[Any], Any]) -> Any:
     return cls
 
 
-def _at_first_call(function: Callable[..., Any], check: Callable[[Any], Any]) -> Any:
+def _check_at_first_call(function: Callable[..., Any], check: Callable[[Any], Any]) -> Any:
     checked: Callable[..., Any] | None = None
 
     @wraps(function, updated=())  # no more marks than typeguard leaves

@@ -34,7 +34,7 @@ _YEAR: Final = timedelta(weeks=52)  # what Feast goes back where nothing else sa
 _IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
 
 
-class _RefusedError(Exception):
+class _NotMaterializableError(Exception):
     """A view that cannot be materialized; the text is for people."""
 
 
@@ -51,10 +51,10 @@ def materialize(job: Job) -> JobReport:
     }
     store = job.open_store()
     done: dict[str, ViewReport] = {}
-    with job.wire.phase("materialize"), _safe_file_writes(store):
+    with job.progress.phase("materialize"), _safe_file_writes(store):
         for window in _windows(request, views):
-            done[window.name] = _one(store, window, views)
-            _tell(job, done[window.name])
+            done[window.name] = _materialize_view(store, window, views)
+            _emit_view(job, done[window.name])
     after = job.read()
     failed = [report.name for report in done.values() if report.result == "Failed"]
     outcome = Outcome.SUCCEEDED
@@ -91,7 +91,7 @@ def _materializable(section: str, message: Any) -> bool:
     return section in ("feature_views", "stream_feature_views") and bool(spec.online)
 
 
-def _one(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> ViewReport:
+def _materialize_view(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> ViewReport:
     section = views[window.name][0] if window.name in views else "feature_views"
     report = {"name": window.name, "kind": SECTIONS[section], "end": window.end}
     started = time.monotonic()
@@ -105,7 +105,11 @@ def _one(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> View
         rows = counter.rows if counter.used or _in_process(store) else None
         report |= {"result": "Succeeded", "rows": rows}
     except Exception as error:  # noqa: BLE001  any engine and any store may raise anything here
-        report |= {"result": "Failed", "rows": counter.rows, "error": _human(error, window, views)}
+        report |= {
+            "result": "Failed",
+            "rows": counter.rows,
+            "error": _view_error(error, window, views),
+        }
     report |= {
         "seconds": round(time.monotonic() - started, 3),
         "newest_event_time": counter.newest,
@@ -116,7 +120,7 @@ def _one(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> View
 def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
     """Where Feast's own incremental materialization would start."""
     if window.name not in views:
-        raise _RefusedError(_unknown(window.name, views))
+        raise _NotMaterializableError(_unknown(window.name, views))
     section, message = views[window.name]
     if section == "on_demand_feature_views":
         sources = [
@@ -125,7 +129,9 @@ def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
         lives = [_ttl(views[name][1]) for name in sources if name in views]
         return window.end - (max(lives, default=timedelta(0)) or _YEAR)
     if section == "label_views":
-        raise _RefusedError("a label view is filled by pushing labels, not by materializing")
+        raise _NotMaterializableError(
+            "a label view is filled by pushing labels, not by materializing"
+        )
     until = materialized_until(message)
     return until if until is not None else datetime.now(UTC) - (_ttl(message) or _YEAR)
 
@@ -146,27 +152,29 @@ def _unknown(name: str, views: dict[str, Any]) -> str:
     return f"there is no feature view {name!r} in the registry; there are: {known}"
 
 
-def _human(error: Exception, window: ViewWindow, views: dict[str, Any]) -> str:
+def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> str:
     """One line that says what is wrong with the view, not with the line of code."""
     if window.name not in views:
         return _unknown(window.name, views)
     message = views[window.name][1]
     source = getattr(message.spec, "batch_source", None)
     where = source.file_options.uri if source is not None else ""
-    place = f" of source {where or source.name!r}" if source is not None else ""
+    of_source = f" of source {where or source.name!r}" if source is not None else ""
     match error:
-        case _RefusedError():
+        case _NotMaterializableError():
             return str(error)
         case FileNotFoundError():
             return f"the source file {error.filename or where or error} is not there"
         case KeyError():
-            return f"a column is missing in the data{place}: {error.args[0] if error.args else ''}"
+            return (
+                f"a column is missing in the data{of_source}: {error.args[0] if error.args else ''}"
+            )
         case _:
             return one_line(error)
 
 
-def _tell(job: Job, report: ViewReport) -> None:
-    job.wire.emit(
+def _emit_view(job: Job, report: ViewReport) -> None:
+    job.progress.emit(
         "view",
         name=report.name,
         result=report.result,
@@ -218,11 +226,11 @@ def _safe_file_writes(store: FeatureStore) -> Iterator[None]:
         return
     target._write_registry = lambda proto: replace_file(target, proto)
     for name in ("apply_materialization", "apply_feature_view"):
-        setattr(registry, name, _fresh(getattr(registry, name), registry, target))
+        setattr(registry, name, _after_refresh(getattr(registry, name), registry, target))
     yield
 
 
-def _fresh(write: Callable[..., Any], registry: Any, target: Any) -> Callable[..., Any]:
+def _after_refresh(write: Callable[..., Any], registry: Any, target: Any) -> Callable[..., Any]:
     def locked(*args: Any, **kwargs: Any) -> Any:
         with file_lock(target._filepath):
             registry.refresh()

@@ -22,12 +22,12 @@ from feature_lineage.runner.reader import views_of
 
 def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
     """Views that go and take an online table with them; not those that change their kind."""
-    staying = {name for _, name, _ in desired.views()}
+    kept = {name for _, name, _ in desired.views()}
     return tuple(
         sorted(
             name
             for kind, name, spec in current.views()
-            if name not in staying and has_table(kind, spec)
+            if name not in kept and has_table(kind, spec)
         )
     )
 
@@ -41,10 +41,10 @@ class OnlineTables:
     """The tables of one project."""
 
     def __init__(
-        self, store: FeatureStore, contents: RepoContents, before: Any, wire: ProgressPipe
+        self, store: FeatureStore, contents: RepoContents, before: Any, progress: ProgressPipe
     ) -> None:
         self._store = store
-        self._wire = wire
+        self._progress = progress
         self._contents = contents
         self._before = before
 
@@ -58,9 +58,12 @@ class OnlineTables:
             *contents.label_views,
         ]
         if self._store.config.registry.enable_online_feature_view_versioning:
-            self._remember_versions(views)
+            self._set_versions(views)
         provider = self._store._get_provider()
-        with self._wire.phase("online_tables"), _one_disk_write(provider.online_store, self._store):
+        with (
+            self._progress.phase("online_tables"),
+            _one_transaction(provider.online_store, self._store),
+        ):
             provider.update_infra(
                 project=self._store.project,
                 tables_to_delete=[],
@@ -73,7 +76,7 @@ class OnlineTables:
     def drop(self, names: Iterable[str], last_views: Iterable[str]) -> None:
         """Drop the tables of these views, and of views that an earlier, killed apply left."""
         contents = self._contents
-        staying = {
+        kept = {
             view.name
             for views in (
                 contents.feature_views,
@@ -84,16 +87,16 @@ class OnlineTables:
             for view in views
         }
         known = {message.spec.name: message for _, message in views_of(self._before, self._project)}
-        orphans = set(last_views) - staying - known.keys()
-        going = [known.get(name) or named(name) for name in sorted({*names, *orphans})]
-        with self._wire.phase("online_tables"):
-            drop_tables(self._store, going)
+        orphans = set(last_views) - kept - known.keys()
+        dropped = [known.get(name) or named(name) for name in sorted({*names, *orphans})]
+        with self._progress.phase("online_tables"):
+            drop_tables(self._store, dropped)
 
     @property
     def _project(self) -> str:
         return str(self._store.project)
 
-    def _remember_versions(self, views: list[Any]) -> None:
+    def _set_versions(self, views: list[Any]) -> None:
         """With versioned tables a view's table bears the version that the registry gave it."""
         versions = {
             message.spec.name: message.meta.current_version_number
@@ -105,7 +108,7 @@ class OnlineTables:
 
 
 @contextmanager
-def _one_disk_write(online_store: Any, store: FeatureStore) -> Iterator[None]:
+def _one_transaction(online_store: Any, store: FeatureStore) -> Iterator[None]:
     """SQLite waits for the disk at each statement outside a transaction: three per view."""
     if type(online_store) is not SqliteOnlineStore:
         yield

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 PUBLIC_EVENTS: Final = frozenset({"phase", "view"})
@@ -31,6 +32,32 @@ DOING: Final = {
     "materialize": "materializing",
     "delete": "deleting the project",
 }
+
+
+@dataclass
+class WorkerResult:
+    """What the supervisor received from the worker and observed of its process.
+
+    Attributes:
+        report: the report as the worker sent it, not validated; None until it arrives.
+        phase: the last phase that the worker entered.
+        secrets: values to redact in everything that is shown.
+        output: the end of what the worker printed.
+        stopped_by: why the supervisor stopped the worker: a signal's name, ``deadline``, or
+            ``oversized report``; "" where it did not.
+        returncode: of the worker's process; None while it runs.
+        registry: the registry verifier's answer, with ``digest`` or ``error``.
+        verify_seconds: how long the verifier took.
+    """
+
+    report: dict[str, Any] | None = None
+    phase: str = "start"
+    secrets: list[str] = field(default_factory=list)
+    output: bytes = b""
+    stopped_by: str = ""
+    returncode: int | None = None
+    registry: dict[str, Any] | None = None
+    verify_seconds: float | None = None
 
 
 class ProgressPipe:

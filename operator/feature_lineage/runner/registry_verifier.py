@@ -18,11 +18,11 @@ from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import Settings, load_settings
 
 
-def wanted(request: JobRequest) -> bool:
+def needed(request: JobRequest) -> bool:
     return KINDS[request.kind].verified
 
 
-def fork(request: JobRequest, ask: int, answer: int, also_close: int) -> None:
+def fork(request: JobRequest, requests: int, replies: int, also_close: int) -> None:
     """Leave a witness behind; returns in the worker only.
 
     The configuration is read before the fork, so that the witness has every module it needs and
@@ -41,13 +41,13 @@ def fork(request: JobRequest, ask: int, answer: int, also_close: int) -> None:
         return
     os.close(also_close)
     try:
-        if os.read(ask, 5):
-            os.write(answer, _testimony(settings, repo))
+        if os.read(requests, 5):
+            os.write(replies, _registry_message(settings, repo))
     finally:
         os._exit(0)
 
 
-def _testimony(settings: Settings, repo: Path) -> bytes:
+def _registry_message(settings: Settings, repo: Path) -> bytes:
     project = settings.config.project
     try:
         os.chdir(repo)

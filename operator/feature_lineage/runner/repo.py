@@ -20,7 +20,7 @@ from feast.repo_operations import get_repo_files, parse_repo
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.runner.canonical import snapshot_of
 from feature_lineage.runner.errors import InvalidRepo
-from feature_lineage.runner.settings import keep_quiet
+from feature_lineage.runner.settings import disable_reporting
 
 
 def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
@@ -37,7 +37,7 @@ def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
         contents = parse_repo(repo)
     finally:
         os.chdir(repo)  # repo code may have gone elsewhere; relative sources must not
-        keep_quiet(store)
+        disable_reporting(store)
     if not contents.projects:
         description = store.config.project_description or ""
         contents.projects.append(Project(name=store.project, description=description))
@@ -74,7 +74,7 @@ def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) 
         contents.label_views,
     )
     os.chdir(store.repo_path)  # inference runs on-demand functions
-    keep_quiet(store)
+    disable_reporting(store)
     return snapshot_of(contents.to_registry_proto(), store.project, owner=None)
 
 

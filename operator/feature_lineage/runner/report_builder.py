@@ -7,7 +7,7 @@ merely exits 0 has proved nothing. What killed a worker that left no report deci
 import re
 import signal
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -19,37 +19,24 @@ from feature_lineage.operations.protocol import (
     Outcome,
 )
 from feature_lineage.reasons import Reason
-from feature_lineage.runner.progress import DOING, REPO_PHASES
+from feature_lineage.runner.progress import DOING, REPO_PHASES, WorkerResult
 
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-NEEDS_WITNESS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
+VERIFIED_OUTCOMES: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
 
 
-class Seen(Protocol):
-    """What the supervisor saw of the worker."""
-
-    report: dict[str, Any] | None
-    phase: str
-    secrets: list[str]
-    output: bytes
-    stopped_by: str
-    returncode: int | None
-    answer: dict[str, Any] | None
-    verify_seconds: float | None
-
-
-def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
-    """The report of this job; total, whatever was seen."""
+def build_report(request: JobRequest, result: WorkerResult, started: float) -> JobReport:
+    """The report of this job; every result gives a report."""
     common = {
         "finished_at": datetime.now(UTC),
-        "output_tail": _tail(seen.output, seen.secrets),
+        "output_tail": _tail(result.output, result.secrets),
     }
-    if seen.report is None:
-        reason, message = _without_report(request, seen)
+    if result.report is None:
+        reason, message = _without_report(request, result)
         return _failed(request, started, reason, message, common)
     try:
-        report = JobReport.model_validate(seen.report)
+        report = JobReport.model_validate(result.report)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -58,21 +45,21 @@ def conclude(request: JobRequest, seen: Seen, started: float) -> JobReport:
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         message = "the worker's report belongs to another operation"
         return _failed(request, started, Reason.JOB_FAILED, message, common)
-    report = _blotted(report, seen.secrets).model_copy(update=common)
+    report = _redacted(report, result.secrets).model_copy(update=common)
     traits = KINDS[report.kind]
     if not (traits.verified or traits.imports_repo_code):
         return report.model_copy(update={"verified": report.snapshot is not None})
-    if report.outcome not in NEEDS_WITNESS:
+    if report.outcome not in VERIFIED_OUTCOMES:
         return report
-    seconds = {**report.seconds, "verify": round(seen.verify_seconds or 0.0, 3)}
-    return _witnessed(report.model_copy(update={"seconds": seconds}), seen.answer)
+    seconds = {**report.seconds, "verify": round(result.verify_seconds or 0.0, 3)}
+    return _verify(report.model_copy(update={"seconds": seconds}), result.registry)
 
 
-def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
+def _verify(report: JobReport, registry: dict[str, Any] | None) -> JobReport:
     """Hold the report against what the witness found in the registry."""
-    digest = answer.get("digest") if answer else None
+    digest = registry.get("digest") if registry else None
     if digest is None:
-        why = (answer or {}).get("error") or "it gave no answer"
+        why = (registry or {}).get("error") or "it gave no answer"
         warning = f"the registry could not be read a second time to verify the report: {why}"
         return report.model_copy(update={"warnings": (*report.warnings, warning)})
     if report.snapshot is not None and digest == report.snapshot.objects_digest:
@@ -88,15 +75,15 @@ def _witnessed(report: JobReport, answer: dict[str, Any] | None) -> JobReport:
     )
 
 
-def _without_report(request: JobRequest, seen: Seen) -> tuple[Reason, str]:
+def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, str]:
     """Reason and message for a worker that never reported."""
-    doing = f"while {DOING.get(seen.phase, seen.phase)}"
-    if seen.stopped_by == "deadline":
+    doing = f"while {DOING.get(result.phase, result.phase)}"
+    if result.stopped_by == "deadline":
         limit = f"{request.deadline_seconds:g} s"
         return Reason.DEADLINE_EXCEEDED, f"stopped {doing}: its deadline of {limit} has passed"
-    if seen.stopped_by:
-        return Reason.INTERRUPTED, f"stopped {doing}: {seen.stopped_by}"
-    code = seen.returncode
+    if result.stopped_by:
+        return Reason.INTERRUPTED, f"stopped {doing}: {result.stopped_by}"
+    code = result.returncode
     if code == -signal.SIGKILL:
         step = "raise spec.runtime.resources.limits.memory"
         return (
@@ -104,7 +91,7 @@ def _without_report(request: JobRequest, seen: Seen) -> tuple[Reason, str]:
             f"killed by the kernel {doing}, most likely for want of memory; {step}",
         )
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    if seen.phase in REPO_PHASES:
+    if result.phase in REPO_PHASES:
         return Reason.INVALID_REPO, f"the repo's code ended the process ({how}) {doing}"
     return Reason.JOB_FAILED, f"the worker ended without a report ({how}) {doing}"
 
@@ -126,19 +113,19 @@ def _failed(
 
 
 def _tail(output: bytes, secrets: list[str]) -> str:
-    text = _blot(_TERMINAL_CODES.sub("", output.decode(errors="replace")), secrets)
+    text = _redact(_TERMINAL_CODES.sub("", output.decode(errors="replace")), secrets)
     return text.encode()[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
 
 
-def _blotted(report: JobReport, secrets: list[str]) -> JobReport:
+def _redacted(report: JobReport, secrets: list[str]) -> JobReport:
     """The report without secrets in what people read; drivers put URLs into their errors."""
-    views = tuple(v.model_copy(update={"error": _blot(v.error, secrets)}) for v in report.views)
-    warnings = tuple(_blot(warning, secrets) for warning in report.warnings)
-    message = _blot(report.message, secrets)
+    views = tuple(v.model_copy(update={"error": _redact(v.error, secrets)}) for v in report.views)
+    warnings = tuple(_redact(warning, secrets) for warning in report.warnings)
+    message = _redact(report.message, secrets)
     return report.model_copy(update={"message": message, "views": views, "warnings": warnings})
 
 
-def _blot(text: str, secrets: list[str]) -> str:
+def _redact(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

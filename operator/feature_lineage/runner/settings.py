@@ -136,11 +136,11 @@ def check_project(settings: Settings, expected: str) -> None:
 def open_store(settings: Settings, repo: Path) -> FeatureStore:
     """A `FeatureStore` that has opened nothing yet and reports to nobody."""
     store = FeatureStore(repo_path=str(repo), config=settings.config)
-    keep_quiet(store)
+    disable_reporting(store)
     return store
 
 
-def keep_quiet(store: FeatureStore) -> None:
+def disable_reporting(store: FeatureStore) -> None:
     """Switch Feast's MLflow and OpenLineage reporting off; again after repo code has run."""
     if store.config.mlflow is not None:
         store.config.mlflow.enabled = False

@@ -15,38 +15,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from feature_lineage.runner.progress import PUBLIC_EVENTS
+from feature_lineage.runner.progress import PUBLIC_EVENTS, WorkerResult
 
 MAX_LINE: Final = 64 * 1024 * 1024
 TAIL: Final = 4096
 KILL_GRACE: Final = 5.0
-WITNESS_PATIENCE: Final = 60.0
+VERIFIER_TIMEOUT: Final = 60.0
 # What Feast and MLflow would otherwise send, or leave behind, on their own account.
-QUIET_ENVIRONMENT: Final = {
+REPORTING_OFF: Final = {
     "FEAST_USAGE": "False",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-
-
-@dataclass
-class Watched:
-    """What has been seen of the worker so far."""
-
-    report: dict[str, Any] | None = None
-    phase: str = "start"
-    secrets: list[str] = field(default_factory=list)
-    output: bytes = b""
-    stopped_by: str = ""
-    returncode: int | None = None
-    answer: dict[str, Any] | None = None
-    verify_seconds: float | None = None
 
 
 def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | None) -> int:
@@ -58,12 +43,12 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
     started, clock = time.time(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
     # No SIGTERM or SIGINT ends us without a report, from before there is a worker.
-    with _noted_signals() as asked, scratch as tmp:
+    with _recorded_signals() as signals, scratch as tmp:
         worker = Worker(request_path, scratch=tmp)
         try:
             # Imported while the worker imports Feast on the other core.
             from feature_lineage.operations.protocol import JobRequest, encode
-            from feature_lineage.runner.report_builder import conclude
+            from feature_lineage.runner.report_builder import build_report
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
             with (
@@ -71,25 +56,25 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
                 if isinstance(log_to, Path)
                 else contextlib.nullcontext(log_to) as log
             ):
-                seen = worker.watch(clock + request.deadline_seconds, asked, log)
+                result = worker.watch(clock + request.deadline_seconds, signals, log)
         finally:
             worker.kill()
-        report = conclude(request, seen, started)
+        report = build_report(request, result, started)
         _write_atomically(report_path, encode(report).encode())
     return int(report.exit_code)
 
 
 @contextlib.contextmanager
-def _noted_signals() -> Iterator[list[str]]:
+def _recorded_signals() -> Iterator[list[str]]:
     """While open, SIGTERM and SIGINT to us end nothing: their names are in the list."""
-    asked: list[str] = []
+    signals: list[str] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        asked.append(signal.Signals(number).name)
+    def record(number: int, _frame: FrameType | None) -> None:
+        signals.append(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, record) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield asked
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -100,71 +85,71 @@ class Worker:
 
     def __init__(self, request_path: Path, scratch: str) -> None:
         events_read, events_write = os.pipe()
-        ask_read, ask_write = os.pipe()
-        answer_read, answer_write = os.pipe()
+        request_read, request_write = os.pipe()
+        reply_read, reply_write = os.pipe()
         output_read, output_write = os.pipe()
-        theirs = (events_write, ask_read, answer_write)
-        environment = {**os.environ, **QUIET_ENVIRONMENT, "TMPDIR": scratch}
+        worker_ends = (events_write, request_read, reply_write)
+        environment = {**os.environ, **REPORTING_OFF, "TMPDIR": scratch}
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "feature_lineage.runner.worker"),
-                *(str(request_path.resolve()), str(os.getpid()), *map(str, theirs)),
+                *(str(request_path.resolve()), str(os.getpid()), *map(str, worker_ends)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output_write,
             stderr=subprocess.STDOUT,
-            pass_fds=theirs,
+            pass_fds=worker_ends,
             start_new_session=True,
             env=environment,
         )
-        for descriptor in (*theirs, output_write):
+        for descriptor in (*worker_ends, output_write):
             os.close(descriptor)
         self._output = output_read
-        self._events, self._ask, self._answer = events_read, ask_write, answer_read
+        self._events, self._requests, self._replies = events_read, request_write, reply_read
 
-    def watch(self, deadline: float, asked: Sequence[str], log: Any) -> Watched:
-        """Read until the report is there, the worker is gone, its time is up, or a signal came."""
-        seen = Watched()
-        lines = {self._events: b"", self._answer: b""}
-        witness_until: float | None = None
+    def watch(self, deadline: float, signals: Sequence[str], log: Any) -> WorkerResult:
+        """Read until the report is complete, the worker has exited, or the job has to stop."""
+        result = WorkerResult()
+        lines = {self._events: b"", self._replies: b""}
+        verify_until: float | None = None
         with selectors.DefaultSelector() as selector:
-            for descriptor in (self._events, self._output, self._answer):
+            for descriptor in (self._events, self._output, self._replies):
                 os.set_blocking(descriptor, False)
                 selector.register(descriptor, selectors.EVENT_READ)
-            gone = False
-            while not seen.stopped_by:
-                ready = selector.select(0 if gone else 0.1)
+            exited = False
+            while not result.stopped_by:
+                ready = selector.select(0 if exited else 0.1)
                 for key, _ in ready:
                     chunk = os.read(key.fd, 1 << 16)
                     if not chunk:
                         selector.unregister(key.fd)
                     elif key.fd == self._output:
-                        seen.output = (seen.output + chunk)[-4 * TAIL :]
+                        result.output = (result.output + chunk)[-4 * TAIL :]
                     else:
-                        lines[key.fd] = self._take(lines[key.fd] + chunk, seen, log)
+                        lines[key.fd] = self._handle_lines(lines[key.fd] + chunk, result, log)
                 now = time.monotonic()
-                if seen.report is not None:
-                    if witness_until is None:
-                        witness_until = now + WITNESS_PATIENCE
-                        if not self._ask_witness(seen.report):
+                if result.report is not None:
+                    if verify_until is None:
+                        verify_until = now + VERIFIER_TIMEOUT
+                        if not self._request_verification(result.report):
                             break
-                    if seen.answer is not None or now > witness_until:
-                        seen.verify_seconds = WITNESS_PATIENCE - (witness_until - now)
+                    if result.registry is not None or now > verify_until:
+                        result.verify_seconds = VERIFIER_TIMEOUT - (verify_until - now)
                         break
-                elif gone and not ready:
+                elif exited and not ready:
                     break
-                elif asked:
-                    seen.stopped_by = asked[0]
+                elif signals:
+                    result.stopped_by = signals[0]
                 elif now > deadline:
-                    seen.stopped_by = "deadline"
-                gone = gone or self.process.poll() is not None
-        if seen.stopped_by:
+                    result.stopped_by = "deadline"
+                exited = exited or self.process.poll() is not None
+        if result.stopped_by:
             self._terminate()
-            self._drain(seen)
-        seen.returncode = self.process.poll()
-        return seen
+            self._drain(result)
+        result.returncode = self.process.poll()
+        return result
 
-    def _take(self, data: bytes, seen: Watched, log: Any) -> bytes:
+    def _handle_lines(self, data: bytes, result: WorkerResult, log: Any) -> bytes:
         """Handle whole lines, return the rest."""
         *whole, rest = data.split(b"\n")
         for line in whole:
@@ -174,26 +159,26 @@ class Worker:
                 continue
             match message:
                 case {"event": "report", "report": dict(report)}:
-                    seen.report = report
+                    result.report = report
                 case {"event": "registry"}:
-                    seen.answer = message
+                    result.registry = message
                 case {"event": "secrets", "values": list(values)}:
-                    seen.secrets += [value for value in values if isinstance(value, str)]
+                    result.secrets += [value for value in values if isinstance(value, str)]
                 case {"event": str(event)} if event in PUBLIC_EVENTS:
                     if event == "phase":
-                        seen.phase = str(message.get("name", seen.phase))
+                        result.phase = str(message.get("name", result.phase))
                     if log is not None:
                         log.write(line.decode(errors="replace") + "\n")
                         log.flush()
         if len(rest) > MAX_LINE:
-            seen.stopped_by = "oversized report"
+            result.stopped_by = "oversized report"
         return rest
 
-    def _ask_witness(self, report: dict[str, Any]) -> bool:
+    def _request_verification(self, report: dict[str, Any]) -> bool:
         if report.get("outcome") not in ("Succeeded", "Partial") or report.get("kind") == "observe":
             return False
         try:
-            os.write(self._ask, b"read\n")
+            os.write(self._requests, b"read\n")
         except BrokenPipeError:
             return False
         return True
@@ -206,11 +191,11 @@ class Worker:
             self._signal_group(signal.SIGKILL)
             self.process.wait()
 
-    def _drain(self, seen: Watched) -> None:
+    def _drain(self, result: WorkerResult) -> None:
         """Take what is left in the pipe; whoever still holds its other end is about to go."""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._output, 1 << 16):
-                seen.output = (seen.output + chunk)[-4 * TAIL :]
+                result.output = (result.output + chunk)[-4 * TAIL :]
 
     def kill(self) -> None:
         """End the whole group: worker, witness, and whatever the repo's code has started."""

@@ -33,13 +33,13 @@ def die_with(parent: int) -> None:
 
 
 def main() -> NoReturn:
-    request_path, parent, events, ask, answer = sys.argv[1:]
+    request_path, parent, events, requests, replies = sys.argv[1:]
     die_with(int(parent))
-    wire = ProgressPipe(int(events))
+    progress = ProgressPipe(int(events))
     started = datetime.now(UTC)
     # What an import makes stays: to look for garbage among it takes a sixth of the time.
     gc.disable()
-    with wire.phase("import_feast"):
+    with progress.phase("import_feast"):
         from feature_lineage.runner.lazy_typeguard import lazy_typeguard
 
         with lazy_typeguard():
@@ -55,25 +55,25 @@ def main() -> NoReturn:
     # Feast's experimental features would push the repo's own output out of the tail.
     warnings.filterwarnings("ignore", module=r"feast\.|feature_lineage\.runner\.lazy_typeguard")
     request = JobRequest.model_validate_json(Path(request_path).read_bytes())
-    if registry_verifier.wanted(request):
-        registry_verifier.fork(request, int(ask), int(answer), also_close=int(events))
-    for descriptor in (int(ask), int(answer)):
+    if registry_verifier.needed(request):
+        registry_verifier.fork(request, int(requests), int(replies), also_close=int(events))
+    for descriptor in (int(requests), int(replies)):
         os.close(descriptor)
-    report = _guarded(request, wire, started, dispatch.run)
-    wire.emit("report", report=report)
+    report = _guarded(request, progress, started, dispatch.run)
+    progress.emit("report", report=report)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-def _guarded(request: Any, wire: ProgressPipe, started: datetime, run: Any) -> dict[str, Any]:
+def _guarded(request: Any, progress: ProgressPipe, started: datetime, run: Any) -> dict[str, Any]:
     """Run the operation; every way out of it is a report."""
     from feature_lineage.runner import failure
 
     try:
-        report = run(request, wire, started)
+        report = run(request, progress, started)
     except BaseException as error:  # noqa: BLE001  sys.exit in a repo is a way out as well
-        report = failure.report(request, wire, started, error)
+        report = failure.report(request, progress, started, error)
     value: dict[str, Any] = report.model_dump(mode="json")
     return value
 

@@ -215,7 +215,7 @@ def test_asked_to_stop_before_it_has_begun_it_reports_all_the_same(repo: Repo, c
     assert not (repo.stores.folder / "registry.db").exists()
 
 
-def test_the_witness_contradicts_a_repo_that_interferes(repo: Repo, cli: Cli) -> None:
+def test_the_verifier_detects_a_repo_that_interferes(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64").write(LYING, "lying.py")
 
     finished = cli.run(request("apply", repo.path))

@@ -49,9 +49,9 @@ def main() -> None:
             if "target" in kill:
                 arm(**kill)
             request = JobRequest.model_validate(command["request"])
-            wire = ProgressPipe(write)
-            report = worker._guarded(request, wire, datetime.now(UTC), dispatch.run)
-            wire.emit("report", report=report)
+            progress = ProgressPipe(write)
+            report = worker._guarded(request, progress, datetime.now(UTC), dispatch.run)
+            progress.emit("report", report=report)
             os._exit(0)
         os.close(write)
         report, status = follow(child, read, kill.get("after"))

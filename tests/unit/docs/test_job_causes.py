@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import pytest
 from tests.unit.docs.pages import OPERATIONS, names_in, rows, section
-from tests.unit.runner.test_report_builder import AT, Seen, asked
+from tests.unit.runner.test_report_builder import AT, job_request
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.errors import TerminalError
@@ -20,7 +20,8 @@ from feature_lineage.kube.jobs.failure_cause import (
 )
 from feature_lineage.kube.jobs.job_manifest import START_GRACE_SECONDS
 from feature_lineage.runner.ephemeral import MOUNTS, check_stores, mount_points
-from feature_lineage.runner.report_builder import conclude
+from feature_lineage.runner.progress import WorkerResult
+from feature_lineage.runner.report_builder import build_report
 from feature_lineage.runner.settings import Settings
 
 HEADING: Final = "### When a job does not start, or dies"
@@ -92,9 +93,9 @@ def event(reason: str, note: str) -> Cause | None:
     return cause_in_events([{"type": "Warning", "reason": reason, "note": note}])
 
 
-def supervised(**seen: Any) -> Cause:
-    request = asked("materialize").model_copy(update={"deadline_seconds": 3600})
-    report = conclude(request, Seen(phase="materialize", **seen), AT.timestamp())
+def supervised(**result: Any) -> Cause:
+    request = job_request("materialize").model_copy(update={"deadline_seconds": 3600})
+    report = build_report(request, WorkerResult(phase="materialize", **result), AT.timestamp())
     return Cause(report.reason, report.message)
 
 

@@ -118,8 +118,8 @@ def test_a_deleted_project_takes_its_series_along() -> None:
     instruments.project_changed(BEFORE, AFTER)
     instruments.project_changed(other, other.model_copy(update={"status": AFTER.status}))
 
-    instruments.project_gone("ml", "ranking")
-    instruments.project_gone("ml", "unheard-of")
+    instruments.project_removed("ml", "ranking")
+    instruments.project_removed("ml", "unheard-of")
 
     text = b"".join(exposition(instruments.registry)).decode()
     assert 'name="ranking"' not in text

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from feature_lineage.kube.events import shortened
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
-from feature_lineage.operations.explain import describe, explain, explain_harm, short_revision
+from feature_lineage.operations.explain import (
+    describe,
+    explain,
+    explain_applied_impacts,
+    short_revision,
+)
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Impact
 
@@ -47,7 +52,7 @@ def allowed(*impacts: Impact, by: str = "apply.protection.mode: Warn lets it thr
 
 
 def test_harm_that_was_let_through_says_by_what() -> None:
-    assert explain_harm(allowed(impact("changed", LATER), impact()), COMMIT) == (
+    assert explain_applied_impacts(allowed(impact("changed", LATER), impact()), COMMIT) == (
         "commit 3f2c1ab9d8e7 is applied and hurts 2 protected model versions: driver_model v3"
         " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
         " stats:acc_rate changes source. apply.protection.mode: Warn lets it through."
@@ -57,18 +62,20 @@ def test_harm_that_was_let_through_says_by_what() -> None:
 @pytest.mark.parametrize("why", ["why ", "согласовано ", "承認済み"])
 def test_what_let_harm_through_survives_the_cap_of_an_event(why: str) -> None:
     many = (impact(f"model_{number}") for number in range(40))
-    text = explain_harm(allowed(*many, by=f"It was permitted: {why * 200}"), COMMIT)
+    text = explain_applied_impacts(allowed(*many, by=f"It was permitted: {why * 200}"), COMMIT)
 
     assert shortened(text) == text
     assert re.search(rf" and \d+ more\. It was permitted: {why}.*…\.$", text)
 
 
 def test_harm_is_told_where_nothing_says_what_let_it() -> None:
-    assert explain_harm(allowed(impact(), by=""), COMMIT).endswith(": stats:conv_rate is gone.")
+    assert explain_applied_impacts(allowed(impact(), by=""), COMMIT).endswith(
+        ": stats:conv_rate is gone."
+    )
 
 
 def test_a_plan_that_hurts_nobody_has_nothing_to_tell() -> None:
-    assert explain_harm(Plan(DIGEST, PlanVerdict.ALLOWED), COMMIT) == ""
+    assert explain_applied_impacts(Plan(DIGEST, PlanVerdict.ALLOWED), COMMIT) == ""
 
 
 def test_models_whose_features_are_not_known() -> None:

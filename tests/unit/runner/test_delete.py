@@ -42,7 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
     settings = SimpleNamespace(
         registry_id="registry-1", registry_type="file", online_store_type="sqlite"
     )
-    wire = SimpleNamespace(phase=lambda _: nullcontext(), seconds={})
+    progress = SimpleNamespace(phase=lambda _: nullcontext(), seconds={})
     request = JobRequest(
         operation_id="d-1",
         kind=OperationKind.DELETE,
@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
     )
     job: Any = Empty
     report: JobReport = module.delete(
-        job(request, wire, datetime.now(UTC), Path(), settings, reader=None)
+        job(request, progress, datetime.now(UTC), Path(), settings, reader=None)
     )
     return report
 

@@ -14,7 +14,7 @@ from feature_lineage.decide.events import (
     PlanBlocked,
 )
 from feature_lineage.decide.facts import key_of
-from feature_lineage.operations.explain import explain_harm
+from feature_lineage.operations.explain import explain_applied_impacts
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobReport
 
@@ -46,7 +46,7 @@ def end_events(
     # What was let through is not hidden: a promoted model may have no resource that turns red.
     traits = KINDS[record.kind]
     applied = traits.plans and traits.writes_registry and result is Result.SUCCEEDED
-    if plan is not None and applied and (harm := explain_harm(plan, revision)):
+    if plan is not None and applied and (harm := explain_applied_impacts(plan, revision)):
         yield ModelsHurt(*of, harm)
     for warning in report.warnings if report is not None else ():
         yield JobWarned(*of, warning)
