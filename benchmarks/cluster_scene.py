@@ -30,8 +30,8 @@ from benchmarks.seed import seed
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.kube.api_client import connect
 from feature_lineage.kube.cache.cache_entry import parsed
-from feature_lineage.kube.client import connect
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.reconcile.reconciler import Reconciler
@@ -138,7 +138,7 @@ def _compiled(folder: Path) -> dict[str, str]:
 
 
 def _compile(folder: Path) -> None:
-    modules = "feature_lineage.cli.main, feature_lineage.kube.process"
+    modules = "feature_lineage.cli.main, feature_lineage.kube.operator_process"
     environment = {**os.environ, **_compiled(folder)}
     subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment, check=True)
 

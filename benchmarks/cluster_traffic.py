@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from feature_lineage.kube.client import CONNECTIONS, connect
+from feature_lineage.kube.api_client import CONNECTIONS, connect
 from feature_lineage.kube.kinds import Kind
 
 Object = dict[str, Any]

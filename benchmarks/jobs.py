@@ -19,7 +19,7 @@ from statistics import median
 from benchmarks.measure import Row, Size, in_turn
 from benchmarks.repos import END, PROJECT, START, Repo
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.local.jobs import WRITE_PID_AND_BECOME
+from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_BECOME
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     JobRequest,

@@ -62,7 +62,7 @@ async def _measure(pairs: int) -> list[Row]:
     from tests.e2e.tenant import Tenant
     from tests.local.scene import FEATURES
 
-    from feature_lineage.kube.client import connect
+    from feature_lineage.kube.api_client import connect
 
     taken: list[list[float]] = []
     floor: list[float] = []

@@ -16,7 +16,7 @@ from tests.cluster.existing import VARIABLE, Cluster, ExistingCluster, existing_
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.record import Recorder
 
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.kinds import Kind
 
 _NAMESPACES = Kind("", "v1", "namespaces", "Namespace")

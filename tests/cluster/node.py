@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from tests.cluster.node_volumes import Volumes
 
 from feature_lineage.errors import NotFound
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import PODS, SECRETS, Kind
 
 NODES: Final = Kind("", "v1", "nodes", "Node")

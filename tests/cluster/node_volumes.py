@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Kind
 
 

@@ -10,15 +10,8 @@ from tests.cluster.controlplane import ControlPlane
 from tests.cluster.existing import Cluster
 
 from feature_lineage.errors import NotFound, RequestRejected, TerminalError
-from feature_lineage.kube.client import (
-    PAGE,
-    Api,
-    ApiUnavailable,
-    Conflict,
-    Forbidden,
-    NotLeading,
-    connect,
-)
+from feature_lineage.kube.api_client import PAGE, Api, connect
+from feature_lineage.kube.api_errors import ApiUnavailable, Conflict, Forbidden, NotLeading
 from feature_lineage.kube.kinds import CONFIG_MAPS, MODELS, SECRETS
 
 

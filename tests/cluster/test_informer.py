@@ -12,9 +12,9 @@ from tests.cluster.host.conftest import chart_objects, operator_kubeconfig
 from tests.cluster.test_relist import key, manifest
 
 from feature_lineage.decide.facts import Key
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import MODELS
 
 __all__ = ["chart_objects", "operator_kubeconfig"]

@@ -13,7 +13,7 @@ from tests.cluster.controlplane import ControlPlane
 from tests.cluster.existing import Cluster
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.kinds import LEASES
 from feature_lineage.kube.lease import DURATION, RENEW, RETRY, LeaderElector, LeaseLost
 
@@ -176,15 +176,15 @@ async def test_it_needs_to_get_and_patch_one_lease_and_to_create_leases(
         one = LeaderElector(api, namespace, NAME, "one")
         leading = asyncio.create_task(lead(one))
         async with asyncio.timeout(30):
-            while not one.trouble:
+            while not one.problem:
                 await asyncio.sleep(0.05)
-        refused = one.trouble
+        refused = one.problem
         kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=ROLE)
         async with asyncio.timeout(30):
             while not one.leading:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(RETRY + SLACK)
-        trouble = one.trouble
+        trouble = one.problem
         await kill(leading)
         await one.release()
         follower = LeaderElector(api, namespace, NAME, "two")
@@ -235,7 +235,7 @@ async def test_an_api_server_that_hangs_ends_the_leader_as_fast_and_a_hiccup_is_
         os.kill(apiserver, signal.SIGSTOP)
         try:
             async with asyncio.timeout(RENEW):
-                while not one.trouble:
+                while not one.problem:
                     await asyncio.sleep(0.05)
         finally:
             os.kill(apiserver, signal.SIGCONT)

@@ -1,9 +1,9 @@
 """Names compared: what watching lost is found, and nothing that is there is taken for gone."""
 
 from feature_lineage.decide.facts import Key
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.relist import relist
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 
 

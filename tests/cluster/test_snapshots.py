@@ -8,7 +8,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS
 from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, PIECE_BYTES, KubeSnapshots
 

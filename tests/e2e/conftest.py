@@ -18,7 +18,7 @@ from tests.e2e.recovery import RECOVERY_SECONDS, taken
 from tests.e2e.tenant import Tenant
 from tests.e2e.uninstall_check import leave, there
 
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 
 SettleTenant = Callable[..., Tenant]
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from tests.cluster.gitops.judging import judge
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 
 WORKING: Final = ("InProgress", "Progressing", "InProgress")
 READY: Final = ("Current", "Healthy", "Current")

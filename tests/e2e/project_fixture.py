@@ -11,7 +11,7 @@ from tests.cluster.host.polling import condition, until
 from tests.cluster.kubectl import Kubectl
 from tests.local.scene import FEATURES, MLflow
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
     EVENTS,

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.e2e.project_fixture import JOB_SECONDS, Holds, House
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import PODS, PROJECT_LABEL
 
 RECOVERY_SECONDS: Final = 60.0

@@ -21,7 +21,7 @@ from tests.e2e.environment import (
 from tests.e2e.project_fixture import JOB_SECONDS, House
 from tests.local.scene import FEATURES, write_repo
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import PROJECTS
 
 SERVICE = "driver_activity_v1"

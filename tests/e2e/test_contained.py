@@ -14,7 +14,7 @@ from tests.e2e.tenant import Tenant, secret
 from tests.e2e.test_runtime import seen
 from tests.local.scene import FEATURES
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import JOBS, Kind
 
 REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")

@@ -9,7 +9,7 @@ from tests.e2e.environment import World
 from tests.e2e.phases import STUCK, words
 from tests.e2e.project_fixture import both, recorded
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import PROJECTS
 
 OBJECTS = "SELECT project_id FROM feature_views"

@@ -18,7 +18,7 @@ from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURE_STORE, FEATURES
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import CANCELLED
 from feature_lineage.kube.kinds import JOBS, PODS
 

@@ -18,7 +18,7 @@ from tests.e2e.project_fixture import JOB_SECONDS, House, both, recorded, runnin
 from tests.e2e.recovery import in_time, recovered
 from tests.local.scene import FEATURES, backfill
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS
 
 SEED = 20261126

@@ -31,7 +31,7 @@ from tests.e2e.tenant import SERVICE, VIEW, Tenant
 from tests.local.scene import FEATURES
 
 from feature_lineage.api.annotations import FINALIZER
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 EVERY_MINUTE = {"name": "every-minute", "cron": "* * * * *", "incremental": {}}

@@ -12,7 +12,7 @@ from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.recovery import RECOVERY_SECONDS, in_time, recovered
 from tests.local.scene import FEATURES
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import JOBS, MODELS
 
 STOPPED_SECONDS = 60.0

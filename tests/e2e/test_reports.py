@@ -17,7 +17,7 @@ from tests.e2e.project_fixture import both, recorded, running
 from tests.e2e.recovery import recovered
 from tests.e2e.tenant import Tenant
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS

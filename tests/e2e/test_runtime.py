@@ -12,7 +12,7 @@ from tests.e2e.project_fixture import Holds, both, recorded, running
 from tests.e2e.tenant import Tenant, secret
 from tests.local.scene import FEATURES
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import JOBS, PODS
 

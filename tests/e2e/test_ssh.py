@@ -11,7 +11,7 @@ from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURES, write_repo
 from tests.servers.sshd import SshServer
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 
 
 def keys(server: SshServer, key: bytes) -> Object:

@@ -49,7 +49,8 @@ def state_file(folder: Path, name: str, kind: str = "fsp") -> Path:
 
 def look(folder: Path, name: str = "driver", kind: str = "fsp") -> Look:
     """A resource of the folder, with the events told about it."""
-    from feature_lineage.local.state import StateFolder, read_events
+    from feature_lineage.local.event_log import read_events
+    from feature_lineage.local.state_folder import StateFolder
     from feature_lineage.ports import Key
 
     state = StateFolder(folder / ".feature-lineage")

@@ -13,7 +13,7 @@ from tests.local.state_reader import command, files_of, look
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.host import LocalHost
-from feature_lineage.local.state import StateFolder
+from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.reconcile.reconciler import ReconcileResult
 
 HEAD = (

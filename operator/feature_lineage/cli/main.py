@@ -119,7 +119,7 @@ def operator(config: Path, kubeconfig: str, log_level: str, log_format: str) -> 
       1  the Lease was lost, or the watch ended repeatedly; the next process continues
       2  the process cannot start: invalid configuration, port in use, or no API server configured
     """
-    from feature_lineage.kube.process import run_operator
+    from feature_lineage.kube.operator_process import run_operator
 
     sys.exit(
         run_operator(

@@ -15,8 +15,9 @@ from feature_lineage.cli.text import print_table
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.console import short
+from feature_lineage.local.event_log import read_events
 from feature_lineage.local.folder import LocalResources, read_folder
-from feature_lineage.local.state import StateFolder, read_events
+from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.operations.explain import short_revision
 
 _CONDITION = re.compile(r'\.status\.conditions\[\?\(@\.type==[\'"](\w+)[\'"]\)\]\.(\w+)')

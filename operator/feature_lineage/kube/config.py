@@ -1,4 +1,4 @@
-"""What the platform decides about this operator: one YAML file, written by the chart."""
+"""The configuration of the operator: one YAML file, which the chart writes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.exampl
 class NamedServer(ApiModel):
     """An MLflow server that projects name by ``spec.mlflow.serverRef``."""
 
-    name: DnsLabel = Field(description="What projects call it.")
+    name: DnsLabel = Field(description="Its name in `serverRef`.")
     tracking_uri: Text = Field(description="Its address.")
     workspace: str = Field(
         "",
@@ -49,10 +49,10 @@ class NamedServer(ApiModel):
     ca_file: str = Field("", description="Certificate authorities (PEM) to trust for it.")
 
     def server(self) -> MLflowServer:
-        """The server with its credential as the files say now: a mounted Secret may be rotated.
+        """The server with its credential, read now: a mounted Secret may be rotated.
 
         Raises:
-            InvalidManifest: a file is missing, or is not what it has to be.
+            InvalidManifest: a file is missing.
         """
         try:
             ca_bundle = Path(self.ca_file).read_text(encoding="utf-8") if self.ca_file else ""
@@ -66,10 +66,10 @@ class NamedServer(ApiModel):
 
 
 class RunnerConfig(ApiModel):
-    """How jobs run where their project says nothing."""
+    """Defaults of jobs, for what their project does not set."""
 
     image: Text = Field(description="Image of the runner.")
-    image_pull_policy: str = Field("IfNotPresent", description="As Kubernetes spells it.")
+    image_pull_policy: str = Field("IfNotPresent", description="As in a pod.")
     image_pull_secrets: tuple[str, ...] = Field(
         (), description="Names of Secrets in each project's namespace."
     )
@@ -77,7 +77,7 @@ class RunnerConfig(ApiModel):
 
 
 class LeaderElection(ApiModel):
-    """Which Lease says who acts."""
+    """The Lease of the leader."""
 
     lease_name: DnsLabel = Field("feature-lineage-operator", description="Name of the Lease.")
 
@@ -92,14 +92,16 @@ class OperatorConfig(ApiModel):
     allowed_git_hosts: tuple[Annotated[str, _HOST], ...] = Field(
         (), description="Globs of hosts that projects' repositories may be on; empty: any."
     )
-    mlflow_servers: tuple[NamedServer, ...] = Field((), description="What serverRef names.")
+    mlflow_servers: tuple[NamedServer, ...] = Field(
+        (), description="The servers that `serverRef` can name."
+    )
     runner: RunnerConfig = Field(description="How jobs run.")
-    workers: int = Field(16, ge=1, le=256, description="How many resources are worked on at once.")
+    workers: int = Field(16, ge=1, le=256, description="How many resources are reconciled at once.")
     resync_interval: Annotated[Duration, AtLeast("10s")] = Field(
-        Duration("10m"), description="How often every resource is looked at, whatever happened."
+        Duration("10m"), description="How often every resource is reconciled without an event."
     )
     port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")
-    leader_election: LeaderElection = Field(LeaderElection(), description="Who acts.")
+    leader_election: LeaderElection = Field(LeaderElection(), description="Leader election.")
 
     def allows(self, tracking_uri: str) -> bool:
         """Whether a project may name this (normalized) tracking URI itself."""
@@ -114,7 +116,7 @@ class OperatorConfig(ApiModel):
         return any(HostGlob.parse(glob).allows(url) for glob in self.allowed_git_hosts)
 
     def named(self, name: str) -> NamedServer | None:
-        """The server of that name, None where there is none."""
+        """The server of that name, None if there is none."""
         return next((each for each in self.mlflow_servers if each.name == name), None)
 
 

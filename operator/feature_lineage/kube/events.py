@@ -1,9 +1,9 @@
 """Kubernetes Events, through ``events.k8s.io/v1``: what `kubectl describe` shows below a resource.
 
-The same thing told again is the same Event with a series: its name is made of what it says, so
-nothing has to be remembered, and a new process goes on counting. Only the series of an Event may
-change after its creation. An Event that cannot be written is logged and counted, never an error of
-the pass that tells it: status and metrics say the same.
+A repeated event is one Event with a series: its name is a hash of its content, so the next process
+continues the count. Only the series of an Event may change after its creation. An Event that cannot
+be written is logged and counted; the reconcile does not fail, because status and metrics have the
+same information.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ from typing import Final
 
 from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
-from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import Conflict, Forbidden
 from feature_lineage.kube.kinds import CUSTOM, EVENTS
 from feature_lineage.kube.microtime import micro_time
 from feature_lineage.ports import Clock
@@ -32,8 +33,11 @@ class KubeEvents:
     """The `Events` port.
 
     Args:
-        identity: of this process: its pod's name.
-        lookup: uid of a resource, "" when it is not known; `kubectl describe` asks by uid.
+        identity: the name of this process's pod.
+        lookup: uid of a resource, "" if it is unknown; `kubectl describe` finds Events by uid.
+
+    Attributes:
+        unwritten: how many Events could not be written.
     """
 
     def __init__(self, api: Api, clock: Clock, identity: str, lookup: Callable[[Key], str]) -> None:
@@ -43,15 +47,14 @@ class KubeEvents:
         self._lookup = lookup
         self._refused = False
         self.unwritten = 0
-        """How many could not be written."""
 
     async def emit(self, event: Event) -> None:
         body = self._body(event)
         try:
             await self._write(event.key.namespace, body)
         except (NotFound, Forbidden) as error:
-            if isinstance(error, NotFound) or "NamespaceTerminating" in error.causes:
-                _log.debug("no event for %s: its namespace goes", event.key)
+            if isinstance(error, NotFound) or error.namespace_terminating:
+                _log.debug("no event for %s: its namespace is being deleted", event.key)
                 return
             self._not_written(event, error)
         except FeatureLineageError as error:
@@ -62,7 +65,7 @@ class KubeEvents:
     def _not_written(self, event: Event, error: FeatureLineageError) -> None:
         self.unwritten += 1
         refused = isinstance(error, AccessRefused)
-        if not (refused and self._refused):  # a missing permission is said once
+        if not (refused and self._refused):  # a missing permission is logged once
             _log.warning("no event %s for %s: %s", event.reason, event.key, error)
         self._refused = refused
 
@@ -70,8 +73,10 @@ class KubeEvents:
         kind, key = CUSTOM[event.key.kind], event.key
         uid = self._lookup(key)
         note = shortened(event.message)
-        said = "\0".join((uid, key.kind, event.kind, event.reason, note)).encode(errors="replace")
-        digest = hashlib.sha256(said).hexdigest()[:16]
+        content = "\0".join((uid, key.kind, event.kind, event.reason, note)).encode(
+            errors="replace"
+        )
+        digest = hashlib.sha256(content).hexdigest()[:16]
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
@@ -96,7 +101,7 @@ class KubeEvents:
         }
 
     async def _write(self, namespace: str, body: Object) -> None:
-        """Create the Event, or count it where it is there; one that expires meanwhile is new."""
+        """Create the Event, or count one more; an Event that expires meanwhile is created again."""
         for tries_left in reversed(range(TRIES)):
             try:
                 await self._api.create(EVENTS, namespace, body)
@@ -121,7 +126,7 @@ class KubeEvents:
 
 
 def shortened(text: str) -> str:
-    """As much of a text as a note may have, in bytes of UTF-8."""
+    """A text, cut to the size of a note in bytes of UTF-8."""
     data = text.encode(errors="replace")
     if len(data) <= NOTE_BYTES:
         return data.decode()

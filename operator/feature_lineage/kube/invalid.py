@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from feature_lineage.api.meta import Condition
 from feature_lineage.decide.facts import Key
 from feature_lineage.decide.invalid import invalid_conditions
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import CUSTOM
 
 

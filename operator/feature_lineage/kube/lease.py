@@ -1,10 +1,10 @@
-"""Leader election over a Lease: at most one operator acts, and another takes over by itself.
+"""Leader election over a Lease: at most one process is the leader, and another takes over.
 
-It is client-go's algorithm. A candidate judges a lease by how long its own clock has seen the
-record unchanged, never by comparing the times in it with its own: clocks of nodes differ. Every
-write names the version it was based on, so of two that try only one succeeds. The holder gives up
-well before others may take over: `renew` is shorter than `duration`, and counts from before the
-request that last renewed it.
+The algorithm is client-go's. A candidate measures with its own clock for how long the record is
+unchanged, and ignores the times in the record: clocks of nodes differ. Every write has the
+``resourceVersion`` that it is based on, so only one of two candidates succeeds. The holder stops
+well before others may take over: `renew` is shorter than `duration`, and starts before the request
+that last renewed the Lease.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
 from feature_lineage.kube import microtime
-from feature_lineage.kube.client import Api, Conflict, Object
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import Conflict
 from feature_lineage.kube.kinds import LEASES
 from feature_lineage.kube.microtime import micro_time
 from feature_lineage.reasons import Reason
@@ -26,15 +27,15 @@ DURATION: Final = 10.0
 RENEW: Final = 6.0
 RETRY: Final = 2.0
 JITTER: Final = 0.2
-"""Waits are shorter by up to this share, never longer: `RETRY` is what others may count on."""
+"""Waits are shorter by up to this share, never longer than `RETRY`."""
 
 _log = logging.getLogger(__name__)
 
 
 class LeaseLost(TransientError):
-    """Somebody else may lead by now: this process must end; it starts again as a follower.
+    """Another process may be the leader: this process must end, and start again as a follower.
 
-    It lives here and not in the tree of `errors`: no pass ever sees it.
+    It is not in the tree of `errors`, because no reconcile raises it.
     """
 
     reason = Reason.LEASE_LOST
@@ -44,14 +45,17 @@ class LeaderElector:
     """One candidate for one Lease.
 
     Args:
-        identity: who this is; unique among the processes that run at one time. A pod's name is:
-            its container starts again only after it ended.
-        duration: seconds of silence after which others take over; written to the lease.
-        renew: seconds after the last renewal at which the holder gives up.
-        retry: seconds between two tries, and what one request may take.
+        identity: unique among the processes that run at one time, such as the name of a pod: a
+            container is started again only after it has ended.
+        duration: seconds without renewal after which others take over; written to the Lease.
+        renew: seconds after the last renewal at which the holder stops.
+        retry: seconds between two attempts, and the deadline of one request.
         on_outage_end: called when a renewal succeeds after one that failed.
-        monotonic: seconds of a clock that never goes back.
-        now: wall clock, for the times in the lease, which nobody decides by.
+        monotonic: a monotonic clock, in seconds.
+        now: the wall clock, for the times in the Lease, which no decision depends on.
+
+    Attributes:
+        problem: why the last attempt got no answer from the API server, "" if it got one.
     """
 
     def __init__(
@@ -83,21 +87,20 @@ class LeaderElector:
         self._changed_at = 0.0
         self._renewed_at = 0.0
         self._leading = False
-        self.trouble = ""
-        """Why the last try got no answer from the API server, "" when it did."""
+        self.problem = ""
 
     @property
     def leading(self) -> bool:
-        """Whether this process may act now; right even where `hold` did not get to run."""
+        """Whether this process is the leader now; correct even while `hold` could not run."""
         return self._leading and self._until_lost() > 0
 
     @property
     def holder(self) -> str:
-        """Who held the lease when it was last seen; "" when nobody did."""
+        """The holder of the Lease when it was last read; "" if there was none."""
         return str(_spec(self._lease).get("holderIdentity") or "")
 
     async def acquire(self) -> None:
-        """Return when this candidate leads; wait as a follower until then."""
+        """Return when this candidate is the leader."""
         _log.info("waiting for %s", self)
         while True:
             started = self._monotonic()
@@ -112,13 +115,13 @@ class LeaderElector:
         """Renew until cancelled.
 
         Raises:
-            LeaseLost: it was taken, or could not be renewed in time.
+            LeaseLost: the Lease was taken, or could not be renewed in time.
         """
         failed = False
         while True:
             started, left = self._monotonic(), self._until_lost()
             if left <= 0:
-                why = self.trouble or "this process did not get to run"
+                why = self.problem or "this process got no CPU time"
                 raise self._lost(f"was not renewed for {self._renew:.0f} s: {why}")
             if await self._attempt(self._renewed, left):
                 if failed:
@@ -129,9 +132,9 @@ class LeaderElector:
             await self._pause(started, self._until_lost())
 
     async def release(self) -> None:
-        """Give the lease back, so that a follower need not wait; call when `hold` has ended.
+        """Release the Lease, so that a follower need not wait; to be called after `hold`.
 
-        Where the API server does not answer the lease runs out by itself.
+        If the API server does not answer, the Lease expires.
         """
         if self._leading:
             self._leading = False
@@ -146,35 +149,35 @@ class LeaderElector:
         return LeaseLost(f"{self} {what}")
 
     async def _attempt(self, action: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        """Whether `action` succeeded, in this time."""
+        """Whether `action` succeeds within this time."""
         try:
             async with asyncio.timeout(seconds):
                 done = await action()
         except LeaseLost:
             raise
         except (FeatureLineageError, TimeoutError) as error:
-            trouble = str(error) or "the API server did not answer in time"
-            if trouble != self.trouble:
-                _log.warning("%s: %s", self, trouble)
-            self.trouble = trouble
+            problem = str(error) or "the API server did not answer in time"
+            if problem != self.problem:
+                _log.warning("%s: %s", self, problem)
+            self.problem = problem
             return False
-        self.trouble = ""
+        self.problem = ""
         return done
 
     async def _acquired(self) -> bool:
-        if not await self._look():
+        if not await self._read():
             return await self._create()
         spec, holder = _spec(self._lease), self.holder
         if holder and holder != self._identity and self._until_expiry() > 0:
             return False
-        taken = self._ours()
+        taken = self._own_spec()
         if holder != self._identity:
             taken["acquireTime"] = taken["renewTime"]
             taken["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
         try:
             await self._patch(taken)
-        except Conflict:  # another one was faster
-            await self._look()
+        except Conflict:  # another candidate was faster
+            await self._read()
             return False
         return True
 
@@ -187,11 +190,11 @@ class LeaderElector:
                 raise self._lost(f"was taken by {self.holder or 'nobody: its holder was removed'}")
             else:
                 try:
-                    await self._patch(self._ours())
-                except Conflict:  # edited, maybe by this process in a try that got no answer
-                    await self._look()
+                    await self._patch(self._own_spec())
+                except Conflict:  # edited, maybe by an attempt of this process that got no answer
+                    await self._read()
                 except NotFound:
-                    self._saw({})
+                    self._keep({})
                 else:
                     return True
 
@@ -200,20 +203,20 @@ class LeaderElector:
         try:
             await self._patch(gone)
         except Conflict:
-            if not await self._look() or self.holder != self._identity:
+            if not await self._read() or self.holder != self._identity:
                 return False
             await self._patch(gone)
         return True
 
-    async def _look(self) -> bool:
-        """Read the lease; whether there is one."""
+    async def _read(self) -> bool:
+        """Read the Lease; whether there is one."""
         async with asyncio.timeout(self._retry):
             found = await self._api.find(LEASES, self._namespace, self._name)
-        self._saw(found or {})
+        self._keep(found or {})
         return bool(self._lease)
 
     async def _create(self) -> bool:
-        spec = self._ours()
+        spec = self._own_spec()
         body = {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
@@ -222,8 +225,8 @@ class LeaderElector:
         }
         try:
             await self._write(self._api.create(LEASES, self._namespace, body))
-        except Conflict:  # another one was faster
-            await self._look()
+        except Conflict:  # another candidate was faster
+            await self._read()
             return False
         return True
 
@@ -235,20 +238,20 @@ class LeaderElector:
         await self._write(self._api.patch(LEASES, self._namespace, self._name, body))
 
     async def _write(self, request: Awaitable[Object]) -> None:
-        asked = self._monotonic()
+        sent = self._monotonic()
         async with asyncio.timeout(self._retry):
             written = await request
-        self._saw(written)
-        self._renewed_at = asked
+        self._keep(written)
+        self._renewed_at = sent
 
-    def _saw(self, lease: Object) -> None:
+    def _keep(self, lease: Object) -> None:
         if _spec(lease) != _spec(self._lease):
             self._changed_at = self._monotonic()
         before, self._lease = self.holder, lease
         if self.holder not in (before, self._identity):
             _log.info("%s is held by %s", self, self.holder or "nobody")
 
-    def _ours(self) -> Object:
+    def _own_spec(self) -> Object:
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": round(self._duration),
@@ -259,9 +262,9 @@ class LeaderElector:
         return micro_time(self._now())
 
     def _until_expiry(self) -> float:
-        """Seconds until somebody else's lease may be taken.
+        """Seconds until the Lease of another holder may be taken.
 
-        It is never before what a holder like this one counts on, whatever was edited.
+        Never less than `duration`, which the holder relies on, whatever was edited.
         """
         promised = float(_spec(self._lease).get("leaseDurationSeconds") or 0)
         return self._changed_at + max(promised, self._duration) - self._monotonic()
@@ -270,7 +273,7 @@ class LeaderElector:
         return self._renewed_at + self._renew - self._monotonic()
 
     async def _pause(self, since: float, limit: float) -> None:
-        """Wait until the next try is due, `limit` seconds at most."""
+        """Wait for the next attempt, `limit` seconds at most."""
         wait = self._retry * random.uniform(1 - JITTER, 1)  # noqa: S311 - no secret
         wait -= self._monotonic() - since
         await asyncio.sleep(max(0.0, min(wait, limit)))

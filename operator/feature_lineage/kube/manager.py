@@ -19,17 +19,17 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.health import Heartbeat
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.kube_objects import KubeObjects
 from feature_lineage.kube.lease import LeaderElector
 from feature_lineage.kube.logs import FailureLog
-from feature_lineage.kube.objects import KubeObjects
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.metrics.process import ProcessMetrics
@@ -53,11 +53,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this process is.
+    """The identity of this process.
 
     Attributes:
         name: unique among the replicas: the pod's name.
-        namespace: where the Lease is.
+        namespace: of the Lease.
         service_account: name of the pod's ServiceAccount.
     """
 

@@ -10,15 +10,15 @@ from feature_lineage.api.enums import DeletionPolicy
 from feature_lineage.api.meta import ObjectMeta
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import FeatureLineageError, NotFound
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import Conflict, Forbidden
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
 from feature_lineage.kube.invalid import InvalidStatuses
 from feature_lineage.kube.kinds import CONFIG_MAPS, CUSTOM, PROJECTS
 from feature_lineage.workqueue.reconcile_worker import Recovery
 
 RECONCILE_SECONDS: Final = 180.0
 """A reconcile makes a few requests, each with a deadline of its own: a longer one hangs."""
-NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 DELETED_SECONDS: Final = 30.0
 """Interval for a project that is being deleted: no event reports the end of its namespace."""
 
@@ -124,7 +124,7 @@ class ClusterHooks:
         try:
             await self._api.create(CONFIG_MAPS, key.namespace, probe, dry_run=True)
         except Forbidden as error:
-            if NAMESPACE_TERMINATING not in error.causes:
+            if not error.namespace_terminating:
                 return False
         else:
             return False

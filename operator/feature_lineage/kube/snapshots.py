@@ -1,11 +1,11 @@
-"""Registry snapshots in ConfigMaps: the newest few, and the timeline that says when each stood.
+"""Registry snapshots in ConfigMaps: the newest few, and the timeline of all of them.
 
-    feature-lineage-registry-<project>                    timeline: a row a registry, newest last
+    feature-lineage-registry-<project>                    timeline: one row a snapshot, newest last
     feature-lineage-registry-<project>-<digest>-<piece>   one snapshot, gzipped
 
-Older snapshots are kept with the ops runs in MLflow, where the core finds them. The ConfigMaps
-belong to the project and go with it. Only the leader writes them, so what was read once is kept;
-what somebody else takes away is made again when the next job has read the registry.
+Older snapshots are in the ops runs in MLflow, where the reconciler finds them. The project owns the
+ConfigMaps. Only the leader writes them, so it reads a timeline once and keeps it; a ConfigMap that
+somebody deletes is written again after the next job that reads the registry.
 """
 
 import base64
@@ -24,7 +24,7 @@ from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
 from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import CONFIG_MAPS
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
-    """What is kept of one project.
+class _Stored:
+    """The snapshots of one project.
 
     Attributes:
         history: oldest first.
-        pieces: digest → number of ConfigMaps, in the order in which they were kept.
+        pieces: digest and number of ConfigMaps, in the order in which they were written.
     """
 
     history: tuple[SnapshotRecord, ...] = ()
@@ -55,34 +55,34 @@ class KubeSnapshots:
     """`SnapshotStore` of the cluster host.
 
     Args:
-        project: looks up the resource that owns what is kept.
+        project: finds the resource that owns the ConfigMaps.
     """
 
     def __init__(self, api: Api, project: Callable[[Key], FeatureStoreProject | None]) -> None:
         self._api = api
         self._project = project
-        self._shelves: dict[tuple[Key, str], _Shelf] = {}
+        self._stored: dict[tuple[Key, str], _Stored] = {}
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         project = self._project(key)
         if project is None:
-            raise NotFound(f"{key} is gone: nothing is kept of it")
-        shelf = await self._shelf(key)
-        # Also what is known: somebody may have deleted it, and only a look would tell.
-        pieces = {**dict(shelf.pieces), snapshot.digest: await self._write(project, snapshot)}
-        history = _with(shelf.history, record)
+            raise NotFound(f"{key} is deleted: its snapshot is not kept")
+        stored = await self._read_once(key)
+        # Also an existing one: somebody may have deleted or changed it.
+        pieces = {**dict(stored.pieces), snapshot.digest: await self._write(project, snapshot)}
+        history = _with(stored.history, record)
         dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
-        kept = _Shelf(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
-        await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, kept))
-        self._shelves[key, project.metadata.uid] = kept
+        stored = _Stored(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
+        await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, stored))
+        self._stored[key, project.metadata.uid] = stored
         for digest, count in dropped:
             for number in range(count):
                 name = snapshot_name(key.name, digest, number)
                 await self._api.delete(CONFIG_MAPS, key.namespace, name)
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
-        shelf = await self._shelf(key)
-        count = dict(shelf.pieces).get(digest)
+        stored = await self._read_once(key)
+        count = dict(stored.pieces).get(digest)
         if count is None:
             return None
         packed = b""
@@ -94,41 +94,41 @@ class KubeSnapshots:
             packed += base64.b64decode(data.get("snapshot.json.gz", ""))
         snapshot = _unpacked(packed)
         if snapshot is None or snapshot.digest != digest:
-            _log.warning("the kept snapshot %s of %s is damaged; it is left out", digest[:12], key)
+            _log.warning("snapshot %s of %s is damaged; it is ignored", digest[:12], key)
             self._drop(key, digest)
             return None
         return snapshot
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
-        return (await self._shelf(key)).history
+        return (await self._read_once(key)).history
 
     def forget(self, key: Key) -> None:
-        """The project is gone; the garbage collector takes what was kept."""
-        for name in [name for name in self._shelves if name[0] == key]:
-            del self._shelves[name]
+        """The project is deleted; the garbage collector deletes its ConfigMaps."""
+        for name in [name for name in self._stored if name[0] == key]:
+            del self._stored[name]
 
-    async def _shelf(self, key: Key) -> _Shelf:
+    async def _read_once(self, key: Key) -> _Stored:
         project = self._project(key)
         if project is None:
-            return _Shelf()
+            return _Stored()
         name = (key, project.metadata.uid)
-        known = self._shelves.get(name)
+        known = self._stored.get(name)
         if known is not None:
             return known
         found = await self._api.find(CONFIG_MAPS, key.namespace, timeline_name(key.name))
-        # None, or that of a deleted project of this name: then nothing is kept yet.
+        # None, or that of a deleted project of this name: then there are no snapshots yet.
         own = found is not None and _owned(found, project)
-        shelf = _read(found, key) if own and found is not None else _Shelf()
-        return self._shelves.setdefault(name, shelf)  # whoever was faster may have put something
+        stored = _read(found, key) if own and found is not None else _Stored()
+        return self._stored.setdefault(name, stored)  # another call may have stored one
 
     def _drop(self, key: Key, digest: str) -> None:
-        """What is kept under this digest is not what it should be."""
+        """Forget a damaged snapshot."""
         project = self._project(key)
         name = (key, project.metadata.uid if project is not None else "")
-        shelf = self._shelves.get(name)
-        if shelf is not None:
-            pieces = tuple(each for each in shelf.pieces if each[0] != digest)
-            self._shelves[name] = _Shelf(shelf.history, pieces)
+        stored = self._stored.get(name)
+        if stored is not None:
+            pieces = tuple(each for each in stored.pieces if each[0] != digest)
+            self._stored[name] = _Stored(stored.history, pieces)
 
     async def _write(self, project: FeatureStoreProject, snapshot: RegistrySnapshot) -> int:
         packed = gzip.compress(snapshot.to_json().encode(), mtime=0)
@@ -161,12 +161,12 @@ def _config_map(project: FeatureStoreProject, name: str) -> Object:
     }
 
 
-def _timeline(project: FeatureStoreProject, shelf: _Shelf) -> Object:
+def _timeline(project: FeatureStoreProject, stored: _Stored) -> Object:
     return {
         **_config_map(project, timeline_name(project.metadata.name)),
         "data": {
-            "history.json": json.dumps(_rows(shelf.history)),
-            "snapshots.json": json.dumps(shelf.pieces),
+            "history.json": json.dumps(_rows(stored.history)),
+            "snapshots.json": json.dumps(stored.pieces),
         },
     }
 
@@ -183,8 +183,8 @@ def _rows(history: tuple[SnapshotRecord, ...]) -> list[list[str | None]]:
     ]
 
 
-def _read(config_map: Object, key: Key) -> _Shelf:
-    """What is kept; a timeline that somebody damaged is begun anew, and MLflow tells the past."""
+def _read(config_map: Object, key: Key) -> _Stored:
+    """Parse a timeline; a damaged one starts again, since MLflow has the older snapshots."""
     data = config_map.get("data") or {}
     try:
         history = tuple(
@@ -197,9 +197,9 @@ def _read(config_map: Object, key: Key) -> _Shelf:
             (_digest(digest), _count(count)) for digest, count in json.loads(data["snapshots.json"])
         )
     except (KeyError, ValueError, TypeError) as error:
-        _log.warning("the timeline of %s cannot be read (%s); it is begun anew", key, error)
-        return _Shelf()
-    return _Shelf(history[-KEPT_RECORDS:], pieces[-KEPT_SNAPSHOTS:])
+        _log.warning("the timeline of %s cannot be read (%s); it starts again", key, error)
+        return _Stored()
+    return _Stored(history[-KEPT_RECORDS:], pieces[-KEPT_SNAPSHOTS:])
 
 
 def _moment(text: str) -> datetime:
@@ -222,7 +222,7 @@ def _count(number: object) -> int:
 
 
 def _unpacked(packed: bytes) -> RegistrySnapshot | None:
-    """The snapshot, None where the bytes are not one: anybody with edit may have changed them."""
+    """The snapshot, None if the bytes are none: whoever may edit ConfigMaps may change them."""
     try:
         reader = zlib.decompressobj(wbits=31)
         text = reader.decompress(packed, MAX_BYTES)

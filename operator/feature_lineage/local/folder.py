@@ -1,4 +1,4 @@
-"""The manifest folder: every resource in it, with the status that the state folder holds."""
+"""The manifest folder: its resources, with the statuses of the state folder."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,18 +13,18 @@ from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret, TrainedM
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest, StateUnusable
-from feature_lineage.local.state import StateFolder
+from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.ports import ModelStamp, ResourceT
 
 
 @dataclass(frozen=True)
 class Manifests:
-    """All that a folder says.
+    """The contents of a folder.
 
     Attributes:
         resources: custom resources by key, without status.
         objects: Secrets and ConfigMaps.
-        skipped: notes about documents of foreign kinds.
+        skipped: notes about documents of other kinds.
     """
 
     resources: dict[Key, Resource]
@@ -33,10 +33,10 @@ class Manifests:
 
 
 def manifest_files(folder: Path, state: Path) -> list[Path]:
-    """YAML files of the folder itself and of its subfolders that hold manifests.
+    """The YAML files of a folder and its subfolders.
 
-    Feature repos below it have YAML of their own (``feature_store.yaml``); a folder with that file
-    is a repo and holds no manifests, and neither does the state folder.
+    A subfolder with a ``feature_store.yaml`` is a feature repo, and has no manifests; neither has
+    the state folder.
     """
     if folder.is_file():
         return [folder]
@@ -95,7 +95,7 @@ def read_folder(folder: Path, state: Path) -> Manifests:
 
 
 class LocalResources:
-    """`Resources` of the local host: manifests say the spec, the state folder the status."""
+    """`Resources` of the local host: specs from manifests, statuses from the state folder."""
 
     def __init__(self, state: StateFolder) -> None:
         self._state = state
@@ -138,21 +138,20 @@ class LocalResources:
         return resource
 
     def drop(self, key: Key) -> None:
-        """The resource is gone and nothing is left to do for it."""
+        """Remove a deleted resource for which no work is left."""
         self._state.delete(key)
         self._hold(key, None)
 
     def load(self, manifests: Manifests, now: datetime, *, keep: bool) -> set[Key]:
-        """Take over what the folder says now; returns the resources that are new or changed.
+        """Take over changed manifests; returns the resources that are new or changed.
 
-        A resource whose manifest is gone is being deleted, as if by ``kubectl delete``.
+        A resource whose manifest was removed is deleted, as by ``kubectl delete``.
 
         Args:
-            keep: write changes to the state folder, as an API server would; identity and
-                generation are decided once.
+            keep: write changes to the state folder, so that uid and generation stay.
 
         Raises:
-            StateUnusable: a state file is not what was written.
+            StateUnusable: a state file is damaged.
         """
         changed = set()
         for key in {*manifests.resources, *self._state.keys()}:
@@ -167,7 +166,7 @@ class LocalResources:
         return changed
 
     def _hold(self, key: Key, resource: Resource | None) -> None:
-        """Take a resource in, or let it go, with the index of model names."""
+        """Set or remove a resource, and its entry in the index of model names."""
         before = self._resources.pop(key, None)
         if isinstance(before, TrainedModel):
             named = self._by_model[before.spec.model.name]
@@ -185,7 +184,7 @@ class LocalResources:
 
 
 def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
-    """A resource as the state folder holds it.
+    """Parse a resource of the state folder.
 
     Raises:
         StateUnusable: it does not validate.
@@ -202,10 +201,10 @@ def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
 
 
 def _check_immutable(key: Key, manifest: Resource | None, before: Resource | None) -> None:
-    """What the API server refuses by a transition rule.
+    """Refuse a change that the CRD refuses with a transition rule.
 
     Raises:
-        InvalidManifest: the Feast project of a resource is another than it was.
+        InvalidManifest: the Feast project of a resource has changed.
     """
     if isinstance(manifest, FeatureStoreProject) and isinstance(before, FeatureStoreProject):
         was, now = before.spec.project, manifest.spec.project
@@ -223,7 +222,7 @@ def _described(resource: Resource) -> tuple[object, object]:
 def _merged(
     manifest: Resource | None, before: Resource | None, key: Key, now: datetime
 ) -> Resource:
-    """Spec of the manifest, status of the state, and the metadata an API server would keep."""
+    """Spec of the manifest, status of the state folder, and metadata as an API server sets it."""
     if manifest is None:
         assert before is not None
         metadata = before.metadata
@@ -234,7 +233,7 @@ def _merged(
     if before is None:
         uid = hashlib.sha256(f"{key}@{now.isoformat()}".encode()).hexdigest()[:32]
         fresh = {"uid": uid, "generation": 1, "creation_timestamp": now.replace(microsecond=0)}
-        # A manifest from `kubectl get -o yaml` tells of a life elsewhere.
+        # A manifest from `kubectl get -o yaml` has metadata of a cluster.
         fresh |= {"deletion_timestamp": None}
         status = type(manifest.status)()
         return manifest.model_copy(

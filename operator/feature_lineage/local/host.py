@@ -13,11 +13,13 @@ from feature_lineage.api.conditions import find_condition
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest, StateUnusable
+from feature_lineage.local.event_log import FileEvents
+from feature_lineage.local.file_snapshots import FileSnapshots
 from feature_lineage.local.folder import LocalResources, Manifests, read_folder
-from feature_lineage.local.jobs import SubprocessJobs
-from feature_lineage.local.objects import FolderObjects
-from feature_lineage.local.state import FileEvents, FileSnapshots, StateFolder
-from feature_lineage.local.watch import Watch
+from feature_lineage.local.folder_objects import FolderObjects
+from feature_lineage.local.state_folder import StateFolder
+from feature_lineage.local.subprocess_jobs import SubprocessJobs
+from feature_lineage.local.watch import FileWatch
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.orphaned_jobs import release_orphaned_jobs
@@ -161,7 +163,7 @@ class LocalHost:
 
     async def _watch(self) -> None:
         """Compare times and sizes of manifests and repos once a second."""
-        watch = Watch(self.folder, self.state.root)
+        watch = FileWatch(self.folder, self.state.root)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if watch.manifests_changed():

@@ -1,4 +1,4 @@
-"""A terminal's console: the same lines, and below them what runs right now."""
+"""The console of a terminal: the same lines, and below them the running jobs."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ REFRESH_SECONDS: Final = 0.2
 
 
 class LiveConsole(PlainConsole):
-    """Lines scroll by above one spinning line for each running job."""
+    """Writes lines above one live line for each running job."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -40,7 +40,7 @@ class LiveConsole(PlainConsole):
         self._live.stop()
 
     async def follow(self, host: LocalHost) -> None:
-        """Show what the host's jobs are doing, until cancelled."""
+        """Show the progress of running jobs until cancelled."""
         while True:
             table = Table.grid(padding=(0, 1))
             for project in host.resources.projects():

@@ -1,6 +1,6 @@
-"""A plan made on this machine: what the newest revision of a project would do, and to whom.
+"""A plan on this machine: what the newest revision of a project would change and break.
 
-It goes the way of every apply up to the moment of applying: the same facts, guard, job and policy.
+A plan has the same facts, preconditions, job and policy as an apply.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from feature_lineage.decide.project.preconditions import guard_failure
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
-from feature_lineage.local.jobs import SubprocessJobs
+from feature_lineage.local.subprocess_jobs import SubprocessJobs
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.cache import ReconcileCache
@@ -26,13 +26,13 @@ from feature_lineage.reconcile.observe_project import observe_project
 
 @dataclass(frozen=True)
 class Planned:
-    """What would happen to one project.
+    """The plan of one project.
 
     Attributes:
-        plan: None when it could not be made.
+        plan: None if it could not be made.
         problem: why not, "" otherwise.
-        overrides: digests that permissions were given for.
-        warnings: what the job had to say besides.
+        overrides: digests of plans that annotations permit.
+        warnings: of the job.
     """
 
     key: Key
@@ -48,7 +48,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
 
     Raises:
         InvalidManifest: with every error of every file.
-        StateUnusable: a source needs a working tree, and another host is using it.
+        StateUnusable: a source needs a working tree, and another host has locked the state folder.
     """
     host.load(keep=False)
     projects = [project for project in host.resources.projects() if project.spec.source]
@@ -57,7 +57,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
             f"{host.folder} holds no FeatureStoreProject with a source; there is nothing to plan"
         )
     if any(host.source.watched(project) is None for project in projects):
-        # Their working trees lie in the state folder: one host at a time may check out there.
+        # The working trees are in the state folder, where one host at a time may check out.
         host.state.acquire()
     try:
         return [await _plan(host, project) for project in sorted(projects, key=_name)]
@@ -88,7 +88,7 @@ async def _run(
     project, ended = observed.resource, asyncio.Event()
     jobs = SubprocessJobs(folder, lambda _: ended.set(), host.objects, host.source)
     apply = apply_request(observed, project.status, observed.snapshot)
-    # Whoever plans from an empty state folder asks what the change would do where it is applied.
+    # A plan with an empty state folder is for the place where the project is applied.
     known = host.state.load(key_of(project)) is not None
     request = JobRequest(
         operation_id="plan",

@@ -1,4 +1,4 @@
-"""Notices changed files by their times and sizes: cheap enough to do every second."""
+"""Finds changed files by their times and sizes, which is cheap enough for every second."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +10,8 @@ from feature_lineage.sources.tree import defining_files
 Signature = tuple[tuple[str, int, int], ...]
 
 
-class Watch:
-    """Remembers what files looked like, and says when they look different.
+class FileWatch:
+    """Compares times and sizes of files with those of the last call.
 
     Args:
         folder: of manifests.
@@ -29,7 +29,7 @@ class Watch:
         return before != self._manifests
 
     def repo_changed(self, repo: Path) -> bool:
-        """Whether definitions changed since the last time this was asked for `repo`."""
+        """Whether definitions of a repo changed since the last call; False at the first one."""
         try:
             now = _signature(defining_files(repo)) if repo.is_dir() else ()
         except (FeatureLineageError, OSError):

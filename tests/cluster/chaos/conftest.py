@@ -14,7 +14,7 @@ from tests.cluster.host.conftest import start_operator as start_at_once
 from tests.cluster.host.process import Operator
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 
 __all__ = ["chart_objects", "operator_kubeconfig", "start_at_once"]
 

@@ -10,7 +10,7 @@ from tests.cluster.host.polling import gone as gone
 from tests.cluster.host.polling import until as until
 from tests.cluster.host.process import Operator
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
     JOBS,

@@ -17,8 +17,9 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 from tests.cluster.host.process import Operator, grant_lease, grant_permissions
 
+from feature_lineage.kube.api_client import Api, connect
+from feature_lineage.kube.api_errors import ApiUnavailable
 from feature_lineage.kube.cache.kopf_watch import WATCHED
-from feature_lineage.kube.client import Api, ApiUnavailable, connect
 from feature_lineage.kube.kinds import PROJECTS
 
 AWAY_SECONDS = 60.0
@@ -115,7 +116,7 @@ async def test_all_that_there_was_may_be_gone_when_an_operator_is_back(
     await world.scrape_tells(operator, namespace, set())
 
     assert watches.hits == 1
-    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
+    assert sum("is started again" in line["message"] for line in operator.lines()) == 1
     assert operator.errors() == []
 
 

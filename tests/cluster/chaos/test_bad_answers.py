@@ -8,7 +8,7 @@ from tests.cluster.chaos.proxy import Fault, FaultProxy
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 
-from feature_lineage.kube.client import REQUEST_SECONDS, Api
+from feature_lineage.kube.api_client import REQUEST_SECONDS, Api
 from feature_lineage.kube.kinds import PROJECTS
 
 REFUSALS = (429, 500, 503)

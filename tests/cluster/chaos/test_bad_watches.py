@@ -8,8 +8,8 @@ from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.kopf_watch import WATCHED
-from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 
@@ -106,5 +106,5 @@ async def test_an_error_in_every_watch_ends_nothing(
 
     assert operator.process is not None
     assert operator.process.returncode is None
-    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
+    assert sum("is started again" in line["message"] for line in operator.lines()) == 1
     assert operator.errors() == []

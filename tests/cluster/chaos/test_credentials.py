@@ -11,8 +11,8 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 from tests.cluster.kubectl import Kubectl
 
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.cache.kopf_watch import WATCHED, KopfWatch, WatchEvent
-from feature_lineage.kube.client import Api, connect
 from feature_lineage.kube.kinds import PROJECTS
 
 
@@ -100,5 +100,5 @@ async def test_a_token_that_is_not_taken_for_a_moment_costs_no_event_and_no_rest
 
     assert operator.process is not None
     assert operator.process.returncode is None
-    assert sum("begins again" in line["message"] for line in operator.lines()) == 1
+    assert sum("is started again" in line["message"] for line in operator.lines()) == 1
     assert operator.errors() == []

@@ -10,7 +10,7 @@ from tests.cluster.chaos.proxy import Fault, FaultProxy, Rule
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.process import Operator
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import LEASES, PROJECTS
 
 LEASE: Final = "feature-lineage-operator"

@@ -7,7 +7,7 @@ from tests.cluster.chaos import environment as world
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 
 QUIET_SECONDS = 12.0
 

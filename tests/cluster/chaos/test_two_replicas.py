@@ -13,7 +13,7 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 from tests.cluster.host.process import Operator
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import LEASES, PROJECTS
 
 TAKEOVER_SECONDS = 15.0

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from kubernetes.aio.client import Configuration
 from tests.cluster.host.writes import Writes
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.lease import LeaseLost
 from feature_lineage.kube.manager import Identity, Manager

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tests.cluster.chart.helm import RELEASE, Object, of, only
 from tests.cluster.existing import Cluster
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Kind
 
 ACCOUNT = "limited"

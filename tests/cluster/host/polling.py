@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from feature_lineage.errors import NotFound
-from feature_lineage.kube.client import Api, ApiUnavailable, Object
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import ApiUnavailable
 from feature_lineage.kube.kinds import Kind
 
 SECONDS = 60.0

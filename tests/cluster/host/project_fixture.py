@@ -11,7 +11,7 @@ from typing import Any
 from tests.e2e.project_fixture import JOB_SECONDS, House
 from tests.local.scene import FEATURE_STORE, FEATURES, write_repo
 
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import PROJECTS
 
 

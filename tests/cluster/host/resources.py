@@ -6,7 +6,7 @@ from typing import Any, Final
 from tests.cluster.host.polling import condition
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 
 IMAGE: Final = {"image": {"path": "/repo"}}

@@ -18,7 +18,7 @@ from tests.cluster.host.resources import (
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.api.annotations import FINALIZER
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import JOBS, MODELS, PROJECTS, SECRETS
 
 FOREIGN = "example.org/keeps"

@@ -19,7 +19,7 @@ from tests.servers.git import GitServer
 
 from feature_lineage.cli.grant import grant_manifests
 from feature_lineage.errors import RequestRejected
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECTS, SECRETS
 
 TOKEN: Final = "glpat-tr0ub4dor"

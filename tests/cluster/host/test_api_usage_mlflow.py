@@ -16,7 +16,7 @@ from tests.cluster.host.resources import (
 )
 from tests.servers.fixtures import shared_mlflow
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 LOGIN = "operator:tr0ub4dor"

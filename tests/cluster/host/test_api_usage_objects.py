@@ -6,7 +6,7 @@ from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
 from tests.cluster.host.resources import change, create_project, look_now, tells
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import (
     CONFIG_MAPS,
     EVENTS,

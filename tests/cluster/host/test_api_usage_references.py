@@ -8,7 +8,7 @@ from tests.cluster.host.polling import says, until
 from tests.cluster.host.resources import change, create_model, create_project, tells
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import EVENTS, MODELS, PROJECTS
 
 

@@ -11,7 +11,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.jobs.names import snapshot_name
 from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECTS
 from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, KubeSnapshots

@@ -19,7 +19,7 @@ from tests.cluster.host.resources import (
     tells,
 )
 
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 PASSES = re.compile(

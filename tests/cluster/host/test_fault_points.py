@@ -26,7 +26,7 @@ from tests.local.scene import MLflow, backfill
 from tests.servers.fixtures import shared_mlflow
 
 from feature_lineage.decide.model.tags import VERDICT_TAG
-from feature_lineage.kube.client import Api, Object, connect
+from feature_lineage.kube.api_client import Api, Object, connect
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.kinds import EVENTS, JOBS, MODELS, PROJECTS
 from feature_lineage.kube.manager import Identity

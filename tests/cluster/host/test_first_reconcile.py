@@ -3,7 +3,7 @@
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import condition, gone, says, until
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import CONFIG_MAPS, MODELS, PROJECTS, Kind
 
 

@@ -33,7 +33,7 @@ from tests.cluster.host.resources import (
 )
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PROJECTS, SECRETS
 
 BATCH, RBAC, OURS = "batch", "rbac.authorization.k8s.io", "featurelineage.io"

@@ -9,7 +9,7 @@ from tests.cluster.existing import Cluster
 from tests.cluster.jobs.scene import OPERATOR_RULES, Project, apply_yaml
 from tests.cluster.kubectl import Kubectl
 
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 

@@ -8,7 +8,7 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.kinds import PROJECTS
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest

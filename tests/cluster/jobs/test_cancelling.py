@@ -8,7 +8,7 @@ from tests.cluster.jobs.scene import Project
 from tests.cluster.jobs.test_causes import facts_with_a_reason, started, tell
 
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import PODS, PROJECTS

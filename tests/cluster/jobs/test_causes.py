@@ -8,7 +8,7 @@ from tests.cluster.jobs.scene import Project
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import JOBS, PODS
 

@@ -16,7 +16,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import Node
 
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY

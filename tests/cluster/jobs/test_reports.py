@@ -16,7 +16,7 @@ from tests.unit.operations.build import registry, view
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.kube.client import Api, connect
+from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.jobs.names import access_name, report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.report import read_report

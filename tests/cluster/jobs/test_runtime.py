@@ -10,7 +10,7 @@ from tests.cluster.jobs.scene import Project
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.errors import RequestRejected
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import JOBS, PODS
 

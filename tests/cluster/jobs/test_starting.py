@@ -9,7 +9,7 @@ from tests.cluster.jobs.scene import Project
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.errors import TransientError
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import access_name
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults

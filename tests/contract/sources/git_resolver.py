@@ -7,7 +7,7 @@ from typing import Any
 from tests.servers.sshd import SshServer
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject, Secret
-from feature_lineage.local.objects import FolderObjects
+from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.sources.project_sources import cluster_sources
 
 LOGIN = "x-access-token:t0k3n"

@@ -12,7 +12,7 @@ from tests.servers.sshd import SshServer
 from feature_lineage.api import ConfigMap
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError, TransientError
-from feature_lineage.local.objects import FolderObjects
+from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.sources import git, slow_source_bulkhead
 from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.workqueue.workers import WorkerPool

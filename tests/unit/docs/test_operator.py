@@ -22,12 +22,12 @@ from tests.unit.docs.pages import (
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
 from feature_lineage.decide.project import acted, lifecycle
-from feature_lineage.kube import client, events, health, lease, manager, snapshots
+from feature_lineage.kube import api_client, events, health, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
 from feature_lineage.kube.jobs import job_manifest
 from feature_lineage.kube.jobs import runner as job_runner
 from feature_lineage.kube.logs import JsonFormatter
-from feature_lineage.kube.process import identity
+from feature_lineage.kube.operator_process import identity
 from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.metrics import server
 from feature_lineage.operations import pod_protocol
@@ -105,7 +105,7 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "a leader that cannot renew it ends after": [lease.RENEW],
         "a Lease without renewal can be taken by others after": [lease.DURATION],
         "running reconciles may continue after SIGTERM for": [manager.DRAIN_SECONDS],
-        "a request to the API server times out after": [client.REQUEST_SECONDS],
+        "a request to the API server times out after": [api_client.REQUEST_SECONDS],
         "a watch without messages is opened again after": [kopf_settings.INACTIVITY_SECONDS],
         "names are compared with the API server every": [relist.EVERY_SECONDS],
         "a running job is checked, in addition to its events, every": [

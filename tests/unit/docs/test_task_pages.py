@@ -27,9 +27,9 @@ from feature_lineage.api.resources import FeatureStoreProject
 from feature_lineage.api.sources import GitRef
 from feature_lineage.cli.grant import grant_manifests
 from feature_lineage.errors import AccessRefused, HostNotAllowed, NotFound
-from feature_lineage.kube import client
+from feature_lineage.kube import api_errors
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER
-from feature_lineage.kube.objects import KubeObjects
+from feature_lineage.kube.kube_objects import KubeObjects
 from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.sources import git
 from feature_lineage.sources.project_sources import cluster_sources
@@ -125,7 +125,7 @@ class Refusing:
 
 @pytest.mark.parametrize(
     ("reason", "error"),
-    [("SecretForbidden", client.Forbidden("no")), ("SecretNotFound", NotFound("no"))],
+    [("SecretForbidden", api_errors.Forbidden("no")), ("SecretNotFound", NotFound("no"))],
 )
 async def test_secrets_are_asked_for_in_the_words_of_the_page(
     reason: str, error: Exception

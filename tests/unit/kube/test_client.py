@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from feature_lineage.kube.client import connect
+from feature_lineage.kube.api_client import connect
 
 SERVER = "https://kube.example:6443"
 

@@ -10,7 +10,7 @@ from kubernetes.aio.client import Configuration
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.kube import manager as module
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.kinds import MODELS
 from feature_lineage.kube.manager import Identity, Manager

@@ -6,8 +6,8 @@ import pytest
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
+from feature_lineage.kube.api_errors import Conflict
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Conflict
 from feature_lineage.kube.reconcile_hooks import DELETED_SECONDS, ClusterHooks
 from feature_lineage.workqueue.reconcile_worker import Recovery
 

@@ -10,8 +10,8 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.attempt import outcome_of
-from feature_lineage.local.jobs import SubprocessJobs
-from feature_lineage.local.objects import FolderObjects
+from feature_lineage.local.folder_objects import FolderObjects
+from feature_lineage.local.subprocess_jobs import SubprocessJobs
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 
 STORE = """\

@@ -8,7 +8,7 @@ from tests.unit.decide.build import NOW, Play, model
 from feature_lineage.api import TrainedModel
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.local.folder import LocalResources, Manifests
-from feature_lineage.local.state import StateFolder
+from feature_lineage.local.state_folder import StateFolder
 
 CHAMPION = Key("TrainedModel", "ml", "champion")
 

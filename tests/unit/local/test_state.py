@@ -8,7 +8,8 @@ from tests.unit.decide.build import NOW, STATS, A
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.features.history import SnapshotRecord
-from feature_lineage.local.state import FileSnapshots, StateFolder
+from feature_lineage.local.file_snapshots import FileSnapshots
+from feature_lineage.local.state_folder import StateFolder
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 

@@ -13,7 +13,7 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.config import NamedServer
-from feature_lineage.local.objects import FolderObjects
+from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.protocol import JobReport, JobRequest
 from feature_lineage.operations.records import OpsRun

@@ -7,11 +7,11 @@ import pytest
 from tests.unit.decide.build import NOW, model
 
 from feature_lineage.decide.facts import Key, key_of
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache import resource_cache as store
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api
 from feature_lineage.local.folder import LocalResources, Manifests
-from feature_lineage.local.state import StateFolder
+from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.ports import ModelStamp
 
 HOME = Key("FeatureStoreProject", "ml", "ranking")

@@ -7,7 +7,7 @@ import pytest
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject
 from feature_lineage.api.sources import Source
-from feature_lineage.local.objects import FolderObjects
+from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.operations.pod_protocol import PodSource
 from feature_lineage.sources.interface import SourceChanged
 from feature_lineage.sources.project_sources import LocalProjectSources, local_sources

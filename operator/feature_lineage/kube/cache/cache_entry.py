@@ -10,7 +10,7 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.annotations import FINALIZER
 from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.decide.facts import Key, Resource
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 

@@ -14,10 +14,10 @@ from typing import Final, Protocol
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.kopf_watch import KopfWatch, WatchEvent
 from feature_lineage.kube.cache.relist import EVERY_SECONDS, relist
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import JOBS, PROJECT_LABEL
 
 RELIST_RETRY_SECONDS: Final = 5.0

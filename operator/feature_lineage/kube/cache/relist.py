@@ -11,9 +11,9 @@ from typing import Final
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import NotFound
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.cache_entry import newer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.client import Api
 from feature_lineage.kube.kinds import CUSTOM
 
 _log = logging.getLogger(__name__)

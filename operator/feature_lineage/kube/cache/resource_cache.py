@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import Key, Resource, key_of
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import Conflict
 from feature_lineage.kube.cache.cache_entry import CacheEntry, entry_of, newer, parsed, unpacked
-from feature_lineage.kube.client import Api, Conflict, Object
 from feature_lineage.kube.kinds import CUSTOM
 from feature_lineage.kube.merge import merge_diff
 from feature_lineage.ports import ModelStamp, ResourceT

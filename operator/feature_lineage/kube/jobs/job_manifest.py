@@ -6,7 +6,7 @@ from typing import Any, Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import TerminalError
 from feature_lineage.features.snapshot import digest_of
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import (
     POD_DIGEST,
     labels,

@@ -3,7 +3,7 @@
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport, RequestRejected
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.failure_cause import (
     Cause,
     cancellation,

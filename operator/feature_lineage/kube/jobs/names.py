@@ -3,7 +3,7 @@
 from typing import Final
 
 from feature_lineage.api import GROUP, FeatureStoreProject
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import MANAGED_BY, MANAGER, OPERATION_LABEL, PROJECT_LABEL, PROJECTS
 from feature_lineage.operations.pod_protocol import PIECES
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import AccessRefused
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import PROJECTS, Kind
 from feature_lineage.reasons import Reason
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import TerminalError
-from feature_lineage.kube.client import Object
+from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import access_name, request_name
 from feature_lineage.operations.pod_protocol import REQUEST_KEY
 from feature_lineage.reasons import Reason

@@ -6,7 +6,7 @@ permission to write the report of an earlier job. The jobs of both lanes share o
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationPhase
-from feature_lineage.kube.client import Api, Object
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import access_name, labels, owned_by_project, report_names
 from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Kind

@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from feature_lineage.errors import InvalidReport
-from feature_lineage.kube.client import Api
+from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.kinds import CONFIG_MAPS
 from feature_lineage.operations.pod_protocol import (

@@ -13,7 +13,8 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import NotFound, TransientError
-from feature_lineage.kube.client import Api, Conflict, Forbidden, Object
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.api_errors import Conflict, Forbidden
 from feature_lineage.kube.jobs.job_manifest import (
     job_manifest,
     owned_by_job,

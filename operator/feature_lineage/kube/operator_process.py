@@ -13,14 +13,14 @@ from typing import Final
 from feature_lineage import __version__
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.kube import logs
-from feature_lineage.kube.client import connect
+from feature_lineage.kube.api_client import connect
 from feature_lineage.kube.config import OperatorConfig, read_config
 from feature_lineage.kube.manager import Identity, Manager
 
 ENDED: Final = 0
 FAILED: Final = 1
 YOUNG_OBJECTS: Final = 5_000
-"""So many more objects, and Python looks for cycles among them; its 700 are three models' JSON."""
+"""Threshold of the garbage collector; Python's 700 are the objects of three models' JSON."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ def run_operator(config: Path, *, kubeconfig: str, log_level: str, log_format: s
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     logs.setup(log_level, json=as_json)
-    gc.freeze()  # what was imported stays: it is not looked through again and again
+    gc.freeze()  # the collector skips the objects of imported modules
     gc.set_threshold(YOUNG_OBJECTS)
     return asyncio.run(_run(read_config(config), kubeconfig))
 
 
 def identity() -> Identity:
-    """Who this process is, as the downward API says; on a laptop, the host's name."""
+    """Name, namespace and account of this process, from the downward API or the host's name."""
     return Identity(
         name=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
         namespace=os.environ.get("POD_NAMESPACE") or "default",

@@ -1,7 +1,7 @@
-"""The API server, in plain dicts: a deadline on every request, and errors told apart by what to do.
+"""A client of the API server for objects as plain dicts; every request has a deadline.
 
-Connections, TLS and the rotation of tokens are `kubernetes.aio`'s; its models are left out, since
-they cost more than the request.
+`kubernetes.aio` provides connections, TLS and the rotation of tokens. Its models are not used,
+because they cost more than the request.
 """
 
 import asyncio
@@ -15,16 +15,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.client.rest import RESTResponse
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from feature_lineage.errors import (
-    AccessRefused,
-    NotFound,
-    RequestRejected,
-    TerminalError,
-    TransientError,
-)
+from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.kube.api_errors import ApiUnavailable, NotLeading, error_of
 from feature_lineage.kube.kinds import MANAGER, Kind
 from feature_lineage.reasons import Reason
 
@@ -47,43 +41,11 @@ _METADATA_ONLY: Final = (
 _log = logging.getLogger(__name__)
 
 
-class Conflict(TransientError):
-    """409: the object is not what it was when it was read, or is there already."""
-
-    reason = Reason.CONFLICT
-
-
-class Forbidden(AccessRefused):
-    """403: RBAC, or an admission rule.
-
-    Attributes:
-        causes: machine-readable causes, such as ``NamespaceTerminating``.
-    """
-
-    reason = Reason.FORBIDDEN
-
-    def __init__(self, message: str, *, causes: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.causes = causes
-
-
-class ApiUnavailable(TransientError):
-    """The API server does not answer, or asks for patience (429, 5xx)."""
-
-    reason = Reason.API_SERVER_UNAVAILABLE
-
-
-class NotLeading(TransientError):
-    """This process may not write: another one may be acting."""
-
-    reason = Reason.NOT_LEADING
-
-
 async def connect(kubeconfig: str = "", context: str = "") -> "Api":
-    """Find the API server: a kubeconfig named on purpose, the pod's own account, or kubectl's.
+    """Connect with a given kubeconfig or context, else as the pod's account, else as kubectl does.
 
     Raises:
-        TerminalError: there is no configuration to be had.
+        TerminalError: there is no configuration.
     """
     configuration = Configuration()
     try:
@@ -100,19 +62,19 @@ async def connect(kubeconfig: str = "", context: str = "") -> "Api":
                 await load_kube_config(client_configuration=configuration)
     except (ConfigException, OSError) as error:
         raise TerminalError(
-            f"no API server is known: {error}; run in a pod, set KUBECONFIG or use --kubeconfig",
+            f"no API server configured: {error}; run in a pod, set KUBECONFIG or use --kubeconfig",
             reason=Reason.NO_CLUSTER,
         ) from error
     configuration.connection_pool_maxsize = CONNECTIONS
     configuration.retries = None
     configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
-    # Left to itself, aiohttp looks for the proxy and for a .netrc in two threads, at each request.
+    # By default, aiohttp looks for a proxy and a .netrc file in two threads, at each request.
     configuration.client_session_kwargs = {"trust_env": False}
     return Api(configuration)
 
 
 def _proxy_to(server: str) -> str | None:
-    """The proxy that the environment names for a server."""
+    """The proxy for a server, from the environment."""
     address = urlsplit(server)
     return None if proxy_bypass(address.netloc) else getproxies().get(address.scheme)
 
@@ -122,7 +84,7 @@ class Api:
 
     Args:
         configuration: of `kubernetes.aio`: host, certificates, token.
-        deadline: seconds until an answer must be complete.
+        deadline: seconds until the answer must be complete.
     """
 
     def __init__(self, configuration: Configuration, deadline: float = REQUEST_SECONDS) -> None:
@@ -133,13 +95,13 @@ class Api:
         self._may_write: Callable[[], bool] = lambda: True
 
     def fenced(self, may_write: Callable[[], bool]) -> "Api":
-        """The same connections, which write nothing while `may_write` says no.
+        """A client on the same connections that refuses to write while `may_write` is False.
 
-        A process that was stopped for a while goes on in the middle of what it did, and does not
-        know yet that another one has taken over.
+        A process that was suspended continues where it was, when another process may have become
+        the leader.
         """
         fenced = copy.copy(self)
-        fenced._may_write = may_write  # noqa: SLF001 - its own kind
+        fenced._may_write = may_write  # noqa: SLF001 - of the same class
         return fenced
 
     async def __aenter__(self) -> Self:
@@ -155,12 +117,12 @@ class Api:
         """One object.
 
         Raises:
-            NotFound: there is none of that name.
+            NotFound: there is no object of that name.
         """
         return await self._request("GET", kind.path(namespace, name))
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """One object, None where there is none."""
+        """One object, None if there is none of that name."""
         try:
             return await self.get(kind, namespace, name)
         except NotFound:
@@ -180,7 +142,7 @@ class Api:
         Args:
             labels: label selector.
             fields: field selector.
-            metadata_only: the objects have ``metadata`` and nothing else.
+            metadata_only: the objects have only ``metadata``.
         """
         query = {"limit": str(PAGE)}
         if labels:
@@ -203,16 +165,16 @@ class Api:
         """Create an object.
 
         Args:
-            dry_run: find out whether that could be, and leave nothing behind.
+            dry_run: only check whether the object could be created.
 
         Raises:
-            Conflict: one of that name is there already.
+            Conflict: an object of that name exists.
         """
         query = {"dryRun": "All"} if dry_run else None
         return await self._request("POST", kind.path(namespace), body=body, query=query)
 
     async def apply(self, kind: Kind, namespace: str, body: Object) -> Object:
-        """Server-side apply: make the fields of `body` so, whoever set them before."""
+        """Server-side apply: set the fields of `body`, and own them."""
         query = {"fieldManager": MANAGER, "force": "true"}
         name = body["metadata"]["name"]
         return await self._request(
@@ -229,16 +191,16 @@ class Api:
         subresource: str = "",
         patch: PatchType = "merge",
     ) -> Object:
-        """Patch an object or its subresource; a ``resourceVersion`` in `body` must still hold.
+        """Patch an object or its subresource.
 
         Raises:
-            Conflict: it does not.
+            Conflict: `body` has a ``resourceVersion``, and the object has another one.
         """
         path = kind.path(namespace, name, subresource)
         return await self._request("PATCH", path, body=body, patch=patch)
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Delete an object and, in the background, what it owns; one that is gone is fine."""
+        """Delete an object, if it exists, and in the background what it owns."""
         try:
             await self._request(
                 "DELETE", kind.path(namespace, name), body={"propagationPolicy": "Background"}
@@ -257,13 +219,13 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Object:
         if method != "GET" and not self._may_write():
-            raise NotLeading(f"{method} {path} is not sent: the Lease is not held any more")
+            raise NotLeading(f"{method} {path} is not sent: this process does not hold the Lease")
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         sent = {"Accept": "application/json", **self._client.default_headers, **(headers or {})}
         if patch is not None:
             sent["Content-Type"] = _PATCHES[patch]
         await self._client.update_params_for_auth(sent, [], ["BearerToken"], path, method, body)
-        what = f"{method} {path}"
+        request = f"{method} {path}"
         try:
             async with asyncio.timeout(self._deadline):
                 response = await self._client.rest_client.request(
@@ -271,47 +233,19 @@ class Api:
                 )
                 data = await response.read()
         except TimeoutError as error:
-            raise ApiUnavailable(f"{what}: no answer in {self._deadline:.0f} s") from error
+            raise ApiUnavailable(f"{request}: no answer in {self._deadline:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ApiUnavailable(f"{what}: {error}") from error
+            raise ApiUnavailable(f"{request}: {error}") from error
         if 200 <= response.status < 300:
-            return _parsed(data, what)
-        raise _failure(response, data, what)
+            return _parsed(data, request)
+        raise error_of(response.status, data, request)
 
 
-def _parsed(data: bytes, what: str) -> Object:
+def _parsed(data: bytes, request: str) -> Object:
     try:
         value = json.loads(data)
     except ValueError as error:
-        raise ApiUnavailable(f"{what}: the answer is not JSON") from error
+        raise ApiUnavailable(f"{request}: the answer is not JSON") from error
     if not isinstance(value, dict):
-        raise ApiUnavailable(f"{what}: the answer is no object")
+        raise ApiUnavailable(f"{request}: the answer is not an object")
     return value
-
-
-def _failure(response: RESTResponse, data: bytes, what: str) -> Exception:
-    """The error of our tree that an answer stands for."""
-    try:
-        status = json.loads(data)
-        message = str(status.get("message") or "")
-        causes = tuple(
-            str(cause.get("reason"))
-            for cause in (status.get("details") or {}).get("causes") or ()
-            if cause.get("reason")
-        )
-    except (ValueError, AttributeError):
-        message, causes = "", ()
-    message = message or f"{what}: HTTP {response.status}"
-    match response.status:
-        case 404:
-            return NotFound(message)
-        case 409:
-            return Conflict(message)
-        case 401:
-            return AccessRefused(f"{message}; the operator's token is not accepted")
-        case 403:
-            return Forbidden(message, causes=causes)
-        case 429 | 500 | 502 | 503 | 504:
-            return ApiUnavailable(message)
-        case code:
-            return RequestRejected(message, error_code=str(code))

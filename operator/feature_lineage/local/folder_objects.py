@@ -1,4 +1,4 @@
-"""Secrets and ConfigMaps of the manifest folder: what the API server would answer."""
+"""Secrets and ConfigMaps of the manifest folder."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,20 +10,21 @@ from feature_lineage.reasons import Reason
 
 
 class FolderObjects:
-    """`Objects` of the local host, replaced whole when the folder's files change."""
+    """`Objects` of the local host."""
 
     def __init__(self, objects: Iterable[Secret | ConfigMap] = ()) -> None:
         self._objects: dict[tuple[str, str, str], Mapping[str, bytes]] = {}
         self.replace(objects)
 
     def replace(self, objects: Iterable[Secret | ConfigMap]) -> None:
+        """Replace all objects, after the files of the folder have changed."""
         self._objects = {
             (item.kind, item.metadata.namespace, item.metadata.name): item.contents()
             for item in objects
         }
 
     async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Mapping[str, bytes]:
-        """Every key of one object.
+        """Keys and values of one object.
 
         Raises:
             NotFound: there is no such object.
@@ -37,7 +38,7 @@ class FolderObjects:
         return found
 
     async def environment(self, project: FeatureStoreProject) -> dict[str, str]:
-        """`runtime.envFrom` and `runtime.env` as a process gets them.
+        """Environment variables of a job, from `runtime.envFrom` and `runtime.env`.
 
         Raises:
             NotFound: a named object or key is missing and not optional.
@@ -71,7 +72,7 @@ class FolderObjects:
         kind: ObjectKind = "Secret" if source.secret_key_ref is not None else "ConfigMap"
         ref = source.secret_key_ref or source.config_map_key_ref
         if ref is None:
-            return None  # fieldRef and resourceFieldRef speak of pods, which a local job is not
+            return None  # fieldRef and resourceFieldRef are for pods; a local job has none
         try:
             return await value_of(self, kind, namespace, ref.name, ref.key)
         except NotFound:

@@ -1,7 +1,7 @@
-"""Secrets and ConfigMaps of the cluster: read by name, when they are needed, and not kept.
+"""Secrets and ConfigMaps of the cluster: read by name when they are needed, and not cached.
 
-No permission to read Secrets comes with the operator: a tenant grants it for single names, and
-where that is missing the error says how.
+The chart gives the operator no permission to read Secrets: a tenant grants it for single names. The
+error for a missing permission has the command that grants it.
 """
 
 import base64
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from feature_lineage.errors import AccessRefused, NotFound
-from feature_lineage.kube.client import Api, Forbidden
+from feature_lineage.kube.api_client import Api
+from feature_lineage.kube.api_errors import Forbidden
 from feature_lineage.kube.kinds import CONFIG_MAPS, SECRETS, Kind
 from feature_lineage.objects import ObjectKind
 from feature_lineage.reasons import Reason
