@@ -1,4 +1,4 @@
-"""Prometheus metrics: gauges from state at scrape time, counters of what happens, one server."""
+"""Prometheus metrics: gauges computed from state at scrape time, and counters of events."""
 
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of

@@ -1,7 +1,7 @@
-"""Every metric there is: name, type, labels, and what to do with it.
+"""Every metric: name, type, labels, meaning, and what to do.
 
-One list, so that the collector, the instruments and `docs/metrics.md` cannot tell different
-stories. The help text is what somebody reads at night in a query builder: it says what follows.
+The collector, the instruments and `docs/metrics.md` use this one list. The help text names the next
+step, because on-call engineers read it in a query builder.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ GAUGES: Final = (
         "feature_lineage_feature_view_stale",
         VIEW,
         "1 while a view misses its freshness objective or was never materialized, else 0. "
-        "Absent without an objective, or while the registry was read too seldom to tell.",
+        "Absent without an objective, or while the last registry read is too old to decide.",
     ),
     _gauge(
         "feature_lineage_feature_view_max_age_seconds",
@@ -62,8 +62,8 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_feature_view_rows",
         VIEW,
-        "Rows of the last successful materialization, where the engine tells. "
-        "A sudden drop means that the source has lost rows.",
+        "Rows of the last successful materialization, where the engine reports them. A sudden "
+        "drop means that the source has lost rows.",
     ),
     _gauge(
         "feature_lineage_feature_view_consecutive_failures",
@@ -86,12 +86,13 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_plan_blocked_since_timestamp_seconds",
         PROJECT,
-        "Unix time since when revisions are stopped; absent while none is.",
+        "Unix time since when protection blocks revisions; absent while none is blocked.",
     ),
     _gauge(
         "feature_lineage_plan_impacts",
         PROJECT,
-        "Model versions that the newest plan would hurt, or has hurt where it was let through.",
+        "Protected model versions that the newest plan would break or change, or did where the "
+        "plan was allowed.",
     ),
     _gauge(
         "feature_lineage_operation_in_progress",
@@ -102,20 +103,20 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_operation_last_success_timestamp_seconds",
         (*PROJECT, "kind"),
-        "Unix time of the last operation of this kind that did what it should, as far as "
+        "Unix time of the last operation of this kind that succeeded, as far as "
         "status.operations reaches back.",
     ),
     _gauge(
         "feature_lineage_operations_unrecorded",
         PROJECT,
-        "Finished operations that MLflow does not have yet. They are kept until it does: "
-        "look at the Recorded condition.",
+        "Finished operations that are not recorded in MLflow yet. They are retried: read the "
+        "Recorded condition.",
     ),
     _gauge(
         "feature_lineage_mlflow_view_age_seconds",
         PROJECT,
         "Age of the oldest fact about models. Far above ten minutes: MLflow does not answer, "
-        "and verdicts stand as of then.",
+        "and verdicts are that old.",
     ),
     _gauge(
         "feature_lineage_registry_snapshot_age_seconds",
@@ -125,20 +126,19 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_guard_age_seconds",
         PROJECT,
-        "Age of the facts that a change would be held against. Above maxGuardAge of the "
-        "project nothing is applied.",
+        "Age of the guard's MLflow facts. Above maxGuardAge of the project nothing is applied.",
     ),
     _gauge(
         "feature_lineage_schedule_next_timestamp_seconds",
         (*PROJECT, "schedule"),
-        "Unix time of the next tick of a schedule. In the past: no pass has looked at the "
-        "project since.",
+        "Unix time of the next tick of a schedule. In the past: the project has not been "
+        "reconciled since.",
     ),
     _gauge(
         "feature_lineage_model_info",
         (*MODEL, "version", "feature_service", "origin", *MODEL_PROJECT),
-        "Always 1. Says which version a TrainedModel stands for, and which project it uses; "
-        "join it on (namespace, name).",
+        "Always 1. The version of a TrainedModel and the project it uses; join it on "
+        "(namespace, name).",
     ),
     _gauge(
         "feature_lineage_model_feature_view_info",
@@ -149,13 +149,13 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_model_verdict",
         (*MODEL, "verdict"),
-        "1 for the verdict on a model's features, 0 for all others. "
-        "Broken: serving the model fails or lies; read status.lineage.problems.",
+        "1 for the verdict on a model's features, 0 for all others. Broken: serving the model "
+        "fails or returns wrong features; read status.lineage.problems.",
     ),
     _gauge(
         "feature_lineage_model_verdict_since_timestamp_seconds",
         MODEL,
-        "Unix time since when the verdict stands.",
+        "Unix time of the verdict's last change.",
     ),
     _gauge(
         "feature_lineage_model_problems",
@@ -171,13 +171,13 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_condition",
         (*CONDITION, "status", "reason"),
-        "Always 1. Each condition of each resource: what is stuck, and why. "
-        "The message is in the resource's status.",
+        "Always 1. Each condition of each resource: its status and reason. The message is in "
+        "the resource's status.",
     ),
     _gauge(
         "feature_lineage_condition_last_transition_timestamp_seconds",
         CONDITION,
-        "Unix time at which the status of a condition last flipped: since when it is stuck.",
+        "Unix time at which the status of a condition last changed.",
     ),
 )
 """Computed at scrape time from the state of the resources: `collector`."""
@@ -199,54 +199,54 @@ INSTRUMENTS: Final = (
         "feature_lineage_operations_total",
         "counter",
         (*PROJECT, "kind", "result"),
-        "Operations that ended, by kind and result; retries of one are not counted apart.",
+        "Operations that ended, by kind and result; retries are not counted separately.",
     ),
     MetricDefinition(
         "feature_lineage_reconcile_total",
         "counter",
         ("kind", "result"),
-        "Passes over resources. transient and waiting mend themselves, terminal needs a user, "
+        "Reconciles of resources. transient and waiting are retried, terminal needs a user, "
         "crash is a defect of the operator: report it.",
     ),
     MetricDefinition(
         "feature_lineage_reconcile_duration_seconds",
         "histogram",
         ("kind",),
-        "Duration of one pass over a resource; jobs are not waited for. "
-        "High: MLflow or the API server is slow.",
+        "Duration of one reconcile, without waiting for jobs. High: MLflow or the API server is "
+        "slow.",
     ),
     MetricDefinition(
         "feature_lineage_build_info",
         "gauge",
         ("version", "python_version"),
-        "Always 1. Which operator this is; more than one version during a roll-out only.",
+        "Always 1. The operator's version; more than one only during a roll-out.",
     ),
 )
-"""Counted as it happens, in the process it happens in: `instruments`."""
+"""Counted in the process where the event occurs: `instruments`."""
 
 HOST: Final = (
     _gauge(
         "feature_lineage_leader",
         (),
-        "1 in the replica that acts, 0 in one that follows. A sum of 0 for more than 15 s: nobody "
-        "acts; look at the Lease and at the log of the replicas.",
+        "1 in the replica that is the leader, 0 in others. A sum of 0 for more than 15 s: there "
+        "is no leader; read the Lease and the log of the replicas.",
     ),
     _gauge(
         "feature_lineage_queue_depth",
         (),
-        "Resources that are due and wait for a worker. Growing: passes take too long for the "
-        "number of workers; see feature_lineage_reconcile_duration_seconds.",
+        "Resources that are due and wait for a worker. Growing: reconciles take too long for "
+        "the number of workers; see feature_lineage_reconcile_duration_seconds.",
     ),
     _gauge(
         "feature_lineage_queue_failing",
         (),
-        "Resources whose last pass failed and that wait for another try; the log says why.",
+        "Resources whose last reconcile failed and that wait for a retry; read the log.",
     ),
     MetricDefinition(
         "feature_lineage_events_unwritten_total",
         "counter",
         (),
-        "Kubernetes Events that could not be written: status and log say the same.",
+        "Kubernetes Events that could not be written; status and log hold the same facts.",
     ),
 )
 """About the process of the cluster host itself: `process`."""

@@ -1,7 +1,7 @@
 """Gauges about resources, computed from their state at scrape time.
 
-So there are no stale series (a resource that is gone has none), freshness is exact to the scrape,
-and a restart loses nothing.
+Deleted resources therefore have no series, freshness is exact at the scrape, and a restart loses
+no values.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +25,9 @@ class StateCollector:
     """A collector for a `prometheus_client.CollectorRegistry`.
 
     Args:
-        state: called once for each scrape, on the thread that serves it: it returns values that
-            nobody changes any more, and an empty `State` where this process is not the leader.
-        now: the present, aware; injected so that tests need not wait.
+        state: called once for each scrape, on the thread that serves it: it returns
+            immutable values, and an empty `State` where this process is not the leader.
+        now: the current time, aware; injected by tests.
     """
 
     def __init__(

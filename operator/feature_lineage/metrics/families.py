@@ -1,8 +1,8 @@
-"""Metric families whose samples are made while they are written, and their text in slices.
+"""Metric families that compute their samples when they are written, and their text in slices.
 
-Ten thousand models have two hundred thousand series. Held at once they would be half of the
-operator's memory, so a family computes its samples anew each time it is read, and `exposition`
-writes them one slice after another.
+Ten thousand models have two hundred thousand series, which would take half of the operator's
+memory. A family therefore computes its samples each time it is read, and `exposition` writes them
+in slices.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Row = tuple[tuple[str, ...], float]
 
 
 def label(value: str) -> str:
-    """A label value fit for text: names come from registries that anybody may fill.
+    """A valid label value; names come from registries and may hold any text.
 
     Lone surrogates, which no UTF-8 can spell, become escapes, and what is too long is cut and told
     apart by a digest, so that no two series collide. Quotes and line ends are the writer's.
@@ -44,7 +44,7 @@ def label(value: str) -> str:
 
 
 class _Samples:
-    """The samples of one family, computed anew by each reading."""
+    """The samples of one family, computed each time they are read."""
 
     def __init__(self, definition: MetricDefinition, rows: Callable[[], Iterator[Row]]) -> None:
         self._definition = definition
@@ -56,7 +56,7 @@ class _Samples:
             yield Sample(name, dict(zip(labels, map(label, values), strict=True)), value)
 
     def lines(self) -> Iterator[str]:
-        """The same as text: the order of labels is settled once, not once a line."""
+        """The same as text: the order of labels is computed once per family."""
         labels = self._definition.labels
         order = sorted(range(len(labels)), key=labels.__getitem__)
         head = f"{self._definition.name}{{"
@@ -72,7 +72,7 @@ class _Samples:
 def family(
     definition: MetricDefinition, rows: Callable[[], Iterator[Row]] = lambda: iter(())
 ) -> Metric:
-    """A family that is never held as a whole; without `rows`, its name and help only."""
+    """A family whose samples are computed when read; without `rows`, its name and help only."""
     metric = Metric(definition.name, definition.help, definition.type)
     # The library only ever iterates over samples; its annotation asks for a list.
     metric.samples = cast("list[Sample]", _Samples(definition, rows))

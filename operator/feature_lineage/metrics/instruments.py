@@ -1,7 +1,7 @@
-"""What is counted as it happens: passes, operations, materializations.
+"""Counters and histograms of reconciles, operations and materializations.
 
-A registry of its own, never the library's default one, which anything imported may fill. Series
-belong to a resource and go with it.
+They use a separate registry, since any import may add to the library's default registry. The series
+of a resource are removed when the resource is deleted.
 """
 
 import platform
@@ -35,7 +35,7 @@ _BY_NAME: Final = {definition.name: definition for definition in INSTRUMENTS}
 
 
 def result_of(error: BaseException | None) -> ResultLabel:
-    """The word for how a pass ended."""
+    """The `result` label of a reconcile."""
     if error is None:
         return "success"
     if isinstance(error, TransientError):
@@ -46,7 +46,7 @@ def result_of(error: BaseException | None) -> ResultLabel:
 
 
 class Instruments:
-    """Counters of one process; also the registry that everything else registers with."""
+    """Counters of one process; also the registry for all other collectors."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -67,14 +67,14 @@ class Instruments:
         ProcessCollector(registry=self.registry)  # process_*: memory, open files, start time
 
     def reconciled(self, kind: Kind, result: ResultLabel, seconds: float) -> None:
-        """One pass over a resource ended."""
+        """Count one reconcile."""
         for each in get_args(ResultLabel):  # a series that starts at 0 shows its first increase
             self._reconciles.labels(kind, each).inc(each == result)
         self._reconcile_seconds.labels(kind).observe(seconds)
 
     @contextmanager
     def timed(self, kind: Kind) -> Iterator[None]:
-        """Count and time one pass; what it raises goes on to the host."""
+        """Count and time one reconcile; exceptions are re-raised."""
         start = monotonic()
         try:
             yield
@@ -84,11 +84,11 @@ class Instruments:
         self.reconciled(kind, "success", monotonic() - start)
 
     def project_changed(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
-        """Count what a pass found to have ended: operations, and attempts to materialize a view.
+        """Count operations and view materializations that ended between two statuses.
 
         Args:
-            before: as the pass found it.
-            after: with its status as written.
+            before: the project before the reconcile.
+            after: the project with the written status.
         """
         counted = {record.id for record in before.status.operations}
         for record in after.status.operations:
@@ -100,14 +100,14 @@ class Instruments:
                 self.view_materialized(after, view)
 
     def operation_finished(self, project: FeatureStoreProject, record: OperationRecord) -> None:
-        """An operation ended, after however many attempts."""
+        """Count an operation that ended, once for all attempts."""
         for result in Result:
             values = (*_labels(project), record.kind.value, result.value)
             self._keep(project, self._operations, values)
             self._operations.labels(*values).inc(result is record.result)
 
     def view_materialized(self, project: FeatureStoreProject, view: FeatureViewStatus) -> None:
-        """An attempt to materialize one view ended."""
+        """Count one attempt to materialize a view."""
         values = (*_labels(project), label(view.name))
         succeeded = view.last_result is Result.SUCCEEDED
         for status, happened in (("success", succeeded), ("failure", not succeeded)):
@@ -118,7 +118,7 @@ class Instruments:
             self._view_seconds.labels(*values).observe(view.last_duration_seconds)
 
     def project_removed(self, namespace: str, name: str) -> None:
-        """The resource was deleted: its series go with it."""
+        """Remove the series of a deleted resource."""
         for metric, values in self._series.pop((namespace, name), ()):
             metric.remove(*values)
 

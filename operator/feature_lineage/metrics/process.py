@@ -1,4 +1,4 @@
-"""What the cluster host's process tells of itself at scrape time."""
+"""Metrics of the cluster host's process, computed at scrape time."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ class ProcessMetrics:
     """A collector of `HOST`.
 
     Args:
-        values: by name of the metric; each is asked for at each scrape, in the scrape's thread.
+        values: by name of the metric; each is called at each scrape, in the scrape's thread.
     """
 
     def __init__(self, values: Mapping[str, Callable[[], float]]) -> None:

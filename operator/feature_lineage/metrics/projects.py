@@ -94,7 +94,7 @@ def operation_in_progress(data: ScrapeData) -> Iterator[Row]:
 
 
 def last_success(data: ScrapeData) -> Iterator[Row]:
-    """What was applied is known for good; of other kinds, as much as the list still holds."""
+    """Apply: from `status.applied`; other kinds: from the operations in the status."""
     for project in data.projects.values():
         status = project.project.status
         ends: dict[OperationKind, datetime] = {}

@@ -1,4 +1,4 @@
-"""What a host hands over for a scrape, and the same put in order for the collector."""
+"""The state that a host exports in a scrape, and the data that the collector derives from it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,12 +33,12 @@ class FactTimes:
 
 @dataclass(frozen=True)
 class State:
-    """Everything a scrape speaks of; empty in a process that is not the leader.
+    """The resources to export; empty in a process that is not the leader.
 
     Attributes:
-        models: gone through once; a host may make each when it is its turn.
-        snapshots: of `status.registry.digest`, by project; a project without is fine.
-        facts: by project; a project without has no ages to show.
+        models: iterated once; a host may create each model lazily.
+        snapshots: of `status.registry.digest`, by project; optional.
+        facts: by project; optional; without an entry no ages are exported.
     """
 
     projects: tuple[FeatureStoreProject, ...] = ()
@@ -63,7 +63,7 @@ class ConditionSample:
 
 @dataclass(frozen=True, slots=True)
 class LineageSample:
-    """What a scrape tells of a model's lineage: the feature list, which is most of it, is left out.
+    """A model's lineage without the feature list, which is the largest part.
 
     Attributes:
         views: feature views, as far as the status lists them.
@@ -81,7 +81,7 @@ class LineageSample:
 
 @dataclass(frozen=True, slots=True)
 class ModelSample:
-    """What a scrape tells of one model: ten thousand whole resources would be 200 MB.
+    """The exported fields of one model; ten thousand whole resources would take 200 MB.
 
     Attributes:
         name: namespace and name of the resource.
@@ -133,12 +133,13 @@ class ModelSample:
 
 @dataclass(frozen=True)
 class ProjectData:
-    """A project with what the present makes of it.
+    """A project with its freshness at the time of the scrape.
 
     Attributes:
         labels: namespace, name and Feast project.
         judged: freshness of every view that is served online.
-        read_at: since when somebody else may have materialized unseen, None where only we do.
+        read_at: time of the last registry read, if others may materialize; None if only this
+        product does.
     """
 
     project: FeatureStoreProject
@@ -158,7 +159,7 @@ class ProjectData:
 
 @dataclass(frozen=True)
 class ScrapeData:
-    """One moment: everything that the samples of one scrape are computed from."""
+    """The input of one scrape's samples."""
 
     now: datetime
     projects: Mapping[Name, ProjectData]
@@ -174,8 +175,7 @@ class ScrapeData:
                 yield model.kind, model.name, condition
 
     def project_of(self, model: ModelSample) -> ProjectData | None:
-        """The project a model refers to, unless that project keeps its namespace out: then its
-        freshness is none of the model's business, whatever an older status says."""
+        """The model's project; None if the project does not allow the model's namespace."""
         data = self.projects.get(model.project_name)
         if data is None:
             return None
@@ -188,7 +188,7 @@ def name_of(resource: FeatureStoreProject | TrainedModel) -> Name:
 
 
 def conditions_of(resource: FeatureStoreProject | TrainedModel) -> tuple[ConditionSample, ...]:
-    """Conditions of a resource, without what they say to people."""
+    """Conditions of a resource, without their messages."""
     return tuple(
         ConditionSample(c.type, c.status, c.reason, c.last_transition_time.timestamp())
         for c in resource.status.conditions
@@ -196,7 +196,7 @@ def conditions_of(resource: FeatureStoreProject | TrainedModel) -> tuple[Conditi
 
 
 def scrape_data(state: State, now: datetime) -> ScrapeData:
-    """The state as of `now`, in a stable order: what is alike stays beside each other."""
+    """The state as of `now`, sorted by name."""
     return ScrapeData(
         now,
         dict(_projects(state, now)),
@@ -210,7 +210,7 @@ def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectData]]
         snapshot = state.snapshots.get(name)
         states = view_states(project.spec, status)
         judged = judge_views(project.spec, status, snapshot, now)
-        if snapshot is None:  # then nothing says what is served, and not every kind is
+        if snapshot is None:  # it is unknown whether views of other kinds are served online
             judged = {n: fresh for n, fresh in judged.items() if states[n].kind in MATERIALIZABLE}
         yield (
             name,

@@ -1,4 +1,4 @@
-"""Samples about models: what they stand for, what feeds them, and what became of that."""
+"""Samples about models: versions, feature views, verdicts and freshness."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,8 +18,8 @@ def info(data: ScrapeData) -> Iterator[Row]:
 
 
 def feature_views(data: ScrapeData) -> Iterator[Row]:
-    """One sample for each view that feeds a model: also those behind an on-demand view, since
-    they are the ones that are materialized."""
+    """One sample for each view that feeds a model: including those behind an on-demand
+    view, since these are materialized."""
     for model in data.models:
         lineage, project = model.lineage, data.project_of(model)
         if lineage is None or project is None:
@@ -75,7 +75,7 @@ def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bo
 
 
 def _fresh_in_status(model: ModelSample, now: datetime) -> bool | None:
-    """What the status says, unless the view that decides has gone stale since."""
+    """Freshness from the status, or False if the deciding view is stale by now."""
     known = model.freshness
     if known is None or not known.fresh or known.max_age is None:
         return known.fresh if known is not None else None

@@ -1,8 +1,8 @@
-"""Builds the record of an operation from what was to be done and what its job reported.
+"""Builds the MLflow run that records an operation, from the operation and its job's report.
 
-Feast's keys say what happened, spelled and typed as Feast 0.67 writes them; ours say who, why and
-how it ended. Unlike Feast, operations that failed are on record too, with status FAILED, and then
-without the keys for what did not happen.
+Feast's keys have the names and types of Feast 0.67. This product's keys add resource, reason and
+result. Unlike Feast, failed operations are recorded, too, with status FAILED and without the keys
+of work that was not done.
 """
 
 import math
@@ -55,8 +55,8 @@ def ops_run(operation: Operation, report: JobReport | None, *, experiment_suffix
     """The record of one finished operation.
 
     Args:
-        operation: what was to be done.
-        report: what was done; None when the job ended without telling.
+        operation: what the operator knows of it.
+        report: the job's report; None if the job ended without one.
         experiment_suffix: ``mlflow.opsExperimentSuffix``.
     """
     done = report.outcome in _DONE if report is not None else operation.succeeded
@@ -142,7 +142,7 @@ def _result(operation: Operation) -> Outcome:
 
 
 def _own_metrics(report: JobReport | None) -> dict[str, float]:
-    """Rows and seconds per view; MLflow's page groups metrics by what stands before the slash."""
+    """Rows and seconds per view; MLflow's page groups metrics by the prefix before the slash."""
     worst_first = sorted(_touched(report), key=lambda view: (view.result != "Failed", view.name))
     metrics: dict[str, float] = {}
     for view in worst_first[:MAX_VIEW_METRICS]:
@@ -224,7 +224,7 @@ def _key(what: str, view: str) -> str:
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """What MLflow takes: a report is untrusted, and JSON may spell NaN."""
+    """Finite values only: MLflow refuses NaN, which an untrusted report may contain."""
     return {key: value for key, value in metrics.items() if math.isfinite(value)}
 
 

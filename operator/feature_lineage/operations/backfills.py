@@ -1,7 +1,7 @@
-"""Past ranges, materialized once, piece by piece.
+"""Splits backfills into chunks, each materialized once.
 
-A backfill is its content: changed, it is another one and runs from the start; the same content
-never runs twice, whatever became of the resource in between.
+A backfill is identified by its content: a changed backfill runs from the start, and equal content
+never runs twice, even if the entry was removed and added again.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One piece, one job: from `start` (inclusive) to `end` (exclusive), UTC."""
+    """One chunk, run by one job: from `start` (inclusive) to `end` (exclusive), UTC."""
 
     start: datetime
     end: datetime
@@ -35,7 +35,7 @@ class Progress:
 
 
 def content_digest(backfill: Backfill) -> str:
-    """Identity of a backfill; the order of its views is no part of it."""
+    """Identity of a backfill; the order of its views does not count."""
     return digest_of(
         {
             "name": backfill.name,
@@ -48,7 +48,7 @@ def content_digest(backfill: Backfill) -> str:
 
 
 def chunks(backfill: Backfill) -> Iterator[Chunk]:
-    """All pieces in order; together exactly the range."""
+    """All chunks in order; together they cover exactly the range."""
     through: datetime | None = None
     while (chunk := _chunk_after(backfill, through)) is not None:
         yield chunk
@@ -58,7 +58,7 @@ def chunks(backfill: Backfill) -> Iterator[Chunk]:
 def next_chunk(
     backfill: Backfill, completed_through: datetime | None, *, now: datetime
 ) -> Chunk | None:
-    """The first piece not done yet; None when all are, or while it still reaches into the future.
+    """The first chunk that is not done; None if all are done or the chunk ends in the future.
 
     Args:
         backfill: the range.
@@ -88,7 +88,7 @@ def progress(backfill: Backfill, completed_through: datetime | None) -> Progress
 
 
 def materialization(backfill: Backfill, chunk: Chunk) -> MaterializeRequest:
-    """What one piece materializes: the named views, all of the project when none are named."""
+    """The request for one chunk: the listed views, or all of the project if none are listed."""
     if not backfill.views:
         return MaterializeRequest(all_views_start=chunk.start, all_views_end=chunk.end)
     return MaterializeRequest(

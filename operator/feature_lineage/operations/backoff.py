@@ -1,7 +1,7 @@
-"""When a failed operation is tried again: 30 s, doubling up to 10 min, never in step with others.
+"""Computes retry delays: 30 s, doubling up to 10 min, with jitter.
 
-The jitter is derived from the operation and its attempt: a restarted operator computes the same
-moment, so nothing about it needs remembering.
+The jitter is derived from the operation id and the attempt, so a restarted operator computes the
+same time without stored state.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""What a plan that hurts says to the person whose commit it is: fact, whom it hurts, next step.
+"""Builds the message for a blocked or harmful plan: fact, affected models, next step.
 
-Shown as a condition's message and an event: capped in length, the worst first, and the next step
-never falls victim to the cap.
+The message is shown in a condition and an Event. Its length is limited: the worst impacts come
+first, and the next step is always kept.
 """
 
 import re
@@ -73,7 +73,7 @@ def explain(
 
 
 def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
-    """What a plan that was applied does to protected versions, and what let it; "" where to none.
+    """Impacts of an applied plan and what allowed it; "" if there are none.
 
     Args:
         plan: what was applied.
@@ -84,13 +84,13 @@ def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGT
         return ""
     fact = f"commit {short_revision(revision)} is applied and hurts "
     fact += f"{_versions(len(plan.impacts))}: "
-    # The runner of another version does not say by what.
+    # A runner of an older version does not report what allowed the plan.
     by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
     return _fit(fact, _impact_phrases(plan), "; ", by, limit)
 
 
 def short_revision(revision: str) -> str:
-    """A commit as people quote it; any other revision as it is."""
+    """A commit shortened to 12 digits; any other revision unchanged."""
     if _SHA.fullmatch(revision):
         return revision[: len("sha256:") + 12] if ":" in revision else revision[:12]
     return _clip(revision, 40) or "of unknown revision"
@@ -148,7 +148,7 @@ def _versions(count: int) -> str:
 
 
 def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> str:
-    """As many items as there is room for, and how many there was none for."""
+    """As many items as fit, followed by the number of the others."""
     room = limit - _size(fact + step)
     shown: list[str] = []
     for index, item in enumerate(items):

@@ -1,7 +1,7 @@
-"""Names of operations: derived, so that whoever starts again finds the job that was started.
+"""Derives operation ids, so that a restarted operator finds the job it started.
 
-The id names the Job and tags the ops run. It hangs on a sequence number kept in the status, so
-that a revert A→B→A, or a permission for a plan that was refused, is an operation of its own.
+The id names the Job and tags the ops run. It includes a sequence number from the status, so that
+a revert A→B→A, or an override for a blocked plan, is a new operation.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ def operation_id(kind: OperationKind, project_uid: str, sequence: int, inputs_di
         inputs_digest: of everything the operation depends on.
 
     Raises:
-        ValueError: the sequence is no counter.
+        ValueError: the sequence is out of range.
     """
     if not 0 <= sequence < 10**12:
         raise ValueError(f"sequence {sequence} is not between 0 and 10^12")

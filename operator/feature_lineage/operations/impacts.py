@@ -1,7 +1,7 @@
-"""Whom a plan makes worse off.
+"""Finds the protected model versions that a plan would break or change.
 
-A plan answers only for what it makes worse: a model that is broken already is no reason to refuse
-a commit that mends it, or one that does not touch it.
+Only new problems count: a model that is already broken does not block a commit that repairs it or
+does not affect it.
 """
 
 from collections.abc import Collection, Iterable
@@ -39,15 +39,15 @@ def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple
 
 
 def _with_definitions(model: GuardedModel, current: RegistrySnapshot) -> GuardedModel:
-    """The model with what its baseline does not tell, as the registry defines it now.
+    """The model, with definitions missing in its baseline taken from the current registry.
 
-    What neither defines is gone already, and no plan makes that worse.
+    Features that neither defines are already missing, so no plan can break them.
     """
     known = {definition.ref for definition in model.features}
     missing = [ref for ref in model.refs if ref not in known]
     if not missing:
         return model
-    # Whoever linked the model without a registry could not tell a service's alias from a view.
+    # Links made without a registry may hold a service's alias in place of a view's name.
     members = service_members(current, model.service) or ()
     spelled = {member.spelled: member.ref for member in members}
     if spelled.keys() >= set(map(str, missing)):
@@ -59,9 +59,9 @@ def _with_definitions(model: GuardedModel, current: RegistrySnapshot) -> Guarded
 def _worsened(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Problem, ...]:
-    """New problems of the model as it is served, and of its features whatever serves them.
+    """New problems of the features as served by the service, and of the features on their own.
 
-    Both count: a feature that has left the service already is what bringing it back would need.
+    Both count: a feature that was removed from the service is needed to restore the service.
     """
     as_served = _new_problems(model, current, desired, model.service)
     reported = {(problem.feature, problem.kind) for problem in as_served}
@@ -74,8 +74,8 @@ def _new_problems(
 ) -> set[Problem]:
     known = frozenset(compare(model.features, current, service))
     if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
-        return set()  # a service that comes back, even with less in it, heals
-    # What was gone cannot get worse: a feature that comes back, even otherwise than it was, heals.
+        return set()  # a restored service, even with fewer features, is no new problem
+    # A missing feature has no new problems: even a changed one that is restored is better.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
     after = compare(model.features, desired, service)
     return {problem for problem in after if problem not in known and problem.feature not in gone}

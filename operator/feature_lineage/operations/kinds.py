@@ -1,4 +1,4 @@
-"""What is true of each kind of operation: one row a kind, which everything else reads.
+"""The properties of each kind of operation: one row per kind.
 
 A new kind is a member of `OperationKind`, a row here, an entry in `runner.dispatch`, a check in
 `decide.project.due`, and, where its job needs parameters, a part of the job request.
@@ -13,7 +13,7 @@ from feature_lineage.api.enums import OperationKind, Result
 
 
 class Lane(StrEnum):
-    """Operations of one lane run one after another; the lanes run beside each other."""
+    """Operations of one lane run one after another; the lanes run in parallel."""
 
     WRITING = "Writing"
     READING = "Reading"
@@ -30,11 +30,11 @@ class RequestPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KindTraits:
-    """What is true of one kind of operation.
+    """The properties of one kind of operation.
 
     Attributes:
         command: the kind in the job protocol, in operation ids and in ops runs.
-        lane: which operations it runs beside.
+        lane: operations of another lane may run at the same time.
         priority: the lowest number of its lane starts first.
         request: the part of the job request that it needs.
         imports_repo_code: its job runs the code of the repo, so the revision has to be exact.
@@ -42,8 +42,8 @@ class KindTraits:
         writes_online_store: its job changes the online store.
         verified: a process without repo code compares the registry with the report.
         yields: it takes long, and is interrupted for an operation of its lane that goes first.
-        feast_name: the operation as Feast records it, "" where Feast has no word for it.
-        success: how an operation ends that did its work.
+        feast_name: the operation as Feast records it, "" where Feast has no name for it.
+        success: the result of a successful operation.
     """
 
     command: str
@@ -90,8 +90,8 @@ KINDS: Final[Mapping[OperationKind, KindTraits]] = {
         verified=True,
         feast_name="apply",
     ),
-    # A plan writes nothing. Its inputs, guard and result are those of an apply, in whose place it
-    # stands where spec.apply.mode is PlanOnly.
+    # A plan writes nothing. Inputs, guard and result are those of an apply, which it
+    # replaces if spec.apply.mode is PlanOnly.
     OperationKind.PLAN: KindTraits(
         command="plan",
         lane=Lane.WRITING,
@@ -125,7 +125,7 @@ KINDS: Final[Mapping[OperationKind, KindTraits]] = {
 
 
 def kind_of_command(command: str) -> OperationKind:
-    """The kind that a command of the job protocol stands for; `materialize` is Materialize.
+    """The kind of a command of the job protocol; `materialize` is Materialize.
 
     Raises:
         ValueError: there is no such command.

@@ -1,7 +1,7 @@
-"""A plan: what the newest revision would do to the registry, and to whom; and its identity.
+"""A plan: the changes of a revision to the registry, their impacts on models, and a digest.
 
-Its digest is what a person names to let it through, so it stands for everything that person could
-have looked at: other content, or one more model hurt, is another plan.
+Users name the digest in an override. It covers the changed content and the impacts, so a plan with
+other content or one more affected model has another digest.
 """
 
 import re
@@ -24,17 +24,17 @@ class Plan:
     """What an apply would do.
 
     Attributes:
-        digest: identity of these changes with these impacts: what an override names.
-        verdict: Clean (no impact), Allowed (impacts, let through by policy or override), Blocked.
+        digest: identity of the changes and impacts; named by an override.
+        verdict: Clean (no impact), Allowed (impacts, allowed by policy or override), Blocked.
         changes: all of them, sorted.
-        impacts: protected versions made worse, sorted.
-        online_tables_dropped: feature views whose online table goes.
+        impacts: protected versions with new problems, sorted.
+        online_tables_dropped: feature views whose online table is dropped.
         unknown_models: versions of the project whose features are not known.
         adoption_deletes: objects somebody else applied that a first apply would delete,
             as ``kind/name``.
         reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete`` or
             ``GuardUnavailable``.
-        let_through: what lets impacts happen, as a sentence; "" where there are none, or blocked.
+        let_through: what allows the impacts, as a sentence; "" where there are none, or blocked.
     """
 
     digest: str
@@ -49,7 +49,7 @@ class Plan:
 
 
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
-    """Objects that would be gone, as ``kind/name``; a view may be replaced by one of other kind."""
+    """Deleted objects as ``kind/name``, without views replaced by a view of another kind."""
     return tuple(
         f"{item.kind}/{item.name}"
         for item in delta(current, desired)
@@ -58,7 +58,7 @@ def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str
 
 
 def unpruned(current: RegistrySnapshot, desired: RegistrySnapshot) -> RegistrySnapshot:
-    """`desired`, and what it would delete: the registry afterwards where nothing is pruned."""
+    """`desired` plus the objects it would delete: the result without pruning."""
     objects = {kind: dict(named) for kind, named in desired.objects.items()}
     for kind, named in current.objects.items():
         for name, spec in named.items():
@@ -75,11 +75,11 @@ def plan_digest(
     impacts: Iterable[Impact],
     unknown_models: Collection[str] = (),
 ) -> str:
-    """Identity of a plan: every content it changes, and everybody it hurts.
+    """Identity of a plan: all changed content and all impacts.
 
     Args:
-        unknown_models: versions that block because nobody knows what they use; none where the
-            policy lets them through, or each new experiment would void a permission.
+        unknown_models: versions that block because their features are unknown; empty if the
+            policy allows them, so that a new version does not invalidate an override.
     """
     closures = {
         view: [current.closures[view], desired.closures[view]]
@@ -109,12 +109,12 @@ def plan_digest(
 
 
 def short(digest: str) -> str:
-    """What is printed, and enough to type."""
+    """The first 12 digits, which an override may use."""
     return digest[:SHORT]
 
 
 def names_plan(given: str, digest: str) -> bool:
-    """Whether what a person typed names this plan: its digest, or 12 hex digits or more of it."""
+    """Whether the user's text names this plan: its digest, or 12 hex digits or more of it."""
     given = given.strip().lower()
     return _NAMED.fullmatch(given) is not None and digest.startswith(given)
 

@@ -1,7 +1,7 @@
-"""May this commit be applied? An ordered chain of small named checks over one gathered value.
+"""Makes a plan: an ordered chain of named checks over one `PolicyInput`.
 
-It runs in the job, where the desired registry is known, against a guard that came with it. Apart
-from `plan` (the values), so that the job protocol can carry a plan without knowing how it is made.
+The checks run in the job, where the desired registry is known, with the guard from the request.
+`plan` holds the values separately, so that the job protocol does not depend on the checks.
 """
 
 from collections.abc import Callable
@@ -25,21 +25,21 @@ from feature_lineage.operations.protection import Impact, is_stale
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 from feature_lineage.reasons import Reason
 
-# What nobody's features can suffer from: something new, or tags, owner and description.
+# Cannot affect a model: new objects, and changed tags, owner or description.
 _HARMLESS: Final = frozenset({ChangeClass.CREATED, ChangeClass.UPDATED})
 
 
 @dataclass(frozen=True)
 class PolicyInput:
-    """Everything the checks look at.
+    """The input of the checks.
 
     Attributes:
         request: policy and permissions.
         now: when the plan is made.
         digest: identity of the plan.
-        changes: what it does.
-        impacts: whom it hurts.
-        adoption_deletes: what the first apply to this registry would delete of others.
+        changes: what the plan does.
+        impacts: protected versions with new problems.
+        adoption_deletes: objects of others that the first apply to this registry would delete.
     """
 
     request: ApplyRequest
@@ -55,11 +55,11 @@ class PolicyInput:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Why a plan may not go through.
+    """A policy that the plan violates.
 
     Attributes:
         reason: condition reason.
-        overridden: a person let exactly this plan through.
+        overridden: a user allowed exactly this plan.
     """
 
     reason: Reason
@@ -70,7 +70,7 @@ Check = Callable[[PolicyInput], Violation | None]
 
 
 def stale_guard(policy_input: PolicyInput) -> Violation | None:
-    """Facts too old to clear anybody; no permission covers what nobody looked at."""
+    """The guard is too old; no override applies."""
     request = policy_input.request
     if request.protection != "Enforce" or request.guard is None:
         return None
@@ -80,7 +80,7 @@ def stale_guard(policy_input: PolicyInput) -> Violation | None:
 
 
 def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
-    """A first apply takes over a registry; what somebody else put there is not ours to delete."""
+    """The first apply to a registry would delete objects that others applied."""
     if not policy_input.adoption_deletes:
         return None
     allowed = policy_input.permits(policy_input.request.allow_adoption)
@@ -88,7 +88,7 @@ def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
 
 
 def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
-    """A promoted model would fail, lie, or run on something else than it was trained on."""
+    """A protected model would fail, or be served other features than it was trained on."""
     request = policy_input.request
     if request.protection != "Enforce" or not blocking(policy_input.impacts, request.block_on):
         return None
@@ -96,7 +96,7 @@ def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
 
 
 def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
-    """What a model with unknown features uses may be exactly what changes."""
+    """The plan may change a feature of a model whose features are unknown."""
     request = policy_input.request
     if request.protection != "Enforce" or request.on_unknown != "Block":
         return None
@@ -106,13 +106,13 @@ def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    # First: with old facts the answers of the others mean nothing.
+    # First: the other checks depend on a current guard.
     stale_guard,
-    # Before protection: it concerns objects this resource never owned, in every protection mode.
+    # Before protection: it applies in every protection mode.
     adoption_deletes,
     # Known impacts before possible ones.
     breaks_protected_models,
-    # Last: a doubt, and only where the owner wants doubts to block.
+    # Last, and only if onUnknown is Block.
     unknown_models_at_risk,
 )
 
@@ -126,16 +126,16 @@ def make_plan(
     registry_id: str,
     online_tables_dropped: tuple[str, ...],
 ) -> Plan:
-    """Judge what applying `desired` would do.
+    """Make the plan for applying `desired`.
 
     Args:
-        current: the registry as it is; closures it does not know come from the request.
-        desired: the registry as the repo wants it. Where the request does not prune, what it
-            would delete stays, and the plan says so.
+        current: the registry as it is; missing closures come from the request.
+        desired: the registry as the repo declares it. Without pruning, objects that it
+            would delete are kept, also in the plan.
         request: guard, policy and permissions.
         now: aware.
         registry_id: of the registry that `current` is of.
-        online_tables_dropped: feature views whose online table goes with this plan.
+        online_tables_dropped: feature views whose online table this plan drops.
     """
     current = replace(current, closures={**request.closures, **current.closures})
     if not request.prune:
@@ -167,7 +167,7 @@ def make_plan(
 
 
 def _adopts(request: ApplyRequest, registry_id: str) -> bool:
-    """Whether what this registry holds was put there by others, as far as the resource knows."""
+    """Whether the resource has not applied to this registry before."""
     return request.adopted is not None and request.adopted != registry_id
 
 

@@ -1,7 +1,7 @@
-"""Which models a change may not break, and which it would.
+"""The protected model versions of a project.
 
-The guard is data: it is built where MLflow is known (the operator), travels with the job, and is
-judged (`impacts`) where the desired registry is known (the runner).
+The operator builds the guard from MLflow and sends it with the job request; the runner compares it
+with the desired registry (`impacts`).
 """
 
 from collections.abc import Collection, Iterable
@@ -21,7 +21,7 @@ Severity = Literal["Broken", "Changed"]
 
 @dataclass(frozen=True)
 class GuardedModel:
-    """A protected model version and what it was trained on.
+    """A protected model version and the features it was trained on.
 
     Attributes:
         model: registered model.
@@ -29,8 +29,8 @@ class GuardedModel:
         aliases: the protected aliases that point to it.
         service: the feature service it is served through, "" when not recorded.
         features: its baseline definitions, as far as they are known.
-        refs: all features it uses; those without a definition here are held against the registry
-            as it is.
+        refs: all features it uses; those without a definition here are compared with the
+            current registry.
     """
 
     model: str
@@ -43,7 +43,7 @@ class GuardedModel:
 
 @dataclass(frozen=True)
 class Guard:
-    """Everything a plan is held against.
+    """The model versions that a plan is checked against.
 
     Attributes:
         read_at: age of the oldest MLflow fact in it.
@@ -59,7 +59,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """A protected version that the plan would make worse, and how."""
+    """A protected version with the new problems that the plan would cause."""
 
     model: str
     version: str
@@ -75,7 +75,7 @@ class Impact:
 
 @dataclass(frozen=True)
 class GuardedVersion:
-    """A model version of this project, before the policy has looked at it.
+    """A model version of this project, before the policy is applied.
 
     Attributes:
         model, version: which.
@@ -94,14 +94,14 @@ class GuardedVersion:
 
 
 def severity_of(problem: Problem) -> Severity:
-    """Broken: serving fails or lies. Changed: it runs on something else than it was trained on."""
+    """Broken: serving fails or returns wrong values. Changed: definitions differ."""
     return "Broken" if problem.kind in BREAKING else "Changed"
 
 
 def protected_aliases(
     version_aliases: Iterable[str], aliases: NameFilter, model: str, models: NameFilter
 ) -> tuple[str, ...]:
-    """The aliases that make this version a protected one, sorted; none: it is not protected."""
+    """The aliases that make this version a protected one, sorted; empty if it is not protected."""
     if not _selected(model, models):
         return ()
     return tuple(sorted({alias for alias in version_aliases if _selected(alias, aliases)}))
@@ -110,7 +110,7 @@ def protected_aliases(
 def build_guard(
     read_at: datetime, candidates: Iterable[GuardedVersion], policy: Protection
 ) -> Guard:
-    """The guard of one project: its protected versions, and those nobody can judge."""
+    """The guard of one project: its protected versions, and those with unknown features."""
     guarded: list[GuardedModel] = []
     unknown: list[str] = []
     for candidate in candidates:
@@ -140,7 +140,7 @@ def build_guard(
 
 
 def guard_digest(guard: Guard) -> str:
-    """Identity of what the guard says; when it was read and in which order are no part of it."""
+    """Identity of the guard's models; read time and order do not count."""
     models = sorted(
         [
             model.model,
@@ -156,16 +156,16 @@ def guard_digest(guard: Guard) -> str:
 
 
 def protected_versions(guard: Guard) -> tuple[str, ...]:
-    """Whoever loses when all of a project goes, as ``model/version``, sorted.
+    """The versions affected by deleting the project, as ``model/version``, sorted.
 
-    What a version of unknown features uses, it uses of this project: with that it goes for sure.
+    Versions with unknown features are included, since they use this project.
     """
     known = (f"{model.model}/{model.version}" for model in guard.models)
     return tuple(sorted({*known, *guard.unknown}))
 
 
 def is_stale(guard: Guard, max_age: timedelta, now: datetime) -> bool:
-    """Older than the policy trusts: whoever holds it steps back and asks for a new one."""
+    """Whether the guard is older than maxGuardAge; the job then changes nothing."""
     return now - guard.read_at > max_age
 
 

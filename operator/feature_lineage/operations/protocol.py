@@ -1,7 +1,7 @@
 """The job protocol: one request in, one report out, both JSON, ``protocol: 1``.
 
-The operator writes the request, the runner writes the report; neither shares anything else. The
-report is untrusted input: it is size-capped and parsed by this schema, and nothing in it is code.
+The operator writes the request and the runner writes the report; they share nothing else. The
+report is untrusted input: its size is limited, it is parsed by this schema, and it holds no code.
 """
 
 from datetime import datetime
@@ -24,7 +24,7 @@ OUTPUT_TAIL_BYTES: Final = 4096
 
 
 class ExitCode(IntEnum):
-    """What a job's process says by its exit code; anything else is a crash."""
+    """The exit codes of a job's process; any other code is a crash."""
 
     DONE = 0
     TERMINAL = 65
@@ -47,7 +47,7 @@ class _Message(BaseModel):
 
 
 def _kind(value: Any) -> Any:
-    """The kind of a command; of the kinds of one command the first."""
+    """The kind of a command; the first kind if a command has several."""
     if isinstance(value, OperationKind):
         value = KINDS[value].command
     return kind_of_command(value) if isinstance(value, str) else value
@@ -84,15 +84,15 @@ class ApplyRequest(_Message):
     """What an apply (or plan) may do.
 
     Attributes:
-        prune: delete objects of this project that left the repo.
+        prune: delete objects of this project that are no longer in the repo.
         adopted: registry id of the registry that this resource applied this project to, "" where
-            it applied to none: in any other, deletions need adoption. ``None`` where nobody means
-            to apply: a plan tells what goes, and adopts nothing.
+            it applied to none: in any other, deletions need adoption. ``None`` for a plan without
+            apply: it lists deletions and adopts nothing.
         guard: protected models; ``None`` switches protection off.
-        max_guard_age_seconds: an older guard makes the job step back.
-        protection: Enforce blocks, Warn lets through and reports.
+        max_guard_age_seconds: with an older guard the job stops before it changes anything.
+        protection: Enforce blocks, Warn allows and reports.
         block_on: verdicts that block, of Broken and Changed.
-        on_unknown: what models with unknown features do.
+        on_unknown: how models with unknown features are treated.
         closures: closures of the last applied snapshot, by view.
         owned_elsewhere: registry ids that an older resource owns for this project.
         last_views: views of the last applied snapshot: the online table of one that is neither in
@@ -129,8 +129,8 @@ class ViewWindow(_Message):
 
 class MaterializeRequest(_Message):
     """Attributes:
-    views: one after another, each on its own. Empty with `all_views_end`: every view.
-    all_views_start: window start for every materializable view; ``None``: incremental.
+    views: one after another, each independent of the others. Empty with `all_views_end`: every
+    view. all_views_start: window start for every materializable view; ``None``: incremental.
     all_views_end: window end for every materializable view; ``None``: only `views`.
     """
 
@@ -144,7 +144,7 @@ class DeleteRequest(_Message):
 
     Attributes:
         guard: refuses while protected models use the project, known features or not.
-        max_guard_age_seconds: an older guard makes the job step back.
+        max_guard_age_seconds: with an older guard the job stops before it changes anything.
         allow: the user's reason for deleting all the same.
         owned_elsewhere: registry ids that an older resource owns for this project.
         adopted: id of the registry this resource applied to; no other is touched.
@@ -166,9 +166,9 @@ class JobRequest(_Message):
         repo: directory of the feature repo at `revision` (holds feature_store.yaml).
         feature_store_yaml: text that replaces the repo's feature_store.yaml.
         deadline_seconds: the process group is killed after it.
-        folder_revision: `revision` is the digest of the folder `repo`: a job that imports it makes
-            sure that it still is.
-        ephemeral: mount points whose files go with the job: no store may lie there.
+        folder_revision: `revision` is the digest of the folder `repo`: a job that imports it checks
+            this again.
+        ephemeral: mount points that are deleted with the job; no store may be there.
     """
 
     protocol: Literal[1] = 1
@@ -187,13 +187,13 @@ class JobRequest(_Message):
 
 
 class ViewReport(_Message):
-    """What became of one view, and what the registry says of it now.
+    """This operation's result for one view, and the view's state in the registry.
 
     Attributes:
         kind: section of the snapshot.
         result: "" when this operation did not touch the view.
         start, end: window materialized by this operation.
-        rows: rows written to the online store (latest per entity key); ``None``: engine is silent.
+        rows: rows written to the online store (latest per entity key); ``None``: not reported.
         seconds: duration of this view's materialization.
         materialized_until: newest interval's end in the registry.
         newest_event_time: newest event timestamp written.
@@ -213,11 +213,11 @@ class ViewReport(_Message):
 
 
 class JobReport(_Message):
-    """What a job did.
+    """The result of a job.
 
     Attributes:
         outcome: how it ended.
-        reason: condition reason when it did not succeed, as in `docs`.
+        reason: condition reason if it did not succeed.
         message: names the object, the fact and the next step.
         output_tail: last 4 KiB of what the repo's code printed.
         registry_id: digest of the registry's address, credentials left out.

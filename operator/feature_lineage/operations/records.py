@@ -1,6 +1,6 @@
 """The audit record of one operation: an MLflow run with Feast's own tags, params and metrics.
 
-Plain values: `audit` builds them from what happened, `tracking` makes them true in MLflow,
+`audit` builds these values from operations and reports; `tracking` writes them to MLflow,
 converging to exactly one run per operation id.
 """
 
@@ -32,10 +32,10 @@ ERROR_ARTIFACT: Final = "error.txt"
 
 @dataclass(frozen=True)
 class OpsRun:
-    """One operation as MLflow shall show it.
+    """The MLflow run of one operation.
 
     Attributes:
-        operation_id: the key it converges on, also a tag.
+        operation_id: the unique key, also a tag.
         experiment: experiment name, ``<project>-feast-ops``.
         name: run name.
         started_at, ended_at: aware.
@@ -59,19 +59,19 @@ class OpsRun:
 
 @dataclass(frozen=True)
 class Operation:
-    """What the operator knows of an operation, with or without a report of its job.
+    """An operation as the operator recorded it, independent of a job report.
 
     Attributes:
         id, kind, project: which.
         resource: ``namespace/name`` of the FeatureStoreProject.
         revision: commit or tree, "" where it has none.
-        started_at, ended_at: as the operator saw it (aware); a report knows better.
+        started_at, ended_at: as the operator observed it (aware); a report is more precise.
         attempt: 1 is the first.
-        override: the annotation that let it through and why, "" without one.
+        override: the annotation that allowed it and the user's reason, "" without one.
         incremental: materialize: from each view's last interval on.
         snapshot_on_record: an earlier run of this project holds the same snapshot already.
-        succeeded: it did what it should, as far as the operator knows, where no report tells.
-        reason, message, output_tail: how it ended, where no report tells.
+        succeeded: whether it succeeded; used without a report.
+        reason, message, output_tail: how it ended; used without a report.
     """
 
     id: str
@@ -92,7 +92,7 @@ class Operation:
 
     @property
     def feast_name(self) -> str:
-        """The operation as Feast records it, "" where Feast has no word for it."""
+        """The operation as Feast records it, "" where Feast has no name for it."""
         traits = KINDS[self.kind]
         if traits.materializes and self.incremental:
             return f"{traits.feast_name}_incremental"

@@ -1,8 +1,8 @@
-"""When a schedule is due, as a CronJob would have it, and which window a tick stands for.
+"""Computes when a schedule is due, as for a CronJob, and the window of a tick.
 
-Only the newest tick that passed is run: after an outage one materialization catches up, not forty.
-cronsim follows Debian cron through daylight saving: a fixed time that does not exist runs at the
-next minute that does, one that exists twice runs once, and ``*/15`` simply goes on.
+Only the newest passed tick is run: after an outage one materialization covers all missed ticks.
+cronsim handles daylight saving as Debian cron does: a fixed time that does not exist runs at the
+next minute that does, one that exists twice runs once, and ``*/15`` continues.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ _LONGEST_FOLD: Final = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a schedule asks for at one moment.
+    """The state of a schedule at one moment.
 
     Attributes:
         tick: the scheduled time to run now (UTC), None when there is none.
         next: the first scheduled time to come (UTC); None while suspended.
-        missed: ticks that passed and are not run, at most 100; 100 means "or more".
+        missed: passed ticks that are not run, at most 100; 100 means "or more".
         skipped: the newest tick when it is too late to start it: handled without a run.
     """
 
@@ -40,16 +40,16 @@ class Due:
 
 
 def due(schedule: Schedule, *, last: datetime | None, since: datetime, now: datetime) -> Due:
-    """What the schedule asks for at `now`.
+    """The schedule's due tick at `now`.
 
     Args:
         schedule: cron, time zone, starting deadline, suspend.
         last: the newest tick that was handled.
-        since: when the schedule came to be in this form; ticks before it never were.
+        since: when the schedule was created or changed; earlier ticks do not count.
         now: aware; no tick is later.
 
     Raises:
-        InvalidManifest: cron or time zone do not parse, or the cron never comes.
+        InvalidManifest: cron or time zone do not parse, or the cron has no next time.
     """
     zone = _zone(schedule)
     following = _first_after(schedule, zone, now)
@@ -67,7 +67,7 @@ def due(schedule: Schedule, *, last: datetime | None, since: datetime, now: date
 
 
 def materialization(schedule: Schedule, tick: datetime, *, now: datetime) -> MaterializeRequest:
-    """What one tick materializes; no window reaches into the future.
+    """The request for one tick; its window ends at `now` at the latest.
 
     Args:
         schedule: views (all of the project when none) and the kind of window.
@@ -124,8 +124,8 @@ def _back_from(
     """Ticks after `start` up to and including `now`, newest first."""
     local = (now.astimezone(UTC) + timedelta(seconds=1)).astimezone(zone)
     if local.fold:
-        # cronsim walks fixed times in local time and cannot tell the second pass of an hour from
-        # the first: begin behind it, and pass over what is still to come.
+        # cronsim walks fixed times in local time and cannot distinguish the second pass of an
+        # hour from the first: start after it, and skip ticks in the future.
         local = (local.astimezone(UTC) + _LONGEST_FOLD).astimezone(zone)
     for tick in _ticks(schedule, local, back=True):
         moment = tick.astimezone(UTC)

@@ -1,8 +1,8 @@
 """``python -P -m feature_lineage.runner --request FILE --report FILE [--log FILE]``.
 
-Reads one `JobRequest`, writes one `JobReport` (atomically), and exits 0, 65 or 75 as the report
-says. Anything else is a crash. ``-P`` keeps the working directory off the module path: a feature
-repo may hold a ``json.py``.
+Reads one `JobRequest`, writes one `JobReport` (atomically), and exits with the report's code:
+0, 65 or 75. Any other exit code is a crash. ``-P`` keeps the working directory off the module path:
+a feature repo may hold a ``json.py``.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Who a registry is, and which words of its configuration are secret.
+"""Computes a registry's identity and finds the secrets in its configuration.
 
-Two resources that write to one registry must find out from the same name for it, whoever's
-credentials they use; and what opens a store must not appear in anything that is shown.
+Two resources that write to one registry must compute the same identity, whichever credentials they
+use. Secrets must not appear in reports or logs.
 """
 
 import contextlib
@@ -16,18 +16,18 @@ _DEFAULT_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
 def registry_id(kind: str, path: str, repo: Path) -> str:
-    """Sixteen hex digits that stand for a registry's type and address."""
+    """Sixteen hex digits that identify a registry by type and address."""
     address = registry_address(kind, path, repo)
     return hashlib.sha256(f"{kind}\n{address}".encode()).hexdigest()[:16]
 
 
 def secrets_in(value: Any) -> tuple[str, ...]:
-    """Passwords in URLs and under telling keys, at any depth, longest first."""
+    """Passwords in URLs and under keys such as ``password``, at any depth, longest first."""
     return tuple(sorted(_secrets(value), key=lambda secret: (-len(secret), secret)))
 
 
 def registry_address(kind: str, path: str, repo: Path) -> str:
-    """Where a registry is, in one spelling and without credentials."""
+    """Where a registry is, normalized and without credentials."""
     parts = urlsplit(path)
     if kind == "sql":
         if parts.scheme.startswith("sqlite"):
@@ -55,7 +55,7 @@ def _secrets(value: Any, key: str = "") -> set[str]:
     found = set()
     if any(word in key.lower() for word in _SECRET_WORDS):
         found.add(value)
-    with contextlib.suppress(ValueError):  # no URL after all
+    with contextlib.suppress(ValueError):  # not a URL
         if "://" in value and (password := urlsplit(value).password):
             found |= {password, unquote(password)}
     return found

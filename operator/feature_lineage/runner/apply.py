@@ -1,7 +1,7 @@
-"""Plan and apply: import the repo, compare, and either stop or change the registry all at once.
+"""Plan and apply: import the repo, plan, and stop or change the registry atomically.
 
-One import of Feast and no gap between the plan and the apply: the registry that was planned
-against is the one that is changed, or the job steps back.
+One process plans and applies. If the registry differs from the one that the plan was made for, the
+job stops before it changes anything.
 """
 
 from collections.abc import Mapping
@@ -36,16 +36,16 @@ from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
 from feature_lineage.sources.tree import tree_revision
 
-# What only `saved_dataset`-like calls make and remove; no repo holds them.
+# Created and deleted by API calls; a repo cannot declare these kinds.
 _NOT_IN_REPOS: Final = ("saved_dataset", "validation_reference")
 
 
 def apply(job: Job) -> JobReport:
-    """Judge what the repo would do to the registry and, unless only a plan was asked for, do it.
+    """Plan the repo's changes to the registry and apply them unless only a plan is requested.
 
     Raises:
-        InvalidRepo: the repo's code or configuration is at fault.
-        SteppedBack: guard or registry are no longer what this job was given.
+        InvalidRepo: the repo's code or configuration has an error.
+        SteppedBack: the guard is too old, or the registry has changed.
     """
     request = job.request.apply or ApplyRequest()
     check_owner(job, request.owned_elsewhere)
@@ -95,7 +95,7 @@ def apply(job: Job) -> JobReport:
 
 
 def _check_folder(job: Job) -> None:
-    """After the import, so that no edit goes on record under the revision before it."""
+    """Check, after the import, that the folder still has the requested revision."""
     request = job.request
     if request.folder_revision and tree_revision(job.repo) != request.revision:
         raise SteppedBack(
@@ -111,7 +111,7 @@ def _desired(
     *,
     prune: bool,
 ) -> RegistrySnapshot:
-    """What the registry shall hold: the repo's objects, and those that no repo can hold."""
+    """The desired registry: the repo's objects, and objects that a repo cannot declare."""
     objects = {kind: dict(named) for kind, named in declared.objects.items()}
     for kind in _NOT_IN_REPOS:
         if kind in current.objects:
@@ -136,7 +136,7 @@ def _stop(
     before: Reading,
     known: dict[str, Any],
 ) -> JobReport | None:
-    """The report where nothing is to be written: blocked, or only a plan was asked for."""
+    """The report if nothing is to be written: the plan is blocked, or only a plan was requested."""
     if plan.reason == Reason.GUARD_UNAVAILABLE:
         raise stale_guard()
     known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
@@ -152,7 +152,7 @@ def _stop(
 
 
 def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:
-    """Feast keeps a changed view's intervals, so nothing fills its new column for the past."""
+    """Warn of changed columns: Feast keeps the view's intervals, so past rows are not rewritten."""
     materialized = {
         message.spec.name
         for _, message in views_of(before.proto, project)
@@ -178,10 +178,10 @@ def _new_column(change: Change) -> bool:
 
 
 def _storage_warnings(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
-    """What Feast stored otherwise than declared, as it does for views pinned to an old version.
+    """Warn of objects that Feast stored differently, such as views pinned to an old version.
 
     Raises:
-        TransientError: something is not there that was applied, or there that was deleted.
+        TransientError: an applied object is missing, or a deleted object is still in the registry.
     """
     for item in differences:
         if item.was is None or item.now is None:

@@ -1,8 +1,8 @@
-"""From Feast's protobuf messages to the canonical snapshot, without unpickling anything.
+"""Converts Feast's protobuf messages to a canonical snapshot, without unpickling.
 
-What is left out: everything under ``meta`` (timestamps, materialization intervals, state),
+The snapshot omits: everything under ``meta`` (timestamps, materialization intervals, state),
 pickled bodies (their bytes differ by hash seed, directory and line), defaults (unset and default
-are the same to Feast), the copies of sources inside projections, and order that carries no
+are the same to Feast), the copies of sources inside projections, and order without
 meaning. User-defined functions are compared by the syntax tree of their source text.
 """
 
@@ -33,7 +33,7 @@ _DROPPED: Final = frozenset(
 _ZERO_IS_A_VALUE: Final = frozenset({"version_tag"})  # 0 pins v0, absent is the latest
 _DEFAULTS: Final[tuple[Any, ...]] = ("", 0, False, "0s", [], {})
 _UNORDERED: Final = frozenset({"features", "entity_columns", "types", "actions"})
-# One definition under one name, written twice, is what Feast calls a duplicate import.
+# Feast accepts the same definition imported twice under one name.
 _MAY_REPEAT: Final = frozenset({"entity", "data_source"})
 
 
@@ -47,7 +47,7 @@ def snapshot_of(registry: Any, project: str, owner: str | None) -> RegistrySnaps
             objects carry no project yet.
 
     Raises:
-        InvalidRepo: two different objects of one kind bear one name.
+        InvalidRepo: two different objects of one kind have the same name.
     """
     objects: dict[str, dict[str, Any]] = {}
     for field, kind in SECTIONS.items():

@@ -1,9 +1,8 @@
-"""The code that a user-defined function reaches in its repo: what the registry cannot know.
+"""Digests the repo code that a user-defined function depends on.
 
-Feast stores a function's own source. Change a helper or a constant that it uses and neither the
-source nor Feast's diff moves, though every value it computes may. So the function is walked while
-it is alive: functions and classes under the repo's root by their syntax tree, constants by value,
-modules by their file.
+Feast stores only the function's own source, so Feast's diff does not detect a changed helper or
+constant. This module traverses the live function object: functions and classes under the repo's
+root by their syntax tree, constants by value, modules by their file.
 """
 
 import ast
@@ -20,7 +19,7 @@ from feature_lineage.runner.syntax import syntax
 
 
 class _NotWalkableError(Exception):
-    """Something was reached whose meaning cannot be read off."""
+    """The traversal reached a value without a stable representation."""
 
 
 def closures_of(contents: Any, repo: Path) -> dict[str, str]:
@@ -31,7 +30,7 @@ def closures_of(contents: Any, repo: Path) -> dict[str, str]:
         repo: the repo's root, resolved.
 
     Where a function cannot be walked the digest covers every Python file of the repo instead:
-    it then changes too often, never too seldom.
+    the digest then also changes for unrelated edits, but misses none.
     """
     result, whole = {}, ""
     for view in (
@@ -57,14 +56,14 @@ def function_of(view: Any) -> Any:
 
 
 class _Walk:
-    """One traversal; remembers what it has seen, so that recursion ends."""
+    """One traversal; records visited objects, so that recursion ends."""
 
     def __init__(self, repo: Path) -> None:
         self._repo = repo
         self._visited: set[int] = set()
 
     def function(self, function: Any) -> Any:
-        """A function: its syntax, and everything its names lead to, in name order."""
+        """A function: its syntax, and the values of its names, in name order."""
         function = self._outermost(function)
         if not isinstance(function, FunctionType):
             raise _NotWalkableError
@@ -87,7 +86,7 @@ class _Walk:
         return ["function", self._syntax(function), reached, defaults, keywords]
 
     def value(self, value: Any) -> Any:
-        """Anything a name may stand for."""
+        """A value that a name refers to."""
         match value:
             case None | bool() | int() | float() | complex() | str() | bytes():
                 return [type(value).__name__, repr(value)]
@@ -111,13 +110,13 @@ class _Walk:
         return _foreign(value)
 
     def _outermost(self, function: Any) -> Any:
-        """The function itself, or what a library's wrapper (such as a cache) stands for."""
+        """The function itself, or the function inside a library's wrapper, such as a cache."""
         if isinstance(function, FunctionType) and self._in_repo(function):
             return function
         return inspect.unwrap(function)
 
     def _instance(self, value: Any) -> Any:
-        """An object of one of the repo's classes: the class, and what it holds."""
+        """An object of one of the repo's classes: the class and its attributes."""
         if not hasattr(value, "__dict__"):
             raise _NotWalkableError
         if id(value) in self._visited:
@@ -145,7 +144,7 @@ class _Walk:
         return ["class", self._syntax(cls), [self._class(base) for base in cls.__bases__], members]
 
     def _module(self, module: ModuleType) -> Any:
-        """A module of the repo is its file and what that imports; another is its name."""
+        """The file and imports of a repo's module; the name of any other module."""
         file = getattr(module, "__file__", None)
         if file is None or not Path(file).resolve().is_relative_to(self._repo):
             return ["module", module.__name__]
@@ -182,7 +181,7 @@ def _name(value: Any) -> Any:
 
 
 def _foreign(value: Any) -> Any:
-    """Something of a library: its name, or its text where that says all of it each time alike."""
+    """An object of a library: its name, or its ``repr`` if that is complete and stable."""
     if callable(value) and hasattr(value, "__qualname__"):
         return _name(value)
     text = repr(value)
@@ -199,7 +198,7 @@ def _names(code: CodeType) -> Iterable[str]:
 
 
 def _lambda_syntax(code: CodeType) -> str:
-    """A lambda is cut out of a larger line, so it is looked up in its file by that line."""
+    """Find a lambda in its file by line: its stored source may contain other code."""
     try:
         tree = ast.parse(Path(code.co_filename).read_bytes())
     except (OSError, SyntaxError) as error:

@@ -1,11 +1,11 @@
-"""Changes the registry in one piece: after a kill at any moment it is the old one or the new one.
+"""Changes the registry atomically: after a kill the registry is the old or the new one.
 
-Stock Feast commits row by row (SQL) or truncates the file before it writes. Here a SQL registry
-gets one transaction, which every transaction that Feast begins becomes a part of, and a file
-registry is built in memory and renamed into place. Both compare first: where the registry is no
-longer the one that was planned against, nothing is written.
+Stock Feast commits row by row (SQL) or truncates the file before it writes. Here, all of
+Feast's writes to a SQL registry share one transaction. A file registry is built in memory and
+renamed into place. Both compare first: if the registry differs from the one that the plan was made
+for, nothing is written.
 
-Deletions go first, as a view may come back as one of another kind under its old name.
+Deletions go first, because a view may be replaced by one of another kind with the same name.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Changes:
 
     Attributes:
         contents: the repo's live objects, inferred.
-        deltas: what differs; only this is written.
+        deltas: the differences; only these objects are written.
     """
 
     contents: RepoContents
@@ -119,10 +119,10 @@ def commit(
     Args:
         before: the registry as it was read for the plan.
         expected: digest of this project's snapshot then.
-        prepare: called with everything written and nothing committed; what it raises undoes all.
+        prepare: called before the commit; an exception rolls all changes back.
 
     Raises:
-        SteppedBack: the registry has moved.
+        SteppedBack: the registry has changed.
     """
     config = store.config
     kind = config.registry.registry_type or "file"
@@ -156,10 +156,10 @@ def staged_registry(store: FeatureStore, before: Reading) -> Any:
 
 
 def publish(proto: Any, target: Any, before: Reading) -> None:
-    """Put a file-like registry in place of the one that was read.
+    """Replace the file-like registry that was read.
 
     Raises:
-        SteppedBack: it is not the one that was read.
+        SteppedBack: the registry has changed since it was read.
     """
     if isinstance(target, FileRegistryStore):
         with file_lock(target._filepath):
@@ -174,11 +174,11 @@ def publish(proto: Any, target: Any, before: Reading) -> None:
         version = ""
     if version != before.proto.version_id:
         raise SteppedBack(_REGISTRY_CHANGED)
-    target.update_registry_proto(proto)  # an object store puts an object whole or not at all
+    target.update_registry_proto(proto)  # object stores write atomically
 
 
 def replace_file(target: Any, proto: Any) -> None:
-    """Write a file registry as Feast does, but beside the old one, and rename it into place."""
+    """Write a file registry to a temporary file, and rename it into place."""
     path: Path = target._filepath
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
@@ -195,7 +195,7 @@ def replace_file(target: Any, proto: Any) -> None:
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """One writer of ours at a time, by a lock on the directory: it leaves no file behind."""
+    """Lock the file's directory against this product's other writers; no lock file is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
@@ -211,8 +211,8 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
     """The SQL registry with every write of Feast's inside one transaction.
 
     Raises:
-        SteppedBack: this project's rows are not what was planned against.
-        RegistryUnreadable: the lock was not to be had.
+        SteppedBack: this project's rows have changed since the plan.
+        RegistryUnreadable: another writer held the lock for too long.
     """
     registry = store.registry
     engine, reading = registry.write_engine, registry.read_engine
@@ -225,7 +225,7 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
 
         @contextlib.contextmanager
         def part() -> Iterator[Any]:
-            # Feast recovers from lost races; where nobody else can write there are none, and a
+            # Feast retries after a conflict. With an exclusive lock there are no conflicts, and a
             # savepoint per statement would double the number of statements.
             with contextlib.nullcontext() if exclusive else connection.begin_nested():
                 yield connection
@@ -235,7 +235,7 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
             begin = connect = staticmethod(part)
 
         registry.write_engine = registry.read_engine = Joined()
-        registry.refresh = lambda project=None: None  # noqa: ARG005  else the cost is quadratic
+        registry.refresh = lambda project=None: None  # noqa: ARG005  Feast refreshes at each write
         try:
             yield registry
         finally:
@@ -244,15 +244,15 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
 
 
 def lock_tables(connection: Any) -> bool:
-    """Keep every other writer out until this transaction ends; readers go on.
+    """Lock out other writers until the transaction ends; readers continue.
 
     Returns:
-        Whether it did: other databases than SQLite and PostgreSQL have no such lock here.
+        Whether the tables are locked: only SQLite and PostgreSQL support this lock.
     """
     dialect = connection.engine.dialect.name
     try:
         if dialect == "sqlite":
-            # Without it the driver begins late and what comes before is not covered.
+            # The driver begins at the first write and would not cover earlier reads.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return True
         if dialect == "postgresql":

@@ -1,7 +1,7 @@
-"""Removes one project from a registry that others may share.
+"""Deletes one project from a registry that may hold other projects.
 
 Never `FeatureStore.teardown`, which wipes every project of the registry. Online tables go first:
-a kill in between leaves a registry that still names them, and the next attempt finds them there.
+if the job is killed in between, the registry still lists them for the next attempt.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,10 +22,10 @@ from feature_lineage.runner.reader import Reading, registry_store, views_of
 
 
 def delete(job: Job) -> JobReport:
-    """Remove the project's online tables and its part of the registry; again is fine.
+    """Delete the project's online tables and registry objects; idempotent.
 
     Raises:
-        SteppedBack: the guard is too old to say that nobody uses the project.
+        SteppedBack: the guard is too old to decide whether models use the project.
     """
     request = job.request.delete or DeleteRequest()
     check_owner(job, request.owned_elsewhere)
@@ -65,7 +65,7 @@ def delete(job: Job) -> JobReport:
 
 
 def _users(request: DeleteRequest, now: datetime) -> tuple[str, ...]:
-    """Protected versions that would lose their features, whoever permits it."""
+    """Protected model versions that use the project."""
     if request.guard is None or request.protection != "Enforce":
         return ()
     if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), now):
@@ -74,7 +74,7 @@ def _users(request: DeleteRequest, now: datetime) -> tuple[str, ...]:
 
 
 def _remove_project(job: Job, before: Reading) -> None:
-    """Take the project out of the registry, in one piece."""
+    """Remove the project from the registry atomically."""
     config = job.settings.config
     kind = job.settings.registry_type
     if kind == "sql":
@@ -89,7 +89,7 @@ def _remove_project(job: Job, before: Reading) -> None:
 
 
 def _delete_rows(registry: Any, project: str) -> None:
-    """Every row of the project, in one transaction; Feast's own forgets the version history."""
+    """Delete every row of the project in one transaction; Feast omits the version history."""
     engine = create_engine(registry.path, **registry.sqlalchemy_config_kwargs)
     try:
         with engine.begin() as connection:
@@ -101,7 +101,7 @@ def _delete_rows(registry: Any, project: str) -> None:
 
 
 def _strip(proto: Any, project: str) -> bool:
-    """Drop the project's messages; whether there were any."""
+    """Remove the project's messages; return whether any existed."""
     found = False
     for field in SECTIONS:
         found |= _keep(getattr(proto, field), lambda m: spec_of(m).project != project)

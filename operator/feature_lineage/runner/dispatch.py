@@ -1,4 +1,4 @@
-"""From a request to the operation it asks for; the door that the worker goes through."""
+"""Runs the operation that a request names."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobRe
     """Carry out one operation.
 
     Raises:
-        FeatureLineageError: it cannot be done, or not now.
+        FeatureLineageError: the operation failed or has to wait.
     """
     repo = Path(request.repo).resolve()
     settings = load_settings(repo, request.feature_store_yaml)

@@ -1,4 +1,4 @@
-"""Refuses a registry or online store on the job's own disk, where it would be gone with the job."""
+"""Refuses a registry or online store on the job's own disk, which is deleted with the job."""
 
 import os
 import re
@@ -16,13 +16,13 @@ _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 def check_stores(settings: Settings, repo: Path, ephemeral: Collection[str]) -> None:
-    """Make sure that what is written outlives the job.
+    """Check that the stores outlive the job.
 
     Args:
-        ephemeral: mount points whose files go with the job; none on a machine of one's own.
+        ephemeral: mount points that are deleted with the job; empty for local runs.
 
     Raises:
-        TerminalError: a store lies on one of them.
+        TerminalError: a store is on one of them.
     """
     if not ephemeral:
         return
@@ -37,7 +37,7 @@ def check_stores(settings: Settings, repo: Path, ephemeral: Collection[str]) -> 
 
 
 def mount_points(table: str) -> frozenset[str]:
-    """Mount points of a ``mountinfo``, whose fifth field escapes blanks in octal."""
+    """Mount points of a ``mountinfo``, from the fifth field, which escapes blanks in octal."""
     fields = (line.split(" ") for line in table.splitlines())
     return frozenset(
         _OCTAL.sub(lambda digits: chr(int(digits[1], 8)), field[4])
@@ -47,7 +47,7 @@ def mount_points(table: str) -> frozenset[str]:
 
 
 def mount_of(path: str, mounts: Collection[str]) -> str:
-    """The mount point that a path lies under, whether it exists or not."""
+    """The mount point of a path, which need not exist."""
     found = os.path.realpath(path)
     while found not in mounts and found != "/":
         found = os.path.dirname(found)  # noqa: PTH120 - a path that may not exist

@@ -1,7 +1,7 @@
-"""Turns whatever ended an operation into a report that says whose fault it is and where.
+"""Converts the exception that ended an operation into a report with cause and location.
 
-Reasons follow the error's class where it is one of ours; else the phase decides: while the repo's
-code was running it is the repo's, after that it is the job's.
+An error of this product carries its reason. For any other error the phase decides: ``InvalidRepo``
+while the repo's code runs, else ``JobFailed``.
 """
 
 import os
@@ -20,7 +20,7 @@ from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 def report(
     request: JobRequest, progress: ProgressPipe, started: datetime, error: BaseException
 ) -> JobReport:
-    """The report of an operation that did not come to its end."""
+    """The report of an operation that raised an error."""
     match error:
         case SteppedBack():
             outcome, reason, message = Outcome.STEPPED_BACK, error.reason, error.message
@@ -51,7 +51,7 @@ def report(
 
 
 def repo_fault(error: BaseException, repo: Path) -> str:
-    """``features.py:12: NameError: …``, with the next step where there is an obvious one."""
+    """``features.py:12: NameError: …``, with the next step where one is known."""
     where = _location(error, repo)
     prefix = f"{where}: " if where else ""
     match error:
@@ -72,7 +72,7 @@ def repo_fault(error: BaseException, repo: Path) -> str:
 
 
 def _location(error: BaseException, repo: Path) -> str:
-    """File and line of the repo that the error came through last, "" when it did not."""
+    """File and line of the innermost frame in the repo; "" if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_relative(error.filename, repo) or error.filename}:{error.lineno}"
     location = ""

@@ -1,4 +1,4 @@
-"""One operation as the worker sees it: the request, what it needs, and the report it ends with."""
+"""The context of one operation: request, settings, registry reader, and the report."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ from feature_lineage.runner.settings import Settings, open_store
 
 @dataclass(frozen=True)
 class Job:
-    """What every operation works with.
+    """The context of one operation.
 
     Attributes:
         request: what to do.
-        progress: progress.
+        progress: sends progress events to the supervisor.
         started: when the worker began.
         repo: the feature repo, resolved; also the working directory.
-        settings: its feature_store.yaml.
-        reader: reads the registry that names.
+        settings: the repo's feature_store.yaml.
+        reader: reads the registry that `settings` names.
     """
 
     request: JobRequest
@@ -63,7 +63,7 @@ class Job:
         return RegistrySnapshot(found.project, found.objects, dict(closures or {}))
 
     def report(self, outcome: Outcome, **fields: Any) -> JobReport:
-        """The report so far known; the supervisor adds what only it can see."""
+        """The worker's report; the supervisor adds output and verification."""
         request = self.request
         return JobReport(
             operation_id=request.operation_id,
@@ -83,10 +83,10 @@ class Job:
 
 
 def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
-    """Two resources may not write to the same project.
+    """Refuse a project that another resource owns.
 
     Raises:
-        TerminalError: this job's registry is one in which an older resource owns the project.
+        TerminalError: an older resource owns the project in this registry.
     """
     if job.settings.registry_id in owned_elsewhere:
         raise TerminalError(
@@ -98,7 +98,7 @@ def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
 
 
 def stale_guard() -> SteppedBack:
-    """What a job ends with that was given a guard older than it may be."""
+    """The error for a guard that is older than maxGuardAge."""
     return SteppedBack(
         "what is known of the protected models is older than maxGuardAge; "
         "nothing was changed, and it is tried again with a new guard",
@@ -109,7 +109,7 @@ def stale_guard() -> SteppedBack:
 def view_reports(
     proto: Any, project: str, done: Mapping[str, ViewReport] | None = None
 ) -> tuple[ViewReport, ...]:
-    """Every view as the registry has it, merged with what this operation did to it; by name."""
+    """Every view in the registry with this operation's result for it, sorted by name."""
     found = {}
     for section, message in views_of(proto, project):
         name = message.spec.name

@@ -1,9 +1,9 @@
-"""Feast's type checks, compiled when they are first needed.
+"""Compiles Feast's type checks at the first call of each method.
 
 Feast marks its classes with typeguard's ``@typechecked``, which reads, parses and compiles the
 module of a class once for each of its methods: 242 times in Feast 0.67, five of the seven seconds
 of processor time that importing Feast takes. A job calls a few dozen of those methods. Here the
-same decorator does the same to each method, at its first call.
+same decorator is applied to each method at its first call.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import typeguard
 
 @contextlib.contextmanager
 def lazy_typeguard() -> Iterator[None]:
-    """While open, ``from typeguard import typechecked`` gives the decorator that is in no hurry."""
+    """While open, ``from typeguard import typechecked`` imports the lazy decorator."""
     eager = typeguard.typechecked
 
     def typechecked(target: Any = None, **options: Any) -> Any:
@@ -33,7 +33,7 @@ def lazy_typeguard() -> Iterator[None]:
 
 
 def _check_lazily(cls: Any, check: Callable[[Any], Any]) -> Any:
-    """The class, its methods and those of its properties waiting for their first call."""
+    """The class, with its methods and properties checked from their first call on."""
 
     def method(member: Any) -> Any:
         own = isfunction(member) and member.__module__ == cls.__module__
@@ -55,7 +55,7 @@ def _check_lazily(cls: Any, check: Callable[[Any], Any]) -> Any:
 def _check_at_first_call(function: Callable[..., Any], check: Callable[[Any], Any]) -> Any:
     checked: Callable[..., Any] | None = None
 
-    @wraps(function, updated=())  # no more marks than typeguard leaves
+    @wraps(function, updated=())  # as typeguard's own wrapper
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal checked
         if checked is None:

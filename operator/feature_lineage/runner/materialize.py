@@ -1,7 +1,7 @@
-"""Materializes one view after another, each on its own: a failure of one is not the next one's.
+"""Materializes views one after another; a failure of one does not stop the next.
 
-Feast stops at the first failure and says nothing of rows, so each view gets its own call and its
-own ``except``, and what is written is counted on its way into the online store. No repo code is
+Feast stops at the first failure and does not report row counts. Each view therefore gets its own
+call, and rows are counted when they are written to the online store. No repo code is
 imported: the registry holds the definitions. The repo is on the module path, at its end, since
 pickled functions may look for their module there.
 """
@@ -30,16 +30,16 @@ from feature_lineage.runner.errors import RegistryUnreadable, one_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
 from feature_lineage.runner.reader import views_of
 
-_YEAR: Final = timedelta(weeks=52)  # what Feast goes back where nothing else says how far
+_YEAR: Final = timedelta(weeks=52)  # Feast's default for views without a TTL
 _IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
 
 
 class _NotMaterializableError(Exception):
-    """A view that cannot be materialized; the text is for people."""
+    """A view cannot be materialized; the message is shown to users."""
 
 
 def materialize(job: Job) -> JobReport:
-    """Materialize what is asked for; the outcome is Partial when only some views failed."""
+    """Materialize the requested views; the outcome is Partial if only some failed."""
     request = job.request.materialize or MaterializeRequest()
     before = job.read()
     if not before.exists:
@@ -153,7 +153,7 @@ def _unknown(name: str, views: dict[str, Any]) -> str:
 
 
 def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> str:
-    """One line that says what is wrong with the view, not with the line of code."""
+    """One line that names the view's problem."""
     if window.name not in views:
         return _unknown(window.name, views)
     message = views[window.name][1]
@@ -185,7 +185,7 @@ def _emit_view(job: Job, report: ViewReport) -> None:
 
 
 class _Counter:
-    """Counts what goes into the online store."""
+    """Counts rows written to the online store."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -214,10 +214,10 @@ class _Counter:
 
 @contextmanager
 def _safe_file_writes(store: FeatureStore) -> Iterator[None]:
-    """Let a file registry lose neither itself nor another process's intervals.
+    """Protect a file registry against partial files and lost updates.
 
-    Feast writes its cached copy of the whole file, whoever wrote since, and truncates first. Each
-    write here takes the lock, reads the file anew, and renames the result into place.
+    Feast truncates the file and writes its cached copy, which may be outdated. Each
+    write here takes the lock, rereads the file, and renames the result into place.
     """
     registry = store.registry
     target = getattr(registry, "_registry_store", None)

@@ -1,7 +1,7 @@
-"""The online store's tables: made before the registry names a view, dropped after it forgot it.
+"""Creates online tables before a view is registered, and drops them after it is removed.
 
-In that order a reader never meets a view without its table, and a kill leaves at worst a table too
-many. The next apply drops that one: the operator remembers which views there were. Tables are
+In this order every registered view has a table. A killed job leaves at most an extra table, which
+the next apply drops: the request lists the views of the last snapshot. Tables are
 never guessed from their names, since ``p`` + ``1_x`` and ``p_1`` + ``x`` are the same table.
 """
 
@@ -21,7 +21,7 @@ from feature_lineage.runner.reader import views_of
 
 
 def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:
-    """Views that go and take an online table with them; not those that change their kind."""
+    """Deleted views that have an online table, without views that only change their kind."""
     kept = {name for _, name, _ in desired.views()}
     return tuple(
         sorted(
@@ -33,7 +33,7 @@ def dropped_views(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple
 
 
 def has_table(kind: str, spec: Any) -> bool:
-    """Whether Feast keeps an online table for such a view."""
+    """Whether Feast keeps an online table for the view."""
     return bool(spec.get("write_to_online_store" if kind == "on_demand_feature_view" else "online"))
 
 
@@ -49,7 +49,7 @@ class OnlineTables:
         self._before = before
 
     def create(self) -> None:
-        """Make every table that is missing."""
+        """Create every missing table."""
         contents = self._contents
         views = [
             *contents.feature_views,
@@ -97,7 +97,7 @@ class OnlineTables:
         return str(self._store.project)
 
     def _set_versions(self, views: list[Any]) -> None:
-        """With versioned tables a view's table bears the version that the registry gave it."""
+        """Set the views' registered versions, which name the tables if tables are versioned."""
         versions = {
             message.spec.name: message.meta.current_version_number
             for _, message in views_of(self._before, self._project)
@@ -109,7 +109,7 @@ class OnlineTables:
 
 @contextmanager
 def _one_transaction(online_store: Any, store: FeatureStore) -> Iterator[None]:
-    """SQLite waits for the disk at each statement outside a transaction: three per view."""
+    """Use one SQLite transaction: otherwise SQLite syncs three times per view."""
     if type(online_store) is not SqliteOnlineStore:
         yield
         return
@@ -124,7 +124,7 @@ def _one_transaction(online_store: Any, store: FeatureStore) -> Iterator[None]:
 
 
 def drop_tables(store: FeatureStore, messages: list[Any]) -> None:
-    """Drop the online tables of these views; never `OnlineStore.teardown`, which takes all."""
+    """Drop the online tables of these views; `OnlineStore.teardown` would drop all tables."""
     if not messages:
         return
     store._get_provider().update_infra(
@@ -138,14 +138,14 @@ def drop_tables(store: FeatureStore, messages: list[Any]) -> None:
 
 
 def named(name: str) -> Any:
-    """A view of which only the name is left."""
+    """A view message with a name only."""
     message = FeatureViewProto()
     message.spec.name = name
     return message
 
 
 def _as_view(message: Any) -> FeatureView:
-    """Whatever its kind, a view that says its name and features: all that dropping needs."""
+    """A feature view with the name and features, which is enough to drop its table."""
     bare = FeatureViewProto()
     bare.spec.name = message.spec.name
     bare.spec.features.extend(message.spec.features)

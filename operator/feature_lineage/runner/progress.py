@@ -1,11 +1,10 @@
-"""What the worker tells the supervisor: JSON lines on a pipe of their own.
+"""Messages from the worker to the supervisor: JSON lines on a separate pipe.
 
-Standard output belongs to the repo's code, which may print anything, JSON included; so nothing
-of ours travels there.
+Standard output is not used: the repo's code may print anything there, also JSON.
 
     {"event": "phase", "name": "import_repo"}
     {"event": "view", "name": "driver_hourly_stats", "result": "Succeeded", "rows": 5}
-    {"event": "secrets", "values": [...]}       to be blotted out of what the repo printed
+    {"event": "secrets", "values": [...]}       to redact in the output
     {"event": "report", "report": {...}}        the last one
 """
 
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 PUBLIC_EVENTS: Final = frozenset({"phase", "view"})
-# Phases in which code of the repo runs: what goes wrong there is the repo's.
+# Phases in which the repo's code runs: errors in them are errors of the repo.
 REPO_PHASES: Final = frozenset({"import_repo", "infer"})
 DOING: Final = {
     "start": "starting",
@@ -61,11 +60,11 @@ class WorkerResult:
 
 
 class ProgressPipe:
-    """The worker's end.
+    """The worker's end of the pipe.
 
     Attributes:
         seconds: phase → seconds spent in it.
-        phase_name: the phase under way, which tells whose fault an error is.
+        phase_name: the current phase; decides the reason of an unknown error.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -82,7 +81,7 @@ class ProgressPipe:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a phase; `phase_name` stays on it when it raises."""
+        """Time a phase; after an error `phase_name` remains that phase."""
         outer, self.phase_name = self.phase_name, name
         self.emit("phase", name=name)
         started = time.monotonic()

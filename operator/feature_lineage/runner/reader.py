@@ -1,8 +1,8 @@
-"""Reads a registry as it is, without creating, refreshing, unpickling or running anything.
+"""Reads a registry without creating, refreshing, unpickling or running anything.
 
 Feast's own registry classes write when they are opened (a missing file registry is created, a SQL
 one gets its tables and a metadata row), and their ``list_*`` methods execute the stored code of
-on-demand views. This reads the file, or the project's rows, and nothing else.
+on-demand views. This module only reads the file or the project's rows.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """A registry at one moment.
+    """The content of a registry at one moment.
 
     Attributes:
         proto: Feast's message; of a SQL registry, this project's rows only.
@@ -65,10 +65,10 @@ class RegistryReader:
         self._repo = repo
 
     def read(self) -> Reading:
-        """What the registry holds now.
+        """The registry's current content.
 
         Raises:
-            RegistryUnreadable: it does not answer, or holds something that is no registry.
+            RegistryUnreadable: the registry does not answer or cannot be parsed.
         """
         registry = self._config.registry
         kind = registry.registry_type or "file"
@@ -147,7 +147,7 @@ def rows_of(connection: Any, project: str) -> Any:
             message.ParseFromString(data)
             if field != "projects":
                 spec = message.spec if "spec" in message.DESCRIPTOR.fields_by_name else message
-                spec.project = project  # the rows say it in a column
+                spec.project = project  # a column of the row, not part of the message
     return proto
 
 

@@ -1,9 +1,9 @@
-"""The process that never ran the repo's code and says what the registry really holds.
+"""A process that runs no repo code and reads the registry to verify the worker's report.
 
-The repo's code shares a process with the apply and can patch anything in it, Feast included. A
-fork taken before that code was imported has Feast in memory for free; it waits until the report is
-out, reads the registry by itself and answers with a digest. This catches mistakes, not malice: code
-that wants to lie can find the pipe.
+The repo's code shares a process with the apply and can patch anything in it, Feast included. The
+verifier is forked before that code is imported, with Feast already in memory. After the report is
+sent, the verifier reads the registry and answers with a digest. This detects accidental
+interference; malicious code can write to the pipe.
 """
 
 import json
@@ -23,14 +23,14 @@ def needed(request: JobRequest) -> bool:
 
 
 def fork(request: JobRequest, requests: int, replies: int, also_close: int) -> None:
-    """Leave a witness behind; returns in the worker only.
+    """Fork the verifier; returns in the worker only.
 
-    The configuration is read before the fork, so that the witness has every module it needs and
-    answers within milliseconds. Where it cannot be read there is nothing to witness: the worker
-    will find the same fault and report it.
+    The configuration is read before the fork, so that all modules are imported and the verifier
+    answers within milliseconds. If the configuration is invalid, there is no fork: the worker
+    reports the same error.
 
-    Forking after ``import feast`` is safe for what the witness does: the native threads there are
-    by then belong to libraries with their own at-fork handling, and reading a registry uses none.
+    Forking after ``import feast`` is safe for the verifier: the native threads at that point
+    belong to libraries with their own at-fork handling, and reading a registry uses none of them.
     """
     repo = Path(request.repo).resolve()
     try:
@@ -54,6 +54,6 @@ def _registry_message(settings: Settings, repo: Path) -> bytes:
         reading = RegistryReader(settings.config, repo).read()
         digest = snapshot_of(reading.proto, project, project).objects_digest
         message = {"event": "registry", "digest": digest}
-    except Exception as error:  # noqa: BLE001  a witness that cannot read says so, and why
+    except Exception as error:  # noqa: BLE001  the supervisor reports a failed read
         message = {"event": "registry", "error": one_line(error)}
     return json.dumps(message).encode() + b"\n"

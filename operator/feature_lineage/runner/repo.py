@@ -1,7 +1,7 @@
-"""Imports the repo's code and works out what it wants the registry to hold. Writes nothing.
+"""Imports the repo's code and computes the desired registry. Writes nothing.
 
-Feast's own `parse_repo` finds the objects and its own inference completes them, so what a repo
-means here is what it means to ``feast apply``. The registry they are given is a copy in memory.
+Feast's `parse_repo` collects the objects and Feast's inference completes them, as in
+``feast apply``. Both use a copy of the registry in memory.
 """
 
 import os
@@ -36,7 +36,7 @@ def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
     try:
         contents = parse_repo(repo)
     finally:
-        os.chdir(repo)  # repo code may have gone elsewhere; relative sources must not
+        os.chdir(repo)  # repo code may change directory; relative sources depend on it
         disable_reporting(store)
     if not contents.projects:
         description = store.config.project_description or ""
@@ -52,7 +52,7 @@ def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
 
 
 def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) -> RegistrySnapshot:
-    """What the registry holds after these objects are applied and nothing else is.
+    """The registry as it would be with only these objects applied.
 
     Args:
         current: the registry's message, for references to what is applied already.
@@ -79,7 +79,7 @@ def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) 
 
 
 def memory_registry(store: FeatureStore, current: Any) -> Registry:
-    """A registry that holds ``current`` and can write nowhere."""
+    """A registry that holds ``current`` in memory and is never stored."""
     registry = Registry(store.project, None, None)
     registry.cached_registry_proto_ttl = timedelta(0)  # never expires
     registry._registry_store = NoopRegistryStore()
@@ -91,10 +91,10 @@ def memory_registry(store: FeatureStore, current: Any) -> Registry:
 
 
 def _refuse_shadowing_names(repo: Path) -> None:
-    """Refuse files that ``import`` would pass over for another module of that name.
+    """Refuse files whose name is the name of another module.
 
-    Feast imports repo files by name. Where the name is taken, Python hands out the other module
-    and the file's objects are missed without a word.
+    Feast imports repo files by name. If another module has the name, Python imports
+    that module, and the file's objects are missing without an error.
     """
     for file in get_repo_files(repo):
         relative = file.relative_to(repo)

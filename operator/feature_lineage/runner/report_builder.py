@@ -1,7 +1,7 @@
-"""From what the supervisor saw to the report the operator reads.
+"""Builds the job's report from the worker's result.
 
-The worker's own report is taken only when it parses and belongs to this request; a process that
-merely exits 0 has proved nothing. What killed a worker that left no report decides the reason.
+The worker's report is used only if it parses and belongs to this request. If there is no report,
+the way the worker ended decides the reason; exit code 0 without a report is a failure.
 """
 
 import re
@@ -56,7 +56,7 @@ def build_report(request: JobRequest, result: WorkerResult, started: float) -> J
 
 
 def _verify(report: JobReport, registry: dict[str, Any] | None) -> JobReport:
-    """Hold the report against what the witness found in the registry."""
+    """Compare the report with the registry verifier's answer."""
     digest = registry.get("digest") if registry else None
     if digest is None:
         why = (registry or {}).get("error") or "it gave no answer"
@@ -118,7 +118,7 @@ def _tail(output: bytes, secrets: list[str]) -> str:
 
 
 def _redacted(report: JobReport, secrets: list[str]) -> JobReport:
-    """The report without secrets in what people read; drivers put URLs into their errors."""
+    """The report with secrets redacted; database drivers put URLs into their errors."""
     views = tuple(v.model_copy(update={"error": _redact(v.error, secrets)}) for v in report.views)
     warnings = tuple(_redact(warning, secrets) for warning in report.warnings)
     message = _redact(report.message, secrets)

@@ -1,7 +1,7 @@
-"""Reads feature_store.yaml and opens a `FeatureStore` that keeps quiet.
+"""Reads feature_store.yaml and opens a `FeatureStore` with reporting disabled.
 
-Feast's own MLflow and OpenLineage reporting is switched off in memory: it would double the audit
-record, blocks for minutes when MLflow is down, and reports an apply before it is committed.
+Feast's own MLflow and OpenLineage reporting is switched off in memory: it would duplicate the
+audit record, blocks for minutes when MLflow is down, and reports an apply before it is committed.
 """
 
 import os
@@ -32,7 +32,7 @@ class Settings:
     """A valid feature_store.yaml.
 
     Attributes:
-        config: Feast's own reading of it.
+        config: the file as Feast parses it.
         registry_type: such as ``file`` or ``sql``.
         registry_id: digest of the registry's type and address, credentials left out.
         secrets: what must not appear in anything that is shown.
@@ -52,7 +52,7 @@ def load_settings(repo: Path, text: str | None) -> Settings:
     """Read ``text``, or the repo's own file where it is None.
 
     Raises:
-        InvalidRepo: it is missing or not what Feast accepts.
+        InvalidRepo: the file is missing or invalid.
     """
     what = FILE_NAME if text is None else f"{FILE_NAME} (given by featureStoreYaml)"
     if not repo.is_dir():
@@ -72,14 +72,14 @@ def load_settings(repo: Path, text: str | None) -> Settings:
         raise InvalidRepo(f"{what} must hold a mapping, with a project and a registry")
     config, registry = _validate(raw, what)
     config.repo_path = repo
-    registry.cache_mode = "sync"  # a refreshing thread would write between our reads
+    registry.cache_mode = "sync"  # no refresh thread, which would write between reads
     kind = str(registry.registry_type or "file")
     identity = registry_id(kind, str(registry.path), repo)
     return Settings(config, kind, identity, secrets_in(raw))
 
 
 def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
-    """Feast's own checks, and those that it leaves to the first use."""
+    """Feast's own checks, and checks that Feast makes only at first use."""
     try:
         config = RepoConfig(**raw)
         registry = config.registry
@@ -100,9 +100,9 @@ def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
 
 
 def _package(error: BaseException) -> str:
-    """What is missing where Feast only says which of its own modules it could not load.
+    """The missing package, where Feast names only its own module that could not be imported.
 
-    Some of those say in between which extra of Feast would bring it, and name no cause of theirs.
+    Some of these errors name the Feast extra and hide the cause in the exception's context.
     """
     of_extra, cause = "", error.__cause__
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
@@ -134,17 +134,17 @@ def check_project(settings: Settings, expected: str) -> None:
 
 
 def open_store(settings: Settings, repo: Path) -> FeatureStore:
-    """A `FeatureStore` that has opened nothing yet and reports to nobody."""
+    """A `FeatureStore` with no connection open and reporting disabled."""
     store = FeatureStore(repo_path=str(repo), config=settings.config)
     disable_reporting(store)
     return store
 
 
 def disable_reporting(store: FeatureStore) -> None:
-    """Switch Feast's MLflow and OpenLineage reporting off; again after repo code has run."""
+    """Disable Feast's MLflow and OpenLineage reporting; call it again after repo code has run."""
     if store.config.mlflow is not None:
         store.config.mlflow.enabled = False
-    store._mlflow_client = None  # None means "looked, and off"; enabled=False alone is not enough
+    store._mlflow_client = None  # None means "disabled"; enabled=False alone is not enough
     if store.config.openlineage is not None:
         store.config.openlineage.enabled = False
     store._openlineage_emitter = None

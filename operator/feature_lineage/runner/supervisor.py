@@ -1,8 +1,8 @@
-"""Keeps the promise that every job ends with a report, whatever the repo's code does.
+"""Runs the worker and writes a report for every job, whatever the repo's code does.
 
-It starts the worker in a session of its own, drains what the worker prints (keeping the tail),
-enforces the deadline on the whole process group, and asks the witness whether the registry holds
-what the worker reported. It imports no Feast, so it starts in a blink and stays small.
+The supervisor starts the worker in its own session, reads the worker's output (keeping the tail),
+enforces the deadline on the process group, and asks the registry verifier to confirm the report.
+The supervisor does not import Feast, so it starts fast and uses little memory.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ MAX_LINE: Final = 64 * 1024 * 1024
 TAIL: Final = 4096
 KILL_GRACE: Final = 5.0
 VERIFIER_TIMEOUT: Final = 60.0
-# What Feast and MLflow would otherwise send, or leave behind, on their own account.
+# Disables telemetry and bytecode files.
 REPORTING_OFF: Final = {
     "FEAST_USAGE": "False",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,11 +38,11 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
     """Run one operation to its report; returns the exit code.
 
     Args:
-        log_to: takes progress, one JSON object a line: a file to append to, or one that is open.
+        log_to: progress, one JSON object per line: a file to append to, or an open file.
     """
     started, clock = time.time(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
-    # No SIGTERM or SIGINT ends us without a report, from before there is a worker.
+    # From before the worker starts, SIGTERM and SIGINT still produce a report.
     with _recorded_signals() as signals, scratch as tmp:
         worker = Worker(request_path, scratch=tmp)
         try:
@@ -66,7 +66,7 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
 
 @contextlib.contextmanager
 def _recorded_signals() -> Iterator[list[str]]:
-    """While open, SIGTERM and SIGINT to us end nothing: their names are in the list."""
+    """Record SIGTERM and SIGINT by name instead of ending this process."""
     signals: list[str] = []
 
     def record(number: int, _frame: FrameType | None) -> None:
@@ -192,13 +192,13 @@ class Worker:
             self.process.wait()
 
     def _drain(self, result: WorkerResult) -> None:
-        """Take what is left in the pipe; whoever still holds its other end is about to go."""
+        """Read the rest of the output; do not wait for processes that still hold the pipe."""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._output, 1 << 16):
                 result.output = (result.output + chunk)[-4 * TAIL :]
 
     def kill(self) -> None:
-        """End the whole group: worker, witness, and whatever the repo's code has started."""
+        """End the whole group: worker, verifier, and processes that the repo's code started."""
         self._signal_group(signal.SIGKILL)
         self.process.wait()
 

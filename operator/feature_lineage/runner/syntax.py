@@ -1,7 +1,7 @@
-"""What Python source means, apart from how it is written.
+"""Digests Python source by its syntax tree, not by its text.
 
-Shared by the snapshot (stored functions) and by closures (live ones), so that both are blind to the
-same things: comments, blanks, line breaks, quotes, and the Python version.
+Shared by the snapshot (stored functions) and by closures (live ones), so that both ignore the
+same differences: comments, blanks, line breaks, quotes, and the Python version.
 """
 
 import ast
@@ -11,10 +11,10 @@ from typing import Any
 
 
 def code_digest(text: str) -> str:
-    """Digest of source code, blind to comments, blanks, line breaks and quotes.
+    """Digest of source code that ignores comments, blanks, line breaks and quotes.
 
-    Blind also to the decorator that makes the function a view: what it says (tags, owner, sources,
-    schema) is on record by itself, and a new description is no other transformation.
+    The decorator that makes the function a view is ignored, too: the snapshot holds its arguments
+    (tags, owner, sources, schema), and they do not change the transformation.
     """
     try:
         tree = ast.parse(textwrap.dedent(text))
@@ -38,7 +38,7 @@ def _makes_a_view(decorator: ast.expr) -> bool:
 
 
 def syntax(node: Any) -> Any:
-    """A syntax tree as plain lists that Python 3.10 to 3.13 agree on; ``ast.dump`` they do not."""
+    """A syntax tree as plain lists that are equal in Python 3.10 to 3.13, unlike ``ast.dump``."""
     if isinstance(node, ast.AST):
         fields = (
             (name, getattr(node, name, None))

@@ -1,9 +1,8 @@
-"""The process that runs one operation: Feast first, then the witness, then everything else.
+"""The process that runs one operation: import Feast, fork the registry verifier, run.
 
-Feast is imported before the repo comes anywhere near the module path, and the witness is forked
-before any of the repo's code has run. Whatever happens then ends here, at the one broad ``except``
-of the runner, as a report; the process leaves with ``os._exit``, since a repo may have started
-threads that never end.
+Feast is imported before the repo is on the module path, and the verifier is forked before any of
+the repo's code has run. Every exception becomes a report here. The process ends with ``os._exit``,
+because the repo's code may have started threads that never end.
 """
 
 import ctypes
@@ -22,9 +21,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent goes: nobody would hear its report.
+    """Have the kernel kill this process when its parent ends.
 
-    A killed supervisor must not leave a worker behind that writes while its successor does.
+    Otherwise the worker of a killed supervisor could write at the same time as the next job.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -37,7 +36,7 @@ def main() -> NoReturn:
     die_with(int(parent))
     progress = ProgressPipe(int(events))
     started = datetime.now(UTC)
-    # What an import makes stays: to look for garbage among it takes a sixth of the time.
+    # Imported objects are kept; collecting garbage among them takes a sixth of the time.
     gc.disable()
     with progress.phase("import_feast"):
         from feature_lineage.runner.lazy_typeguard import lazy_typeguard
@@ -48,7 +47,7 @@ def main() -> NoReturn:
         from feature_lineage.operations.protocol import JobRequest
         from feature_lineage.runner import dispatch, registry_verifier
 
-    # Out of the collector's way; what it does not touch, the witness shares with its parent.
+    # Frozen objects are not written by the collector, so the verifier shares their memory.
     gc.freeze()
     gc.enable()
 
@@ -67,12 +66,12 @@ def main() -> NoReturn:
 
 
 def _guarded(request: Any, progress: ProgressPipe, started: datetime, run: Any) -> dict[str, Any]:
-    """Run the operation; every way out of it is a report."""
+    """Run the operation; every exception becomes a report."""
     from feature_lineage.runner import failure
 
     try:
         report = run(request, progress, started)
-    except BaseException as error:  # noqa: BLE001  sys.exit in a repo is a way out as well
+    except BaseException as error:  # noqa: BLE001  includes sys.exit in repo code
         report = failure.report(request, progress, started, error)
     value: dict[str, Any] = report.model_dump(mode="json")
     return value
