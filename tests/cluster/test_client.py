@@ -27,9 +27,7 @@ async def test_what_is_not_there_is_not_found_or_none(admin: Api, namespace: str
     await admin.delete(CONFIG_MAPS, namespace, "nothing")
 
 
-async def test_what_is_there_already_or_changed_meanwhile_is_a_conflict(
-    admin: Api, namespace: str
-) -> None:
+async def test_existing_or_changed_object_is_a_conflict(admin: Api, namespace: str) -> None:
     made = await admin.create(CONFIG_MAPS, namespace, config_map("a"))
     with pytest.raises(Conflict):
         await admin.create(CONFIG_MAPS, namespace, config_map("a"))

@@ -67,7 +67,7 @@ def test_two_stand_side_by_side_and_know_nothing_of_each_other(control_plane, se
         second.kubectl("get", "namespace", namespace)
 
 
-def test_it_starts_and_stops_in_seconds_and_leaves_only_its_audit(start_control_plane):
+def test_control_plane_leaves_only_its_audit_log(start_control_plane):
     plane = start_control_plane()
     folder, pids = plane.folder, plane.pids
     assert set(pids) == SERVERS
@@ -107,7 +107,7 @@ def test_a_killed_guardian_leaves_no_server(lonely):
         wait_for_end(pid)
 
 
-def test_an_api_server_that_was_killed_comes_back_with_its_objects(second):
+def test_killed_api_server_returns_with_its_objects(second):
     second.kubectl("create", "-f", "-", stdin=json.dumps(CONFIG_MAP))
     url = second.url
 
@@ -120,7 +120,7 @@ def test_an_api_server_that_was_killed_comes_back_with_its_objects(second):
     assert "kept" in second.kubectl("get", "configmap", "kept")
 
 
-def test_an_api_server_that_is_asked_to_stop_does_not_wait_for_those_who_watch(second):
+def test_api_server_stops_without_waiting_for_watches(second):
     began = time.monotonic()
 
     second.stop_apiserver()
@@ -131,7 +131,7 @@ def test_an_api_server_that_is_asked_to_stop_does_not_wait_for_those_who_watch(s
     assert "kube-system" in second.kubectl("get", "namespaces")
 
 
-def test_the_audit_tells_what_a_user_asked_and_what_was_answered(control_plane, namespace):
+def test_audit_log_holds_requests_and_responses_of_a_user(control_plane, namespace):
     plane, inside = control_plane, f"--namespace={namespace}"
     jane = Kubectl(plane.user_kubeconfig("jane", ("painters",)), plane.folder / "jane")
     grant = ("create", "rolebinding", "jane", "--clusterrole=view", "--group=painters")
@@ -193,7 +193,7 @@ def test_a_service_account_is_known_by_its_token(control_plane, namespace):
     assert user == f"system:serviceaccount:{namespace}:worker"
 
 
-def test_who_may_not_finalize_an_owner_may_not_block_its_deletion(control_plane, namespace):
+def test_block_owner_deletion_needs_finalizers_permission(control_plane, namespace):
     kubectl = control_plane.kubectl
     kubectl("create", "serviceaccount", "worker", f"--namespace={namespace}")
     kubectl("create", "configmap", "owner", f"--namespace={namespace}")

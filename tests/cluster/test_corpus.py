@@ -59,9 +59,7 @@ def accused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", GOOD, ids=file_name)
-async def test_a_good_manifest_is_stored_and_reads_back_as_it_was_meant(
-    path, kubectl, namespace, admin
-):
+async def test_good_manifest_is_stored_and_reads_back_equal(path, kubectl, namespace, admin):
     kubectl("create", f"--namespace={namespace}", "--validate=strict", "-f", str(path))
 
     for manifest in locally(path):
@@ -78,7 +76,7 @@ async def test_a_good_manifest_is_stored_and_reads_back_as_it_was_meant(
     [path for path in BAD if path.stem not in {*ONLY_LOCAL, KUBECTL_MENDS}],
     ids=file_name,
 )
-def test_a_bad_manifest_is_refused_in_the_words_the_corpus_expects(path, kubectl):
+def test_bad_manifest_gets_the_message_of_the_corpus(path, kubectl):
     with pytest.raises(KubectlFailed) as caught:
         kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(path))
 
@@ -88,9 +86,7 @@ def test_a_bad_manifest_is_refused_in_the_words_the_corpus_expects(path, kubectl
         assert accused(path) in caught.value.stderr
 
 
-async def test_a_key_that_appears_twice_is_refused_where_the_text_reaches_the_server(
-    admin, namespace
-):
+async def test_duplicate_key_is_refused_by_the_server(admin, namespace):
     path = CORPUS / "bad" / f"{KUBECTL_MENDS}.yaml"
     url = f"{admin.configuration.host}{PROJECTS.path(namespace)}?fieldValidation=Strict"
 
@@ -109,7 +105,7 @@ async def test_a_key_that_appears_twice_is_refused_where_the_text_reaches_the_se
 
 
 @pytest.mark.parametrize("path", [path for path in BAD if path.stem in ONLY_LOCAL], ids=file_name)
-def test_what_only_the_local_validator_can_know_is_left_to_the_operator(path, kubectl):
+def test_operator_checks_what_the_crd_cannot(path, kubectl):
     assert expectation(path, "local-only") == "true", ONLY_LOCAL[path.stem]
 
     kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(path))

@@ -154,7 +154,7 @@ subjects: [{kind: ServiceAccount, name: teller}]
 """
 
 
-async def test_it_needs_get_create_and_patch_and_says_once_when_it_lacks_them(
+async def test_missing_event_permission_is_logged_once(
     cluster: Cluster, admin: Api, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, uid = await created(admin, namespace)
@@ -180,7 +180,7 @@ async def test_it_needs_get_create_and_patch_and_says_once_when_it_lacks_them(
     assert 'cannot create resource "events" in API group "events.k8s.io"' in line
 
 
-async def test_a_namespace_that_is_deleted_gets_none_and_nobody_is_alarmed(
+async def test_deleted_namespace_gets_no_events(
     admin: Api, namespace: str, kubectl: Kubectl, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = project("ranking")

@@ -27,7 +27,7 @@ def run(named: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_test_that_runs_on_any_cluster_runs_on_the_one_that_is_named(
+def test_portable_test_runs_on_the_named_cluster(
     control_plane: ControlPlane,
 ) -> None:
     done = run(control_plane.kubeconfig, ANY, OWN)

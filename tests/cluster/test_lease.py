@@ -166,9 +166,7 @@ subjects: [{kind: ServiceAccount, name: elector}]
 """
 
 
-async def test_it_needs_to_get_and_patch_one_lease_and_to_create_leases(
-    cluster: Cluster, namespace: str
-) -> None:
+async def test_lease_permissions_are_get_patch_and_create(cluster: Cluster, namespace: str) -> None:
     kubectl = cluster.kubectl
     kubectl("create", "serviceaccount", "elector", f"--namespace={namespace}")
     kubeconfig = cluster.service_account_kubeconfig(namespace, "elector")
@@ -195,7 +193,7 @@ async def test_it_needs_to_get_and_patch_one_lease_and_to_create_leases(
     assert follower.leading
 
 
-async def test_a_stopped_api_server_ends_the_leader_and_a_short_stop_does_not(
+async def test_stopped_api_server_ends_the_leader(
     start_control_plane: Callable[[], ControlPlane],
 ) -> None:
     plane = start_control_plane()
@@ -222,7 +220,7 @@ async def test_a_stopped_api_server_ends_the_leader_and_a_short_stop_does_not(
     assert again_in <= RETRY + 2 * SLACK
 
 
-async def test_an_api_server_that_hangs_ends_the_leader_as_fast_and_a_hiccup_is_told(
+async def test_hanging_api_server_ends_the_leader(
     start_control_plane: Callable[[], ControlPlane],
 ) -> None:
     plane = start_control_plane()

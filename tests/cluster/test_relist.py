@@ -49,9 +49,7 @@ async def test_where_nothing_was_lost_nothing_is_found(admin: Api, namespace: st
     assert await relisted(admin, resources, namespace) == set()
 
 
-async def test_deletions_edits_and_creations_that_nobody_told_of_are_found(
-    admin: Api, namespace: str
-) -> None:
+async def test_missed_changes_are_found_by_the_relist(admin: Api, namespace: str) -> None:
     resources = await known(admin, namespace)
     await admin.delete(MODELS, namespace, "a")
     await admin.patch(MODELS, namespace, "b", {"spec": {"suspend": True}})

@@ -68,7 +68,7 @@ async def shelf(admin: Api, namespace: str) -> Shelf:
     return found
 
 
-async def test_a_snapshot_is_found_again_by_its_digest_after_a_restart(shelf: Shelf) -> None:
+async def test_snapshot_is_found_by_its_digest_after_a_restart(shelf: Shelf) -> None:
     first, second = registry("a"), registry("a", "b")
     store = shelf.store()
     await store.put(shelf.key, first, record(first))
@@ -81,7 +81,7 @@ async def test_a_snapshot_is_found_again_by_its_digest_after_a_restart(shelf: Sh
         assert await each.history(shelf.key) == (record(first), record(second, hours=1))
 
 
-async def test_the_newest_one_again_says_until_when_it_stood_and_takes_no_place(
+async def test_repeated_snapshot_extends_its_record(
     shelf: Shelf,
 ) -> None:
     snapshot, store = registry("a"), shelf.store()
@@ -106,7 +106,7 @@ async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(shelf: She
     assert len(await shelf.names()) == KEPT_SNAPSHOTS + 1
 
 
-async def test_a_registry_that_fits_in_no_single_object_is_kept_in_pieces(shelf: Shelf) -> None:
+async def test_large_registry_is_kept_in_pieces(shelf: Shelf) -> None:
     # Digests do not compress: each feature is some sixty bytes that cannot be guessed.
     large = registry(*(record(registry(str(n))).digest for n in range(25_000)))
     await shelf.store().put(shelf.key, large, record(large))
@@ -116,7 +116,7 @@ async def test_a_registry_that_fits_in_no_single_object_is_kept_in_pieces(shelf:
     assert len(large.to_json()) > PIECE_BYTES
 
 
-async def test_what_somebody_damaged_is_left_out_and_kept_anew_when_it_comes_again(
+async def test_damaged_snapshot_is_kept_again(
     shelf: Shelf,
 ) -> None:
     snapshot = registry("a")
@@ -155,7 +155,7 @@ async def test_a_timeline_that_somebody_damaged_is_begun_anew(
     assert await shelf.store().history(shelf.key) == (record(snapshot, hours=1),)
 
 
-async def test_a_project_made_anew_under_the_same_name_inherits_nothing(shelf: Shelf) -> None:
+async def test_recreated_project_inherits_nothing(shelf: Shelf) -> None:
     snapshot = registry("a")
     await shelf.store().put(shelf.key, snapshot, record(snapshot))
     await shelf.api.delete(PROJECTS, shelf.key.namespace, "ranking")
@@ -178,9 +178,7 @@ async def test_a_put_that_changes_nothing_writes_nothing(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("gone", ["timeline", "piece", "all"])
 @pytest.mark.parametrize("hours", [0, 3], ids=["the same", "later"])
-async def test_what_somebody_deletes_is_there_again_after_the_next_put_and_a_restart(
-    shelf: Shelf, gone: str, hours: int
-) -> None:
+async def test_deleted_snapshot_is_written_again(shelf: Shelf, gone: str, hours: int) -> None:
     first, second = registry("a"), registry("a", "b")
     store = shelf.store()
     await store.put(shelf.key, first, record(first))

@@ -97,7 +97,7 @@ def table(printed: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_task_pages_works_in_the_order_of_the_pages(
+def test_commands_of_the_task_pages_work_in_order(
     start_control_plane: Callable[..., ControlPlane], tmp_path: Path
 ) -> None:
     user = User(start_control_plane(), tmp_path)
@@ -205,7 +205,7 @@ def test_values_of_the_install_page_are_values_of_the_chart(tmp_path: Path) -> N
         assert done.returncode == 0, f"{text}\n{done.stderr}"
 
 
-def test_the_grant_that_the_install_page_shows_is_the_one_that_is_printed() -> None:
+def test_printed_grant_is_that_of_the_install_page() -> None:
     (shown,) = (
         list(yaml.safe_load_all(block.text))
         for block in blocks(DOCS / "install.md")

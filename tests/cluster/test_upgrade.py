@@ -128,7 +128,7 @@ def test_every_object_is_kept_as_it_was(upgrade):
         assert is_now["status"] == known(key[0], was["status"]), key
 
 
-def test_every_object_reads_as_its_manifest_with_the_models_of_today(upgrade):
+def test_stored_objects_read_as_their_manifests(upgrade):
     plane, _ = upgrade
     specs = [
         manifest.resource.spec

@@ -70,7 +70,7 @@ async def test_code_of_a_repo_gets_nowhere_but_to_its_own_report(
     assert await neighbour.made(JOBS) == [near]
 
 
-async def test_the_operator_reads_the_secrets_it_was_given_and_no_others(
+async def test_operator_reads_only_granted_secrets(
     settle: SettleTenant, operator: InstalledOperator, admin: Api
 ) -> None:
     tenant = settle("trusting")

@@ -28,7 +28,7 @@ async def test_retain_lets_go_at_once(settle: SettleTenant, admin: Api, world: W
     assert world.rows(tenant.project, OBJECTS) == [(tenant.project,)]
 
 
-async def test_delete_takes_this_projects_objects_once_no_promoted_model_uses_them(
+async def test_delete_removes_objects_without_promoted_models(
     settle: SettleTenant, admin: Api, world: World
 ) -> None:
     tenant = settle("gone")

@@ -59,9 +59,7 @@ def test_its_user_has_a_name_because_ssh_wants_one(files: ImageFiles) -> None:
     assert {"usr/bin/git", "usr/bin/ssh"} <= files.files.keys()
 
 
-def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
-    image: Built, files: ImageFiles
-) -> None:
+def test_image_has_no_setuid_or_world_writable_file(image: Built, files: ImageFiles) -> None:
     dangerous = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
     added = [
         path
@@ -72,9 +70,7 @@ def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
     assert added == []
 
 
-def test_we_add_dependencies_users_and_byte_code_and_nothing_of_the_machine_that_built_it(
-    image: Built, files: ImageFiles
-) -> None:
+def test_image_has_nothing_of_the_build_machine(image: Built, files: ImageFiles) -> None:
     """A mount of the build leaves an empty file behind where there was none: /etc/hosts."""
     ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
     added = [
@@ -132,9 +128,7 @@ def test_its_commands_are_there(files: ImageFiles) -> None:
         assert files.read(f"venv/bin/{command}").startswith(b"#!/venv/bin/python\n")
 
 
-def test_it_has_the_packages_of_its_lock_and_what_was_asked_for_beside_them(
-    image: Built, files: ImageFiles
-) -> None:
+def test_image_has_the_locked_and_extra_packages(image: Built, files: ImageFiles) -> None:
     lock = (CHECKOUT / "requirements" / f"{image.name}.txt").read_text(encoding="utf-8")
     pins = set(PIN.findall(lock))
     installed = distributions(files)

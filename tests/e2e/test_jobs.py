@@ -125,7 +125,7 @@ async def waiting(tenant: Tenant, cause: Cause, **runtime: Any) -> tuple[Tenant,
 
 
 @pytest.mark.timeout(600)
-async def test_why_a_job_does_not_begin_is_told_while_it_waits_and_mended_without_waiting(
+async def test_cause_of_a_waiting_job_is_shown_and_fixable(
     settle: SettleTenant, admin: Api
 ) -> None:
     tenant = settle("waiting")

@@ -64,7 +64,7 @@ def points(job: str) -> dict[str, Point]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
+async def test_kill_after_every_write_gives_the_same_end(
     settle: SettleTenant, operator: InstalledOperator
 ) -> None:
     calm, house = settle("calm"), settle("driver")
@@ -100,7 +100,7 @@ async def test_killed_after_every_write_the_end_is_that_of_an_undisturbed_run(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_killed_at_five_random_moments_of_applies_and_materializations(
+async def test_kill_at_five_random_moments(
     settle: SettleTenant, operator: InstalledOperator
 ) -> None:
     moments = random.Random(SEED)

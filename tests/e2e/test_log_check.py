@@ -75,7 +75,7 @@ def test_what_a_pod_said_that_is_gone_counts(disk: Disk) -> None:
     assert disk.judge.mistakes() == [told("a", "its last word")]
 
 
-def test_a_restart_is_a_mistake_though_another_pod_that_had_some_is_gone(disk: Disk) -> None:
+def test_restart_is_an_error_beside_a_removed_pod(disk: Disk) -> None:
     disk.write("a", run=0)
     disk.write("a", run=1)
     before = disk.judge.mistakes()
@@ -86,7 +86,7 @@ def test_a_restart_is_a_mistake_though_another_pod_that_had_some_is_gone(disk: D
     assert (before, disk.judge.mistakes()) == (["a: restart 1"], ["b: restart 1"])
 
 
-def test_a_lost_lease_and_its_restart_are_mistakes_where_nobody_expects_them(disk: Disk) -> None:
+def test_unexpected_lost_lease_is_an_error(disk: Disk) -> None:
     disk.write("a", said(LOST))
     disk.write("a", run=1)
 

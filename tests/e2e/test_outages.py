@@ -24,7 +24,7 @@ WIDER = FEATURES.replace(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-async def test_without_mlflow_nothing_unguarded_is_applied_and_no_record_is_lost(
+async def test_mlflow_outage_blocks_applies_and_loses_no_record(
     settle: SettleTenant, operator: InstalledOperator, world: World
 ) -> None:
     tenant = settle("night")

@@ -58,7 +58,7 @@ async def until_told(tenant: Tenant, message: str, **store: Any) -> None:
     assert state(project, "Stalled") == ("True", "InvalidRepo")
 
 
-async def test_what_the_runner_lacks_is_named_and_an_image_that_has_it_is_all_it_takes(
+async def test_missing_package_is_named_and_an_image_fixes_it(
     settle: SettleTenant, image: str
 ) -> None:
     there = "to the runner image (spec.runtime.image)"

@@ -49,7 +49,7 @@ async def tamper(admin: Api, tenant: Tenant, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_spoiled_report_costs_one_attempt_and_is_never_believed(
+async def test_damaged_report_costs_one_attempt(
     settle: SettleTenant, operator: InstalledOperator, admin: Api
 ) -> None:
     spoilers: dict[str, Spoil] = {"deleted": delete, "emptied": empty, "tampered": tamper}

@@ -206,7 +206,7 @@ for view in range(100):
 
 
 @pytest.mark.timeout(900)
-async def test_ten_thousand_features_are_reported_and_too_much_says_so(
+async def test_ten_thousand_features_and_a_report_over_the_limit(
     settle: SettleTenant,
 ) -> None:
     wordless, wordy = settle("wordless"), settle("wordy")

@@ -31,7 +31,7 @@ def commit(server: SshServer, tenant: Tenant, features: str) -> str:
     return server.commit(tenant.project, **{"feature_repo/features.py": features})
 
 
-async def test_a_repository_over_ssh_is_applied_and_a_key_that_is_not_let_in_is_told(
+async def test_ssh_repository_is_applied_with_the_right_key(
     settle: SettleTenant, tmp_path: Path
 ) -> None:
     tenant = settle("ssh")

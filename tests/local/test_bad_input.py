@@ -77,7 +77,7 @@ def test_bad_manifests_are_all_told_at_once_and_nothing_changes(folder: Path) ->
     assert files_of(folder / ".feature-lineage") == before
 
 
-async def test_a_running_host_keeps_the_last_good_state_until_manifests_are_right(
+async def test_running_host_keeps_the_last_valid_manifests(
     folder: Path,
 ) -> None:
     """Without --once: a bad file is told, the project stays; a right one is taken up."""
@@ -113,7 +113,7 @@ def test_a_folder_that_is_not_there_or_holds_nothing_says_so(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["first", "again"])
-def test_whoever_is_not_ready_is_named_whether_that_is_news_or_not(folder: Path, name: str) -> None:
+def test_resources_that_are_not_ready_are_named(folder: Path, name: str) -> None:
     if name == "again":
         command("local", str(folder), "--once")
 

@@ -41,7 +41,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.slow
-async def test_each_bad_repo_says_what_is_wrong_and_nothing_is_written(
+async def test_bad_repo_is_explained_and_writes_nothing(
     tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     """All in one folder: none stands in the way of the good one, nor of any other."""

@@ -125,7 +125,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     assert after[2] == before[2]
 
 
-def test_every_command_has_help_and_those_with_exit_codes_list_them() -> None:
+def test_every_command_has_help_and_exit_codes() -> None:
     overview = command("--help").stdout
     for name in COMMANDS:
         assert f"  {name} " in overview

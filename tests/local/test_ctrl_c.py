@@ -26,7 +26,7 @@ while not (here / "go").exists():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_host_leaves_no_process_and_the_next_one_finishes_its_work(
+async def test_interrupted_host_leaves_no_process(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str], sign: signal.Signals
 ) -> None:
     project = unique("stopped")

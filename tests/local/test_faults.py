@@ -204,7 +204,7 @@ def check_end(folder: Path, mlflow: MLflow, project: str, model: str) -> None:
         pytest.param(LAST, "after", id="after the last"),
     ],
 )
-async def test_hosts_that_die_at_every_port_call_leave_what_one_host_leaves(
+async def test_crashes_at_every_port_call_give_the_same_end(
     tmp_path: Path,
     mlflow: MLflow,
     unique: Callable[[str], str],

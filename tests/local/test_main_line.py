@@ -25,7 +25,7 @@ WIDER = FEATURES.replace(
 
 
 @pytest.mark.slow
-async def test_a_repo_is_applied_materialized_linked_tagged_and_recorded(
+async def test_repo_is_applied_materialized_and_linked(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:
     project = unique("line")

@@ -64,7 +64,7 @@ TROUBLES: dict[str, tuple[Script | None, str, str]] = {
 
 
 @pytest.mark.slow
-async def test_without_facts_about_models_nothing_is_applied_and_it_says_why(
+async def test_without_facts_nothing_is_applied(
     tmp_path: Path,
 ) -> None:
     """Seven servers, each bad in its own way, met in one pass."""
@@ -132,7 +132,7 @@ async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_operations_that_mlflow_missed_are_recorded_once_it_is_back(
+async def test_operations_are_recorded_after_an_outage(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:
     """MLflow goes away while a job runs; what was decided before stands, the next waits for it."""

@@ -14,7 +14,7 @@ SMALLER = FEATURES[: FEATURES.index("driver_activity_v1")]
 
 
 @pytest.mark.slow
-async def test_the_older_owns_a_project_and_what_others_applied_is_adopted_by_permission(
+async def test_older_project_owns_and_adoption_needs_permission(
     tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     owned, adopted = unique("owned"), unique("adopted")

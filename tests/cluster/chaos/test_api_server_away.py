@@ -75,7 +75,7 @@ async def test_what_happens_while_the_api_server_returns_is_all_seen(
     assert len(errors) == 1
 
 
-async def test_an_operator_that_was_cut_off_for_a_moment_sees_what_went_meanwhile(
+async def test_disconnected_operator_finds_deletions(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
@@ -98,7 +98,7 @@ async def test_an_operator_that_was_cut_off_for_a_moment_sees_what_went_meanwhil
     assert operator.errors() == []
 
 
-async def test_all_that_there_was_may_be_gone_when_an_operator_is_back(
+async def test_all_objects_may_be_deleted_while_the_operator_is_away(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     """A listing of nothing tells nothing by itself, and a watch that is refused ends kopf."""

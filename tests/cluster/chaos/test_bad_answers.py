@@ -62,7 +62,7 @@ async def test_bursts_of_refusals_change_nothing_of_the_end(
     assert operator.errors() == []
 
 
-async def test_requests_that_hang_are_given_up_and_hold_up_nothing_else(
+async def test_hanging_requests_time_out_alone(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,

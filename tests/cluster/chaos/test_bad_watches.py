@@ -35,7 +35,7 @@ async def test_events_told_twice_or_late_make_no_difference(
     assert operator.errors() == []
 
 
-async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_late(
+async def test_late_event_does_not_restore_a_deleted_object(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
@@ -62,7 +62,7 @@ async def test_an_object_that_is_gone_does_not_come_back_by_an_event_that_is_lat
     assert operator.errors() == []
 
 
-async def test_events_lost_on_a_way_that_was_interrupted_are_made_up_for(
+async def test_lost_watch_events_are_made_up_for(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,

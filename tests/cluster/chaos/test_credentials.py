@@ -39,7 +39,7 @@ class WatchRecorder:
                 await self._news.wait()
 
 
-async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
+async def test_watch_continues_with_a_rotated_token(
     admin: Api, kubectl: Kubectl, namespace: str, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """As in a pod: the kubelet replaces the file, and a hook reads it before each request."""
@@ -80,7 +80,7 @@ async def test_a_watch_whose_token_was_rotated_goes_on_with_the_new_one(
     assert recorder.restarts == 0  # kopf continued, and was not started again
 
 
-async def test_a_token_that_is_not_taken_for_a_moment_costs_no_event_and_no_restart(
+async def test_refused_token_costs_no_event_and_no_restart(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     """kopf gives up a token that was refused once; it is begun again, with the same one."""

@@ -12,7 +12,7 @@ from feature_lineage.kube.api_client import Api
 QUIET_SECONDS = 12.0
 
 
-async def test_neither_a_quiet_time_nor_a_restart_writes_anything_but_the_lease(
+async def test_quiet_time_and_restart_write_only_the_lease(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)

@@ -58,7 +58,7 @@ async def test_a_follower_is_ready_and_tells_of_no_resource(
     assert leader.errors() == follower.errors() == []
 
 
-async def test_when_the_leader_is_killed_the_follower_acts_within_15_seconds(
+async def test_follower_acts_15_seconds_after_a_kill(
     admin: Api,
     namespace: str,
     ways: list[FaultProxy],
@@ -79,7 +79,7 @@ async def test_when_the_leader_is_killed_the_follower_acts_within_15_seconds(
     assert follower.errors() == []
 
 
-async def test_a_leader_that_is_asked_to_end_hands_over_within_5_seconds(
+async def test_stopped_leader_hands_over_within_5_seconds(
     admin: Api, namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas
@@ -98,7 +98,7 @@ async def test_a_leader_that_is_asked_to_end_hands_over_within_5_seconds(
     assert leader.errors() == follower.errors() == []
 
 
-async def test_a_leader_that_was_stopped_for_20_seconds_ends_and_writes_nothing_more(
+async def test_suspended_leader_ends_without_a_write(
     admin: Api, namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas

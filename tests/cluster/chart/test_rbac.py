@@ -35,9 +35,7 @@ def test_no_rule_has_a_wildcard_or_reaches_into_pods(helm: Helm, name: str) -> N
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_secrets_are_read_only_where_the_value_says_so_and_never_listed(
-    helm: Helm, name: str
-) -> None:
+def test_secrets_are_readable_by_value_and_never_listed(helm: Helm, name: str) -> None:
     verbs = {
         verb
         for rule in rules(helm.render(SETS[name]))
@@ -58,7 +56,7 @@ def test_both_scopes_grant_the_same(helm: Helm) -> None:
         assert role["rules"] == everywhere["rules"]
 
 
-def test_a_list_of_namespaces_makes_nothing_cluster_wide_but_what_users_may(helm: Helm) -> None:
+def test_namespace_list_creates_only_user_cluster_roles(helm: Helm) -> None:
     with_users = helm.render({"watch": {"namespaces": ["team-a"]}})
 
     assert {o["metadata"]["name"].rpartition(":")[2] for o in of(with_users, "ClusterRole")} == {
@@ -70,9 +68,7 @@ def test_a_list_of_namespaces_makes_nothing_cluster_wide_but_what_users_may(helm
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_binding_binds_a_role_of_the_release_to_the_operator_alone(
-    helm: Helm, name: str
-) -> None:
+def test_bindings_bind_only_the_operator(helm: Helm, name: str) -> None:
     objects = helm.render(SETS[name])
     roles = {
         (o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"])
@@ -126,7 +122,7 @@ def test_the_operator_may_do_its_work_everywhere_and_no_more(
     assert allowed(kubectl, operator, work | more) == work
 
 
-def test_the_operator_of_some_namespaces_may_do_nothing_elsewhere(
+def test_namespaced_operator_has_no_access_elsewhere(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     new_namespace(kubectl, f"{namespace}-a")

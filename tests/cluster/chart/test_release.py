@@ -49,7 +49,7 @@ def owned(kubectl: Kubectl, namespace: str) -> list[str]:
     return kubectl("-n", namespace, "get", OWNED, label, "-o", "name").split()
 
 
-def test_definitions_and_resources_outlive_the_release_and_the_next_one_finds_them(
+def test_crds_and_resources_survive_the_release(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     install(releases, namespace)
@@ -75,7 +75,7 @@ def test_definitions_and_resources_outlive_the_release_and_the_next_one_finds_th
     assert len(owned(kubectl, namespace)) == 7
 
 
-def test_definitions_go_with_the_release_where_they_are_not_kept(
+def test_crds_are_deleted_with_the_release_unless_kept(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     install(releases, namespace, crds={"keep": False})
@@ -110,7 +110,7 @@ def older(tmp_path: Path) -> Path:
     return chart
 
 
-def test_an_upgrade_brings_newer_definitions_and_a_rollback_the_older_ones(
+def test_upgrade_and_rollback_change_the_crds(
     releases: Helm, kubectl: Kubectl, namespace: str, older: Path
 ) -> None:
     install(releases, namespace, chart=older)
@@ -174,7 +174,7 @@ def test_a_namespace_that_does_not_exist_stops_the_release(releases: Helm, names
         install(releases, namespace, watch={"namespaces": ["nowhere"]})
 
 
-def test_a_missing_prometheus_operator_stops_the_release_before_it_makes_anything(
+def test_missing_prometheus_operator_stops_the_release(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     with pytest.raises(HelmFailed, match='no matches for kind "ServiceMonitor"'):

@@ -149,7 +149,7 @@ def test_the_operator_reads_the_configuration_file(helm: Helm, tmp_path: Path, n
     ]
 
 
-def test_a_name_with_a_dot_makes_a_lease_that_the_operator_takes(helm: Helm) -> None:
+def test_release_name_with_a_dot_makes_a_valid_lease(helm: Helm) -> None:
     told = config(helm.render({"fullnameOverride": "lineage.prod"}))
 
     assert told["leaderElection"]["leaseName"] == "lineage-prod"
@@ -159,7 +159,7 @@ def test_the_configuration_file_names_the_namespaces(helm: Helm) -> None:
     assert config(helm.render(SETS["namespaces"]))["namespaces"] == ["team-a", "team-b"]
 
 
-def test_the_operator_is_started_with_that_file_and_told_who_it_is(helm: Helm) -> None:
+def test_pods_run_the_operator_with_its_identity(helm: Helm) -> None:
     (container,) = pod(helm.render())["containers"]
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]}
@@ -197,7 +197,7 @@ def test_credentials_and_cas_are_mounted_where_the_file_says(helm: Helm) -> None
     assert mounted[told[2]]["secret"].items() >= {"secretName": "lab-ca", **ca}.items()
 
 
-def test_another_configuration_rolls_the_pods_and_another_scale_does_not(helm: Helm) -> None:
+def test_changed_configuration_restarts_the_pods(helm: Helm) -> None:
     def template(values: dict[str, Any]) -> str:
         found = only(helm.render(values), "Deployment")["spec"]["template"]
         return hashlib.sha256(repr(found).encode()).hexdigest()
@@ -220,7 +220,7 @@ def test_another_configuration_rolls_the_pods_and_another_scale_does_not(helm: H
         ),
     ],
 )
-def test_an_image_is_named_by_registry_repository_and_tag_or_digest(
+def test_image_reference_uses_tag_or_digest(
     helm: Helm, image: dict[str, str], expected: str
 ) -> None:
     assert pod(helm.render({"image": image}))["containers"][0]["image"] == expected
@@ -243,7 +243,7 @@ def test_a_budget_never_holds_a_single_pod(helm: Helm, replicas: int) -> None:
     assert of(objects, "PodDisruptionBudget") == []
 
 
-def test_users_are_left_to_the_platform_where_they_are_taken_out(helm: Helm) -> None:
+def test_user_ids_can_be_left_to_the_platform(helm: Helm) -> None:
     ours = ("runAsUser", "runAsGroup", "fsGroup")
     context = pod(helm.render({"podSecurityContext": dict.fromkeys(ours)}))["securityContext"]
 

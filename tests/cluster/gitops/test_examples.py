@@ -112,7 +112,7 @@ def test_the_api_server_takes_an_overlay(
 
 
 @each_environment
-def test_the_operator_may_read_the_secrets_that_a_project_names_and_no_others(
+def test_operator_reads_only_named_secrets(
     environment: str,
 ) -> None:
     manifest = yaml.safe_dump(of_kind(environment, "FeatureStoreProject"))
@@ -176,7 +176,7 @@ def test_both_kinds_are_judged_alike() -> None:
 
 
 @each_environment
-def test_flux_syncs_the_project_of_an_environment_and_then_its_models(environment: str) -> None:
+def test_flux_syncs_the_project_before_its_models(environment: str) -> None:
     synced = flux(environment)
     source = synced.pop("platform")
     project, model = synced["ranking-project"], synced["ranking-models"]
@@ -206,7 +206,7 @@ def test_argo_cd_syncs_the_project_before_its_models(environment: str) -> None:
 
 
 @each_environment
-def test_argo_cd_syncs_a_whole_overlay_and_compares_on_the_server(environment: str) -> None:
+def test_argo_cd_syncs_an_overlay_with_server_side_diff(environment: str) -> None:
     (application,) = (
         each for each in read(APPLICATIONS) if each["metadata"]["name"] == f"ranking-{environment}"
     )

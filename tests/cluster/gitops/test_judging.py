@@ -383,7 +383,7 @@ def test_the_tools_agree_on(name: str, judgements: dict[str, Judgement]) -> None
 
 
 @pytest.mark.parametrize("new", [project(Play()), trained(linked(CHAMPION))])
-def test_an_object_without_a_status_is_ready_for_kstatus_and_for_nothing_else(new: Object) -> None:
+def test_object_without_status_is_current_for_kstatus_only(new: Object) -> None:
     """Why Flux is handed expressions. One that names a field of no status fails: Flux waits."""
     bare = {key: value for key, value in new.items() if key != "status"}
 
@@ -394,7 +394,7 @@ def test_an_object_without_a_status_is_ready_for_kstatus_and_for_nothing_else(ne
     assert "no such attribute" in judgement.flux.message
 
 
-def test_a_generation_that_nobody_can_have_seen_is_not_ready_for_anybody() -> None:
+def test_unobserved_generation_is_not_ready() -> None:
     """What a default in the schema, `status: {observedGeneration: -1}`, makes of a new object."""
     new = {**project(Play()), "status": {"observedGeneration": -1}}
 

@@ -106,9 +106,7 @@ def test_what_the_operator_writes_is_no_drift(kubectl: Kubectl, namespace: str) 
     kubectl(*object_, json.dumps({"metadata": {"finalizers": None}}))
 
 
-def test_the_health_scripts_join_what_argo_cd_is_configured_with(
-    kubectl: Kubectl, namespace: str
-) -> None:
+def test_health_scripts_join_the_argo_cd_configuration(kubectl: Kubectl, namespace: str) -> None:
     of = ("-n", namespace)
     kubectl(*of, "create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example")
 

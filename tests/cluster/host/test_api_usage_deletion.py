@@ -62,7 +62,7 @@ async def test_the_finalizer_comes_and_goes_with_the_deletion_policy(
     assert operator.errors() == []
 
 
-async def test_a_retained_project_and_a_model_are_gone_at_once_also_without_an_operator(
+async def test_retained_resources_need_no_operator_to_go(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     operator = await start_operator()
@@ -93,7 +93,7 @@ async def applied_project(admin: Api, namespace: str, **spec: Any) -> Object:
 
 
 @pytest.mark.parametrize("state", ["whole", "secret gone", "invalid", "job at work"])
-async def test_a_namespace_that_is_deleted_is_gone_though_nothing_can_clean_up_in_it(
+async def test_deleted_namespace_does_not_hang(
     admin: Api, kubectl: Kubectl, namespace: str, start_operator: StartOperator, state: str
 ) -> None:
     theirs = new_namespace(kubectl, f"{namespace}-theirs")
@@ -122,7 +122,7 @@ async def test_a_namespace_that_is_deleted_is_gone_though_nothing_can_clean_up_i
     assert operator.errors() == []
 
 
-async def test_a_deletion_that_waits_lets_go_when_its_namespace_is_deleted_around_it(
+async def test_waiting_deletion_ends_with_its_namespace(
     admin: Api, kubectl: Kubectl, namespace: str, start_operator: StartOperator
 ) -> None:
     theirs = new_namespace(kubectl, f"{namespace}-theirs")

@@ -130,7 +130,7 @@ def _away() -> str:
         return f"https://localhost:{closed.getsockname()[1]}"
 
 
-async def test_what_is_wrong_with_a_repository_is_told_until_it_is_mended(
+async def test_repository_error_is_shown_until_it_is_corrected(
     admin: Api,
     namespace: str,
     server: GitServer,
@@ -170,7 +170,7 @@ async def test_what_is_wrong_with_a_repository_is_told_until_it_is_mended(
     assert operator.errors() == []
 
 
-async def test_a_repository_that_is_there_by_now_is_found_without_a_change_of_the_spec(
+async def test_repository_created_later_is_found(
     admin: Api,
     namespace: str,
     server: GitServer,

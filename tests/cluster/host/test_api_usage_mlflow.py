@@ -30,7 +30,7 @@ def secret(folder: Path, login: str) -> Path:
     return folder
 
 
-async def test_a_server_of_the_platform_is_used_by_name_with_its_mounted_credential(
+async def test_platform_server_uses_its_mounted_credential(
     admin: Api, namespace: str, start_operator: StartOperator, tmp_path: Path
 ) -> None:
     mounted = secret(tmp_path / "prod", LOGIN)
@@ -52,7 +52,7 @@ async def test_a_server_of_the_platform_is_used_by_name_with_its_mounted_credent
         assert operator.errors() == []
 
 
-async def test_a_server_that_is_not_named_or_not_allowed_is_asked_nothing(
+async def test_forbidden_server_gets_no_request(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     async with gateway(shared_mlflow().url, LOGIN) as door:
@@ -79,7 +79,7 @@ async def test_a_server_that_is_not_named_or_not_allowed_is_asked_nothing(
         assert operator.errors() == []
 
 
-async def test_what_changes_while_mlflow_is_asked_is_read_again_and_not_written_over(
+async def test_change_during_a_mlflow_read_is_kept(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     async with gateway(shared_mlflow().url) as door:

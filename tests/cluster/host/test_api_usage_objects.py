@@ -111,7 +111,7 @@ async def test_what_happens_again_is_one_event_that_counts(
         assert operator.errors() == []
 
 
-async def test_access_that_somebody_changed_is_right_again_when_the_next_job_starts(
+async def test_changed_access_is_restored_by_the_next_job(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     operator = await start_operator()
@@ -147,7 +147,7 @@ async def test_access_that_somebody_changed_is_right_again_when_the_next_job_sta
     assert operator.errors() == []
 
 
-async def test_access_of_a_job_at_work_is_put_right_when_it_is_looked_at(
+async def test_access_of_a_running_job_is_restored(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(resyncInterval="10s")

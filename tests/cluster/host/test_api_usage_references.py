@@ -24,7 +24,7 @@ async def told(admin: Api, namespace: str, name: str) -> Object:
     return {**found["status"], "conditions": conditions}
 
 
-async def test_a_project_that_is_missing_and_one_that_is_not_allowed_read_the_same(
+async def test_missing_and_forbidden_projects_read_the_same(
     admin: Api, kubectl: Kubectl, namespace: str, start_operator: StartOperator
 ) -> None:
     theirs, empty = (new_namespace(kubectl, f"{namespace}-{name}") for name in ("theirs", "empty"))
@@ -54,7 +54,7 @@ async def test_a_project_that_is_missing_and_one_that_is_not_allowed_read_the_sa
     assert operator.errors() == []
 
 
-async def test_a_namespace_that_is_allowed_or_no_longer_has_its_models_follow(
+async def test_changed_allowed_namespaces_update_models(
     admin: Api, kubectl: Kubectl, namespace: str, start_operator: StartOperator
 ) -> None:
     theirs = new_namespace(kubectl, f"{namespace}-theirs")

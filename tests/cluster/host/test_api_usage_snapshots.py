@@ -43,7 +43,7 @@ async def pieces(admin: Api, namespace: str) -> set[str]:
     }
 
 
-async def test_the_newest_snapshots_stay_and_whoever_comes_next_finds_them(
+async def test_newest_snapshots_survive_a_restart(
     admin: Api, operator: Api, namespace: str
 ) -> None:
     await create_project(admin, namespace)

@@ -82,7 +82,7 @@ async def test_what_has_settled_is_looked_at_again_and_not_written(
     assert operator.errors() == []
 
 
-async def test_another_process_finds_the_statuses_right_and_writes_nothing(
+async def test_second_process_writes_no_status(
     admin: Api, namespace: str, start_operator: StartOperator, control_plane: ControlPlane
 ) -> None:
     first = await start_operator()
@@ -140,7 +140,7 @@ async def test_a_status_that_somebody_edits_is_put_right(
     }
 
 
-async def test_a_request_to_look_is_answered_and_a_new_spec_is_observed_at_once(
+async def test_requested_reconcile_observes_a_new_spec(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     await start_operator()
@@ -171,7 +171,7 @@ async def test_a_request_to_look_is_answered_and_a_new_spec_is_observed_at_once(
         ("timeZone", {"cron": "0 * * * *", "timeZone": "Mars/Olympus"}, {"timeZone": "UTC"}),
     ],
 )
-async def test_what_only_the_operator_finds_wrong_is_told_until_it_is_corrected(
+async def test_operator_side_errors_are_shown_until_corrected(
     admin: Api,
     namespace: str,
     start_operator: StartOperator,

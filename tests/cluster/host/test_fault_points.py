@@ -182,7 +182,7 @@ async def node(
         pytest.param(AROUND_EVENTS, {*AROUND_EVENTS}, {*TOLD[1:]}, id="around Events"),
     ],
 )
-async def test_hosts_that_die_at_every_write_leave_what_one_host_leaves(
+async def test_crashes_at_every_write_give_the_same_end(
     place: RegistryAddress,
     node: Node,
     fate: Fate,

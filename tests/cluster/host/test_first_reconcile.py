@@ -16,7 +16,7 @@ def manifest(kind: Kind, name: str, spec: dict[str, object]) -> dict[str, object
     }
 
 
-async def test_a_project_without_its_source_says_what_is_missing_until_it_is_there(
+async def test_missing_source_is_reported_until_it_exists(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     operator = await start_operator()
@@ -35,7 +35,7 @@ async def test_a_project_without_its_source_says_what_is_missing_until_it_is_the
     assert operator.errors() == []
 
 
-async def test_a_model_without_its_project_says_so_and_follows_when_the_project_comes(
+async def test_model_follows_a_project_created_later(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     await start_operator()

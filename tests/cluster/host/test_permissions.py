@@ -91,7 +91,7 @@ TRIES_SEEN = 120
 """Tenths of a second: the list is tried again every 5 s."""
 
 
-async def test_each_permission_that_a_job_takes_is_named_by_the_condition_until_it_is_there(
+async def test_missing_permission_is_named_by_the_condition(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     operator, account, has = await start_without(*OF_A_JOB)
@@ -118,7 +118,7 @@ async def test_each_permission_that_a_job_takes_is_named_by_the_condition_until_
     assert operator.errors() == []
 
 
-async def test_a_source_that_may_not_be_read_says_which_permission_is_missing(
+async def test_unreadable_source_names_the_permission(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     missing = Permission("", "configmaps", "get")
@@ -138,7 +138,7 @@ async def test_a_source_that_may_not_be_read_says_which_permission_is_missing(
 
 
 @pytest.mark.parametrize("who", ["featureStoreYaml", "mlflow"])
-async def test_the_command_that_a_forbidden_secret_names_makes_it_readable(
+async def test_named_grant_command_makes_the_secret_readable(
     admin: Api, namespace: str, kubectl: Kubectl, start_without: StartWithout, who: str
 ) -> None:
     operator, _, _ = await start_without()
@@ -177,7 +177,7 @@ async def test_the_command_that_a_forbidden_secret_names_makes_it_readable(
     assert operator.errors() == []
 
 
-async def test_without_a_list_of_models_the_operator_is_not_ready_and_says_so_once(
+async def test_missing_list_permission_makes_it_unready(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     missing = Permission(OURS, "trainedmodels", "list")
@@ -217,7 +217,7 @@ async def logged(operator: Operator, words: str) -> None:
         raise AssertionError(f"{words!r} is not in:\n{operator.log.read_text()}") from None
 
 
-async def test_a_status_that_may_not_be_written_is_told_by_the_log_without_haste(
+async def test_forbidden_status_write_is_logged(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     missing = Permission(OURS, "featurestoreprojects/status", "patch")
@@ -235,7 +235,7 @@ async def test_a_status_that_may_not_be_written_is_told_by_the_log_without_haste
     assert operator.errors() == []
 
 
-async def test_a_lease_that_may_not_be_taken_is_named_and_nothing_is_done_without_it(
+async def test_forbidden_lease_is_named_and_stops_all_work(
     admin: Api, namespace: str, start_without: StartWithout
 ) -> None:
     missing = Permission("coordination.k8s.io", "leases", "create")

@@ -118,7 +118,7 @@ async def test_an_apply_and_a_materialization_report_what_they_did(
     assert (stores / "online.db").stat().st_size > 0
 
 
-async def test_a_config_map_of_another_revision_makes_the_job_step_back(
+async def test_changed_config_map_stops_the_job(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
     mine: Project = await project(source={"configMapRef": {"name": "repo"}})
@@ -173,7 +173,7 @@ async def test_stores_on_the_jobs_own_disk_are_refused(
     assert "/job/repo/data/registry.db" in facts.report.message
 
 
-async def test_a_feature_store_yaml_in_a_secret_is_read_by_the_job_alone(
+async def test_feature_store_yaml_in_a_secret_is_read_by_the_job(
     admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl, stores: Path
 ) -> None:
     key = {"secretKeyRef": {"name": "store", "key": "feature_store.yaml"}}

@@ -65,7 +65,7 @@ def test_what_was_asked_for_is_what_is_granted(
     assert by_default - used == set(), f"the chart grants what nothing used{hint}"
 
 
-def test_nothing_was_refused_but_secrets_that_nobody_has_granted_yet(
+def test_only_ungranted_secrets_were_refused(
     asked: list[AuditRecord],
 ) -> None:
     refused = {

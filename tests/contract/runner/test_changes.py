@@ -166,9 +166,7 @@ def test_a_view_that_becomes_another_kind_keeps_its_table(build: Build, zygote: 
         assert "stream_feature_view" not in report.snapshot.objects
 
 
-def test_tables_are_mended_and_orphans_of_a_killed_apply_dropped(
-    repo: Repo, zygote: Zygote
-) -> None:
+def test_killed_apply_is_repaired_and_its_orphans_dropped(repo: Repo, zygote: Zygote) -> None:
     import sqlite3
 
     zygote.run(request("apply", repo.views(a="trips:Int64", b="trips:Int64").path))

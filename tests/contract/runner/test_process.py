@@ -144,9 +144,7 @@ def test_a_process_that_ends_proves_nothing(
     assert not (repo.stores.folder / "registry.db").exists()
 
 
-def test_a_repo_has_a_garbage_collector_that_leaves_alone_what_was_there_before(
-    repo: Repo, cli: Cli
-) -> None:
+def test_garbage_collector_skips_imported_objects(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64").write(
         "import gc\nassert gc.isenabled()\nassert gc.get_freeze_count() > 100_000\n", "collects.py"
     )
@@ -202,7 +200,7 @@ def test_ending_the_supervisor_ends_the_worker(tmp_path: Path) -> None:
     assert not clis[1].paths["report"].exists()
 
 
-def test_asked_to_stop_before_it_has_begun_it_reports_all_the_same(repo: Repo, cli: Cli) -> None:
+def test_stop_before_the_start_still_gives_a_report(repo: Repo, cli: Cli) -> None:
     repo.views(a="trips:Int64")
     process = cli.start(request("apply", repo.path))
     while not psutil.Process(process.pid).children():

@@ -109,7 +109,7 @@ async def test_recording_again_changes_nothing(registry: MLflowRegistry, rest: R
     assert rest.runs(experiment_of(rest, run.experiment)) == before
 
 
-async def test_many_recording_the_same_operation_at_once_leave_one_run(
+async def test_concurrent_records_of_an_operation_leave_one_run(
     registry: MLflowRegistry, rest: Rest
 ) -> None:
     run = ops(unique("ops"))
@@ -249,7 +249,7 @@ async def test_more_than_one_batch_of_everything(registry: MLflowRegistry, rest:
     assert whole(raw, run)
 
 
-async def test_long_texts_odd_characters_and_numbers_that_json_has_not(
+async def test_long_texts_odd_characters_and_non_json_numbers(
     registry: MLflowRegistry, client: MLflowClient, rest: Rest
 ) -> None:
     refs = ",".join(f"view:feature_{i}" for i in range(1000))

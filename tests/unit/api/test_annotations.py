@@ -29,7 +29,7 @@ def test_no_annotation_is_no_permission():
 
 
 @pytest.mark.parametrize("value", ["", "0f1e2d", "0f1e2d:", "0f1e2d: ", ": why", "why not"])
-def test_a_permission_without_digest_or_reason_says_how_to_write_it(value):
+def test_bad_permission_explains_its_format(value):
     with pytest.raises(InvalidManifest, match='"<plan digest>: <why>"'):
         override({ALLOW_BREAKING: value}, OverrideKind.ALLOW_BREAKING)
 

@@ -64,7 +64,7 @@ def test_the_order_stays():
     assert [c.type for c in after] == ["Ready", "Fresh"]
 
 
-def test_a_removed_condition_is_gone_and_returns_with_a_new_time():
+def test_removed_condition_returns_with_a_new_transition_time():
     before = (condition(type_=ProjectCondition.STALLED, at=THEN),)
 
     removed = remove_condition(before, ProjectCondition.STALLED)

@@ -55,7 +55,7 @@ def rule_messages(node):
             yield from rule_messages(child)
 
 
-def test_where_no_other_wording_is_named_the_message_is_that_of_a_rule():
+def test_default_message_is_that_of_a_rule():
     messages = set(rule_messages(crd_documents()))
 
     for path in BAD:

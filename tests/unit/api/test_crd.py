@@ -108,7 +108,7 @@ def test_everything_a_rule_touches_is_bounded():
             assert "maxLength" in node, path
 
 
-def test_the_status_has_one_default_which_says_that_nobody_has_looked_yet():
+def test_status_default_is_not_observed_yet():
     defaults = {p: node["default"] for p, node in ALL if ".status" in p and "default" in node}
 
     assert defaults == {
@@ -117,7 +117,7 @@ def test_the_status_has_one_default_which_says_that_nobody_has_looked_yet():
     }
 
 
-def test_a_generation_that_nobody_has_seen_is_none_to_whoever_reads_the_status():
+def test_default_generation_reads_as_none():
     for status in (FeatureStoreProjectStatus, TrainedModelStatus):
         assert status.model_validate({"observedGeneration": -1}).observed_generation is None
         assert status.model_validate({"observedGeneration": 3}).observed_generation == 3

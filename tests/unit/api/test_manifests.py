@@ -164,7 +164,7 @@ def test_a_secret_shows_no_values():
     assert "b2xk" not in repr(secret)
 
 
-def test_an_object_of_the_api_server_is_parsed_with_the_same_words():
+def test_api_object_has_the_same_messages():
     content = {"metadata": {"name": "d"}, "spec": {"project": "p", "sauce": {}}}
 
     with pytest.raises(InvalidManifest) as caught:

@@ -113,12 +113,12 @@ def test_a_minimal_model_has_every_default():
         ({"apply": {"mode": "Observe"}, "registry": {"pollInterval": "5m"}}, timedelta(minutes=5)),
     ],
 )
-def test_observe_reads_the_registry_again_even_where_nobody_says_how_often(spec, expected):
+def test_observe_has_a_default_interval(spec, expected):
     assert project(**spec).spec.registry_poll_interval == expected
 
 
 @given(st.from_regex(CRON_PATTERN, fullmatch=True))
-def test_a_cron_is_one_that_the_scheduler_reads_or_is_refused_with_the_field(cron):
+def test_cron_is_valid_or_refused_with_its_field(cron):
     complaint = None
     try:
         Schedule.model_validate({"name": "a", "cron": cron, "incremental": {}})
@@ -140,7 +140,7 @@ def test_specs_and_statuses_are_frozen():
         resource.status.sequence = 1
 
 
-def test_an_unknown_field_is_an_error_in_the_spec_and_passed_over_in_the_status():
+def test_unknown_field_is_an_error_in_the_spec_only():
     with pytest.raises(ValidationError, match=r"spec\.apply\.prone"):
         project(apply={"prone": True})
 

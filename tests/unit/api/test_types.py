@@ -26,7 +26,7 @@ timestamps = TypeAdapter(Timestamp)
 
 
 @given(parts)
-def test_a_duration_is_the_sum_of_its_parts_and_keeps_its_spelling(pairs):
+def test_duration_sums_its_parts_and_keeps_its_text(pairs):
     text = "".join(f"{number}{unit}" for number, unit in pairs)
 
     duration = Duration(text)

@@ -6,7 +6,7 @@ from benchmarks.measure import Row, Size, in_turn
 from benchmarks.table import table
 
 
-def test_the_quick_ones_run_and_print_a_row_for_each_thing_measured(
+def test_quick_benchmarks_print_a_row_per_measurement(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["--quick"]) == 0
@@ -30,7 +30,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
     assert all(name in printed for name in PURE)
 
 
-def test_measurements_are_taken_in_turn_after_a_pair_that_does_not_count() -> None:
+def test_measurements_alternate_after_a_warm_up() -> None:
     taken: list[str] = []
 
     def side(name: str) -> str:

@@ -10,7 +10,7 @@ def grant(*arguments: str):
     return CliRunner().invoke(main, ["grant", *arguments])
 
 
-def test_each_secret_has_a_role_of_its_own_bound_to_the_operator():
+def test_each_secret_has_a_role_bound_to_the_operator():
     done = grant("mlflow", "git", "-n", "ml", "--service-account", "lineage/operator")
     manifests = list(yaml.safe_load_all(done.output))
 

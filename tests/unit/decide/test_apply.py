@@ -146,7 +146,7 @@ def test_a_revert_is_a_new_operation() -> None:
     assert (play.status.applied.revision, play.status.sequence) == (A, 3)
 
 
-def test_an_override_annotation_is_a_new_operation_and_is_recorded_with_it() -> None:
+def test_permission_starts_and_records_a_new_operation() -> None:
     play = Play(mlflow=MLFLOW).apply()
     play.push(B)
     play.look()
@@ -175,7 +175,7 @@ def test_an_override_for_another_plan_is_not_recorded_as_used() -> None:
     assert play.status.operations[0].override is None
 
 
-def test_an_annotation_that_does_not_parse_permits_nothing_and_says_how_to_write_it() -> None:
+def test_bad_annotation_permits_nothing() -> None:
     play = Play(mlflow=MLFLOW).apply()
     play.push(B)
 
@@ -192,7 +192,7 @@ def test_an_annotation_that_does_not_parse_permits_nothing_and_says_how_to_write
     assert play.operation.revision == B
 
 
-def test_an_annotation_that_does_not_parse_leaves_a_running_job_its_end() -> None:
+def test_bad_annotation_does_not_stop_a_running_job() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
 
@@ -225,7 +225,7 @@ def test_a_blocked_commit_stalls_with_its_message_and_its_plan() -> None:
     assert len(play.started) == 2
 
 
-def test_since_when_it_is_blocked_is_kept_over_another_blocked_plan() -> None:
+def test_blocked_since_is_kept_for_another_blocked_plan() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     block(play)
@@ -244,7 +244,7 @@ def test_since_when_it_is_blocked_is_kept_over_another_blocked_plan() -> None:
     assert play.status.plan.blocked_since is None
 
 
-def test_a_block_is_planned_again_when_the_models_it_protects_move() -> None:
+def test_block_is_planned_again_when_protected_models_move() -> None:
     play = Play(mlflow=MLFLOW)
     play.guard = guard("driver_model")
     play.look()
@@ -258,7 +258,7 @@ def test_a_block_is_planned_again_when_the_models_it_protects_move() -> None:
     assert play.says("Ready") == ("True", "Succeeded")
 
 
-def test_a_block_on_a_guard_that_moved_meanwhile_is_planned_again() -> None:
+def test_block_with_an_outdated_guard_is_planned_again() -> None:
     """What the job was held against counts, not what is known when it ends."""
     play = Play(mlflow=MLFLOW)
     play.guard = guard("driver_model")
@@ -292,7 +292,7 @@ def test_a_terminal_failure_waits_for_other_inputs_or_a_request(reason: str) -> 
     assert play.says("Stalled") == ("", "")
 
 
-def test_a_failed_attempt_backs_off_and_its_successor_is_another_job() -> None:
+def test_failed_attempt_backs_off_to_another_job() -> None:
     play = Play()
     play.look()
     first = play.job
@@ -421,7 +421,7 @@ def test_an_interrupted_job_is_no_failure_of_its_own() -> None:
     assert play.operation.not_before <= play.now + timedelta(seconds=1)
 
 
-def test_a_newer_commit_takes_the_place_of_one_that_waits_for_its_next_attempt() -> None:
+def test_newer_commit_replaces_one_that_backs_off() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     first = play.operation.id
@@ -437,7 +437,7 @@ def test_a_newer_commit_takes_the_place_of_one_that_waits_for_its_next_attempt()
     assert "superseded" in superseded.message
 
 
-def test_a_commit_that_is_taken_back_while_it_waits_is_not_tried_again() -> None:
+def test_reverted_commit_is_not_retried() -> None:
     """A is in effect, B fails and waits, A is back: B must not get another attempt."""
     play = Play(mlflow=MLFLOW).apply(A)
     play.push(B)
@@ -465,7 +465,7 @@ def test_a_lost_job_is_started_again_under_the_same_name() -> None:
     assert play.status.sequence == 1
 
 
-def test_an_intent_that_nobody_wants_any_more_is_dropped_before_it_runs() -> None:
+def test_outdated_operation_is_dropped_before_it_runs() -> None:
     play = Play()
     play.look()
     play.jobs.clear()
@@ -477,7 +477,7 @@ def test_an_intent_that_nobody_wants_any_more_is_dropped_before_it_runs() -> Non
     assert not play.status.operations
 
 
-def test_a_job_that_ran_and_was_lost_is_on_record_though_nobody_wants_it_any_more() -> None:
+def test_lost_outdated_job_is_recorded() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     play.look()
@@ -491,7 +491,7 @@ def test_a_job_that_ran_and_was_lost_is_on_record_though_nobody_wants_it_any_mor
     assert (lost.revision, lost.result, lost.attempt) == (A, Result.FAILED, 1)
 
 
-def test_a_running_job_ends_though_its_commit_is_not_the_newest_any_more() -> None:
+def test_running_job_of_an_older_commit_ends() -> None:
     play = Play()
     play.look()
 
@@ -544,7 +544,7 @@ def test_what_an_outage_of_mlflow_holds_up(policy: dict[str, str], age: int, sta
     assert (play.says("Applied")[1] == "GuardUnavailable") is not starts
 
 
-def test_a_next_attempt_is_held_up_by_an_outage_like_a_first_one() -> None:
+def test_outage_delays_a_retry_like_a_first_attempt() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     play.crash()
@@ -568,7 +568,7 @@ def test_without_mlflow_there_is_nothing_to_protect() -> None:
     assert play.request.apply.guard is None
 
 
-def test_a_lost_job_is_not_started_again_without_facts_about_models() -> None:
+def test_lost_job_needs_facts_to_start_again() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     play.jobs.clear()
@@ -582,7 +582,7 @@ def test_a_lost_job_is_not_started_again_without_facts_about_models() -> None:
     assert len(play.started) == 2
 
 
-def test_a_source_that_cannot_be_resolved_holds_up_the_next_commit_only() -> None:
+def test_unresolved_source_delays_only_applies() -> None:
     play = Play().apply()
 
     play.source = Failure("RefNotFound", "branch main is not there; set source.git.ref")
@@ -593,7 +593,7 @@ def test_a_source_that_cannot_be_resolved_holds_up_the_next_commit_only() -> Non
     assert len(play.started) == 1
 
 
-def test_a_job_does_not_run_without_the_text_that_replaces_feature_store_yaml() -> None:
+def test_job_needs_the_text_of_feature_store_yaml() -> None:
     """With the repo's own text it might write another registry."""
     play = Play(featureStoreYaml={"secretKeyRef": {"name": "feast", "key": "yaml"}})
     play.source = SourceFacts(A, "project: driver_ranking")
@@ -622,7 +622,7 @@ def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
     assert play.request.apply.owned_elsewhere == ("registry-9",)
 
 
-def test_an_elder_that_tried_and_has_no_registry_is_not_waited_for() -> None:
+def test_older_project_without_registry_is_not_awaited() -> None:
     play = Play()
     play.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=True),)
 
@@ -631,7 +631,7 @@ def test_an_elder_that_tried_and_has_no_registry_is_not_waited_for() -> None:
     assert len(play.started) == 1
 
 
-def test_a_first_apply_that_would_delete_what_others_applied_stalls() -> None:
+def test_first_apply_that_deletes_foreign_objects_stalls() -> None:
     play = Play()
     play.look()
 
@@ -652,9 +652,7 @@ def test_a_first_apply_that_would_delete_what_others_applied_stalls() -> None:
         pytest.param("Failed", {"reason": "InvalidRepo"}, id="failed"),
     ],
 )
-def test_another_registry_is_not_adopted_by_having_been_looked_at(
-    outcome: str, fields: dict[str, str]
-) -> None:
+def test_observed_registry_is_not_adopted(outcome: str, fields: dict[str, str]) -> None:
     """feature_store.yaml moves to a registry that others fill; the next commit is no second one."""
     play = Play().apply()
     play.push(B)
@@ -685,7 +683,7 @@ def test_another_project_in_the_same_registry_is_adopted_anew() -> None:
     assert play.request.apply.adopted == ""
 
 
-def test_a_report_may_say_anything_and_the_status_stays_a_status() -> None:
+def test_any_report_gives_a_valid_status() -> None:
     """A report is untrusted: its reason is no condition reason until it looks like one."""
     play = Play(runtime={"retries": 0})
     play.look()
@@ -696,7 +694,7 @@ def test_a_report_may_say_anything_and_the_status_stays_a_status() -> None:
     assert len(play.status.model_dump_json()) < 20_000
 
 
-def test_a_failed_attempt_that_says_too_much_is_cut_while_it_waits() -> None:
+def test_long_message_of_an_attempt_is_truncated() -> None:
     play = Play()
     play.look()
 
@@ -715,7 +713,7 @@ def test_warnings_of_a_job_are_told_once() -> None:
     assert play.events.count("Warning") == 1
 
 
-def test_a_report_that_arrives_while_the_project_waits_changes_nothing() -> None:
+def test_report_during_back_off_changes_nothing() -> None:
     play = Play()
     play.look()
     play.crash()

@@ -117,7 +117,7 @@ def test_a_source_that_is_out_keeps_what_is_in_effect() -> None:
     assert play.status.source.revision == A
 
 
-def test_a_project_in_effect_stalls_when_its_host_is_not_allowed() -> None:
+def test_applied_project_stalls_when_its_host_is_not_allowed() -> None:
     play = Play().apply()
 
     play.source = Failure.of(HostNotAllowed("git.example.org is not in allowedGitHosts"))
@@ -162,7 +162,7 @@ def test_a_stale_view_is_named_with_the_time_it_was_last_good() -> None:
     assert play.status.counts.stale_views == 1
 
 
-def test_a_view_becomes_stale_by_time_alone_and_is_looked_at_then() -> None:
+def test_view_becomes_stale_by_time_and_requeues() -> None:
     play = fresh("11:59", views=[{"name": "stats", "maxAge": "2m"}])
     assert play.says("Fresh") == ("True", "Succeeded")
 
@@ -201,7 +201,7 @@ def test_a_view_that_is_not_served_online_has_no_freshness() -> None:
     assert play.status.feature_views[0].max_age is None
 
 
-def test_an_outage_of_mlflow_dates_the_facts_and_leaves_the_project_ready() -> None:
+def test_mlflow_outage_keeps_the_project_ready() -> None:
     play = Play(mlflow=MLFLOW).apply()
     play.outage = OUTAGE
     play.later(minutes=10)
@@ -257,7 +257,7 @@ def test_totals_count_views_features_services_and_models() -> None:
     assert play.says("Ready") == ("True", "Succeeded")
 
 
-def test_totals_are_those_of_the_report_that_is_read_in_this_very_pass() -> None:
+def test_totals_use_the_report_of_this_reconcile() -> None:
     play = Play()
     play.look()
 
@@ -341,7 +341,7 @@ def test_reasons_are_those_the_api_names() -> None:
                 assert condition.reason in known, condition
 
 
-def test_a_guard_that_is_read_again_and_says_the_same_is_no_news() -> None:
+def test_unchanged_guard_changes_no_condition() -> None:
     play = Play(mlflow=MLFLOW).apply()
     before = play.status
 

@@ -78,7 +78,7 @@ def test_a_suspended_project_can_be_deleted() -> None:
     assert play.look().finished
 
 
-def test_a_deletion_that_would_hurt_a_model_is_blocked_and_says_so() -> None:
+def test_deletion_that_breaks_a_model_is_blocked() -> None:
     play = going()
     play.guard = guard("driver_model")
     play.delete()
@@ -96,7 +96,7 @@ def test_a_deletion_that_would_hurt_a_model_is_blocked_and_says_so() -> None:
     assert len(play.started) == 2
 
 
-def test_a_deletion_that_a_version_of_unknown_features_blocks_is_not_tried_over_and_over() -> None:
+def test_deletion_blocked_by_unknown_features_is_not_repeated() -> None:
     play = going()
     play.guard = replace(guard(), unknown=("driver_model/1",))
     play.delete()
@@ -112,7 +112,7 @@ def test_a_deletion_that_a_version_of_unknown_features_blocks_is_not_tried_over_
     assert len(play.started) == 3
 
 
-def test_a_deletion_knows_whose_project_it_is_and_how_old_facts_may_be() -> None:
+def test_deletion_request_has_owners_and_guard_age() -> None:
     play = going(apply={"protection": {"maxGuardAge": "2m"}})
     play.older_owners = (
         OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "registry-9", tried=True),
@@ -125,7 +125,7 @@ def test_a_deletion_knows_whose_project_it_is_and_how_old_facts_may_be() -> None
     assert play.request.delete.max_guard_age_seconds == 120
 
 
-def test_allow_delete_lets_a_protected_project_go_and_is_recorded() -> None:
+def test_allow_delete_permits_and_is_recorded() -> None:
     play = going()
     play.guard = guard("driver_model")
     play.delete()
@@ -143,7 +143,7 @@ def test_allow_delete_lets_a_protected_project_go_and_is_recorded() -> None:
     assert (override.kind, override.why) == (OverrideKind.ALLOW_DELETE, "the team is gone")
 
 
-def test_a_blocked_deletion_goes_on_when_no_model_uses_the_project_any_more() -> None:
+def test_blocked_deletion_resumes_without_protected_models() -> None:
     play = going()
     play.guard = guard("driver_model")
     play.delete()
@@ -170,7 +170,7 @@ def test_a_deletion_that_fails_is_tried_again() -> None:
     assert play.look().finished
 
 
-def test_a_deletion_that_waits_for_another_attempt_is_called_back_by_retain() -> None:
+def test_retain_ends_a_deletion_that_backs_off() -> None:
     play = going()
     play.delete()
     play.look()
@@ -199,7 +199,7 @@ def test_a_deletion_that_fails_after_retain_is_not_tried_again() -> None:
     assert len(play.started) == 2
 
 
-def test_a_deletion_that_keeps_failing_stalls_until_somebody_asks() -> None:
+def test_failing_deletion_stalls_until_requested() -> None:
     play = going(runtime={"retries": 0})
     play.delete()
     play.look()
@@ -263,7 +263,7 @@ def test_a_job_that_runs_has_its_end_first() -> None:
     assert play.look().finished
 
 
-def test_a_lost_materialization_is_not_started_again_for_a_project_that_goes() -> None:
+def test_lost_materialization_of_a_deleted_project_ends() -> None:
     play = Play(backfills=[backfill()]).apply()
     play.look()
     play.jobs.clear()

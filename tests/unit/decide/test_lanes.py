@@ -179,7 +179,7 @@ def test_a_long_reading_job_gives_way_and_starts_again(measuring: Play) -> None:
     assert again.started_for == long.started_for, "it is the same work"
 
 
-def test_a_long_reading_job_that_waited_an_hour_is_not_interrupted(measuring: Play) -> None:
+def test_patient_reading_job_is_not_interrupted(measuring: Play) -> None:
     play = measuring
     play.now = at("12:30") + timedelta(minutes=61)
 

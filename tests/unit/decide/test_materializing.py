@@ -57,7 +57,7 @@ def test_a_schedule_waits_for_its_tick_and_says_when_it_comes() -> None:
     assert play.look().requeue_at == at("12:30")
 
 
-def test_a_tick_materializes_every_view_from_where_its_last_one_ended() -> None:
+def test_tick_materializes_from_the_last_interval() -> None:
     play = applied(schedules=[hourly()])
     play.later(minutes=30)
 
@@ -131,7 +131,7 @@ def test_a_suspended_schedule_pauses() -> None:
     assert play.status.schedules[0].next is None
 
 
-def test_the_most_overdue_schedule_goes_first_and_one_job_runs_at_a_time() -> None:
+def test_most_overdue_schedule_runs_first() -> None:
     play = applied(schedules=[hourly("a-late"), hourly("b-early", cron="20 * * * *")])
     play.later(minutes=31)
     play.look()
@@ -144,7 +144,7 @@ def test_the_most_overdue_schedule_goes_first_and_one_job_runs_at_a_time() -> No
     assert play.operation.schedule == "a-late"
 
 
-def test_materializations_run_at_the_revision_in_effect_and_not_at_the_newest() -> None:
+def test_materializations_use_the_revision_in_effect() -> None:
     play = applied(schedules=[hourly()], mlflow=MLFLOW)
     play.push(B)
     play.look()
@@ -157,7 +157,7 @@ def test_materializations_run_at_the_revision_in_effect_and_not_at_the_newest() 
     assert play.request.revision == A
 
 
-def test_a_blocked_project_stays_stalled_while_its_views_are_materialized() -> None:
+def test_blocked_project_stays_stalled_while_materializing() -> None:
     play = applied(schedules=[hourly()], mlflow=MLFLOW)
     play.push(B)
     play.look()
@@ -182,7 +182,7 @@ def test_materializations_go_on_while_mlflow_is_down() -> None:
     assert play.operation.kind is OperationKind.MATERIALIZE
 
 
-def test_materializations_wait_for_the_text_that_names_their_registry() -> None:
+def test_materializations_wait_for_feature_store_yaml() -> None:
     play = applied(
         schedules=[hourly()], featureStoreYaml={"secretKeyRef": {"name": "feast", "key": "yaml"}}
     )
@@ -194,7 +194,7 @@ def test_materializations_wait_for_the_text_that_names_their_registry() -> None:
     assert len(play.started) == 1
 
 
-def test_no_job_goes_where_the_platform_does_not_let_a_project_go() -> None:
+def test_no_job_starts_for_a_forbidden_host() -> None:
     play = applied(schedules=[hourly()])
     play.source = Failure.of(HostNotAllowed("git.evil is on no host of allowedGitHosts"))
     play.later(minutes=31)
@@ -217,7 +217,7 @@ def test_a_new_commit_goes_before_a_tick() -> None:
     assert play.request.revision == B
 
 
-def test_only_views_that_failed_are_tried_again_and_the_results_are_merged() -> None:
+def test_only_failed_views_are_retried() -> None:
     play = applied(schedules=[hourly(views=["extra", "stats"])], mlflow=MLFLOW)
     play.later(minutes=31)
     play.look()
@@ -247,7 +247,7 @@ def test_only_views_that_failed_are_tried_again_and_the_results_are_merged() -> 
     assert play.says("Materialized") == ("True", "Succeeded")
 
 
-def test_a_materialization_whose_job_waits_says_so_and_takes_it_back_once_it_runs() -> None:
+def test_waiting_materialization_sets_its_condition() -> None:
     play = applied(schedules=[hourly()])
     play.later(minutes=31)
     play.look()
@@ -266,7 +266,7 @@ def test_a_materialization_whose_job_waits_says_so_and_takes_it_back_once_it_run
     assert play.says("Materialized") == ("Unknown", "NeverRun")
 
 
-def test_a_materialization_that_never_came_to_its_views_says_so_until_one_did() -> None:
+def test_materialization_without_views_reports_its_cause() -> None:
     play = applied(schedules=[hourly()], runtime={"retries": 0})
     play.later(minutes=31)
     play.look()
@@ -284,7 +284,7 @@ def test_a_materialization_that_never_came_to_its_views_says_so_until_one_did() 
     assert play.says("Materialized") == ("True", "Succeeded")
 
 
-def test_a_run_over_every_view_tries_only_those_again_that_failed() -> None:
+def test_full_run_retries_only_failed_views() -> None:
     play = applied(schedules=[hourly()])
     play.later(minutes=31)
     play.look()
@@ -296,7 +296,7 @@ def test_a_run_over_every_view_tries_only_those_again_that_failed() -> None:
     assert windows(play) == [("stats", None, "12:30")]
 
 
-def test_views_that_keep_failing_are_counted_and_leave_the_project_ready() -> None:
+def test_failing_views_are_counted_and_keep_ready() -> None:
     play = applied(schedules=[hourly()], runtime={"retries": 1})
     play.later(minutes=31)
     play.look()
@@ -398,7 +398,7 @@ def test_a_chunk_that_reaches_into_the_future_waits() -> None:
     assert play.operation.kind is OperationKind.BACKFILL
 
 
-def test_a_backfill_that_fails_goes_on_where_it_was_when_somebody_asks() -> None:
+def test_failed_backfill_resumes_at_its_chunk_on_request() -> None:
     play = applied(backfills=[backfill()], runtime={"retries": 0})
     play.look()
     play.end("Succeeded")
@@ -414,7 +414,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was_when_somebody_asks() -> None
     assert play.status.backfills[0].finished_at is None
 
 
-def test_the_same_content_never_runs_twice_though_its_entry_went_meanwhile() -> None:
+def test_removed_backfill_does_not_run_twice() -> None:
     play = applied(backfills=[backfill(days=1)])
     play.look()
     play.end("Succeeded")
@@ -471,7 +471,7 @@ def test_a_chunk_of_content_that_is_gone_is_not_tried_again() -> None:
     assert play.status.backfills[0].state is BackfillState.PENDING
 
 
-def test_a_commit_that_goes_first_does_not_fail_the_backfill_behind_it() -> None:
+def test_apply_before_a_backfill_does_not_fail_it() -> None:
     play = applied(backfills=[backfill()])
     play.look()
     play.crash()

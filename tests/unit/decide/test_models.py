@@ -187,7 +187,7 @@ def test_an_outage_keeps_the_last_facts_also_over_a_restart() -> None:
     assert not decision.events
 
 
-def test_a_broken_model_stays_stalled_over_an_outage_and_does_not_reconcile_too() -> None:
+def test_broken_model_stays_stalled_during_an_outage() -> None:
     """Both at once would leave it to the order of the conditions what kstatus makes of it."""
     before = after(look(observed_model(model(), linked(TAGGED, Verdict.BROKEN))))
 
@@ -292,7 +292,7 @@ def test_how_fresh_the_features_of_a_model_are(
     assert freshness.oldest_view == "stats"
 
 
-def test_the_project_s_objective_counts_where_the_model_has_none() -> None:
+def test_project_objective_is_the_default_for_models() -> None:
     project = served("10:00", freshness={"maxAge": "1h"})
 
     decision = look(observed_model(model(), linked(TAGGED), project=project))
@@ -378,13 +378,13 @@ def test_a_declaration_that_counts_overwrites_what_differs() -> None:
     }
 
 
-def test_a_verdict_is_written_when_it_flips_and_the_baseline_stays() -> None:
+def test_changed_verdict_is_written_and_baseline_kept() -> None:
     item = replace(linked(TAGGED, Verdict.BROKEN), baseline=None)
 
     assert written(look(observed_model(model(), item))) == {"featurelineage.io/verdict": "Broken"}
 
 
-def test_a_verdict_that_is_not_settled_is_written_only_over_another() -> None:
+def test_preliminary_verdict_replaces_only_another() -> None:
     unsure = {"origin": None, "refs": (), "service": ""}
     fresh = linked(CHAMPION, Verdict.UNKNOWN, reason="NoFeastLineage", **unsure)
     known = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage", **unsure)
@@ -417,7 +417,7 @@ def test_the_older_of_two_resources_writes_the_tags() -> None:
     assert says(decision, "Ready") == ("True", "Verified")
 
 
-def test_a_resource_that_is_deleted_writes_nothing_and_is_finished() -> None:
+def test_deleted_resource_writes_nothing() -> None:
     resource = model()
     gone = resource.metadata.model_copy(update={"deletion_timestamp": NOW})
 
@@ -456,7 +456,7 @@ def test_history_keeps_the_verdict_as_it_was_at_the_end() -> None:
     assert [(e.version, e.verdict, e.to) for e in broken.history] == [("1", Verdict.BROKEN, None)]
 
 
-def test_a_model_that_was_created_anew_is_another_version_of_the_same_number() -> None:
+def test_recreated_model_is_another_version() -> None:
     first = look(observed_model(model(), linked(TAGGED))).status
     anew = replace(TAGGED, created_at=NOW)
 
@@ -607,13 +607,13 @@ def test_a_list_that_was_cut_off_says_so() -> None:
     assert (lineage.truncated, lineage.feature_count) == (True, 500)
 
 
-def test_registries_and_projects_are_looked_for_every_half_minute() -> None:
+def test_unresolved_references_requeue_every_30_seconds() -> None:
     decision = look(observed_model(model(), None, project=None))
 
     assert decision.requeue_at == NOW + timedelta(seconds=30)
 
 
-def test_a_registry_that_was_read_too_long_ago_says_nothing_about_freshness() -> None:
+def test_old_registry_read_gives_unknown_freshness() -> None:
     project = served("10:00", freshness={"maxAge": "1h"}, apply={"mode": "Observe"})
     late = NOW + timedelta(hours=3)
 

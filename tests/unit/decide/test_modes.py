@@ -57,7 +57,7 @@ def test_a_suspended_project_goes_on_where_it_stopped() -> None:
     assert len(play.started) == 1
 
 
-def test_a_job_that_runs_when_the_project_is_suspended_is_taken_over() -> None:
+def test_running_job_of_a_suspended_project_is_followed() -> None:
     play = Play()
     play.look()
 
@@ -137,7 +137,7 @@ def test_auto_after_plan_only_applies() -> None:
     assert play.operation.kind is OperationKind.APPLY
 
 
-def test_the_first_look_at_a_registry_that_others_write_is_at_once() -> None:
+def test_first_observation_is_immediate() -> None:
     play = watching()
 
     play.look()
@@ -178,7 +178,7 @@ def test_who_asks_to_look_gets_the_registry_read() -> None:
     assert len(play.started) == 2
 
 
-def test_a_look_that_fails_is_not_taken_again_before_its_interval() -> None:
+def test_failed_observation_waits_for_its_interval() -> None:
     play = watching(registry={"pollInterval": "20m"}, runtime={"retries": 0})
     play.look()
 
@@ -195,7 +195,7 @@ def test_a_look_that_fails_is_not_taken_again_before_its_interval() -> None:
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-def test_a_registry_that_cannot_be_read_is_not_looked_for_every_second(suspend: bool) -> None:
+def test_unreadable_registry_is_not_polled_every_second(suspend: bool) -> None:
     play = watching(registry={"pollInterval": "20m"}, runtime={"retries": 0})
     play.look()
     play.end("Succeeded")
@@ -212,7 +212,7 @@ def test_a_registry_that_cannot_be_read_is_not_looked_for_every_second(suspend: 
     assert decision.requeue_at - play.now > timedelta(minutes=1)
 
 
-def test_a_new_commit_of_a_project_that_others_apply_starts_no_job() -> None:
+def test_new_commit_in_observe_mode_starts_no_job() -> None:
     play = watching()
     play.look()
     play.end("Succeeded")
@@ -225,7 +225,7 @@ def test_a_new_commit_of_a_project_that_others_apply_starts_no_job() -> None:
     assert play.status.source.revision == B
 
 
-def test_a_registry_is_read_with_the_text_of_its_address_and_without_a_source() -> None:
+def test_registry_is_read_without_a_source() -> None:
     play = Play(
         apply={"mode": "Observe"},
         source=None,
@@ -256,7 +256,7 @@ def test_a_secret_that_is_missing_is_looked_for_again() -> None:
     assert decision.requeue_at is not None
 
 
-def test_others_may_write_a_registry_that_the_operator_applies_too() -> None:
+def test_foreign_writes_to_an_applied_registry_are_seen() -> None:
     play = Play(registry={"pollInterval": "1h"}).apply()
     play.later(minutes=61)
 
@@ -269,7 +269,7 @@ def test_others_may_write_a_registry_that_the_operator_applies_too() -> None:
     assert play.status.applied.revision == A
 
 
-def test_without_an_interval_a_registry_of_ones_own_is_not_read_again() -> None:
+def test_own_registry_without_interval_is_not_polled() -> None:
     play = Play().apply()
     play.later(days=3)
 
@@ -310,7 +310,7 @@ def test_an_apply_that_waits_is_given_up_when_others_take_over() -> None:
     assert play.status.operations[0].result is Result.FAILED
 
 
-def test_a_materialization_that_read_the_registry_makes_up_for_a_look_that_failed() -> None:
+def test_materialization_replaces_a_failed_observation() -> None:
     """Else a schedule, which puts off the next look, would leave the project unready for good."""
     play = watching(runtime={"retries": 0})
     play.look()

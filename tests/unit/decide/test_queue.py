@@ -95,7 +95,7 @@ def test_what_waited_an_hour_waits_for_nothing_younger(found: list[DueOperation]
         assert not old or chosen.since <= min(old)
 
 
-def test_neither_minutely_ticks_nor_a_long_backfill_starve_the_other() -> None:
+def test_ticks_and_backfills_do_not_starve_each_other() -> None:
     """Simulated: a tick each 5 minutes, jobs of 6 minutes, and a backfill of 20 chunks."""
     now, handled, backfill_since, chunks, ticks = NOW, NOW, NOW, 0, []
     while now < NOW + timedelta(hours=24):

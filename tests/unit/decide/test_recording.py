@@ -19,7 +19,7 @@ def fail_often(play: Play, times: int) -> None:
         play.crash()
 
 
-def test_an_operation_is_recorded_by_the_pass_that_takes_it_over() -> None:
+def test_operation_is_recorded_by_the_reconcile_that_adopts_it() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
 
@@ -30,7 +30,7 @@ def test_an_operation_is_recorded_by_the_pass_that_takes_it_over() -> None:
     assert not [a for a in play.look().after if isinstance(a, Record)]
 
 
-def test_a_job_goes_once_its_operation_is_on_record_and_not_before() -> None:
+def test_job_is_released_after_its_operation_is_recorded() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     job = play.job
@@ -53,7 +53,7 @@ def test_failed_operations_are_recorded_too() -> None:
     assert play.status.operations[0].mlflow_run_id == "run-0"
 
 
-def test_while_mlflow_is_out_operations_wait_and_the_condition_counts_them() -> None:
+def test_operations_wait_during_an_mlflow_outage() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     play.outage = OUTAGE
@@ -76,7 +76,7 @@ def test_a_credential_that_is_refused_is_called_that() -> None:
     assert play.says("Recorded") == ("False", "AuthFailed")
 
 
-def test_an_outage_with_nothing_to_record_leaves_the_record_complete() -> None:
+def test_outage_without_operations_keeps_recorded_true() -> None:
     play = Play(mlflow=MLFLOW).apply()
     play.outage = OUTAGE
 
@@ -99,7 +99,7 @@ def test_operations_that_are_not_on_record_never_leave_the_list() -> None:
     assert all(operation.mlflow_run_id for operation in play.status.operations)
 
 
-def test_a_list_that_an_outage_made_long_is_short_again_once_all_is_on_record() -> None:
+def test_operation_list_shrinks_after_an_outage() -> None:
     play = Play(mlflow=MLFLOW, apply={"protection": {"mode": "Warn"}}).apply()
     play.outage = OUTAGE
     fail_often(play, 14)
@@ -132,7 +132,7 @@ def test_log_operations_off_records_nothing() -> None:
     assert play.forgotten == [job]
 
 
-def test_a_suspended_project_writes_nothing_to_mlflow_until_it_goes_on() -> None:
+def test_suspended_project_writes_nothing_to_mlflow() -> None:
     play = Play(mlflow=MLFLOW)
     play.look()
     play.change(suspend=True)

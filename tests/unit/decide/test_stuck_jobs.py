@@ -73,7 +73,7 @@ def test_a_job_that_cannot_begin_makes_way_for_a_new_commit() -> None:
     assert "superseded" in record.message
 
 
-def test_a_mended_runtime_gives_a_materialization_that_cannot_begin_another_job() -> None:
+def test_changed_runtime_replaces_an_unstartable_job() -> None:
     play = Play(schedules=[hourly()]).apply()
     play.later(minutes=30)
     play.look()
@@ -91,7 +91,7 @@ def test_a_mended_runtime_gives_a_materialization_that_cannot_begin_another_job(
     assert play.started[-1] == play.job != first
 
 
-def test_a_deleted_project_does_not_wait_for_a_job_that_cannot_begin() -> None:
+def test_deleted_project_does_not_wait_for_an_unstartable_job() -> None:
     play = Play()
     play.look()
     waits(play)

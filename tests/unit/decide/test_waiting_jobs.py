@@ -30,7 +30,7 @@ def test_what_a_start_waited_for_is_over_once_its_job_runs() -> None:
     assert (operation.reason, operation.message) == (None, None)
 
 
-def test_what_went_wrong_in_an_attempt_is_told_while_the_next_one_runs() -> None:
+def test_last_error_is_shown_during_the_next_attempt() -> None:
     play = started(failures=1, attempt=2)
     play.jobs[play.job] = JobFacts(running=True)
     play.look()

@@ -124,7 +124,7 @@ def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:
     assert any(part and part[0] in said for part in told)
 
 
-def test_a_permission_for_another_plan_is_pointed_out_in_the_words_of_the_page() -> None:
+def test_permission_for_another_plan_has_the_page_text() -> None:
     worse = plan_of(BEFORE, AFTER, protection="Enforce")
     text = message(worse, permitted="0123456789ab")
 
@@ -134,19 +134,19 @@ def test_a_permission_for_another_plan_is_pointed_out_in_the_words_of_the_page()
     )
 
 
-def test_a_permission_without_a_reason_is_refused_in_the_words_of_the_page() -> None:
+def test_permission_without_reason_has_the_page_text() -> None:
     with pytest.raises(InvalidManifest) as caught:
         override({ALLOW_BREAKING: permitted("<why>")}, OverrideKind.ALLOW_BREAKING)
 
     assert f"{caught.value.message}\n" in quoted(BLOCKED)
 
 
-def test_the_annotation_of_the_page_permits_the_plan_of_the_page() -> None:
+def test_annotation_in_the_docs_permits_the_plan_in_the_docs() -> None:
     assert f'{ALLOW_BREAKING}="{permitted()}"' in read(BLOCKED)
     assert plan_of(allowed=short(plan_of().digest)).verdict is PlanVerdict.ALLOWED
 
 
-def test_the_permission_is_on_record_in_the_status_as_the_page_shows_it() -> None:
+def test_permission_in_the_status_is_that_of_the_page() -> None:
     record = allowed().status.operations[0].override
     assert record is not None
     as_json = json.dumps(record.as_dict(), separators=(",", ":"))
@@ -154,7 +154,7 @@ def test_the_permission_is_on_record_in_the_status_as_the_page_shows_it() -> Non
     assert f"{as_json}\n" in quoted(BLOCKED)
 
 
-def test_the_permission_is_on_record_in_mlflow_as_the_page_shows_it() -> None:
+def test_permission_in_mlflow_is_that_of_the_page() -> None:
     play = allowed()
     operation = play.status.operations[0]
     report = JobReport(
@@ -187,7 +187,7 @@ def test_taking_the_annotation_off_applies_once_more() -> None:
     assert play.operation.revision == BREAKING
 
 
-def test_a_permission_that_is_left_behind_lets_the_same_change_through_after_a_revert() -> None:
+def test_old_permission_allows_the_same_plan_again() -> None:
     """Why the page asks to take a permission off that was used."""
     left_behind = short(plan_of().digest)
 

@@ -237,7 +237,7 @@ def test_every_tag_and_artifact_of_an_ops_run_is_documented() -> None:
     assert told == values
 
 
-def test_contributors_are_told_the_packages_that_the_gate_installs() -> None:
+def test_contributing_lists_the_packages_of_the_gate() -> None:
     (installed,) = re.findall(
         r"^packages=\((.*?)\)", read(ROOT / ".ci/run"), re.DOTALL | re.MULTILINE
     )

@@ -165,7 +165,7 @@ def test_each_reason_can_show_where_an_apply_shows_it() -> None:
     assert reasons <= {str(each) for each in PROJECT_REASONS[ProjectCondition.APPLIED]}
 
 
-def test_a_store_on_a_jobs_own_disk_is_told_as_the_page_quotes_it() -> None:
+def test_ephemeral_store_has_the_message_of_the_page() -> None:
     registry = SimpleNamespace(path="data/registry.db")
     config = SimpleNamespace(registry=registry, online_store=None)
     settings = SimpleNamespace(config=config, registry_type="file", online_store_type="redis")

@@ -51,7 +51,7 @@ def table(page: Path, heading: str, number: int = 0) -> dict[str, str]:
     return found[number]
 
 
-def test_the_options_of_the_operator_are_documented_with_their_defaults() -> None:
+def test_operator_options_are_documented_with_defaults() -> None:
     told = table(OPERATIONS, "### The process")
     options = {option.opts[0]: option for option in operator_command.params}
 

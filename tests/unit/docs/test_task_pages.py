@@ -68,7 +68,7 @@ def test_modes_do_what_the_page_says(mode: str, verdict: str, impacts: int) -> N
     }
 
 
-def test_a_commit_that_is_let_through_by_warn_is_told_in_the_words_of_the_page() -> None:
+def test_commit_allowed_by_warn_has_the_message_of_the_page() -> None:
     play = in_effect(apply={"protection": {"mode": "Warn"}})
     play.push(BREAKING)
     play.look()
@@ -89,7 +89,7 @@ def test_an_apply_that_hurts_nobody_warns_of_nothing() -> None:
     assert [event.kind for event in shown(decision.events)] == ["Normal"]
 
 
-def test_a_plan_only_project_is_ready_and_a_changed_policy_is_judged_at_once() -> None:
+def test_plan_only_project_plans_a_changed_policy() -> None:
     play = in_effect()
     play.change(apply={"mode": "PlanOnly"})
     play.look()
@@ -100,7 +100,7 @@ def test_a_plan_only_project_is_ready_and_a_changed_policy_is_judged_at_once() -
 
 
 @pytest.mark.parametrize("outcome", ["Planned", "Succeeded"])
-def test_a_plan_that_would_hurt_and_was_only_planned_hurt_nobody(outcome: str) -> None:
+def test_harmful_plan_in_plan_only_mode_emits_no_warning(outcome: str) -> None:
     """Whatever its report says."""
     play = in_effect(apply={"mode": "PlanOnly", "protection": {"mode": "Warn"}})
     play.push(BREAKING)
@@ -145,7 +145,7 @@ def first_days() -> list[list[str]]:
     return rows(section(FIRST, "## If the project does not become Ready"))
 
 
-async def test_a_branch_that_is_not_there_is_told_in_the_words_of_the_page(tmp_path: Path) -> None:
+async def test_missing_branch_has_the_message_of_the_page(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--bare", tmp_path], check=True)
     told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
 
@@ -155,7 +155,7 @@ async def test_a_branch_that_is_not_there_is_told_in_the_words_of_the_page(tmp_p
     assert caught.value.message.replace(f"file://{tmp_path}", REPOSITORY) == told["RefNotFound"]
 
 
-async def test_a_host_that_is_not_allowed_is_told_in_the_words_of_the_page() -> None:
+async def test_host_not_allowed_has_the_message_of_the_page() -> None:
     (block,) = (block for block in blocks(FIRST) if block.info == "yaml")
     project, _ = (each.resource for each in load_manifests(block.text, FIRST.name))
     assert isinstance(project, FeatureStoreProject)
@@ -170,7 +170,7 @@ async def test_a_host_that_is_not_allowed_is_told_in_the_words_of_the_page() -> 
     assert told["HostNotAllowed"] == caught.value.message
 
 
-def test_the_repositories_of_the_pages_are_on_the_host_that_the_install_page_allows() -> None:
+def test_page_repositories_are_on_an_allowed_host() -> None:
     (text,) = (block.text for block in blocks(INSTALL) if "allowedGitHosts" in block.text)
     allowed = [HostGlob.parse(glob) for glob in yaml.safe_load(text)["allowedGitHosts"]]
     files = [FIRST, PROTECT, *(ROOT / "examples/gitops").rglob("*.yaml")]
@@ -207,7 +207,7 @@ def test_the_commit_in_the_table_is_the_one_in_effect() -> None:
 # Rotate secrets
 
 
-def test_a_new_text_of_feature_store_yaml_is_an_apply_and_a_variables_value_is_not_seen() -> None:
+def test_new_feature_store_yaml_starts_an_apply() -> None:
     play = in_effect()
     source = play.source
     assert source is not None
@@ -239,7 +239,7 @@ def test_the_finalizer_and_the_grants_of_the_page_are_the_codes() -> None:
     assert f"delete role,rolebinding {' '.join(names)}\n" in read(UNINSTALL)
 
 
-def test_a_policy_that_is_changed_on_its_way_out_lets_a_blocked_project_go() -> None:
+def test_retain_releases_a_blocked_deletion() -> None:
     play = in_effect(deletionPolicy="Delete")
     play.guard = guard("driver_model")
     play.delete()

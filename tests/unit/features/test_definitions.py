@@ -147,7 +147,7 @@ def test_the_latest_definition_does_not_change_a_pinned_one() -> None:
     assert (was.dtype, was.version) == ("", "v1")
 
 
-def test_a_pinned_reference_has_the_type_that_a_service_projects() -> None:
+def test_pinned_reference_has_the_type_projected_by_its_service() -> None:
     def pin(objects: Objects) -> None:
         objects["feature_service"]["driver_activity_v1"]["features"][0]["version_tag"] = 1
 

@@ -192,7 +192,7 @@ def test_a_change_has_its_class(edit: Callable[[Objects], object], expected: lis
     assert tuple(expected) == actual
 
 
-def test_a_function_that_reads_other_is_a_changed_transformation() -> None:
+def test_function_with_other_inputs_is_a_changed_transformation() -> None:
     was = some.real_snapshot()
 
     def edit(objects: Objects) -> None:

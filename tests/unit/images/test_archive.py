@@ -22,7 +22,7 @@ def noted(archive: Path) -> Built:
     return Built(archive=archive, **facts)
 
 
-def test_a_layer_that_is_a_link_has_the_size_of_the_layer_it_leads_to(tmp_path: Path) -> None:
+def test_linked_layer_has_the_size_of_its_target(tmp_path: Path) -> None:
     archive = docker_archive(tmp_path / "a.tar", {"x.tar": 512, "y.tar": 7}, {"z.tar": "x.tar"})
 
     assert layers(archive) == [512, 7, 512]

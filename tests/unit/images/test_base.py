@@ -47,7 +47,7 @@ def test_a_line_names_the_mirror_with_options_or_without(apt: Path) -> None:
     ]
 
 
-def test_a_source_that_is_switched_off_or_of_another_vendor_is_not_taken(apt: Path) -> None:
+def test_disabled_package_source_is_not_used(apt: Path) -> None:
     disabled = DEB822.replace("Types: deb\n# http", "Types: deb\nEnabled: no\n# http")
     (apt / "sources.list.d" / "debian.sources").write_text(disabled)
     (apt / "sources.list.d" / "vendor.list").write_text("deb https://v.example.org bookworm sdk\n")

@@ -39,7 +39,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_checkout_that_changes_under_a_build_is_built_once_more(checkout: Path) -> None:
+def test_checkout_changed_during_a_build_is_built_again(checkout: Path) -> None:
     built = build.image("runner", "1", base="debian")
 
     wanted = Wanted("runner", "1", "debian")
@@ -65,7 +65,7 @@ def test_arguments_reach_the_containerfile(checkout: Path) -> None:
     assert "--build-arg EXTRAS=redis,aws " in line
 
 
-def test_an_image_that_is_not_there_is_refused_with_those_that_are(
+def test_unknown_image_is_refused_with_the_known_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):

@@ -26,14 +26,14 @@ def pins(lock: str) -> dict[str, str]:
     return {name: pin for name, pin, marker in found if not marker or Marker(marker).evaluate()}
 
 
-def test_an_extra_may_not_move_what_the_runner_itself_depends_on() -> None:
+def test_extra_may_not_change_dependencies_of_the_runner() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = {Requirement(line).name for line in project["optional-dependencies"]["runner"]}
 
     assert fixed() == direct
 
 
-def test_the_extras_of_feast_can_stand_beside_what_they_may_not_move() -> None:
+def test_feast_extras_fit_the_fixed_versions() -> None:
     locked = pins("requirements/runner.txt")
     wanted = [Requirement(line) for line in requires("feast") or ()]
     unfit = {
@@ -50,7 +50,7 @@ def test_the_extras_of_feast_can_stand_beside_what_they_may_not_move() -> None:
     assert f"`{next(iter(UNFIT))}`" in (CHECKOUT / "docs" / "images.md").read_text(encoding="utf-8")
 
 
-def test_the_lock_of_the_operator_has_nothing_that_only_jobs_import() -> None:
+def test_operator_lock_has_no_job_packages() -> None:
     heavy = {"feast", "mlflow", "mlflow-skinny", "numpy", "pandas", "pyarrow"}
 
     assert heavy & pins("requirements/operator.txt").keys() == set()

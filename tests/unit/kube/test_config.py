@@ -83,7 +83,7 @@ def test_a_malformed_host_says_what_one_looks_like():
         config(allowedGitHosts=["https://git.example.org"])
 
 
-def test_a_named_server_brings_its_credential_and_authorities_from_files(tmp_path: Path):
+def test_named_server_reads_credential_files(tmp_path: Path):
     login, token = tmp_path / "login", tmp_path / "token"
     login.mkdir()
     (login / "username").write_text("operator\n")
@@ -115,7 +115,7 @@ def test_a_rotated_credential_is_read_anew(tmp_path: Path):
     assert named.server().credential == BearerToken("new")
 
 
-def test_a_credential_that_is_not_there_names_the_file_and_shows_no_secret(tmp_path: Path):
+def test_missing_credential_names_the_file_only(tmp_path: Path):
     (tmp_path / "username").write_text("operator")
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
 

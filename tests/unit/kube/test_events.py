@@ -98,7 +98,7 @@ async def test_an_event_is_written_as_the_new_group_wants_it() -> None:
     }
 
 
-async def test_the_same_told_again_is_a_series_also_by_another_process() -> None:
+async def test_repeated_event_is_a_series_across_processes() -> None:
     server = Server()
     await events_of(server).emit(blocked())
     await events_of(server, "operator-1").emit(blocked())
@@ -183,7 +183,7 @@ async def test_it_gives_up_where_every_try_meets_somebody_else() -> None:
         Forbidden("not allowed"),
     ],
 )
-async def test_what_cannot_be_written_is_logged_and_counted_and_no_error(
+async def test_unwritten_event_is_logged_and_counted(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Server()

@@ -9,7 +9,7 @@ def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
     return logging.LogRecord("kopf.test", level, __file__, 1, message, (), None)
 
 
-def test_a_request_that_is_made_again_is_a_warning_and_said_once() -> None:
+def test_retried_request_is_logged_once_as_a_warning() -> None:
     first = _record("Request attempt #1 failed; will retry: GET /x -> TimeoutError()")
     second = _record("Request attempt #2 failed; will retry: GET /x -> TimeoutError()")
     third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")

@@ -10,7 +10,7 @@ def events(count: int) -> list[WatchEvent]:
     return [WatchEvent(MODELS, {"number": number}) for number in range(count)]
 
 
-async def test_changes_are_told_in_the_order_in_which_they_were_noticed() -> None:
+async def test_watch_events_keep_their_order() -> None:
     received: list[WatchEvent] = []
     watcher = KopfWatch(None, (), received.append, lambda: None)
     watcher._events.extend(events(1000))

@@ -33,7 +33,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "RESTART_SECONDS", 0.0)
 
 
-async def test_kopf_that_ends_is_begun_again_and_something_may_have_been_missed() -> None:
+async def test_kopf_restarts_and_a_relist_follows() -> None:
     missed = asyncio.Event()
     watcher = AttemptOutcome(Configuration(), (), lambda _: None, missed.set)
     watcher.stays = asyncio.Event()
@@ -59,7 +59,7 @@ async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
     assert watcher.runs == MAX_ENDS
 
 
-async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good() -> None:
+async def test_kopf_restarts_after_a_permanent_failure() -> None:
     """What it waits for must not keep its loop from ending."""
     asked: list[str] = []
 
@@ -83,7 +83,7 @@ async def test_kopf_itself_is_begun_again_after_a_request_that_failed_for_good()
     assert asked
 
 
-def test_what_takes_no_notice_of_being_cancelled_once_is_cancelled_again(
+def test_task_that_ignores_a_cancel_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watching, "CANCEL_SECONDS", 0.01)

@@ -141,7 +141,7 @@ async def failed(task: Awaitable[None]) -> LeaseLost:
     return caught.value
 
 
-def test_the_first_candidate_leads_at_once_and_the_record_is_as_client_go_writes_it() -> None:
+def test_first_candidate_leads_with_a_client_go_record() -> None:
     async def scene(server: Server) -> None:
         one = candidate(server, "one")
         await one.acquire()
@@ -180,7 +180,7 @@ def test_a_follower_waits_for_as_long_as_the_holder_renews() -> None:
     simulate(scene)
 
 
-def test_a_holder_that_dies_is_followed_within_its_duration_and_one_retry() -> None:
+def test_dead_holder_is_replaced_within_duration_and_retry() -> None:
     async def scene(server: Server) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(1)
@@ -237,7 +237,7 @@ def test_times_in_the_lease_decide_nothing(wrong_by: timedelta) -> None:
     simulate(scene)
 
 
-def test_the_promise_of_the_holder_counts_not_the_follower_s_own() -> None:
+def test_lease_duration_of_the_holder_counts() -> None:
     async def scene(server: Server) -> None:
         spec = {"holderIdentity": "old", "leaseDurationSeconds": 30}
         server._put("operator", {"spec": spec})
@@ -344,7 +344,7 @@ def test_one_hung_request_is_survived() -> None:
     simulate(scene)
 
 
-def test_a_slow_server_does_not_stretch_the_interval_and_can_be_led_on() -> None:
+def test_slow_server_keeps_the_renewal_interval() -> None:
     async def scene(server: Server) -> None:
         server.answers_in = 1.0
         one = candidate(server, "one")
@@ -404,7 +404,7 @@ def test_the_host_hears_of_the_end_of_an_outage_once() -> None:
     simulate(scene)
 
 
-def test_a_process_that_did_not_run_for_too_long_gives_up_without_asking() -> None:
+def test_suspended_process_gives_up_the_lease() -> None:
     async def scene(server: Server) -> None:
         server.answers_in = 0.0  # so no request is in progress when the clock jumps
         one = candidate(server, "one")
@@ -424,7 +424,7 @@ def test_a_process_that_did_not_run_for_too_long_gives_up_without_asking() -> No
     simulate(scene)
 
 
-def test_an_answer_that_got_lost_is_not_taken_for_somebody_else_s_write() -> None:
+def test_lost_answer_is_not_a_foreign_write() -> None:
     async def scene(server: Server) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
@@ -470,7 +470,7 @@ def test_any_other_edit_is_overwritten() -> None:
     simulate(scene)
 
 
-def test_a_shorter_duration_that_somebody_writes_does_not_let_a_second_one_lead() -> None:
+def test_shortened_lease_gives_no_second_leader() -> None:
     async def scene(server: Server) -> None:
         one, two = candidate(server, "one"), candidate(server, "two")
         holding = asyncio.create_task(lead(one))
@@ -536,7 +536,7 @@ def test_a_missing_permission_is_said_once_and_waited_for(
     simulate(scene)
 
 
-def test_a_process_that_starts_again_under_its_name_leads_at_once() -> None:
+def test_restarted_process_leads_at_once() -> None:
     async def scene(server: Server) -> None:
         await candidate(server, "one").acquire()
         await asyncio.sleep(1)
@@ -562,7 +562,7 @@ def test_a_release_that_nobody_answers_raises_nothing_and_ends() -> None:
     simulate(scene)
 
 
-def test_a_release_after_a_write_whose_answer_got_lost_still_works() -> None:
+def test_release_works_after_a_lost_answer() -> None:
     async def scene(server: Server) -> None:
         one = candidate(server, "one")
         await one.acquire()

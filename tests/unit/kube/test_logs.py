@@ -95,7 +95,7 @@ def test_a_traceback_is_text_in_the_same_object() -> None:
     assert line["error"].endswith("ValueError: invalid literal for int() with base 10: 'bad'")
 
 
-def test_a_record_is_about_the_innermost_resource_and_nothing_after_the_pass() -> None:
+def test_log_record_names_the_innermost_resource() -> None:
     lines = Lines()
     log = logging.getLogger("x")
     with reconciling(OTHER):

@@ -80,7 +80,7 @@ async def test_a_key_without_a_resource_is_forgotten() -> None:
     assert scene.forgotten == [KEY]
 
 
-async def test_a_deleted_resource_is_reconciled_again_without_an_event() -> None:
+async def test_deleted_resource_is_reconciled_without_an_event() -> None:
     scene = Scene()
     assert await scene.hooks.prepare(KEY) is not None
     assert scene.delayed == []

@@ -49,7 +49,7 @@ def test_a_late_event_of_an_older_state_is_passed_over(store):
     assert store.get(key()).spec.model.name == "new"
 
 
-def test_versions_are_compared_as_numbers_and_what_is_no_number_is_news():
+def test_versions_are_compared_as_numbers():
     assert newer("10", than="9")
     assert not newer("9", than="10")
     assert not newer("9", than="9")
@@ -57,7 +57,7 @@ def test_versions_are_compared_as_numbers_and_what_is_no_number_is_news():
     assert newer("a", than="b")
 
 
-def test_an_object_made_anew_under_the_same_name_replaces_the_old_one_and_stays(store):
+def test_recreated_object_replaces_the_old_one(store):
     store.take(body(version=10))
 
     assert store.take(body(version=12, uid="u2")) == key()
@@ -65,7 +65,7 @@ def test_an_object_made_anew_under_the_same_name_replaces_the_old_one_and_stays(
     assert store.get(key()).metadata.uid == "u2"
 
 
-def test_an_object_that_was_read_by_name_counts_whatever_its_version(store):
+def test_object_read_by_name_counts_in_any_version(store):
     """A cluster that was restored from a backup counts from an earlier version on."""
     store.take(body(version=10))
 
@@ -83,7 +83,7 @@ def test_a_late_event_does_not_bring_back_what_is_gone(store):
     assert store.all_keys() == []
 
 
-def test_the_end_of_a_predecessor_does_not_take_its_successor_along(store):
+def test_end_of_an_old_job_spares_its_successor(store):
     store.take(body(uid="u2"))
 
     assert not store.drop(key(), uid="u1")
@@ -93,7 +93,7 @@ def test_the_end_of_a_predecessor_does_not_take_its_successor_along(store):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_in_whatever_order_and_how_often_states_are_told_the_newest_stays(store, seed):
+def test_newest_state_stays_in_any_order(store, seed):
     chance = random.Random(seed)
     states = [body(version=n, featureService=f"s{n}") for n in range(1, 9)]
     told = [*states, *chance.choices(states, k=8)]
@@ -104,7 +104,7 @@ def test_in_whatever_order_and_how_often_states_are_told_the_newest_stays(store,
     assert store.get(key()).spec.feature_service == "s8"
 
 
-def test_what_the_user_wants_is_told_apart_from_what_the_operator_writes(store):
+def test_user_changes_differ_from_operator_writes(store):
     store.take(body(version=1))
     spec_hash = store.entry(key()).spec_hash
     written = body(version=2)
@@ -126,7 +126,7 @@ def test_what_the_user_wants_is_told_apart_from_what_the_operator_writes(store):
         assert store.entry(key()).spec_hash != spec_hash, change
 
 
-def test_models_are_found_by_their_registered_model_and_by_their_project(store):
+def test_models_are_indexed_by_model_and_project(store):
     for name, model in (("a", "ranker"), ("b", "ranker"), ("c", "other")):
         store.take(body(name, uid=name, model={"name": model, "alias": "champion"}))
     store.take(body("d", uid="d", projectRef={"name": "p", "namespace": "elsewhere"}))
@@ -142,7 +142,7 @@ def test_models_are_found_by_their_registered_model_and_by_their_project(store):
     assert store.models_of(project) == [key("a"), key("c")]
 
 
-def test_an_object_that_does_not_validate_is_kept_with_what_is_wrong(store):
+def test_invalid_object_is_cached_with_its_errors(store):
     store.take(body(model={"name": "ranker", "alias": "champion", "version": "3"}))
 
     assert store.get(key()) is None
@@ -185,7 +185,7 @@ def told_store() -> tuple[ResourceCache, list[set[str]]]:
     return ResourceCache(None, lambda names: told.append(set(names))), told
 
 
-def test_who_stands_for_a_registered_model_is_told_but_not_what_became_of_it():
+def test_model_stamps_omit_status():
     store, told = told_store()
     store.take(body(version=1))
     assert told == [{"ranker"}]
@@ -205,7 +205,7 @@ def test_who_stands_for_a_registered_model_is_told_but_not_what_became_of_it():
     assert told == [{"other"}]
 
 
-def test_a_project_is_news_to_its_models_and_to_those_on_the_same_registered_models():
+def test_project_change_enqueues_related_models():
     store, told = told_store()
     elsewhere = {"projectRef": {"name": "q"}}
     store.take(body("own", uid="1"))

@@ -179,7 +179,7 @@ def test_everything_that_is_known_of_a_project_and_a_model() -> None:
     assert written_out(FULL_TEXT).replace("the-champion", "champion") == samples_of(FULL)
 
 
-def test_every_family_says_what_it_is_once_even_when_it_is_empty() -> None:
+def test_each_family_has_one_help_line_even_when_empty() -> None:
     lines = text_of(registry_of(State())).splitlines()
 
     assert all(line.startswith(("# HELP ", "# TYPE ")) for line in lines)
@@ -229,9 +229,7 @@ def test_a_models_own_objective_counts_too() -> None:
 @pytest.mark.parametrize(
     ("later", "expected"), [(timedelta(0), " 1.0\n"), (timedelta(minutes=50), " 0.0\n")]
 )
-def test_without_a_snapshot_a_model_is_as_fresh_as_its_status_says(
-    later: timedelta, expected: str
-) -> None:
+def test_without_snapshot_freshness_comes_from_the_status(later: timedelta, expected: str) -> None:
     written = model(
         lineage=lineage("stats"),
         freshness={"materializedUntil": at(minutes=10), "maxAge": "1h", "fresh": True},
@@ -242,7 +240,7 @@ def test_without_a_snapshot_a_model_is_as_fresh_as_its_status_says(
     assert found.endswith(expected)
 
 
-def test_without_a_snapshot_an_on_demand_view_is_not_taken_for_one_that_never_ran() -> None:
+def test_without_snapshot_on_demand_views_are_not_never_run() -> None:
     found = samples_of(
         State((FULL_PROJECT,)), name="feature_lineage_feature_view_never_materialized"
     )
@@ -251,7 +249,7 @@ def test_without_a_snapshot_an_on_demand_view_is_not_taken_for_one_that_never_ra
     assert "derived" not in found
 
 
-def test_a_registry_that_was_read_too_seldom_says_neither_fresh_nor_stale() -> None:
+def test_rare_registry_reads_give_unknown_freshness() -> None:
     observing = project(
         spec={
             "apply": {"mode": "Observe"},
@@ -296,7 +294,7 @@ def test_a_resource_that_goes_leaves_no_series() -> None:
         pytest.param({"from": "Same"}, False, id="its own namespace only"),
     ],
 )
-def test_freshness_shows_across_namespaces_only_where_the_project_lets_it(
+def test_freshness_crosses_namespaces_only_if_allowed(
     allowed: dict[str, Any], expected: bool
 ) -> None:
     abroad = model(

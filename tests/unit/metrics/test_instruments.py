@@ -47,7 +47,7 @@ AFTER = project(
 P = 'name="ranking",namespace="ml",project="driver_ranking"'
 
 
-def test_a_finished_materialization_counts_for_each_view_as_feast_counts_it() -> None:
+def test_materialization_counts_per_view_as_in_feast() -> None:
     instruments = Instruments()
 
     instruments.project_changed(BEFORE, AFTER)
@@ -74,7 +74,7 @@ def test_a_finished_materialization_counts_for_each_view_as_feast_counts_it() ->
     )
 
 
-def test_an_operation_counts_once_with_the_results_it_did_not_have_at_zero() -> None:
+def test_operation_counts_once_with_zeros_for_other_results() -> None:
     instruments = Instruments()
 
     instruments.project_changed(BEFORE, AFTER)
@@ -98,7 +98,7 @@ def retried(*, seconds: float) -> FeatureStoreProject:
     return project(featureViews=[view])
 
 
-def test_each_attempt_counts_as_a_run_also_when_the_operation_goes_on() -> None:
+def test_each_attempt_counts_as_a_run() -> None:
     instruments = Instruments()
 
     instruments.project_changed(project(), retried(seconds=90))
@@ -179,7 +179,7 @@ def test_the_build_says_which_operator_this_is() -> None:
     assert expected == lines(Instruments().registry, "feature_lineage_build_info")
 
 
-def test_gauges_join_the_same_registry_and_the_default_one_stays_as_it_was() -> None:
+def test_gauges_do_not_use_the_default_registry() -> None:
     def ours() -> set[str]:
         return {family.name for family in prometheus_client.REGISTRY.collect()}
 

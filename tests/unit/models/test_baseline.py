@@ -118,7 +118,7 @@ def _seen(day: float, digest: str, until: float | None = None) -> SnapshotRecord
         ),
     ],
 )
-def test_a_run_between_two_looks_is_not_given_the_older_registry(
+def test_run_between_two_reads_does_not_get_the_older_registry(
     day: float, history: list[SnapshotRecord], expected: Baseline
 ) -> None:
     assert expected == choose_baseline({}, _run(day), EPOCH + 9 * DAY, history, CURRENT)

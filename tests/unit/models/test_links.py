@@ -118,7 +118,7 @@ class TestTruncated:
 
         assert (actual.origin, _texts(actual)) == (Origin.ARTIFACT, recorded)
 
-    def test_a_cut_in_the_last_reference_is_found_at_the_right_count(self) -> None:
+    def test_cut_in_the_last_reference_is_counted_correctly(self) -> None:
         registry, recorded = _wide(300)
         certain = recorded[:190]
         run = _cut([*certain, "wide:" + "x" * 300])

@@ -241,7 +241,7 @@ def test_an_incremental_materialization_has_no_start() -> None:
     assert run.params == {"feast.materialize.end_date": "2026-11-20T12:00:00+00:00"}
 
 
-def test_without_seconds_per_view_a_materialization_took_what_the_job_took() -> None:
+def test_without_view_seconds_the_job_duration_counts() -> None:
     run = recorded(
         operation(OperationKind.MATERIALIZE), report(OperationKind.MATERIALIZE, views=(stats(),))
     )
@@ -299,7 +299,7 @@ def test_long_lists_are_cut_as_feast_cuts_them() -> None:
     assert run.metrics["feast.apply.feature_views_count"] == 1000.0
 
 
-def test_metrics_are_kept_for_the_worst_views_and_the_artifact_has_all() -> None:
+def test_view_metrics_are_capped_and_the_artifact_is_whole() -> None:
     views = [stats(f"good_{number:03}", rows=1) for number in range(300)]
 
     views.append(stats("zz", "Failed", rows=0))
@@ -337,9 +337,7 @@ def test_numbers_that_are_none_stay_out() -> None:
 
 
 @given(st.text(), st.text(), st.lists(st.text(min_size=1), max_size=5))
-def test_tags_are_short_single_printable_lines_whatever_a_job_reports(
-    reason: str, message: str, names: list[str]
-) -> None:
+def test_tags_are_short_printable_lines(reason: str, message: str, names: list[str]) -> None:
     run = recorded(
         operation(),
         report(

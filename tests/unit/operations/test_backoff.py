@@ -16,7 +16,7 @@ def test_a_delay_is_between_30_seconds_and_10_minutes(operation: str, attempt: i
 
 
 @given(st.text(), st.integers(1, 5))
-def test_the_delay_after_a_later_attempt_is_longer_until_the_cap(op: str, attempt: int) -> None:
+def test_delay_grows_with_attempts_up_to_the_cap(op: str, attempt: int) -> None:
     if attempt < 5:
         assert delay(op, attempt) < delay(op, attempt + 1)
 
@@ -25,7 +25,7 @@ def test_a_restart_computes_the_same_moment() -> None:
     assert delay("apply-1-abc", 2) == delay("apply-1-abc", 2)
 
 
-def test_a_hundred_operations_that_failed_together_do_not_come_back_together() -> None:
+def test_back_off_spreads_a_hundred_operations() -> None:
     delays = {delay(f"apply-{number}-abc", 9) for number in range(100)}
 
     assert len(delays) == 100

@@ -104,7 +104,7 @@ def test_an_adoption() -> None:
     )
 
 
-def test_an_adoption_that_also_hurts_points_to_the_second_annotation() -> None:
+def test_adoption_that_breaks_names_both_annotations() -> None:
     plan = blocked(impact(), reason="AdoptionWouldDelete", adoption_deletes=("entity/d",))
 
     assert "also hurt 1 protected model version: see featurelineage.io/allow-breaking" in (
@@ -177,7 +177,7 @@ impacts = st.builds(
     st.sampled_from(["Blocked", "AdoptionWouldDelete"]),
     st.one_of(st.just(COMMIT), names),
 )
-def test_however_much_is_hurt_the_message_is_short_one_line_and_ends_with_the_next_step(
+def test_message_is_one_short_line_with_the_next_step(
     hurt: list[Impact], unknown: list[str], deletes: list[str], reason: str, revision: str
 ) -> None:
     plan = blocked(

@@ -14,7 +14,7 @@ from feature_lineage.operations.identity import (
 
 
 @given(st.sampled_from(OperationKind), st.text(), st.integers(0, 10**12 - 1), st.text())
-def test_an_id_is_a_dns_label_that_leaves_room_for_a_pods_suffix(
+def test_id_is_a_dns_label_with_room_for_a_pod_suffix(
     kind: OperationKind, uid: str, sequence: int, digest: str
 ) -> None:
     found = operation_id(kind, uid, sequence, digest)

@@ -176,7 +176,7 @@ def unjudged(*refs: str, service: str = "") -> GuardedModel:
         ),
     ],
 )
-def test_what_no_baseline_tells_is_held_against_the_registry_as_it_is(
+def test_model_without_baseline_uses_the_current_registry(
     refs: list[str], service: str, desired: RegistrySnapshot, expected: list[ProblemKind]
 ) -> None:
     found = impacts([unjudged(*refs, service=service)], BASELINE, desired)
@@ -207,7 +207,7 @@ def test_an_alias_of_a_service_is_no_way_around_protection() -> None:
     assert {problem.kind for problem in impact.problems} == {ProblemKind.VIEW_GONE}
 
 
-def test_other_code_behind_a_transformation_counts_where_both_sides_are_known() -> None:
+def test_changed_closure_counts_if_both_are_known() -> None:
     transformed = {**view(BOTH), "user_defined_function": {"name": "f", "body_text": "f(x)"}}
     known, other, unknown = (
         registry({"stats": transformed}, closures=closures)
@@ -221,7 +221,7 @@ def test_other_code_behind_a_transformation_counts_where_both_sides_are_known() 
     assert impacts([champion], known, unknown) == ()
 
 
-def test_models_that_use_something_else_are_left_out_and_the_rest_is_sorted() -> None:
+def test_impacted_models_are_sorted() -> None:
     models = [
         model(BASELINE, ["stats:conv_rate"], name="z"),
         model(BASELINE, ["stats:acc_rate"], name="untouched"),

@@ -80,7 +80,7 @@ def plan_of(
 
 
 @given(registries, registries, guarded_models, st.booleans())
-def test_a_plan_that_is_not_blocked_loses_no_feature_that_a_protected_model_uses(
+def test_unblocked_plan_keeps_protected_features(
     current: RegistrySnapshot,
     desired: RegistrySnapshot,
     models: tuple[GuardedModel, ...],

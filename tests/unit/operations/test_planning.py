@@ -109,7 +109,7 @@ def test_models_whose_features_are_not_known(
     assert found.unknown_models == ("rider_model/7",)
 
 
-def test_a_model_without_a_baseline_is_not_unknown_and_is_protected() -> None:
+def test_model_without_a_baseline_is_protected() -> None:
     """As on a registry in use, before anything of it was read."""
     unjudged = replace(CHAMPION, features=(), refs=(FeatureRef("stats", "conv_rate"),))
 
@@ -215,7 +215,7 @@ def test_a_permission_is_void_once_another_model_is_hurt() -> None:
     assert plan(request(CHAMPION, rider, allow_breaking=override), BREAKING).verdict is BLOCKED
 
 
-def test_a_permission_is_void_once_the_alias_points_to_another_version() -> None:
+def test_permission_is_void_after_an_alias_move() -> None:
     override = permitted(plan(request(CHAMPION), BREAKING))
     successor = model(BASELINE, ["stats:conv_rate"], version="4")
 
@@ -236,7 +236,7 @@ def test_a_permission_outlives_a_model_that_is_not_hurt() -> None:
     assert plan(request(CHAMPION, other, allow_breaking=override), BREAKING).verdict is ALLOWED
 
 
-def test_a_permission_covers_unknown_models_until_there_is_another() -> None:
+def test_permission_covers_the_known_unknown_models() -> None:
     asked = request(unknown=("a/1",), on_unknown="Block")
     override = permitted(plan(asked, BREAKING))
 
@@ -247,7 +247,7 @@ def test_a_permission_covers_unknown_models_until_there_is_another() -> None:
     assert plan(more, BREAKING).verdict is BLOCKED
 
 
-def test_where_unknown_models_do_not_block_a_new_one_voids_no_permission() -> None:
+def test_new_unknown_model_keeps_the_permission() -> None:
     override = permitted(plan(request(CHAMPION), BREAKING))
 
     found = plan(request(CHAMPION, unknown=("new/1",), allow_breaking=override), BREAKING)
@@ -356,7 +356,7 @@ def test_a_plan_tells_all_changes_and_the_tables_that_go() -> None:
     assert found.online_tables_dropped == ("stats", "z")
 
 
-def test_code_that_the_applied_snapshot_had_comes_with_the_request() -> None:
+def test_request_has_the_closures_of_the_applied_snapshot() -> None:
     function = {"name": "f", "body_text": "f(x)"}
     spec = {**view({"conv_rate": "FLOAT"}), "user_defined_function": function}
     applied = registry({"stats": spec}, closures={"stats": "a" * 64})
@@ -371,7 +371,7 @@ def test_code_that_the_applied_snapshot_had_comes_with_the_request() -> None:
     assert found.digest != plan(asked, in_registry, in_registry).digest
 
 
-def test_unpruned_keeps_what_left_the_repo_and_what_it_says_of_the_rest() -> None:
+def test_unpruned_keeps_removed_objects() -> None:
     current = registry(
         {"stats": view({"conv_rate": "FLOAT"}), "old": view({"x": "FLOAT"})},
         closures={"old": "a" * 64, "stats": "b" * 64},

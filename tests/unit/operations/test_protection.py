@@ -57,7 +57,7 @@ def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> 
     return GuardedVersion("driver_model", version, aliases, "activity", refs, features)
 
 
-def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:
+def test_guard_has_protected_and_unknown_versions() -> None:
     policy = Protection(aliases=names("*", exclude=("archived",)))
 
     guard = build_guard(
@@ -83,7 +83,7 @@ def test_a_guard_holds_protected_versions_and_those_nobody_can_judge() -> None:
     assert guard.read_at == NOW
 
 
-def test_the_digest_of_a_guard_says_nothing_of_when_or_in_which_order_it_was_read() -> None:
+def test_guard_digest_ignores_time_and_order() -> None:
     other = model(BASELINE, ["stats:conv_rate"], name="other", aliases=("a", "b"))
     swapped = GuardedModel("other", "3", ("b", "a"), "", other.features)
     reversed_features = GuardedModel(

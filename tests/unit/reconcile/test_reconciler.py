@@ -99,7 +99,7 @@ async def test_the_guard_of_an_apply_is_read_in_full_and_anew() -> None:
     assert scene.world.asked == [True]
 
 
-async def test_what_a_status_speaks_of_is_kept_before_it_and_a_job_goes_last() -> None:
+async def test_snapshot_is_kept_first_and_job_released_last() -> None:
     scene = Scene()
     await scene.look()
     await scene.look()
@@ -156,7 +156,7 @@ async def test_a_job_that_cannot_be_started_waits_and_says_why() -> None:
     assert scene.says("Applied") == ("False", "SecretNotFound")
 
 
-async def test_a_job_that_could_not_be_started_starts_under_the_same_name() -> None:
+async def test_job_not_started_keeps_its_name() -> None:
     scene = Scene()
     scene.world.fail["start"] = OUT
     await scene.look()
@@ -217,7 +217,7 @@ async def test_nothing_is_recorded_twice_by_whoever_starts_again() -> None:
     assert recorded in scene.world.log
 
 
-async def test_an_mlflow_that_goes_out_meanwhile_leaves_the_job_where_it_is() -> None:
+async def test_mlflow_outage_leaves_the_job_running() -> None:
     scene = Scene()
     await scene.look()
     await scene.look()
@@ -253,7 +253,7 @@ async def ended() -> tuple[Scene, str]:
     return scene, job
 
 
-async def test_a_job_that_cannot_be_let_go_costs_no_pass_and_is_let_go_later() -> None:
+async def test_failed_release_of_a_job_is_repeated_later() -> None:
     scene, job = await ended()
     scene.world.fail["release"] = OUT
 
@@ -281,7 +281,7 @@ async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
     assert scene.world.log[-1] == ("release", job)
 
 
-async def test_a_job_that_waited_for_a_record_nobody_wants_any_more_is_let_go() -> None:
+async def test_job_without_a_required_record_is_released() -> None:
     scene, job = await ended()
     scene.world.fail["record"] = OUT
     await scene.look()
@@ -498,7 +498,7 @@ async def test_the_older_resource_writes_the_tags() -> None:
     assert "tag" in scene.world.verbs()
 
 
-async def test_a_project_that_is_not_permitted_reads_like_one_that_is_not_there() -> None:
+async def test_forbidden_project_reads_as_missing() -> None:
     scene = await Scene().applied()
     resource = model()
     elsewhere = resource.model_copy(
@@ -538,7 +538,7 @@ async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object])
     assert reasons["Resolved"] == "ModelNotFound"
 
 
-async def test_a_younger_project_waits_until_its_elder_has_named_its_registry() -> None:
+async def test_younger_project_waits_for_the_older_registry_id() -> None:
     scene = Scene()
     own = scene.project
     older_owner = own.metadata.model_copy(
@@ -573,7 +573,7 @@ async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:
     assert "tag" not in scene.world.verbs()
 
 
-async def test_a_job_that_cannot_be_started_for_a_reason_of_no_condition_has_failed() -> None:
+async def test_start_failure_without_a_condition_reason_fails() -> None:
     scene = Scene()
     out = TransientError("no answer in 15 s", reason="ApiServerUnavailable")
     scene.world.fail["start"] = out
@@ -599,7 +599,7 @@ async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_job_that_waits_in_vain_is_taken_back_now_or_at_a_later_look(fails: bool) -> None:
+async def test_job_that_cannot_start_is_cancelled(fails: bool) -> None:
     scene = Scene()
     await scene.look()
     stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
@@ -638,7 +638,7 @@ async def test_a_refused_schedule_ends_one_operation_a_tick() -> None:
     assert scene.says("Materialized") == ("False", "InvalidManifest")
 
 
-async def test_a_failed_apply_that_is_requested_again_reads_the_guard_anew() -> None:
+async def test_requested_apply_reads_the_guard_again() -> None:
     scene = Scene(runtime={"retries": 0})
     await scene.look()
     scene.job_ends(Outcome.FAILED)

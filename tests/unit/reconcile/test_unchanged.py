@@ -195,7 +195,7 @@ async def test_another_resource_on_the_same_model_is_seen(followed: Followed) ->
     assert tagged.reason == "OwnedByOther"
 
 
-async def test_a_glance_makes_no_other_resources_and_reads_no_registry(
+async def test_model_inputs_create_no_resource_and_read_no_registry(
     followed: Followed,
 ) -> None:
     for number in range(5):

@@ -300,7 +300,7 @@ async def test_an_outage_is_left_to_the_circuit(
     assert await shared.view(max_age=POLL)
 
 
-async def test_finished_runs_are_asked_for_once_and_running_ones_again(
+async def test_finished_runs_are_read_once_and_running_ones_again(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     client.add("m", "2", 2, run_id="run2")
@@ -395,7 +395,7 @@ async def test_nobody_reads_the_artifact_where_the_tag_is_whole(
     assert "artifact run1" not in client.calls
 
 
-async def test_a_denied_artifact_is_requested_at_the_next_full_reading(
+async def test_denied_artifact_is_requested_at_the_next_full_read(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     client.run_tags["run1"] = CUT

@@ -20,7 +20,7 @@ def test_a_key_that_is_woken_often_is_taken_once(queue):
     assert queue.take(0) is None
 
 
-def test_a_key_that_is_woken_while_a_worker_has_it_is_taken_again_and_by_nobody_before(queue):
+def test_key_enqueued_during_work_is_taken_again_later(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.enqueue("a", now=1)
@@ -55,7 +55,7 @@ def test_a_wake_comes_before_a_delayed_look_and_takes_its_place(queue):
     assert queue.next_due() is None
 
 
-def test_each_failure_in_a_row_doubles_the_pause_up_to_the_longest(queue):
+def test_each_failure_doubles_the_pause_up_to_the_maximum(queue):
     now, backoffs = 0.0, []
     queue.enqueue("a", now)
     for _ in range(20):
@@ -84,7 +84,7 @@ def test_a_fresh_event_does_not_cut_a_back_off_short(queue):
     assert queue.take(backoff) == "a"
 
 
-def test_an_event_during_the_failing_pass_does_not_cut_it_short_either(queue):
+def test_event_during_a_failing_reconcile_keeps_the_back_off(queue):
     queue.enqueue("a", now=0, spec_hash=1)
     queue.take(0)
     queue.enqueue("a", now=0, spec_hash=1)
@@ -105,7 +105,7 @@ def test_what_the_user_changes_ends_a_back_off_at_once(queue):
     assert queue.failed("a", 3.5) == INITIAL_BACKOFF
 
 
-def test_what_the_user_changes_during_the_failing_pass_is_looked_at_at_once(queue):
+def test_user_change_during_a_failure_reconciles_at_once(queue):
     queue.enqueue("a", now=0, spec_hash=1)
     queue.take(0)
     queue.enqueue("a", now=0, spec_hash=2)
@@ -126,7 +126,7 @@ def test_success_forgets_failures(queue):
     assert queue.failed("a", now=2) == INITIAL_BACKOFF
 
 
-def test_a_key_that_is_forgotten_comes_back_without_its_failures(queue):
+def test_forgotten_key_returns_without_its_failures(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.failed("a", now=0)
@@ -137,7 +137,7 @@ def test_a_key_that_is_forgotten_comes_back_without_its_failures(queue):
     assert queue.take(0.1) == "a"
 
 
-def test_a_worker_that_still_has_a_forgotten_key_disturbs_nothing(queue):
+def test_worker_with_a_removed_key_is_harmless(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.forget("a")
@@ -148,7 +148,7 @@ def test_a_worker_that_still_has_a_forgotten_key_disturbs_nothing(queue):
     assert len(queue) == 0
 
 
-def test_a_successor_of_a_forgotten_key_waits_for_the_worker_that_still_has_it(queue):
+def test_recreated_key_waits_for_the_old_worker(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.forget("a")
@@ -159,7 +159,7 @@ def test_a_successor_of_a_forgotten_key_waits_for_the_worker_that_still_has_it(q
     assert queue.take(2) == "a" or queue.next_due() is not None
 
 
-def test_nothing_is_left_of_a_key_that_was_forgotten_while_a_worker_had_it(queue):
+def test_key_removed_during_work_leaves_nothing(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.forget("a")
@@ -179,7 +179,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_whatever_happens_no_key_has_two_workers_and_none_that_is_woken_is_lost(actions):
+def test_no_key_has_two_workers_and_none_is_lost(actions):
     queue: WorkQueue[str] = WorkQueue(jitter=lambda: 1.0)
     now, hashes = 0.0, 0
     held: list[str] = []

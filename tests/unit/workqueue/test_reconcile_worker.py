@@ -231,7 +231,7 @@ async def test_a_request_holds_for_one_reconcile() -> None:
     assert scene.requested == [True, False]
 
 
-async def test_models_are_enqueued_after_a_reconcile_that_failed_half_way() -> None:
+async def test_models_follow_a_partly_failed_reconcile() -> None:
     """The first of two status writes succeeded, so the next reconcile changes nothing."""
     scene = Scene()
     calls: list[list[str]] = []

@@ -42,7 +42,7 @@ async def turns(count: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-async def test_no_more_keys_are_worked_on_at_once_than_there_are_workers() -> None:
+async def test_workers_limit_concurrent_keys() -> None:
     async with Floor(workers=2) as floor:
         for name in "abc":
             floor.queue.enqueue(key(name))
@@ -69,7 +69,7 @@ async def test_quiet_is_when_nothing_is_due_and_no_worker_has_a_key() -> None:
         await quiet
 
 
-async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_new() -> None:
+async def test_stop_finishes_running_work_and_takes_no_new_key() -> None:
     floor = Floor(workers=1)
     async with floor:
         floor.queue.enqueue(key("a"))
@@ -95,7 +95,7 @@ async def test_a_delayed_look_wakes_a_sleeping_worker() -> None:
     assert floor.begun == ["a"]
 
 
-async def test_passes_that_wait_for_nothing_let_others_have_their_turn() -> None:
+async def test_reconciles_without_await_yield_to_others() -> None:
     """The lease is renewed in the same loop, whatever thousands of models have just come due."""
     others_turns: list[int] = []
     done: list[str] = []
