@@ -1,110 +1,150 @@
-"""A Git server behind OpenSSH's own sshd, on a free port, for one key."""
+"""A Git server behind ssh, on a free port, for one key: asyncssh in a thread of the test."""
 
+import asyncio
+import contextlib
 import os
 import pwd
-import shutil
-import socket
-import subprocess
-import time
+import threading
+from asyncio.subprocess import PIPE
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
 
+import asyncssh
 from tests.servers.git import Repositories
 
 
 class SshServer(Repositories):
     """Serves the repositories of a folder at ssh://USER@ADDRESS:PORT/FOLDER/NAME.git.
 
-    The user is the one that runs the test, who gets nothing there but Git.
+    USER is the user that runs the test. A session runs git-shell and nothing else.
 
     Args:
-        folder: where repositories are; made where missing.
-        protocol: newest version of Git's protocol that is spoken; stock servers of OpenSSH pass no
-            environment on and stay at 0.
-        address: of this machine; loopback where nothing is said.
+        folder: of the repositories; created if missing.
+        protocol: newest version of Git's protocol that is spoken. A stock server of OpenSSH passes
+            no environment on, so the version stays at 0.
+        address: of this machine.
 
     Attributes:
-        key: private key that is let in.
-        other_key: private key that is not.
-        known_hosts: the line that names the server's own key.
+        key: private key that is accepted.
+        other_key: private key that is refused.
+        port: of the running server.
+        log: one line for each accepted key.
     """
 
     def __init__(self, folder: Path, *, protocol: int = 0, address: str = "127.0.0.1") -> None:
         super().__init__(folder)
-        self._home = folder / ".ssh"
-        self._home.mkdir(mode=0o700)
-        self.address, self.port = address, _free_port(address)
-        self.host = f"[{address}]:{self.port}"
-        self.key = self._keygen("key")
-        self.other_key = self._keygen("other")
-        self._keygen("host")
-        self.known_hosts = f"{self.host} {self.public('host')}"
-        allowed = (
-            f'restrict,command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"" {self.public("key")}'
-        )
-        (self._home / "authorized_keys").write_text(allowed)
-        settings = {
-            "ListenAddress": f"{address}:{self.port}",
-            "HostKey": self._home / "host",
-            "AuthorizedKeysFile": self._home / "authorized_keys",
-            "PidFile": "none",
-            "StrictModes": "no",
-            "UsePAM": "no",
-            "PasswordAuthentication": "no",
-            "KbdInteractiveAuthentication": "no",
-            "PermitRootLogin": "prohibit-password",
-            **({"AcceptEnv": "GIT_PROTOCOL"} if protocol else {}),
-        }
-        lines = [f"{name} {value}\n" for name, value in settings.items()]
-        (self._home / "sshd_config").write_text("".join(lines))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def url(self, name: str) -> str:
-        user = pwd.getpwuid(os.getuid()).pw_name
-        return f"ssh://{user}@{self.address}:{self.port}{self.folder}/{name}.git"
-
-    def public(self, key: str) -> str:
-        return (self._home / f"{key}.pub").read_text()
+        self.address, self.port, self.log = address, 0, ""
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        names = ("key", "other", "host")
+        self._keys = {name: asyncssh.generate_private_key("ssh-ed25519", name) for name in names}
+        self.key = self._keys["key"].export_private_key()
+        self.other_key = self._keys["other"].export_private_key()
+        self._passed_on = ("GIT_PROTOCOL",) if protocol else ()
 
     @property
-    def log(self) -> str:
-        return (self._home / "log").read_text()
+    def host(self) -> str:
+        """How known_hosts names the server."""
+        return f"[{self.address}]:{self.port}"
+
+    @property
+    def known_hosts(self) -> str:
+        """The line with the server's own key."""
+        return f"{self.host} {self.public('host')}"
+
+    def url(self, name: str) -> str:
+        return f"ssh://{self.user}@{self.address}:{self.port}{self.folder}/{name}.git"
+
+    def public(self, key: str) -> str:
+        return self._keys[key].export_public_key().decode()
+
+    def accepts(self, user: str, key: asyncssh.SSHKey) -> bool:
+        return (user, key) == (self.user, self._keys["key"].convert_to_public())
 
     def __enter__(self) -> Self:
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-        assert sshd is not None, "there is no sshd; on Debian: apt-get install openssh-server"
-        command = [sshd, "-D", "-f", self._home / "sshd_config", "-E", self._home / "log"]
-        self._process = subprocess.Popen(command)
-        until = time.monotonic() + 10
-        while not _answers(self.address, self.port):
-            alive = self._process.poll() is None and time.monotonic() < until
-            assert alive, f"sshd does not listen: {self.log}"
-            time.sleep(0.02)
+        listening: Future[int] = Future()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(listening),))
+        self._thread.start()
+        self.port = listening.result()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
 
-    def _keygen(self, name: str) -> bytes:
-        path = self._home / name
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]
-        subprocess.run(command, check=True)
-        return path.read_bytes()
+    async def _serve(self, listening: "Future[int]") -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            acceptor = await asyncssh.listen(
+                self.address,
+                0,
+                server_factory=lambda: _Login(self),
+                server_host_keys=[self._keys["host"]],
+                process_factory=self._run,
+                encoding=None,
+                password_auth=False,
+                kbdint_auth=False,
+                agent_forwarding=False,
+                allow_pty=False,
+            )
+        except BaseException as error:
+            listening.set_exception(error)
+            raise
+        async with acceptor:
+            listening.set_result(acceptor.get_port())
+            await self._stop.wait()
+
+    async def _run(self, session: "asyncssh.SSHServerProcess[bytes]") -> None:
+        """Git's own shell for such servers: upload-pack and its like, and nothing else."""
+        shell = await asyncio.create_subprocess_exec(
+            *("git-shell", "-c", session.command or ""),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={
+                "PATH": os.environ["PATH"],
+                **{name: session.env[name] for name in self._passed_on if name in session.env},
+            },
+        )
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        sending = asyncio.create_task(_copy(session.stdin, shell.stdin))
+        await asyncio.gather(
+            _copy(shell.stdout, session.stdout), _copy(shell.stderr, session.stderr)
+        )
+        sending.cancel()
+        session.exit(await shell.wait())
 
 
-def _free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+class _Login(asyncssh.SSHServer):
+    """One connection: the server's user, with the server's key."""
+
+    def __init__(self, server: SshServer) -> None:
+        self._server = server
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return self._server.accepts(username, key)
+
+    def auth_completed(self) -> None:
+        self._server.log += (
+            f"Accepted publickey for {self._connection.get_extra_info('username')}\n"
+        )
 
 
-def _answers(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), timeout=1) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
+async def _copy(
+    source: "asyncio.StreamReader | asyncssh.SSHReader[bytes]",
+    sink: "asyncio.StreamWriter | asyncssh.SSHWriter[bytes]",
+) -> None:
+    """Until the source ends, or nobody reads the sink any more."""
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.write_eof()
