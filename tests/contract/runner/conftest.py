@@ -1,6 +1,5 @@
 """One warm process and one PostgreSQL server for all of the runner's contract tests."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -10,7 +9,7 @@ import pytest
 from tests.contract.runner.harness import Cli, Zygote
 from tests.contract.runner.repos import Repo
 from tests.contract.runner.stores import Stores, on_disk, on_postgres
-from tests.servers.postgres import NotInstalled, Postgres, binary, start_postgres
+from tests.servers.postgres import Postgres, start_postgres
 
 Build = Callable[..., Repo]
 
@@ -24,15 +23,6 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A server of this session's own.
-
-    Where none is installed, a person's `make test` says so and goes on; in CI that is a failure.
-    """
-    if not os.environ.get("CI"):
-        try:
-            binary("initdb")
-        except NotInstalled as missing:
-            pytest.skip(str(missing))
     # Not under pytest's folder, which the next pytest shuts to others.
     with (
         tempfile.TemporaryDirectory(prefix="postgres-") as folder,
