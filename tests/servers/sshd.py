@@ -103,6 +103,7 @@ class SshServer(Repositories):
             stderr=PIPE,
             env={
                 "PATH": os.environ["PATH"],
+                "HOME": str(self.folder),
                 **{name: session.env[name] for name in self._passed_on if name in session.env},
             },
         )
@@ -147,4 +148,5 @@ async def _copy(
         while data := await source.read(65536):
             sink.write(data)
             await sink.drain()
-        sink.write_eof()
+    if isinstance(sink, asyncio.StreamWriter):
+        sink.close()  # the session's streams share one end of file, which its exit sends

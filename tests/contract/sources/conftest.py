@@ -1,4 +1,4 @@
-"""Real Git servers: over TLS with a login, and behind OpenSSH's sshd."""
+"""Real Git servers: over TLS with a login, and behind ssh; and an ssh client where none is."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from tests.contract.sources.git_resolver import LOGIN
 from tests.servers.git import GitServer
+from tests.servers.ssh_client import path_with_ssh
 from tests.servers.sshd import SshServer
+
+
+@pytest.fixture(autouse=True)
+def ssh_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", path_with_ssh(tmp_path / "ssh-client"))
 
 
 @pytest.fixture
