@@ -27,6 +27,10 @@ test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real Postgre
 	@$(PYTEST) -q -n $(or $(WORKERS),3) --dist worksteal \
 	  $(if $(filter tests/%,$(ARGS)),,tests/unit tests/contract tests/local) $(ARGS)
 
+.PHONY: bare
+bare: ## Time make demo and make test in a Debian with Python, git and make, no more (needs root)
+	@tests/bare
+
 # KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
 # On a cluster that is there one process is enough: two would install the same into it at once.
 EXISTING := $(if $(findstring command,$(origin KUBECONFIG)),$(KUBECONFIG))
