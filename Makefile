@@ -97,8 +97,8 @@ lock: | $(UV) ## Resolve the locked dependencies anew, those of the images' buil
 	@printf 'uv\nhatchling\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
 
 .PHONY: images
-images: ## Build the container images into archives (ARGS="--help" tells how)
-	@$(PYTHON) -m images.build $(ARGS)
+images: ## Build the container images into archives (BASE=, EXTRAS=, TAG=, IMAGES=: see images/build)
+	@images/build $(IMAGES)
 
 .PHONY: clean
 clean: ## Remove what the targets made

@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.chart.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.e2e.environment import World
-from tests.e2e.images import built, images, sizes
+from tests.e2e.images import images, sizes
 from tests.e2e.node_files import CGROUP
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.recovery import RECOVERY_SECONDS, taken
@@ -63,7 +63,7 @@ def _summary() -> Iterator[str]:
     if taken:
         slowest = f"{max(taken):.1f} s of {RECOVERY_SECONDS:.0f}"
         yield f"recovery: the slowest of {len(taken)} took {slowest}"
-    if built.cache_info().currsize:
+    if images.cache_info().currsize:
         yield f"images: {sizes()}"
 
 

@@ -83,8 +83,8 @@ class World:
             self.node = Node(self.plane)
             self.node.start()
         with self.timed("images"):
-            self.node.load(self.images.operator)
-            self.node.load(self.images.runner)
+            self.node.load(self.images.operator.archive)
+            self.node.load(self.images.runner.archive)
         self._apply_names()
         with self.timed("PostgreSQL"):
             self.postgres = self._open.enter_context(

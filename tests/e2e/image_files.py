@@ -12,6 +12,12 @@ from typing import Any
 WHITEOUT = ".wh."
 
 
+def layer_sizes(archive: Path) -> list[int]:
+    """Bytes of each layer, unpacked, from the bottom up."""
+    with tarfile.TarFile(archive) as outer:
+        return [outer.getmember(name).size for name in _layer_names(outer)]
+
+
 @dataclass(frozen=True)
 class Entry:
     """A path in a layer."""
@@ -31,11 +37,9 @@ class ImageFiles:
     def __init__(self, archive: Path) -> None:
         self._open = ExitStack()
         outer = self._open.enter_context(tarfile.TarFile(archive))
-        manifest = _json(outer, "manifest.json")[0]
-        self.config: dict[str, Any] = _json(outer, manifest["Config"])["config"]
-        self.layers = [
-            self._layer(outer, _resolved(outer.getmember(name))) for name in manifest["Layers"]
-        ]
+        config = _json(outer, "manifest.json")[0]["Config"]
+        self.config: dict[str, Any] = _json(outer, config)["config"]
+        self.layers = [self._layer(outer, name) for name in _layer_names(outer)]
         self.files = dict(self._merged())
 
     def close(self) -> None:
@@ -92,6 +96,9 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
     return json.load(content)
 
 
-def _resolved(member: tarfile.TarInfo) -> str:
-    """A layer that is there twice is a link to the first."""
-    return posixpath.normpath(member.linkname) if member.issym() else member.name
+def _layer_names(outer: tarfile.TarFile) -> list[str]:
+    """Members of the archive. A layer that the image has twice is a link to the first."""
+    members = map(outer.getmember, _json(outer, "manifest.json")[0]["Layers"])
+    return [
+        posixpath.normpath(member.linkname) if member.issym() else member.name for member in members
+    ]

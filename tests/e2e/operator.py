@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.e2e.environment import MLFLOW_URL, OPERATOR, World
+from tests.e2e.images import TAG
 from tests.e2e.log_check import Judge
 from tests.e2e.logs import ContainerLogs
 
@@ -45,14 +46,10 @@ class InstalledOperator:
 
     def values(self) -> dict[str, Any]:
         images = self._world.images
-        operator, runner = (
-            dict(zip(("repository", "tag"), tag.removeprefix("localhost/").split(":"), strict=True))
-            for tag in (images.operator_tag, images.runner_tag)
-        )
-        own = {"registry": "localhost", "pullPolicy": "Never"}
+        imported = {"registry": "localhost", "tag": TAG, "pullPolicy": "Never"}
         return {
-            "image": {**own, **operator},
-            "runner": {"image": {**own, **runner}},
+            "image": {**imported, "repository": images.operator.name},
+            "runner": {"image": {**imported, "repository": images.runner.name}},
             "mlflowServers": [
                 {"name": "prod", "trackingUri": MLFLOW_URL, "secretName": "mlflow-prod"}
             ],

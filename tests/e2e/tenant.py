@@ -191,7 +191,7 @@ def own_job(tenant: Tenant, name: str, command: str) -> Object:
         "capabilities": {"drop": ["ALL"]},
     }
     common = {
-        "image": tenant.world.images.runner_tag,
+        "image": tenant.world.images.runner.reference,
         "imagePullPolicy": "Never",
         "securityContext": contained,
     }

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from posixpath import basename, dirname, splitext
 
 import pytest
-from images.archive import Built
-from images.inputs import CHECKOUT
 from tests.e2e.image_files import ImageFiles
-from tests.e2e.images import OWN_LIMITS, built, own
+from tests.e2e.images import ABOVE_BASE_LIMITS, CHECKOUT, Image, images
 from tests.e2e.own_image import ADDED
 
 import feature_lineage
@@ -22,14 +20,14 @@ UNCOMPILED = re.compile(r"/(test|tests|idlelib|lib2to3|turtledemo)/")
 
 
 @pytest.fixture(scope="module", params=["operator", "runner", "own"])
-def image(request: pytest.FixtureRequest) -> Built:
-    """One of ours, or a repository's own, which stands on the runner's and is judged as that."""
-    operator, runner = built()
-    return {"operator": operator, "runner": runner, "own": own()}[request.param]
+def image(request: pytest.FixtureRequest) -> Image:
+    """The operator's, the runner's, or a repository's own, which has to be a runner, too."""
+    found: Image = getattr(images(), request.param)
+    return found
 
 
 @pytest.fixture(scope="module")
-def files(image: Built) -> Iterator[ImageFiles]:
+def files(image: Image) -> Iterator[ImageFiles]:
     opened = ImageFiles(image.archive)
     yield opened
     opened.close()
@@ -40,18 +38,18 @@ def distributions(files: ImageFiles) -> dict[str, str]:
     return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
 
 
-def test_our_own_layers_are_small(image: Built) -> None:
-    assert image.own < OWN_LIMITS[image.name]
+def test_our_own_layers_are_small(image: Image) -> None:
+    assert image.above_base < ABOVE_BASE_LIMITS[image.kind]
 
 
-def test_it_runs_as_nobody_with_the_command_of_the_chart(image: Built, files: ImageFiles) -> None:
+def test_it_runs_as_nobody_with_the_command_of_the_chart(image: Image, files: ImageFiles) -> None:
     commands = {
         "operator": ["feature-lineage", "operator"],
         "runner": ["python", "-P", "-m", "feature_lineage.runner.pod"],
     }
 
     assert files.config["User"] == "65532:65532"
-    assert files.config["Entrypoint"] == commands[image.name]
+    assert files.config["Entrypoint"] == commands[image.kind]
 
 
 def test_its_user_has_a_name_because_ssh_wants_one(files: ImageFiles) -> None:
@@ -59,23 +57,27 @@ def test_its_user_has_a_name_because_ssh_wants_one(files: ImageFiles) -> None:
     assert {"usr/bin/git", "usr/bin/ssh"} <= files.files.keys()
 
 
-def test_image_has_no_setuid_or_world_writable_file(image: Built, files: ImageFiles) -> None:
+def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
+    image: Image, files: ImageFiles
+) -> None:
     dangerous = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
     added = [
         path
-        for path, entry in files.above(image.own).items()
+        for path, entry in files.above(image.above_base).items()
         if entry.member.isreg() and entry.member.mode & dangerous
     ]
 
     assert added == []
 
 
-def test_image_has_nothing_of_the_build_machine(image: Built, files: ImageFiles) -> None:
+def test_we_add_dependencies_users_and_byte_code_and_nothing_of_the_machine_that_built_it(
+    image: Image, files: ImageFiles
+) -> None:
     """A mount of the build leaves an empty file behind where there was none: /etc/hosts."""
     ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
     added = [
         path
-        for path, entry in files.above(image.own).items()
+        for path, entry in files.above(image.above_base).items()
         if (entry.member.size or entry.member.islnk() or entry.member.issym())
         and not ours.match(path)
     ]
@@ -115,9 +117,7 @@ def test_label_package_and_checkout_have_one_version(files: ImageFiles) -> None:
 
 def test_what_is_added_costs_no_more_than_it_brings() -> None:
     """Neither an extra nor a repository's packages fill the layers below once more."""
-    _, runner = built()
-
-    assert own().own - runner.own < ADDED_LIMIT
+    assert images().own.above_base - images().runner.above_base < ADDED_LIMIT
 
 
 def test_its_commands_are_there(files: ImageFiles) -> None:
@@ -128,8 +128,10 @@ def test_its_commands_are_there(files: ImageFiles) -> None:
         assert files.read(f"venv/bin/{command}").startswith(b"#!/venv/bin/python\n")
 
 
-def test_image_has_the_locked_and_extra_packages(image: Built, files: ImageFiles) -> None:
-    lock = (CHECKOUT / "requirements" / f"{image.name}.txt").read_text(encoding="utf-8")
+def test_it_has_the_packages_of_its_lock_and_what_was_asked_for_beside_them(
+    image: Image, files: ImageFiles
+) -> None:
+    lock = (CHECKOUT / "requirements" / f"{image.kind}.txt").read_text(encoding="utf-8")
     pins = set(PIN.findall(lock))
     installed = distributions(files)
     del installed["feature-lineage-operator"]
@@ -138,8 +140,8 @@ def test_image_has_the_locked_and_extra_packages(image: Built, files: ImageFiles
     added = installed.keys() - locked
     assert {(name, installed[name]) for name in installed.keys() & locked} <= pins
     # An extra may bring more, for older versions of Python.
-    assert added >= ADDED if image == own() else added == set()
-    if image.name == "operator":
+    assert added >= ADDED if image == images().own else added == set()
+    if image.kind == "operator":
         assert {"feast", "mlflow-skinny", "pandas"} & installed.keys() == set()
     else:
         assert {"feast", "mlflow-skinny", "pandas"} <= installed.keys()

@@ -9,7 +9,7 @@ import yaml
 from tests.cluster.host.polling import condition, says
 from tests.e2e.conftest import SettleTenant
 from tests.e2e.environment import World
-from tests.e2e.images import own
+from tests.e2e.images import images
 from tests.e2e.own_image import EXTRA, PACKAGE
 from tests.e2e.project_fixture import both, recorded, state
 from tests.e2e.tenant import Tenant, secret
@@ -43,8 +43,8 @@ REDIS = {"type": EXTRA, "connection_string": "redis.data.svc.cluster.local:6379"
 def image(world: World) -> str:
     """The repository's own, on the node."""
     with world.timed("a repository's image"):
-        world.node.load(own().archive)
-    return own().reference
+        world.node.load(images().own.archive)
+    return images().own.reference
 
 
 async def until_told(tenant: Tenant, message: str, **store: Any) -> None:

@@ -1,74 +1,211 @@
-"""What is in an archive is what its name says, whoever edits the checkout meanwhile."""
+"""`images/build` with a buildah that notes its commands; the real one runs in `tests/e2e`."""
 
 import os
-import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from images import build, inputs
-from images.inputs import CHECKOUT, Wanted, digest
-from tests.unit.images.docker import docker_archive
+from tests.e2e.images import CHECKOUT
+
+import feature_lineage
 
 BUILDAH = """\
 #!/bin/sh
-# Somebody saves a file while the first image is built.
-cd "$FOLDER"
-case " $* " in
-  *" build "*) echo "$*" >>builds; [ "$(wc -l <builds)" -gt 1 ] || echo >>LICENSE ;;
-  *" push "*) for last; do :; done; last=${last#docker-archive:}; cp layers.tar "${last%%:*}" ;;
-  *" inspect "*) echo '{"OCIv1": {"rootfs": {"diff_ids": ["sha256:0"]}}}' ;;
+shift 4 # --root and --runroot
+echo "$*" >>"$FOLDER/commands"
+case $1 in
+  build) [ ! -p "$FOLDER/building" ] || exec cat "$FOLDER/building" ;;
+  push) for archive; do :; done; archive=${archive#docker-archive:}
+    [ ! -e "${archive%%:*}" ] || exit 1 # as the real one
+    echo layers >"${archive%%:*}"
+    [ ! -e "$FOLDER/full" ] ;;
 esac
 """
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what goes in, and a buildah that builds layers of nothing."""
-    for name in ("operator", "requirements", "images"):
-        shutil.copytree(CHECKOUT / name, tmp_path / name)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(CHECKOUT / name, tmp_path)
-    docker_archive(tmp_path / "layers.tar", {"base.tar": 700, "ours.tar": 30}, {})
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "buildah").write_text(BUILDAH)
-    (tmp_path / "bin" / "buildah").chmod(0o755)
-    monkeypatch.setattr(inputs, "CHECKOUT", tmp_path)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Archives go to `dist`; a build hangs while `building` is a pipe, a push fails if `full`."""
+    program = tmp_path / "bin" / "buildah"
+    program.parent.mkdir()
+    program.write_text(BUILDAH)
+    program.chmod(0o755)
+    for variable in ("BASE", "EXTRAS", "TAG", "SSL_CERT_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ARCHIVES", str(tmp_path / "dist"))
     monkeypatch.setenv("FOLDER", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return tmp_path
 
 
-def test_checkout_changed_during_a_build_is_built_again(checkout: Path) -> None:
-    built = build.image("runner", "1", base="debian")
-
-    wanted = Wanted("runner", "1", "debian")
-    assert built.archive.name == f"runner-1-{digest(wanted)}.tar"
-    assert list(built.archive.parent.glob("*.tar")) == [built.archive]
-    assert len((checkout / "builds").read_text().splitlines()) == 2
-
-
-def test_what_was_built_is_not_built_again(checkout: Path) -> None:
-    first = build.image("runner", "1", base="debian")
-
-    assert build.image("runner", "1", base="debian") == first
-    assert (first.size, first.own) == (730, 30)
-    assert len((checkout / "builds").read_text().splitlines()) == 2
+def start(*names: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [CHECKOUT / "images" / "build", *names],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
-def test_arguments_reach_the_containerfile(checkout: Path) -> None:
-    build.image("runner", "1", base="debian", extras=("redis", "aws"))
-
-    line = (checkout / "builds").read_text().splitlines()[-1]
-    assert "--target runner --tag localhost/feature-lineage-runner:1 " in line
-    assert "--build-arg BASE=debian " in line
-    assert "--build-arg EXTRAS=redis,aws " in line
+def build(*names: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    process = start(*names)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
 
 
-def test_unknown_image_is_refused_with_the_known_ones(
-    capsys: pytest.CaptureFixture[str],
+def commands(folder: Path, verb: str) -> list[str]:
+    """Those of buildah that begin with `verb`."""
+    lines = (folder / "commands").read_text().splitlines()
+    return [line for line in lines if line.split()[0] == verb]
+
+
+def archives(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "dist").glob("*")}
+
+
+def test_both_images_are_built_by_default(folder: Path) -> None:
+    status, out, _ = build()
+
+    version = feature_lineage.__version__
+    names = [f"feature-lineage-{name}" for name in ("operator", "runner")]
+    assert status == 0
+    assert out.splitlines() == [str(folder / "dist" / f"{name}-{version}.tar") for name in names]
+    assert archives(folder) == {f"{name}-{version}.tar" for name in names}
+    for line, name in zip(commands(folder, "build"), names, strict=True):
+        assert f"--target {name.rpartition('-')[2]} --build-arg VERSION={version} " in line
+        assert f"--tag localhost/{name}:{version} {CHECKOUT}" in line
+        assert "BASE=" not in line
+
+
+def test_variables_reach_the_containerfile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"BASE": "debian:12", "EXTRAS": "redis,aws", "TAG": "1-redis"}.items():
+        monkeypatch.setenv(name, value)
+
+    build()
+
+    operator, runner = commands(folder, "build")
+    assert "--build-arg BASE=debian:12 " in operator
+    assert "--build-arg BASE=debian:12 --build-arg EXTRAS=redis,aws " in runner
+    assert "EXTRAS" not in operator
+    assert archives(folder) == {f"feature-lineage-{n}-1-redis.tar" for n in ("operator", "runner")}
+
+
+def test_certificates_are_mounted_for_the_build(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit):
-        build.main(["jobs"])
+    bundle = folder / "bundle.crt"
+    bundle.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
 
-    assert "there is no jobs; there are operator, runner" in capsys.readouterr().err
+    build("operator")
+
+    (line,) = commands(folder, "build")
+    assert f"--volume {bundle}:/etc/ssl/certs/ca-certificates.crt:ro " in line
+
+
+def test_no_archive_is_written_without_a_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVES", "")
+
+    assert build("runner")[:2] == (0, "")
+    assert commands(folder, "push") == []
+
+
+def test_a_folder_is_built_by_its_own_containerfile(folder: Path) -> None:
+    own = folder / "ranking-runner"
+    own.mkdir()
+    (own / "Containerfile").touch()
+
+    build(str(own))
+
+    (line,) = commands(folder, "build")
+    version = feature_lineage.__version__
+    assert line.endswith(f" --tag localhost/ranking-runner:{version} {own}")
+    assert "--target" not in line
+    assert archives(folder) == {f"ranking-runner-{version}.tar"}
+
+
+def test_an_unknown_image_is_refused_before_any_build(folder: Path) -> None:
+    status, _, err = build("runner", "jobs")
+
+    assert status == 1
+    assert err == (
+        "images/build: there is no image jobs;"
+        " name operator, runner or a folder that has a Containerfile\n"
+    )
+    assert not (folder / "commands").exists()
+
+
+def test_a_missing_buildah_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bash").symlink_to("/bin/bash")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    status, _, err = build()
+
+    assert status == 1
+    assert "there is no buildah; install it (on Debian: apt-get install buildah)" in err
+
+
+def test_a_failed_push_leaves_no_archive(folder: Path) -> None:
+    (folder / "full").touch()
+
+    assert build("operator")[:2] == (1, "")
+    assert archives(folder) == set()
+
+
+def test_what_a_killed_build_left_is_removed_first(folder: Path) -> None:
+    archive = f"feature-lineage-operator-{feature_lineage.__version__}.tar"
+    (folder / "dist").mkdir()
+    (folder / "dist" / f"{archive}.partial").touch()
+
+    assert build("operator")[0] == 0
+    assert (folder / "commands").read_text().splitlines()[0] == "rm --all"
+    assert archives(folder) == {archive}
+
+
+def test_an_archive_of_before_is_replaced(folder: Path) -> None:
+    build("operator")
+    archive = folder / "dist" / f"feature-lineage-operator-{feature_lineage.__version__}.tar"
+    archive.write_text("before")
+
+    assert build("operator")[0] == 0
+    assert archive.read_text() == "layers\n"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_removes_working_containers(folder: Path, sign: signal.Signals) -> None:
+    os.mkfifo(folder / "building")
+    process = start("operator")
+
+    with (folder / "building").open("w"):
+        before = len(commands(folder, "rm"))
+        os.killpg(process.pid, sign)
+        process.communicate(timeout=60)
+
+    assert process.returncode != 0
+    assert commands(folder, "rm")[before:] == ["rm --all"]
+    assert archives(folder) == set()
+
+
+def test_a_second_build_waits_for_the_first(folder: Path) -> None:
+    os.mkfifo(folder / "building")
+    first = start("operator")
+
+    with (folder / "building").open("w"):
+        second = start("operator")
+        assert second.stderr is not None
+        waiting = second.stderr.readline()
+        (folder / "building").unlink()
+        built_meanwhile = len(commands(folder, "build"))
+
+    assert waiting == "images/build: waiting for another build\n"
+    assert built_meanwhile == 1
+    assert [
+        process.communicate(timeout=60) and process.returncode for process in (first, second)
+    ] == [0, 0]
+    assert len(commands(folder, "build")) == 2

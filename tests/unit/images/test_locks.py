@@ -1,12 +1,12 @@
-"""What the locks of the images promise to the Containerfile, checked without building one."""
+"""What the Containerfile relies on in the locks, checked without a build."""
 
 import re
 import tomllib
 from importlib.metadata import metadata, requires
 
-from images.inputs import CHECKOUT
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from tests.e2e.images import CHECKOUT
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)(?: ; (.+?))? \\$", re.MULTILINE)
 UNFIT = {"flink"}
