@@ -1,4 +1,4 @@
-"""The images are small, run as nobody, bring their byte code, and hold what the locks say."""
+"""The images are small, run without root, and hold their locked packages and byte code."""
 
 import re
 import stat
@@ -38,11 +38,11 @@ def distributions(files: ImageFiles) -> dict[str, str]:
     return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
 
 
-def test_our_own_layers_are_small(image: Image) -> None:
+def test_the_layers_above_the_base_are_small(image: Image) -> None:
     assert image.above_base < ABOVE_BASE_LIMITS[image.kind]
 
 
-def test_it_runs_as_nobody_with_the_command_of_the_chart(image: Image, files: ImageFiles) -> None:
+def test_it_runs_the_command_of_the_chart_without_root(image: Image, files: ImageFiles) -> None:
     commands = {
         "operator": ["feature-lineage", "operator"],
         "runner": ["python", "-P", "-m", "feature_lineage.runner.pod"],
@@ -52,14 +52,12 @@ def test_it_runs_as_nobody_with_the_command_of_the_chart(image: Image, files: Im
     assert files.config["Entrypoint"] == commands[image.kind]
 
 
-def test_its_user_has_a_name_because_ssh_wants_one(files: ImageFiles) -> None:
+def test_its_user_has_a_name_for_ssh(files: ImageFiles) -> None:
     assert ":65532:65532:" in files.read("etc/passwd").decode()
     assert {"usr/bin/git", "usr/bin/ssh"} <= files.files.keys()
 
 
-def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
-    image: Image, files: ImageFiles
-) -> None:
+def test_no_added_file_is_setuid_or_world_writable(image: Image, files: ImageFiles) -> None:
     dangerous = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
     added = [
         path
@@ -70,10 +68,8 @@ def test_we_add_no_file_that_raises_privileges_or_that_anybody_may_write(
     assert added == []
 
 
-def test_we_add_dependencies_users_and_byte_code_and_nothing_of_the_machine_that_built_it(
-    image: Image, files: ImageFiles
-) -> None:
-    """A mount of the build leaves an empty file behind where there was none: /etc/hosts."""
+def test_added_files_are_packages_users_and_byte_code(image: Image, files: ImageFiles) -> None:
+    """Nothing is of the machine that built it. A mount leaves an empty file: /etc/hosts."""
     ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
     added = [
         path
@@ -86,7 +82,7 @@ def test_we_add_dependencies_users_and_byte_code_and_nothing_of_the_machine_that
 
 
 def test_every_module_has_its_byte_code(files: ImageFiles) -> None:
-    """Python takes it for good when it names the time and the size of the source."""
+    """Python uses byte code that names the time and the size of its source."""
     stale = []
     for path, entry in files.files.items():
         root = re.match(r"(venv|usr)/lib/python3\.\d+/", path)
@@ -115,8 +111,8 @@ def test_label_package_and_checkout_have_one_version(files: ImageFiles) -> None:
     assert len(versions) == 1
 
 
-def test_what_is_added_costs_no_more_than_it_brings() -> None:
-    """Neither an extra nor a repository's packages fill the layers below once more."""
+def test_an_extra_and_a_package_add_only_themselves() -> None:
+    """Their layers hold no second copy of what the layers below hold."""
     assert images().own.above_base - images().runner.above_base < ADDED_LIMIT
 
 
@@ -128,9 +124,7 @@ def test_its_commands_are_there(files: ImageFiles) -> None:
         assert files.read(f"venv/bin/{command}").startswith(b"#!/venv/bin/python\n")
 
 
-def test_it_has_the_packages_of_its_lock_and_what_was_asked_for_beside_them(
-    image: Image, files: ImageFiles
-) -> None:
+def test_it_has_its_locked_packages_and_those_added(image: Image, files: ImageFiles) -> None:
     lock = (CHECKOUT / "requirements" / f"{image.kind}.txt").read_text(encoding="utf-8")
     pins = set(PIN.findall(lock))
     installed = distributions(files)

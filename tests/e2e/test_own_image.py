@@ -1,5 +1,4 @@
-"""What a feature repository needs beside the runner, one of Feast's extras or a package of its own,
-is named where it is missing, and there in an image that was built as docs/images.md says."""
+"""A package or an extra that the runner lacks is named, and is in an image of docs/images.md."""
 
 import asyncio
 from typing import Any
@@ -58,7 +57,7 @@ async def until_told(tenant: Tenant, message: str, **store: Any) -> None:
     assert state(project, "Stalled") == ("True", "InvalidRepo")
 
 
-async def test_missing_package_is_named_and_an_image_fixes_it(
+async def test_an_image_with_the_missing_packages_is_applied(
     settle: SettleTenant, image: str
 ) -> None:
     there = "to the runner image (spec.runtime.image)"

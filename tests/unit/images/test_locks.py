@@ -14,7 +14,7 @@ UNFIT = {"flink"}
 
 
 def fixed() -> set[str]:
-    """What an extra may not move, as the Containerfile spells it."""
+    """Packages whose version no extra may replace, read from the Containerfile."""
     content = (CHECKOUT / "images" / "Containerfile").read_text(encoding="utf-8")
     found = re.search(r"sed -nE 's/\^\(\(([a-z|-]+)\)==", content)
     assert found is not None
@@ -26,14 +26,14 @@ def pins(lock: str) -> dict[str, str]:
     return {name: pin for name, pin, marker in found if not marker or Marker(marker).evaluate()}
 
 
-def test_extra_may_not_change_dependencies_of_the_runner() -> None:
+def test_the_fixed_versions_are_those_the_runner_depends_on() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = {Requirement(line).name for line in project["optional-dependencies"]["runner"]}
 
     assert fixed() == direct
 
 
-def test_feast_extras_fit_the_fixed_versions() -> None:
+def test_the_extras_of_feast_accept_the_fixed_versions() -> None:
     locked = pins("requirements/runner.txt")
     wanted = [Requirement(line) for line in requires("feast") or ()]
     unfit = {
@@ -50,7 +50,7 @@ def test_feast_extras_fit_the_fixed_versions() -> None:
     assert f"`{next(iter(UNFIT))}`" in (CHECKOUT / "docs" / "images.md").read_text(encoding="utf-8")
 
 
-def test_operator_lock_has_no_job_packages() -> None:
+def test_the_operator_lock_has_no_package_that_only_jobs_use() -> None:
     heavy = {"feast", "mlflow", "mlflow-skinny", "numpy", "pandas", "pyarrow"}
 
     assert heavy & pins("requirements/operator.txt").keys() == set()
