@@ -27,9 +27,18 @@ def test_the_operator_loads_neither_feast_nor_mlflow_nor_pandas(module: str) -> 
 
 def test_the_command_line_loads_only_what_a_command_needs() -> None:
     """``--help`` is typed while somebody waits."""
-    late = {"pydantic", "httpx", "yaml", "kopf", "kubernetes"}
+    late = {"pydantic", "aiohttp", "httpx", "yaml", "kopf", "kubernetes"}
     code = f"import sys, feature_lineage.cli.main; print(*sorted(sys.modules.keys() & {late!r}))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", ["local", "plan", "impact", "show"])
+def test_aiohttp_is_loaded_only_to_serve_metrics(module: str) -> None:
+    code = f"import sys, feature_lineage.cli.{module}; print('aiohttp' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

@@ -11,7 +11,7 @@ from typing import Final
 from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.host import LocalHost
 from feature_lineage.metrics.scrape import Scrape
-from feature_lineage.reconcile.listener import Listener, Listeners
+from feature_lineage.reconcile.listener import Listeners
 
 INTERRUPTED: Final = 130
 
@@ -26,22 +26,26 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
-    scrape = Scrape(metrics_port) if metrics_port is not None else None
-    console = _console()
-    listener: Listener = console if scrape is None else Listeners(console, scrape)
+    console, scrape, server = _console(), Scrape(), None
+    if metrics_port is not None:  # only then: the import of aiohttp takes 0.1 s
+        from feature_lineage.http.server import HttpServer
+        from feature_lineage.metrics.routes import metrics_routes
+
+        server = HttpServer(metrics_routes(scrape.registry), metrics_port)
     try:
+        listener = Listeners(console, scrape)
         async with LocalHost(folder, state, listener) as host, _followed(console, host):
-            if scrape is not None:
+            if server is not None:
                 scrape.show(host.resources, host.reconciler)
-                console.line(f"· metrics on http://127.0.0.1:{scrape.port}/metrics")
+                console.line(f"· metrics on http://127.0.0.1:{server.port}/metrics")
             if once:
                 return await _once(host, console, stop)
             console.line(f"· reconciling {folder}; Ctrl-C stops")
             await host.run(stop)
             return 0
     finally:
-        if scrape is not None:
-            scrape.stop()
+        if server is not None:
+            server.stop()
 
 
 async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> int:

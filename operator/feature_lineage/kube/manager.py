@@ -19,12 +19,13 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.http.health import Heartbeat, probe_routes
+from feature_lineage.http.server import HttpServer
 from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.events import KubeEvents
-from feature_lineage.kube.health import Heartbeat
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kube_objects import KubeObjects
@@ -33,6 +34,7 @@ from feature_lineage.kube.logs import FailureLog
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.metrics.process import ProcessMetrics
+from feature_lineage.metrics.routes import metrics_routes
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.listener import Listeners
@@ -106,10 +108,12 @@ class Manager:
             may_act=lambda: self.elector.leading,
         )
         self._informer = Informer(api, self.resources, config.namespaces, self)
-        self.scrape = Scrape(  # probes are answered from here on
+        self.scrape = Scrape()
+        probes = {"/healthz": self._heartbeat.check, "/readyz": self.readiness}
+        self.server = HttpServer(  # from here on, probes are answered
+            [*metrics_routes(self.scrape.registry), *probe_routes(probes)],
             config.port,
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
-            {"/healthz": self._heartbeat.check, "/readyz": self.readiness},
         )
         self._worker = ReconcileWorker(
             ClusterHooks(
@@ -133,7 +137,7 @@ class Manager:
             on_outage_end=self._informer.request_relist,
         )
 
-        self.scrape.instruments.registry.register(
+        self.scrape.registry.register(
             ProcessMetrics(
                 {
                     "feature_lineage_leader": lambda: self.elector.leading,
@@ -191,7 +195,7 @@ class Manager:
                 await self.elector.release()
             await asyncio.to_thread(self._informer.stop)
             await self._registries.close()
-            self.scrape.stop()
+            self.server.stop()
 
     async def _lead(self) -> None:
         await self._informer.synced.wait()

@@ -54,7 +54,7 @@ async def _run(config: OperatorConfig, kubeconfig: str) -> int:
         loop.add_signal_handler(sign, stop.set)
     async with await connect(kubeconfig) as api:
         host = Manager(api, config, identity())
-        _log.info("feature-lineage %s serves /metrics on port %d", __version__, host.scrape.port)
+        _log.info("feature-lineage %s serves /metrics on port %d", __version__, host.server.port)
         code = ENDED
         try:
             await host.run(stop)

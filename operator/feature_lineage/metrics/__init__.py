@@ -2,7 +2,6 @@
 
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of
-from feature_lineage.metrics.server import start
 from feature_lineage.metrics.state import FactTimes, State
 
-__all__ = ["FactTimes", "Instruments", "State", "StateCollector", "result_of", "start"]
+__all__ = ["FactTimes", "Instruments", "State", "StateCollector", "result_of"]

@@ -1,13 +1,12 @@
-"""What a host has to show for a scrape, and who counts what it does."""
+"""The state of a host's resources for a scrape, and the counters of what the host does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.metrics.collector import StateCollector
 from feature_lineage.metrics.instruments import Instruments, result_of
-from feature_lineage.metrics.server import start
 from feature_lineage.metrics.state import FactTimes, Name, State
 from feature_lineage.ports import Resources
 from feature_lineage.reconcile.listener import Listener
@@ -15,24 +14,13 @@ from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 
 class Scrape(Listener):
-    """A listener of the host that serves ``/metrics``.
+    """A listener of the host, whose registry has what ``/metrics`` shows."""
 
-    Args:
-        port: 0 takes a free one.
-        address: to listen on.
-        probes: further paths, each with what says "" while all is well.
-    """
-
-    def __init__(
-        self,
-        port: int,
-        address: str = "127.0.0.1",
-        probes: Mapping[str, Callable[[], str]] | None = None,
-    ) -> None:
+    def __init__(self) -> None:
         self.instruments = Instruments()
         self._state: Callable[[], State] = State
-        self.instruments.registry.register(StateCollector(self._now))
-        self.stop, self.port = start(port, self.instruments.registry, address, probes or {})
+        self.registry = self.instruments.registry
+        self.registry.register(StateCollector(self._now))
 
     def show(self, resources: Resources, reconciler: Reconciler) -> None:
         """Export the metrics of these resources from now on."""

@@ -141,7 +141,7 @@ async def host_after_host(
             try:
                 async with MortalApi(configuration, fate) as api:
                     host = Manager(api, config, identity)
-                    threads.extend(_threads_of(host))
+                    threads.append(_thread_that_stops_kopf(host))
                     await _live(host, fate.life, stop)
             finally:
                 fate.life.buried.set()
@@ -158,15 +158,11 @@ async def host_after_host(
             await asyncio.to_thread(thread.join)
 
 
-def _threads_of(host: Manager) -> list[Thread]:
-    """Threads that will end those of a host, which nobody has to wait for: a dead process has none.
-
-    kopf's thread, and the one that serves metrics, take most of a second.
-    """
-    ends = (host._informer.stop, host.scrape.stop)
-    threads = [Thread(target=end, daemon=True) for end in ends]
-    host._informer.stop, host.scrape.stop = (thread.start for thread in threads)  # type: ignore[method-assign]
-    return threads
+def _thread_that_stops_kopf(host: Manager) -> Thread:
+    """kopf's thread takes most of a second to end, which nobody has to wait for."""
+    thread = Thread(target=host._informer.stop, daemon=True)
+    host._informer.stop = thread.start  # type: ignore[method-assign]
+    return thread
 
 
 async def _live(host: Manager, life: Life, stop: asyncio.Event) -> None:

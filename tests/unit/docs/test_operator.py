@@ -22,14 +22,15 @@ from tests.unit.docs.pages import (
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
 from feature_lineage.decide.project import acted, lifecycle
-from feature_lineage.kube import api_client, events, health, lease, manager, snapshots
+from feature_lineage.http import health
+from feature_lineage.kube import api_client, events, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
 from feature_lineage.kube.jobs import job_manifest
 from feature_lineage.kube.jobs import runner as job_runner
 from feature_lineage.kube.logs import JsonFormatter
 from feature_lineage.kube.operator_process import identity
 from feature_lineage.kube.url_allowlist import HostGlob
-from feature_lineage.metrics import server
+from feature_lineage.metrics import routes
 from feature_lineage.operations import pod_protocol
 from feature_lineage.reasons import TERMINAL_REASONS
 from feature_lineage.runner import pod, publish
@@ -161,7 +162,7 @@ FREED = f"until a slot is free or {minutes(bulkhead.RESET_SECONDS)} min have pas
     [
         (OPERATIONS, f"it has not for {health.LIMIT_SECONDS:g} s"),
         (OPERATIONS, f"for more than {lease.RENEW:g} s"),
-        (OPERATIONS, f"{WORDS[server.AT_ONCE]} scrapes"),
+        (OPERATIONS, f"{WORDS[routes.MAX_SCRAPES]} scrapes"),
         (OPERATIONS, PAUSES),
         (OPERATIONS, f"could not be started | every {acted.RETRY_START.seconds} s"),
         (OPERATIONS, SLOW),

@@ -1,20 +1,23 @@
 """The resync enqueues every resource, not all at once; probes are always answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import timedelta
+from http.client import HTTPConnection
 from itertools import count
 
 import pytest
+from aiohttp import web
 from kubernetes.aio.client import Configuration
+from tests.unit.http.serving import get
 
 from feature_lineage.decide.facts import Key
+from feature_lineage.http.server import HttpServer
 from feature_lineage.kube import manager as module
 from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.config import OperatorConfig
 from feature_lineage.kube.kinds import MODELS
 from feature_lineage.kube.manager import Identity, Manager
-from feature_lineage.metrics.scrape import Scrape
 
 INTERVAL = timedelta(milliseconds=100)
 MODELS_THERE = 200
@@ -60,7 +63,7 @@ async def host() -> AsyncIterator[Manager]:
         for number in range(MODELS_THERE):
             found.resources.take(model(f"m{number}"))
         yield found
-        found.scrape.stop()
+        found.server.stop()
 
 
 async def test_a_resync_is_spread_over_the_interval(
@@ -88,15 +91,20 @@ async def test_a_resync_is_spread_over_the_interval(
 async def test_a_probe_that_comes_when_the_port_opens_is_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers: list[str] = []
+    answers: list[tuple[int, bytes]] = []
 
-    def probed_at_once(port: int, address: str, probes: Mapping[str, Callable[[], str]]) -> Scrape:
-        answers.extend(probe() for probe in probes.values())
-        return Scrape(port, address, probes)
+    def probed_at_once(
+        routes: Iterable[web.AbstractRouteDef], port: int, address: str
+    ) -> HttpServer:
+        server = HttpServer(routes, port, address)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        answers.extend(get(connection, path) for path in ("/healthz", "/readyz"))
+        connection.close()
+        return server
 
-    monkeypatch.setattr(module, "Scrape", probed_at_once)
+    monkeypatch.setattr(module, "HttpServer", probed_at_once)
     config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0})
     async with Api(Configuration(host="http://127.0.0.1:1")) as api:
-        Manager(api, config, Identity("one", "ml", "operator")).scrape.stop()
+        Manager(api, config, Identity("one", "ml", "operator")).server.stop()
 
-    assert answers == ["", "the resources were not listed yet"]
+    assert answers == [(200, b"ok\n"), (503, b"the resources were not listed yet\n")]

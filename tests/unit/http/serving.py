@@ -1,0 +1,48 @@
+"""A server for a test, and requests to it."""
+
+import http.client
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from feature_lineage.http.server import HttpServer
+from feature_lineage.http.stream import stream
+
+
+@contextmanager
+def serving(
+    routes: Iterable[web.AbstractRouteDef], address: str = "127.0.0.1"
+) -> Iterator[http.client.HTTPConnection]:
+    """A client of a server that has these routes."""
+    server = HttpServer(routes, 0, address)
+    connection = http.client.HTTPConnection(address, server.port, timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        server.stop()
+
+
+def streamed(pieces: Callable[[], Iterator[bytes]]) -> list[web.RouteDef]:
+    """``/pieces`` streams what a call of `pieces` makes."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await stream(request, pieces(), "text/plain")
+
+    return [web.get("/pieces", handler)]
+
+
+def get(connection: http.client.HTTPConnection, path: str, **headers: str) -> tuple[int, bytes]:
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+@contextmanager
+def sent(connection: http.client.HTTPConnection, request: bytes) -> Iterator[socket.socket]:
+    """A connection of its own to the same server, with these bytes written to it."""
+    with socket.create_connection((connection.host, connection.port), timeout=10) as client:
+        client.sendall(request)
+        yield client
