@@ -24,11 +24,11 @@ from statistics import median
 
 from tests.cluster.host.process import Operator
 
-from benchmarks.cluster_meter import cpu_seconds, first_line_at, peak_mib, settled
-from benchmarks.cluster_scene import Scene, model_name, scene
-from benchmarks.cluster_traffic import Object, ProgressPipe, in_bulk
+from benchmarks.cluster_meter import cpu_seconds, first_line_at, peak_mib, until_reconciled
+from benchmarks.cluster_scene import ClusterSetup, model_name, scene
+from benchmarks.cluster_traffic import Object, RawClient, in_bulk
 from benchmarks.measure import Row, Size, seconds
-from benchmarks.refresh import Request, recorded, replay_afresh
+from benchmarks.refresh import RefreshRequest, recorded, replay_afresh
 from feature_lineage.kube.kinds import MODELS
 from feature_lineage.tracking import MLflowRegistry, MLflowServer
 
@@ -95,7 +95,7 @@ async def _few(models: int) -> Starts:
         return await _starts(there, 1)
 
 
-def _say(there: Scene, what: str) -> None:
+def _say(there: ClusterSetup, what: str) -> None:
     """How far it is: ten thousand models take most of an hour."""
     now = time.strftime("%H:%M:%S")
     print(f"{now} {there.models:,} models: {what}", file=sys.stderr, flush=True)
@@ -107,7 +107,7 @@ async def _measured(models: int, size: Size, memory: float) -> tuple[list[Row], 
         name = f"{models:,} models, "
         rows = list(_start_rows(name, starts, models))
         async with _running(there, "bench-0") as operator:
-            await settled(operator, models, _patience(models))
+            await until_reconciled(operator, models, _patience(models))
             rows += await _quiet(there, operator, name, 10.0 if size.quick else 60.0)
             rows += await _changes(there, name, min(CHANGES, models))
             starts.peaks.append(peak_mib(operator))
@@ -119,7 +119,7 @@ async def _measured(models: int, size: Size, memory: float) -> tuple[list[Row], 
 # Starts
 
 
-async def _starts(there: Scene, pairs: int) -> Starts:
+async def _starts(there: ClusterSetup, pairs: int) -> Starts:
     requests = await _requests(there)
     starts = Starts()
     for pair in range(pairs):
@@ -149,7 +149,9 @@ def _start_rows(name: str, starts: Starts, models: int) -> Iterator[Row]:
     yield Row(f"{name}of the floor, patches", starts.patches)
 
 
-async def _all_ready(there: Scene, operator: Operator, states: AsyncIterator[Object]) -> float:
+async def _all_ready(
+    there: ClusterSetup, operator: Operator, states: AsyncIterator[Object]
+) -> float:
     """When a watch saw the last model become Ready (Unix time).
 
     Raises:
@@ -183,7 +185,7 @@ async def _all_ready(there: Scene, operator: Operator, states: AsyncIterator[Obj
         ended.cancel()
 
 
-async def _requests(there: Scene) -> list[Request]:
+async def _requests(there: ClusterSetup) -> list[RefreshRequest]:
     """What a first reading of this MLflow server asks for."""
     registry = MLflowRegistry(MLflowServer(there.mlflow.url))
     try:
@@ -196,7 +198,7 @@ async def _requests(there: Scene) -> list[Request]:
         await registry.close()
 
 
-async def _bare_patches(there: Scene, namespace: str, other: str) -> float:
+async def _bare_patches(there: ClusterSetup, namespace: str, other: str) -> float:
     """Write the statuses of one namespace to the models of another, which have none."""
     listed = await there.admin.list(MODELS, namespace)
     statuses = {item["metadata"]["name"]: item["status"] for item in listed["items"]}
@@ -219,7 +221,7 @@ async def _bare_patches(there: Scene, namespace: str, other: str) -> float:
 # What comes after
 
 
-async def _quiet(there: Scene, operator: Operator, name: str, length: float) -> list[Row]:
+async def _quiet(there: ClusterSetup, operator: Operator, name: str, length: float) -> list[Row]:
     _say(there, "a quiet time")
     writes, calls, used = len(there.writes()), there.mlflow_calls(), cpu_seconds(operator)
     for _ in range(2):
@@ -237,7 +239,7 @@ async def _quiet(there: Scene, operator: Operator, name: str, length: float) -> 
     ]
 
 
-async def _changes(there: Scene, name: str, changes: int) -> list[Row]:
+async def _changes(there: ClusterSetup, name: str, changes: int) -> list[Row]:
     """Specs changed one after another; beside each a bare patch of a status."""
     _say(there, "changes")
     ours, floor = [], []
@@ -260,7 +262,7 @@ async def _changes(there: Scene, name: str, changes: int) -> list[Row]:
 
 
 async def _seen(
-    user: ProgressPipe,
+    user: RawClient,
     states: AsyncIterator[Object],
     namespace: str,
     model: str,
@@ -283,11 +285,11 @@ async def _seen(
     return time.perf_counter() - began
 
 
-async def _restart(there: Scene, name: str) -> list[Row]:
+async def _restart(there: ClusterSetup, name: str) -> list[Row]:
     _say(there, "restart")
     writes, began = len(there.writes()), time.time()
     async with _running(there, "bench-0") as operator:
-        took = await settled(operator, there.models, _patience(there.models)) - began
+        took = await until_reconciled(operator, there.models, _patience(there.models)) - began
         written = there.writes()[writes:]
     for each in written[:5]:
         print(f"a write after the restart: {each}")
@@ -298,7 +300,7 @@ async def _restart(there: Scene, name: str) -> list[Row]:
 
 
 @asynccontextmanager
-async def _running(there: Scene, namespace: str) -> AsyncIterator[Operator]:
+async def _running(there: ClusterSetup, namespace: str) -> AsyncIterator[Operator]:
     """An operator for a namespace, ended at the end.
 
     Raises:

@@ -38,7 +38,7 @@ def first_line_at(operator: Operator) -> float:
     return datetime.fromisoformat(str(next(operator.lines())["time"])).timestamp()
 
 
-async def settled(operator: Operator, models: int, within: float) -> float:
+async def until_reconciled(operator: Operator, models: int, within: float) -> float:
     """Until every model had its pass; when that was seen (Unix time).
 
     Raises:

@@ -22,10 +22,10 @@ from tests.cluster.chart.helm import NAMESPACE, RELEASE, Helm
 from tests.cluster.controlplane import CRDS, ControlPlane
 from tests.cluster.host.process import Operator, grant_permissions
 
-from benchmarks.cluster_traffic import Object, ProgressPipe, in_bulk, wire
-from benchmarks.decide import settle
-from benchmarks.environment import World
-from benchmarks.project_fixture import PROJECT, House
+from benchmarks.cluster_traffic import Object, RawClient, in_bulk, raw_client
+from benchmarks.decide import reconcile_until_quiet
+from benchmarks.environment import InMemoryPorts
+from benchmarks.project_fixture import PROJECT, SyntheticProject
 from benchmarks.seed import seed
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
@@ -44,7 +44,7 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 @dataclass(frozen=True)
-class Scene:
+class ClusterSetup:
     """What is there before an operator starts.
 
     Attributes:
@@ -57,8 +57,8 @@ class Scene:
     mlflow: Server
     folder: Path
     kubeconfig: Path
-    admin: ProgressPipe
-    account: ProgressPipe
+    admin: RawClient
+    account: RawClient
     models: int
 
     async def furnish(self, namespace: str) -> None:
@@ -97,21 +97,21 @@ class Scene:
         created = await self.admin.create(PROJECTS, namespace, _project(self.mlflow.url))
         project = parsed(created)[1]
         assert isinstance(project, FeatureStoreProject)
-        house = House(versions=1)
+        synthetic = SyntheticProject(versions=1)
         now = datetime.now(UTC).replace(microsecond=0)
-        world = World(project, house.snapshot(), house.view(), now)
-        await settle(Reconciler(world.ports), world)
-        status = {"status": world.project_.status.as_dict()}
+        environment = InMemoryPorts(project, synthetic.snapshot(), synthetic.view(), now)
+        await reconcile_until_quiet(Reconciler(environment.ports), environment)
+        status = {"status": environment.project_.status.as_dict()}
         await self.admin.patch(PROJECTS, namespace, NAME, status, "status")
         async with await connect(str(self.plane.kubeconfig)) as api:
-            record = SnapshotRecord(BEFORE_TRAINING, world.registry_snapshot.digest, "", now)
+            record = SnapshotRecord(BEFORE_TRAINING, environment.registry_snapshot.digest, "", now)
             key = Key("FeatureStoreProject", namespace, NAME)
             shelf = KubeSnapshots(api, lambda _: project)
-            await shelf.put(key, world.registry_snapshot, record)
+            await shelf.put(key, environment.registry_snapshot, record)
 
 
 @asynccontextmanager
-async def scene(models: int) -> AsyncIterator[Scene]:
+async def scene(models: int) -> AsyncIterator[ClusterSetup]:
     """Start the servers and fill MLflow; all of it is gone at the end."""
     async with contextlib.AsyncExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-cluster-"))
@@ -121,13 +121,13 @@ async def scene(models: int) -> AsyncIterator[Scene]:
         _compile(Path(tmp))
         grant_permissions(plane, Helm(Path(tmp, "helm")).render())
         kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
-        yield Scene(
+        yield ClusterSetup(
             plane=plane,
             mlflow=mlflow,
             folder=Path(tmp),
             kubeconfig=kubeconfig,
-            admin=await stack.enter_async_context(wire(plane.kubeconfig)),
-            account=await stack.enter_async_context(wire(kubeconfig)),
+            admin=await stack.enter_async_context(raw_client(plane.kubeconfig)),
+            account=await stack.enter_async_context(raw_client(kubeconfig)),
             models=models,
         )
 

@@ -24,7 +24,7 @@ LINE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
-class ProgressPipe:
+class RawClient:
     """One user's connections to an API server."""
 
     http: aiohttp.ClientSession
@@ -64,7 +64,7 @@ class ProgressPipe:
 
 
 @asynccontextmanager
-async def wire(kubeconfig: Path) -> AsyncIterator[ProgressPipe]:
+async def raw_client(kubeconfig: Path) -> AsyncIterator[RawClient]:
     """As the user of a kubeconfig."""
     async with await connect(str(kubeconfig)) as api:
         configuration = api.configuration
@@ -79,7 +79,7 @@ async def wire(kubeconfig: Path) -> AsyncIterator[ProgressPipe]:
         read_bufsize=LINE_BYTES,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
     ) as http:
-        yield ProgressPipe(http)
+        yield RawClient(http)
 
 
 async def in_bulk(

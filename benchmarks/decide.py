@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from benchmarks.environment import World
+from benchmarks.environment import InMemoryPorts
 from benchmarks.measure import Row, Size, timed_in_turn
-from benchmarks.project_fixture import NOW, PROJECT, House
+from benchmarks.project_fixture import NOW, PROJECT, SyntheticProject
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.project.decide import decide as decide_project
 from feature_lineage.models.links import resolve_link
@@ -27,19 +27,19 @@ PASSES_UNTIL_QUIET = 20
 
 def decide(size: Size) -> Iterator[Row]:
     """`decide`, a quiet pass, and a pass with new facts."""
-    house = House(20, 40, 5) if size.quick else House(500, 2_000)
-    name = f"project of {house.views} views, {house.versions:,} linked versions"
-    world = World(_project(), house.snapshot(), house.view())
+    synthetic = SyntheticProject(20, 40, 5) if size.quick else SyntheticProject(500, 2_000)
+    name = f"project of {synthetic.views} views, {synthetic.versions:,} linked versions"
+    environment = InMemoryPorts(_project(), synthetic.snapshot(), synthetic.view())
     with asyncio.Runner() as runner:
         # Not Runner.run: it spells out the task for its signal handler, result and all.
         run = runner.get_loop().run_until_complete
-        controller = Reconciler(world.ports)
-        run(settle(controller, world))
-        if (counts := world.project_.status.counts) is None or not counts.linked_models:
+        controller = Reconciler(environment.ports)
+        run(reconcile_until_quiet(controller, environment))
+        if (counts := environment.project_.status.counts) is None or not counts.linked_models:
             raise RuntimeError("nothing was linked: this house is empty")
 
         memory = ReconcileCache()
-        observed = run(observe_project(world.ports, memory, world.project_))
+        observed = run(observe_project(environment.ports, memory, environment.project_))
         status = decide_project(observed).status
         repeat = 1 if size.quick else 5
         floor, ours = timed_in_turn(
@@ -51,38 +51,38 @@ def decide(size: Size) -> Iterator[Row]:
         yield Row(f"{name}, decide", ours, floor, "its status as JSON, once")
 
         def quiet(of: Reconciler) -> None:
-            saved = world.saved
-            done = run(of.reconcile_project(world.project_))
-            if done.wrote or done.again or world.saved != saved:
+            saved = environment.saved
+            done = run(of.reconcile_project(environment.project_))
+            if done.wrote or done.again or environment.saved != saved:
                 raise RuntimeError("the pass was not quiet")
 
         quiet(controller)
         floor, ours = timed_in_turn(
-            size, lambda: quiet(Reconciler(world.ports)), lambda: quiet(controller)
+            size, lambda: quiet(Reconciler(environment.ports)), lambda: quiet(controller)
         )
         yield Row(f"{name}, quiet pass", ours, floor, "the pass, nothing remembered", goal=1.0)
 
         def news() -> None:
             # Read anew with the same content: whoever compares by identity has to work.
-            world.registry_view = replace(world.registry_view)
+            environment.registry_view = replace(environment.registry_view)
             quiet(controller)
 
-        floor, ours = timed_in_turn(size, lambda: _link_all(world), news)
+        floor, ours = timed_in_turn(size, lambda: _link_all(environment), news)
         yield Row(f"{name}, pass after MLflow changed", ours, floor, "linking them in a loop")
 
 
-async def settle(controller: Reconciler, world: World) -> None:
+async def reconcile_until_quiet(controller: Reconciler, environment: InMemoryPorts) -> None:
     """Pass over the world's project until nothing is left to do."""
     for _ in range(PASSES_UNTIL_QUIET):
-        done = await controller.reconcile_project(world.project_)
+        done = await controller.reconcile_project(environment.project_)
         if not done.again and not done.wrote:
             return
-        world.time += timedelta(seconds=1)
+        environment.time += timedelta(seconds=1)
     raise RuntimeError("the project does not come to rest")
 
 
-def _link_all(world: World) -> None:
-    view, snapshot = world.registry_view, world.registry_snapshot
+def _link_all(environment: InMemoryPorts) -> None:
+    view, snapshot = environment.registry_view, environment.registry_snapshot
     for versions in view.versions.values():
         for version in versions.values():
             resolve_link(version, view.run_of(version), snapshot)

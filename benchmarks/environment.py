@@ -20,7 +20,7 @@ from feature_lineage.ports import ModelStamp, Ports, ResourceT
 
 
 @dataclass
-class World:
+class InMemoryPorts:
     """Every port of `Ports` for one project and what MLflow says of it."""
 
     project_: FeatureStoreProject
@@ -106,7 +106,7 @@ class World:
 
     # MLflow
 
-    async def of(self, project: FeatureStoreProject) -> "World":  # noqa: ARG002
+    async def of(self, project: FeatureStoreProject) -> "InMemoryPorts":  # noqa: ARG002
         return self
 
     async def view(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Row, Size, timed_in_turn
-from benchmarks.project_fixture import House, view_name
+from benchmarks.project_fixture import SyntheticProject, view_name
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -29,14 +29,14 @@ QUERIES = 20
 
 def index(size: Size) -> Iterator[Row]:
     """Build, query and memory of the reverse index."""
-    house = House(20, 200, 5) if size.quick else House()
-    snapshot, view = house.snapshot(), house.view()
+    synthetic = SyntheticProject(20, 200, 5) if size.quick else SyntheticProject()
+    snapshot, view = synthetic.snapshot(), synthetic.view()
     linked = link_all(view, snapshot)
-    name = f"index {house.versions:,} versions x {house.features}"
+    name = f"index {synthetic.versions:,} versions x {synthetic.features}"
     floor, ours = timed_in_turn(size, lambda: _plain(linked), lambda: build(linked, snapshot))
     yield Row(f"{name}, build", ours, floor, "one dict of lists, one loop")
 
-    built, asked = build(linked, snapshot), [view_name(n) for n in range(0, house.views, 20)]
+    built, asked = build(linked, snapshot), [view_name(n) for n in range(0, synthetic.views, 20)]
     for changed in asked:
         reached = {(item.model, item.version) for item in built.impact_of_view(changed)}
         if reached != set(_scan(linked, snapshot, changed)):
@@ -48,7 +48,7 @@ def index(size: Size) -> Iterator[Row]:
     )
     each = [[value / len(asked[:QUERIES]) for value in side] for side in (floor, ours)]
     yield Row(f"{name}, impact of one view, whole", each[1], each[0], "looking through all")
-    yield from _memory(house, name)
+    yield from _memory(synthetic, name)
 
 
 def link_all(view: RegistryView, snapshot: RegistrySnapshot) -> Linked:
@@ -76,22 +76,22 @@ def _scan(linked: Linked, snapshot: RegistrySnapshot, changed: str) -> Iterator[
             yield version.name, version.version
 
 
-def _memory(house: House, name: str) -> Iterator[Row]:
+def _memory(synthetic: SyntheticProject, name: str) -> Iterator[Row]:
     """In a process of its own: freed memory of earlier work would hide what is new."""
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(1) as pool:
-        traced = pool.apply(traced_memory, (house,))
+        traced = pool.apply(traced_memory, (synthetic,))
     with spawn.Pool(1) as pool:
-        added, whole = pool.apply(resident_memory, (house,))
+        added, whole = pool.apply(resident_memory, (synthetic,))
     yield Row(f"{name}, index alone, tracemalloc", [traced], unit="MB")
     yield Row(f"{name}, index alone, RSS", [added], unit="MB")
     yield Row(f"{name}, process with all facts, RSS", [whole], unit="MB", limit=MEMORY_GOAL)
 
 
-def traced_memory(house: House) -> float:
+def traced_memory(synthetic: SyntheticProject) -> float:
     """MB that the index itself keeps."""
-    snapshot = house.snapshot()
-    linked = link_all(house.view(), snapshot)
+    snapshot = synthetic.snapshot()
+    linked = link_all(synthetic.view(), snapshot)
     gc.collect()
     tracemalloc.start()
     kept = build(linked, snapshot)
@@ -101,9 +101,9 @@ def traced_memory(house: House) -> float:
     return used
 
 
-def resident_memory(house: House) -> tuple[float, float]:
+def resident_memory(synthetic: SyntheticProject) -> tuple[float, float]:
     """MB that the index adds to the process, and MB of the process with the facts in it."""
-    snapshot, view = house.snapshot(), house.view()
+    snapshot, view = synthetic.snapshot(), synthetic.view()
     linked = link_all(view, snapshot)
     gc.collect()
     before = resident()

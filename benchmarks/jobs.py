@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import Row, Size, in_turn
-from benchmarks.repos import END, PROJECT, START, Repo
+from benchmarks.repos import END, PROJECT, START, BenchmarkRepo
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_BECOME
 from feature_lineage.operations.protocol import (
@@ -70,11 +70,11 @@ class CommandLine:
 
     name = "feast"
 
-    def apply(self, repo: Repo) -> Cost:
+    def apply(self, repo: BenchmarkRepo) -> Cost:
         repo.turn()
         return _run([self._feast(), "apply"], repo.folder)
 
-    def materialize(self, repo: Repo) -> Cost:
+    def materialize(self, repo: BenchmarkRepo) -> Cost:
         window = START.isoformat(), END.isoformat()
         return _run([self._feast(), "materialize", *window], repo.folder)
 
@@ -88,11 +88,11 @@ class Library(CommandLine):
 
     name = "feast's functions:"
 
-    def apply(self, repo: Repo) -> Cost:
+    def apply(self, repo: BenchmarkRepo) -> Cost:
         repo.turn()
         return _run([sys.executable, "-c", _APPLY], repo.folder)
 
-    def materialize(self, repo: Repo) -> Cost:
+    def materialize(self, repo: BenchmarkRepo) -> Cost:
         window = START.isoformat(), END.isoformat()
         return _run([sys.executable, "-c", _MATERIALIZE, *window], repo.folder)
 
@@ -114,7 +114,10 @@ def library_jobs(size: Size) -> Iterator[Row]:
 
 def _jobs(size: Size, views: int, feast: CommandLine) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-jobs-") as tmp:
-        theirs, mine = Repo(Path(tmp, "theirs"), views), Repo(Path(tmp, "mine"), views)
+        theirs, mine = (
+            BenchmarkRepo(Path(tmp, "theirs"), views),
+            BenchmarkRepo(Path(tmp, "mine"), views),
+        )
         runner = Runner(Path(tmp, "jobs"), mine)
         yield from _rows(
             f"apply {views} views",
@@ -142,7 +145,7 @@ def _rows(name: str, floor: list[Cost], ours: list[Cost], against: str) -> Itera
 class Runner:
     """Our jobs, started as the local host starts them."""
 
-    def __init__(self, folder: Path, repo: Repo) -> None:
+    def __init__(self, folder: Path, repo: BenchmarkRepo) -> None:
         self._folder, self._repo = folder, repo
         self._numbers = count()
 

@@ -55,7 +55,7 @@ MOMENTS = (
 async def _measure(pairs: int) -> list[Row]:
     from tests.cluster.chart.helm import Helm
     from tests.cluster.host.polling import says
-    from tests.e2e.environment import World
+    from tests.e2e.environment import E2eEnvironment
     from tests.e2e.images import images
     from tests.e2e.operator import InstalledOperator
     from tests.e2e.project_fixture import both, recorded
@@ -68,14 +68,16 @@ async def _measure(pairs: int) -> list[Row]:
     floor: list[float] = []
     with (
         tempfile.TemporaryDirectory(prefix="bench-pods-") as tmp,
-        World(Path(tmp), images()) as world,
+        E2eEnvironment(Path(tmp), images()) as environment,
     ):
-        kubectl = world.plane.kubectl
-        InstalledOperator(world, Helm(Path(tmp) / "helm", world.plane.kubeconfig)).install()
-        async with await connect(str(world.plane.kubeconfig)) as api:
+        kubectl = environment.plane.kubectl
+        InstalledOperator(
+            environment, Helm(Path(tmp) / "helm", environment.plane.kubeconfig)
+        ).install()
+        async with await connect(str(environment.plane.kubeconfig)) as api:
             kubectl("create", "namespace", "bench")
-            tenant = Tenant(api, kubectl, "bench", world.mlflow, world=world)
-            tenant.settle()
+            tenant = Tenant(api, kubectl, "bench", environment.mlflow, environment=environment)
+            tenant.prepare()
             tenant.commit()
             await tenant.create_project()
             await tenant.until(both(recorded(1), says("Ready", "True")))

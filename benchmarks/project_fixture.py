@@ -20,7 +20,7 @@ OPENED = 5
 
 
 @dataclass(frozen=True)
-class House:
+class SyntheticProject:
     """How much there is.
 
     Attributes:
@@ -86,11 +86,11 @@ class House:
         return TrainingRun(f"{number:032x}", NOW - timedelta(days=1), tags=tags)
 
 
-def training_refs(house: House, chance: random.Random) -> list[str]:
+def training_refs(synthetic: SyntheticProject, chance: random.Random) -> list[str]:
     """References of one training run: some features of some views."""
-    opened = chance.sample(range(house.views), min(OPENED, house.views))
+    opened = chance.sample(range(synthetic.views), min(OPENED, synthetic.views))
     names = [f"{view_name(view)}:f{column}" for view in opened for column in range(PER_VIEW)]
-    return chance.sample(names, min(house.features, len(names)))
+    return chance.sample(names, min(synthetic.features, len(names)))
 
 
 def view_name(number: int) -> str:

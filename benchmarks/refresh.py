@@ -24,7 +24,7 @@ NOW_OR_NEVER = timedelta(0)
 
 
 @dataclass(frozen=True)
-class Request:
+class RefreshRequest:
     """One request of a reading."""
 
     method: str
@@ -71,12 +71,12 @@ async def _read(registry: MLflowRegistry, *, keep: bool) -> None:
         await registry.close()
 
 
-async def recorded(registry: MLflowRegistry) -> list[Request]:
+async def recorded(registry: MLflowRegistry) -> list[RefreshRequest]:
     """Read once and note what is asked."""
-    asked: list[Request] = []
+    asked: list[RefreshRequest] = []
 
-    async def note(request: httpx.Request) -> None:
-        asked.append(Request(request.method, str(request.url), request.content))
+    async def note(request: httpx.RefreshRequest) -> None:
+        asked.append(RefreshRequest(request.method, str(request.url), request.content))
 
     hooks = registry._client.http._client.event_hooks["request"]
     hooks.append(note)
@@ -87,14 +87,14 @@ async def recorded(registry: MLflowRegistry) -> list[Request]:
     return asked
 
 
-def _replay(requests: list[Request], client: httpx.Client) -> None:
+def _replay(requests: list[RefreshRequest], client: httpx.Client) -> None:
     for request in requests:
         headers = {"Content-Type": "application/json"} if request.body else {}
         answer = client.request(request.method, request.url, content=request.body, headers=headers)
         answer.raise_for_status()
 
 
-def replay_afresh(requests: list[Request]) -> None:
+def replay_afresh(requests: list[RefreshRequest]) -> None:
     """Send them over a connection of their own."""
     with _client() as client:
         _replay(requests, client)

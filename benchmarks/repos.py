@@ -41,7 +41,7 @@ service = FeatureService(name="service", features=[view_0, view_1[["f0"]]])
 """
 
 
-class Repo:
+class BenchmarkRepo:
     """One repo on disk; `turn` writes its other version.
 
     Between the two versions every view changes a tag and every second one a feature: what an

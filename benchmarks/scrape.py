@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 
 from benchmarks.measure import Row, Size, timed_in_turn
-from benchmarks.project_fixture import NOW, PROJECT, House, view_name
+from benchmarks.project_fixture import NOW, PROJECT, SyntheticProject, view_name
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition
@@ -23,7 +23,7 @@ KEY = ("ml", "ranking")
 def scrape(size: Size) -> Iterator[Row]:
     """Time of a whole exposition, and the most memory it holds at once."""
     models, views = (50, 10) if size.quick else (10_000, 500)
-    state = _state(models, House(views=views))
+    state = _state(models, SyntheticProject(views=views))
     registry = CollectorRegistry()
     registry.register(StateCollector(lambda: state, lambda: NOW))
     text = b"".join(exposition(registry))
@@ -48,7 +48,7 @@ def _peak(work: Any) -> float:
     return peak
 
 
-def _state(models: int, house: House) -> State:
+def _state(models: int, synthetic: SyntheticProject) -> State:
     project = FeatureStoreProject.model_validate(
         {
             "metadata": {"name": KEY[1], "namespace": KEY[0]},
@@ -67,20 +67,20 @@ def _state(models: int, house: House) -> State:
                         "lastResult": "Succeeded",
                         "rows": 1000,
                     }
-                    for number in range(house.views)
+                    for number in range(synthetic.views)
                 ],
                 "registry": {"digest": "d" * 64, "observedAt": _ago(minutes=10)},
                 "conditions": [_condition("Ready"), _condition("SourceReady")],
             },
         }
     )
-    trained = tuple(_model(number, house) for number in range(models))
+    trained = tuple(_model(number, synthetic) for number in range(models))
     facts = FactTimes(NOW - timedelta(seconds=30), NOW - timedelta(seconds=30))
-    return State((project,), trained, {KEY: house.snapshot()}, {KEY: facts})
+    return State((project,), trained, {KEY: synthetic.snapshot()}, {KEY: facts})
 
 
-def _model(number: int, house: House) -> TrainedModel:
-    views = [view_name((number + step * 7) % house.views) for step in range(3)]
+def _model(number: int, synthetic: SyntheticProject) -> TrainedModel:
+    views = [view_name((number + step * 7) % synthetic.views) for step in range(3)]
     return TrainedModel.model_validate(
         {
             "metadata": {"name": f"model-{number:05}", "namespace": KEY[0]},
@@ -93,7 +93,7 @@ def _model(number: int, house: House) -> TrainedModel:
                 "lineage": {
                     "featureViews": sorted(set(views)),
                     "featureViewsTotal": len(set(views)),
-                    "featureCount": house.features,
+                    "featureCount": synthetic.features,
                     "verdict": "Verified",
                     "verdictSince": _ago(hours=2),
                 },

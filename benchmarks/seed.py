@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.project_fixture import PER_MODEL, PROJECT, House, training_refs
+from benchmarks.project_fixture import PER_MODEL, PROJECT, SyntheticProject, training_refs
 
 _API = "/api/2.0/mlflow/"
 
@@ -24,7 +24,7 @@ def seed(url: str, database: Path, versions: int, *, per_model: int = PER_MODEL)
         per_model: versions of each model; the last one is its champion.
     """
     run_id = _template(url)
-    chance, house = random.Random(versions), House()
+    chance, synthetic = random.Random(versions), SyntheticProject()
     with sqlite3.connect(database, timeout=30) as connection:
         connection.row_factory = sqlite3.Row
         rows = {
@@ -37,7 +37,7 @@ def seed(url: str, database: Path, versions: int, *, per_model: int = PER_MODEL)
         for table in ("model_versions", "registered_model_aliases", "registered_models"):
             connection.execute(f"DELETE FROM {table}")
         for number in range(versions):
-            _one(connection, rows, number, per_model, training_refs(house, chance))
+            _one(connection, rows, number, per_model, training_refs(synthetic, chance))
         connection.execute("DELETE FROM tags WHERE run_uuid = ?", (run_id,))
         connection.execute("DELETE FROM runs WHERE run_uuid = ?", (run_id,))
 

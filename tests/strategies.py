@@ -20,8 +20,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import field_types
 from feature_lineage.models.facts import ModelVersion, TrainingRun
 
-settings.register_profile("house", deadline=None)  # two shared cores: a pause is no failure
-settings.load_profile("house")
+settings.register_profile("tests", deadline=None)  # two shared cores: a pause is no failure
+settings.load_profile("tests")
 
 Objects = dict[str, dict[str, Any]]
 

@@ -25,8 +25,8 @@ from tests.cluster.pki import (
 )
 from tests.cluster.servers import (
     LOOPBACK,
-    Guard,
     Network,
+    ReaperClient,
     etcd,
     free_port,
     kube_apiserver,
@@ -72,7 +72,7 @@ class ControlPlane:
     def __init__(self, network: Network = LOOPBACK) -> None:
         self._network = network
         self._authority = Authority()
-        self._guard: Guard | None = None
+        self._reaper: ReaperClient | None = None
         self._port = self._etcd_port = 0
         self._apiserver_starts = 0
         self._records: list[AuditRecord] = []
@@ -84,16 +84,16 @@ class ControlPlane:
     @property
     def folder(self) -> Path:
         """Where it keeps everything; gone after `stop`."""
-        return self._guarded.folder
+        return self._running_reaper.folder
 
     @property
-    def guardian_pid(self) -> int:
-        return self._guarded.pid
+    def reaper_pid(self) -> int:
+        return self._running_reaper.pid
 
     @property
     def pids(self) -> dict[str, int]:
         """Process ids by the name of the server, such as ``kube-apiserver``."""
-        return dict(self._guarded.pids)
+        return dict(self._running_reaper.pids)
 
     def start(self, crds: Path | None = None) -> Self:
         """Start the servers and wait until they serve.
@@ -121,7 +121,9 @@ class ControlPlane:
         try:
             if crds is not None:
                 self.establish(crds)
-            self._guarded.start("kube-controller-manager", kube_controller_manager(self.folder))
+            self._running_reaper.start(
+                "kube-controller-manager", kube_controller_manager(self.folder)
+            )
             account = ("serviceaccount/default", "--namespace=default")
             self.kubectl("wait", "--for=create", *account, "--timeout=60s", seconds=90)
         except BaseException:
@@ -132,24 +134,24 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Kill the servers and remove their data; what the audit says of users stays."""
-        if self._guard is not None:
+        if self._reaper is not None:
             self._records = [r for r in self.audit() if "system:masters" not in r.groups]
             self._close()
 
     def __enter__(self) -> Self:
-        return self if self._guard is not None else self.start()
+        return self if self._reaper is not None else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def kill_apiserver(self) -> None:
         """SIGKILL: connections break, nothing is said good-bye to."""
-        self._guarded.stop("kube-apiserver", SIGKILL, 10)
+        self._running_reaper.stop("kube-apiserver", SIGKILL, 10)
 
     def stop_apiserver(self, *, graceful: bool = True) -> None:
         """SIGTERM, as a control plane's upgrade does it; not graceful is `kill_apiserver`."""
         if graceful:
-            self._guarded.stop("kube-apiserver", SIGTERM, 60)
+            self._running_reaper.stop("kube-apiserver", SIGTERM, 60)
         else:
             self.kill_apiserver()
 
@@ -168,15 +170,15 @@ class ControlPlane:
 
     def run(self, name: str, command: list[str]) -> None:
         """Start another server of the cluster; it goes when the control plane does."""
-        self._guarded.start(name, command)
+        self._running_reaper.start(name, command)
 
     def end(self, name: str, number: int = SIGTERM, grace: float = 10.0) -> None:
         """Stop a server that `run` started."""
-        self._guarded.stop(name, number, grace)
+        self._running_reaper.stop(name, number, grace)
 
     def log(self, name: str) -> str:
         """What a server has printed."""
-        return self._guarded.log(name).read_text(errors="replace")
+        return self._running_reaper.log(name).read_text(errors="replace")
 
     def issue(
         self, name: str, groups: tuple[str, ...] = (), addresses: tuple[str, ...] = ()
@@ -198,28 +200,28 @@ class ControlPlane:
 
     def audit(self) -> list[AuditRecord]:
         """The requests up to now; of the servers themselves there are none."""
-        if self._guard is None:
+        if self._reaper is None:
             return self._records
         files = self.folder.glob("audit-*.log")
         return read_audit(sorted(files, key=lambda file: int(file.stem.removeprefix("audit-"))))
 
     @property
-    def _guarded(self) -> Guard:
-        if self._guard is None:
+    def _running_reaper(self) -> ReaperClient:
+        if self._reaper is None:
             raise NotReady("this control plane is not running: call start()")
-        return self._guard
+        return self._reaper
 
     def _close(self) -> None:
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
+        if self._reaper is not None:
+            self._reaper.close()
+            self._reaper = None
 
     def _start_servers(self) -> None:
-        self._guard = Guard(_PREFIX)
+        self._reaper = ReaperClient(_PREFIX)
         self._apiserver_starts = 0
         self._port, self._etcd_port, peer_port = free_port(), free_port(), free_port()
         self._write_files()
-        self._guard.start("etcd", etcd(self.folder, self._etcd_port, peer_port))
+        self._reaper.start("etcd", etcd(self.folder, self._etcd_port, peer_port))
         self._wait_until_ready("etcd", f"http://127.0.0.1:{self._etcd_port}/readyz")
         self.start_apiserver()
 
@@ -253,7 +255,7 @@ class ControlPlane:
         self._apiserver_starts += 1
         log = self.folder / f"audit-{self._apiserver_starts}.log"
         command = kube_apiserver(self.folder, self._port, self._etcd_port, log, self._network)
-        self._guarded.start("kube-apiserver", command)
+        self._running_reaper.start("kube-apiserver", command)
 
     def _wait_until_ready(self, server: str, url: str) -> None:
         trusted = ssl.create_default_context(cadata=self._authority.certificate.decode())
@@ -265,8 +267,8 @@ class ControlPlane:
             try:
                 opener.open(url, timeout=5).close()
             except (urllib.error.URLError, OSError) as error:
-                if self._guarded.ended(server) or time.monotonic() > deadline:
-                    log = self._guarded.log(server).read_text(errors="replace")
+                if self._running_reaper.ended(server) or time.monotonic() > deadline:
+                    log = self._running_reaper.log(server).read_text(errors="replace")
                     if _BUSY in log:
                         raise _PortTaken(f"{server}: its port was taken meanwhile") from error
                     raise NotReady(f"{server} is not ready: {error}\n{log[-3000:]}") from error

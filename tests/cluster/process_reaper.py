@@ -3,7 +3,7 @@
 A test process may end in ways in which it cannot stop anything: SIGKILL, a crash of the
 interpreter, the timeout of a runner. So it starts this small process, and this process starts the
 servers. When the test process is gone, however it went, the servers are killed and their folder is
-removed. Should the guardian itself be killed, the kernel kills the servers; only the folder stays.
+removed. Should the reaper itself be killed, the kernel kills the servers; only the folder stays.
 What the test process started by itself, with children of its own, it names: that goes, too.
 
 Run as ``python process_reaper.py PARENT-PID FOLDER-PREFIX``. It prints where its folder is, then
@@ -11,7 +11,7 @@ one line of JSON on stdout for each on stdin:
 
     {"start": NAME, "command": [...], "log": FILE}   -> {"pid": N}
     {"stop": NAME, "signal": N, "grace": SECONDS}    -> {"status": N or null: there was none}
-    {"look": NAME}                                   -> {"status": N or null: it runs}
+    {"status_of": NAME}                                   -> {"status": N or null: it runs}
     {"adopt": PROCESS-GROUP, "folder": ITS-FOLDER}   -> {}
 """
 
@@ -33,7 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Json = dict[str, Any]
 
 
-class Guardian:
+class ProcessReaper:
     """The servers of one folder."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Guardian:
         if "adopt" in order:
             self._adopted.append((order["adopt"], order["folder"]))
             return {}
-        return {"status": self._servers[order["look"]].poll()}
+        return {"status": self._servers[order["status_of"]].poll()}
 
     def _start(self, name: str, command: list[str], log: str) -> int:
         with open(log, "ab") as output:  # noqa: PTH123 - no pathlib: it doubles the start
@@ -89,7 +89,7 @@ def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def serve(parent: int, guardian: Guardian) -> None:
+def serve(parent: int, reaper: ProcessReaper) -> None:
     """Answer until the parent hangs up or is gone."""
     try:
         watched = os.pidfd_open(parent)
@@ -108,7 +108,7 @@ def serve(parent: int, guardian: Guardian) -> None:
             return
         *lines, pending = (pending + received).split(b"\n")
         for line in lines:
-            say(guardian.answer(json.loads(line)))
+            say(reaper.answer(json.loads(line)))
 
 
 def say(answer: Json) -> None:
@@ -122,14 +122,14 @@ def main() -> None:
     shared = "/dev/shm"
     roomy = os.path.isdir(shared) and shutil.disk_usage(shared).free > 1 << 30  # noqa: PTH112
     folder = tempfile.mkdtemp(prefix=prefix, dir=shared if roomy else None)
-    guardian = Guardian()
+    reaper = ProcessReaper()
     try:
         say({"folder": folder})
-        serve(parent, guardian)
+        serve(parent, reaper)
     except BrokenPipeError:
         pass  # nobody listens any more
     finally:
-        guardian.end()
+        reaper.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 

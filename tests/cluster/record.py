@@ -1,6 +1,6 @@
 """What a run of the suite asked of its API servers, and by which tests.
 
-`afterwards` judges it, and it stays in pytest's cache for a later look. Several processes of one
+`rbac_coverage` checks it, and it stays in pytest's cache for later. Several processes of one
 run (pytest-xdist) have control planes of their own: each hands over its part when it ends, its
 tests together with what they asked for, and who started the processes puts the parts together.
 """
@@ -15,7 +15,7 @@ from tests.cluster.audit import AuditRecord
 from tests.cluster.controlplane import control_planes_started
 
 SUITE: Final = "tests/cluster/"
-AFTERWARDS: Final = f"{SUITE}afterwards/"
+RBAC_COVERAGE: Final = f"{SUITE}rbac_coverage/"
 
 _PART: Final = "tests/cluster/record"
 _MASTERS: Final = "system:masters"
@@ -68,7 +68,7 @@ class Recorder:
         self.run = Run()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        of_suite = report.nodeid.startswith(SUITE) and not report.nodeid.startswith(AFTERWARDS)
+        of_suite = report.nodeid.startswith(SUITE) and not report.nodeid.startswith(RBAC_COVERAGE)
         if not of_suite or hasattr(report, "node"):  # of a process that will tell by itself
             return
         self.run.failed += report.failed

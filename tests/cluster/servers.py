@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.cluster.binaries import binary
 
-_GUARDIAN: Final = Path(__file__).with_name("process_reaper.py")
+_REAPER: Final = Path(__file__).with_name("process_reaper.py")
 _UNCOLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 """What programs of Go drop in the minutes that they live here is not worth looking for."""
 # Below the ports that Linux hands out by itself: nobody gets one while its server is down.
@@ -47,18 +47,18 @@ LOOPBACK: Final = Network(
 """No node, and nobody but this machine."""
 
 
-class Guard:
-    """The guardian process of one control plane, or of what else would stay.
+class ReaperClient:
+    """The reaper process of one control plane, or of what else would stay.
 
     Attributes:
-        folder: where the servers keep everything; it goes with the guardian.
-        pid: of the guardian.
+        folder: where the servers keep everything; it goes with the reaper.
+        pid: of the reaper.
         pids: of the servers that were started and not stopped.
     """
 
     def __init__(self, prefix: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _GUARDIAN, str(os.getpid()), prefix],
+            [sys.executable, "-I", "-S", _REAPER, str(os.getpid()), prefix],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,7 +89,7 @@ class Guard:
 
     def ended(self, name: str) -> bool:
         """Whether a server that was started is no longer there."""
-        return self._ask({"look": name})["status"] is not None
+        return self._ask({"status_of": name})["status"] is not None
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -112,7 +112,7 @@ class Guard:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the guardian of test servers is gone (pid {self.pid})")
+            raise RuntimeError(f"the reaper of test servers is gone (pid {self.pid})")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

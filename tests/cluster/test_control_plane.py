@@ -25,7 +25,7 @@ LONELY = """
     from tests.cluster.controlplane import ControlPlane
 
     plane = ControlPlane().start()
-    pids = plane.pids | {"guardian": plane.guardian_pid}
+    pids = plane.pids | {"reaper": plane.reaper_pid}
     print(json.dumps({"pids": pids, "folder": str(plane.folder)}), flush=True)
     sys.stdin.read()
 """
@@ -50,7 +50,7 @@ def lonely(start_control_plane):
     yield process, there
     process.kill()
     process.communicate()
-    shutil.rmtree(there["folder"], ignore_errors=True)  # it stays where the guardian was killed
+    shutil.rmtree(there["folder"], ignore_errors=True)  # it stays where the reaper was killed
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_control_plane_leaves_only_its_audit_log(start_control_plane):
 
 def test_a_killed_test_process_leaves_no_server_and_no_folder(lonely):
     process, there = lonely
-    assert set(there["pids"]) == SERVERS | {"guardian"}
+    assert set(there["pids"]) == SERVERS | {"reaper"}
     assert Path(there["folder"]).is_dir()
 
     process.send_signal(signal.SIGKILL)
@@ -98,10 +98,10 @@ def test_a_killed_test_process_leaves_no_server_and_no_folder(lonely):
     assert not Path(there["folder"]).exists()
 
 
-def test_a_killed_guardian_leaves_no_server(lonely):
+def test_a_killed_reaper_leaves_no_server(lonely):
     _, there = lonely
 
-    os.kill(there["pids"].pop("guardian"), signal.SIGKILL)
+    os.kill(there["pids"].pop("reaper"), signal.SIGKILL)
 
     for pid in there["pids"].values():
         wait_for_end(pid)

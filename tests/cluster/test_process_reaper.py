@@ -16,18 +16,18 @@ ROOT = Path(__file__).parents[2]
 FAMILY = """
     import json, subprocess, sys, tempfile
     from pathlib import Path
-    from tests.cluster.servers import Guard
+    from tests.cluster.servers import ReaperClient
 
-    guard, folder = Guard("family-"), tempfile.mkdtemp(prefix="family-")
+    reaper, folder = ReaperClient("family-"), tempfile.mkdtemp(prefix="family-")
     shell = "sleep 600 & echo $!; wait"
     family = subprocess.Popen(
         ["sh", "-c", shell], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    guard.adopt(family.pid, Path(folder))
-    pids = {"parent": family.pid, "child": int(family.stdout.readline()), "guardian": guard.pid}
+    reaper.adopt(family.pid, Path(folder))
+    pids = {"parent": family.pid, "child": int(family.stdout.readline()), "reaper": reaper.pid}
     print(json.dumps({"pids": pids, "folder": folder}), flush=True)
     sys.stdin.read()
-    guard.close()
+    reaper.close()
 """
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.cluster.audit import AuditRecord
-from tests.cluster.record import AFTERWARDS, Run
+from tests.cluster.record import RBAC_COVERAGE, Run
 
 ROOT = Path(__file__).parents[2]
 ASKED = AuditRecord(
@@ -41,7 +41,7 @@ def test_a_run_of_a_part_of_the_suite_judges_no_permission(tmp_path: Path) -> No
 
     options = ("-q", "-p", "no:xdist", "-o", f"cache_dir={tmp_path}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, AFTERWARDS],
+        [sys.executable, "-m", "pytest", *options, RBAC_COVERAGE],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
         capture_output=True,

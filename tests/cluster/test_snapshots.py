@@ -26,7 +26,7 @@ def record(snapshot: RegistrySnapshot, hours: int = 0, revision: str = "a") -> S
     return SnapshotRecord(NOW + timedelta(hours=hours), snapshot.digest, revision)
 
 
-class Shelf:
+class StoredProject:
     """A project on the API server, and stores that know nothing but what is kept there."""
 
     def __init__(self, api: Api, namespace: str) -> None:
@@ -62,73 +62,77 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf(admin: Api, namespace: str) -> Shelf:
-    found = Shelf(admin, namespace)
+async def stored_project(admin: Api, namespace: str) -> StoredProject:
+    found = StoredProject(admin, namespace)
     await found.create()
     return found
 
 
-async def test_snapshot_is_found_by_its_digest_after_a_restart(shelf: Shelf) -> None:
+async def test_snapshot_is_found_by_its_digest_after_a_restart(
+    stored_project: StoredProject,
+) -> None:
     first, second = registry("a"), registry("a", "b")
-    store = shelf.store()
-    await store.put(shelf.key, first, record(first))
-    await store.put(shelf.key, second, record(second, hours=1))
+    store = stored_project.store()
+    await store.put(stored_project.key, first, record(first))
+    await store.put(stored_project.key, second, record(second, hours=1))
 
-    for each in (store, shelf.store()):
-        assert await each.get(shelf.key, first.digest) == first
-        assert await each.get(shelf.key, second.digest) == second
-        assert await each.get(shelf.key, "0" * 64) is None
-        assert await each.history(shelf.key) == (record(first), record(second, hours=1))
+    for each in (store, stored_project.store()):
+        assert await each.get(stored_project.key, first.digest) == first
+        assert await each.get(stored_project.key, second.digest) == second
+        assert await each.get(stored_project.key, "0" * 64) is None
+        assert await each.history(stored_project.key) == (record(first), record(second, hours=1))
 
 
 async def test_repeated_snapshot_extends_its_record(
-    shelf: Shelf,
+    stored_project: StoredProject,
 ) -> None:
-    snapshot, store = registry("a"), shelf.store()
-    await store.put(shelf.key, snapshot, record(snapshot))
-    await store.put(shelf.key, snapshot, record(snapshot, hours=3, revision=""))
+    snapshot, store = registry("a"), stored_project.store()
+    await store.put(stored_project.key, snapshot, record(snapshot))
+    await store.put(stored_project.key, snapshot, record(snapshot, hours=3, revision=""))
 
-    (kept,) = await shelf.store().history(shelf.key)
+    (kept,) = await stored_project.store().history(stored_project.key)
     assert (kept.at, kept.revision, kept.seen_until) == (NOW, "a", NOW + timedelta(hours=3))
-    assert len(await shelf.names()) == 2
+    assert len(await stored_project.names()) == 2
 
 
-async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(shelf: Shelf) -> None:
-    store = shelf.store()
+async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(
+    stored_project: StoredProject,
+) -> None:
+    store = stored_project.store()
     made = [registry(f"f{number}") for number in range(KEPT_SNAPSHOTS + 2)]
     for hours, snapshot in enumerate(made):
-        await store.put(shelf.key, snapshot, record(snapshot, hours))
+        await store.put(stored_project.key, snapshot, record(snapshot, hours))
 
-    after = shelf.store()
-    assert [await after.get(shelf.key, s.digest) for s in made[:2]] == [None, None]
-    assert [await after.get(shelf.key, s.digest) for s in made[2:]] == made[2:]
-    assert len(await after.history(shelf.key)) == len(made)
-    assert len(await shelf.names()) == KEPT_SNAPSHOTS + 1
+    after = stored_project.store()
+    assert [await after.get(stored_project.key, s.digest) for s in made[:2]] == [None, None]
+    assert [await after.get(stored_project.key, s.digest) for s in made[2:]] == made[2:]
+    assert len(await after.history(stored_project.key)) == len(made)
+    assert len(await stored_project.names()) == KEPT_SNAPSHOTS + 1
 
 
-async def test_large_registry_is_kept_in_pieces(shelf: Shelf) -> None:
+async def test_large_registry_is_kept_in_pieces(stored_project: StoredProject) -> None:
     # Digests do not compress: each feature is some sixty bytes that cannot be guessed.
     large = registry(*(record(registry(str(n))).digest for n in range(25_000)))
-    await shelf.store().put(shelf.key, large, record(large))
+    await stored_project.store().put(stored_project.key, large, record(large))
 
-    assert await shelf.store().get(shelf.key, large.digest) == large
-    assert len(await shelf.names()) > 2
+    assert await stored_project.store().get(stored_project.key, large.digest) == large
+    assert len(await stored_project.names()) > 2
     assert len(large.to_json()) > PIECE_BYTES
 
 
 async def test_damaged_snapshot_is_kept_again(
-    shelf: Shelf,
+    stored_project: StoredProject,
 ) -> None:
     snapshot = registry("a")
-    await shelf.store().put(shelf.key, snapshot, record(snapshot))
-    (piece,) = (name for name in await shelf.names() if snapshot.digest[:16] in name)
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    (piece,) = (name for name in await stored_project.names() if snapshot.digest[:16] in name)
     changed = {"binaryData": {"snapshot.json.gz": "AAAA"}}
-    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, piece, changed)
+    await stored_project.api.patch(CONFIG_MAPS, stored_project.key.namespace, piece, changed)
 
-    store = shelf.store()
-    assert await store.get(shelf.key, snapshot.digest) is None
-    await store.put(shelf.key, snapshot, record(snapshot, hours=1))
-    assert await shelf.store().get(shelf.key, snapshot.digest) == snapshot
+    store = stored_project.store()
+    assert await store.get(stored_project.key, snapshot.digest) is None
+    await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
+    assert await stored_project.store().get(stored_project.key, snapshot.digest) == snapshot
 
 
 @pytest.mark.parametrize(
@@ -143,60 +147,64 @@ async def test_damaged_snapshot_is_kept_again(
     ids=["shape", "no JSON", "no time zone", "a billion pieces", "no digest"],
 )
 async def test_a_timeline_that_somebody_damaged_is_begun_anew(
-    shelf: Shelf, data: dict[str, str]
+    stored_project: StoredProject, data: dict[str, str]
 ) -> None:
     snapshot = registry("a")
-    await shelf.store().put(shelf.key, snapshot, record(snapshot))
-    await shelf.api.patch(CONFIG_MAPS, shelf.key.namespace, TIMELINE, {"data": data})
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    await stored_project.api.patch(
+        CONFIG_MAPS, stored_project.key.namespace, TIMELINE, {"data": data}
+    )
 
-    store = shelf.store()
-    assert await store.history(shelf.key) == ()
-    await store.put(shelf.key, snapshot, record(snapshot, hours=1))
-    assert await shelf.store().history(shelf.key) == (record(snapshot, hours=1),)
+    store = stored_project.store()
+    assert await store.history(stored_project.key) == ()
+    await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
+    assert await stored_project.store().history(stored_project.key) == (record(snapshot, hours=1),)
 
 
-async def test_recreated_project_inherits_nothing(shelf: Shelf) -> None:
+async def test_recreated_project_inherits_nothing(stored_project: StoredProject) -> None:
     snapshot = registry("a")
-    await shelf.store().put(shelf.key, snapshot, record(snapshot))
-    await shelf.api.delete(PROJECTS, shelf.key.namespace, "ranking")
-    await shelf.create()
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    await stored_project.api.delete(PROJECTS, stored_project.key.namespace, "ranking")
+    await stored_project.create()
 
-    store = shelf.store()
-    assert await store.history(shelf.key) == ()
-    assert await store.get(shelf.key, snapshot.digest) is None
+    store = stored_project.store()
+    assert await store.history(stored_project.key) == ()
+    assert await store.get(stored_project.key, snapshot.digest) is None
 
 
-async def test_a_put_that_changes_nothing_writes_nothing(shelf: Shelf) -> None:
-    snapshot, store = registry("a"), shelf.store()
-    await store.put(shelf.key, snapshot, record(snapshot))
-    before = await shelf.versions()
-    await store.put(shelf.key, snapshot, record(snapshot))
+async def test_a_put_that_changes_nothing_writes_nothing(stored_project: StoredProject) -> None:
+    snapshot, store = registry("a"), stored_project.store()
+    await store.put(stored_project.key, snapshot, record(snapshot))
+    before = await stored_project.versions()
+    await store.put(stored_project.key, snapshot, record(snapshot))
 
-    assert await shelf.versions() == before
+    assert await stored_project.versions() == before
     assert len(before) == 2
 
 
 @pytest.mark.parametrize("gone", ["timeline", "piece", "all"])
 @pytest.mark.parametrize("hours", [0, 3], ids=["the same", "later"])
-async def test_deleted_snapshot_is_written_again(shelf: Shelf, gone: str, hours: int) -> None:
+async def test_deleted_snapshot_is_written_again(
+    stored_project: StoredProject, gone: str, hours: int
+) -> None:
     first, second = registry("a"), registry("a", "b")
-    store = shelf.store()
-    await store.put(shelf.key, first, record(first))
-    await store.put(shelf.key, second, record(second, hours=1))
-    history = await store.history(shelf.key)
+    store = stored_project.store()
+    await store.put(stored_project.key, first, record(first))
+    await store.put(stored_project.key, second, record(second, hours=1))
+    history = await store.history(stored_project.key)
     doomed = {
         "timeline": [TIMELINE],
-        "piece": [name for name in await shelf.names() if second.digest[:16] in name],
-        "all": await shelf.names(),
+        "piece": [name for name in await stored_project.names() if second.digest[:16] in name],
+        "all": await stored_project.names(),
     }[gone]
     for name in doomed:
-        await shelf.api.delete(CONFIG_MAPS, shelf.key.namespace, name)
-    await store.put(shelf.key, second, record(second, hours=1 + hours))
+        await stored_project.api.delete(CONFIG_MAPS, stored_project.key.namespace, name)
+    await store.put(stored_project.key, second, record(second, hours=1 + hours))
 
-    after = shelf.store()
+    after = stored_project.store()
     assert doomed
-    kept = await after.history(shelf.key)
+    kept = await after.history(stored_project.key)
     assert [(r.at, r.digest) for r in kept] == [(r.at, r.digest) for r in history]
-    assert await after.get(shelf.key, second.digest) == second
+    assert await after.get(stored_project.key, second.digest) == second
     # Of an older one nothing but its moment is known here: the ops runs in MLflow hold it.
-    assert await after.get(shelf.key, first.digest) == (None if gone == "all" else first)
+    assert await after.get(stored_project.key, first.digest) == (None if gone == "all" else first)

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from tests.cluster.chart.helm import Helm
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.environment import World
+from tests.e2e.environment import E2eEnvironment
 from tests.e2e.images import images, sizes
 from tests.e2e.node_files import CGROUP
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.recovery import RECOVERY_SECONDS, taken
 from tests.e2e.tenant import Tenant
-from tests.e2e.uninstall_check import leave, there
+from tests.e2e.uninstall_check import check_uninstall, cluster_objects
 
 from feature_lineage.kube.api_client import Api, connect
 
-SettleTenant = Callable[..., Tenant]
+CreateTenant = Callable[..., Tenant]
 
-_worlds: list[World] = []
-_told: list[str] = []
+_environments: list[E2eEnvironment] = []
+_worker_summaries: list[str] = []
 """By other processes' worlds."""
 
 
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    needing = [item for item in items if "world" in getattr(item, "fixturenames", ())]
+    needing = [item for item in items if "environment" in getattr(item, "fixturenames", ())]
     if needing and CGROUP not in os.environ:
         raise pytest.UsageError("scenes on a node play in a sandbox: run make e2e")
     # The others fill the time that is left beside them.
@@ -47,19 +47,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _told.extend(getattr(node, "workeroutput", {}).get("told", ()))
+    _worker_summaries.extend(getattr(node, "workeroutput", {}).get("told", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in dict.fromkeys((*_told, *_summary())):
+    for line in dict.fromkeys((*_worker_summaries, *_summary())):
         terminalreporter.write_line(line)
 
 
 def _summary() -> Iterator[str]:
     """What is to be told of the world of this process, and of what happened there."""
-    for world in _worlds:
-        parts = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in world.seconds.items())
-        yield f"world: {parts}"
+    for environment in _environments:
+        parts = ", ".join(
+            f"{what} {seconds:.1f} s" for what, seconds in environment.seconds.items()
+        )
+        yield f"environment: {parts}"
     if taken:
         slowest = f"{max(taken):.1f} s of {RECOVERY_SECONDS:.0f}"
         yield f"recovery: the slowest of {len(taken)} took {slowest}"
@@ -68,34 +70,34 @@ def _summary() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
+def environment() -> Iterator[E2eEnvironment]:
     """Cluster, node and servers, without the operator."""
     # The sandbox's own memory. (What is under pytest's folder, the next pytest shuts to others.)
-    folder = Path(tempfile.mkdtemp(prefix="world-", dir="/dev/shm"))
-    with World(folder, images()) as started:
-        _worlds.append(started)
+    folder = Path(tempfile.mkdtemp(prefix="environment-", dir="/dev/shm"))
+    with E2eEnvironment(folder, images()) as started:
+        _environments.append(started)
         yield started
 
 
 @pytest.fixture(scope="session")
 def operator(
-    world: World, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+    environment: E2eEnvironment, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InstalledOperator]:
     """The operator, installed by its chart; scenes leave it running. It is uninstalled at last."""
     installed = InstalledOperator(
-        world, Helm(tmp_path_factory.mktemp("helm"), world.plane.kubeconfig)
+        environment, Helm(tmp_path_factory.mktemp("helm"), environment.plane.kubeconfig)
     )
-    before = there(kubectl)
-    with world.timed("helm install"):
+    before = cluster_objects(kubectl)
+    with environment.timed("helm install"):
         installed.install()
     yield installed
-    with world.timed("helm uninstall, and what it leaves"):
-        leave(kubectl, installed, before)
+    with environment.timed("helm uninstall, and what it leaves"):
+        check_uninstall(kubectl, installed, before)
     installed.close()
 
 
 @pytest.fixture(autouse=True)
-def judged(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a scene is about, it fails by an error that the operator logs, or a restart."""
     if "operator" not in request.fixturenames:
         yield
@@ -104,37 +106,39 @@ def judged(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     expected = [each for mark in request.node.iter_markers("errors") for each in mark.args]
 
-    assert operator.judge.mistakes(*expected) == []
+    assert operator.log_check.new_errors(*expected) == []
 
 
 @pytest.fixture(scope="session")
-def kubectl(world: World) -> Kubectl:
-    return world.plane.kubectl
+def kubectl(environment: E2eEnvironment) -> Kubectl:
+    return environment.plane.kubectl
 
 
 @pytest.fixture
-async def admin(world: World) -> AsyncIterator[Api]:
+async def admin(environment: E2eEnvironment) -> AsyncIterator[Api]:
     """The operator's own client, as the administrator."""
-    async with await connect(str(world.plane.kubeconfig)) as api:
+    async with await connect(str(environment.plane.kubeconfig)) as api:
         yield api
 
 
 @pytest.fixture
-def settle(
-    world: World, operator: InstalledOperator, admin: Api, kubectl: Kubectl
-) -> Iterator[SettleTenant]:
+def create_tenant(
+    environment: E2eEnvironment, operator: InstalledOperator, admin: Api, kubectl: Kubectl
+) -> Iterator[CreateTenant]:
     """Makes a tenant with a namespace of its own; shows what happened there if the test fails."""
-    settled: list[Tenant] = []
+    tenants: list[Tenant] = []
 
     def make(name: str = "driver") -> Tenant:
         namespace = f"test-{uuid.uuid4().hex[:8]}"
-        tenant = Tenant(admin, kubectl, namespace, world.mlflow, name, world=world)
-        settled.append(tenant)
-        tenant.settle()
+        tenant = Tenant(
+            admin, kubectl, namespace, environment.mlflow, name, environment=environment
+        )
+        tenants.append(tenant)
+        tenant.prepare()
         return tenant
 
     yield make
-    for tenant in settled:
+    for tenant in tenants:
         kubectl("delete", "namespace", tenant.namespace, "--wait=false")
 
 
@@ -143,9 +147,9 @@ def evidence(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a test that failed leaves for whoever has to find out why."""
     yield
     report = getattr(request.node, "report", None)
-    if report is None or not report.failed or not _worlds:
+    if report is None or not report.failed or not _environments:
         return
-    kubectl = _worlds[-1].plane.kubectl
+    kubectl = _environments[-1].plane.kubectl
     print(kubectl("get", "fsp,ftm,jobs,pods", "-A", "-o", "wide"))
     print(kubectl("get", "events.v1.events.k8s.io", "-A", "--sort-by=.metadata.creationTimestamp"))
 

@@ -49,7 +49,7 @@ OPERATOR: Final = ("lineage-operator", "another-password-of-12")
 GIT_TOKEN: Final = "token-of-the-git-server"
 
 
-class World:
+class E2eEnvironment:
     """Everything that stands before the operator is installed.
 
     Attributes:

@@ -2,10 +2,10 @@
 
 import json
 
-from tests.e2e.logs import ContainerLogs, Run
+from tests.e2e.logs import ContainerLogs, ContainerRun
 
 
-class Judge:
+class LogCheck:
     """Judges each line and each restart once, those of pods included that are gone by then.
 
     Attributes:
@@ -15,15 +15,15 @@ class Judge:
     def __init__(self, logs: ContainerLogs) -> None:
         self._logs = logs
         self.killed: dict[str, int] = {}
-        self._known: set[Run] = set()
-        self._ended: set[Run] = set()
+        self._known: set[ContainerRun] = set()
+        self._ended: set[ContainerRun] = set()
 
     def kills(self, pod: str) -> None:
         """To be told before it happens."""
-        self._logs.look()
+        self._logs.open_new_files()
         self.killed[pod] = max(run.number for run in self._logs.runs() if run.pod == pod)
 
-    def mistakes(self, *expected: str) -> list[str]:
+    def new_errors(self, *expected: str) -> list[str]:
         """Those since this was asked last.
 
         Args:
@@ -31,7 +31,7 @@ class Judge:
         """
         found = []
         for run, line in self._logs.news():
-            if self._is_afterlife(run) or line["level"] not in ("error", "critical"):
+            if self._is_stale_restart(run) or line["level"] not in ("error", "critical"):
                 continue
             if line["message"].startswith(expected):
                 self._ended.add(run)
@@ -39,12 +39,12 @@ class Judge:
                 found.append(f"{run.pod}: {json.dumps(line)}")
         for run in sorted(self._logs.runs() - self._known):
             self._known.add(run)
-            if run.number == 0 or self._is_afterlife(run):
+            if run.number == 0 or self._is_stale_restart(run):
                 continue
-            if Run(run.pod, run.number - 1) not in self._ended:
+            if ContainerRun(run.pod, run.number - 1) not in self._ended:
                 found.append(f"{run.pod}: restart {run.number}")
         return found
 
-    def _is_afterlife(self, run: Run) -> bool:
+    def _is_stale_restart(self, run: ContainerRun) -> bool:
         """Whether a kubelet began it that had not heard yet that its pod, killed here, is gone."""
         return run.number > self.killed.get(run.pod, run.number)

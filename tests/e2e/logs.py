@@ -16,7 +16,7 @@ from tests.cluster.host.process import Line
 
 
 @dataclass(frozen=True, order=True)
-class Run:
+class ContainerRun:
     """A container from its start to its end.
 
     Attributes:
@@ -37,7 +37,7 @@ class _Log:
         text: of the line that is not whole yet: a long one is several records.
     """
 
-    run: Run
+    run: ContainerRun
     file: BinaryIO
     begun: bytes = b""
     text: str = ""
@@ -65,7 +65,7 @@ class ContainerLogs:
         self._pattern = f"{namespace}_*/*/*.log"
         self._logs: dict[int, _Log] = {}
 
-    def look(self) -> None:
+    def open_new_files(self) -> None:
         """Open what is new; to be called before pods are made to go."""
         for path in sorted(self._folder.glob(self._pattern)):
             with contextlib.suppress(FileNotFoundError):  # its pod is going; it was opened before
@@ -75,15 +75,15 @@ class ContainerLogs:
                     file.close()
                 else:
                     pod = path.parts[-3].split("_")[1]
-                    self._logs[inode] = _Log(Run(pod, int(path.stem)), file)
+                    self._logs[inode] = _Log(ContainerRun(pod, int(path.stem)), file)
 
-    def runs(self) -> set[Run]:
+    def runs(self) -> set[ContainerRun]:
         """All that were ever seen."""
         return {log.run for log in self._logs.values()}
 
-    def news(self) -> Iterator[tuple[Run, Line]]:
+    def news(self) -> Iterator[tuple[ContainerRun, Line]]:
         """What was logged since this was asked last."""
-        self.look()
+        self.open_new_files()
         for log in sorted(self._logs.values(), key=lambda each: each.run):
             for line in log.lines():
                 yield log.run, line

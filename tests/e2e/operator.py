@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import yaml
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm
-from tests.e2e.environment import MLFLOW_URL, OPERATOR, World
+from tests.e2e.environment import MLFLOW_URL, OPERATOR, E2eEnvironment
 from tests.e2e.images import TAG
-from tests.e2e.log_check import Judge
+from tests.e2e.log_check import LogCheck
 from tests.e2e.logs import ContainerLogs
 
 SELECTOR: Final = f"app.kubernetes.io/instance={RELEASE}"
@@ -37,15 +37,15 @@ class InstalledOperator:
         judge: of all that its pods log.
     """
 
-    def __init__(self, world: World, helm: Helm) -> None:
+    def __init__(self, environment: E2eEnvironment, helm: Helm) -> None:
         self.helm = helm
-        self._world = world
-        self._kubectl = world.plane.kubectl
-        self._logs = ContainerLogs(world.node.pod_logs, NAMESPACE)
-        self.judge = Judge(self._logs)
+        self._environment = environment
+        self._kubectl = environment.plane.kubectl
+        self._logs = ContainerLogs(environment.node.pod_logs, NAMESPACE)
+        self.log_check = LogCheck(self._logs)
 
     def values(self) -> dict[str, Any]:
-        images = self._world.images
+        images = self._environment.images
         imported = {"registry": "localhost", "tag": TAG, "pullPolicy": "Never"}
         return {
             "image": {**imported, "repository": images.operator.name},
@@ -93,7 +93,7 @@ class InstalledOperator:
 
     def uninstall(self) -> None:
         """As docs/uninstall.md does, with both replicas at work."""
-        self._logs.look()
+        self._logs.open_new_files()
         self.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
 
     def leader(self) -> Leader:
@@ -111,8 +111,8 @@ class InstalledOperator:
             assert watcher.stdout is not None
             try:
                 for line in watcher.stdout:  # one for each renewal
-                    if (holder := line.strip()) and holder not in self.judge.killed:
-                        for pid in self._world.node.pids(holder, NAMESPACE):
+                    if (holder := line.strip()) and holder not in self.log_check.killed:
+                        for pid in self._environment.node.pids(holder, NAMESPACE):
                             return Leader(holder, pid)
             finally:
                 watcher.kill()
@@ -123,7 +123,7 @@ class InstalledOperator:
 
         A container that is killed again and again would be started later each time.
         """
-        self.judge.kills(leader.pod)
+        self.log_check.kills(leader.pod)
         with contextlib.suppress(ProcessLookupError):
             os.kill(leader.pid, signal.SIGKILL)
         delete = ("delete", "pod", leader.pod, "--force", "--grace-period=0", "--wait=false")
@@ -139,7 +139,7 @@ class InstalledOperator:
     def scale(self, replicas: int) -> None:
         """Have that many replicas, and return once they are there, or gone."""
         name = f"deployment/{RELEASE}"
-        self._logs.look()
+        self._logs.open_new_files()
         self._kubectl("-n", NAMESPACE, "scale", name, f"--replicas={replicas}")
         if replicas:
             self._kubectl("-n", NAMESPACE, "rollout", "status", name, seconds=120)

@@ -48,7 +48,7 @@ Holds = Callable[[Object | None], bool]
 
 
 @dataclass
-class House:
+class ProjectFixture:
     """One project with its model, named alike, in a namespace.
 
     Args:
@@ -91,7 +91,7 @@ class House:
         body = {"metadata": {"annotations": named}}
         await self.admin.patch(PROJECTS, self.namespace, self.name, body)
 
-    async def look_now(self) -> None:
+    async def request_reconcile(self) -> None:
         await self.annotate(reconcile_requested_at=str(next(_numbers)))
 
     def train(self, *refs: str, alias: str | None = "champion") -> str:
@@ -155,7 +155,7 @@ class House:
             and (each["regarding"]["kind"], each["regarding"]["name"]) == (kind.kind, self.name)
         ]
 
-    async def told(self, reason: str, kind: Kind = PROJECTS) -> Object:
+    async def until_event(self, reason: str, kind: Kind = PROJECTS) -> Object:
         """The one Event with a reason, which is told a moment after the status says so.
 
         Raises:

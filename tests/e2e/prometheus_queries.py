@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.environment import SCRAPE_SECONDS, World
+from tests.e2e.environment import SCRAPE_SECONDS, E2eEnvironment
 
 PROMETHEUS_SECONDS = 60.0
 
 
-async def samples(world: World, promql: str) -> list[dict[str, Any]]:
-    return await asyncio.to_thread(world.prometheus.query, promql)
+async def samples(environment: E2eEnvironment, promql: str) -> list[dict[str, Any]]:
+    return await asyncio.to_thread(environment.prometheus.query, promql)
 
 
 async def until_prometheus_says(
-    world: World, promql: str, holds: Callable[[float], bool], seconds: float = PROMETHEUS_SECONDS
+    environment: E2eEnvironment,
+    promql: str,
+    holds: Callable[[float], bool],
+    seconds: float = PROMETHEUS_SECONDS,
 ) -> float:
     """The one sample of a query, once `holds` is true of it.
 
@@ -25,7 +28,7 @@ async def until_prometheus_says(
     try:
         async with asyncio.timeout(seconds):
             while True:
-                found = await samples(world, promql)
+                found = await samples(environment, promql)
                 if len(found) == 1 and holds(found[0]["value"]):
                     return float(found[0]["value"])
                 await asyncio.sleep(SCRAPE_SECONDS / 2)

@@ -8,7 +8,7 @@ import time
 from datetime import datetime
 from typing import Final
 
-from tests.e2e.project_fixture import JOB_SECONDS, Holds, House
+from tests.e2e.project_fixture import JOB_SECONDS, Holds, ProjectFixture
 
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import PODS, PROJECT_LABEL
@@ -19,35 +19,35 @@ taken: Final[list[float]] = []
 """Seconds of each recovery of this session, without those of jobs."""
 
 
-async def recovered(house: House, since: float, holds: Holds) -> Object:
+async def recovered(fixture: ProjectFixture, since: float, holds: Holds) -> Object:
     """The project once that holds: in time, counted from `since`, by the wall's clock.
 
     Raises:
         AssertionError: it took longer.
     """
-    project = await house.until(holds, RECOVERY_SECONDS + JOB_SECONDS)
-    await in_time(house, since)
+    project = await fixture.until(holds, RECOVERY_SECONDS + JOB_SECONDS)
+    await in_time(fixture, since)
     return project
 
 
-async def in_time(house: House, since: float) -> None:
+async def in_time(fixture: ProjectFixture, since: float) -> None:
     """Return if it is no later than it may be for what has come by now.
 
     Raises:
         AssertionError: it is.
     """
     took = time.time() - since
-    jobs = await _seconds_of_jobs(house, since)
+    jobs = await _seconds_of_jobs(fixture, since)
     taken.append(took - jobs)
-    print(f"{house.name}: {took:.1f} s, of which its jobs ran {jobs:.1f} s")
+    print(f"{fixture.name}: {took:.1f} s, of which its jobs ran {jobs:.1f} s")
     assert took - jobs < RECOVERY_SECONDS
 
 
-async def _seconds_of_jobs(house: House, since: float) -> float:
+async def _seconds_of_jobs(fixture: ProjectFixture, since: float) -> float:
     """How long containers of the project's jobs have run since; one runs at a time."""
     now, ran = time.time(), 0.0
-    mine = f"{PROJECT_LABEL}={house.name}"
-    async for pod in house.admin.list(PODS, house.namespace, labels=mine):
+    mine = f"{PROJECT_LABEL}={fixture.name}"
+    async for pod in fixture.admin.list(PODS, fixture.namespace, labels=mine):
         for container in pod["status"].get("containerStatuses", ()):
             state = container["state"]
             told = state.get("running") or state.get("terminated") or {}

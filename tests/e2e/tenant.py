@@ -16,9 +16,9 @@ from tests.e2e.environment import (
     MLFLOW_URL,
     POSTGRES_HOST,
     POSTGRES_PORT,
-    World,
+    E2eEnvironment,
 )
-from tests.e2e.project_fixture import JOB_SECONDS, House
+from tests.e2e.project_fixture import JOB_SECONDS, ProjectFixture
 from tests.local.scene import FEATURES, write_repo
 
 from feature_lineage.kube.api_client import Object
@@ -38,18 +38,18 @@ RESTRICTED = {
 
 
 @dataclass
-class Tenant(House):
+class Tenant(ProjectFixture):
     """One team with one project and one model, named alike, in a namespace of its own."""
 
-    world: World = field(kw_only=True)
+    environment: E2eEnvironment = field(kw_only=True)
     password: str = field(default="the-first-password", repr=False)
 
     # What the platform gives a tenant
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Namespace, database, Secrets and the permission to read those the operator needs."""
-        self.world.create_database(self.project, self.password)
-        authority = self.world.git.authority.decode()
+        self.environment.create_database(self.project, self.password)
+        authority = self.environment.git.authority.decode()
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.apply(
             {"kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}},
@@ -99,7 +99,7 @@ class Tenant(House):
 
     def commit(self, features: str = FEATURES, **files: str) -> str:
         """Push a commit of the repo; its id."""
-        git, tree = self.world.git, self.world.git.folder / f"{self.project}.tree"
+        git, tree = self.environment.git, self.environment.git.folder / f"{self.project}.tree"
         if not tree.exists():
             git.create(self.project)
             repo = write_repo(tree / "feature_repo", self.project)
@@ -166,7 +166,7 @@ class Tenant(House):
     def online_rows(self) -> int:
         """How many rows the online store holds for the view."""
         table = f"{self.project}_{VIEW}"
-        found = self.world.rows(
+        found = self.environment.rows(
             self.project,
             f'SELECT count(DISTINCT entity_key) FROM "{table}"',
         )
@@ -191,7 +191,7 @@ def own_job(tenant: Tenant, name: str, command: str) -> Object:
         "capabilities": {"drop": ["ALL"]},
     }
     common = {
-        "image": tenant.world.images.runner.reference,
+        "image": tenant.environment.images.runner.reference,
         "imagePullPolicy": "Never",
         "securityContext": contained,
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
 from tests.cluster.host.polling import says
-from tests.e2e.conftest import SettleTenant
+from tests.e2e.conftest import CreateTenant
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.project_fixture import both, recorded, running
 from tests.e2e.tenant import Tenant, secret
@@ -38,9 +38,9 @@ async def job_of(tenant: Tenant) -> str:
 
 @pytest.mark.timeout(600)
 async def test_code_of_a_repo_gets_nowhere_but_to_its_own_report(
-    settle: SettleTenant, admin: Api
+    create_tenant: CreateTenant, admin: Api
 ) -> None:
-    tenant = settle("intruder")
+    tenant = create_tenant("intruder")
     tenant.apply(secret("not-given", key="value"))
     neighbour = replace(tenant, name="neighbour")
     await neighbour.create_project(
@@ -71,9 +71,9 @@ async def test_code_of_a_repo_gets_nowhere_but_to_its_own_report(
 
 
 async def test_operator_reads_only_granted_secrets(
-    settle: SettleTenant, operator: InstalledOperator, admin: Api
+    create_tenant: CreateTenant, operator: InstalledOperator, admin: Api
 ) -> None:
-    tenant = settle("trusting")
+    tenant = create_tenant("trusting")
 
     async def may(
         verb: str, resource: str, name: str = "", namespace: str = "", **more: str

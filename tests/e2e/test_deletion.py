@@ -4,8 +4,8 @@ production needs them."""
 import asyncio
 
 from tests.cluster.host.polling import condition, gone, says
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import E2eEnvironment
 from tests.e2e.phases import STUCK, words
 from tests.e2e.project_fixture import both, recorded
 
@@ -15,8 +15,10 @@ from feature_lineage.kube.kinds import PROJECTS
 OBJECTS = "SELECT project_id FROM feature_views"
 
 
-async def test_retain_lets_go_at_once(settle: SettleTenant, admin: Api, world: World) -> None:
-    tenant = settle("kept")
+async def test_retain_lets_go_at_once(
+    create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
+) -> None:
+    tenant = create_tenant("kept")
     tenant.commit()
     await tenant.create_project()
     await tenant.until(recorded(1))
@@ -25,13 +27,13 @@ async def test_retain_lets_go_at_once(settle: SettleTenant, admin: Api, world: W
         await admin.delete(PROJECTS, tenant.namespace, tenant.name)
         await tenant.until(gone)
 
-    assert world.rows(tenant.project, OBJECTS) == [(tenant.project,)]
+    assert environment.rows(tenant.project, OBJECTS) == [(tenant.project,)]
 
 
 async def test_delete_removes_objects_without_promoted_models(
-    settle: SettleTenant, admin: Api, world: World
+    create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
 ) -> None:
-    tenant = settle("gone")
+    tenant = create_tenant("gone")
     tenant.commit()
     # A neighbour in the same registry, applied by somebody else.
     tenant.run_feast("apply", project="neighbour")
@@ -47,27 +49,27 @@ async def test_delete_removes_objects_without_promoted_models(
     message = condition(project, "Ready")["message"]
     for part in (tenant.model, "featurelineage.io/allow-delete"):
         assert part in message
-    assert set(world.rows(tenant.project, OBJECTS)) == {("neighbour",), (tenant.project,)}
-    event = await tenant.told("Blocked")
+    assert set(environment.rows(tenant.project, OBJECTS)) == {("neighbour",), (tenant.project,)}
+    event = await tenant.until_event("Blocked")
     assert event["type"] == "Warning"
 
     await tenant.annotate(allow_delete="the ranker is retired")
     await tenant.until(gone)
 
-    assert world.rows(tenant.project, OBJECTS) == [("neighbour",)]
+    assert environment.rows(tenant.project, OBJECTS) == [("neighbour",)]
     run = tenant.ops_runs()[-1]
     assert run["tags"]["featurelineage.io/operation"] == "delete"
     assert run["tags"]["featurelineage.io/override"] == "allow-delete: the ranker is retired"
 
 
 async def test_a_deletion_that_is_stuck_says_why(
-    settle: SettleTenant, admin: Api, world: World
+    create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
 ) -> None:
-    tenant = settle("stuck")
+    tenant = create_tenant("stuck")
     tenant.commit()
     await tenant.create_project(deletionPolicy="Delete", runtime={"retries": 0})
     await tenant.until(recorded(1))
-    world.change_password(tenant.project, "nobody was told")
+    environment.change_password(tenant.project, "nobody was told")
 
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)
     project = await tenant.until(says("Ready", "False", "DeletionBlocked"))
@@ -75,6 +77,6 @@ async def test_a_deletion_that_is_stuck_says_why(
 
     tenant.password = "nobody was told"
     tenant.apply(tenant.feature_store_secret())
-    await tenant.look_now()
+    await tenant.request_reconcile()
     await tenant.until(gone)
-    assert world.rows(tenant.project, OBJECTS) == []
+    assert environment.rows(tenant.project, OBJECTS) == []

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from tests.cluster.host.polling import condition
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import E2eEnvironment
 from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURE_STORE, FEATURES
@@ -46,7 +46,7 @@ class Cause:
     reason: str
     words: tuple[str, ...]
 
-    def told(self, body: Object | None) -> bool:
+    def is_reported(self, body: Object | None) -> bool:
         said = condition(body, "Applied")
         message = said.get("message", "")
         return said.get("reason") == self.reason and all(word in message for word in self.words)
@@ -112,52 +112,52 @@ CAUSES = (
 
 async def waiting(tenant: Tenant, cause: Cause, **runtime: Any) -> tuple[Tenant, float]:
     """A project in the tenant's namespace, once it tells why its job waits, and after how long."""
-    house, began = replace(tenant, name=cause.name), time.monotonic()
-    await house.create_project(
+    fixture, began = replace(tenant, name=cause.name), time.monotonic()
+    await fixture.create_project(
         # Once it begins, it says that the image has no such folder: no need to import Feast.
         source={"image": {"path": "/nowhere"}},
         featureStoreYaml=None,
         mlflow=None,
         runtime={**cause.runtime, **runtime},
     )
-    await house.until(cause.told, TOLD_SECONDS)
-    return house, time.monotonic() - began
+    await fixture.until(cause.is_reported, TOLD_SECONDS)
+    return fixture, time.monotonic() - began
 
 
 @pytest.mark.timeout(600)
 async def test_cause_of_a_waiting_job_is_shown_and_fixable(
-    settle: SettleTenant, admin: Api
+    create_tenant: CreateTenant, admin: Api
 ) -> None:
-    tenant = settle("waiting")
+    tenant = create_tenant("waiting")
     stuck = await asyncio.gather(*(waiting(tenant, cause) for cause in CAUSES))
-    print({house.name: round(seconds, 1) for house, seconds in stuck})
+    print({fixture.name: round(seconds, 1) for fixture, seconds in stuck})
 
-    await asyncio.gather(*(house.change(runtime=None) for house, _ in stuck))
-    for house, _ in stuck:
-        await house.until(says_applied("RefNotFound", "/nowhere"), MENDED_SECONDS)
-        first, second = await house.made(JOBS)
+    await asyncio.gather(*(fixture.change(runtime=None) for fixture, _ in stuck))
+    for fixture, _ in stuck:
+        await fixture.until(says_applied("RefNotFound", "/nowhere"), MENDED_SECONDS)
+        first, second = await fixture.made(JOBS)
         assert (first.partition("-1-")[0], second.partition("-2-")[0]) == ("apply", "apply")
-        job = await admin.get(JOBS, house.namespace, first)
+        job = await admin.get(JOBS, fixture.namespace, first)
         assert CANCELLED in job["metadata"]["annotations"]
         assert job["spec"]["ttlSecondsAfterFinished"] == 3600
-        assert await pods_of(admin, house, first) == []
+        assert await pods_of(admin, fixture, first) == []
 
 
 @pytest.mark.timeout(300)
 async def test_a_job_that_waited_until_its_deadline_says_what_for(
-    settle: SettleTenant, admin: Api
+    create_tenant: CreateTenant, admin: Api
 ) -> None:
-    tenant = settle("patient")
+    tenant = create_tenant("patient")
     causes = (GIANT, IMAGE, SECRET)
     stuck = await asyncio.gather(*(waiting(tenant, cause, retries=0) for cause in causes))
-    for house, _ in stuck:
-        (job,) = await house.made(JOBS)
+    for fixture, _ in stuck:
+        (job,) = await fixture.made(JOBS)
         over = {"spec": {"activeDeadlineSeconds": 1}}
-        await admin.patch(JOBS, house.namespace, job, over)
+        await admin.patch(JOBS, fixture.namespace, job, over)
 
-    for cause, (house, _) in zip(causes, stuck, strict=True):
+    for cause, (fixture, _) in zip(causes, stuck, strict=True):
         words = ("the job took longer than", *cause.words[-1:])
-        project = await house.until(says_applied("DeadlineExceeded", *words), TOLD_SECONDS)
+        project = await fixture.until(says_applied("DeadlineExceeded", *words), TOLD_SECONDS)
         assert state(project, "Stalled") == ("True", "DeadlineExceeded")
 
 
@@ -215,15 +215,15 @@ async def ended(tenant: Tenant, end: End) -> None:
 
 @pytest.mark.timeout(600)
 async def test_what_ended_a_job_is_told_by_its_cause(
-    settle: SettleTenant, admin: Api, world: World
+    create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
 ) -> None:
-    tenants = {end.name: settle(end.name) for end in ENDS}
+    tenants = {end.name: create_tenant(end.name) for end in ENDS}
     for end in ENDS:
         tenants[end.name].commit(end.features)
         await tenants[end.name].create_project(runtime={**end.runtime, "retries": 0})
     killed = tenants[KILLED.name]
     pod = await killed.until_in_phase("import_feast")
-    for pid in await asyncio.to_thread(world.node.pids, pod, killed.namespace):
+    for pid in await asyncio.to_thread(environment.node.pids, pod, killed.namespace):
         os.kill(pid, signal.SIGKILL)
 
     for end in ENDS:
@@ -232,8 +232,8 @@ async def test_what_ended_a_job_is_told_by_its_cause(
 
 
 @pytest.mark.timeout(600)
-async def test_stores_on_the_jobs_own_disk_are_refused(settle: SettleTenant) -> None:
-    tenant = settle("forgetful")
+async def test_stores_on_the_jobs_own_disk_are_refused(create_tenant: CreateTenant) -> None:
+    tenant = create_tenant("forgetful")
     store = FEATURE_STORE.format(project=tenant.project)
     tenant.commit(**{"feature_repo/feature_store.yaml": store})
     await tenant.create_project(featureStoreYaml=None)
@@ -249,9 +249,9 @@ async def test_stores_on_the_jobs_own_disk_are_refused(settle: SettleTenant) -> 
 
 @pytest.mark.timeout(600)
 async def test_a_pod_that_is_evicted_is_replaced_within_the_same_job(
-    settle: SettleTenant, admin: Api
+    create_tenant: CreateTenant, admin: Api
 ) -> None:
-    tenant = settle("evicted")
+    tenant = create_tenant("evicted")
     tenant.commit()
     await tenant.create_project()
     first = await tenant.until_in_phase("import_feast")

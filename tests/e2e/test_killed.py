@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from tests.cluster.host.polling import says
-from tests.e2e.conftest import SettleTenant
+from tests.e2e.conftest import CreateTenant
 from tests.e2e.operator import InstalledOperator
-from tests.e2e.project_fixture import JOB_SECONDS, House, both, recorded, running
+from tests.e2e.project_fixture import JOB_SECONDS, ProjectFixture, both, recorded, running
 from tests.e2e.recovery import in_time, recovered
 from tests.local.scene import FEATURES, backfill
 
@@ -24,7 +24,7 @@ from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS
 SEED = 20261126
 RANDOM_KILLS = 5
 
-Point = Callable[[House], Awaitable[object]]
+Point = Callable[[ProjectFixture], Awaitable[object]]
 
 
 def job_of(project: Object) -> str:
@@ -37,10 +37,10 @@ def ended(job: Object | None) -> bool:
     return any(each["type"] == "Complete" for each in conditions)
 
 
-async def first_ops_run(house: House) -> None:
+async def first_ops_run(fixture: ProjectFixture) -> None:
     """MLflow tells nobody of what it is given: asking is the only way to know."""
     async with asyncio.timeout(JOB_SECONDS):
-        while not await asyncio.to_thread(house.ops_runs):
+        while not await asyncio.to_thread(fixture.ops_runs):
             await asyncio.sleep(0.02)
 
 
@@ -65,46 +65,48 @@ def points(job: str) -> dict[str, Point]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_kill_after_every_write_gives_the_same_end(
-    settle: SettleTenant, operator: InstalledOperator
+    create_tenant: CreateTenant, operator: InstalledOperator
 ) -> None:
-    calm, house = settle("calm"), settle("driver")
+    calm, fixture = create_tenant("calm"), create_tenant("driver")
     spec = {"backfills": [backfill()]}
-    for tenant in (calm, house):
+    for tenant in (calm, fixture):
         tenant.commit()
     await calm.create_project(**spec)
     undisturbed = await calm.until(recorded(2))
 
     leader = await asyncio.to_thread(operator.leader)
-    await house.create_project(**spec)
-    project = await house.until(lambda body: "operation" in (body or {}).get("status", {}))
+    await fixture.create_project(**spec)
+    project = await fixture.until(lambda body: "operation" in (body or {}).get("status", {}))
     for reach in points(job_of(project)).values():
         killed = time.time()
         operator.kill(leader)
-        reached = asyncio.ensure_future(reach(house))
+        reached = asyncio.ensure_future(reach(fixture))
         leader = await asyncio.to_thread(operator.leader)
         await reached
-        await in_time(house, killed)
+        await in_time(fixture, killed)
     killed = time.time()
     operator.kill(leader)
-    disturbed = await recovered(house, killed, recorded(2))
+    disturbed = await recovered(fixture, killed, recorded(2))
 
     assert shape(disturbed) == shape(undisturbed)
-    jobs = await house.made(JOBS)
+    jobs = await fixture.made(JOBS)
     assert jobs == sorted(each["job"] for each in disturbed["status"]["operations"])
-    assert [told(run) for run in house.ops_runs()] == [told(run) for run in calm.ops_runs()]
-    assert len(house.ops_runs()) == 2
-    assert len(await house.made(CONFIG_MAPS)) == len(await calm.made(CONFIG_MAPS))
+    assert [run_summary(run) for run in fixture.ops_runs()] == [
+        run_summary(run) for run in calm.ops_runs()
+    ]
+    assert len(fixture.ops_runs()) == 2
+    assert len(await fixture.made(CONFIG_MAPS)) == len(await calm.made(CONFIG_MAPS))
     for reason in ("ApplySucceeded", "BackfillSucceeded"):
-        assert all("series" not in each for each in await house.events(reason))
+        assert all("series" not in each for each in await fixture.events(reason))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_kill_at_five_random_moments(
-    settle: SettleTenant, operator: InstalledOperator
+    create_tenant: CreateTenant, operator: InstalledOperator
 ) -> None:
     moments = random.Random(SEED)
-    tenant = settle("random")
+    tenant = create_tenant("random")
     tenant.commit()
     await tenant.create_project()
     project = await tenant.until(both(recorded(1), says("Ready", "True")))
@@ -162,7 +164,7 @@ def shape(project: Object) -> dict[str, Any]:
     }
 
 
-def told(run: dict[str, Any]) -> tuple[Any, ...]:
+def run_summary(run: dict[str, Any]) -> tuple[Any, ...]:
     """An ops run without names, digests and times."""
     operation = run["tags"]["feast.operation"], run["tags"]["featurelineage.io/attempt"]
     return operation, run["status"], *(sorted(run[part]) for part in ("tags", "params", "metrics"))

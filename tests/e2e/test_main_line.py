@@ -11,8 +11,8 @@ import httpx
 import pytest
 from tests.cluster.host.polling import condition, gone, says, until
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import ADMIN, World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import ADMIN, E2eEnvironment
 from tests.e2e.phases import FAILED, GOING, READY, WORKING, words
 from tests.e2e.project_fixture import (
     ALLOW,
@@ -51,10 +51,10 @@ JOB_SECONDS = 60.0
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_from_helm_install_to_the_last_record_of_a_deletion(
-    settle: SettleTenant, kubectl: Kubectl, admin: Api, world: World
+    create_tenant: CreateTenant, kubectl: Kubectl, admin: Api, environment: E2eEnvironment
 ) -> None:
-    checks_hosts_and_passwords(world)
-    tenant = settle()
+    checks_hosts_and_passwords(environment)
+    tenant = create_tenant()
     first = tenant.commit()
     project = await tenant.create_project(
         deletionPolicy="Delete", schedules=[EVERY_MINUTE], freshness={"maxAge": "2h"}
@@ -79,7 +79,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     materialized(project)
     assert tenant.online_rows() == 5
     materializations = f'feast_materialization_result_total{{namespace="{tenant.namespace}"}}'
-    await until_prometheus_says(world, f"sum({materializations})", lambda value: value >= 1)
+    await until_prometheus_says(environment, f"sum({materializations})", lambda value: value >= 1)
 
     # The model is linked to what was applied, and verified.
     model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
@@ -110,14 +110,14 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
         assert part in message
     assert state(project, "Stalled") == ("True", "Blocked")
     assert project["status"]["applied"] == applied
-    event = await tenant.told("Blocked")
+    event = await tenant.until_event("Blocked")
     assert (event["type"], event["note"]) == ("Warning", message)
     of_tenant = f'{{namespace="{tenant.namespace}",name="{tenant.name}"}}'
     await until_prometheus_says(
-        world, f"feature_lineage_plan_blocked{of_tenant}", lambda value: value == 1
+        environment, f"feature_lineage_plan_blocked{of_tenant}", lambda value: value == 1
     )
     blocked = f'namespace="{tenant.namespace}",type="Applied",reason="Blocked"'
-    assert len(await samples(world, f"feature_lineage_condition{{{blocked}}}")) == 1
+    assert len(await samples(environment, f"feature_lineage_condition{{{blocked}}}")) == 1
     told = kubectl("-n", tenant.namespace, "describe", "fsp", tenant.name)
     for part in (TRIPS, tenant.model, ALLOW, plan["digest"][:12]):
         assert part in told
@@ -129,13 +129,13 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     run = tenant.ops_runs()[-1]
     assert run["tags"]["featurelineage.io/override"] == "allow-breaking: the ranker is retired"
     assert words(project) == READY
-    event = await tenant.told("ModelsHurt")
+    event = await tenant.until_event("ModelsHurt")
     assert event["type"] == "Warning"
     for part in (third[:12], TRIPS, f"{tenant.model} v1", "@champion", "the ranker is retired"):
         assert part in event["note"]
     assert words(await tenant.until_model(says("Ready", "False", "Broken"))) == FAILED
     await until_prometheus_says(
-        world,
+        environment,
         f'feature_lineage_model_verdict{{namespace="{tenant.namespace}",verdict="Broken"}}',
         lambda value: value == 1,
     )
@@ -153,15 +153,15 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     ids = [run["tags"]["featurelineage.io/operation-id"] for run in runs]
     assert len(set(ids)) == len(ids) == number + 4
     for table in ("feature_views", "feature_services", "entities", "data_sources"):
-        assert world.rows(tenant.project, f"SELECT * FROM {table}") == [], table
+        assert environment.rows(tenant.project, f"SELECT * FROM {table}") == [], table
     for kind in MADE:
         for name in await tenant.made(kind):
             await until(admin, kind, tenant.namespace, name, gone)
 
 
-def checks_hosts_and_passwords(world: World) -> None:
+def checks_hosts_and_passwords(environment: E2eEnvironment) -> None:
     """MLflow, of whoever asks: here is what the operator has to get right."""
-    url, login = f"{world.mlflow.url}/api/2.0/mlflow/experiments/get?experiment_id=0", ADMIN
+    url, login = f"{environment.mlflow.url}/api/2.0/mlflow/experiments/get?experiment_id=0", ADMIN
     asked = {
         "as it should be": httpx.get(url, auth=login),
         "by another name": httpx.get(url, auth=login, headers={"Host": "mlflow.example"}),

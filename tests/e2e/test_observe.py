@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.cluster.host.polling import says
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import E2eEnvironment
 from tests.e2e.project_fixture import REFS, WITHOUT_TRIPS, both
 from tests.e2e.prometheus_queries import until_prometheus_says
 from tests.e2e.tenant import VIEW
@@ -14,8 +14,10 @@ from feature_lineage.kube.kinds import JOBS
 
 
 @pytest.mark.slow
-async def test_beside_a_plain_feast_apply(settle: SettleTenant, world: World) -> None:
-    tenant = settle("watched")
+async def test_beside_a_plain_feast_apply(
+    create_tenant: CreateTenant, environment: E2eEnvironment
+) -> None:
+    tenant = create_tenant("watched")
     tenant.commit()
     tenant.run_feast("apply", f"materialize-incremental {datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
     tenant.train()
@@ -40,13 +42,13 @@ async def test_beside_a_plain_feast_apply(settle: SettleTenant, world: World) ->
     assert model["status"]["lineage"]["verdict"] in ("Verified", "Unchanged")
     labels = f'namespace="{tenant.namespace}",feature_view="{VIEW}"'
     await until_prometheus_says(
-        world, f"feast_feature_freshness_seconds{{{labels}}}", lambda age: 0 < age < 2 * 86400
+        environment, f"feast_feature_freshness_seconds{{{labels}}}", lambda age: 0 < age < 2 * 86400
     )
 
     # CI applies a change that breaks the champion; nobody asked us, but everybody is told.
     tenant.commit(WITHOUT_TRIPS)
     tenant.run_feast("apply")
-    await tenant.look_now()
+    await tenant.request_reconcile()
     model = await tenant.until_model(says("LineageVerified", "False", "Broken"))
     problems = model["status"]["lineage"]["problems"]
     assert [each["feature"] for each in problems] == [REFS[1]]

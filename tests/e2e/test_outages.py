@@ -5,8 +5,8 @@ import time
 
 import pytest
 from tests.cluster.host.polling import condition, says
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import MLFLOW_URL, World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import MLFLOW_URL, E2eEnvironment
 from tests.e2e.operator import LEASE_LOST, InstalledOperator
 from tests.e2e.project_fixture import Holds, both, recorded, state
 from tests.e2e.recovery import RECOVERY_SECONDS, in_time, recovered
@@ -25,9 +25,9 @@ WIDER = FEATURES.replace(
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_mlflow_outage_blocks_applies_and_loses_no_record(
-    settle: SettleTenant, operator: InstalledOperator, world: World
+    create_tenant: CreateTenant, operator: InstalledOperator, environment: E2eEnvironment
 ) -> None:
-    tenant = settle("night")
+    tenant = create_tenant("night")
     last_known = {"onGuardUnavailable": "UseLast", "maxGuardAge": "10m"}
     tenant.commit()
     await tenant.create_project(apply={"protection": last_known})
@@ -39,7 +39,7 @@ async def test_mlflow_outage_blocks_applies_and_loses_no_record(
 
     # Away for all of an apply that may use what was known: it is recorded later, although the
     # operator that saw it is dead by then.
-    with world.without_mlflow():
+    with environment.without_mlflow():
         tenant.commit(WIDER)
         project = await tenant.until(both(says("Applied", "True"), ended(2)))
         await tenant.until(says("Recorded", "False", "MLflowUnavailable"))
@@ -71,14 +71,14 @@ async def test_mlflow_outage_blocks_applies_and_loses_no_record(
 @pytest.mark.timeout(600)
 @pytest.mark.errors(LEASE_LOST)  # the node's clock goes on
 async def test_a_node_that_stops_for_a_minute_in_the_middle_of_a_job(
-    settle: SettleTenant, world: World
+    create_tenant: CreateTenant, environment: E2eEnvironment
 ) -> None:
-    tenant = settle("frozen")
+    tenant = create_tenant("frozen")
     tenant.commit()
     await tenant.create_project()
     await tenant.until_in_phase("import_feast")
 
-    with world.node.stopped():
+    with environment.node.stopped():
         await asyncio.sleep(STOPPED_SECONDS)
     goes_on = time.time()
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.cluster.host.polling import condition, says
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import World
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import E2eEnvironment
 from tests.e2e.images import images
 from tests.e2e.own_image import EXTRA, PACKAGE
 from tests.e2e.project_fixture import both, recorded, state
@@ -39,14 +39,14 @@ REDIS = {"type": EXTRA, "connection_string": "redis.data.svc.cluster.local:6379"
 
 
 @pytest.fixture(scope="module")
-def image(world: World) -> str:
+def image(environment: E2eEnvironment) -> str:
     """The repository's own, on the node."""
-    with world.timed("a repository's image"):
-        world.node.load(images().own.archive)
+    with environment.timed("a repository's image"):
+        environment.node.load(images().own.archive)
     return images().own.reference
 
 
-async def until_told(tenant: Tenant, message: str, **store: Any) -> None:
+async def until_rejected(tenant: Tenant, message: str, **store: Any) -> None:
     """On the runner as it is, one repo for all, whose feature_store.yaml differs in `store`."""
     tenant.commit(FEATURES + DISTANCE)
     text = yaml.safe_dump({**tenant.store(), **store})
@@ -58,13 +58,15 @@ async def until_told(tenant: Tenant, message: str, **store: Any) -> None:
 
 
 async def test_an_image_with_the_missing_packages_is_applied(
-    settle: SettleTenant, image: str
+    create_tenant: CreateTenant, image: str
 ) -> None:
     there = "to the runner image (spec.runtime.image)"
     module = f"there is no module named {PACKAGE!r}: add {PACKAGE!r} {there}"
     extra = f"it needs the package {EXTRA!r} (Feast's extra {EXTRA!r}): add it {there}"
-    travel, cached = settle("travel"), settle("cached")
-    await asyncio.gather(until_told(travel, module), until_told(cached, extra, online_store=REDIS))
+    travel, cached = create_tenant("travel"), create_tenant("cached")
+    await asyncio.gather(
+        until_rejected(travel, module), until_rejected(cached, extra, online_store=REDIS)
+    )
 
     await cached.change(runtime={"image": image})
 

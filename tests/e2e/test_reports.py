@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.cluster.host.polling import says
-from tests.e2e.conftest import SettleTenant
+from tests.e2e.conftest import CreateTenant
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.project_fixture import both, recorded, running
 from tests.e2e.recovery import recovered
@@ -50,10 +50,10 @@ async def tamper(admin: Api, tenant: Tenant, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_damaged_report_costs_one_attempt(
-    settle: SettleTenant, operator: InstalledOperator, admin: Api
+    create_tenant: CreateTenant, operator: InstalledOperator, admin: Api
 ) -> None:
     spoilers: dict[str, Spoil] = {"deleted": delete, "emptied": empty, "tampered": tamper}
-    tenants = {name: settle(name) for name in spoilers}
+    tenants = {name: create_tenant(name) for name in spoilers}
     jobs = {}
     for name, tenant in tenants.items():
         tenant.commit()
@@ -76,15 +76,15 @@ async def test_damaged_report_costs_one_attempt(
     for tenant, project in zip(tenants.values(), projects, strict=True):
         (operation,) = project["status"]["operations"]
         assert (operation["attempt"], operation["result"]) == (2, "Succeeded")
-        lost = await tenant.told("JobFailed")
+        lost = await tenant.until_event("JobFailed")
         assert "report" in lost["note"]
         assert len(tenant.ops_runs()) == 1
         assert await tenant.made(JOBS) == [f"{operation['id']}-1", f"{operation['id']}-2"]
 
 
 @pytest.mark.timeout(600)
-async def test_a_pod_that_is_deleted_in_the_middle(settle: SettleTenant, admin: Api) -> None:
-    tenant = settle("deleted")
+async def test_a_pod_that_is_deleted_in_the_middle(create_tenant: CreateTenant, admin: Api) -> None:
+    tenant = create_tenant("deleted")
     tenant.commit()
     await tenant.create_project()
     pod = await tenant.until_in_phase("import_feast")

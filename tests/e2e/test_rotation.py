@@ -3,8 +3,8 @@ while only one side has changed."""
 
 import pytest
 from tests.cluster.host.polling import condition, says
-from tests.e2e.conftest import SettleTenant
-from tests.e2e.environment import GIT_TOKEN, OPERATOR, World, change_password
+from tests.e2e.conftest import CreateTenant
+from tests.e2e.environment import GIT_TOKEN, OPERATOR, E2eEnvironment, change_password
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.project_fixture import both, recorded
 from tests.e2e.tenant import secret
@@ -13,13 +13,13 @@ from tests.local.scene import FEATURES
 COMMENTED = FEATURES + "\n# Nothing but a comment: another commit, the same features.\n"
 
 
-async def test_the_token_of_git(settle: SettleTenant, world: World) -> None:
-    tenant = settle("git")
+async def test_the_token_of_git(create_tenant: CreateTenant, environment: E2eEnvironment) -> None:
+    tenant = create_tenant("git")
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("Ready", "True")))
     try:
-        world.git.login = "x-access-token:the-next-token"
+        environment.git.login = "x-access-token:the-next-token"
         project = await tenant.until(says("SourceReady", "False", "AuthFailed"))
         message = condition(project, "SourceReady")["message"]
         assert "secretRef" in message
@@ -31,17 +31,19 @@ async def test_the_token_of_git(settle: SettleTenant, world: World) -> None:
         project = await tenant.until(both(recorded(2), says("Ready", "True")))
         assert project["status"]["applied"]["revision"] == commit
     finally:
-        world.git.login = f"x-access-token:{GIT_TOKEN}"
+        environment.git.login = f"x-access-token:{GIT_TOKEN}"
 
 
-async def test_the_password_of_the_stores(settle: SettleTenant, world: World) -> None:
-    tenant = settle("stores")
+async def test_the_password_of_the_stores(
+    create_tenant: CreateTenant, environment: E2eEnvironment
+) -> None:
+    tenant = create_tenant("stores")
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("Ready", "True")))
 
     tenant.password = "the-next-password"
-    world.change_password(tenant.project, tenant.password)
+    environment.change_password(tenant.project, tenant.password)
     tenant.apply(tenant.feature_store_secret())
 
     # Another featureStoreYaml is another operation, with the same commit.
@@ -54,16 +56,16 @@ async def test_the_password_of_the_stores(settle: SettleTenant, world: World) ->
 
 @pytest.mark.slow
 async def test_the_operators_own_password_of_mlflow(
-    settle: SettleTenant, operator: InstalledOperator, world: World
+    create_tenant: CreateTenant, operator: InstalledOperator, environment: E2eEnvironment
 ) -> None:
-    tenant = settle("mlflow")
+    tenant = create_tenant("mlflow")
     tenant.commit()
     await tenant.create_project()
     await tenant.until(both(recorded(1), says("FactsCurrent", "True")))
     name, password = OPERATOR
 
     # For the rest of the session: nobody needs the old one any more.
-    change_password(world.mlflow, name, "the-next-password-of-12")
+    change_password(environment.mlflow, name, "the-next-password-of-12")
     project = await tenant.until(says("FactsCurrent", "False"))
     assert password not in condition(project, "FactsCurrent")["message"]
 

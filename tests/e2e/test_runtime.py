@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cluster.host.polling import condition, says
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.conftest import SettleTenant
+from tests.e2e.conftest import CreateTenant
 from tests.e2e.project_fixture import Holds, both, recorded, running
 from tests.e2e.tenant import Tenant, secret
 from tests.local.scene import FEATURES
@@ -103,9 +103,9 @@ def runtime(priority: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)
 async def test_a_job_is_what_its_owner_says_on_a_floor_that_stands(
-    settle: SettleTenant, admin: Api, kubectl: Kubectl
+    create_tenant: CreateTenant, admin: Api, kubectl: Kubectl
 ) -> None:
-    tenant = settle("witness")
+    tenant = create_tenant("witness")
     priority = f"low-{tenant.namespace}"
     kubectl("create", "priorityclass", priority, "--value=-10")
     tenant.apply(
@@ -207,9 +207,9 @@ for view in range(100):
 
 @pytest.mark.timeout(900)
 async def test_ten_thousand_features_and_a_report_over_the_limit(
-    settle: SettleTenant,
+    create_tenant: CreateTenant,
 ) -> None:
-    wordless, wordy = settle("wordless"), settle("wordy")
+    wordless, wordy = create_tenant("wordless"), create_tenant("wordy")
     wordless.commit(wide(0))
     wordy.commit(wide(300))
     await wordless.create_project()

@@ -4,7 +4,7 @@ the ssh client of its image and the key of a Secret."""
 from pathlib import Path
 
 from tests.cluster.host.polling import condition, says
-from tests.e2e.conftest import SettleTenant
+from tests.e2e.conftest import CreateTenant
 from tests.e2e.node_files import ADDRESS
 from tests.e2e.project_fixture import both, recorded
 from tests.e2e.tenant import Tenant
@@ -32,9 +32,9 @@ def commit(server: SshServer, tenant: Tenant, features: str) -> str:
 
 
 async def test_ssh_repository_is_applied_with_the_right_key(
-    settle: SettleTenant, tmp_path: Path
+    create_tenant: CreateTenant, tmp_path: Path
 ) -> None:
-    tenant = settle("ssh")
+    tenant = create_tenant("ssh")
     with SshServer(tmp_path / "ssh", address=ADDRESS) as server:
         first = commit(server, tenant, FEATURES)
         tenant.apply(keys(server, server.key))

@@ -47,7 +47,7 @@ YOURS: Final[Objects] = {
 """What stays until you delete it, or was never of the release."""
 
 
-def there(kubectl: Kubectl, *more: str) -> Objects:
+def cluster_objects(kubectl: Kubectl, *more: str) -> Objects:
     """All objects of the cluster that may have to do with a release, a project or a team."""
     fields = "{.kind} {.metadata.namespace}/{.metadata.name}"
     rows = f'jsonpath={{range .items[*]}}{fields}{{"\\n"}}{{end}}'
@@ -55,7 +55,7 @@ def there(kubectl: Kubectl, *more: str) -> Objects:
     return {row.rpartition("-")[0] if row.startswith("Pod ") else row for row in listed}
 
 
-def leave(kubectl: Kubectl, operator: InstalledOperator, before: Objects) -> None:
+def check_uninstall(kubectl: Kubectl, operator: InstalledOperator, before: Objects) -> None:
     """Uninstall the release, then delete the project that was left.
 
     Args:
@@ -66,19 +66,19 @@ def leave(kubectl: Kubectl, operator: InstalledOperator, before: Objects) -> Non
     """
 
     def left() -> Objects:
-        return there(kubectl, *CUSTOM) - before
+        return cluster_objects(kubectl, *CUSTOM) - before
 
-    job = _settled(kubectl)
+    job = _failed_project(kubectl)
     homes = {f"Namespace /{name}" for name in (NAMESPACE, TENANT)}
     _until(lambda: {each for each in left() if each.startswith("Namespace ")}, homes)
     operator.uninstall()
     _until(left, homes | YOURS | _of_the_project(job))
-    assert operator.judge.mistakes() == []
+    assert operator.log_check.new_errors() == []
     kubectl("-n", TENANT, "delete", "fsp", PROJECT)
     _until(left, homes | YOURS)
 
 
-def _settled(kubectl: Kubectl) -> str:
+def _failed_project(kubectl: Kubectl) -> str:
     """A team whose project is there to stay; the name of its job, once that has ended."""
     project = {
         "apiVersion": f"{GROUP}/{VERSION}",

@@ -12,7 +12,7 @@ KINDS = {"fsp": "FeatureStoreProject", "ftm": "TrainedModel"}
 
 
 @dataclass(frozen=True)
-class Look:
+class ResourceState:
     """One resource as the state folder shows it."""
 
     resource: dict[str, Any]
@@ -38,7 +38,7 @@ class Look:
     def view(self, name: str) -> dict[str, Any]:
         return next(dict(view) for view in self.status["featureViews"] if view["name"] == name)
 
-    def told(self, reason: str) -> list[str]:
+    def event_messages(self, reason: str) -> list[str]:
         """Messages of events with this reason, oldest first."""
         return [event["message"] for event in self.events if event["reason"] == reason]
 
@@ -47,7 +47,7 @@ def state_file(folder: Path, name: str, kind: str = "fsp") -> Path:
     return folder / ".feature-lineage" / "resources" / KINDS[kind] / "default" / f"{name}.yaml"
 
 
-def look(folder: Path, name: str = "driver", kind: str = "fsp") -> Look:
+def read_state(folder: Path, name: str = "driver", kind: str = "fsp") -> ResourceState:
     """A resource of the folder, with the events told about it."""
     from feature_lineage.local.event_log import read_events
     from feature_lineage.local.state_folder import StateFolder
@@ -56,7 +56,7 @@ def look(folder: Path, name: str = "driver", kind: str = "fsp") -> Look:
     state = StateFolder(folder / ".feature-lineage")
     events = read_events(state, Key(KINDS[kind], "default", name))
     resource = yaml.safe_load(state_file(folder, name, kind).read_text())
-    return Look(resource, tuple(events))
+    return ResourceState(resource, tuple(events))
 
 
 def registry_of(repo: Path) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import model_manifest, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import command, files_of, look
+from tests.local.state_reader import command, files_of, read_state
 
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.errors import InvalidManifest, StateUnusable
@@ -97,8 +97,8 @@ async def test_running_host_keeps_the_last_valid_manifests(
         await recorder.until(lambda: any(key.name == "ranker" for key, _ in recorder.reconciles))
         stop.set()
         await running
-    assert look(folder, "ranker", "ftm").state("Ready") == ("False", "ProjectNotReady")
-    assert "set spec.mlflow" in look(folder, "ranker", "ftm").message("Ready")
+    assert read_state(folder, "ranker", "ftm").state("Ready") == ("False", "ProjectNotReady")
+    assert "set spec.mlflow" in read_state(folder, "ranker", "ftm").message("Ready")
 
 
 def test_a_folder_that_is_not_there_or_holds_nothing_says_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import look, registry_of
+from tests.local.state_reader import read_state, registry_of
 
 LOUD = """
 import sys
@@ -66,17 +66,17 @@ async def test_bad_repo_is_explained_and_writes_nothing(
     assert not await run_once(tmp_path)
 
     for name, (_, reason, fact, step) in BROKEN.items():
-        project_ = look(tmp_path, name)
+        project_ = read_state(tmp_path, name)
         assert project_.state("Applied") == ("False", reason), name
         assert project_.state("Ready") == ("False", reason), name
         assert project_.state("Stalled") == ("True", reason), name
         assert fact in project_.message("Applied"), name
         assert step in project_.message("Applied"), name
         assert [op["result"] for op in project_.status["operations"]] == ["Failed"], name
-        assert project_.told(reason), name
+        assert project_.event_messages(reason), name
         assert not (tmp_path / name / "data" / "registry.db").exists(), name
     for name, (reason, fact, step) in WRONG.items():
-        project_ = look(tmp_path, name)
+        project_ = read_state(tmp_path, name)
         assert project_.state("Ready") == ("False", reason), name
         assert fact in project_.message("Ready"), name
         assert step in project_.message("Ready"), name
@@ -84,7 +84,7 @@ async def test_bad_repo_is_explained_and_writes_nothing(
     assert (tmp_path / "corrupt" / "data" / "registry.db").read_bytes() == garbage
 
     # What a repo prints is drained, not kept: ten megabytes change nothing.
-    assert look(tmp_path, "loud").state("Ready")[0] == "True"
+    assert read_state(tmp_path, "loud").state("Ready")[0] == "True"
     assert registry_of(tmp_path / "loud")["services"] == ["driver_activity_v1"]
     state = tmp_path / ".feature-lineage"
     assert sum(path.stat().st_size for path in state.rglob("*") if path.is_file()) < 1 << 20
@@ -94,6 +94,6 @@ async def test_bad_repo_is_explained_and_writes_nothing(
     write_yaml(tmp_path / "manifests.yaml", *map(manifest, ["syntax", "package", "misnamed"]))
     recorder = EventRecorder()
     assert not await run_once(tmp_path, recorder)
-    assert look(tmp_path, "syntax").state("Ready")[0] == "True"
-    assert len(look(tmp_path, "package").status["operations"]) == 2
+    assert read_state(tmp_path, "syntax").state("Ready")[0] == "True"
+    assert len(read_state(tmp_path, "package").status["operations"]) == 2
     assert {event.key.name for event in recorder.events} == {"syntax", "package", "misnamed"}

@@ -14,7 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import command, files_of, look
+from tests.local.state_reader import command, files_of, read_state
 
 TRIPS = "driver_hourly_stats:trips"
 PROJECT_COLUMNS = ["NAME", "PROJECT", "REVISION", "READY", "REASON", "STALE", "BROKEN", "AGE"]
@@ -79,7 +79,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     told = command("describe", folder).stdout
     for part in ("FeatureStoreProject default/driver", "TrainedModel default/ranker", "LineageVer"):
         assert part in told
-    status = look(tmp_path).status
+    status = read_state(tmp_path).status
     one = command("describe", folder, "fsp/driver").stdout
     assert status["operations"][0]["id"] in one
     assert "ApplySucceeded" in one

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.local.conftest import run_once
 from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import look, registry_of
+from tests.local.state_reader import read_state, registry_of
 
 PATIENCE = 120.0
 
@@ -49,13 +49,13 @@ async def test_interrupted_host_leaves_no_process(
     assert not alive(worker)
     assert not alive(supervisor)
     assert not (repo / "data" / "registry.db").exists()
-    stopped = look(tmp_path).status["operation"]
+    stopped = read_state(tmp_path).status["operation"]
     assert stopped["kind"] == "Apply"
 
     (tmp_path / "go").touch()
     assert await run_once(tmp_path)
 
-    done = look(tmp_path).status["operations"]
+    done = read_state(tmp_path).status["operations"]
     assert [(op["id"], op["result"], op["attempt"]) for op in done] == [
         (stopped["id"], "Succeeded", 1)
     ]

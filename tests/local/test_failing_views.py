@@ -14,7 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import look
+from tests.local.state_reader import read_state
 
 MORE_VIEWS = """
 def another(name):
@@ -45,7 +45,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
     write_yaml(tmp_path / "m.yaml", project_manifest(project, mlflow.url, backfills=[backfill()]))
     assert await run_once(tmp_path)  # a failing view makes no project unready
 
-    partial = look(tmp_path)
+    partial = read_state(tmp_path)
     assert partial.state("Ready")[0] == "True"
     assert partial.state("Materialized") == ("False", "ViewsFailing")
     views = {view["name"]: view for view in partial.status["featureViews"]}
@@ -66,7 +66,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
     operation = partial.status["operation"]
     assert (operation["phase"], operation["attempt"]) == ("BackingOff", 2)
     assert operation["notBefore"] > until
-    assert partial.told("ViewsFailing")
+    assert partial.event_messages("ViewsFailing")
 
     # The data is there again. Asked for, the retry does not wait, and leaves alone what is done.
     for name in ("gone", "timeless"):
@@ -74,7 +74,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
     online = views["driver_hourly_stats"]["attemptedAt"]
     assert await run_once(tmp_path)
 
-    healed = look(tmp_path)
+    healed = read_state(tmp_path)
     assert healed.state("Materialized")[0] == "True"
     assert "operation" not in healed.status
     done = healed.status["operations"][0]

@@ -48,12 +48,12 @@ LAST = frozenset({"events.emit", "jobs.release"})
 MOST_DEATHS = 400
 
 
-class HostDied(BaseException):
+class LocalHostCrashed(BaseException):
     """Not an Exception: nothing in the code may catch it."""
 
 
 @dataclass
-class Fate:
+class PortCrashPlan:
     """Where hosts die: at each distinct call of these methods, once.
 
     Attributes:
@@ -64,22 +64,22 @@ class Fate:
 
     methods: frozenset[str]
     moment: str
-    died_at: set[tuple[str, str]] = field(default_factory=set)
+    crashed_at: set[tuple[str, str]] = field(default_factory=set)
 
-    def strikes(self, name: str, moment: str, call: str) -> bool:
-        if name not in self.methods or moment != self.moment or (name, call) in self.died_at:
+    def is_due(self, name: str, moment: str, call: str) -> bool:
+        if name not in self.methods or moment != self.moment or (name, call) in self.crashed_at:
             return False
-        self.died_at.add((name, call))
+        self.crashed_at.add((name, call))
         return True
 
 
-class Mortal:
+class CrashingPort:
     """Stands before a port and lets the host die at its calls."""
 
-    def __init__(self, target: Any, name: str, fate: Fate) -> None:
+    def __init__(self, target: Any, name: str, crash_plan: PortCrashPlan) -> None:
         self._target = target
         self._name = name
-        self._fate = fate
+        self._crash_plan = crash_plan
 
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._target, attribute)
@@ -88,13 +88,13 @@ class Mortal:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             said = describe_call(args, kwargs)
-            if self._fate.strikes(f"{self._name}.{attribute}", "before", said):
-                raise HostDied
+            if self._crash_plan.is_due(f"{self._name}.{attribute}", "before", said):
+                raise LocalHostCrashed
             result = await value(*args, **kwargs)
-            if self._fate.strikes(f"{self._name}.{attribute}", "after", said):
-                raise HostDied
+            if self._crash_plan.is_due(f"{self._name}.{attribute}", "after", said):
+                raise LocalHostCrashed
             if self._name == "registries" and result is not None:
-                return Mortal(result, "registry", self._fate)
+                return CrashingPort(result, "registry", self._crash_plan)
             return result
 
         return call
@@ -122,12 +122,14 @@ def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-async def run_mortal(folder: Path, fate: Fate) -> bool:
+async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
     """One host's life; True when it came to its end."""
 
     def wrap(ports: Ports) -> Ports:
         mortal = {
-            name: Mortal(getattr(ports, name), name, fate) for name in CALLS if name != "registry"
+            name: CrashingPort(getattr(ports, name), name, crash_plan)
+            for name in CALLS
+            if name != "registry"
         }
         return replace(ports, **mortal)
 
@@ -136,7 +138,7 @@ async def run_mortal(folder: Path, fate: Fate) -> bool:
     try:
         async with asyncio.timeout(240):
             await host.run_once()
-    except HostDied:
+    except LocalHostCrashed:
         return False
     finally:
         # What the kernel does for a dead process: its locks and sockets go. Its jobs stay.
@@ -213,12 +215,12 @@ async def test_crashes_at_every_port_call_give_the_same_end(
 ) -> None:
     project = unique("faults")
     model = write_scene(tmp_path, mlflow, project)
-    fate = Fate(methods, moment)
+    crash_plan = PortCrashPlan(methods, moment)
 
-    while not await run_mortal(tmp_path, fate):
-        assert len(fate.died_at) < MOST_DEATHS, fate.died_at
+    while not await run_until_crash(tmp_path, crash_plan):
+        assert len(crash_plan.crashed_at) < MOST_DEATHS, crash_plan.crashed_at
 
-    assert {name for name, _ in fate.died_at} == methods
+    assert {name for name, _ in crash_plan.crashed_at} == methods
     check_end(tmp_path, mlflow, project, model)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.local.conftest import run_once
 from tests.local.scene import backfill, project_manifest, write_yaml
-from tests.local.state_reader import look, registry_of
+from tests.local.state_reader import read_state, registry_of
 
 
 @pytest.mark.slow
@@ -53,17 +53,17 @@ async def test_feasts_own_templates_are_applied_unmodified(
     await run_once(tmp_path)
 
     for name in ("local", "nlp", "minimal"):
-        found = look(tmp_path, name)
+        found = read_state(tmp_path, name)
         assert found.state("Ready")[0] == "True", found.message("Ready")
     for name in ("local", "nlp"):
-        found = look(tmp_path, name)
+        found = read_state(tmp_path, name)
         assert found.state("Materialized")[0] == "True", found.message("Materialized")
-    needs = look(tmp_path, "milvus")
+    needs = read_state(tmp_path, "milvus")
     assert needs.state("Applied") == ("False", "InvalidRepo")
     assert "it needs the package 'pymilvus': add it to the runner image" in needs.message("Applied")
     assert registry_of(tmp_path / local / "feature_repo")["services"]
-    assert look(tmp_path, "local").status["counts"]["featureViews"] > 1
-    assert look(tmp_path, "minimal").status["counts"]["featureViews"] == 0
+    assert read_state(tmp_path, "local").status["counts"]["featureViews"] > 1
+    assert read_state(tmp_path, "minimal").status["counts"]["featureViews"] == 0
 
 
 def init(folder: Path, templates: dict[str, str]) -> None:

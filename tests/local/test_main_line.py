@@ -15,7 +15,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import files_of, look, registry_of
+from tests.local.state_reader import files_of, read_state, registry_of
 
 REFS = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
 WIDER = FEATURES.replace(
@@ -41,7 +41,7 @@ async def test_repo_is_applied_materialized_and_linked(
     # The model is not there yet; nothing of that stands in the project's way.
     assert not await run_once(tmp_path)
     applied_and_materialized(tmp_path, repo)
-    assert look(tmp_path, "ranker", "ftm").state("Ready") == ("False", "ModelNotFound")
+    assert read_state(tmp_path, "ranker", "ftm").state("Ready") == ("False", "ModelNotFound")
 
     # Trained against the registry that stands: its baseline is that of training.
     mlflow.train(
@@ -52,8 +52,8 @@ async def test_repo_is_applied_materialized_and_linked(
     )
     assert await run_once(tmp_path)
     linked_and_verified(tmp_path, model)
-    tagged(mlflow, model, look(tmp_path).status["applied"])
-    recorded(mlflow, project, look(tmp_path).status)
+    tagged(mlflow, model, read_state(tmp_path).status["applied"])
+    recorded(mlflow, project, read_state(tmp_path).status)
 
     # Nothing happened since: nothing is written, told or started.
     files, runs = files_of(tmp_path), mlflow.ops_runs(project)
@@ -65,22 +65,22 @@ async def test_repo_is_applied_materialized_and_linked(
     assert not any(result.wrote or result.again for _, result in recorder.reconciles)
 
     # The next revision is another operation.
-    before = look(tmp_path).status
+    before = read_state(tmp_path).status
     (repo / "features.py").write_text(WIDER)
     assert await run_once(tmp_path)
-    after = look(tmp_path)
+    after = read_state(tmp_path)
     assert after.status["applied"]["revision"] != before["applied"]["revision"]
     assert after.status["applied"]["updated"] == 1
     assert "driver_hourly_stats:rating" in registry_of(repo)["features"]
     assert [op["kind"] for op in after.status["operations"]] == ["Apply", "Backfill", "Apply"]
     assert len(mlflow.ops_runs(project)) == 3
     assert after.view("driver_hourly_stats")["rows"] == 5
-    assert any("run a backfill" in message for message in after.told("Warning"))
-    assert look(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Verified"
+    assert any("run a backfill" in message for message in after.event_messages("Warning"))
+    assert read_state(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Verified"
 
 
 def applied_and_materialized(folder: Path, repo: Path) -> None:
-    project = look(folder)
+    project = read_state(folder)
     assert project.state("Ready") == ("True", "Succeeded")
     assert project.state("Materialized")[0] == "True"
     assert project.state("Fresh")[0] == "True"
@@ -101,11 +101,15 @@ def applied_and_materialized(folder: Path, repo: Path) -> None:
     assert status["backfills"][0]["state"] == "Succeeded"
     assert status["observedGeneration"] == 1
     assert registry_of(repo)["services"] == ["driver_activity_v1"]
-    assert len(project.told("ApplySucceeded")) == len(project.told("BackfillSucceeded")) == 1
+    assert (
+        len(project.event_messages("ApplySucceeded"))
+        == len(project.event_messages("BackfillSucceeded"))
+        == 1
+    )
 
 
 def linked_and_verified(folder: Path, model: str) -> None:
-    look_ = look(folder, "ranker", "ftm")
+    look_ = read_state(folder, "ranker", "ftm")
     lineage = look_.status["lineage"]
     assert lineage["verdict"] == "Verified"
     assert lineage["schemaDigest"]["baselineFrom"] == "Training"
@@ -119,7 +123,7 @@ def linked_and_verified(folder: Path, model: str) -> None:
     assert [entry["version"] for entry in look_.status["history"]] == ["1"]
     for name in ("Ready", "Resolved", "LineageVerified", "Tagged", "FeaturesFresh"):
         assert look_.state(name)[0] == "True", look_.condition(name)
-    assert look(folder).status["counts"]["linkedModels"] == 1
+    assert read_state(folder).status["counts"]["linkedModels"] == 1
 
 
 def tagged(mlflow: MLflow, model: str, applied: dict[str, Any]) -> None:

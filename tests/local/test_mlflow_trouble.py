@@ -20,7 +20,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import look, registry_of
+from tests.local.state_reader import read_state, registry_of
 from tests.servers.mlflow import free_port
 from tests.servers.tcp import Script, Seen, answer, bad_server, silence
 
@@ -98,7 +98,7 @@ async def test_without_facts_nothing_is_applied(
     assert not (tmp_path / ".feature-lineage" / "jobs").exists()
     assert not (tmp_path / "repo" / "data" / "registry.db").exists()
     for name, (_, fact, step) in TROUBLES.items():
-        project, model = look(tmp_path, name), look(tmp_path, name, "ftm")
+        project, model = read_state(tmp_path, name), read_state(tmp_path, name, "ftm")
         assert project.state("Applied") == ("False", "GuardUnavailable"), name
         assert project.state("Ready") == ("False", "GuardUnavailable"), name
         assert project.state("FactsCurrent") == ("False", "MLflowViewOld"), name
@@ -122,12 +122,12 @@ async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> N
 
     assert not await run_once(tmp_path)
 
-    missing = look(tmp_path, "keyed").message("Applied")
+    missing = read_state(tmp_path, "keyed").message("Applied")
     assert "Secret default/absent is not there; add its manifest to the folder" in missing
-    served_says = look(tmp_path, "served").message("Applied")
+    served_says = read_state(tmp_path, "served").message("Applied")
     assert "a local host has none); use another, or spec.mlflow.trackingUri" in served_says
     for name in ("keyed", "served"):
-        assert look(tmp_path, name).state("Applied") == ("False", "GuardUnavailable")
+        assert read_state(tmp_path, name).state("Applied") == ("False", "GuardUnavailable")
     assert not (tmp_path / ".feature-lineage" / "jobs").exists()
 
 
@@ -138,22 +138,22 @@ async def test_operations_are_recorded_after_an_outage(
     """MLflow goes away while a job runs; what was decided before stands, the next waits for it."""
     project = unique("outage")
     repo = write_repo(tmp_path / "repo", project)
-    async with door(mlflow.url) as way:
+    async with tcp_forwarder(mlflow.url) as forwarder:
         write_yaml(
             tmp_path / "manifests.yaml",
-            project_manifest(project, way.url),
+            project_manifest(project, forwarder.url),
             model_manifest("whatever"),
         )
 
         def shut_at_start(ports: Ports) -> Ports:
-            return replace(ports, jobs=ShutsDoor(ports.jobs, way))
+            return replace(ports, jobs=ClosesForwarder(ports.jobs, forwarder))
 
         host = LocalHost(
             tmp_path, tmp_path / ".feature-lineage", EventRecorder(), wrap=shut_at_start
         )
         async with asyncio.timeout(200), host:
             await host.run_once()
-        missed = look(tmp_path)
+        missed = read_state(tmp_path)
         assert missed.state("Applied")[0] == "True"
         assert missed.state("Ready")[0] == "True"
         assert missed.state("Recorded") == ("False", "MLflowUnavailable")
@@ -164,15 +164,15 @@ async def test_operations_are_recorded_after_an_outage(
         # Still away: a new revision is not applied without a guard, and nothing is forgotten.
         (repo / "features.py").write_text(FEATURES.replace("driver_activity_v1", "renamed"))
         assert not await run_once(tmp_path)
-        waiting = look(tmp_path)
+        waiting = read_state(tmp_path)
         assert waiting.state("Applied") == ("False", "GuardUnavailable")
         assert waiting.state("Recorded") == ("False", "MLflowUnavailable")
         assert registry_of(repo)["services"] == ["driver_activity_v1"]
         assert mlflow.ops_runs(project) == []
 
-        await way.open()
+        await forwarder.open()
         await run_once(tmp_path)
-    back = look(tmp_path)
+    back = read_state(tmp_path)
     assert back.state("Recorded")[0] == back.state("FactsCurrent")[0] == "True"
     assert registry_of(repo)["services"] == ["renamed"]
     runs = mlflow.ops_runs(project)
@@ -195,7 +195,7 @@ async def all_servers() -> AsyncIterator[dict[str, str]]:
         yield urls
 
 
-class Door:
+class TcpForwarder:
     """A way to a server that can be shut: then the port refuses connections."""
 
     def __init__(self, url: str) -> None:
@@ -229,25 +229,25 @@ class Door:
 
 
 @asynccontextmanager
-async def door(url: str) -> AsyncIterator[Door]:
-    way = Door(url)
-    await way.open()
+async def tcp_forwarder(url: str) -> AsyncIterator[TcpForwarder]:
+    forwarder = TcpForwarder(url)
+    await forwarder.open()
     try:
-        yield way
+        yield forwarder
     finally:
-        await way.shut()
+        await forwarder.shut()
 
 
-class ShutsDoor:
+class ClosesForwarder:
     """A job runner during whose jobs MLflow goes away."""
 
-    def __init__(self, jobs: Any, way: Door) -> None:
+    def __init__(self, jobs: Any, forwarder: TcpForwarder) -> None:
         self._jobs = jobs
-        self._way = way
+        self._forwarder = forwarder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._jobs, name)
 
     async def start(self, *args: Any) -> None:
         await self._jobs.start(*args)
-        await self._way.shut()
+        await self._forwarder.shut()

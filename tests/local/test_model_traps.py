@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.local.conftest import run_once
 from tests.local.scene import MLflow, model_manifest, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import look
+from tests.local.state_reader import read_state
 
 TRIPS = "driver_hourly_stats:trips"
 CONV_RATE = "driver_hourly_stats:conv_rate"
@@ -20,7 +20,7 @@ async def test_models_are_followed_whatever_is_done_to_them(
 ) -> None:
     project = unique("traps")
     write_repo(tmp_path / "repo", project)
-    scene = Scene(tmp_path, mlflow, project)
+    scene = TrapSetup(tmp_path, mlflow, project)
     scene.write()
     await run_once(tmp_path)
 
@@ -45,33 +45,33 @@ async def test_models_are_followed_whatever_is_done_to_them(
     await run_once(tmp_path)
 
     assert verdicts(tmp_path, "moved", "copied", "foreign", "shared-a") == ["Verified"] * 4
-    assert look(tmp_path, "moved", "ftm").status["lineage"]["features"] == [TRIPS]
+    assert read_state(tmp_path, "moved", "ftm").status["lineage"]["features"] == [TRIPS]
 
     # A version made from an alias of another model inherits the run behind it.
-    assert look(tmp_path, "copied", "ftm").status["lineage"]["features"] == [TRIPS]
+    assert read_state(tmp_path, "copied", "ftm").status["lineage"]["features"] == [TRIPS]
     assert mlflow.version_tags(copied, "1")["feast.feature_refs"] == TRIPS
 
     # Without a run, the declared service tells the features; nothing tells when it was trained.
-    declared = look(tmp_path, "bare", "ftm").status["lineage"]
+    declared = read_state(tmp_path, "bare", "ftm").status["lineage"]
     assert declared["verdict"] == "Unchanged"
     assert declared["origin"] == "Declared"
     assert declared["featureService"] == "driver_activity_v1"
     assert sorted(declared["features"]) == [CONV_RATE, TRIPS]
 
     # A run in MLflow's bin is still on record.
-    assert look(tmp_path, "orphan", "ftm").status["lineage"]["features"] == [TRIPS]
+    assert read_state(tmp_path, "orphan", "ftm").status["lineage"]["features"] == [TRIPS]
 
     assert mlflow.version_tags(foreign, "1")[VERDICT] == "Verified"
 
     # The alias moves on; a younger resource stands for the same version; one is made anew.
     mlflow.set_alias(moved, "champion", "2")
-    first = look(tmp_path, "foreign", "ftm").status["resolved"]
+    first = read_state(tmp_path, "foreign", "ftm").status["resolved"]
     mlflow.delete("registered-models/delete", name=foreign)
     mlflow.train(foreign, project, [CONV_RATE], alias="champion")
     scene.write(*scene.models, model_manifest(shared, name="shared-b"))
     await run_once(tmp_path)
 
-    history = look(tmp_path, "moved", "ftm").status["history"]
+    history = read_state(tmp_path, "moved", "ftm").status["history"]
     assert [entry["version"] for entry in history] == ["2", "1"]
     assert "to" not in history[0]
     assert history[1]["to"]
@@ -79,18 +79,18 @@ async def test_models_are_followed_whatever_is_done_to_them(
     assert VERDICT not in mlflow.version_tags(moved, "1")
     assert mlflow.version_tags(moved, "1")["feast.feature_refs"] == TRIPS
 
-    anew = look(tmp_path, "foreign", "ftm").status
+    anew = read_state(tmp_path, "foreign", "ftm").status
     assert anew["resolved"]["version"] == first["version"] == "1"
     assert anew["resolved"]["runId"] != first["runId"]
     assert anew["lineage"]["features"] == [CONV_RATE]
     assert [entry["version"] for entry in anew["history"]] == ["1", "1"]
     assert mlflow.version_tags(foreign, "1")["feast.feature_refs"] == CONV_RATE
 
-    younger = look(tmp_path, "shared-b", "ftm")
+    younger = read_state(tmp_path, "shared-b", "ftm")
     assert younger.state("Tagged") == ("False", "OwnedByOther")
     assert "default/shared-a" in younger.message("Tagged")
     assert younger.status["lineage"]["verdict"] == "Verified"
-    assert look(tmp_path, "shared-a", "ftm").state("Tagged")[0] == "True"
+    assert read_state(tmp_path, "shared-a", "ftm").state("Tagged")[0] == "True"
 
     # The alias goes, the model goes: each is said, with what there is instead.
     mlflow.delete("registered-models/alias", name=moved, alias="champion")
@@ -98,13 +98,13 @@ async def test_models_are_followed_whatever_is_done_to_them(
     mlflow.delete("registered-models/delete", name=shared)
     await run_once(tmp_path)
 
-    gone = look(tmp_path, "moved", "ftm")
+    gone = read_state(tmp_path, "moved", "ftm")
     assert gone.state("Resolved") == ("False", "AliasNotFound")
     assert "it has: challenger" in gone.message("Resolved")
-    assert look(tmp_path, "shared-a", "ftm").state("Ready") == ("False", "ModelNotFound")
+    assert read_state(tmp_path, "shared-a", "ftm").state("Ready") == ("False", "ModelNotFound")
 
 
-class Scene:
+class TrapSetup:
     """One project and its models, written again with each change."""
 
     def __init__(self, folder: Path, mlflow: MLflow, project: str) -> None:
@@ -130,4 +130,4 @@ class Scene:
 
 
 def verdicts(folder: Path, *names: str) -> list[str]:
-    return [look(folder, name, "ftm").status["lineage"]["verdict"] for name in names]
+    return [read_state(folder, name, "ftm").status["lineage"]["verdict"] for name in names]

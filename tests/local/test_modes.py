@@ -15,7 +15,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import feast, look, registry_of
+from tests.local.state_reader import feast, read_state, registry_of
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
     )
     assert not await run_once(tmp_path)
 
-    planned = look(tmp_path, "planned")
+    planned = read_state(tmp_path, "planned")
     assert planned.state("Applied") == ("False", "Planned")
     assert planned.state("Ready") == ("True", "Planned")
     assert planned.status["plan"]["verdict"] == "Clean"
@@ -51,19 +51,19 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
     assert not (repos["planned"] / "data" / "registry.db").exists()
     assert not (repos["planned"] / "data" / "online.db").exists()
 
-    suspended = look(tmp_path, "suspended")
+    suspended = read_state(tmp_path, "suspended")
     assert suspended.state("Applied") == ("False", "Suspended")
     assert "set it to false" in suspended.message("Applied")
     assert suspended.status["operations"] == []
     assert not (repos["suspended"] / "data" / "registry.db").exists()
 
-    observed = look(tmp_path, "observed")
+    observed = read_state(tmp_path, "observed")
     assert observed.state("Applied") == ("True", "Observed")
     assert observed.state("Ready")[0] == "True"
     assert observed.state("Fresh") == ("False", "NeverMaterialized")
     assert observed.status["counts"]["linkedModels"] == 1
     assert observed.status["counts"]["featureViews"] == 1
-    assert look(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Unchanged"
+    assert read_state(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Unchanged"
 
     # Somebody else materializes and applies a break: both are seen, neither is undone.
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -81,14 +81,14 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
     recorder = EventRecorder()
     assert not await run_once(tmp_path, recorder)
 
-    watched = look(tmp_path, "observed")
+    watched = read_state(tmp_path, "observed")
     view = watched.view("driver_hourly_stats")
     assert view["by"] == "External"
     assert datetime.fromisoformat(view["materializedUntil"]) == end
     assert view["fresh"] is True
     assert watched.state("Fresh")[0] == watched.state("Materialized")[0] == "True"
     assert watched.state("Ready")[0] == "True"
-    broken = look(tmp_path, "ranker", "ftm")
+    broken = read_state(tmp_path, "ranker", "ftm")
     assert broken.status["lineage"]["verdict"] == "Broken"
     assert [p["kind"] for p in broken.status["lineage"]["problems"]] == ["FeatureGone"]
     assert registry_of(repos["observed"])["features"] == [

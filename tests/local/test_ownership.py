@@ -7,7 +7,7 @@ import pytest
 import yaml
 from tests.local.conftest import run_once
 from tests.local.scene import FEATURES, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import feast, files_of, look, registry_of, state_file
+from tests.local.state_reader import feast, files_of, read_state, registry_of, state_file
 
 ANNOTATION = "featurelineage.io/allow-adoption"
 SMALLER = FEATURES[: FEATURES.index("driver_activity_v1")]
@@ -31,10 +31,10 @@ async def test_older_project_owns_and_adoption_needs_permission(
     ]
     write_yaml(tmp_path / "manifests.yaml", *documents)
     assert not await run_once(tmp_path)
-    assert look(tmp_path, "z-older").state("Ready")[0] == "True"
+    assert read_state(tmp_path, "z-older").state("Ready")[0] == "True"
 
     # Their objects are not in this repo: the first apply would delete them, and does not.
-    stopped = look(tmp_path, "adopter")
+    stopped = read_state(tmp_path, "adopter")
     assert stopped.state("Applied") == ("False", "AdoptionWouldDelete")
     assert stopped.state("Stalled") == ("True", "AdoptionWouldDelete")
     assert "feature_service/driver_activity_v1" in stopped.message("Applied")
@@ -50,14 +50,14 @@ async def test_older_project_owns_and_adoption_needs_permission(
     make_older(tmp_path, "z-older")
     assert not await run_once(tmp_path)
 
-    younger = look(tmp_path, "a-younger")
+    younger = read_state(tmp_path, "a-younger")
     assert younger.state("Applied") == ("False", "ProjectOwnedByOther")
     assert younger.state("Stalled") == ("True", "ProjectOwnedByOther")
     assert "delete one of the two" in younger.message("Applied")
-    assert look(tmp_path, "z-older").state("Ready")[0] == "True"
+    assert read_state(tmp_path, "z-older").state("Ready")[0] == "True"
     assert files_of(tmp_path / "owned" / "data")["registry.db"] == before
 
-    done = look(tmp_path, "adopter")
+    done = read_state(tmp_path, "adopter")
     assert done.state("Ready")[0] == "True"
     assert registry_of(theirs)["services"] == []
     assert done.status["applied"]["deleted"] == 1
@@ -70,7 +70,7 @@ async def test_older_project_owns_and_adoption_needs_permission(
     write_yaml(tmp_path / "manifests.yaml", *documents[1:])
     await run_once(tmp_path)
     assert await run_once(tmp_path)
-    assert look(tmp_path, "a-younger").state("Ready")[0] == "True"
+    assert read_state(tmp_path, "a-younger").state("Ready")[0] == "True"
     assert not state_file(tmp_path, "z-older").exists()
 
 

@@ -14,7 +14,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import command, look, registry_of
+from tests.local.state_reader import command, read_state, registry_of
 
 TRIPS = "driver_hourly_stats:trips"
 CONV_RATE = "driver_hourly_stats:conv_rate"
@@ -54,10 +54,10 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     )
 
     # The champion uses what the commit drops: nothing is applied, and it says why.
-    in_effect, registry = look(tmp_path).status["applied"], registry_bytes(repo)
+    in_effect, registry = read_state(tmp_path).status["applied"], registry_bytes(repo)
     (repo / "features.py").write_text(WITHOUT_TRIPS)
     assert not await run_once(tmp_path)
-    blocked = look(tmp_path)
+    blocked = read_state(tmp_path)
     assert blocked.state("Applied") == ("False", "Blocked")
     assert blocked.state("Ready") == ("False", "Blocked")
     assert blocked.state("Stalled") == ("True", "Blocked")
@@ -72,10 +72,10 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert [(i["model"], i["version"], i["verdict"]) for i in plan["impacts"]] == [
         (model, "1", "Broken")
     ]
-    assert blocked.told("Blocked") == [blocked.message("Applied")]
+    assert blocked.event_messages("Blocked") == [blocked.message("Applied")]
     assert blocked.status["applied"] == in_effect
     assert registry_bytes(repo) == registry
-    assert look(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Verified"
+    assert read_state(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Verified"
     run = mlflow.ops_runs(project)[-1]
     assert (run["status"], run["tags"]["featurelineage.io/result"]) == ("FAILED", "Blocked")
     assert "feast.feature_views_changed" not in run["tags"]
@@ -84,27 +84,27 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     recorder = EventRecorder()
     assert not await run_once(tmp_path, recorder)
     assert recorder.events == []
-    assert len(look(tmp_path).status["operations"]) == 2
+    assert len(read_state(tmp_path).status["operations"]) == 2
 
     # The alias moves to a version that needs nothing of what goes: the next look applies it.
     mlflow.train(model, project, [CONV_RATE], alias="champion")
     assert await run_once(tmp_path)
-    free = look(tmp_path)
+    free = read_state(tmp_path)
     assert free.state("Applied")[0] == "True"
     assert free.state("Stalled") == ("", "")
     assert free.status["plan"]["verdict"] == "Clean"
     assert "blockedSince" not in free.status["plan"]
     assert TRIPS not in registry_of(repo)["features"]
-    assert look(tmp_path, "ranker", "ftm").status["resolved"]["version"] == "2"
+    assert read_state(tmp_path, "ranker", "ftm").status["resolved"]["version"] == "2"
 
     # A permission for this very plan lets it through, once, and is on record.
     (repo / "features.py").write_text(WITHOUT_CONV_RATE)
     assert not await run_once(tmp_path)
-    digest = look(tmp_path).status["plan"]["digest"]
+    digest = read_state(tmp_path).status["plan"]["digest"]
     manifests[0]["metadata"]["annotations"] = {ANNOTATION: f"{digest[:12]}: the ranker is retired"}
     write_yaml(tmp_path / "manifests.yaml", *manifests)
     assert not await run_once(tmp_path)  # now the model is broken, and says so itself
-    allowed = look(tmp_path)
+    allowed = read_state(tmp_path)
     assert allowed.state("Ready")[0] == "True"
     assert allowed.status["plan"]["verdict"] == "Allowed"
     assert registry_of(repo)["features"] == ["driver_hourly_stats:acc_rate"]
@@ -112,11 +112,11 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert override == {"kind": "allow-breaking", "why": "the ranker is retired"}
     tags = mlflow.ops_runs(project)[-1]["tags"]
     assert tags["featurelineage.io/override"] == "allow-breaking: the ranker is retired"
-    broken = look(tmp_path, "ranker", "ftm")
+    broken = read_state(tmp_path, "ranker", "ftm")
     assert broken.status["lineage"]["verdict"] == "Broken"
     assert broken.state("LineageVerified") == ("False", "Broken")
     assert [p["feature"] for p in broken.status["lineage"]["problems"]] == [CONV_RATE]
-    assert CONV_RATE in broken.told("Broken")[0]
+    assert CONV_RATE in broken.event_messages("Broken")[0]
     assert mlflow.version_tags(model, "2")["featurelineage.io/verdict"] == "Broken"
     assert allowed.status["counts"]["brokenModels"] >= 1
 

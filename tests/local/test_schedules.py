@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import MLflow, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import look, state_file
+from tests.local.state_reader import read_state, state_file
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     ]
     write_yaml(tmp_path / "m.yaml", project_manifest(project, mlflow.url, schedules=schedules))
     assert await run_once(tmp_path)
-    fresh = look(tmp_path)
+    fresh = read_state(tmp_path)
     assert [op["kind"] for op in fresh.status["operations"]] == ["Apply"]
     assert fresh.state("Materialized") == ("Unknown", "NeverRun")
     assert "last" not in by_name(fresh.status)["hourly"]
@@ -45,7 +45,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     before = datetime.now(UTC)
     assert await run_once(tmp_path)
 
-    done = look(tmp_path)
+    done = read_state(tmp_path)
     assert [op["kind"] for op in done.status["operations"]] == ["Materialize", "Apply"]
     assert done.status["operations"][0]["schedule"] == "hourly"
     states = by_name(done.status)
@@ -69,7 +69,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     recorder = EventRecorder()
     assert await run_once(tmp_path, recorder)
     assert recorder.events == []
-    assert len(look(tmp_path).status["operations"]) == 2
+    assert len(read_state(tmp_path).status["operations"]) == 2
 
 
 def yesterday() -> str:

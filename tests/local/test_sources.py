@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.local.conftest import run_once
 from tests.local.scene import FEATURE_STORE, FEATURES, project_manifest, write_repo, write_yaml
-from tests.local.state_reader import look, registry_of
+from tests.local.state_reader import read_state, registry_of
 
 WIDER = FEATURES.replace(
     'Field(name="trips", dtype=Int64),',
@@ -34,11 +34,11 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
     write_yaml(folder / "manifests.yaml", *projects, config_map(mapped, FEATURES))
     assert await run_once(folder)
 
-    assert look(folder, "committed").status["applied"]["revision"] == first
-    assert first[:12] in look(folder, "committed").message("SourceReady")
+    assert read_state(folder, "committed").status["applied"]["revision"] == first
+    assert first[:12] in read_state(folder, "committed").message("SourceReady")
     tree, copy = working_tree(folder, "committed"), working_tree(folder, "mapped")
     assert registry_of(tree)["services"] == registry_of(copy)["services"] == ["driver_activity_v1"]
-    before = look(folder, "mapped").status["applied"]["revision"]
+    before = read_state(folder, "mapped").status["applied"]["revision"]
 
     # The next commit, and the next content; the registries beside the code stay what they are.
     (origin / "features" / "repo" / "features.py").write_text(WIDER)
@@ -46,11 +46,11 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
     write_yaml(folder / "manifests.yaml", *projects, config_map(mapped, WIDER))
     assert await run_once(folder)
 
-    assert look(folder, "committed").status["applied"]["revision"] == second
-    assert look(folder, "mapped").status["applied"]["revision"] != before
+    assert read_state(folder, "committed").status["applied"]["revision"] == second
+    assert read_state(folder, "mapped").status["applied"]["revision"] != before
     for name, repo in (("committed", tree), ("mapped", copy)):
         assert "driver_hourly_stats:rating" in registry_of(repo)["features"]
-        applied = look(folder, name).status["applied"]
+        applied = read_state(folder, name).status["applied"]
         assert (applied["created"], applied["updated"], applied["deleted"]) == (0, 1, 0)
 
     # What is named is gone: that is said, and what is in effect stays in effect.
@@ -59,12 +59,12 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
     assert not await run_once(folder)
 
     for name, fact in (("committed", "main"), ("mapped", "ConfigMap default/repo is not there")):
-        lost = look(folder, name)
+        lost = read_state(folder, name)
         assert lost.state("SourceReady")[0] == "False"
         assert fact in lost.message("SourceReady")
         assert lost.state("Ready")[0] == "False"
         assert lost.state("Applied")[0] == "True"
-    assert look(folder, "committed").state("SourceReady")[1] == "RefNotFound"
+    assert read_state(folder, "committed").state("SourceReady")[1] == "RefNotFound"
     assert "driver_hourly_stats:rating" in registry_of(tree)["features"]
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.cluster.servers import Guard
+from tests.cluster.servers import ReaperClient
 from tests.servers.mlflow import Server, launch_mlflow
 
 
@@ -17,10 +17,10 @@ def shared_mlflow() -> Server:
     Cached here rather than by pytest: a fixture that several conftests import is several fixtures.
     """
     folder = Path(tempfile.mkdtemp(prefix="mlflow-"))
-    guard = Guard("mlflow-guard-")
-    atexit.register(guard.close)
+    reaper = ReaperClient("mlflow-reaper-")
+    atexit.register(reaper.close)
     server = launch_mlflow(folder)
-    guard.adopt(server.pid, folder)
+    reaper.adopt(server.pid, folder)
     atexit.register(server.stop)
     server.wait_healthy()
     return server

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.pod import READY_SECONDS
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator, chart_objects, operator_kubeconfig
@@ -18,7 +18,7 @@ from feature_lineage.kube.api_client import Api
 
 __all__ = ["chart_objects", "operator_kubeconfig", "start_at_once"]
 
-_undisturbed: dict[str, world.State] = {}
+_undisturbed: dict[str, environment.State] = {}
 
 
 @pytest.fixture
@@ -41,16 +41,18 @@ async def proxy(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Faul
 
 
 @pytest.fixture
-async def undisturbed(admin: Api, kubectl: Kubectl, start_operator: StartOperator) -> world.State:
-    """What comes of `world` where nothing goes wrong; played once, in a namespace of its own."""
+async def undisturbed(
+    admin: Api, kubectl: Kubectl, start_operator: StartOperator
+) -> environment.State:
+    """The final state without any fault; built once, in a namespace of its own."""
     if not _undisturbed:
         calm = f"calm-{uuid.uuid4().hex[:10]}"
         kubectl("create", "namespace", calm)
         operator = await start_operator(namespaces=[calm])
-        await world.begin(admin, calm)
-        await world.begun(admin, calm)
-        await world.change(admin, calm)
-        _undisturbed.update(await world.settled(admin, calm))
+        await environment.begin(admin, calm)
+        await environment.begun(admin, calm)
+        await environment.change(admin, calm)
+        _undisturbed.update(await environment.quiet_state(admin, calm))
         assert await operator.end() == 0
         assert operator.errors() == []
         kubectl("delete", "namespace", calm, "--wait=false")

@@ -108,7 +108,7 @@ def seen(body: Object | None) -> bool:
     return operation is None or operation.get("phase") == "Running"
 
 
-async def settled(api: Api, namespace: str) -> State:
+async def quiet_state(api: Api, namespace: str) -> State:
     """The state once everything is seen and nothing has changed for two seconds."""
     before: State = {}
     while True:
@@ -198,7 +198,7 @@ def names(of: State) -> set[str]:
     return {key.split("/")[1] for key in of if key.split("/")[0] in kinds}
 
 
-async def scrape_tells(
+async def until_scrape_shows(
     operator: Operator, namespace: str, expected: set[str], seconds: float = 60.0
 ) -> None:
     """Return once the metrics tell of exactly these resources."""

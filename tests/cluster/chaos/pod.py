@@ -14,7 +14,7 @@ READY_SECONDS = 180.0
 """Several control planes and operators may share two cores."""
 
 
-class Pod:
+class RestartingPod:
     """Keeps an operator running that was started.
 
     Attributes:

@@ -79,7 +79,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """One request.
 
     Attributes:
@@ -130,13 +130,13 @@ class FaultProxy:
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._trusted = ssl.create_default_context(cadata=authority)
         self._folder = folder
-        self.asked: list[Asked] = []
+        self.asked: list[RecordedRequest] = []
         self.rules: list[Rule] = []
         self.lose: Callable[[Event], bool] = lambda _: False
         self.twice = False
         self.late = False
         self.lost = self.repeated = self.delayed = self.opened = 0
-        self.told_late = asyncio.Event()
+        self.delivered_late = asyncio.Event()
         self.revoked: set[str] = set()
         self._opening = asyncio.Condition()
         self._off = False
@@ -187,7 +187,7 @@ class FaultProxy:
         """The watches that are open break; new ones are served."""
         _break(request for request, _ in self._streams.values())
 
-    def tell_error(self, code: int) -> None:
+    def send_error(self, code: int) -> None:
         """The watches that are open are told an error, which ends them."""
         status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
         line = json.dumps({"type": "ERROR", "object": {**status, "message": "a test's"}}).encode()
@@ -199,7 +199,7 @@ class FaultProxy:
         async with self._opening:
             await self._opening.wait_for(lambda: self.opened >= count)
 
-    def writes(self, since: float = 0.0) -> Iterator[Asked]:
+    def writes(self, since: float = 0.0) -> Iterator[RecordedRequest]:
         """What was changed, or was to be, besides the Lease."""
         return (each for each in self.asked if each.writes and each.at >= since)
 
@@ -216,7 +216,7 @@ class FaultProxy:
             return answer
         finally:
             del self._live[id(request)]
-            self.asked.append(Asked(request.method, request.path_qs, at, status))
+            self.asked.append(RecordedRequest(request.method, request.path_qs, at, status))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._off:
@@ -281,7 +281,7 @@ class FaultProxy:
             await response.write(line)
         if told and await late.release(event["object"]["metadata"]["uid"]):
             self.delayed += 1
-            self.told_late.set()
+            self.delivered_late.set()
 
 
 class _Late:

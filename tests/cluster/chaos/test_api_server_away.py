@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.cluster.chaos import environment as world
-from tests.cluster.chaos.pod import READY_SECONDS, Pod, trouble
+from tests.cluster.chaos import environment
+from tests.cluster.chaos.pod import READY_SECONDS, RestartingPod, trouble
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.chart.helm import NAMESPACE, RELEASE, Object
 from tests.cluster.controlplane import CRDS, ControlPlane
@@ -40,15 +40,15 @@ def plane(
 
 
 async def test_what_happens_while_the_api_server_returns_is_all_seen(
-    plane: ControlPlane, undisturbed: world.State, tmp_path: Path
+    plane: ControlPlane, undisturbed: environment.State, tmp_path: Path
 ) -> None:
     kubeconfig = plane.service_account_kubeconfig(NAMESPACE, RELEASE)
     operator = Operator(kubeconfig, {"namespaces": [SPACE]}, tmp_path, SPACE)
     await operator.start()
     await operator.ready(READY_SECONDS)
-    async with Pod(operator) as pod, await connect(str(plane.kubeconfig)) as admin:
-        await world.begin(admin, SPACE)
-        await world.begun(admin, SPACE)
+    async with RestartingPod(operator) as pod, await connect(str(plane.kubeconfig)) as admin:
+        await environment.begin(admin, SPACE)
+        await environment.begun(admin, SPACE)
         went = time.monotonic()
         plane.kill_apiserver()
         await pod.restarted()
@@ -56,13 +56,13 @@ async def test_what_happens_while_the_api_server_returns_is_all_seen(
         why = await trouble(operator)
         await asyncio.sleep(max(0.0, went + AWAY_SECONDS - time.monotonic()))
         starting = asyncio.create_task(asyncio.to_thread(plane.start_apiserver))
-        for act in (world.delete, world.edit, world.create):
+        for act in (environment.delete, environment.edit, environment.create):
             await _as_soon_as_it_answers(act, admin)
         await starting
         back = time.monotonic()
-        await world.becomes(admin, SPACE, undisturbed, ALL_SEEN_SECONDS)
+        await environment.becomes(admin, SPACE, undisturbed, ALL_SEEN_SECONDS)
         seconds = time.monotonic() - back
-        await world.scrape_tells(operator, SPACE, world.names(undisturbed))
+        await environment.until_scrape_shows(operator, SPACE, environment.names(undisturbed))
         exits, last = list(pod.exits), operator.pid
     assert await operator.end() == 0
 
@@ -79,19 +79,19 @@ async def test_disconnected_operator_finds_deletions(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     pid = operator.pid
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
     proxy.cut_off()
-    await world.change(admin, namespace)
-    await until(admin, PROJECTS, namespace, "p2", world.gone)
+    await environment.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p2", environment.gone)
     proxy.heal()
-    await world.becomes(admin, namespace, undisturbed)
-    await world.scrape_tells(operator, namespace, world.names(undisturbed))
+    await environment.becomes(admin, namespace, undisturbed)
+    await environment.until_scrape_shows(operator, namespace, environment.names(undisturbed))
 
     assert operator.process is not None
     assert (operator.pid, operator.process.returncode) == (pid, None)
@@ -105,15 +105,15 @@ async def test_all_objects_may_be_deleted_while_the_operator_is_away(
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     async with asyncio.timeout(30):
         await proxy.opens(len(WATCHED))  # a replica is ready before it watches
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
-    await until(admin, PROJECTS, namespace, "p0", world.seen)
-    await world.scrape_tells(operator, namespace, {"p0"})
+    await admin.create(PROJECTS, namespace, environment.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", environment.seen)
+    await environment.until_scrape_shows(operator, namespace, {"p0"})
     proxy.cut_streams()
     watches = proxy.fail("GET", "featurestoreprojects.*watch=true", 410, 1)
     proxy.lose = lambda event: event["type"] == "DELETED"
     await admin.delete(PROJECTS, namespace, "p0")
-    await until(admin, PROJECTS, namespace, "p0", world.gone)
-    await world.scrape_tells(operator, namespace, set())
+    await until(admin, PROJECTS, namespace, "p0", environment.gone)
+    await environment.until_scrape_shows(operator, namespace, set())
 
     assert watches.hits == 1
     assert sum("is started again" in line["message"] for line in operator.lines()) == 1

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.proxy import Fault, FaultProxy
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
@@ -20,17 +20,17 @@ async def test_conflicts_in_a_row_are_read_again_and_written_at_last(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     in_a_row = proxy.fail("PATCH", "/featurestoreprojects/p0/status", 409, 5)
     scattered = proxy.fail("PATCH", "/status", 409, 6)
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
     then = proxy.fail("PATCH", "/status", 409, 4)
-    await world.change(admin, namespace)
-    await world.becomes(admin, namespace, undisturbed)
+    await environment.change(admin, namespace)
+    await environment.becomes(admin, namespace, undisturbed)
 
     assert [rule.left for rule in (in_a_row, scattered, then)] == [0] * 3
     assert operator.errors() == []
@@ -40,20 +40,20 @@ async def test_bursts_of_refusals_change_nothing_of_the_end(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     pid = operator.pid
     first = [proxy.fail("POST|PATCH", NO_LEASE, status, 10) for status in REFUSALS]
     first += [proxy.fail("GET", NO_LEASE, status, 4) for status in REFUSALS]
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
     then = [proxy.fail("PATCH", "/status", status, 2) for status in REFUSALS]
     then += [proxy.fail("GET", "watch=true", status, 2) for status in REFUSALS]
     proxy.cut_streams()
-    await world.change(admin, namespace)
-    await world.becomes(admin, namespace, undisturbed)
+    await environment.change(admin, namespace)
+    await environment.becomes(admin, namespace, undisturbed)
 
     assert [rule.left for rule in first + then] == [0] * 12
     assert operator.pid == pid
@@ -66,24 +66,24 @@ async def test_hanging_requests_time_out_alone(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     paths = ("/featurestoreprojects/p0/status", "/trainedmodels/m1/status")
     hung = [proxy.fail("PATCH", path, Fault.HANG) for path in paths]
     began = time.monotonic()
-    await world.begin(admin, namespace)
+    await environment.begin(admin, namespace)
     for rule in hung:
         async with asyncio.timeout(30):
             await rule.spent.wait()
     for name in ("p1", "p2", "p3"):
-        await until(admin, PROJECTS, namespace, name, world.seen)
+        await until(admin, PROJECTS, namespace, name, environment.seen)
     other = time.monotonic() - began
-    await world.change(admin, namespace)  # also the model whose status hangs
-    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    await environment.change(admin, namespace)  # also the model whose status hangs
+    await until(admin, PROJECTS, namespace, "p0", environment.seen)
     hanging = time.monotonic() - began
-    await world.becomes(admin, namespace, undisturbed)
+    await environment.becomes(admin, namespace, undisturbed)
 
     assert other < REQUEST_SECONDS
     assert REQUEST_SECONDS <= hanging < REQUEST_SECONDS + 15
@@ -94,7 +94,7 @@ async def test_what_was_done_and_never_answered_is_not_done_twice(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
@@ -102,10 +102,10 @@ async def test_what_was_done_and_never_answered_is_not_done_twice(
     # Of two projects: a start that failed is tried again after half a minute.
     creates = [proxy.fail("POST", f"/{kind}", Fault.LOST) for kind in ("jobs", "configmaps")]
     cuts = proxy.fail("PATCH", "/status", Fault.CUT, 5)
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
-    await world.change(admin, namespace)
-    await world.becomes(admin, namespace, undisturbed)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
+    await environment.change(admin, namespace)
+    await environment.becomes(admin, namespace, undisturbed)
 
     assert [rule.left for rule in (statuses, *creates, cuts)] == [0] * 4
     assert operator.errors() == []

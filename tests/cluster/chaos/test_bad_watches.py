@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
@@ -18,20 +18,20 @@ async def test_events_told_twice_or_late_make_no_difference(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
     trouble: str,
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     setattr(proxy, trouble, True)
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
-    await world.change(admin, namespace)
-    await world.becomes(admin, namespace, undisturbed)
-    scraped = world.names_in(await operator.metrics(), namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
+    await environment.change(admin, namespace)
+    await environment.becomes(admin, namespace, undisturbed)
+    scraped = environment.names_in(await operator.metrics(), namespace)
 
     assert proxy.repeated > 10 if trouble == "twice" else proxy.delayed > 5
-    assert scraped == world.names(undisturbed)
+    assert scraped == environment.names(undisturbed)
     assert operator.errors() == []
 
 
@@ -41,21 +41,21 @@ async def test_late_event_does_not_restore_a_deleted_object(
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     async with asyncio.timeout(30):
         await proxy.opens(len(WATCHED))  # a replica is ready before it watches
-    await admin.create(PROJECTS, namespace, world.project("stays", "none"))
-    await admin.create(PROJECTS, namespace, world.project("goes", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("stays", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("goes", "none"))
     for name in ("stays", "goes"):
-        await until(admin, PROJECTS, namespace, name, world.seen)
+        await until(admin, PROJECTS, namespace, name, environment.seen)
     proxy.late = True
     label = {"metadata": {"labels": {"team": "ml"}}}
     await admin.patch(PROJECTS, namespace, "goes", label)
     await admin.delete(PROJECTS, namespace, "goes")
     async with asyncio.timeout(30):
-        await proxy.told_late.wait()
+        await proxy.delivered_late.wait()
     proxy.late = False
     # Told after the two events of the other one, which came in the wrong order.
     await admin.patch(PROJECTS, namespace, "stays", {"spec": {"suspend": True}})
-    await until(admin, PROJECTS, namespace, "stays", world.seen)
-    scraped = world.names_in(await operator.metrics(), namespace)
+    await until(admin, PROJECTS, namespace, "stays", environment.seen)
+    scraped = environment.names_in(await operator.metrics(), namespace)
 
     assert proxy.delayed == 1
     assert scraped == {"stays"}
@@ -66,24 +66,24 @@ async def test_lost_watch_events_are_made_up_for(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,
-    undisturbed: world.State,
+    undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
     """Whoever loses events loses other packets, too: a renewal of the Lease fails as well, which
     has the names compared. Where nothing hints at a loss it takes minutes: see `test_intake`."""
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     pid = operator.pid
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
     proxy.lose = lambda _: True
-    await world.change(admin, namespace)
-    await until(admin, PROJECTS, namespace, "p2", world.gone)
+    await environment.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p2", environment.gone)
     proxy.fail("PATCH", "/leases/", 503, 1)
-    await world.becomes(admin, namespace, undisturbed)
-    scraped = world.names_in(await operator.metrics(), namespace)
+    await environment.becomes(admin, namespace, undisturbed)
+    scraped = environment.names_in(await operator.metrics(), namespace)
 
     assert proxy.lost > 8
-    assert scraped == world.names(undisturbed)
+    assert scraped == environment.names(undisturbed)
     assert operator.pid == pid
     assert operator.errors() == []
 
@@ -92,17 +92,17 @@ async def test_an_error_in_every_watch_ends_nothing(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
-    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    await admin.create(PROJECTS, namespace, environment.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", environment.seen)
     for code in (410, 500):  # kopf lists again after the one, and ends by the other
         opened = proxy.opened
-        proxy.tell_error(code)
+        proxy.send_error(code)
         async with asyncio.timeout(60):
             await proxy.opens(opened + len(WATCHED))
     await admin.delete(PROJECTS, namespace, "p0")
-    await admin.create(MODELS, namespace, world.model("m0", "p0"))
-    await until(admin, MODELS, namespace, "m0", world.seen)
-    await world.scrape_tells(operator, namespace, {"m0"})
+    await admin.create(MODELS, namespace, environment.model("m0", "p0"))
+    await until(admin, MODELS, namespace, "m0", environment.seen)
+    await environment.until_scrape_shows(operator, namespace, {"m0"})
 
     assert operator.process is not None
     assert operator.process.returncode is None

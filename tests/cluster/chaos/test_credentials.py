@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from kubernetes.aio.client import Configuration
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.proxy import FaultProxy
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
 from tests.cluster.host.conftest import StartOperator
@@ -59,14 +59,14 @@ async def test_watch_continues_with_a_rotated_token(
         ended = watcher.start()
         async with asyncio.timeout(30):
             await proxy.opens(len(WATCHED))
-        await admin.create(PROJECTS, namespace, world.project("before", "none"))
+        await admin.create(PROJECTS, namespace, environment.project("before", "none"))
         await recorder.seen("before")
         mounted.write_text(new)
         proxy.revoked.add(old)
         proxy.cut_streams()
         async with asyncio.timeout(30):
             await proxy.opens(2 * len(WATCHED))
-        await admin.create(PROJECTS, namespace, world.project("after", "none"))
+        await admin.create(PROJECTS, namespace, environment.project("after", "none"))
         await recorder.seen("after")
         asked_for = await api.get(PROJECTS, namespace, "after")
         going_on = not ended.done()
@@ -87,16 +87,16 @@ async def test_refused_token_costs_no_event_and_no_restart(
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     async with asyncio.timeout(30):
         await proxy.opens(len(WATCHED))  # a replica is ready before it watches
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
-    await until(admin, PROJECTS, namespace, "p0", world.seen)
+    await admin.create(PROJECTS, namespace, environment.project("p0", "none"))
+    await until(admin, PROJECTS, namespace, "p0", environment.seen)
     refused = proxy.fail("GET", "featurestoreprojects.*watch=true", 401)
     proxy.cut_streams()
     async with asyncio.timeout(30):
         await refused.spent.wait()
     await admin.patch(PROJECTS, namespace, "p0", {"spec": {"suspend": True}})
-    await admin.create(PROJECTS, namespace, world.project("p1", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("p1", "none"))
     for name in ("p0", "p1"):
-        await until(admin, PROJECTS, namespace, name, world.seen)
+        await until(admin, PROJECTS, namespace, name, environment.seen)
 
     assert operator.process is not None
     assert operator.process.returncode is None

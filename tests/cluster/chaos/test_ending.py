@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Final
 
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.proxy import Fault, FaultProxy, Rule
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.process import Operator
@@ -23,7 +23,7 @@ HURRIED: Final = (
 
 async def hung(admin: Api, namespace: str, rule: Rule) -> None:
     """Return once the reconcile of a new project waits for its ConfigMap."""
-    await admin.create(PROJECTS, namespace, world.project("p0", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("p0", "none"))
     async with asyncio.timeout(30):
         await rule.spent.wait()
 
@@ -54,7 +54,7 @@ async def test_a_reconcile_in_progress_ends_before_the_process(
     rule = proxy.fail("GET", "/configmaps/none", Fault.HELD)
     await hung(admin, namespace, rule)
     await terminate(operator)
-    await admin.create(PROJECTS, namespace, world.project("later", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("later", "none"))
     while_held = await admin.get(PROJECTS, namespace, "p0")
     rule.let_go.set()
     assert operator.process is not None
@@ -62,9 +62,9 @@ async def test_a_reconcile_in_progress_ends_before_the_process(
         code = await operator.process.wait()
 
     assert code == 0
-    assert not world.seen(while_held)
-    assert world.seen(await admin.get(PROJECTS, namespace, "p0"))
-    assert not world.seen(await admin.get(PROJECTS, namespace, "later"))  # whoever leads next
+    assert not environment.seen(while_held)
+    assert environment.seen(await admin.get(PROJECTS, namespace, "p0"))
+    assert not environment.seen(await admin.get(PROJECTS, namespace, "later"))  # whoever leads next
     assert cancelled(operator) == []
     assert await holder(admin, namespace) == ""
     assert operator.errors() == []
@@ -83,6 +83,6 @@ async def test_a_long_reconcile_is_cancelled_and_the_lease_released(
 
     assert code == 0
     assert cancelled(operator) == ["a reconcile did not end in 2 s; it is cancelled"]
-    assert not world.seen(await admin.get(PROJECTS, namespace, "p0"))
+    assert not environment.seen(await admin.get(PROJECTS, namespace, "p0"))
     assert await holder(admin, namespace) == ""
     assert operator.errors() == []

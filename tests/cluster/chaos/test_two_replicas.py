@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.chaos import environment as world
+from tests.cluster.chaos import environment
 from tests.cluster.chaos.proxy import Fault, FaultProxy
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
@@ -37,8 +37,8 @@ async def replicas(
 ) -> list[Operator]:
     """A leader that has acted, and a follower that is ready."""
     leader = await start_operator(kubeconfig=ways[0].kubeconfig)
-    await world.begin(admin, namespace)
-    await world.begun(admin, namespace)
+    await environment.begin(admin, namespace)
+    await environment.begun(admin, namespace)
     follower = await start_operator(kubeconfig=ways[1].kubeconfig)
     lease = await admin.get(LEASES, namespace, LEASE)
     assert lease["spec"]["holderIdentity"] == leader.name
@@ -49,9 +49,9 @@ async def test_a_follower_is_ready_and_tells_of_no_resource(
     namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas
-    told = [world.names_in(await each.metrics(), namespace) for each in replicas]
+    told = [environment.names_in(await each.metrics(), namespace) for each in replicas]
 
-    assert told[0] == {*world.PROJECT_NAMES, *world.MODEL_NAMES}
+    assert told[0] == {*environment.PROJECT_NAMES, *environment.MODEL_NAMES}
     assert told[1] == set()
     assert list(ways[0].writes())
     assert list(ways[1].writes()) == []
@@ -62,17 +62,17 @@ async def test_follower_acts_15_seconds_after_a_kill(
     admin: Api,
     namespace: str,
     ways: list[FaultProxy],
-    undisturbed: world.State,
+    undisturbed: environment.State,
     replicas: list[Operator],
 ) -> None:
     leader, follower = replicas
     killed = time.monotonic()
     assert await leader.end(signal.SIGKILL) == -signal.SIGKILL
-    await world.change(admin, namespace)
-    await until(admin, PROJECTS, namespace, "p4", world.seen)
+    await environment.change(admin, namespace)
+    await until(admin, PROJECTS, namespace, "p4", environment.seen)
     seconds = time.monotonic() - killed
-    await world.becomes(admin, namespace, undisturbed)
-    await world.scrape_tells(follower, namespace, world.names(undisturbed))
+    await environment.becomes(admin, namespace, undisturbed)
+    await environment.until_scrape_shows(follower, namespace, environment.names(undisturbed))
 
     assert seconds < TAKEOVER_SECONDS
     assert min(each.at for each in ways[1].writes()) > killed
@@ -83,12 +83,12 @@ async def test_stopped_leader_hands_over_within_5_seconds(
     admin: Api, namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas
-    await admin.create(PROJECTS, namespace, world.project("late", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("late", "none"))
     asked = time.monotonic()
     ending = asyncio.create_task(leader.end())
     await until(admin, LEASES, namespace, LEASE, lambda lease: not _holds(leader, lease))
-    await admin.create(PROJECTS, namespace, world.project("later", "none"))
-    await until(admin, PROJECTS, namespace, "later", world.seen)
+    await admin.create(PROJECTS, namespace, environment.project("later", "none"))
+    await until(admin, PROJECTS, namespace, "later", environment.seen)
     seconds = time.monotonic() - asked
 
     assert await ending == 0
@@ -104,16 +104,16 @@ async def test_suspended_leader_ends_without_a_write(
     leader, follower = replicas
     assert leader.process is not None
     hung = ways[0].fail("GET", "/configmaps/none", Fault.HANG, 1)
-    await admin.create(PROJECTS, namespace, world.project("hangs", "none"))
+    await admin.create(PROJECTS, namespace, environment.project("hangs", "none"))
     async with asyncio.timeout(30):
         await hung.spent.wait()
     leader.process.send_signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    await admin.create(PROJECTS, namespace, world.project("new", "none"))
-    await until(admin, PROJECTS, namespace, "new", world.seen)
+    await admin.create(PROJECTS, namespace, environment.project("new", "none"))
+    await until(admin, PROJECTS, namespace, "new", environment.seen)
     for name in ("hangs", "new"):
         await admin.patch(PROJECTS, namespace, name, {"spec": {"suspend": True}})
-        await until(admin, PROJECTS, namespace, name, world.seen)
+        await until(admin, PROJECTS, namespace, name, environment.seen)
     await asyncio.sleep(max(0.0, stopped + 20 - time.monotonic()))
     awake = time.monotonic()
     leader.process.send_signal(signal.SIGCONT)

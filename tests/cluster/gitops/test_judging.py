@@ -13,7 +13,7 @@ from tests.unit.decide.build import (
     MLFLOW,
     OUTAGE,
     B,
-    Play,
+    ProjectScenario,
     guard,
     linked,
     model,
@@ -41,187 +41,189 @@ BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 CHAMPION = version("1", "champion")
 
 
-def project(play: Play) -> Object:
+def project(scenario: ProjectScenario) -> Object:
     """The project as an API server would hand it out."""
     return {
         "apiVersion": "featurelineage.io/v1alpha1",
         "kind": "FeatureStoreProject",
-        "metadata": play.metadata,
-        "spec": play.spec,
-        "status": play.status.as_dict(),
+        "metadata": scenario.metadata,
+        "spec": scenario.spec,
+        "status": scenario.status.as_dict(),
     }
 
 
-def applying() -> Play:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    return play
+def applying() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    return scenario
 
 
-def applied(**spec: Any) -> Play:
-    play = Play(mlflow=MLFLOW, **spec).apply()
-    play.rest()
-    return play
+def applied(**spec: Any) -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW, **spec).apply()
+    scenario.rest()
+    return scenario
 
 
-def new_commit() -> Play:
-    play = applied()
-    play.push(B)
-    play.look()
-    return play
+def new_commit() -> ProjectScenario:
+    scenario = applied()
+    scenario.push(B)
+    scenario.reconcile()
+    return scenario
 
 
-def blocked() -> Play:
-    play = new_commit()
-    play.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
-    return play
+def blocked() -> ProjectScenario:
+    scenario = new_commit()
+    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
+    return scenario
 
 
-def unblocked() -> Play:
+def unblocked() -> ProjectScenario:
     """The protected model is gone, and the plan is made anew."""
-    play = blocked()
-    play.guard = guard("another_model")
-    play.look()
-    return play
+    scenario = blocked()
+    scenario.guard = guard("another_model")
+    scenario.reconcile()
+    return scenario
 
 
-def adoption_waits() -> Play:
-    play = applying()
+def adoption_waits() -> ProjectScenario:
+    scenario = applying()
     reason = "AdoptionWouldDelete"
-    play.end("Blocked", reason=reason, message="it would delete 3 views", plan=BLOCKED)
-    return play
+    scenario.end("Blocked", reason=reason, message="it would delete 3 views", plan=BLOCKED)
+    return scenario
 
 
-def invalid_repo() -> Play:
-    play = applying()
-    play.end("Failed", reason="InvalidRepo", message="features.py, line 3: no such field")
-    return play
+def invalid_repo() -> ProjectScenario:
+    scenario = applying()
+    scenario.end("Failed", reason="InvalidRepo", message="features.py, line 3: no such field")
+    return scenario
 
 
-def retrying() -> Play:
-    play = applying()
-    play.crash(message="the node went away")
-    return play
+def retrying() -> ProjectScenario:
+    scenario = applying()
+    scenario.crash(message="the node went away")
+    return scenario
 
 
-def retries_used_up() -> Play:
-    play = Play(mlflow=MLFLOW, runtime={"retries": 0})
-    play.look()
-    play.crash(message="the node went away")
-    return play
+def retries_used_up() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW, runtime={"retries": 0})
+    scenario.reconcile()
+    scenario.crash(message="the node went away")
+    return scenario
 
 
-def without_source(failure: Failure) -> Play:
-    play = Play(mlflow=MLFLOW)
-    play.source = failure
-    play.rest()
-    return play
+def without_source(failure: Failure) -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.source = failure
+    scenario.rest()
+    return scenario
 
 
-def guard_unavailable() -> Play:
-    play = Play(mlflow=MLFLOW)
-    play.outage, play.read_at = OUTAGE, None
-    play.rest()
-    return play
+def guard_unavailable() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.outage, scenario.read_at = OUTAGE, None
+    scenario.rest()
+    return scenario
 
 
-def outage_in_effect() -> Play:
-    play = applied()
-    play.outage = OUTAGE
-    play.later(minutes=30)
-    play.rest()
-    return play
+def outage_in_effect() -> ProjectScenario:
+    scenario = applied()
+    scenario.outage = OUTAGE
+    scenario.later(minutes=30)
+    scenario.rest()
+    return scenario
 
 
-def suspended() -> Play:
-    play = Play(mlflow=MLFLOW, suspend=True)
-    play.rest()
-    return play
+def suspended() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW, suspend=True)
+    scenario.rest()
+    return scenario
 
 
-def suspended_in_effect() -> Play:
-    play = applied()
-    play.change(suspend=True)
-    play.rest()
-    return play
+def suspended_in_effect() -> ProjectScenario:
+    scenario = applied()
+    scenario.change(suspend=True)
+    scenario.rest()
+    return scenario
 
 
-def suspended_before_a_commit() -> Play:
-    play = suspended_in_effect()
-    play.push(B)
-    play.rest()
-    return play
+def suspended_before_a_commit() -> ProjectScenario:
+    scenario = suspended_in_effect()
+    scenario.push(B)
+    scenario.rest()
+    return scenario
 
 
-def planned() -> Play:
-    play = Play(mlflow=MLFLOW, apply={"mode": "PlanOnly"})
-    play.look()
-    play.end("Planned", plan=plan(), message="one view would be created", registry_id="registry-1")
-    return play
+def planned() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"mode": "PlanOnly"})
+    scenario.reconcile()
+    scenario.end(
+        "Planned", plan=plan(), message="one view would be created", registry_id="registry-1"
+    )
+    return scenario
 
 
-def observing() -> Play:
-    play = Play(mlflow=MLFLOW, apply={"mode": "Observe"})
-    play.look()
-    return play
+def observing() -> ProjectScenario:
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"mode": "Observe"})
+    scenario.reconcile()
+    return scenario
 
 
-def observed() -> Play:
-    play = observing()
-    play.end("Succeeded")
-    return play
+def observed() -> ProjectScenario:
+    scenario = observing()
+    scenario.end("Succeeded")
+    return scenario
 
 
-def not_read() -> Play:
+def not_read() -> ProjectScenario:
     """The registry that others write cannot be read for now."""
-    play = Play(mlflow=MLFLOW, apply={"mode": "Observe"}, runtime={"retries": 0})
-    play.look()
-    play.end("Failed", reason="JobFailed", message="no route to the registry")
-    return play
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"mode": "Observe"}, runtime={"retries": 0})
+    scenario.reconcile()
+    scenario.end("Failed", reason="JobFailed", message="no route to the registry")
+    return scenario
 
 
-def materializing() -> Play:
-    play = applied(
+def materializing() -> ProjectScenario:
+    scenario = applied(
         schedules=[{"name": "hourly", "cron": "30 * * * *", "incremental": {}}],
         freshness={"maxAge": "1m"},
     )
-    play.later(minutes=31)
-    play.look()
-    assert play.operation.schedule == "hourly"
-    assert play.says("Fresh")[0] == "False"
-    return play
+    scenario.later(minutes=31)
+    scenario.reconcile()
+    assert scenario.operation.schedule == "hourly"
+    assert scenario.says("Fresh")[0] == "False"
+    return scenario
 
 
-def unseen_change() -> Play:
+def unseen_change() -> ProjectScenario:
     """What stands between a change of the spec and the operator's next status."""
-    play = applied()
-    play.change(apply={"prune": False})
-    return play
+    scenario = applied()
+    scenario.change(apply={"prune": False})
+    return scenario
 
 
-def unseen_unblocking() -> Play:
-    play = blocked()
-    play.change(apply={"protection": {"mode": "Warn"}})
-    return play
+def unseen_unblocking() -> ProjectScenario:
+    scenario = blocked()
+    scenario.change(apply={"protection": {"mode": "Warn"}})
+    return scenario
 
 
-def deleting() -> Play:
-    play = applied(deletionPolicy="Delete")
-    play.guard = guard("driver_model")
-    play.delete()
-    play.look()
-    return play
+def deleting() -> ProjectScenario:
+    scenario = applied(deletionPolicy="Delete")
+    scenario.guard = guard("driver_model")
+    scenario.delete()
+    scenario.reconcile()
+    return scenario
 
 
-def deletion_blocked() -> Play:
-    play = deleting()
-    play.end("Blocked", reason="Blocked", message="driver_model uses it", plan=BLOCKED)
-    play.rest()
-    assert play.says("Stalled") == ("True", "DeletionBlocked")
-    return play
+def deletion_blocked() -> ProjectScenario:
+    scenario = deleting()
+    scenario.end("Blocked", reason="Blocked", message="driver_model uses it", plan=BLOCKED)
+    scenario.rest()
+    assert scenario.says("Stalled") == ("True", "DeletionBlocked")
+    return scenario
 
 
-PROJECTS: dict[str, tuple[Callable[[], Play], tuple[str, str, str], str]] = {
+PROJECTS: dict[str, tuple[Callable[[], ProjectScenario], tuple[str, str, str], str]] = {
     "is being applied": (applying, WORKING, "works on revision aaaaaaa"),
     "is in effect": (applied, READY, "is in effect"),
     "has a new commit": (new_commit, WORKING, "works on revision bbbbbbb"),
@@ -336,7 +338,7 @@ MODELS: dict[str, tuple[Callable[[], Object], tuple[str, str, str], str]] = {
     ),
     "has no project": (lambda: trained(project=None), WORKING, "create it, or add the namespace"),
     "has a project without MLflow": (
-        lambda: trained(project=Play().project),
+        lambda: trained(project=ProjectScenario().project),
         WORKING,
         "names no MLflow server",
     ),
@@ -382,7 +384,7 @@ def test_the_tools_agree_on(name: str, judgements: dict[str, Judgement]) -> None
     assert message in judgements[name].argo.message
 
 
-@pytest.mark.parametrize("new", [project(Play()), trained(linked(CHAMPION))])
+@pytest.mark.parametrize("new", [project(ProjectScenario()), trained(linked(CHAMPION))])
 def test_object_without_status_is_current_for_kstatus_only(new: Object) -> None:
     """Why Flux is handed expressions. One that names a field of no status fails: Flux waits."""
     bare = {key: value for key, value in new.items() if key != "status"}
@@ -396,7 +398,7 @@ def test_object_without_status_is_current_for_kstatus_only(new: Object) -> None:
 
 def test_unobserved_generation_is_not_ready() -> None:
     """What a default in the schema, `status: {observedGeneration: -1}`, makes of a new object."""
-    new = {**project(Play()), "status": {"observedGeneration": -1}}
+    new = {**project(ProjectScenario()), "status": {"observedGeneration": -1}}
 
     (judgement,) = judge([new])
 

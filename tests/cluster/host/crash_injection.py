@@ -25,12 +25,12 @@ Moment = Literal["before", "after", "never"]
 AnswerT = TypeVar("AnswerT")
 
 
-class HostDied(BaseException):
+class HostCrashed(BaseException):
     """Not an Exception: nothing in the code may catch it."""
 
 
 @dataclass
-class Life:
+class HostRun:
     """Of one host.
 
     Attributes:
@@ -38,11 +38,11 @@ class Life:
         buried: set once nothing of it is left in this process.
     """
 
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    buried: asyncio.Event = field(default_factory=asyncio.Event)
+    crashed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Fate:
+class CrashPlan:
     """Where hosts die: at distinct writes, once each.
 
     Args:
@@ -57,37 +57,37 @@ class Fate:
     def __init__(self, moment_of: Callable[[str], Moment]) -> None:
         self._moment_of = moment_of
         self.writes = Writes()
-        self.died_at: list[str] = []
-        self.life = Life()
+        self.crashed_at: list[str] = []
+        self.host_run = HostRun()
 
-    async def meet(self, name: str, send: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    async def write(self, name: str, send: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         """Send a write, unless that is the end of who sends it.
 
         Raises:
-            HostDied: it was, and nobody is left who could be told.
+            HostCrashed: it was, and nobody is left who could be told.
         """
-        life = self.life
-        await self._strike(life, "before", name)
+        host_run = self.host_run
+        await self._crash_at(host_run, "before", name)
         answer = await send()
-        await self._strike(life, "after", name)
+        await self._crash_at(host_run, "after", name)
         return answer
 
-    async def _strike(self, life: Life, moment: Moment, name: str) -> None:
-        new = name != "" and name not in self.died_at
-        if new and moment == self._moment_of(name) and not life.over.is_set():
-            self.died_at.append(name)
-            life.over.set()
-        if life.over.is_set():
-            await life.buried.wait()
-            raise HostDied
+    async def _crash_at(self, host_run: HostRun, moment: Moment, name: str) -> None:
+        new = name != "" and name not in self.crashed_at
+        if new and moment == self._moment_of(name) and not host_run.crashed.is_set():
+            self.crashed_at.append(name)
+            host_run.crashed.set()
+        if host_run.crashed.is_set():
+            await host_run.ended.wait()
+            raise HostCrashed
 
 
-class MortalApi(Api):
+class CrashingApi(Api):
     """The API server, as a host that may die has it."""
 
-    def __init__(self, configuration: Configuration, fate: Fate) -> None:
+    def __init__(self, configuration: Configuration, crash_plan: CrashPlan) -> None:
         super().__init__(configuration)
-        self._fate = fate
+        self._crash_plan = crash_plan
 
     async def _request(
         self,
@@ -99,34 +99,36 @@ class MortalApi(Api):
         **more: Any,
     ) -> Object:
         async def send() -> Object:
-            return await super(MortalApi, self)._request(
+            return await super(CrashingApi, self)._request(
                 method, path, body=body, query=query, **more
             )
 
         if method == "GET" or "dryRun" in (query or {}):
             return await send()
-        return await self._fate.meet(self._fate.writes.to_api_server(method, path, body), send)
+        return await self._crash_plan.write(
+            self._crash_plan.writes.to_api_server(method, path, body), send
+        )
 
 
-def mortal_mlflow(fate: Fate) -> Middleware:
+def crashing_mlflow(crash_plan: CrashPlan) -> Middleware:
     """What a gateway to MLflow does for a host that may die."""
 
     @web.middleware
     async def through(request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = fate.writes.to_mlflow(request.method, request.path, await request.read())
+        name = crash_plan.writes.to_mlflow(request.method, request.path, await request.read())
         if not name:
             return await handler(request)
         try:
-            return await fate.meet(name, lambda: handler(request))
-        except HostDied:
+            return await crash_plan.write(name, lambda: handler(request))
+        except HostCrashed:
             return web.Response(status=503, text="who asked is dead")
 
     return through
 
 
 @asynccontextmanager
-async def host_after_host(
-    configuration: Configuration, config: OperatorConfig, identity: Identity, fate: Fate
+async def restarting_hosts(
+    configuration: Configuration, config: OperatorConfig, identity: Identity, crash_plan: CrashPlan
 ) -> AsyncIterator[None]:
     """Have a host work, and another one when it dies; the last one ends as a process is asked to.
 
@@ -135,25 +137,25 @@ async def host_after_host(
     stop = asyncio.Event()
     threads: list[Thread] = []
 
-    async def live() -> None:
+    async def run_hosts() -> None:
         while not stop.is_set():
-            fate.life = Life()
+            crash_plan.host_run = HostRun()
             try:
-                async with MortalApi(configuration, fate) as api:
+                async with CrashingApi(configuration, crash_plan) as api:
                     host = Manager(api, config, identity)
                     threads.append(_thread_that_stops_kopf(host))
-                    await _live(host, fate.life, stop)
+                    await _run_host(host, crash_plan.host_run, stop)
             finally:
-                fate.life.buried.set()
+                crash_plan.host_run.ended.set()
 
-    living = asyncio.create_task(live())
+    running_hosts = asyncio.create_task(run_hosts())
     try:
         yield
         stop.set()
-        await living
+        await running_hosts
     finally:
-        living.cancel()
-        await asyncio.wait({living})
+        running_hosts.cancel()
+        await asyncio.wait({running_hosts})
         for thread in threads:
             await asyncio.to_thread(thread.join)
 
@@ -165,16 +167,16 @@ def _thread_that_stops_kopf(host: Manager) -> Thread:
     return thread
 
 
-async def _live(host: Manager, life: Life, stop: asyncio.Event) -> None:
+async def _run_host(host: Manager, host_run: HostRun, stop: asyncio.Event) -> None:
     """Until the host dies, is asked to end, or loses its Lease to a busy machine."""
     running = asyncio.create_task(host.run(stop))
-    dying = asyncio.create_task(life.over.wait())
+    crashing = asyncio.create_task(host_run.crashed.wait())
     try:
-        await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, crashing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        dying.cancel()
+        crashing.cancel()
         running.cancel()
-        await asyncio.wait({running, dying})
+        await asyncio.wait({running, crashing})
     if not running.cancelled():
         try:
             running.result()

@@ -48,16 +48,16 @@ async def gateway(
         login: ``user:password`` that it asks for.
         middlewares: what is done with each request before it is passed on, and with its answer.
     """
-    door = Gateway(login)
-    door.opened.set()
+    mlflow_gateway = Gateway(login)
+    mlflow_gateway.opened.set()
 
     async def pass_on(request: web.Request) -> web.Response:
-        if not door.lets_in(request.headers.get("Authorization", "")):
-            door.refused += 1
+        if not mlflow_gateway.lets_in(request.headers.get("Authorization", "")):
+            mlflow_gateway.refused += 1
             return web.Response(status=401, text="who are you?")
-        if not door.opened.is_set():
-            door.waiting.set()
-            await door.opened.wait()
+        if not mlflow_gateway.opened.is_set():
+            mlflow_gateway.waiting.set()
+            await mlflow_gateway.opened.wait()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in DROPPED}
         async with session.request(
             request.method, f"{mlflow}{request.rel_url}", headers=headers, data=await request.read()
@@ -73,9 +73,9 @@ async def gateway(
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        door.url = f"http://{host}:{port}"
+        mlflow_gateway.url = f"http://{host}:{port}"
         try:
-            yield door
+            yield mlflow_gateway
         finally:
-            door.opened.set()
+            mlflow_gateway.opened.set()
             await runner.cleanup()

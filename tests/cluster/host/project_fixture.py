@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.project_fixture import JOB_SECONDS, House
+from tests.e2e.project_fixture import JOB_SECONDS, ProjectFixture
 from tests.local.scene import FEATURE_STORE, FEATURES, write_repo
 
 from feature_lineage.kube.api_client import Object
@@ -16,7 +16,7 @@ from feature_lineage.kube.kinds import PROJECTS
 
 
 @dataclass
-class RegistryAddress(House):
+class HostProject(ProjectFixture):
     """One project and its model, named alike, in a namespace; its stores are on a claim.
 
     Args:
@@ -25,14 +25,14 @@ class RegistryAddress(House):
     """
 
     folder: Path = field(kw_only=True)
-    door: str = field(kw_only=True)
+    mlflow_url: str = field(kw_only=True)
 
     @property
     def stores(self) -> Path:
         """What the claim ``stores`` holds."""
         return self.folder / "repo" / "data"
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Repo and data."""
         write_repo(self.folder / "repo", self.project)
         self.stores.chmod(0o777)
@@ -50,7 +50,7 @@ class RegistryAddress(House):
         body = {
             "project": self.project,
             "source": {"configMapRef": {"name": "repo"}, "pollInterval": "1s"},
-            "mlflow": {"trackingUri": self.door, "pollInterval": "1s"},
+            "mlflow": {"trackingUri": self.mlflow_url, "pollInterval": "1s"},
             "runtime": mounted,
         }
         return await self.create(PROJECTS, {**body, **spec})

@@ -44,7 +44,7 @@ async def create_model(
     return await create(admin, MODELS, namespace, name, {**reference, **spec})
 
 
-async def look_now(admin: Api, kind: Kind, namespace: str, name: str, why: str) -> None:
+async def request_reconcile(admin: Api, kind: Kind, namespace: str, name: str, why: str) -> None:
     """Ask for a look by the annotation."""
     metadata = {"annotations": {RECONCILE_REQUESTED_AT: why}}
     await admin.patch(kind, namespace, name, {"metadata": metadata})
@@ -55,7 +55,7 @@ async def change(admin: Api, kind: Kind, namespace: str, name: str, **spec: Any)
     return await admin.patch(kind, namespace, name, {"spec": spec})
 
 
-def tells(type_: str, reason: str, *words: str) -> Holds:
+def has_condition(type_: str, reason: str, *words: str) -> Holds:
     """Holds once a condition has this reason, and these words in its message."""
 
     def holds(body: Object | None) -> bool:

@@ -12,8 +12,8 @@ from tests.cluster.host.resources import (
     change,
     create_model,
     create_project,
-    look_now,
-    tells,
+    has_condition,
+    request_reconcile,
 )
 from tests.cluster.kubectl import Kubectl
 
@@ -53,7 +53,7 @@ async def test_the_finalizer_comes_and_goes_with_the_deletion_policy(
     await until(admin, PROJECTS, namespace, "ranking", has_finalizer(True))
     # Somebody takes it away: it is back when the project is looked at.
     await admin.patch(PROJECTS, namespace, "ranking", {"metadata": {"finalizers": None}})
-    await look_now(admin, PROJECTS, namespace, "ranking", "finalizer")
+    await request_reconcile(admin, PROJECTS, namespace, "ranking", "finalizer")
     await until(admin, PROJECTS, namespace, "ranking", has_finalizer(True))
     # It applied nothing: there is nothing to delete.
     await admin.delete(PROJECTS, namespace, "ranking")
@@ -68,7 +68,9 @@ async def test_retained_resources_need_no_operator_to_go(
     operator = await start_operator()
     await create_project(admin, namespace)
     await create_model(admin, namespace)
-    await until(admin, PROJECTS, namespace, "ranking", tells("Applied", "Progressing", "apply-"))
+    await until(
+        admin, PROJECTS, namespace, "ranking", has_condition("Applied", "Progressing", "apply-")
+    )
     await until(admin, MODELS, namespace, "m", says("Resolved", "False"))
     assert await operator.end() == 0
 
@@ -112,7 +114,9 @@ async def test_deleted_namespace_does_not_hang(
         await until(admin, PROJECTS, theirs, "ranking", says("Stalled", "True", "InvalidManifest"))
     if state == "job at work":
         await change(admin, PROJECTS, theirs, "ranking", suspend=False)
-        await until(admin, PROJECTS, theirs, "ranking", tells("Applied", "Progressing", "apply-2"))
+        await until(
+            admin, PROJECTS, theirs, "ranking", has_condition("Applied", "Progressing", "apply-2")
+        )
 
     kubectl("delete", "namespace", theirs, "--wait=false")
 
@@ -130,7 +134,9 @@ async def test_waiting_deletion_ends_with_its_namespace(
     operator = await start_operator(namespaces=[namespace, theirs])
     await until(admin, PROJECTS, theirs, "ranking", has_finalizer(True))
     await admin.delete(PROJECTS, theirs, "ranking")
-    found = await until(admin, PROJECTS, theirs, "ranking", tells("Ready", "Deleting", "127.0.0.1"))
+    found = await until(
+        admin, PROJECTS, theirs, "ranking", has_condition("Ready", "Deleting", "127.0.0.1")
+    )
     assert condition(found, "Ready")["status"] == "False"
 
     kubectl("delete", "namespace", theirs, "--wait=false")

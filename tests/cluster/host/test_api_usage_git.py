@@ -13,7 +13,7 @@ import yaml
 from tests.cluster.chart.helm import NAMESPACE, RELEASE
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import condition, says, until
-from tests.cluster.host.resources import change, create, create_project, tells
+from tests.cluster.host.resources import change, create, create_project, has_condition
 from tests.cluster.kubectl import Kubectl
 from tests.servers.git import GitServer
 
@@ -152,7 +152,7 @@ async def test_repository_error_is_shown_until_it_is_corrected(
     told = {}
     for name, trouble in TROUBLES.items():
         words = [placed(word) for word in trouble.words]
-        there = tells("SourceReady", trouble.reason, *words)
+        there = has_condition("SourceReady", trouble.reason, *words)
         told[name] = await until(admin, PROJECTS, namespace, name, there)
     for name in TROUBLES:
         good = {"url": f"{server.url}/team.git", "ref": WHOLE}
@@ -180,7 +180,7 @@ async def test_repository_created_later_is_found(
     await start_operator(environment=STRAIGHT)
     source = {"url": f"{server.url}/late.git", "ref": {"branch": "main"}, **git}
     await create_project(admin, namespace, source={"git": source, "pollInterval": "1s"})
-    await until(admin, PROJECTS, namespace, "ranking", tells("SourceReady", "RefNotFound"))
+    await until(admin, PROJECTS, namespace, "ranking", has_condition("SourceReady", "RefNotFound"))
     commit = server.commit("late", feature_store="project: ranking\n")
 
     found = await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))

@@ -10,9 +10,9 @@ from tests.cluster.host.resources import (
     create_model,
     create_project,
     handled,
-    look_now,
+    has_condition,
     observed,
-    tells,
+    request_reconcile,
 )
 from tests.servers.fixtures import shared_mlflow
 
@@ -34,8 +34,8 @@ async def test_platform_server_uses_its_mounted_credential(
     admin: Api, namespace: str, start_operator: StartOperator, tmp_path: Path
 ) -> None:
     mounted = secret(tmp_path / "prod", LOGIN)
-    async with gateway(shared_mlflow().url, LOGIN) as door:
-        server = {"name": "prod", "trackingUri": door.url, "credentialDir": str(mounted)}
+    async with gateway(shared_mlflow().url, LOGIN) as mlflow_gateway:
+        server = {"name": "prod", "trackingUri": mlflow_gateway.url, "credentialDir": str(mounted)}
         operator = await start_operator(
             mlflowServers=[server], allowedTrackingUris=["https://mlflow.example/*"]
         )
@@ -47,7 +47,7 @@ async def test_platform_server_uses_its_mounted_credential(
         )
 
         assert "MLflow has no registered model m" in condition(found, "Resolved")["message"]
-        assert door.refused == 0
+        assert mlflow_gateway.refused == 0
         assert LOGIN.partition(":")[2] not in operator.log.read_text()
         assert operator.errors() == []
 
@@ -55,10 +55,14 @@ async def test_platform_server_uses_its_mounted_credential(
 async def test_forbidden_server_gets_no_request(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
-    async with gateway(shared_mlflow().url, LOGIN) as door:
+    async with gateway(shared_mlflow().url, LOGIN) as mlflow_gateway:
         operator = await start_operator(allowedTrackingUris=["https://mlflow.example/*"])
         for name, mlflow, words in (
-            ("uri", {"trackingUri": door.url}, ("allowedTrackingUris", door.url)),
+            (
+                "uri",
+                {"trackingUri": mlflow_gateway.url},
+                ("allowedTrackingUris", mlflow_gateway.url),
+            ),
             ("ref", {"serverRef": "prod"}, ("serverRef 'prod' names no server",)),
         ):
             await create_project(admin, namespace, name, mlflow=mlflow, suspend=True)
@@ -66,34 +70,45 @@ async def test_forbidden_server_gets_no_request(
             waits["finishedAt"] = waits["startedAt"] = "2026-11-26T03:00:00Z"
             status = {"status": {"operations": [waits]}}
             await admin.patch(PROJECTS, namespace, name, status, subresource="status")
-            await look_now(admin, PROJECTS, namespace, name, "now")
+            await request_reconcile(admin, PROJECTS, namespace, name, "now")
             await create_model(admin, namespace, name, name)
 
             await until(
-                admin, PROJECTS, namespace, name, tells("Recorded", "HostNotAllowed", *words)
+                admin,
+                PROJECTS,
+                namespace,
+                name,
+                has_condition("Recorded", "HostNotAllowed", *words),
             )
             await until(
-                admin, MODELS, namespace, name, tells("Resolved", "MLflowUnavailable", *words)
+                admin,
+                MODELS,
+                namespace,
+                name,
+                has_condition("Resolved", "MLflowUnavailable", *words),
             )
-        assert door.refused == 0
+        assert mlflow_gateway.refused == 0
         assert operator.errors() == []
 
 
 async def test_change_during_a_mlflow_read_is_kept(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
-    async with gateway(shared_mlflow().url) as door:
+    async with gateway(shared_mlflow().url) as mlflow_gateway:
         operator = await start_operator(resyncInterval="10m")
-        door.opened.clear()
+        mlflow_gateway.opened.clear()
         await create_project(
-            admin, namespace, suspend=True, mlflow={"trackingUri": door.url, "pollInterval": "10m"}
+            admin,
+            namespace,
+            suspend=True,
+            mlflow={"trackingUri": mlflow_gateway.url, "pollInterval": "10m"},
         )
         await create_model(admin, namespace)
-        await door.waiting.wait()
+        await mlflow_gateway.waiting.wait()
         for kind, name in ((PROJECTS, "ranking"), (MODELS, "m")):
             await change(admin, kind, namespace, name, suspend=kind is PROJECTS)
-            await look_now(admin, kind, namespace, name, "changed")
-        door.opened.set()
+            await request_reconcile(admin, kind, namespace, name, "changed")
+        mlflow_gateway.opened.set()
 
         for kind, name in ((PROJECTS, "ranking"), (MODELS, "m")):
             found = await until(

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import until
-from tests.cluster.host.resources import change, create_project, look_now, tells
+from tests.cluster.host.resources import change, create_project, has_condition, request_reconcile
 
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import (
@@ -93,7 +93,7 @@ async def test_what_happens_again_is_one_event_that_counts(
     await create_project(admin, namespace, runtime={"retries": 3})
     job = await job_of(admin, namespace, 1)
     await fail(admin, namespace, job)
-    failed = tells("Applied", "JobFailed", "the disk is full", "attempt 2")
+    failed = has_condition("Applied", "JobFailed", "the disk is full", "attempt 2")
     await until(admin, PROJECTS, namespace, "ranking", failed)
     for why in ("once", "twice"):
         event = await the_event(admin, namespace, times=2 if why == "twice" else 1)
@@ -104,9 +104,9 @@ async def test_what_happens_again_is_one_event_that_counts(
         if why == "twice":
             return
         assert "series" not in event
-        await look_now(admin, PROJECTS, namespace, "ranking", "again")
+        await request_reconcile(admin, PROJECTS, namespace, "ranking", "again")
         await fail(admin, namespace, await job_of(admin, namespace, 2))
-        failed = tells("Applied", "JobFailed", "the disk is full", "attempt 3")
+        failed = has_condition("Applied", "JobFailed", "the disk is full", "attempt 3")
         await until(admin, PROJECTS, namespace, "ranking", failed)
         assert operator.errors() == []
 
@@ -126,9 +126,9 @@ async def test_changed_access_is_restored_by_the_next_job(
     await admin.patch(ROLE_BINDINGS, namespace, access, {"subjects": [everybody]})
 
     await fail(admin, namespace, first)
-    failed = tells("Applied", "JobFailed", "attempt 2")
+    failed = has_condition("Applied", "JobFailed", "attempt 2")
     await until(admin, PROJECTS, namespace, "ranking", failed)
-    await look_now(admin, PROJECTS, namespace, "ranking", "again")
+    await request_reconcile(admin, PROJECTS, namespace, "ranking", "again")
     second = await job_of(admin, namespace, 2)
 
     (rule,) = (await admin.get(ROLES, namespace, access))["rules"]
@@ -178,7 +178,7 @@ async def test_a_job_is_left_as_somebody_changed_it(
     await admin.patch(CONFIG_MAPS, namespace, f"{name}-request", map_edit)
 
     await change(admin, PROJECTS, namespace, "ranking", runtime={"podLabels": {"a": "b"}})
-    await look_now(admin, PROJECTS, namespace, "ranking", "edited")
+    await request_reconcile(admin, PROJECTS, namespace, "ranking", "edited")
     await until(
         admin,
         PROJECTS,

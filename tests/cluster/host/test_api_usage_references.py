@@ -5,14 +5,14 @@ import re
 from tests.cluster.chart.environment import new_namespace
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import says, until
-from tests.cluster.host.resources import change, create_model, create_project, tells
+from tests.cluster.host.resources import change, create_model, create_project, has_condition
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import EVENTS, MODELS, PROJECTS
 
 
-async def told(admin: Api, namespace: str, name: str) -> Object:
+async def unresolved_status(admin: Api, namespace: str, name: str) -> Object:
     """The status of a model that is not resolved, without what differs by nature."""
     found = await until(
         admin, MODELS, namespace, name, says("Resolved", "False", "RefNotPermitted")
@@ -36,7 +36,9 @@ async def test_missing_and_forbidden_projects_read_the_same(
         reference = {"name": "ranking", "namespace": there}
         model = {"name": "m", "alias": "champion"}
         await create_model(admin, namespace, name, projectRef=reference, model=model)
-    hidden, absent = [await told(admin, namespace, name) for name in ("hidden", "absent")]
+    hidden, absent = [
+        await unresolved_status(admin, namespace, name) for name in ("hidden", "absent")
+    ]
 
     assert hidden == absent
     text = await operator.metrics()
@@ -65,7 +67,7 @@ async def test_changed_allowed_namespaces_update_models(
 
     for allowed in ({"from": "List", "names": [namespace]}, {"from": "All", "names": None}):
         await change(admin, PROJECTS, theirs, "ranking", allowedNamespaces=allowed)
-        await until(admin, MODELS, namespace, "m", tells("Resolved", "ProjectNotReady"), 20)
+        await until(admin, MODELS, namespace, "m", has_condition("Resolved", "ProjectNotReady"), 20)
         same = {"from": "Same", "names": None}
         await change(admin, PROJECTS, theirs, "ranking", allowedNamespaces=same)
-        await until(admin, MODELS, namespace, "m", tells("Resolved", "RefNotPermitted"), 20)
+        await until(admin, MODELS, namespace, "m", has_condition("Resolved", "RefNotPermitted"), 20)

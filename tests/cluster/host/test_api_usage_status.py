@@ -14,9 +14,9 @@ from tests.cluster.host.resources import (
     create_model,
     create_project,
     handled,
-    look_now,
+    has_condition,
     observed,
-    tells,
+    request_reconcile,
 )
 
 from feature_lineage.kube.api_client import Api, Object
@@ -129,7 +129,7 @@ async def test_a_status_that_somebody_edits_is_put_right(
     assert condition(edited, "Ready")["status"] == "True"
 
     if how == "annotation":
-        await look_now(admin, PROJECTS, namespace, "ranking", "edited")
+        await request_reconcile(admin, PROJECTS, namespace, "ranking", "edited")
 
     found = await until(
         admin, PROJECTS, namespace, "ranking", lambda b: says("Stalled", "True")(b) and observed(b)
@@ -150,7 +150,7 @@ async def test_requested_reconcile_observes_a_new_spec(
     for kind, name in names:
         first = await until(admin, kind, namespace, name, observed)
         assert "lastHandledReconcileAt" not in first["status"]
-        await look_now(admin, kind, namespace, name, "2026-11-26T04:00:00Z")
+        await request_reconcile(admin, kind, namespace, name, "2026-11-26T04:00:00Z")
         await until(admin, kind, namespace, name, handled("2026-11-26T04:00:00Z"))
 
     took = []
@@ -181,10 +181,13 @@ async def test_operator_side_errors_are_shown_until_corrected(
 ) -> None:
     operator = await start_operator()
     await create_project(admin, namespace, schedules=[{**HOURLY, **wrong}])
-    told = tells("Ready", "InvalidManifest", f"spec.schedules[0].{field}")
+    told = has_condition("Ready", "InvalidManifest", f"spec.schedules[0].{field}")
 
     def at_work(body: Object | None) -> bool:
-        return tells("Ready", "Progressing", "apply-")(body) and condition(body, "Stalled") == {}
+        return (
+            has_condition("Ready", "Progressing", "apply-")(body)
+            and condition(body, "Stalled") == {}
+        )
 
     for round_ in ("first", "again"):
         found = await until(admin, PROJECTS, namespace, "ranking", told)
@@ -192,7 +195,7 @@ async def test_operator_side_errors_are_shown_until_corrected(
         assert condition(found, "Stalled")["message"] == condition(found, "Ready")["message"]
         assert condition(found, "Reconciling") == {}
         since = condition(found, "Ready")["lastTransitionTime"]
-        await look_now(admin, PROJECTS, namespace, "ranking", round_)
+        await request_reconcile(admin, PROJECTS, namespace, "ranking", round_)
 
         schedule = {**HOURLY, **wrong, **right}
         await change(admin, PROJECTS, namespace, "ranking", schedules=[schedule])

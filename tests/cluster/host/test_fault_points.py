@@ -14,13 +14,13 @@ import pytest
 from tests.cluster.chart.helm import RELEASE
 from tests.cluster.chart.helm import Object as Manifest
 from tests.cluster.existing import Cluster
-from tests.cluster.host.crash_injection import Fate, Moment, host_after_host, mortal_mlflow
+from tests.cluster.host.crash_injection import CrashPlan, Moment, crashing_mlflow, restarting_hosts
 from tests.cluster.host.gateway import gateway
 from tests.cluster.host.polling import gone, says, until
 from tests.cluster.host.process import grant_lease
-from tests.cluster.host.project_fixture import RegistryAddress
+from tests.cluster.host.project_fixture import HostProject
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.node import Node
+from tests.cluster.node import NodeStandIn
 from tests.e2e.project_fixture import MADE, both, recorded
 from tests.local.scene import MLflow, backfill
 from tests.servers.fixtures import shared_mlflow
@@ -130,35 +130,37 @@ TAGS: Final = {
 
 
 @pytest.fixture
-def fate(moments: Moment | dict[str, Moment]) -> Fate:
+def crash_plan(moments: Moment | dict[str, Moment]) -> CrashPlan:
     """Hosts die at one moment of every write, or each at its own of those that are named."""
     if isinstance(moments, str):
-        return Fate(lambda _: moments)
-    return Fate(lambda write: moments.get(write, "never"))
+        return CrashPlan(lambda _: moments)
+    return CrashPlan(lambda write: moments.get(write, "never"))
 
 
 @pytest.fixture
-async def place(
-    admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path, fate: Fate
-) -> AsyncIterator[RegistryAddress]:
+async def host_project(
+    admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path, crash_plan: CrashPlan
+) -> AsyncIterator[HostProject]:
     """A place whose MLflow is the one of all tests, behind a door that hosts may die at."""
     mlflow = MLflow(shared_mlflow().url)
-    async with gateway(mlflow.url, middlewares=[mortal_mlflow(fate)]) as door:
-        place = RegistryAddress(admin, kubectl, namespace, mlflow, folder=tmp_path, door=door.url)
-        place.settle()
-        yield place
+    async with gateway(mlflow.url, middlewares=[crashing_mlflow(crash_plan)]) as gateway_:
+        host_project = HostProject(
+            admin, kubectl, namespace, mlflow, folder=tmp_path, mlflow_url=gateway_.url
+        )
+        host_project.prepare()
+        yield host_project
 
 
 @pytest.fixture
 async def node(
-    place: RegistryAddress,
-    fate: Fate,
+    host_project: HostProject,
+    crash_plan: CrashPlan,
     operator_kubeconfig: Path,
     cluster: Cluster,
     chart_objects: list[Manifest],
-) -> AsyncIterator[Node]:
+) -> AsyncIterator[NodeStandIn]:
     """A node that runs jobs, and hosts that lead one after the other."""
-    namespace = place.namespace
+    namespace = host_project.namespace
     grant_lease(cluster, copy.deepcopy(chart_objects), namespace)
     config = OperatorConfig.model_validate(
         {"namespaces": [namespace], "runner": {"image": "runner.example/runner:1"}, "port": 0}
@@ -166,15 +168,15 @@ async def node(
     identity = Identity("host", namespace, RELEASE)
     async with (
         await connect(str(operator_kubeconfig)) as api,
-        Node(place.admin, namespace, claims={"stores": place.stores}) as node,
-        host_after_host(api.configuration, config, identity, fate),
+        NodeStandIn(host_project.admin, namespace, claims={"stores": host_project.stores}) as node,
+        restarting_hosts(api.configuration, config, identity, crash_plan),
     ):
         yield node
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("moments", "died_at", "events"),
+    ("moments", "crashed_at", "events"),
     [
         pytest.param("never", set(), {*TOLD}, id="nobody dies"),
         pytest.param("before", {*WRITES.strip().splitlines()}, set(), id="before"),
@@ -183,52 +185,52 @@ async def node(
     ],
 )
 async def test_crashes_at_every_write_give_the_same_end(
-    place: RegistryAddress,
-    node: Node,
-    fate: Fate,
-    died_at: set[str],
+    host_project: HostProject,
+    node: NodeStandIn,
+    crash_plan: CrashPlan,
+    crashed_at: set[str],
     events: set[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await place.create_project(deletionPolicy="Delete", backfills=[backfill()])
-    project = await place.until(both(recorded(2), says("Ready", "True")))
+    await host_project.create_project(deletionPolicy="Delete", backfills=[backfill()])
+    project = await host_project.until(both(recorded(2), says("Ready", "True")))
     assert shape(project) == APPLIED
     operations = [each["id"] for each in reversed(project["status"]["operations"])]
-    assert await place.made(JOBS) == sorted(f"{each}-1" for each in operations)
-    assert place.online_rows() == {f"{place.project}_driver_hourly_stats": 15}
+    assert await host_project.made(JOBS) == sorted(f"{each}-1" for each in operations)
+    assert host_project.online_rows() == {f"{host_project.project}_driver_hourly_stats": 15}
 
-    place.train()
-    await place.create_model()
-    await place.until_tagged({"1": TAGS})
-    await place.until_model(says("Tagged", "True"))
-    place.train()
-    await place.until_tagged({"1": TAGS - {VERDICT_TAG}, "2": TAGS})
-    await place.until_model(says("Tagged", "True"))
-    tags = place.tags("2")
+    host_project.train()
+    await host_project.create_model()
+    await host_project.until_tagged({"1": TAGS})
+    await host_project.until_model(says("Tagged", "True"))
+    host_project.train()
+    await host_project.until_tagged({"1": TAGS - {VERDICT_TAG}, "2": TAGS})
+    await host_project.until_model(says("Tagged", "True"))
+    tags = host_project.tags("2")
     assert tags[VERDICT_TAG] == "Verified"
     assert tags[REGISTRY_DIGEST_TAG] == project["status"]["applied"]["registryDigest"]
-    for job in await place.made(JOBS):
-        await place.until_made(JOBS, job, lambda b: "ttlSecondsAfterFinished" in b["spec"])
+    for job in await host_project.made(JOBS):
+        await host_project.until_made(JOBS, job, lambda b: "ttlSecondsAfterFinished" in b["spec"])
 
-    await place.admin.delete(MODELS, place.namespace, place.name)
-    await place.annotate(allow_delete="the ranker is retired")
-    await place.admin.delete(PROJECTS, place.namespace, place.name)
-    await place.until(gone)
+    await host_project.admin.delete(MODELS, host_project.namespace, host_project.name)
+    await host_project.annotate(allow_delete="the ranker is retired")
+    await host_project.admin.delete(PROJECTS, host_project.namespace, host_project.name)
+    await host_project.until(gone)
     for kind in MADE:
-        for name in await place.made(kind):
-            await until(place.admin, kind, place.namespace, name, gone)
-    assert place.online_rows() == {}
+        for name in await host_project.made(kind):
+            await until(host_project.admin, kind, host_project.namespace, name, gone)
+    assert host_project.online_rows() == {}
 
-    runs = place.ops_runs()
-    assert [told(place, run) for run in runs] == RUNS
+    runs = host_project.ops_runs()
+    assert [run_summary(host_project, run) for run in runs] == RUNS
     ids = [run["tags"][OPERATION_ID_TAG] for run in runs]
     assert ids[:2] == operations
     assert sorted(pod.rpartition("-")[0] for pod in node.ended) == sorted(f"{i}-1" for i in ids)
-    found = [each async for each in place.admin.list(EVENTS, place.namespace)]
+    found = [each async for each in host_project.admin.list(EVENTS, host_project.namespace)]
     ours = [each for each in found if each["regarding"]["kind"] == PROJECTS.kind]
     assert sorted(each["reason"] for each in ours) == sorted(events)
     assert not any("series" in each for each in ours)
-    assert died_at - {*fate.died_at} == set(), fate.died_at
+    assert crashed_at - {*crash_plan.crashed_at} == set(), crash_plan.crashed_at
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
@@ -250,8 +252,8 @@ def shape(project: Object) -> dict[str, Any]:
     }
 
 
-def told(place: RegistryAddress, run: dict[str, Any]) -> tuple[Any, ...]:
+def run_summary(host_project: HostProject, run: dict[str, Any]) -> tuple[Any, ...]:
     """An ops run without names, digests and times."""
     tags = {key.rpartition("/")[2]: value for key, value in run["tags"].items()}
-    artifacts = place.mlflow.artifacts(run["run_id"])
+    artifacts = host_project.mlflow.artifacts(run["run_id"])
     return tags["operation"], run["status"], tags["attempt"], tags.get("recorded"), artifacts

@@ -26,10 +26,10 @@ from tests.cluster.host.process import Operator
 from tests.cluster.host.resources import (
     IMAGE,
     create_project,
-    look_now,
+    has_condition,
     observed,
+    request_reconcile,
     running,
-    tells,
 )
 from tests.cluster.kubectl import Kubectl
 
@@ -101,13 +101,13 @@ async def test_missing_permission_is_named_by_the_condition(
         passed_on = "attempting to grant RBAC permissions not currently held"
         words = passed_on if permission == PASSED_ON else permission.refusal
         found = await until(
-            admin, PROJECTS, namespace, "ranking", tells("Applied", "Forbidden", words)
+            admin, PROJECTS, namespace, "ranking", has_condition("Applied", "Forbidden", words)
         )
         assert condition(found, "Ready")["reason"] == "Forbidden"
         assert condition(found, "Stalled") == {}
         has |= {permission}
         await account.may(has)
-        await look_now(
+        await request_reconcile(
             admin, PROJECTS, namespace, "ranking", f"{permission.verb}-{permission.resource}"
         )
 
@@ -127,12 +127,12 @@ async def test_unreadable_source_names_the_permission(
     await admin.create(CONFIG_MAPS, namespace, {"metadata": {"name": "repo"}, "data": data})
     await create_project(admin, namespace, source={"configMapRef": {"name": "repo"}})
 
-    refused = tells("SourceReady", "Forbidden", "configmaps", missing.refusal)
+    refused = has_condition("SourceReady", "Forbidden", "configmaps", missing.refusal)
     found = await until(admin, PROJECTS, namespace, "ranking", refused)
     assert condition(found, "Ready")["reason"] == "Forbidden"
 
     await account.may(has | {missing})
-    await look_now(admin, PROJECTS, namespace, "ranking", "granted")
+    await request_reconcile(admin, PROJECTS, namespace, "ranking", "granted")
     await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))
     assert operator.errors() == []
 
@@ -156,7 +156,7 @@ async def test_named_grant_command_makes_the_secret_readable(
         key = {"name": "login", "key": "feature_store.yaml"}
         spec = {"source": IMAGE, "featureStoreYaml": {"secretKeyRef": key}}
     await create_project(admin, namespace, **spec)
-    found = await until(admin, PROJECTS, namespace, "ranking", tells(where, *words))
+    found = await until(admin, PROJECTS, namespace, "ranking", has_condition(where, *words))
 
     message = condition(found, where)["message"]
     command = message[message.index("feature-lineage grant") :]
@@ -166,11 +166,11 @@ async def test_named_grant_command_makes_the_secret_readable(
     run = [str(Path(sys.executable).with_name(program)), *arguments]
     manifests = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     kubectl("apply", "-f", "-", stdin=manifests)
-    await look_now(admin, PROJECTS, namespace, "ranking", "granted")
+    await request_reconcile(admin, PROJECTS, namespace, "ranking", "granted")
 
     if who == "mlflow":
         # Read now; what answers nobody is the server.
-        unanswered = tells("Applied", "GuardUnavailable", "127.0.0.1:9")
+        unanswered = has_condition("Applied", "GuardUnavailable", "127.0.0.1:9")
         await until(admin, PROJECTS, namespace, "ranking", unanswered)
     else:
         await until(admin, PROJECTS, namespace, "ranking", says("SourceReady", "True"))

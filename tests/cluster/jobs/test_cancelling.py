@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.cluster.jobs.scene import Project
-from tests.cluster.jobs.test_causes import facts_with_a_reason, started, tell
+from tests.cluster.jobs.test_causes import facts_with_a_reason, set_pod_status, started
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
@@ -24,7 +24,7 @@ NO_NODE = {
 
 async def waiting(jobs: KubeJobs, admin: Api, mine: Project) -> JobFacts:
     pod = await started(jobs, admin, mine)
-    await tell(admin, pod, conditions=[NO_NODE])
+    await set_pod_status(admin, pod, conditions=[NO_NODE])
     return await facts_with_a_reason(jobs, mine)
 
 
@@ -72,6 +72,6 @@ async def test_a_job_that_runs_has_begun(admin: Api, jobs: KubeJobs, project: Ne
     assert facts is not None
     assert not facts.begun
 
-    await tell(admin, pod, phase="Running")
+    await set_pod_status(admin, pod, phase="Running")
     facts = await jobs.state(mine.request().operation_id, mine.resource)
     assert facts == JobFacts(running=True)

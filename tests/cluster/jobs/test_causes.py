@@ -22,7 +22,7 @@ async def pod_of(admin: Api, namespace: str) -> Object:
     return found[0]
 
 
-async def tell(admin: Api, pod: Object, **status: Any) -> None:
+async def set_pod_status(admin: Api, pod: Object, **status: Any) -> None:
     """Say about a pod what a scheduler or kubelet would."""
     metadata = pod["metadata"]
     await admin.patch(
@@ -64,7 +64,7 @@ async def test_an_image_that_cannot_be_pulled(
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x": not found'}
-    await tell(admin, pod, containerStatuses=container(waiting=waiting))
+    await set_pod_status(admin, pod, containerStatuses=container(waiting=waiting))
 
     facts = await facts_with_a_reason(jobs, mine)
     assert (facts.running, facts.reason) == (True, "ImagePullFailed")
@@ -82,7 +82,7 @@ async def test_no_node_fits(admin: Api, jobs: KubeJobs, project: NewProject) -> 
         "reason": "Unschedulable",
         "message": said,
     }
-    await tell(admin, pod, conditions=[condition])
+    await set_pod_status(admin, pod, conditions=[condition])
 
     facts = await facts_with_a_reason(jobs, mine)
     assert (facts.running, facts.reason, facts.message) == (True, "Unschedulable", said)
@@ -127,7 +127,7 @@ async def ended(
     jobs: KubeJobs, admin: Api, mine: Project, terminated: Object, **status: Any
 ) -> JobFacts:
     pod = await started(jobs, admin, mine)
-    await tell(
+    await set_pod_status(
         admin, pod, phase="Failed", containerStatuses=container(terminated=terminated), **status
     )
     async with asyncio.timeout(60):
@@ -195,13 +195,13 @@ async def test_a_deadline_message_has_the_cause_of_the_wait(
 async def test_a_node_that_does_not_answer(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
-    body = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "far"}}
+    body = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "NodeStandIn", "name": "far"}}
     named = {**body, "metadata": {"name": pod["metadata"]["name"]}}
     path = PODS.path(mine.namespace, pod["metadata"]["name"], "binding")
     await admin._request("POST", path, body=named)
     (runs,) = container(running={})
     ready = {"type": "Ready", "status": "False"}
-    await tell(
+    await set_pod_status(
         admin,
         pod,
         phase="Running",
@@ -218,7 +218,7 @@ async def test_a_disrupted_pod_is_replaced(admin: Api, jobs: KubeJobs, project: 
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
     disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
-    await tell(
+    await set_pod_status(
         admin,
         pod,
         phase="Failed",

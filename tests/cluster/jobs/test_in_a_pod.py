@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from tests.cluster.jobs.scene import Project, apply_yaml
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.node import Node
+from tests.cluster.node import NodeStandIn
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
@@ -86,7 +86,7 @@ async def test_an_apply_and_a_materialization_report_what_they_did(
 ) -> None:
     mine: Project = await project(source={"configMapRef": {"name": "repo"}}, runtime=STORES)
     revision = repo(kubectl, mine.namespace)
-    async with Node(admin, mine.namespace, claims={"stores": stores}) as node:
+    async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
         apply = mine.request(revision=revision)
         await jobs.start(apply, mine.resource)
         facts = await end_of(jobs, apply.operation_id, mine)
@@ -124,7 +124,7 @@ async def test_changed_config_map_stops_the_job(
     mine: Project = await project(source={"configMapRef": {"name": "repo"}})
     revision = repo(kubectl, mine.namespace)
     repo(kubectl, mine.namespace, more="1")
-    async with Node(admin, mine.namespace) as node:
+    async with NodeStandIn(admin, mine.namespace) as node:
         await jobs.start(mine.request(revision=revision), mine.resource)
         facts = await end_of(jobs, mine.request().operation_id, mine)
 
@@ -139,7 +139,7 @@ async def test_a_cancelled_job_that_runs_reports_interrupted(
     mine: Project = await project(source={"configMapRef": {"name": "repo"}}, runtime=STORES)
     slow = f"import time\ntime.sleep({JOB_SECONDS})\n{FEATURES}"
     request = mine.request(revision=repo(kubectl, mine.namespace, **{"defs__features.py": slow}))
-    async with Node(admin, mine.namespace, claims={"stores": stores}) as node:
+    async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
         await jobs.start(request, mine.resource)
         name = request.operation_id
         async with asyncio.timeout(JOB_SECONDS):
@@ -164,7 +164,7 @@ async def test_stores_on_the_jobs_own_disk_are_refused(
     mine: Project = await project(source={"configMapRef": {"name": "repo"}})
     text = FEATURE_STORE.replace("/stores/", "data/")
     revision = repo(kubectl, mine.namespace, **{"feature_store.yaml": text})
-    async with Node(admin, mine.namespace) as node:
+    async with NodeStandIn(admin, mine.namespace) as node:
         await jobs.start(mine.request(revision=revision), mine.resource)
         facts = await end_of(jobs, mine.request().operation_id, mine)
 
@@ -191,7 +191,7 @@ async def test_feature_store_yaml_in_a_secret_is_read_by_the_job(
             "stringData": {"feature_store.yaml": text},
         },
     )
-    async with Node(admin, mine.namespace, claims={"stores": stores}) as node:
+    async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
         # What a caller knows of it does not travel either.
         request = mine.request(revision=revision, feature_store_yaml=text)
         await jobs.start(request, mine.resource)
@@ -211,7 +211,7 @@ async def test_a_pod_that_gets_sigterm_reports_interrupted(
     slow = "import time\nprint('here')\ntime.sleep(600)\n"
     revision = repo(kubectl, mine.namespace, **{"defs__slow.py": slow})
     request = mine.request(revision=revision)
-    async with Node(admin, mine.namespace, claims={"stores": stores}) as node:
+    async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
         await jobs.start(request, mine.resource)
         async with asyncio.timeout(JOB_SECONDS):
             while "import_repo" not in node.printed():
@@ -232,7 +232,7 @@ async def test_a_damaged_report_is_a_failure_that_is_retried(
     mine: Project = await project(source={"configMapRef": {"name": "repo"}})
     repo(kubectl, mine.namespace)
     request = mine.request(revision="sha256:another")
-    async with Node(admin, mine.namespace):
+    async with NodeStandIn(admin, mine.namespace):
         await jobs.start(request, mine.resource)
         assert (await end_of(jobs, request.operation_id, mine)).report is not None
     name = f"{request.operation_id}-report-0"

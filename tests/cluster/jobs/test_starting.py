@@ -21,11 +21,11 @@ REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAcc
 NewProject = Callable[..., Any]
 
 
-class HostDied(BaseException):
+class JobHostCrashed(BaseException):
     """Nothing in the code may catch it."""
 
 
-class Mortal:
+class CrashingClient:
     """An `Api` whose host dies at its n-th writing request, before or after it has its effect."""
 
     def __init__(self, api: Api, at: int, *, after: bool) -> None:
@@ -39,10 +39,10 @@ class Mortal:
         async def call(*arguments: Any, **options: Any) -> Any:
             self._left -= 1
             if self._left == 0 and not self._after:
-                raise HostDied
+                raise JobHostCrashed
             result = await method(*arguments, **options)
             if self._left == 0:
-                raise HostDied
+                raise JobHostCrashed
             return result
 
         return call
@@ -103,10 +103,10 @@ async def test_a_start_killed_at_any_request_is_completed(
         for at in range(1, 20):
             mine: Project = await project(f"driver-{int(after)}-{at}")
             request = mine.request(f"apply-{at}-{int(after):016x}-1")
-            mortal: Any = Mortal(operator, at, after=after)
+            crashing: Any = CrashingClient(operator, at, after=after)
             try:
-                await KubeJobs(mortal, defaults).start(request, mine.resource)
-            except HostDied:
+                await KubeJobs(crashing, defaults).start(request, mine.resource)
+            except JobHostCrashed:
                 deaths += 1
             else:
                 break
@@ -220,9 +220,9 @@ async def test_a_released_job_is_kept_for_an_hour(
     mine: Project = await project()
     running, never = mine.request(), mine.request("apply-2-0123456789abcdef-1")
     await jobs.start(running, mine.resource)
-    mortal: Any = Mortal(operator, 2, after=False)
-    with pytest.raises(HostDied):
-        await KubeJobs(mortal, RunnerDefaults(image="x")).start(never, mine.resource)
+    crashing: Any = CrashingClient(operator, 2, after=False)
+    with pytest.raises(JobHostCrashed):
+        await KubeJobs(crashing, RunnerDefaults(image="x")).start(never, mine.resource)
     both = {(mine.namespace, "driver", each.operation_id) for each in (running, never)}
     assert await jobs.unreleased(mine.namespace) == both
 

@@ -12,7 +12,7 @@ from feature_lineage.runner.pod import execute
 from feature_lineage.sources.source_kinds import fetch
 
 
-class Pod:
+class GitSourcePod:
     """A pod that was given a Git source.
 
     Args:

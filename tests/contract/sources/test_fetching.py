@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sources.git_resolver import TOKEN, key_of
-from tests.contract.sources.pod import Pod
+from tests.contract.sources.pod import GitSourcePod
 from tests.servers.git import GitServer, Repositories
 from tests.servers.sshd import SshServer
 
 from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
 
-Served = tuple[Repositories, Callable[[], Pod]]
+Served = tuple[Repositories, Callable[[], GitSourcePod]]
 
 
 @pytest.fixture
-def pod(https: GitServer, tmp_path: Path) -> Pod:
-    return Pod(tmp_path / "pod", f"{https.url}/team.git", TOKEN, https.authority)
+def pod(https: GitServer, tmp_path: Path) -> GitSourcePod:
+    return GitSourcePod(tmp_path / "pod", f"{https.url}/team.git", TOKEN, https.authority)
 
 
 @pytest.fixture(params=["https", "https, old protocol", "ssh", "ssh, new protocol"])
@@ -27,10 +27,10 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     protocol = 0 if request.param in ("ssh", "https, old protocol") else 2
     if request.param.startswith("ssh"):
         with SshServer(folder, protocol=protocol) as ssh:
-            yield ssh, lambda: Pod(home, ssh.url("team"), key_of(ssh))
+            yield ssh, lambda: GitSourcePod(home, ssh.url("team"), key_of(ssh))
     else:
         with GitServer(folder, protocol=protocol) as https:
-            yield https, lambda: Pod(home, f"{https.url}/team.git", None, https.authority)
+            yield https, lambda: GitSourcePod(home, f"{https.url}/team.git", None, https.authority)
 
 
 def test_the_newest_commit_comes_alone(served: Served) -> None:
@@ -131,14 +131,14 @@ def test_how_far_an_old_commit_is_looked_for(tmp_path: Path) -> None:
         newest = server.bare("team", "rev-list", "main").split()
         url = f"{server.url}/team.git"
 
-        Pod(tmp_path / "near", url, None, server.authority).fetch(newest[1500])
+        GitSourcePod(tmp_path / "near", url, None, server.authority).fetch(newest[1500])
         with pytest.raises(NotFound, match="among the newest 2000") as caught:
-            Pod(tmp_path / "far", url, None, server.authority).fetch(first)
+            GitSourcePod(tmp_path / "far", url, None, server.authority).fetch(first)
 
     assert caught.value.reason == "AppliedRevisionGone"
 
 
-def test_a_repository_of_long_ids(https: GitServer, pod: Pod) -> None:
+def test_a_repository_of_long_ids(https: GitServer, pod: GitSourcePod) -> None:
     https.create("team", "--object-format=sha256")
     commit = https.commit("team", store="x")
 
@@ -147,7 +147,7 @@ def test_a_repository_of_long_ids(https: GitServer, pod: Pod) -> None:
     assert [commit] == pod.commits
 
 
-def test_ten_thousand_files(https: GitServer, pod: Pod) -> None:
+def test_ten_thousand_files(https: GitServer, pod: GitSourcePod) -> None:
     content = "VALUE = 1\n" * 20
     files = [
         f"M 100644 inline views{number % 100}/view{number}.py\ndata {len(content)}\n{content}"
@@ -167,7 +167,9 @@ def test_ten_thousand_files(https: GitServer, pod: Pod) -> None:
 
 def test_a_token_that_is_refused(https: GitServer, tmp_path: Path) -> None:
     commit = https.commit("team", store="x")
-    pod = Pod(tmp_path / "pod", f"{https.url}/team.git", {"token": b"wr0ng"}, https.authority)
+    pod = GitSourcePod(
+        tmp_path / "pod", f"{https.url}/team.git", {"token": b"wr0ng"}, https.authority
+    )
     with pytest.raises(AccessRefused, match=r"check source\.git\.secretRef") as caught:
         pod.fetch(commit)
 
@@ -181,7 +183,7 @@ def test_a_server_of_an_unknown_authority_is_not_talked_to(
 ) -> None:
     commit = https.commit("team", store="x")
     with pytest.raises(AccessRefused, match=r"source\.git\.caBundle"):
-        Pod(tmp_path / "pod", f"{https.url}/team.git", TOKEN).fetch(commit)
+        GitSourcePod(tmp_path / "pod", f"{https.url}/team.git", TOKEN).fetch(commit)
 
     assert https.asked == 0
 
@@ -189,7 +191,7 @@ def test_a_server_of_an_unknown_authority_is_not_talked_to(
 def test_a_server_that_is_down(tmp_path: Path) -> None:
     with GitServer(tmp_path / "served") as server:
         commit = server.commit("team", store="x")
-    pod = Pod(tmp_path / "pod", f"{server.url}/team.git", None, server.authority)
+    pod = GitSourcePod(tmp_path / "pod", f"{server.url}/team.git", None, server.authority)
     with pytest.raises(TransientError, match="check the network") as caught:
         pod.fetch(commit)
 
@@ -202,6 +204,6 @@ def test_an_image_without_the_programs_says_which(
     monkeypatch.setenv("PATH", "/nonexistent")
     for url, program in ((f"{https.url}/team.git", "git"), ("ssh://git@git.example/r", "git")):
         with pytest.raises(TerminalError, match=f"the image has no {program}") as caught:
-            Pod(tmp_path / url.partition(":")[0], url).fetch("a" * 40)
+            GitSourcePod(tmp_path / url.partition(":")[0], url).fetch("a" * 40)
 
         assert caught.value.reason == "RunnerIncompatible"

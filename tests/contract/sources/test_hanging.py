@@ -118,7 +118,7 @@ class Team:
         if key.name == "good":
             self.good_found.set()
 
-    def look(self) -> None:
+    def enqueue_all(self) -> None:
         """At all, at the good one last."""
         for name in self._urls:
             self.queue.enqueue(Key("FeatureStoreProject", "ml", name))
@@ -134,12 +134,12 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
         commit = good.commit("team", store="x")
         team = Team(port, good)
         working = asyncio.create_task(team.queue.run())
-        team.look()  # nobody knows yet
+        team.enqueue_all()  # nobody knows yet
         await team.queue.quiet()
         before = dict(team.told)
         team.good_found.clear()
 
-        team.look()
+        team.enqueue_all()
         await team.good_found.wait()
         held = team.asking
         await team.queue.quiet()

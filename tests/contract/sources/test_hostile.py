@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.contract.sources.git_resolver import TOKEN
-from tests.contract.sources.pod import Pod
+from tests.contract.sources.pod import GitSourcePod
 from tests.servers.git import GitServer
 
 from feature_lineage.api.sources import GitRef
@@ -15,8 +15,8 @@ from feature_lineage.sources import git
 
 
 @pytest.fixture
-def pod(https: GitServer, tmp_path: Path) -> Pod:
-    return Pod(tmp_path / "pod", f"{https.url}/team.git", TOKEN, https.authority)
+def pod(https: GitServer, tmp_path: Path) -> GitSourcePod:
+    return GitSourcePod(tmp_path / "pod", f"{https.url}/team.git", TOKEN, https.authority)
 
 
 def raw_commit(server: GitServer, *entries: tuple[str, str, str]) -> str:
@@ -56,7 +56,7 @@ def raw_commit(server: GitServer, *entries: tuple[str, str, str]) -> str:
     ],
 )
 def test_a_tree_that_git_would_not_make_is_not_checked_out(
-    https: GitServer, pod: Pod, entry: tuple[str, str, str]
+    https: GitServer, pod: GitSourcePod, entry: tuple[str, str, str]
 ) -> None:
     commit = raw_commit(https, entry)
     with pytest.raises(TerminalError, match="cannot be checked out") as caught:
@@ -68,7 +68,7 @@ def test_a_tree_that_git_would_not_make_is_not_checked_out(
 
 
 def test_filters_and_hooks_of_the_repository_do_not_run(
-    https: GitServer, pod: Pod, tmp_path: Path
+    https: GitServer, pod: GitSourcePod, tmp_path: Path
 ) -> None:
     ran = tmp_path / "ran"
     commit = https.commit(
@@ -87,7 +87,7 @@ def test_filters_and_hooks_of_the_repository_do_not_run(
     assert not ran.exists()
 
 
-def test_submodules_are_refused_and_not_fetched(https: GitServer, pod: Pod) -> None:
+def test_submodules_are_refused_and_not_fetched(https: GitServer, pod: GitSourcePod) -> None:
     config = f'[submodule "x"]\n path = x\n url = {https.url}/other.git\n'
     commit = raw_commit(https, ("100644", ".gitmodules", config), ("160000", "x", "a" * 40))
     with pytest.raises(TerminalError, match="submodules, which are not fetched") as caught:
@@ -96,7 +96,7 @@ def test_submodules_are_refused_and_not_fetched(https: GitServer, pod: Pod) -> N
     assert caught.value.reason == "SubmodulesUnsupported"
 
 
-def test_definitions_in_git_lfs_are_named(https: GitServer, pod: Pod) -> None:
+def test_definitions_in_git_lfs_are_named(https: GitServer, pod: GitSourcePod) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12345\n"
     commit = https.commit("team", **{"a__features.py": pointer, "a__data.parquet": pointer})
     with pytest.raises(TerminalError, match=r"a/features\.py is a pointer of Git LFS") as caught:
@@ -105,7 +105,7 @@ def test_definitions_in_git_lfs_are_named(https: GitServer, pod: Pod) -> None:
     assert caught.value.reason == "InvalidRepo"
 
 
-def test_an_emptied_branch_has_no_folder(https: GitServer, pod: Pod) -> None:
+def test_an_emptied_branch_has_no_folder(https: GitServer, pod: GitSourcePod) -> None:
     https.commit("team", features__store="x")
     https.tree("team", "rm", "-q", "-r", "features")
     commit = https.commit("team")
@@ -117,7 +117,9 @@ def test_an_emptied_branch_has_no_folder(https: GitServer, pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere", "store", "store/x", "a\0b"])
-def test_a_folder_that_the_commit_has_not_is_named(https: GitServer, pod: Pod, path: str) -> None:
+def test_a_folder_that_the_commit_has_not_is_named(
+    https: GitServer, pod: GitSourcePod, path: str
+) -> None:
     commit = https.commit("team", store="x")
     with pytest.raises(NotFound, match=r"has no folder .*; check source\.git\.path") as caught:
         pod.fetch(commit, path)
@@ -126,7 +128,9 @@ def test_a_folder_that_the_commit_has_not_is_named(https: GitServer, pod: Pod, p
 
 
 @pytest.mark.parametrize("path", ["..", "../secret", "/etc", "a/../../secret", "out", "out/home"])
-def test_a_path_that_leads_out_of_the_repository(https: GitServer, pod: Pod, path: str) -> None:
+def test_a_path_that_leads_out_of_the_repository(
+    https: GitServer, pod: GitSourcePod, path: str
+) -> None:
     commit = raw_commit(https, ("120000", "out", str(pod.repo.parent.parent)))
     with pytest.raises(TerminalError, match="leads out of the repository") as caught:
         pod.fetch(commit, path)
@@ -134,7 +138,7 @@ def test_a_path_that_leads_out_of_the_repository(https: GitServer, pod: Pod, pat
     assert caught.value.reason == "InvalidRepo"
 
 
-def test_a_link_that_leads_to_itself(https: GitServer, pod: Pod) -> None:
+def test_a_link_that_leads_to_itself(https: GitServer, pod: GitSourcePod) -> None:
     commit = raw_commit(https, ("120000", "loop", "loop"))
     with pytest.raises(NotFound, match="has no folder loop"):
         pod.fetch(commit, "loop")
@@ -145,7 +149,7 @@ def test_another_scheme_is_refused_before_anything_runs(tmp_path: Path) -> None:
         ("ext::sh -c id", "file:///etc", "-oProxyCommand=id", "http://localhost/x.git")
     ):
         with pytest.raises(TerminalError) as caught:
-            Pod(tmp_path / str(number), url).fetch("a" * 40)
+            GitSourcePod(tmp_path / str(number), url).fetch("a" * 40)
 
         assert caught.value.reason == "HostNotAllowed"
 

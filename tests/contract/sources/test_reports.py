@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sources.git_resolver import LOGIN, TOKEN
-from tests.contract.sources.pod import Pod
+from tests.contract.sources.pod import GitSourcePod
 from tests.servers.git import GitServer
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
@@ -35,7 +35,7 @@ def test_what_could_not_be_fetched_is_reported(tmp_path: Path, trouble: str, rea
     server.moved = "https://elsewhere.example" if trouble == "a server that moved" else ""
     url = f"{server.url}/team.git" if trouble != "another scheme" else "file:///srv/team.git"
     path = {"a folder outside": "..", "a folder that is not there": "features"}.get(trouble, ".")
-    pod = Pod(
+    pod = GitSourcePod(
         tmp_path / "pod",
         url,
         {"token": b"wr0ng"} if trouble == "a wrong token" else TOKEN,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sources.git_resolver import key_of, resolve
-from tests.contract.sources.pod import Pod
+from tests.contract.sources.pod import GitSourcePod
 from tests.servers.ssh_client import install
 from tests.servers.sshd import SshServer
 
@@ -73,7 +73,7 @@ def test_the_own_client_fetches_a_large_commit(
     content = os.urandom(3_000_000).hex()
     with SshServer(tmp_path / "served", protocol=protocol) as ssh:
         commit = ssh.commit("team", store=content)
-        pod = Pod(tmp_path / "pod", ssh.url("team"), key_of(ssh))
+        pod = GitSourcePod(tmp_path / "pod", ssh.url("team"), key_of(ssh))
         pod.fetch(commit)
 
     assert (pod.repo / "store").read_text() == content

@@ -1,7 +1,7 @@
-"""One project, or one model, and a world of plain values around it, for the tests of `decide`.
+"""A project or a model with plain values around it, for the tests of `decide`.
 
-`Play` is a host without I/O: it shows `decide` what there is, takes the decision over as a host
-does, and hands the status back only after a trip through JSON, as the API server would.
+`ProjectScenario` is a host without I/O: it passes observed values to `decide`, applies the decision
+as a host does, and serializes the status to JSON and back, as the API server would.
 """
 
 import copy
@@ -84,7 +84,7 @@ def view_report(name: str, result: str = "Succeeded", **more: Any) -> ViewReport
     return ViewReport(name=name, kind="feature_view", result=result, error=error, **more)
 
 
-class Play:
+class ProjectScenario:
     """A FeatureStoreProject on git and MLflow, a clock, and a host that does as it is told.
 
     Attributes:
@@ -177,7 +177,7 @@ class Play:
             snapshot=self.snapshot,
         )
 
-    def look(
+    def reconcile(
         self, *, requested: bool = False, dies_after: int | None = None
     ) -> Decision[FeatureStoreProjectStatus]:
         """One pass: decide, keep, write, act, write what came of it, forget.
@@ -249,7 +249,7 @@ class Play:
         """Look until nothing changes any more; an operation in flight goes on."""
         for _ in range(10):
             before = self.status
-            decision = self.look()
+            decision = self.reconcile()
             if self.status == before and not decision.after:
                 return
         raise AssertionError("it never comes to rest")
@@ -257,7 +257,7 @@ class Play:
     def end(self, outcome: str, **fields: Any) -> Decision[FeatureStoreProjectStatus]:
         """The job in flight ends with this report, and the project is looked at."""
         self.reports(self.operation, outcome, **fields)
-        return self.look()
+        return self.reconcile()
 
     def reports(self, operation: OperationStatus, outcome: str, **fields: Any) -> None:
         """The job of an operation in flight ends with this report."""
@@ -267,7 +267,7 @@ class Play:
     def crash(self, reason: str = "JobFailed", message: str = "killed") -> Decision[Any]:
         """The job in flight ends without a report."""
         self.jobs[self.job] = JobFacts(running=False, reason=reason, message=message)
-        return self.look()
+        return self.reconcile()
 
     def report(
         self, outcome: str, operation: OperationStatus | None = None, **fields: Any
@@ -286,10 +286,10 @@ class Play:
             **fields,
         )
 
-    def apply(self, revision: str = A) -> "Play":
+    def apply(self, revision: str = A) -> "ProjectScenario":
         """The revision is pushed, applied and in effect."""
         self.source = SourceFacts(revision)
-        self.look()
+        self.reconcile()
         self.end("Succeeded", views=(view_report("stats", ""), view_report("extra", "")))
         return self
 
@@ -439,7 +439,7 @@ def observed_model(
     **fields: Any,
 ) -> ObservedModel:
     """What is known of a model whose project is applied and whose MLflow answers."""
-    project = Play(mlflow=MLFLOW).apply().project
+    project = ProjectScenario(mlflow=MLFLOW).apply().project
     known = registry_view(*versions, *([item.version] if item else ()))
     return ObservedModel(
         **{

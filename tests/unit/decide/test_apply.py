@@ -3,7 +3,18 @@
 from datetime import timedelta
 
 import pytest
-from tests.unit.decide.build import MLFLOW, OUTAGE, PLAN, STATS, A, B, C, Play, guard, plan
+from tests.unit.decide.build import (
+    MLFLOW,
+    OUTAGE,
+    PLAN,
+    STATS,
+    A,
+    B,
+    C,
+    ProjectScenario,
+    guard,
+    plan,
+)
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict, Result
 from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
@@ -12,85 +23,90 @@ from feature_lineage.decide.values import Failure, KeepSnapshot, OlderOwner, Sta
 BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 
 
-def block(play: Play) -> None:
-    play.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
+def block(scenario: ProjectScenario) -> None:
+    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
 
 
 def test_the_first_look_writes_an_apply_down_and_starts_its_job() -> None:
-    play = Play(mlflow=MLFLOW)
+    scenario = ProjectScenario(mlflow=MLFLOW)
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
-    assert play.operation.kind is OperationKind.APPLY
-    assert (play.operation.sequence, play.operation.attempt) == (1, 1)
-    assert (play.operation.revision, play.operation.phase) == (A, OperationPhase.PENDING)
+    assert scenario.operation.kind is OperationKind.APPLY
+    assert (scenario.operation.sequence, scenario.operation.attempt) == (1, 1)
+    assert (scenario.operation.revision, scenario.operation.phase) == (A, OperationPhase.PENDING)
     assert [type(action) for action in decision.after] == [StartJob]
-    request = play.request
-    assert (request.operation_id, request.kind) == (f"{play.operation.id}-1", OperationKind.APPLY)
+    request = scenario.request
+    assert (request.operation_id, request.kind) == (
+        f"{scenario.operation.id}-1",
+        OperationKind.APPLY,
+    )
     assert request.apply is not None
     assert request.apply.adopted == ""
-    assert request.apply.guard == play.guard
-    assert play.says("Ready") == ("False", "Progressing")
-    assert play.says("Reconciling") == ("True", "Progressing")
+    assert request.apply.guard == scenario.guard
+    assert scenario.says("Ready") == ("False", "Progressing")
+    assert scenario.says("Reconciling") == ("True", "Progressing")
 
 
 def test_a_running_job_is_left_alone() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
-    assert play.operation.phase is OperationPhase.RUNNING
+    assert scenario.operation.phase is OperationPhase.RUNNING
     assert not decision.after
     assert decision.requeue_at is not None
-    assert decision.requeue_at <= play.now + timedelta(seconds=60)
+    assert decision.requeue_at <= scenario.now + timedelta(seconds=60)
 
 
 def test_an_apply_that_succeeds_is_in_effect() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
 
-    decision = play.end("Succeeded", counts={"created": 3}, feast_version="0.67.0", plan=plan())
+    decision = scenario.end("Succeeded", counts={"created": 3}, feast_version="0.67.0", plan=plan())
 
     assert decision.before == (
-        KeepSnapshot(STATS, play.status.operations[0].finished_at.replace(microsecond=250_000), A),
+        KeepSnapshot(
+            STATS, scenario.status.operations[0].finished_at.replace(microsecond=250_000), A
+        ),
     )
-    assert play.status.operation is None
-    assert play.status.applied is not None
-    assert (play.status.applied.revision, play.status.applied.created) == (A, 3)
-    assert play.status.applied.registry_digest == STATS.digest
-    assert play.status.registry is not None
-    assert play.status.registry.id == "registry-1"
-    assert play.status.registry.operation_id == play.status.operations[0].id
-    assert play.status.runtime is not None
-    assert play.status.runtime.feast_version == "0.67.0"
-    assert play.status.plan is not None
-    assert play.status.plan.verdict == "Clean"
-    assert play.says("Applied") == play.says("Ready") == ("True", "Succeeded")
-    assert play.says("Reconciling") == play.says("Stalled") == ("", "")
-    assert play.events[-1] == "ApplySucceeded"
+    assert scenario.status.operation is None
+    assert scenario.status.applied is not None
+    assert (scenario.status.applied.revision, scenario.status.applied.created) == (A, 3)
+    assert scenario.status.applied.registry_digest == STATS.digest
+    assert scenario.status.registry is not None
+    assert scenario.status.registry.id == "registry-1"
+    assert scenario.status.registry.operation_id == scenario.status.operations[0].id
+    assert scenario.status.runtime is not None
+    assert scenario.status.runtime.feast_version == "0.67.0"
+    assert scenario.status.plan is not None
+    assert scenario.status.plan.verdict == "Clean"
+    assert scenario.says("Applied") == scenario.says("Ready") == ("True", "Succeeded")
+    assert scenario.says("Reconciling") == scenario.says("Stalled") == ("", "")
+    assert scenario.events[-1] == "ApplySucceeded"
 
 
 def test_what_is_in_effect_is_not_applied_again() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.later(hours=5)
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.later(hours=5)
 
-    play.rest()
-    play.look(requested=True)
+    scenario.rest()
+    scenario.reconcile(requested=True)
 
-    assert len(play.started) == 1
+    assert len(scenario.started) == 1
 
 
 def test_a_new_commit_is_a_new_operation_and_no_first_one() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert (play.operation.revision, play.operation.sequence) == (B, 2)
-    assert play.request.apply is not None
-    assert play.request.apply.adopted == "registry-1"
-    assert play.request.apply.closures == STATS.closures
+    assert (scenario.operation.revision, scenario.operation.sequence) == (B, 2)
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.adopted == "registry-1"
+    assert scenario.request.apply.closures == STATS.closures
 
 
 @pytest.mark.parametrize(
@@ -102,12 +118,12 @@ def test_a_new_commit_is_a_new_operation_and_no_first_one() -> None:
     ],
 )
 def test_other_inputs_are_another_apply(change: dict[str, object]) -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.change(**change)
-    play.look()
+    scenario.change(**change)
+    scenario.reconcile()
 
-    assert play.operation.sequence == 2
+    assert scenario.operation.sequence == 2
 
 
 @pytest.mark.parametrize(
@@ -119,319 +135,322 @@ def test_other_inputs_are_another_apply(change: dict[str, object]) -> None:
     ],
 )
 def test_what_an_apply_does_not_depend_on_starts_none(change: dict[str, object]) -> None:
-    play = Play(mlflow=MLFLOW).apply()
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
 
-    play.change(**change)
-    play.rest()
+    scenario.change(**change)
+    scenario.rest()
 
-    assert len(play.started) == 1
+    assert len(scenario.started) == 1
 
 
 def test_another_text_for_feature_store_yaml_is_another_apply() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.source = SourceFacts(A, "project: driver_ranking")
-    play.look()
+    scenario.source = SourceFacts(A, "project: driver_ranking")
+    scenario.reconcile()
 
-    assert play.request.feature_store_yaml == "project: driver_ranking"
+    assert scenario.request.feature_store_yaml == "project: driver_ranking"
 
 
 def test_a_revert_is_a_new_operation() -> None:
     """A→B→A: the third apply has the inputs of the first and another id."""
-    play = Play().apply(A).apply(B).apply(A)
+    scenario = ProjectScenario().apply(A).apply(B).apply(A)
 
-    ids = [operation.id for operation in play.status.operations]
+    ids = [operation.id for operation in scenario.status.operations]
     assert len(set(ids)) == 3
-    assert play.status.applied is not None
-    assert (play.status.applied.revision, play.status.sequence) == (A, 3)
+    assert scenario.status.applied is not None
+    assert (scenario.status.applied.revision, scenario.status.sequence) == (A, 3)
 
 
 def test_permission_starts_and_records_a_new_operation() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.push(B)
-    play.look()
-    block(play)
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
+    scenario.reconcile()
+    block(scenario)
 
-    play.annotate("allow-breaking", f"{PLAN[:12]}: the model goes tomorrow")
-    play.look()
+    scenario.annotate("allow-breaking", f"{PLAN[:12]}: the model goes tomorrow")
+    scenario.reconcile()
 
-    assert play.operation.sequence == 3
-    assert play.request.apply is not None
-    assert play.request.apply.allow_breaking is not None
-    assert play.request.apply.allow_breaking.plan_digest == PLAN[:12]
-    play.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
-    override = play.status.operations[0].override
+    assert scenario.operation.sequence == 3
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.allow_breaking is not None
+    assert scenario.request.apply.allow_breaking.plan_digest == PLAN[:12]
+    scenario.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
+    override = scenario.status.operations[0].override
     assert override is not None
     assert (override.kind, override.why) == ("allow-breaking", "the model goes tomorrow")
 
 
 def test_an_override_for_another_plan_is_not_recorded_as_used() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.annotate("allow-breaking", f"{'e' * 12}: an old permission")
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.annotate("allow-breaking", f"{'e' * 12}: an old permission")
+    scenario.reconcile()
 
-    play.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
+    scenario.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
 
-    assert play.status.operations[0].override is None
+    assert scenario.status.operations[0].override is None
 
 
 def test_bad_annotation_permits_nothing() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.push(B)
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
 
-    play.annotate("allow-breaking", "yes")
-    play.look()
+    scenario.annotate("allow-breaking", "yes")
+    scenario.reconcile()
 
-    assert len(play.started) == 1
-    assert play.says("Applied") == ("False", "InvalidManifest")
-    assert "<plan digest>: <why>" in play.condition("Applied").message
-    assert play.says("Stalled") == ("True", "InvalidManifest")
+    assert len(scenario.started) == 1
+    assert scenario.says("Applied") == ("False", "InvalidManifest")
+    assert "<plan digest>: <why>" in scenario.condition("Applied").message
+    assert scenario.says("Stalled") == ("True", "InvalidManifest")
 
-    play.annotate("allow-breaking", None)
-    play.look()
-    assert play.operation.revision == B
+    scenario.annotate("allow-breaking", None)
+    scenario.reconcile()
+    assert scenario.operation.revision == B
 
 
 def test_bad_annotation_does_not_stop_a_running_job() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
 
-    play.annotate("allow-breaking", "yes")
-    play.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
+    scenario.annotate("allow-breaking", "yes")
+    scenario.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
 
-    assert play.status.applied is not None
+    assert scenario.status.applied is not None
 
 
 def test_a_blocked_commit_stalls_with_its_message_and_its_plan() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.push(B)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
+    scenario.reconcile()
 
-    block(play)
+    block(scenario)
 
-    assert play.says("Applied") == play.says("Ready") == ("False", "Blocked")
-    assert play.says("Stalled") == ("True", "Blocked")
-    assert play.says("Reconciling") == ("", "")
-    assert play.condition("Ready").message == "it would hurt driver_model"
-    assert play.status.plan is not None
-    assert (play.status.plan.revision, play.status.plan.digest) == (B, PLAN)
-    assert play.status.plan.impacts[0].model == "driver_model"
-    assert play.status.applied is not None
-    assert play.status.applied.revision == A
-    assert play.events[-1] == "Blocked"
-    play.later(hours=1)
-    play.rest()
-    play.look(requested=True)
-    assert len(play.started) == 2
+    assert scenario.says("Applied") == scenario.says("Ready") == ("False", "Blocked")
+    assert scenario.says("Stalled") == ("True", "Blocked")
+    assert scenario.says("Reconciling") == ("", "")
+    assert scenario.condition("Ready").message == "it would hurt driver_model"
+    assert scenario.status.plan is not None
+    assert (scenario.status.plan.revision, scenario.status.plan.digest) == (B, PLAN)
+    assert scenario.status.plan.impacts[0].model == "driver_model"
+    assert scenario.status.applied is not None
+    assert scenario.status.applied.revision == A
+    assert scenario.events[-1] == "Blocked"
+    scenario.later(hours=1)
+    scenario.rest()
+    scenario.reconcile(requested=True)
+    assert len(scenario.started) == 2
 
 
 def test_blocked_since_is_kept_for_another_blocked_plan() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    block(play)
-    assert play.status.plan is not None
-    since = play.status.plan.blocked_since
-    play.later(hours=1)
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    block(scenario)
+    assert scenario.status.plan is not None
+    since = scenario.status.plan.blocked_since
+    scenario.later(hours=1)
 
-    play.push(B)
-    play.look()
-    block(play)
-    assert play.status.plan.blocked_since == since
+    scenario.push(B)
+    scenario.reconcile()
+    block(scenario)
+    assert scenario.status.plan.blocked_since == since
 
-    play.push("c" * 40)
-    play.look()
-    play.end("Succeeded", plan=plan())
-    assert play.status.plan.blocked_since is None
+    scenario.push("c" * 40)
+    scenario.reconcile()
+    scenario.end("Succeeded", plan=plan())
+    assert scenario.status.plan.blocked_since is None
 
 
 def test_block_is_planned_again_when_protected_models_move() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.guard = guard("driver_model")
-    play.look()
-    block(play)
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.guard = guard("driver_model")
+    scenario.reconcile()
+    block(scenario)
 
-    play.guard = guard()
-    play.look()
+    scenario.guard = guard()
+    scenario.reconcile()
 
-    assert play.operation.sequence == 2
-    play.end("Succeeded", plan=plan())
-    assert play.says("Ready") == ("True", "Succeeded")
+    assert scenario.operation.sequence == 2
+    scenario.end("Succeeded", plan=plan())
+    assert scenario.says("Ready") == ("True", "Succeeded")
 
 
 def test_block_with_an_outdated_guard_is_planned_again() -> None:
     """What the job was held against counts, not what is known when it ends."""
-    play = Play(mlflow=MLFLOW)
-    play.guard = guard("driver_model")
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.guard = guard("driver_model")
+    scenario.reconcile()
 
-    play.guard = guard()
-    block(play)
-    play.look()
+    scenario.guard = guard()
+    block(scenario)
+    scenario.reconcile()
 
-    assert play.operation.sequence == 2
+    assert scenario.operation.sequence == 2
 
 
 @pytest.mark.parametrize("reason", ["InvalidRepo", "ProjectMismatch", "EphemeralStore"])
 def test_a_terminal_failure_waits_for_other_inputs_or_a_request(reason: str) -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Failed", reason=reason, message="features.py, line 3: no such field")
+    scenario.end("Failed", reason=reason, message="features.py, line 3: no such field")
 
-    assert play.says("Applied") == ("False", reason)
-    assert play.says("Stalled") == ("True", reason)
-    play.later(days=1)
-    play.rest()
-    assert len(play.started) == 1
-    play.look(requested=True)
-    assert play.operation.sequence == 2
-    play.end("Failed", reason=reason, message="features.py, line 3: no such field")
-    play.push(B)
-    play.look()
-    assert play.operation.sequence == 3
-    assert play.says("Stalled") == ("", "")
+    assert scenario.says("Applied") == ("False", reason)
+    assert scenario.says("Stalled") == ("True", reason)
+    scenario.later(days=1)
+    scenario.rest()
+    assert len(scenario.started) == 1
+    scenario.reconcile(requested=True)
+    assert scenario.operation.sequence == 2
+    scenario.end("Failed", reason=reason, message="features.py, line 3: no such field")
+    scenario.push(B)
+    scenario.reconcile()
+    assert scenario.operation.sequence == 3
+    assert scenario.says("Stalled") == ("", "")
 
 
 def test_failed_attempt_backs_off_to_another_job() -> None:
-    play = Play()
-    play.look()
-    first = play.job
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    first = scenario.job
 
-    decision = play.end("Failed", reason="JobFailed", message="connection reset")
+    decision = scenario.end("Failed", reason="JobFailed", message="connection reset")
 
-    assert (play.operation.phase, play.operation.attempt) == (OperationPhase.BACKING_OFF, 2)
-    assert play.operation.not_before is not None
-    wait = play.operation.not_before - play.now.replace(microsecond=0)
+    assert (scenario.operation.phase, scenario.operation.attempt) == (OperationPhase.BACKING_OFF, 2)
+    assert scenario.operation.not_before is not None
+    wait = scenario.operation.not_before - scenario.now.replace(microsecond=0)
     assert timedelta(seconds=30) <= wait <= timedelta(seconds=38)
     assert decision.requeue_at is not None
-    assert play.says("Applied") == ("False", "JobFailed")
-    assert "connection reset; attempt 2 starts at" in play.condition("Applied").message
-    assert play.says("Reconciling") == ("True", "JobFailed")
-    assert play.events[-1] == "JobFailed"
-    assert play.forgotten == [first]
+    assert scenario.says("Applied") == ("False", "JobFailed")
+    assert "connection reset; attempt 2 starts at" in scenario.condition("Applied").message
+    assert scenario.says("Reconciling") == ("True", "JobFailed")
+    assert scenario.events[-1] == "JobFailed"
+    assert scenario.forgotten == [first]
 
-    decision = play.look()
-    assert len(play.started) == 1
-    assert decision.requeue_at == play.operation.not_before
-    play.wait_for_retry()
-    play.look()
-    assert play.started == [f"{play.operation.id}-1", f"{play.operation.id}-2"]
-    assert play.operation.not_before is None
+    decision = scenario.reconcile()
+    assert len(scenario.started) == 1
+    assert decision.requeue_at == scenario.operation.not_before
+    scenario.wait_for_retry()
+    scenario.reconcile()
+    assert scenario.started == [f"{scenario.operation.id}-1", f"{scenario.operation.id}-2"]
+    assert scenario.operation.not_before is None
 
 
 def test_who_asks_to_look_does_not_wait_for_the_back_off() -> None:
-    play = Play()
-    play.look()
-    play.crash()
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    scenario.crash()
 
-    play.annotate("reconcile-requested-at", "now")
-    play.look()
+    scenario.annotate("reconcile-requested-at", "now")
+    scenario.reconcile()
 
-    assert len(play.started) == 2
-    assert play.status.last_handled_reconcile_at == "now"
+    assert len(scenario.started) == 2
+    assert scenario.status.last_handled_reconcile_at == "now"
 
 
 def test_waits_grow_with_each_attempt() -> None:
-    play = Play(runtime={"retries": 5})
-    play.look()
+    scenario = ProjectScenario(runtime={"retries": 5})
+    scenario.reconcile()
     waits = []
     for _ in range(5):
-        play.crash()
-        assert play.operation.not_before is not None
-        waits.append(play.operation.not_before - play.now)
-        play.wait_for_retry()
-        play.look()
+        scenario.crash()
+        assert scenario.operation.not_before is not None
+        waits.append(scenario.operation.not_before - scenario.now)
+        scenario.wait_for_retry()
+        scenario.reconcile()
 
     assert waits == sorted(waits)
     assert waits[-1] >= timedelta(minutes=8)
 
 
 def test_retries_that_are_used_up_stall_until_somebody_asks() -> None:
-    play = Play(runtime={"retries": 2})
-    play.look()
+    scenario = ProjectScenario(runtime={"retries": 2})
+    scenario.reconcile()
     for _ in range(2):
-        play.crash("DeadlineExceeded", "it took longer than 1h")
-        play.wait_for_retry()
-        play.look()
+        scenario.crash("DeadlineExceeded", "it took longer than 1h")
+        scenario.wait_for_retry()
+        scenario.reconcile()
 
-    play.crash("DeadlineExceeded", "it took longer than 1h")
+    scenario.crash("DeadlineExceeded", "it took longer than 1h")
 
-    assert play.says("Stalled") == ("True", "DeadlineExceeded")
-    assert play.status.last_apply is not None
-    assert (play.status.last_apply.result, play.status.last_apply.attempt) == (Result.FAILED, 3)
-    play.later(days=1)
-    play.rest()
-    assert len(play.started) == 3
-    play.look(requested=True)
-    assert len(play.started) == 4
-    assert play.operation.sequence == 2
+    assert scenario.says("Stalled") == ("True", "DeadlineExceeded")
+    assert scenario.status.last_apply is not None
+    assert (scenario.status.last_apply.result, scenario.status.last_apply.attempt) == (
+        Result.FAILED,
+        3,
+    )
+    scenario.later(days=1)
+    scenario.rest()
+    assert len(scenario.started) == 3
+    scenario.reconcile(requested=True)
+    assert len(scenario.started) == 4
+    assert scenario.operation.sequence == 2
 
 
 def test_no_retries_means_no_second_attempt() -> None:
-    play = Play(runtime={"retries": 0})
-    play.look()
+    scenario = ProjectScenario(runtime={"retries": 0})
+    scenario.reconcile()
 
-    play.crash()
+    scenario.crash()
 
-    assert play.status.operation is None
-    assert play.says("Stalled") == ("True", "JobFailed")
+    assert scenario.status.operation is None
+    assert scenario.says("Stalled") == ("True", "JobFailed")
 
 
 def test_a_job_that_stepped_back_is_tried_again_at_once() -> None:
     """The guard was too old, or the registry moved: nothing was done, nothing failed."""
-    play = Play(mlflow=MLFLOW)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
 
-    play.end("SteppedBack", reason="GuardUnavailable", message="the guard is too old")
+    scenario.end("SteppedBack", reason="GuardUnavailable", message="the guard is too old")
 
-    assert play.operation.not_before is not None
-    assert play.operation.not_before <= play.now + timedelta(seconds=1)
-    play.wait_for_retry()
-    play.look()
-    assert len(play.started) == 2
-    assert play.request.apply is not None
-    assert play.request.apply.guard is not None
-    assert play.request.apply.guard.read_at == play.now
+    assert scenario.operation.not_before is not None
+    assert scenario.operation.not_before <= scenario.now + timedelta(seconds=1)
+    scenario.wait_for_retry()
+    scenario.reconcile()
+    assert len(scenario.started) == 2
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.guard is not None
+    assert scenario.request.apply.guard.read_at == scenario.now
 
 
 def test_attempts_that_do_not_count_use_up_no_retry() -> None:
-    play = Play(runtime={"retries": 1})
-    play.look()
+    scenario = ProjectScenario(runtime={"retries": 1})
+    scenario.reconcile()
     for _ in range(6):
-        play.end("SteppedBack", reason="GuardUnavailable", message="the guard is too old")
-        play.wait_for_retry()
-        play.look()
+        scenario.end("SteppedBack", reason="GuardUnavailable", message="the guard is too old")
+        scenario.wait_for_retry()
+        scenario.reconcile()
 
-    play.crash()
-    assert play.operation.phase is OperationPhase.BACKING_OFF
-    play.wait_for_retry()
-    play.look()
-    play.crash()
-    assert play.says("Stalled") == ("True", "JobFailed")
+    scenario.crash()
+    assert scenario.operation.phase is OperationPhase.BACKING_OFF
+    scenario.wait_for_retry()
+    scenario.reconcile()
+    scenario.crash()
+    assert scenario.says("Stalled") == ("True", "JobFailed")
 
 
 def test_an_interrupted_job_is_no_failure_of_its_own() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Failed", reason="Interrupted", message="told to stop")
+    scenario.end("Failed", reason="Interrupted", message="told to stop")
 
-    assert play.operation.reason == "JobFailed"
-    assert play.operation.not_before is not None
-    assert play.operation.not_before <= play.now + timedelta(seconds=1)
+    assert scenario.operation.reason == "JobFailed"
+    assert scenario.operation.not_before is not None
+    assert scenario.operation.not_before <= scenario.now + timedelta(seconds=1)
 
 
 def test_newer_commit_replaces_one_that_backs_off() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    first = play.operation.id
-    play.crash()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    first = scenario.operation.id
+    scenario.crash()
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert (play.operation.revision, play.operation.sequence) == (B, 2)
-    superseded = play.status.operations[0]
+    assert (scenario.operation.revision, scenario.operation.sequence) == (B, 2)
+    superseded = scenario.status.operations[0]
     assert (superseded.id, superseded.result, superseded.attempt) == (first, Result.FAILED, 1)
     assert superseded.message is not None
     assert "superseded" in superseded.message
@@ -439,86 +458,86 @@ def test_newer_commit_replaces_one_that_backs_off() -> None:
 
 def test_reverted_commit_is_not_retried() -> None:
     """A is in effect, B fails and waits, A is back: B must not get another attempt."""
-    play = Play(mlflow=MLFLOW).apply(A)
-    play.push(B)
-    play.look()
-    play.crash()
+    scenario = ProjectScenario(mlflow=MLFLOW).apply(A)
+    scenario.push(B)
+    scenario.reconcile()
+    scenario.crash()
 
-    play.push(A)
-    play.wait_for_retry()
-    play.rest()
+    scenario.push(A)
+    scenario.wait_for_retry()
+    scenario.rest()
 
-    assert B not in [play.requests[name].revision for name in play.started[2:]]
-    assert play.status.operations[0].result is Result.FAILED
+    assert B not in [scenario.requests[name].revision for name in scenario.started[2:]]
+    assert scenario.status.operations[0].result is Result.FAILED
 
 
 def test_a_lost_job_is_started_again_under_the_same_name() -> None:
-    play = Play()
-    play.look()
-    play.look()
-    play.jobs.clear()
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    scenario.reconcile()
+    scenario.jobs.clear()
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
-    assert play.started == [play.job, play.job]
+    assert scenario.started == [scenario.job, scenario.job]
     assert [type(action) for action in decision.after] == [StartJob]
-    assert play.status.sequence == 1
+    assert scenario.status.sequence == 1
 
 
 def test_outdated_operation_is_dropped_before_it_runs() -> None:
-    play = Play()
-    play.look()
-    play.jobs.clear()
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    scenario.jobs.clear()
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert (play.operation.revision, play.operation.sequence) == (B, 2)
-    assert not play.status.operations
+    assert (scenario.operation.revision, scenario.operation.sequence) == (B, 2)
+    assert not scenario.status.operations
 
 
 def test_lost_outdated_job_is_recorded() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.look()
-    play.jobs.clear()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.reconcile()
+    scenario.jobs.clear()
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert play.operation.revision == B
-    lost = play.status.operations[0]
+    assert scenario.operation.revision == B
+    lost = scenario.status.operations[0]
     assert (lost.revision, lost.result, lost.attempt) == (A, Result.FAILED, 1)
 
 
 def test_running_job_of_an_older_commit_ends() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.push(B)
-    play.look()
-    assert play.operation.revision == A
-    play.end("Succeeded")
+    scenario.push(B)
+    scenario.reconcile()
+    assert scenario.operation.revision == A
+    scenario.end("Succeeded")
 
-    assert play.status.applied is not None
-    assert play.status.applied.revision == A
-    assert play.operation.revision == B
+    assert scenario.status.applied is not None
+    assert scenario.status.applied.revision == A
+    assert scenario.operation.revision == B
 
 
 def test_nothing_is_planned_on_models_that_nobody_could_read() -> None:
     """The guard fails closed."""
-    play = Play(mlflow=MLFLOW)
-    play.outage, play.read_at = OUTAGE, None
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.outage, scenario.read_at = OUTAGE, None
 
-    play.rest()
+    scenario.rest()
 
-    assert not play.started
-    assert play.says("Applied") == play.says("Ready") == ("False", "GuardUnavailable")
-    assert play.says("Reconciling") == ("True", "GuardUnavailable")
-    assert play.says("Stalled") == ("", "")
-    play.outage = None
-    play.look()
-    assert len(play.started) == 1
+    assert not scenario.started
+    assert scenario.says("Applied") == scenario.says("Ready") == ("False", "GuardUnavailable")
+    assert scenario.says("Reconciling") == ("True", "GuardUnavailable")
+    assert scenario.says("Stalled") == ("", "")
+    scenario.outage = None
+    scenario.reconcile()
+    assert len(scenario.started) == 1
 
 
 @pytest.mark.parametrize(
@@ -532,117 +551,117 @@ def test_nothing_is_planned_on_models_that_nobody_could_read() -> None:
     ],
 )
 def test_what_an_outage_of_mlflow_holds_up(policy: dict[str, str], age: int, starts: bool) -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.change(apply={"protection": policy})
-    play.outage = OUTAGE
-    play.later(minutes=age)
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.change(apply={"protection": policy})
+    scenario.outage = OUTAGE
+    scenario.later(minutes=age)
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert (len(play.started) == 2) is starts
-    assert (play.says("Applied")[1] == "GuardUnavailable") is not starts
+    assert (len(scenario.started) == 2) is starts
+    assert (scenario.says("Applied")[1] == "GuardUnavailable") is not starts
 
 
 def test_outage_delays_a_retry_like_a_first_attempt() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.crash()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.crash()
 
-    play.outage = OUTAGE
-    play.wait_for_retry()
-    play.rest()
-    assert len(play.started) == 1
+    scenario.outage = OUTAGE
+    scenario.wait_for_retry()
+    scenario.rest()
+    assert len(scenario.started) == 1
 
-    play.outage = None
-    play.look()
-    assert play.started[1:] == [play.job]
+    scenario.outage = None
+    scenario.reconcile()
+    assert scenario.started[1:] == [scenario.job]
 
 
 def test_without_mlflow_there_is_nothing_to_protect() -> None:
-    play = Play()
+    scenario = ProjectScenario()
 
-    play.look()
+    scenario.reconcile()
 
-    assert play.request.apply is not None
-    assert play.request.apply.guard is None
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.guard is None
 
 
 def test_lost_job_needs_facts_to_start_again() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.jobs.clear()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.jobs.clear()
 
-    play.outage = OUTAGE
-    play.rest()
-    assert len(play.started) == 1
+    scenario.outage = OUTAGE
+    scenario.rest()
+    assert len(scenario.started) == 1
 
-    play.outage = None
-    play.look()
-    assert len(play.started) == 2
+    scenario.outage = None
+    scenario.reconcile()
+    assert len(scenario.started) == 2
 
 
 def test_unresolved_source_delays_only_applies() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.source = Failure("RefNotFound", "branch main is not there; set source.git.ref")
-    play.rest()
+    scenario.source = Failure("RefNotFound", "branch main is not there; set source.git.ref")
+    scenario.rest()
 
-    assert play.says("SourceReady") == play.says("Ready") == ("False", "RefNotFound")
-    assert play.says("Applied") == ("True", "Succeeded")
-    assert len(play.started) == 1
+    assert scenario.says("SourceReady") == scenario.says("Ready") == ("False", "RefNotFound")
+    assert scenario.says("Applied") == ("True", "Succeeded")
+    assert len(scenario.started) == 1
 
 
 def test_job_needs_the_text_of_feature_store_yaml() -> None:
     """With the repo's own text it might write another registry."""
-    play = Play(featureStoreYaml={"secretKeyRef": {"name": "feast", "key": "yaml"}})
-    play.source = SourceFacts(A, "project: driver_ranking")
-    play.look()
-    play.crash()
+    scenario = ProjectScenario(featureStoreYaml={"secretKeyRef": {"name": "feast", "key": "yaml"}})
+    scenario.source = SourceFacts(A, "project: driver_ranking")
+    scenario.reconcile()
+    scenario.crash()
 
-    play.source = Failure("SecretNotFound", "secret feast is not there")
-    play.wait_for_retry()
-    play.rest()
-    assert len(play.started) == 1
+    scenario.source = Failure("SecretNotFound", "secret feast is not there")
+    scenario.wait_for_retry()
+    scenario.rest()
+    assert len(scenario.started) == 1
 
 
 def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
-    play = Play()
+    scenario = ProjectScenario()
     older_owner = OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=False)
-    play.older_owners = (older_owner,)
+    scenario.older_owners = (older_owner,)
 
-    play.rest()
-    assert not play.started
-    assert play.says("Applied") == ("False", "Progressing")
-    assert "ml/elder" in play.condition("Applied").message
+    scenario.rest()
+    assert not scenario.started
+    assert scenario.says("Applied") == ("False", "Progressing")
+    assert "ml/elder" in scenario.condition("Applied").message
 
-    play.older_owners = (OlderOwner(older_owner.key, "registry-9", tried=True),)
-    play.look()
-    assert play.request.apply is not None
-    assert play.request.apply.owned_elsewhere == ("registry-9",)
+    scenario.older_owners = (OlderOwner(older_owner.key, "registry-9", tried=True),)
+    scenario.reconcile()
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.owned_elsewhere == ("registry-9",)
 
 
 def test_older_project_without_registry_is_not_awaited() -> None:
-    play = Play()
-    play.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=True),)
+    scenario = ProjectScenario()
+    scenario.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=True),)
 
-    play.look()
+    scenario.reconcile()
 
-    assert len(play.started) == 1
+    assert len(scenario.started) == 1
 
 
 def test_first_apply_that_deletes_foreign_objects_stalls() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Blocked", reason="AdoptionWouldDelete", message="it would delete two views")
+    scenario.end("Blocked", reason="AdoptionWouldDelete", message="it would delete two views")
 
-    assert play.says("Stalled") == ("True", "AdoptionWouldDelete")
-    play.annotate("allow-adoption", f"{PLAN}: they are ours now")
-    play.look()
-    assert play.request.apply is not None
-    assert play.request.apply.adopted == ""
-    assert play.request.apply.allow_adoption is not None
+    assert scenario.says("Stalled") == ("True", "AdoptionWouldDelete")
+    scenario.annotate("allow-adoption", f"{PLAN}: they are ours now")
+    scenario.reconcile()
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.adopted == ""
+    assert scenario.request.apply.allow_adoption is not None
 
 
 @pytest.mark.parametrize(
@@ -654,72 +673,72 @@ def test_first_apply_that_deletes_foreign_objects_stalls() -> None:
 )
 def test_observed_registry_is_not_adopted(outcome: str, fields: dict[str, str]) -> None:
     """feature_store.yaml moves to a registry that others fill; the next commit is no second one."""
-    play = Play().apply()
-    play.push(B)
-    play.look()
-    play.end(outcome, registry_id="registry-2", **fields)
-    assert play.status.registry is not None
-    assert play.status.registry.id == "registry-2"
+    scenario = ProjectScenario().apply()
+    scenario.push(B)
+    scenario.reconcile()
+    scenario.end(outcome, registry_id="registry-2", **fields)
+    assert scenario.status.registry is not None
+    assert scenario.status.registry.id == "registry-2"
 
-    play.push(C)
-    play.look()
+    scenario.push(C)
+    scenario.reconcile()
 
-    assert play.request.apply is not None
-    assert play.request.apply.adopted == "registry-1"
-    play.end("Succeeded", registry_id="registry-2")
-    play.push(A)
-    play.look()
-    assert play.request.apply is not None
-    assert play.request.apply.adopted == "registry-2"
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.adopted == "registry-1"
+    scenario.end("Succeeded", registry_id="registry-2")
+    scenario.push(A)
+    scenario.reconcile()
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.adopted == "registry-2"
 
 
 def test_another_project_in_the_same_registry_is_adopted_anew() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.change(project="other_ranking")
-    play.look()
+    scenario.change(project="other_ranking")
+    scenario.reconcile()
 
-    assert play.request.apply is not None
-    assert play.request.apply.adopted == ""
+    assert scenario.request.apply is not None
+    assert scenario.request.apply.adopted == ""
 
 
 def test_any_report_gives_a_valid_status() -> None:
     """A report is untrusted: its reason is no condition reason until it looks like one."""
-    play = Play(runtime={"retries": 0})
-    play.look()
+    scenario = ProjectScenario(runtime={"retries": 0})
+    scenario.reconcile()
 
-    play.end("Failed", reason="no good\n", message="x" * 100_000)
+    scenario.end("Failed", reason="no good\n", message="x" * 100_000)
 
-    assert play.says("Applied") == ("False", "JobFailed")
-    assert len(play.status.model_dump_json()) < 20_000
+    assert scenario.says("Applied") == ("False", "JobFailed")
+    assert len(scenario.status.model_dump_json()) < 20_000
 
 
 def test_long_message_of_an_attempt_is_truncated() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Failed", reason="JobFailed", message="x" * 100_000)
+    scenario.end("Failed", reason="JobFailed", message="x" * 100_000)
 
-    assert len(play.status.model_dump_json()) < 20_000
+    assert len(scenario.status.model_dump_json()) < 20_000
 
 
 def test_warnings_of_a_job_are_told_once() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Succeeded", warnings=("two views have no owner",))
-    play.rest()
+    scenario.end("Succeeded", warnings=("two views have no owner",))
+    scenario.rest()
 
-    assert play.events.count("Warning") == 1
+    assert scenario.events.count("Warning") == 1
 
 
 def test_report_during_back_off_changes_nothing() -> None:
-    play = Play()
-    play.look()
-    play.crash()
-    before = play.status
-    play.jobs[play.job] = JobFacts(running=False, report=play.report("Succeeded"))
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    scenario.crash()
+    before = scenario.status
+    scenario.jobs[scenario.job] = JobFacts(running=False, report=scenario.report("Succeeded"))
 
-    play.look()
+    scenario.reconcile()
 
-    assert play.status.applied is before.applied
+    assert scenario.status.applied is before.applied

@@ -10,7 +10,7 @@ from tests.unit.decide.build import (
     STATS,
     A,
     B,
-    Play,
+    ProjectScenario,
     at,
     linked,
     version,
@@ -26,59 +26,59 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}
 
 
-def fresh(until: str | None, *, mode: str = "Auto", **freshness: object) -> Play:
+def fresh(until: str | None, *, mode: str = "Auto", **freshness: object) -> ProjectScenario:
     """A project in effect whose view `stats` is materialized until then."""
-    play = Play(freshness=freshness or None, apply={"mode": mode})
-    play.look()
+    scenario = ProjectScenario(freshness=freshness or None, apply={"mode": mode})
+    scenario.reconcile()
     moment = at(until) if until else None
-    play.end(
+    scenario.end(
         "Succeeded",
         views=(view_report("stats", "", materialized_until=moment), view_report("extra", "")),
     )
-    play.look()
-    return play
+    scenario.reconcile()
+    return scenario
 
 
 @pytest.mark.parametrize("generation", [1, 7])
 def test_every_condition_is_there_and_tells_of_the_present_spec(generation: int) -> None:
-    play = Play()
-    play.metadata["generation"] = generation
+    scenario = ProjectScenario()
+    scenario.metadata["generation"] = generation
 
-    play.look()
+    scenario.reconcile()
 
-    assert {c.type for c in play.status.conditions} == ALWAYS | {"Reconciling"}
-    assert {c.observed_generation for c in play.status.conditions} == {generation}
-    assert play.status.observed_generation == generation
+    assert {c.type for c in scenario.status.conditions} == ALWAYS | {"Reconciling"}
+    assert {c.observed_generation for c in scenario.status.conditions} == {generation}
+    assert scenario.status.observed_generation == generation
 
 
 def test_a_quiet_pass_changes_nothing_and_does_nothing() -> None:
-    play = Play(mlflow=MLFLOW, freshness={"maxAge": "1h"}).apply()
-    play.rest()
-    before = play.status
+    scenario = ProjectScenario(mlflow=MLFLOW, freshness={"maxAge": "1h"}).apply()
+    scenario.rest()
+    before = scenario.status
 
-    play.later(seconds=20)
-    decision = play.look()
+    scenario.later(seconds=20)
+    decision = scenario.reconcile()
 
-    assert play.status == before
+    assert scenario.status == before
     assert (decision.before, decision.after, decision.events) == ((), (), ())
 
 
 def test_times_move_only_when_a_status_flips() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    since = {c.type: c.last_transition_time for c in play.status.conditions}
-    play.later(minutes=10)
-    play.source = Failure("RefNotFound", "branch main is not there")
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    since = {c.type: c.last_transition_time for c in scenario.status.conditions}
+    scenario.later(minutes=10)
+    scenario.source = Failure("RefNotFound", "branch main is not there")
 
-    play.look()
-    moved = {c.type: c.last_transition_time for c in play.status.conditions}
+    scenario.reconcile()
+    moved = {c.type: c.last_transition_time for c in scenario.status.conditions}
     flipped = {name for name, moment in moved.items() if moment != since.get(name)}
     assert flipped == {"SourceReady", "Ready", "Reconciling"}
 
-    play.later(minutes=10)
-    play.source = Failure("AuthFailed", "401")
-    play.look()
-    assert play.says("SourceReady") == ("False", "AuthFailed")
-    assert {c.type: c.last_transition_time for c in play.status.conditions} == moved
+    scenario.later(minutes=10)
+    scenario.source = Failure("AuthFailed", "401")
+    scenario.reconcile()
+    assert scenario.says("SourceReady") == ("False", "AuthFailed")
+    assert {c.type: c.last_transition_time for c in scenario.status.conditions} == moved
 
 
 @pytest.mark.parametrize(
@@ -93,40 +93,40 @@ def test_times_move_only_when_a_status_flips() -> None:
     ],
 )
 def test_what_is_wrong_with_a_source(failure: Failure, status: str, stalled: bool) -> None:
-    play = Play()
-    play.source = failure
+    scenario = ProjectScenario()
+    scenario.source = failure
 
-    play.look()
+    scenario.reconcile()
 
     reason = "SourceUnreachable" if status == "Unknown" else failure.reason
-    assert play.says("SourceReady") == (status, reason)
-    assert play.says("Ready") == ("False", reason)
-    assert play.condition("Ready").message == failure.message
-    assert (play.says("Stalled") != ("", "")) is stalled
-    assert (play.says("Reconciling") == ("", "")) is stalled
+    assert scenario.says("SourceReady") == (status, reason)
+    assert scenario.says("Ready") == ("False", reason)
+    assert scenario.condition("Ready").message == failure.message
+    assert (scenario.says("Stalled") != ("", "")) is stalled
+    assert (scenario.says("Reconciling") == ("", "")) is stalled
 
 
 def test_a_source_that_is_out_keeps_what_is_in_effect() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.source = Failure("SourceUnreachable", "no route", outage=True)
-    play.look()
+    scenario.source = Failure("SourceUnreachable", "no route", outage=True)
+    scenario.reconcile()
 
-    assert play.says("Applied") == ("True", "Succeeded")
-    assert play.status.source is not None
-    assert play.status.source.revision == A
+    assert scenario.says("Applied") == ("True", "Succeeded")
+    assert scenario.status.source is not None
+    assert scenario.status.source.revision == A
 
 
 def test_applied_project_stalls_when_its_host_is_not_allowed() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.source = Failure.of(HostNotAllowed("git.example.org is not in allowedGitHosts"))
-    play.look()
+    scenario.source = Failure.of(HostNotAllowed("git.example.org is not in allowedGitHosts"))
+    scenario.reconcile()
 
-    assert play.says("Applied") == ("True", "Succeeded")
-    assert play.says("Ready") == ("False", "HostNotAllowed")
-    assert play.says("Stalled") == ("True", "HostNotAllowed")
-    assert play.says("Reconciling") == ("", "")
+    assert scenario.says("Applied") == ("True", "Succeeded")
+    assert scenario.says("Ready") == ("False", "HostNotAllowed")
+    assert scenario.says("Stalled") == ("True", "HostNotAllowed")
+    assert scenario.says("Reconciling") == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -146,107 +146,107 @@ def test_how_fresh_the_views_are(
     if "views" in freshness:
         spec = {"views": [{"name": "stats", "maxAge": freshness["views"]}]}
 
-    play = fresh(until, **spec)
+    scenario = fresh(until, **spec)
 
-    assert play.says("Fresh") == expected
-    assert play.says("Ready") == ("True", "Succeeded")
+    assert scenario.says("Fresh") == expected
+    assert scenario.says("Ready") == ("True", "Succeeded")
 
 
 def test_a_stale_view_is_named_with_the_time_it_was_last_good() -> None:
-    play = fresh("10:00", views=[{"name": "stats", "maxAge": "1h"}])
+    scenario = fresh("10:00", views=[{"name": "stats", "maxAge": "1h"}])
 
-    assert "stats (until 2026-11-20T10:00:00Z)" in play.condition("Fresh").message
-    assert play.status.feature_views[0].name == "stats"
-    assert play.status.feature_views[0].fresh is False
-    assert play.status.counts is not None
-    assert play.status.counts.stale_views == 1
+    assert "stats (until 2026-11-20T10:00:00Z)" in scenario.condition("Fresh").message
+    assert scenario.status.feature_views[0].name == "stats"
+    assert scenario.status.feature_views[0].fresh is False
+    assert scenario.status.counts is not None
+    assert scenario.status.counts.stale_views == 1
 
 
 def test_view_becomes_stale_by_time_and_requeues() -> None:
-    play = fresh("11:59", views=[{"name": "stats", "maxAge": "2m"}])
-    assert play.says("Fresh") == ("True", "Succeeded")
+    scenario = fresh("11:59", views=[{"name": "stats", "maxAge": "2m"}])
+    assert scenario.says("Fresh") == ("True", "Succeeded")
 
-    decision = play.look()
+    decision = scenario.reconcile()
     assert decision.requeue_at is not None
-    play.now = decision.requeue_at + timedelta(seconds=1)
-    play.look()
+    scenario.now = decision.requeue_at + timedelta(seconds=1)
+    scenario.reconcile()
 
-    assert play.says("Fresh") == ("False", "Stale")
+    assert scenario.says("Fresh") == ("False", "Stale")
 
 
 def test_facts_that_are_too_old_to_call_a_view_stale_do_not() -> None:
     """Somebody else may have materialized since the registry was read."""
-    play = fresh("11:50", mode="Observe", views=[{"name": "stats", "maxAge": "30m"}])
-    assert play.says("Fresh") == ("True", "Succeeded")
+    scenario = fresh("11:50", mode="Observe", views=[{"name": "stats", "maxAge": "30m"}])
+    assert scenario.says("Fresh") == ("True", "Succeeded")
 
-    play.later(minutes=40)
-    play.look()
+    scenario.later(minutes=40)
+    scenario.reconcile()
 
-    assert play.says("Fresh") == ("Unknown", "ObservedTooSeldom")
+    assert scenario.says("Fresh") == ("Unknown", "ObservedTooSeldom")
 
 
 def test_a_view_that_is_not_served_online_has_no_freshness() -> None:
     spec = {**STATS.objects["feature_view"]["stats"], "online": False}
-    play = Play(freshness={"maxAge": "1h"})
-    play.look()
+    scenario = ProjectScenario(freshness={"maxAge": "1h"})
+    scenario.reconcile()
 
-    play.end(
+    scenario.end(
         "Succeeded",
         snapshot=RegistrySnapshot("driver_ranking", {"feature_view": {"stats": spec}}),
         views=(view_report("stats", ""),),
     )
-    play.look()
+    scenario.reconcile()
 
-    assert play.says("Fresh") == ("Unknown", "NoObjective")
-    assert play.status.feature_views[0].max_age is None
+    assert scenario.says("Fresh") == ("Unknown", "NoObjective")
+    assert scenario.status.feature_views[0].max_age is None
 
 
 def test_mlflow_outage_keeps_the_project_ready() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.outage = OUTAGE
-    play.later(minutes=10)
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.outage = OUTAGE
+    scenario.later(minutes=10)
 
-    play.look()
+    scenario.reconcile()
 
-    assert play.says("FactsCurrent") == ("False", "MLflowViewOld")
-    assert "as of 2026-11-20T12:00:00Z" in play.condition("FactsCurrent").message
-    assert play.says("Ready") == ("True", "Succeeded")
+    assert scenario.says("FactsCurrent") == ("False", "MLflowViewOld")
+    assert "as of 2026-11-20T12:00:00Z" in scenario.condition("FactsCurrent").message
+    assert scenario.says("Ready") == ("True", "Succeeded")
 
 
 def test_an_mlflow_that_was_never_read_has_facts_of_never() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.outage, play.read_at = OUTAGE, None
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.outage, scenario.read_at = OUTAGE, None
 
-    play.look()
+    scenario.reconcile()
 
-    assert "as of never" in play.condition("FactsCurrent").message
+    assert "as of never" in scenario.condition("FactsCurrent").message
 
 
 def test_a_registry_that_was_not_read_for_two_intervals_is_old() -> None:
-    play = Play(registry={"pollInterval": "10m"}, suspend=False).apply()
-    play.change(suspend=True)
-    play.later(minutes=20)
-    play.look()
-    assert play.says("FactsCurrent") == ("True", "Succeeded")
+    scenario = ProjectScenario(registry={"pollInterval": "10m"}, suspend=False).apply()
+    scenario.change(suspend=True)
+    scenario.later(minutes=20)
+    scenario.reconcile()
+    assert scenario.says("FactsCurrent") == ("True", "Succeeded")
 
-    play.later(minutes=2)
-    play.look()
+    scenario.later(minutes=2)
+    scenario.reconcile()
 
-    assert play.says("FactsCurrent") == ("False", "RegistrySnapshotOld")
+    assert scenario.says("FactsCurrent") == ("False", "RegistrySnapshotOld")
 
 
 def test_totals_count_views_features_services_and_models() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.linked = (
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.linked = (
         linked(version("1", "champion"), Verdict.BROKEN),
         linked(version("2"), Verdict.VERIFIED),
         linked(version("3"), None),
     )
 
-    play.look()
+    scenario.reconcile()
 
-    assert play.status.counts is not None
-    assert play.status.counts.as_dict() == {
+    assert scenario.status.counts is not None
+    assert scenario.status.counts.as_dict() == {
         "featureViews": 2,
         "features": 3,
         "featureServices": 1,
@@ -254,103 +254,105 @@ def test_totals_count_views_features_services_and_models() -> None:
         "brokenModels": 1,
         "staleViews": 0,
     }
-    assert play.says("Ready") == ("True", "Succeeded")
+    assert scenario.says("Ready") == ("True", "Succeeded")
 
 
 def test_totals_use_the_report_of_this_reconcile() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Succeeded")
+    scenario.end("Succeeded")
 
-    assert play.status.counts is not None
-    assert play.status.counts.feature_views == 2
+    assert scenario.status.counts is not None
+    assert scenario.status.counts.feature_views == 2
 
 
 def test_failing_views_are_told_three_at_a_time() -> None:
     names = [f"view{number}" for number in range(5)]
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.end("Succeeded", snapshot=None, views=tuple(view_report(n, "Failed") for n in names))
+    scenario.end("Succeeded", snapshot=None, views=tuple(view_report(n, "Failed") for n in names))
 
-    message = play.condition("Materialized").message
-    assert play.says("Materialized") == ("False", "ViewsFailing")
+    message = scenario.condition("Materialized").message
+    assert scenario.says("Materialized") == ("False", "ViewsFailing")
     assert "view2: " in message
     assert "view3" not in message
     assert message.endswith(" and 2 more")
 
 
 def test_a_message_has_an_end() -> None:
-    play = Play()
-    play.source = Failure("RefNotFound", "x" * 5000)
+    scenario = ProjectScenario()
+    scenario.source = Failure("RefNotFound", "x" * 5000)
 
-    play.look()
+    scenario.reconcile()
 
-    assert len(play.condition("Ready").message) == 2000
+    assert len(scenario.condition("Ready").message) == 2000
 
 
 def test_the_next_look_is_when_the_first_of_many_things_is_due() -> None:
-    play = Play(mlflow={**MLFLOW, "pollInterval": "2m"}).apply()
+    scenario = ProjectScenario(mlflow={**MLFLOW, "pollInterval": "2m"}).apply()
 
-    assert play.look().requeue_at == play.now + timedelta(minutes=2)
+    assert scenario.reconcile().requeue_at == scenario.now + timedelta(minutes=2)
 
 
 def test_a_next_look_is_never_in_the_past_nor_at_once() -> None:
-    play = Play(source={**Play().spec["source"], "pollInterval": "1s"}).apply()
+    scenario = ProjectScenario(
+        source={**ProjectScenario().spec["source"], "pollInterval": "1s"}
+    ).apply()
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
     assert decision.requeue_at is not None
-    assert decision.requeue_at >= play.now.replace(microsecond=0) + timedelta(seconds=1)
+    assert decision.requeue_at >= scenario.now.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def test_a_request_that_was_acted_on_is_noted() -> None:
-    play = Play().apply()
+    scenario = ProjectScenario().apply()
 
-    play.annotate("reconcile-requested-at", "2026-11-20T12:00:00Z")
-    play.look()
+    scenario.annotate("reconcile-requested-at", "2026-11-20T12:00:00Z")
+    scenario.reconcile()
 
-    assert play.status.last_handled_reconcile_at == "2026-11-20T12:00:00Z"
+    assert scenario.status.last_handled_reconcile_at == "2026-11-20T12:00:00Z"
 
 
 def test_a_revision_is_dated_by_when_it_was_first_seen() -> None:
-    play = Play().apply()
-    assert play.status.source is not None
-    first = play.status.source.observed_at
-    play.later(hours=1)
+    scenario = ProjectScenario().apply()
+    assert scenario.status.source is not None
+    first = scenario.status.source.observed_at
+    scenario.later(hours=1)
 
-    play.look()
-    assert play.status.source.observed_at == first
+    scenario.reconcile()
+    assert scenario.status.source.observed_at == first
 
-    play.push(B)
-    play.look()
-    assert play.status.source.observed_at == play.now.replace(microsecond=0)
+    scenario.push(B)
+    scenario.reconcile()
+    assert scenario.status.source.observed_at == scenario.now.replace(microsecond=0)
 
 
 def test_reasons_are_those_the_api_names() -> None:
     """What is not True says why in a word that programs may rely on."""
-    plays = [Play(suspend=True), fresh(None, maxAge="1h"), fresh("10:00", maxAge="1h")]
-    stuck = Play(mlflow=MLFLOW)
+    plays = [ProjectScenario(suspend=True), fresh(None, maxAge="1h"), fresh("10:00", maxAge="1h")]
+    stuck = ProjectScenario(mlflow=MLFLOW)
     stuck.outage, stuck.read_at = OUTAGE, None
-    for play in (*plays, stuck):
-        play.rest()
-        for condition in play.status.conditions:
+    for scenario in (*plays, stuck):
+        scenario.rest()
+        for condition in scenario.status.conditions:
             known = PROJECT_REASONS.get(ProjectCondition(condition.type))
             if known is not None and condition.status != "True":
                 assert condition.reason in known, condition
 
 
 def test_unchanged_guard_changes_no_condition() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    before = play.status
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    before = scenario.status
 
-    play.guard = replace(play.guard, read_at=play.now + timedelta(seconds=5))
-    play.look()
+    scenario.guard = replace(scenario.guard, read_at=scenario.now + timedelta(seconds=5))
+    scenario.reconcile()
 
-    assert play.status == replace_counts(before, play)
+    assert scenario.status == replace_counts(before, scenario)
 
 
-def replace_counts(before: object, play: Play) -> object:
+def replace_counts(before: object, scenario: ProjectScenario) -> object:
     """Totals follow the snapshot by one pass; nothing else may differ."""
-    return before.model_copy(update={"counts": play.status.counts})  # type: ignore[attr-defined]
+    return before.model_copy(update={"counts": scenario.status.counts})  # type: ignore[attr-defined]

@@ -3,284 +3,287 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.decide.build import MLFLOW, OUTAGE, Play, backfill, guard, hourly
+from tests.unit.decide.build import MLFLOW, OUTAGE, ProjectScenario, backfill, guard, hourly
 
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key
 from feature_lineage.decide.values import OlderOwner
 
 
-def going(**spec: object) -> Play:
+def going(**spec: object) -> ProjectScenario:
     """A project in effect whose objects go with it."""
-    return Play(mlflow=MLFLOW, deletionPolicy="Delete", **spec).apply()
+    return ProjectScenario(mlflow=MLFLOW, deletionPolicy="Delete", **spec).apply()
 
 
 def test_a_retained_project_goes_at_once_and_leaves_its_objects() -> None:
-    play = Play(mlflow=MLFLOW).apply()
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
 
-    play.delete()
-    decision = play.look()
+    scenario.delete()
+    decision = scenario.reconcile()
 
     assert decision.finished
-    assert len(play.started) == 1
+    assert len(scenario.started) == 1
 
 
 def test_a_project_that_stays_is_not_finished() -> None:
-    assert not Play().apply().look().finished
+    assert not ProjectScenario().apply().reconcile().finished
 
 
 def test_a_project_that_was_never_applied_goes_at_once() -> None:
-    play = Play(deletionPolicy="Delete")
+    scenario = ProjectScenario(deletionPolicy="Delete")
 
-    play.delete()
+    scenario.delete()
 
-    assert play.look().finished
+    assert scenario.reconcile().finished
 
 
 def test_delete_removes_the_objects_first() -> None:
-    play = going()
-    play.delete()
+    scenario = going()
+    scenario.delete()
 
-    decision = play.look()
+    decision = scenario.reconcile()
     assert not decision.finished
-    assert (play.operation.kind, play.request.kind) == (OperationKind.DELETE, OperationKind.DELETE)
-    assert play.request.delete is not None
-    assert play.request.delete.guard == play.guard
-    assert play.says("Ready") == ("False", "Deleting")
+    assert (scenario.operation.kind, scenario.request.kind) == (
+        OperationKind.DELETE,
+        OperationKind.DELETE,
+    )
+    assert scenario.request.delete is not None
+    assert scenario.request.delete.guard == scenario.guard
+    assert scenario.says("Ready") == ("False", "Deleting")
 
-    play.end("Succeeded")
-    assert play.look().finished
+    scenario.end("Succeeded")
+    assert scenario.reconcile().finished
 
 
 def test_a_deletion_is_on_record_before_the_resource_goes() -> None:
-    play = going()
-    play.delete()
-    play.look()
-    play.outage = OUTAGE
+    scenario = going()
+    scenario.delete()
+    scenario.reconcile()
+    scenario.outage = OUTAGE
 
-    play.end("Succeeded")
-    assert not play.look().finished
+    scenario.end("Succeeded")
+    assert not scenario.reconcile().finished
 
-    play.outage = None
-    play.look()
-    assert play.look().finished
-    assert len(play.started) == 2
+    scenario.outage = None
+    scenario.reconcile()
+    assert scenario.reconcile().finished
+    assert len(scenario.started) == 2
 
 
 def test_a_suspended_project_can_be_deleted() -> None:
-    play = going()
-    play.change(suspend=True)
-    play.delete()
-    play.look()
+    scenario = going()
+    scenario.change(suspend=True)
+    scenario.delete()
+    scenario.reconcile()
 
-    play.end("Succeeded")
+    scenario.end("Succeeded")
 
-    assert play.look().finished
+    assert scenario.reconcile().finished
 
 
 def test_deletion_that_breaks_a_model_is_blocked() -> None:
-    play = going()
-    play.guard = guard("driver_model")
-    play.delete()
-    play.look()
+    scenario = going()
+    scenario.guard = guard("driver_model")
+    scenario.delete()
+    scenario.reconcile()
 
-    play.end("Blocked", reason="Blocked", message="driver_model uses it; annotate allow-delete")
+    scenario.end("Blocked", reason="Blocked", message="driver_model uses it; annotate allow-delete")
 
-    assert not play.look().finished
-    assert play.says("Ready") == ("False", "DeletionBlocked")
-    assert play.condition("Ready").message == "driver_model uses it; annotate allow-delete"
-    assert play.says("Stalled") == ("True", "DeletionBlocked")
-    assert play.says("Reconciling") == ("", "")
-    play.later(hours=1)
-    play.rest()
-    assert len(play.started) == 2
+    assert not scenario.reconcile().finished
+    assert scenario.says("Ready") == ("False", "DeletionBlocked")
+    assert scenario.condition("Ready").message == "driver_model uses it; annotate allow-delete"
+    assert scenario.says("Stalled") == ("True", "DeletionBlocked")
+    assert scenario.says("Reconciling") == ("", "")
+    scenario.later(hours=1)
+    scenario.rest()
+    assert len(scenario.started) == 2
 
 
 def test_deletion_blocked_by_unknown_features_is_not_repeated() -> None:
-    play = going()
-    play.guard = replace(guard(), unknown=("driver_model/1",))
-    play.delete()
-    play.look()
+    scenario = going()
+    scenario.guard = replace(guard(), unknown=("driver_model/1",))
+    scenario.delete()
+    scenario.reconcile()
 
-    play.end("Blocked", reason="Blocked", message="driver_model/1 uses it")
-    play.later(hours=1)
-    play.rest()
-    assert len(play.started) == 2
+    scenario.end("Blocked", reason="Blocked", message="driver_model/1 uses it")
+    scenario.later(hours=1)
+    scenario.rest()
+    assert len(scenario.started) == 2
 
-    play.guard = guard()
-    play.look()
-    assert len(play.started) == 3
+    scenario.guard = guard()
+    scenario.reconcile()
+    assert len(scenario.started) == 3
 
 
 def test_deletion_request_has_owners_and_guard_age() -> None:
-    play = going(apply={"protection": {"maxGuardAge": "2m"}})
-    play.older_owners = (
+    scenario = going(apply={"protection": {"maxGuardAge": "2m"}})
+    scenario.older_owners = (
         OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "registry-9", tried=True),
     )
-    play.delete()
-    play.look()
+    scenario.delete()
+    scenario.reconcile()
 
-    assert play.request.delete is not None
-    assert play.request.delete.owned_elsewhere == ("registry-9",)
-    assert play.request.delete.max_guard_age_seconds == 120
+    assert scenario.request.delete is not None
+    assert scenario.request.delete.owned_elsewhere == ("registry-9",)
+    assert scenario.request.delete.max_guard_age_seconds == 120
 
 
 def test_allow_delete_permits_and_is_recorded() -> None:
-    play = going()
-    play.guard = guard("driver_model")
-    play.delete()
-    play.look()
-    play.end("Blocked", reason="Blocked", message="driver_model uses it")
+    scenario = going()
+    scenario.guard = guard("driver_model")
+    scenario.delete()
+    scenario.reconcile()
+    scenario.end("Blocked", reason="Blocked", message="driver_model uses it")
 
-    play.annotate("allow-delete", "the team is gone")
-    play.look()
+    scenario.annotate("allow-delete", "the team is gone")
+    scenario.reconcile()
 
-    assert play.request.delete is not None
-    assert play.request.delete.allow == "the team is gone"
-    play.end("Succeeded")
-    override = play.status.operations[0].override
+    assert scenario.request.delete is not None
+    assert scenario.request.delete.allow == "the team is gone"
+    scenario.end("Succeeded")
+    override = scenario.status.operations[0].override
     assert override is not None
     assert (override.kind, override.why) == (OverrideKind.ALLOW_DELETE, "the team is gone")
 
 
 def test_blocked_deletion_resumes_without_protected_models() -> None:
-    play = going()
-    play.guard = guard("driver_model")
-    play.delete()
-    play.look()
-    play.end("Blocked", reason="Blocked", message="driver_model uses it")
+    scenario = going()
+    scenario.guard = guard("driver_model")
+    scenario.delete()
+    scenario.reconcile()
+    scenario.end("Blocked", reason="Blocked", message="driver_model uses it")
 
-    play.guard = guard()
-    play.look()
+    scenario.guard = guard()
+    scenario.reconcile()
 
-    assert play.operation.kind is OperationKind.DELETE
-    assert len(play.started) == 3
+    assert scenario.operation.kind is OperationKind.DELETE
+    assert len(scenario.started) == 3
 
 
 def test_a_deletion_that_fails_is_tried_again() -> None:
-    play = going()
-    play.delete()
-    play.look()
+    scenario = going()
+    scenario.delete()
+    scenario.reconcile()
 
-    play.crash()
-    play.wait_for_retry()
-    play.look()
-    play.end("Succeeded")
+    scenario.crash()
+    scenario.wait_for_retry()
+    scenario.reconcile()
+    scenario.end("Succeeded")
 
-    assert play.look().finished
+    assert scenario.reconcile().finished
 
 
 def test_retain_ends_a_deletion_that_backs_off() -> None:
-    play = going()
-    play.delete()
-    play.look()
-    play.crash()
+    scenario = going()
+    scenario.delete()
+    scenario.reconcile()
+    scenario.crash()
 
-    play.change(deletionPolicy="Retain")
-    assert not play.look().finished
+    scenario.change(deletionPolicy="Retain")
+    assert not scenario.reconcile().finished
 
-    assert len(play.runs) == 2, "what was given up is on record first"
-    assert play.look().finished
-    assert len(play.started) == 2
+    assert len(scenario.runs) == 2, "what was given up is on record first"
+    assert scenario.reconcile().finished
+    assert len(scenario.started) == 2
 
 
 def test_a_deletion_that_fails_after_retain_is_not_tried_again() -> None:
-    play = going()
-    play.delete()
-    play.look()
+    scenario = going()
+    scenario.delete()
+    scenario.reconcile()
 
-    play.change(deletionPolicy="Retain")
-    play.look()
-    assert play.operation.kind is OperationKind.DELETE, "a job at work has its end first"
-    play.crash()
-    play.look()
+    scenario.change(deletionPolicy="Retain")
+    scenario.reconcile()
+    assert scenario.operation.kind is OperationKind.DELETE, "a job at work has its end first"
+    scenario.crash()
+    scenario.reconcile()
 
-    assert play.look().finished
-    assert len(play.started) == 2
+    assert scenario.reconcile().finished
+    assert len(scenario.started) == 2
 
 
 def test_failing_deletion_stalls_until_requested() -> None:
-    play = going(runtime={"retries": 0})
-    play.delete()
-    play.look()
+    scenario = going(runtime={"retries": 0})
+    scenario.delete()
+    scenario.reconcile()
 
-    play.crash(message="no route to the registry")
+    scenario.crash(message="no route to the registry")
 
-    assert play.says("Ready") == ("False", "DeletionBlocked")
-    assert play.condition("Ready").message == "no route to the registry"
-    assert play.says("Stalled") == ("True", "DeletionBlocked")
-    play.later(hours=1)
-    play.rest()
-    assert len(play.started) == 2
-    play.look(requested=True)
-    assert len(play.started) == 3
+    assert scenario.says("Ready") == ("False", "DeletionBlocked")
+    assert scenario.condition("Ready").message == "no route to the registry"
+    assert scenario.says("Stalled") == ("True", "DeletionBlocked")
+    scenario.later(hours=1)
+    scenario.rest()
+    assert len(scenario.started) == 2
+    scenario.reconcile(requested=True)
+    assert len(scenario.started) == 3
 
 
 def test_nothing_is_deleted_on_models_that_nobody_could_read() -> None:
-    play = going()
-    play.outage = OUTAGE
-    play.delete()
+    scenario = going()
+    scenario.outage = OUTAGE
+    scenario.delete()
 
-    play.rest()
+    scenario.rest()
 
-    assert len(play.started) == 1
-    assert not play.look().finished
+    assert len(scenario.started) == 1
+    assert not scenario.reconcile().finished
 
 
 def test_a_deleted_project_starts_nothing_else() -> None:
-    play = Play(schedules=[hourly()]).apply()
-    play.later(minutes=31)
-    play.change(backfills=[backfill()])
+    scenario = ProjectScenario(schedules=[hourly()]).apply()
+    scenario.later(minutes=31)
+    scenario.change(backfills=[backfill()])
 
-    play.delete()
-    play.look()
+    scenario.delete()
+    scenario.reconcile()
 
-    assert len(play.started) == 1
+    assert len(scenario.started) == 1
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 def test_what_waits_for_another_attempt_is_given_up(policy: str) -> None:
-    play = Play(mlflow=MLFLOW, deletionPolicy=policy)
-    play.look()
-    play.crash()
+    scenario = ProjectScenario(mlflow=MLFLOW, deletionPolicy=policy)
+    scenario.reconcile()
+    scenario.crash()
 
-    play.delete()
-    assert not play.look().finished
+    scenario.delete()
+    assert not scenario.reconcile().finished
 
-    assert len(play.runs) == 1, "what was given up is on record first"
-    assert play.look().finished
-    assert len(play.started) == 1
+    assert len(scenario.runs) == 1, "what was given up is on record first"
+    assert scenario.reconcile().finished
+    assert len(scenario.started) == 1
 
 
 def test_a_job_that_runs_has_its_end_first() -> None:
-    play = Play()
-    play.look()
+    scenario = ProjectScenario()
+    scenario.reconcile()
 
-    play.delete()
-    assert not play.look().finished
-    play.crash()
+    scenario.delete()
+    assert not scenario.reconcile().finished
+    scenario.crash()
 
-    assert play.look().finished
+    assert scenario.reconcile().finished
 
 
 def test_lost_materialization_of_a_deleted_project_ends() -> None:
-    play = Play(backfills=[backfill()]).apply()
-    play.look()
-    play.jobs.clear()
+    scenario = ProjectScenario(backfills=[backfill()]).apply()
+    scenario.reconcile()
+    scenario.jobs.clear()
 
-    play.delete()
-    decision = play.look()
+    scenario.delete()
+    decision = scenario.reconcile()
 
-    assert len(play.started) == 2
+    assert len(scenario.started) == 2
     assert decision.finished
 
 
 def test_a_deletion_takes_the_place_of_what_waits() -> None:
-    play = going(backfills=[backfill()])
-    play.look()
-    play.crash()
+    scenario = going(backfills=[backfill()])
+    scenario.reconcile()
+    scenario.crash()
 
-    play.delete()
-    play.look()
+    scenario.delete()
+    scenario.reconcile()
 
-    assert play.operation.kind is OperationKind.DELETE
+    assert scenario.operation.kind is OperationKind.DELETE

@@ -9,7 +9,7 @@ from tests.unit.decide.build import (
     MLFLOW,
     STATS,
     B,
-    Play,
+    ProjectScenario,
     at,
     hourly,
     view_report,
@@ -26,177 +26,186 @@ from feature_lineage.operations.kinds import KINDS, Lane
 OLD = registry({"stats": view({"conv_rate": "FLOAT"})})
 
 
-def reading(play: Play) -> OperationStatus:
-    assert play.status.reading_operation is not None
-    return play.status.reading_operation
+def reading(scenario: ProjectScenario) -> OperationStatus:
+    assert scenario.status.reading_operation is not None
+    return scenario.status.reading_operation
 
 
-def writing(play: Play) -> OperationStatus:
-    assert play.status.operation is not None
-    return play.status.operation
+def writing(scenario: ProjectScenario) -> OperationStatus:
+    assert scenario.status.operation is not None
+    return scenario.status.operation
 
 
-def both(**spec: Any) -> Play:
+def both(**spec: Any) -> ProjectScenario:
     """A materialization runs, and the registry is being read beside it."""
-    play = Play(mlflow=MLFLOW, registry={"pollInterval": "10m"}, schedules=[hourly()], **spec)
-    play.apply().rest()
-    play.now = at("12:31")
-    play.look()
-    play.look()
-    return play
+    scenario = ProjectScenario(
+        mlflow=MLFLOW, registry={"pollInterval": "10m"}, schedules=[hourly()], **spec
+    )
+    scenario.apply().rest()
+    scenario.now = at("12:31")
+    scenario.reconcile()
+    scenario.reconcile()
+    return scenario
 
 
 def test_an_observe_runs_beside_a_materialization() -> None:
-    play = both()
+    scenario = both()
 
-    assert (writing(play).kind, reading(play).kind) == (
+    assert (writing(scenario).kind, reading(scenario).kind) == (
         OperationKind.MATERIALIZE,
         OperationKind.OBSERVE,
     )
-    assert [play.jobs[job].running for job in play.started[-2:]] == [True, True]
-    play.reports(reading(play), "Succeeded")
-    play.look()
-    assert play.status.reading_operation is None
-    assert writing(play).phase is OperationPhase.RUNNING
-    play.rest()
-    play.later(minutes=11)
-    play.look()
-    assert reading(play).kind is OperationKind.OBSERVE, "the next one does not wait either"
+    assert [scenario.jobs[job].running for job in scenario.started[-2:]] == [True, True]
+    scenario.reports(reading(scenario), "Succeeded")
+    scenario.reconcile()
+    assert scenario.status.reading_operation is None
+    assert writing(scenario).phase is OperationPhase.RUNNING
+    scenario.rest()
+    scenario.later(minutes=11)
+    scenario.reconcile()
+    assert reading(scenario).kind is OperationKind.OBSERVE, "the next one does not wait either"
 
 
 def test_an_apply_does_not_wait_for_an_observe() -> None:
-    play = Play(mlflow=MLFLOW, registry={"pollInterval": "10m"}).apply()
-    play.rest()
-    play.later(minutes=11)
-    play.look()
-    assert reading(play).kind is OperationKind.OBSERVE
+    scenario = ProjectScenario(mlflow=MLFLOW, registry={"pollInterval": "10m"}).apply()
+    scenario.rest()
+    scenario.later(minutes=11)
+    scenario.reconcile()
+    assert reading(scenario).kind is OperationKind.OBSERVE
 
-    play.push(B)
-    play.look()
+    scenario.push(B)
+    scenario.reconcile()
 
-    assert writing(play).kind is OperationKind.APPLY
+    assert writing(scenario).kind is OperationKind.APPLY
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["later", "in the same reconcile"])
 def test_what_was_read_before_a_write_is_not_taken_over(together: bool) -> None:
-    play = both()
-    observe = reading(play)
+    scenario = both()
+    observe = reading(scenario)
     views = (view_report("stats"), view_report("extra"))
-    play.reports(writing(play), "Succeeded", views=views)
+    scenario.reports(writing(scenario), "Succeeded", views=views)
     if not together:
-        play.look()
-        assert reading(play).overtaken_by is not None
-    play.reports(observe, "Succeeded", snapshot=OLD, views=(view_report("stats", ""),))
+        scenario.reconcile()
+        assert reading(scenario).overtaken_by is not None
+    scenario.reports(observe, "Succeeded", snapshot=OLD, views=(view_report("stats", ""),))
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
-    assert play.status.registry is not None
-    assert play.status.registry.digest == STATS.digest, "the write is newer"
+    assert scenario.status.registry is not None
+    assert scenario.status.registry.digest == STATS.digest, "the write is newer"
     assert OLD.digest not in [keep.snapshot.digest for keep in decision.before]
-    assert {view.name for view in play.status.feature_views} == {"stats", "extra"}
-    ended = next(each for each in play.status.operations if each.id == observe.id)
+    assert {view.name for view in scenario.status.feature_views} == {"stats", "extra"}
+    ended = next(each for each in scenario.status.operations if each.id == observe.id)
     assert (ended.result, ended.registry_digest) == (Result.SUCCEEDED, None)
     assert "wrote the registry meanwhile" in (ended.message or "")
 
 
 def test_a_block_writes_nothing_so_what_was_read_counts() -> None:
-    play = Play(mlflow=MLFLOW, registry={"pollInterval": "10m"}).apply()
-    play.rest()
-    play.later(minutes=11)
-    play.push(B)
-    play.look()
-    play.reports(writing(play), "Blocked", reason="Blocked", snapshot=STATS)
-    play.look()
-    play.reports(reading(play), "Succeeded", snapshot=OLD)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW, registry={"pollInterval": "10m"}).apply()
+    scenario.rest()
+    scenario.later(minutes=11)
+    scenario.push(B)
+    scenario.reconcile()
+    scenario.reports(writing(scenario), "Blocked", reason="Blocked", snapshot=STATS)
+    scenario.reconcile()
+    scenario.reports(reading(scenario), "Succeeded", snapshot=OLD)
+    scenario.reconcile()
 
-    assert play.status.registry is not None
-    assert play.status.registry.digest == OLD.digest
+    assert scenario.status.registry is not None
+    assert scenario.status.registry.digest == OLD.digest
 
 
 def test_the_next_attempt_of_an_overtaken_observe_counts() -> None:
-    play = both()
-    play.reports(writing(play), "Succeeded", views=(view_report("stats"),))
-    play.look()
-    play.jobs[reading(play).job] = JobFacts(running=False, reason="JobFailed", message="killed")
-    play.look()
-    assert (reading(play).phase, reading(play).overtaken_by) == (OperationPhase.BACKING_OFF, None)
+    scenario = both()
+    scenario.reports(writing(scenario), "Succeeded", views=(view_report("stats"),))
+    scenario.reconcile()
+    scenario.jobs[reading(scenario).job] = JobFacts(
+        running=False, reason="JobFailed", message="killed"
+    )
+    scenario.reconcile()
+    assert (reading(scenario).phase, reading(scenario).overtaken_by) == (
+        OperationPhase.BACKING_OFF,
+        None,
+    )
 
 
 def test_a_deletion_waits_for_both_lanes() -> None:
-    play = both()
-    play.delete()
-    play.reports(writing(play), "Succeeded")
+    scenario = both()
+    scenario.delete()
+    scenario.reports(writing(scenario), "Succeeded")
 
-    assert not play.look().finished
-    play.reports(reading(play), "Succeeded")
+    assert not scenario.reconcile().finished
+    scenario.reports(reading(scenario), "Succeeded")
     for _ in range(3):
-        decision = play.look()
+        decision = scenario.reconcile()
     assert decision.finished
 
 
 @pytest.fixture
-def measuring(monkeypatch: pytest.MonkeyPatch) -> Play:
+def measuring(monkeypatch: pytest.MonkeyPatch) -> ProjectScenario:
     """A materialization stands for a long reading job, which the table gives another lane."""
     table = cast("dict[OperationKind, Any]", KINDS)
     long = replace(KINDS[OperationKind.MATERIALIZE], lane=Lane.READING, priority=2, yields=True)
     monkeypatch.setitem(table, OperationKind.MATERIALIZE, long)
-    play = Play(mlflow=MLFLOW, registry={"pollInterval": "10m"}, schedules=[hourly()])
-    play.apply().rest()
-    play.now = at("12:31")
-    play.look()
-    if reading(play).kind is OperationKind.OBSERVE:  # it goes first
-        play.reports(reading(play), "Succeeded")
-        play.look()
-        play.look()
-    assert reading(play).kind is OperationKind.MATERIALIZE
-    play.rest()
-    return play
+    scenario = ProjectScenario(
+        mlflow=MLFLOW, registry={"pollInterval": "10m"}, schedules=[hourly()]
+    )
+    scenario.apply().rest()
+    scenario.now = at("12:31")
+    scenario.reconcile()
+    if reading(scenario).kind is OperationKind.OBSERVE:  # it goes first
+        scenario.reports(reading(scenario), "Succeeded")
+        scenario.reconcile()
+        scenario.reconcile()
+    assert reading(scenario).kind is OperationKind.MATERIALIZE
+    scenario.rest()
+    return scenario
 
 
-def test_a_long_reading_job_gives_way_and_starts_again(measuring: Play) -> None:
-    play, long = measuring, reading(measuring)
-    play.now = at("12:43")
-    decision = play.look()
+def test_a_long_reading_job_gives_way_and_starts_again(measuring: ProjectScenario) -> None:
+    scenario, long = measuring, reading(measuring)
+    scenario.now = at("12:43")
+    decision = scenario.reconcile()
     assert [each.job for each in decision.after if isinstance(each, CancelJob)] == [long.job]
-    assert reading(play).id == long.id, "its job has to be over first"
+    assert reading(scenario).id == long.id, "its job has to be over first"
 
-    play.jobs[long.job] = replace(play.jobs[long.job], cancelled=True)
-    assert not [each for each in play.look().after if isinstance(each, CancelJob)]
-    report = play.report("Failed", long, reason="Interrupted", message="stopped while it read")
-    play.jobs[long.job] = JobFacts(running=False, report=report, cancelled=True)
-    play.happened.clear()
-    play.look()
+    scenario.jobs[long.job] = replace(scenario.jobs[long.job], cancelled=True)
+    assert not [each for each in scenario.reconcile().after if isinstance(each, CancelJob)]
+    report = scenario.report("Failed", long, reason="Interrupted", message="stopped while it read")
+    scenario.jobs[long.job] = JobFacts(running=False, report=report, cancelled=True)
+    scenario.happened.clear()
+    scenario.reconcile()
 
-    assert reading(play).kind is OperationKind.OBSERVE
-    assert [type(event) for event in play.happened] == [OperationWithdrawn, OperationStarted]
-    assert long.id not in {each.id for each in play.status.operations}
-    play.reports(reading(play), "Succeeded")
-    play.look()
-    play.look()
-    again = reading(play)
+    assert reading(scenario).kind is OperationKind.OBSERVE
+    assert [type(event) for event in scenario.happened] == [OperationWithdrawn, OperationStarted]
+    assert long.id not in {each.id for each in scenario.status.operations}
+    scenario.reports(reading(scenario), "Succeeded")
+    scenario.reconcile()
+    scenario.reconcile()
+    again = reading(scenario)
     assert (again.kind, again.attempt, again.failures) == (OperationKind.MATERIALIZE, 1, 0)
     assert again.started_for == long.started_for, "it is the same work"
 
 
-def test_patient_reading_job_is_not_interrupted(measuring: Play) -> None:
-    play = measuring
-    play.now = at("12:30") + timedelta(minutes=61)
+def test_patient_reading_job_is_not_interrupted(measuring: ProjectScenario) -> None:
+    scenario = measuring
+    scenario.now = at("12:30") + timedelta(minutes=61)
 
-    decision = play.look()
+    decision = scenario.reconcile()
 
     assert not [each for each in decision.after if isinstance(each, CancelJob)]
 
 
-def test_a_result_that_came_before_the_interruption_counts(measuring: Play) -> None:
-    play, long = measuring, reading(measuring)
-    play.now = at("12:43")
-    play.look()
-    report = play.report("Succeeded", long, views=(view_report("stats"),))
-    play.jobs[long.job] = JobFacts(running=False, report=report, cancelled=True)
-    play.happened.clear()
-    play.look()
+def test_a_result_that_came_before_the_interruption_counts(measuring: ProjectScenario) -> None:
+    scenario, long = measuring, reading(measuring)
+    scenario.now = at("12:43")
+    scenario.reconcile()
+    report = scenario.report("Succeeded", long, views=(view_report("stats"),))
+    scenario.jobs[long.job] = JobFacts(running=False, report=report, cancelled=True)
+    scenario.happened.clear()
+    scenario.reconcile()
 
-    ended = play.happened[0]
+    ended = scenario.happened[0]
     assert isinstance(ended, OperationEnded)
     assert (ended.operation, ended.result) == (long.id, Result.SUCCEEDED)

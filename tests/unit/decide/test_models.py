@@ -9,7 +9,7 @@ from tests.unit.decide.build import (
     MLFLOW,
     NOW,
     OUTAGE,
-    Play,
+    ProjectScenario,
     linked,
     model,
     observed_model,
@@ -55,7 +55,7 @@ TAGGED = replace(CHAMPION, tags={**OWN, **FEAST})
 ALWAYS = set(ModelCondition) - {ModelCondition.RECONCILING, ModelCondition.STALLED}
 
 
-def look(observed: ObservedModel) -> Decision[TrainedModelStatus]:
+def reconcile(observed: ObservedModel) -> Decision[TrainedModelStatus]:
     decision = decide_model(observed)
     assert TrainedModelStatus.model_validate(decision.status.as_dict()) == decision.status
     return decision
@@ -91,7 +91,7 @@ def removed(decision: Decision[TrainedModelStatus]) -> list[tuple[str, tuple[str
 
 
 def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
-    decision = look(observed_model(model(), linked(TAGGED)))
+    decision = reconcile(observed_model(model(), linked(TAGGED)))
 
     resolved, lineage = decision.status.resolved, decision.status.lineage
     assert resolved is not None
@@ -119,7 +119,11 @@ def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
             model(), {"project": None}, "RefNotPermitted", "FeatureStoreProject ranking", id="ref"
         ),
         pytest.param(
-            model(), {"project": Play().project}, "ProjectNotReady", "set spec.mlflow", id="mlflow"
+            model(),
+            {"project": ProjectScenario().project},
+            "ProjectNotReady",
+            "set spec.mlflow",
+            id="mlflow",
         ),
         pytest.param(
             model(), {"view": registry_view()}, "ModelNotFound", "driver_model", id="model"
@@ -143,7 +147,7 @@ def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
 def test_why_there_is_no_version(
     resource: TrainedModel, fields: dict[str, Any], reason: str, told: str
 ) -> None:
-    decision = look(observed_model(resource, None, **fields))
+    decision = reconcile(observed_model(resource, None, **fields))
 
     assert says(decision, "Resolved") == says(decision, "Ready") == ("False", reason)
     assert told in message(decision, "Resolved")
@@ -155,9 +159,9 @@ def test_why_there_is_no_version(
 
 
 def test_facts_about_a_version_that_is_gone_leave_the_status() -> None:
-    before = after(look(observed_model(model(), linked(TAGGED))))
+    before = after(reconcile(observed_model(model(), linked(TAGGED))))
 
-    decision = look(observed_model(before, None, view=registry_view(version("1"))))
+    decision = reconcile(observed_model(before, None, view=registry_view(version("1"))))
 
     status = decision.status
     assert (status.resolved, status.lineage, status.freshness) == (None, None, None)
@@ -165,7 +169,7 @@ def test_facts_about_a_version_that_is_gone_leave_the_status() -> None:
 
 @pytest.mark.parametrize("failure", [OUTAGE, Failure("AuthFailed", "403")])
 def test_an_mlflow_that_was_never_read_leaves_everything_open(failure: Failure) -> None:
-    decision = look(observed_model(model(), None, view=None, failure=failure))
+    decision = reconcile(observed_model(model(), None, view=None, failure=failure))
 
     assert says(decision, "Resolved") == ("Unknown", "MLflowUnavailable")
     assert message(decision, "Resolved") == failure.message
@@ -174,9 +178,9 @@ def test_an_mlflow_that_was_never_read_leaves_everything_open(failure: Failure) 
 
 
 def test_an_outage_keeps_the_last_facts_also_over_a_restart() -> None:
-    before = after(look(observed_model(model(), linked(TAGGED))))
+    before = after(reconcile(observed_model(model(), linked(TAGGED))))
 
-    decision = look(observed_model(before, None, view=None, failure=OUTAGE))
+    decision = reconcile(observed_model(before, None, view=None, failure=OUTAGE))
 
     assert decision.status.resolved == before.status.resolved
     assert decision.status.lineage == before.status.lineage
@@ -189,9 +193,9 @@ def test_an_outage_keeps_the_last_facts_also_over_a_restart() -> None:
 
 def test_broken_model_stays_stalled_during_an_outage() -> None:
     """Both at once would leave it to the order of the conditions what kstatus makes of it."""
-    before = after(look(observed_model(model(), linked(TAGGED, Verdict.BROKEN))))
+    before = after(reconcile(observed_model(model(), linked(TAGGED, Verdict.BROKEN))))
 
-    decision = look(observed_model(before, None, view=None, failure=OUTAGE))
+    decision = reconcile(observed_model(before, None, view=None, failure=OUTAGE))
 
     assert says(decision, "Ready") == ("False", "Broken")
     assert says(decision, "Stalled") == ("True", "Broken")
@@ -199,7 +203,7 @@ def test_broken_model_stays_stalled_during_an_outage() -> None:
 
 
 def test_an_outage_stops_writing_and_nothing_else() -> None:
-    decision = look(observed_model(model(), linked(CHAMPION), failure=OUTAGE))
+    decision = reconcile(observed_model(model(), linked(CHAMPION), failure=OUTAGE))
 
     assert not decision.after
     assert says(decision, "Tagged") == ("Unknown", "MLflowUnavailable")
@@ -226,7 +230,7 @@ def test_what_lineage_is_verified_as(
 ) -> None:
     item = linked(TAGGED, verdict, reason=reason)
 
-    decision = look(observed_model(model(), item))
+    decision = reconcile(observed_model(model(), item))
 
     assert says(decision, "LineageVerified") == expected
     assert says(decision, "Ready")[0] == str(ready)
@@ -253,7 +257,7 @@ def test_what_ready_requires(
 ) -> None:
     resource = model(readyRequires=requires, freshness={"maxAge": "1h"})
 
-    decision = look(observed_model(resource, linked(TAGGED, verdict), project=served(until)))
+    decision = reconcile(observed_model(resource, linked(TAGGED, verdict), project=served(until)))
 
     assert says(decision, "Ready") == ready
     assert (says(decision, "Stalled") != ("", "")) is (ready == ("False", "Broken"))
@@ -261,12 +265,12 @@ def test_what_ready_requires(
 
 def served(until: str | None, **spec: Any) -> Any:
     """The project whose view `stats` is materialized until then."""
-    play = Play(mlflow=MLFLOW, **spec)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW, **spec)
+    scenario.reconcile()
     hours, minutes = map(int, until.split(":")) if until else (0, 0)
     moment = NOW.replace(hour=hours, minute=minutes) if until else None
-    play.end("Succeeded", views=(view_report("stats", "", materialized_until=moment),))
-    return play.project
+    scenario.end("Succeeded", views=(view_report("stats", "", materialized_until=moment),))
+    return scenario.project
 
 
 @pytest.mark.parametrize(
@@ -283,7 +287,7 @@ def test_how_fresh_the_features_of_a_model_are(
 ) -> None:
     resource = model(freshness={"maxAge": own} if own else None)
 
-    decision = look(observed_model(resource, linked(TAGGED), project=served(until)))
+    decision = reconcile(observed_model(resource, linked(TAGGED), project=served(until)))
 
     assert says(decision, "FeaturesFresh") == expected
     assert says(decision, "Ready") == ("True", "Verified")
@@ -295,25 +299,25 @@ def test_how_fresh_the_features_of_a_model_are(
 def test_project_objective_is_the_default_for_models() -> None:
     project = served("10:00", freshness={"maxAge": "1h"})
 
-    decision = look(observed_model(model(), linked(TAGGED), project=project))
+    decision = reconcile(observed_model(model(), linked(TAGGED), project=project))
 
     assert says(decision, "FeaturesFresh") == ("False", "Stale")
     assert "maxAge is 1h" in message(decision, "FeaturesFresh")
 
 
 def test_without_a_registry_there_is_no_freshness() -> None:
-    decision = look(observed_model(model(), linked(TAGGED), snapshot=None))
+    decision = reconcile(observed_model(model(), linked(TAGGED), snapshot=None))
 
     assert decision.status.freshness is None
     assert says(decision, "FeaturesFresh") == ("Unknown", "NoObjective")
 
 
 def test_tags_are_written_once() -> None:
-    first = look(observed_model(model(), linked(CHAMPION)))
+    first = reconcile(observed_model(model(), linked(CHAMPION)))
     assert written(first) == {**OWN, **FEAST}
     assert says(first, "Tagged") == ("False", "Progressing")
 
-    again = look(observed_model(after(first), linked(TAGGED)))
+    again = reconcile(observed_model(after(first), linked(TAGGED)))
 
     assert not again.after
     assert says(again, "Tagged") == ("True", "Succeeded")
@@ -323,13 +327,13 @@ def test_tags_are_written_once() -> None:
 def test_tags_that_mlflow_took_in_part_tell_no_other_baseline(got_through: int) -> None:
     """MLflow takes them one by one, and may be gone, or this process, after any of them."""
     first = linked(CHAMPION)
-    tags = dict(list(written(look(observed_model(model(), first))).items())[:got_through])
+    tags = dict(list(written(reconcile(observed_model(model(), first))).items())[:got_through])
 
     assert recorded_baseline(tags) in (
         None,
         replace(first.baseline, schema_digest=OWN["featurelineage.io/baseline-digest"]),
     )
-    again = look(observed_model(model(), linked(replace(CHAMPION, tags=tags))))
+    again = reconcile(observed_model(model(), linked(replace(CHAMPION, tags=tags))))
     assert {**tags, **written(again)} == {**OWN, **FEAST}
 
 
@@ -344,7 +348,7 @@ def test_tags_that_mlflow_took_in_part_tell_no_other_baseline(got_through: int) 
 def test_tags_mode_narrows_what_is_written(
     mode: str, expected: dict[str, str], tagged: tuple[str, str]
 ) -> None:
-    decision = look(observed_model(model(tags={"mode": mode}), linked(CHAMPION)))
+    decision = reconcile(observed_model(model(tags={"mode": mode}), linked(CHAMPION)))
 
     assert written(decision) == expected
     assert says(decision, "Tagged") == tagged
@@ -354,7 +358,7 @@ def test_a_suspended_model_is_judged_and_nothing_is_written() -> None:
     left = version("1", **OWN)
     resource = model(suspend=True)
 
-    decision = look(observed_model(resource, linked(version("2", "champion")), left=left))
+    decision = reconcile(observed_model(resource, linked(version("2", "champion")), left=left))
 
     assert not decision.after
     assert says(decision, "Tagged") == ("False", "Disabled")
@@ -364,7 +368,7 @@ def test_a_suspended_model_is_judged_and_nothing_is_written() -> None:
 def test_another_value_of_a_feast_key_is_never_overwritten() -> None:
     theirs = replace(CHAMPION, tags={"feast.feature_service": "theirs", "feast.project": "x"})
 
-    tags = written(look(observed_model(model(), linked(theirs))))
+    tags = written(reconcile(observed_model(model(), linked(theirs))))
 
     assert tags == {k: v for k, v in {**OWN, **FEAST}.items() if k not in theirs.tags}
 
@@ -373,7 +377,7 @@ def test_a_declaration_that_counts_overwrites_what_differs() -> None:
     theirs = replace(CHAMPION, tags={**OWN, **FEAST, "feast.feature_service": "theirs"})
     resource = model(featureService="activity", onConflict="UseDeclared")
 
-    assert written(look(observed_model(resource, linked(theirs)))) == {
+    assert written(reconcile(observed_model(resource, linked(theirs)))) == {
         "feast.feature_service": "activity"
     }
 
@@ -381,7 +385,9 @@ def test_a_declaration_that_counts_overwrites_what_differs() -> None:
 def test_changed_verdict_is_written_and_baseline_kept() -> None:
     item = replace(linked(TAGGED, Verdict.BROKEN), baseline=None)
 
-    assert written(look(observed_model(model(), item))) == {"featurelineage.io/verdict": "Broken"}
+    assert written(reconcile(observed_model(model(), item))) == {
+        "featurelineage.io/verdict": "Broken"
+    }
 
 
 def test_preliminary_verdict_replaces_only_another() -> None:
@@ -389,27 +395,31 @@ def test_preliminary_verdict_replaces_only_another() -> None:
     fresh = linked(CHAMPION, Verdict.UNKNOWN, reason="NoFeastLineage", **unsure)
     known = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage", **unsure)
 
-    assert "featurelineage.io/verdict" not in written(look(observed_model(model(), fresh)))
-    assert written(look(observed_model(model(), known)))["featurelineage.io/verdict"] == "Unknown"
+    assert "featurelineage.io/verdict" not in written(reconcile(observed_model(model(), fresh)))
+    assert (
+        written(reconcile(observed_model(model(), known)))["featurelineage.io/verdict"] == "Unknown"
+    )
 
 
 def test_what_is_not_known_for_sure_is_not_written_as_feast_s() -> None:
     item = linked(CHAMPION, Verdict.AMBIGUOUS, refs=())
 
-    assert not any(key.startswith("feast.") for key in written(look(observed_model(model(), item))))
+    assert not any(
+        key.startswith("feast.") for key in written(reconcile(observed_model(model(), item)))
+    )
 
 
 def test_a_tag_that_is_too_long_for_mlflow_is_left_out() -> None:
     many = tuple(FeatureRef("stats", f"{number:060}") for number in range(2000))
 
-    tags = written(look(observed_model(model(), linked(CHAMPION, refs=many))))
+    tags = written(reconcile(observed_model(model(), linked(CHAMPION, refs=many))))
 
     assert "feast.feature_refs" not in tags
     assert tags["feast.feature_count"] == "2000"
 
 
 def test_the_older_of_two_resources_writes_the_tags() -> None:
-    decision = look(observed_model(model(), linked(CHAMPION), older_owners=("ml/elder",)))
+    decision = reconcile(observed_model(model(), linked(CHAMPION), older_owners=("ml/elder",)))
 
     assert not decision.after
     assert says(decision, "Tagged") == ("False", "OwnedByOther")
@@ -421,7 +431,7 @@ def test_deleted_resource_writes_nothing() -> None:
     resource = model()
     gone = resource.metadata.model_copy(update={"deletion_timestamp": NOW})
 
-    decision = look(
+    decision = reconcile(
         observed_model(resource.model_copy(update={"metadata": gone}), linked(CHAMPION))
     )
 
@@ -432,11 +442,11 @@ def test_deleted_resource_writes_nothing() -> None:
 def moved(status: TrainedModelStatus, to: LinkedVersion, **fields: Any) -> Any:
     """A later look at the alias, which now points there."""
     resource = model().model_copy(update={"status": status})
-    return look(observed_model(resource, to, now=NOW + timedelta(hours=1), **fields))
+    return reconcile(observed_model(resource, to, now=NOW + timedelta(hours=1), **fields))
 
 
 def test_history_tells_what_the_alias_pointed_to() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
     assert [(e.version, e.to) for e in first.history] == [("1", None)]
 
     second = moved(first, linked(version("2", "champion"), Verdict.CHANGED)).status
@@ -449,7 +459,7 @@ def test_history_tells_what_the_alias_pointed_to() -> None:
 
 
 def test_history_keeps_the_verdict_as_it_was_at_the_end() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
 
     broken = moved(first, linked(TAGGED, Verdict.BROKEN)).status
 
@@ -457,7 +467,7 @@ def test_history_keeps_the_verdict_as_it_was_at_the_end() -> None:
 
 
 def test_recreated_model_is_another_version() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
     anew = replace(TAGGED, created_at=NOW)
 
     second = moved(first, linked(anew)).status
@@ -466,11 +476,11 @@ def test_recreated_model_is_another_version() -> None:
 
 
 def test_history_says_when_the_alias_was_taken_away() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
     resource = model().model_copy(update={"status": first})
     gone = replace(TAGGED, aliases=())
 
-    decision = look(
+    decision = reconcile(
         observed_model(
             resource, None, view=registry_view(gone), now=NOW + timedelta(hours=1), left=gone
         )
@@ -484,10 +494,10 @@ def test_history_says_when_the_alias_was_taken_away() -> None:
 
 
 def test_an_outage_is_no_news_for_history() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
     resource = model().model_copy(update={"status": first})
 
-    decision = look(observed_model(resource, None, view=None, failure=OUTAGE))
+    decision = reconcile(observed_model(resource, None, view=None, failure=OUTAGE))
 
     assert decision.status.history == first.history
 
@@ -503,12 +513,12 @@ def test_history_keeps_ten() -> None:
 def test_a_pinned_version_has_no_history() -> None:
     resource = model(model={"name": "driver_model", "version": "1"})
 
-    assert look(observed_model(resource, linked(TAGGED))).status.history == ()
+    assert reconcile(observed_model(resource, linked(TAGGED))).status.history == ()
 
 
 def test_the_verdict_leaves_the_version_that_the_alias_left() -> None:
     left = replace(TAGGED, aliases=())
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
 
     decision = moved(first, linked(version("2", "champion")), left=left)
 
@@ -526,36 +536,38 @@ def test_the_verdict_leaves_the_version_that_the_alias_left() -> None:
 def test_when_no_verdict_is_taken_away(fields: dict[str, Any]) -> None:
     fields = {"left": replace(TAGGED, aliases=()), **fields}
 
-    assert not removed(look(observed_model(model(), linked(version("2", "champion")), **fields)))
+    assert not removed(
+        reconcile(observed_model(model(), linked(version("2", "champion")), **fields))
+    )
 
 
 def test_no_verdict_is_taken_away_where_none_is_written() -> None:
     resource = model(tags={"mode": "Off"})
     left = replace(TAGGED, aliases=())
 
-    assert not look(observed_model(resource, linked(CHAMPION), left=left)).after
+    assert not reconcile(observed_model(resource, linked(CHAMPION), left=left)).after
 
 
 def test_an_event_tells_of_a_verdict_once() -> None:
-    first = look(observed_model(model(), linked(TAGGED, Verdict.BROKEN)))
+    first = reconcile(observed_model(model(), linked(TAGGED, Verdict.BROKEN)))
     assert [(e.kind, e.reason, e.message) for e in shown(first.events)] == [
         ("Warning", "Broken", "it is Broken")
     ]
 
-    assert not look(observed_model(after(first), linked(TAGGED, Verdict.BROKEN))).events
+    assert not reconcile(observed_model(after(first), linked(TAGGED, Verdict.BROKEN))).events
 
-    healed = look(observed_model(after(first), linked(TAGGED, Verdict.VERIFIED)))
+    healed = reconcile(observed_model(after(first), linked(TAGGED, Verdict.VERIFIED)))
     assert [(e.kind, e.reason) for e in shown(healed.events)] == [("Normal", "Verified")]
 
 
 def test_a_first_look_that_knows_nothing_tells_nothing() -> None:
     item = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage")
 
-    assert not shown(look(observed_model(model(), item)).events)
+    assert not shown(reconcile(observed_model(model(), item)).events)
 
 
 def test_a_verdict_is_dated_by_its_flip() -> None:
-    first = look(observed_model(model(), linked(TAGGED))).status
+    first = reconcile(observed_model(model(), linked(TAGGED))).status
     same = moved(first, linked(TAGGED)).status
     flipped = moved(first, linked(TAGGED, Verdict.BROKEN)).status
     other = moved(first, linked(version("2", "champion"))).status
@@ -571,9 +583,9 @@ def test_a_verdict_is_dated_by_its_flip() -> None:
 
 
 def test_a_quiet_pass_changes_nothing() -> None:
-    first = look(observed_model(model(), linked(TAGGED)))
+    first = reconcile(observed_model(model(), linked(TAGGED)))
 
-    again = look(observed_model(after(first), linked(TAGGED), now=NOW + timedelta(minutes=5)))
+    again = reconcile(observed_model(after(first), linked(TAGGED), now=NOW + timedelta(minutes=5)))
 
     assert again.status == first.status
     assert (again.before, again.after, again.events) == ((), (), ())
@@ -582,7 +594,7 @@ def test_a_quiet_pass_changes_nothing() -> None:
 def test_a_request_that_was_acted_on_is_noted() -> None:
     resource = model(annotations={"featurelineage.io/reconcile-requested-at": "now"})
 
-    assert look(observed_model(resource, None)).status.last_handled_reconcile_at == "now"
+    assert reconcile(observed_model(resource, None)).status.last_handled_reconcile_at == "now"
 
 
 def test_problems_are_listed_up_to_a_cap_with_their_total() -> None:
@@ -591,7 +603,7 @@ def test_problems_are_listed_up_to_a_cap_with_their_total() -> None:
     assert item.judgement is not None
     item = replace(item, judgement=replace(item.judgement, problems=problems))
 
-    lineage = look(observed_model(model(), item)).status.lineage
+    lineage = reconcile(observed_model(model(), item)).status.lineage
 
     assert lineage is not None
     assert (len(lineage.problems), lineage.problems_total) == (50, 60)
@@ -601,14 +613,14 @@ def test_problems_are_listed_up_to_a_cap_with_their_total() -> None:
 def test_a_list_that_was_cut_off_says_so() -> None:
     item = linked(TAGGED, Verdict.AMBIGUOUS, count=500)
 
-    lineage = look(observed_model(model(), item)).status.lineage
+    lineage = reconcile(observed_model(model(), item)).status.lineage
 
     assert lineage is not None
     assert (lineage.truncated, lineage.feature_count) == (True, 500)
 
 
 def test_unresolved_references_requeue_every_30_seconds() -> None:
-    decision = look(observed_model(model(), None, project=None))
+    decision = reconcile(observed_model(model(), None, project=None))
 
     assert decision.requeue_at == NOW + timedelta(seconds=30)
 
@@ -617,7 +629,7 @@ def test_old_registry_read_gives_unknown_freshness() -> None:
     project = served("10:00", freshness={"maxAge": "1h"}, apply={"mode": "Observe"})
     late = NOW + timedelta(hours=3)
 
-    decision = look(observed_model(model(), linked(TAGGED), project=project, now=late))
+    decision = reconcile(observed_model(model(), linked(TAGGED), project=project, now=late))
 
     assert says(decision, "FeaturesFresh") == ("Unknown", "ObservedTooSeldom")
 
@@ -625,7 +637,7 @@ def test_old_registry_read_gives_unknown_freshness() -> None:
 def test_a_declaration_is_written_as_feast_s_and_marked_as_one() -> None:
     item = linked(CHAMPION, origin=LineageOrigin.DECLARED)
 
-    tags = written(look(observed_model(model(featureService="activity"), item)))
+    tags = written(reconcile(observed_model(model(featureService="activity"), item)))
 
     assert tags["feast.feature_service"] == "activity"
     assert "activity" in [v for k, v in tags.items() if k.startswith("featurelineage.io/")]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.unit.decide.build import MLFLOW, A, Play, plan
+from tests.unit.decide.build import MLFLOW, A, ProjectScenario, plan
 
 from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
 from feature_lineage.api.project_status import PlanStatus
@@ -18,11 +18,11 @@ MOVED = Problem("stats:trips", ProblemKind.SOURCE_CHANGED)
 
 def shown(of: Plan) -> PlanStatus:
     """The plan after a trip through the status of a project."""
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.end("Blocked", reason="Blocked", plan=of)
-    assert play.status.plan is not None
-    return play.status.plan
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.end("Blocked", reason="Blocked", plan=of)
+    assert scenario.status.plan is not None
+    return scenario.status.plan
 
 
 def test_changes_of_one_object_are_one_entry_with_its_details() -> None:

@@ -1,7 +1,7 @@
 """Recording in MLflow: every operation once, and none leaves the list before."""
 
 import pytest
-from tests.unit.decide.build import MLFLOW, OUTAGE, A, B, Play
+from tests.unit.decide.build import MLFLOW, OUTAGE, A, B, ProjectScenario
 
 from feature_lineage.api.enums import Result
 from feature_lineage.decide.facts import JobFacts
@@ -10,150 +10,150 @@ from feature_lineage.decide.values import Failure, Record
 from feature_lineage.operations.records import SNAPSHOT_ARTIFACT
 
 
-def fail_often(play: Play, times: int) -> None:
+def fail_often(scenario: ProjectScenario, times: int) -> None:
     """As many operations that end at once."""
-    play.change(runtime={"retries": 0})
+    scenario.change(runtime={"retries": 0})
     for number in range(times):
-        play.push(f"{number:040x}")
-        play.look()
-        play.crash()
+        scenario.push(f"{number:040x}")
+        scenario.reconcile()
+        scenario.crash()
 
 
 def test_operation_is_recorded_by_the_reconcile_that_adopts_it() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
 
-    decision = play.end("Succeeded")
+    decision = scenario.end("Succeeded")
 
-    assert Record(play.status.operations[0].id) in decision.after
-    assert play.status.operations[0].mlflow_run_id == "run-0"
-    assert not [a for a in play.look().after if isinstance(a, Record)]
+    assert Record(scenario.status.operations[0].id) in decision.after
+    assert scenario.status.operations[0].mlflow_run_id == "run-0"
+    assert not [a for a in scenario.reconcile().after if isinstance(a, Record)]
 
 
 def test_job_is_released_after_its_operation_is_recorded() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    job = play.job
-    play.outage = OUTAGE
-    play.end("Succeeded")
-    assert play.forgotten == []
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    job = scenario.job
+    scenario.outage = OUTAGE
+    scenario.end("Succeeded")
+    assert scenario.forgotten == []
 
-    play.outage = None
-    play.look()
+    scenario.outage = None
+    scenario.reconcile()
 
-    assert play.forgotten == [job]
+    assert scenario.forgotten == [job]
 
 
 def test_failed_operations_are_recorded_too() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
 
-    play.end("Failed", reason="InvalidRepo", message="no")
+    scenario.end("Failed", reason="InvalidRepo", message="no")
 
-    assert play.status.operations[0].mlflow_run_id == "run-0"
+    assert scenario.status.operations[0].mlflow_run_id == "run-0"
 
 
 def test_operations_wait_during_an_mlflow_outage() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.outage = OUTAGE
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.outage = OUTAGE
 
-    play.end("Succeeded")
+    scenario.end("Succeeded")
 
-    assert play.status.operations[0].mlflow_run_id is None
-    assert play.says("Recorded") == ("False", "MLflowUnavailable")
-    assert play.condition("Recorded").message.startswith("1 operations wait for MLflow")
-    assert play.says("Ready") == ("True", "Succeeded")
+    assert scenario.status.operations[0].mlflow_run_id is None
+    assert scenario.says("Recorded") == ("False", "MLflowUnavailable")
+    assert scenario.condition("Recorded").message.startswith("1 operations wait for MLflow")
+    assert scenario.says("Ready") == ("True", "Succeeded")
 
 
 def test_a_credential_that_is_refused_is_called_that() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.outage = Failure("AuthFailed", "403")
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.outage = Failure("AuthFailed", "403")
 
-    play.end("Succeeded")
+    scenario.end("Succeeded")
 
-    assert play.says("Recorded") == ("False", "AuthFailed")
+    assert scenario.says("Recorded") == ("False", "AuthFailed")
 
 
 def test_outage_without_operations_keeps_recorded_true() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.outage = OUTAGE
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.outage = OUTAGE
 
-    play.look()
+    scenario.reconcile()
 
-    assert play.says("Recorded") == ("True", "Succeeded")
+    assert scenario.says("Recorded") == ("True", "Succeeded")
 
 
 def test_operations_that_are_not_on_record_never_leave_the_list() -> None:
-    play = Play(mlflow=MLFLOW, apply={"protection": {"mode": "Warn"}}).apply()
-    play.outage = OUTAGE
-    fail_often(play, 14)
-    assert len(play.status.operations) == 14
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"protection": {"mode": "Warn"}}).apply()
+    scenario.outage = OUTAGE
+    fail_often(scenario, 14)
+    assert len(scenario.status.operations) == 14
 
-    play.outage = None
-    decision = play.look()
+    scenario.outage = None
+    decision = scenario.reconcile()
 
     recorded = [action.operation_id for action in decision.after if isinstance(action, Record)]
-    assert recorded == [op.id for op in reversed(play.status.operations)]
-    assert all(operation.mlflow_run_id for operation in play.status.operations)
+    assert recorded == [op.id for op in reversed(scenario.status.operations)]
+    assert all(operation.mlflow_run_id for operation in scenario.status.operations)
 
 
 def test_operation_list_shrinks_after_an_outage() -> None:
-    play = Play(mlflow=MLFLOW, apply={"protection": {"mode": "Warn"}}).apply()
-    play.outage = OUTAGE
-    fail_often(play, 14)
-    play.outage = None
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"protection": {"mode": "Warn"}}).apply()
+    scenario.outage = OUTAGE
+    fail_often(scenario, 14)
+    scenario.outage = None
 
-    play.rest()
+    scenario.rest()
 
-    assert len(play.status.operations) == 10
+    assert len(scenario.status.operations) == 10
 
 
 def test_ten_operations_are_listed_where_nothing_is_recorded() -> None:
-    play = Play()
+    scenario = ProjectScenario()
 
-    fail_often(play, 14)
+    fail_often(scenario, 14)
 
-    assert len(play.status.operations) == 10
-    assert play.status.operations[0].revision == f"{13:040x}"
-    assert play.says("Recorded") == ("True", "Succeeded")
+    assert len(scenario.status.operations) == 10
+    assert scenario.status.operations[0].revision == f"{13:040x}"
+    assert scenario.says("Recorded") == ("True", "Succeeded")
 
 
 def test_log_operations_off_records_nothing() -> None:
-    play = Play(mlflow={**MLFLOW, "logOperations": False})
-    play.look()
-    job = play.job
+    scenario = ProjectScenario(mlflow={**MLFLOW, "logOperations": False})
+    scenario.reconcile()
+    job = scenario.job
 
-    decision = play.end("Succeeded")
+    decision = scenario.end("Succeeded")
 
     assert not decision.after
-    assert play.says("Recorded") == ("True", "Succeeded")
-    assert play.forgotten == [job]
+    assert scenario.says("Recorded") == ("True", "Succeeded")
+    assert scenario.forgotten == [job]
 
 
 def test_suspended_project_writes_nothing_to_mlflow() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.change(suspend=True)
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.change(suspend=True)
 
-    play.end("Succeeded")
-    assert not play.runs
+    scenario.end("Succeeded")
+    assert not scenario.runs
 
-    play.change(suspend=False)
-    play.look()
-    assert len(play.runs) == 1
+    scenario.change(suspend=False)
+    scenario.reconcile()
+    assert len(scenario.runs) == 1
 
 
 def test_what_was_superseded_is_recorded_as_what_it_was() -> None:
-    play = Play(mlflow=MLFLOW)
-    play.look()
-    play.crash("DeadlineExceeded", "it took longer than 1h")
-    play.push(B)
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.crash("DeadlineExceeded", "it took longer than 1h")
+    scenario.push(B)
 
-    play.look()
+    scenario.reconcile()
 
-    given_up = play.status.operations[0]
+    given_up = scenario.status.operations[0]
     assert (given_up.revision, given_up.reason) == (A, "DeadlineExceeded")
     assert given_up.mlflow_run_id is not None
 
@@ -164,31 +164,31 @@ def test_what_was_superseded_is_recorded_as_what_it_was() -> None:
 )
 def test_a_snapshot_is_on_record_once_a_run_holds_it(result: Result, *, held: bool) -> None:
     """MLflow's timeline counts runs that succeeded: one that did not holds no snapshot for it."""
-    play = Play(mlflow=MLFLOW).apply()
-    play.push(B)
-    play.look()
-    job = JobFacts(running=False, report=play.report("Succeeded"))
-    before = play.status.operations[0].model_copy(update={"result": result})
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
+    scenario.reconcile()
+    job = JobFacts(running=False, report=scenario.report("Succeeded"))
+    before = scenario.status.operations[0].model_copy(update={"result": result})
     listed = before.model_copy(update={"id": "next", "mlflow_run_id": None})
-    play.status = play.status.model_copy(update={"operations": (listed, before)})
+    scenario.status = scenario.status.model_copy(update={"operations": (listed, before)})
 
-    run = ops_run_of(play.project, listed, job)
+    run = ops_run_of(scenario.project, listed, job)
 
     assert (SNAPSHOT_ARTIFACT in run.artifacts) is not held
 
 
 def test_what_was_not_taken_over_is_not_in_mlflows_timeline() -> None:
     """A registry that was read before a write must not come back from the ops runs."""
-    play = Play(mlflow=MLFLOW).apply()
-    play.push(B)
-    play.look()
-    job = JobFacts(running=False, report=play.report("Succeeded"))
-    listed = play.status.operations[0]
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
+    scenario.reconcile()
+    job = JobFacts(running=False, report=scenario.report("Succeeded"))
+    listed = scenario.status.operations[0]
 
-    run = ops_run_of(play.project, listed, job)
+    run = ops_run_of(scenario.project, listed, job)
     assert "featurelineage.io/registry-digest" in run.tags
 
     overtaken = listed.model_copy(update={"registry_digest": None})
-    run = ops_run_of(play.project, overtaken, job)
+    run = ops_run_of(scenario.project, overtaken, job)
     assert "featurelineage.io/registry-digest" not in run.tags
     assert "registry_snapshot.json" not in run.artifacts

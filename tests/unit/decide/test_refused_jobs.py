@@ -1,7 +1,7 @@
 """A job that cannot be started for a reason that only a change of the spec removes."""
 
 import pytest
-from tests.unit.decide.build import MLFLOW, B, Play, at, backfill, hourly
+from tests.unit.decide.build import MLFLOW, B, ProjectScenario, at, backfill, hourly
 
 from feature_lineage.api.enums import BackfillState, OperationKind, Result
 from feature_lineage.decide.values import Failure
@@ -11,37 +11,37 @@ REFUSAL = Failure(
 )
 
 
-def refused(play: Play) -> Play:
-    play.rest()
-    play.refusal = REFUSAL
-    return play
+def refused(scenario: ProjectScenario) -> ProjectScenario:
+    scenario.rest()
+    scenario.refusal = REFUSAL
+    return scenario
 
 
 def test_a_refused_tick_is_over() -> None:
-    play = refused(Play(mlflow=MLFLOW, schedules=[hourly()]).apply())
-    play.now = at("12:31")
-    play.look()
-    assert play.status.operation is None
-    refusals = play.status.sequence
+    scenario = refused(ProjectScenario(mlflow=MLFLOW, schedules=[hourly()]).apply())
+    scenario.now = at("12:31")
+    scenario.reconcile()
+    assert scenario.status.operation is None
+    refusals = scenario.status.sequence
 
     for _ in range(5):
-        play.look()
+        scenario.reconcile()
 
-    assert play.status.sequence == refusals, "no second operation for the same tick"
-    assert play.status.schedules[0].last == at("12:30")
-    play.now = at("13:31")
-    play.look()
-    assert play.status.sequence == refusals + 1, "the next tick is another"
+    assert scenario.status.sequence == refusals, "no second operation for the same tick"
+    assert scenario.status.schedules[0].last == at("12:30")
+    scenario.now = at("13:31")
+    scenario.reconcile()
+    assert scenario.status.sequence == refusals + 1, "the next tick is another"
 
 
 def test_a_refused_backfill_has_failed() -> None:
-    play = refused(Play(mlflow=MLFLOW).apply())
-    play.change(backfills=[backfill()])
+    scenario = refused(ProjectScenario(mlflow=MLFLOW).apply())
+    scenario.change(backfills=[backfill()])
     for _ in range(5):
-        play.look()
+        scenario.reconcile()
 
-    assert play.status.backfills[0].state is BackfillState.FAILED
-    assert [op.kind for op in play.status.operations] == [
+    assert scenario.status.backfills[0].state is BackfillState.FAILED
+    assert [op.kind for op in scenario.status.operations] == [
         OperationKind.BACKFILL,
         OperationKind.APPLY,
     ]
@@ -49,23 +49,23 @@ def test_a_refused_backfill_has_failed() -> None:
 
 @pytest.mark.parametrize("mode", ["Auto", "Observe"])
 def test_a_refused_apply_or_observe_is_not_repeated_at_once(mode: str) -> None:
-    play = Play(mlflow=MLFLOW, apply={"mode": mode})
-    play.refusal = REFUSAL
+    scenario = ProjectScenario(mlflow=MLFLOW, apply={"mode": mode})
+    scenario.refusal = REFUSAL
     for _ in range(5):
-        play.look()
+        scenario.reconcile()
 
-    assert play.status.sequence == 1
-    assert play.status.operations[0].result is Result.FAILED
-    play.push(B)
-    play.look()
-    assert play.status.sequence == (2 if mode == "Auto" else 1)
+    assert scenario.status.sequence == 1
+    assert scenario.status.operations[0].result is Result.FAILED
+    scenario.push(B)
+    scenario.reconcile()
+    assert scenario.status.sequence == (2 if mode == "Auto" else 1)
 
 
 def test_a_refusal_is_an_event() -> None:
-    play = refused(Play(mlflow=MLFLOW, schedules=[hourly()]).apply())
-    play.events.clear()
-    play.now = at("12:31")
+    scenario = refused(ProjectScenario(mlflow=MLFLOW, schedules=[hourly()]).apply())
+    scenario.events.clear()
+    scenario.now = at("12:31")
     for _ in range(5):
-        play.look()
+        scenario.reconcile()
 
-    assert play.events == ["InvalidManifest"]
+    assert scenario.events == ["InvalidManifest"]

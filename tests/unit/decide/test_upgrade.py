@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.decide.build import PLAN, Play
+from tests.unit.decide.build import PLAN, ProjectScenario
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
@@ -26,18 +26,18 @@ IN_FLIGHT = sorted(name for name, each in RECORDED.items() if "operation" in eac
 OWNER = OlderOwner(Key("FeatureStoreProject", "ml", "old"), "registry-9", True)
 
 
-def upgraded(name: str) -> Play:
+def upgraded(name: str) -> ProjectScenario:
     """The project as this version finds it; the job in flight runs."""
     recorded = RECORDED[name]
-    play = Play()
-    play.metadata, play.spec = recorded["metadata"], recorded["spec"]
-    play.status = FeatureStoreProjectStatus.model_validate(recorded["status"])
-    play.now = datetime.fromisoformat(recorded["now"])
+    scenario = ProjectScenario()
+    scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
+    scenario.status = FeatureStoreProjectStatus.model_validate(recorded["status"])
+    scenario.now = datetime.fromisoformat(recorded["now"])
     if name == "an older owner":
-        play.older_owners = (OWNER,)
-    for operation in play.status.in_flight:
-        play.jobs[operation.job] = JobFacts(running=True)
-    return play
+        scenario.older_owners = (OWNER,)
+    for operation in scenario.status.in_flight:
+        scenario.jobs[operation.job] = JobFacts(running=True)
+    return scenario
 
 
 def test_what_was_recorded_is_what_it_is_called() -> None:
@@ -55,72 +55,72 @@ def test_what_was_recorded_is_what_it_is_called() -> None:
 
 @pytest.mark.parametrize("name", IN_FLIGHT)
 def test_a_job_in_flight_is_taken_over(name: str) -> None:
-    play = upgraded(name)
-    (before,) = play.status.in_flight
+    scenario = upgraded(name)
+    (before,) = scenario.status.in_flight
     for _ in range(3):
-        play.look()
+        scenario.reconcile()
 
-    assert play.started == [], "no second job"
-    assert [each.id for each in play.status.in_flight] == [before.id]
+    assert scenario.started == [], "no second job"
+    assert [each.id for each in scenario.status.in_flight] == [before.id]
     reads = KINDS[before.kind].lane is Lane.READING
-    assert (play.status.reading_operation is not None) == reads
-    assert play.forgotten == []
+    assert (scenario.status.reading_operation is not None) == reads
+    assert scenario.forgotten == []
 
-    play.requests.clear()
-    play.end("Succeeded")
-    play.rest()
-    assert [each.id for each in play.status.operations].count(before.id) == 1
-    assert list(play.runs).count(before.id) == 1, "one ops run"
-    assert before.job in play.forgotten
+    scenario.requests.clear()
+    scenario.end("Succeeded")
+    scenario.rest()
+    assert [each.id for each in scenario.status.operations].count(before.id) == 1
+    assert list(scenario.runs).count(before.id) == 1, "one ops run"
+    assert before.job in scenario.forgotten
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_the_inputs_of_an_apply_are_the_same(name: str) -> None:
-    play = upgraded(name)
+    scenario = upgraded(name)
 
-    assert inputs_digest(play.observed()) == RECORDED[name]["inputsDigest"]
+    assert inputs_digest(scenario.observed()) == RECORDED[name]["inputsDigest"]
 
 
 @pytest.mark.parametrize("name", ["an older owner", "at rest"])
 def test_an_upgrade_applies_nothing_anew(name: str) -> None:
-    play = upgraded(name)
+    scenario = upgraded(name)
     for _ in range(3):
-        play.look()
+        scenario.reconcile()
 
-    assert play.started == []
+    assert scenario.started == []
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_operations_have_the_ids_they_had(name: str) -> None:
     """Played again from the start, so that a status lost or restored finds its jobs by name."""
     recorded = RECORDED[name]
-    play = Play()
-    play.metadata, play.spec = recorded["metadata"], recorded["spec"]
+    scenario = ProjectScenario()
+    scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
     if name == "an older owner":
-        play.older_owners = (OWNER,)
-    play.look()
+        scenario.older_owners = (OWNER,)
+    scenario.reconcile()
 
-    first = play.status.in_flight[0]
+    first = scenario.status.in_flight[0]
     assert first.job == recorded["started"][0]
     if len(recorded["started"]) > 1:
-        play.end("Succeeded")
-        play.rest()
-        play.now = datetime.fromisoformat(recorded["now"])
-        play.look()
-        assert recorded["started"][1] in play.started
+        scenario.end("Succeeded")
+        scenario.rest()
+        scenario.now = datetime.fromisoformat(recorded["now"])
+        scenario.reconcile()
+        assert recorded["started"][1] in scenario.started
 
 
 def test_of_two_reading_operations_the_newer_stays() -> None:
     """A downgrade and an upgrade leave one in each field."""
-    play = upgraded("an Observe")
-    old = play.status.operation
+    scenario = upgraded("an Observe")
+    old = scenario.status.operation
     assert old is not None
     newer = old.model_copy(update={"id": "observe-9-0123456789abcdef", "sequence": 9})
-    play.status = play.status.model_copy(update={"reading_operation": newer, "sequence": 9})
-    play.jobs[newer.job] = JobFacts(running=True)
-    play.look()
+    scenario.status = scenario.status.model_copy(update={"reading_operation": newer, "sequence": 9})
+    scenario.jobs[newer.job] = JobFacts(running=True)
+    scenario.reconcile()
 
-    assert [each.id for each in play.status.in_flight] == [newer.id]
-    assert old.job in play.forgotten
-    assert play.started == []
+    assert [each.id for each in scenario.status.in_flight] == [newer.id]
+    assert old.job in scenario.forgotten
+    assert scenario.started == []
     assert newer.kind is OperationKind.OBSERVE

@@ -5,7 +5,7 @@ Computed by the code that computes it in a cluster, so that the pages quote what
 
 from typing import Final
 
-from tests.unit.decide.build import MLFLOW, Play
+from tests.unit.decide.build import MLFLOW, ProjectScenario
 from tests.unit.operations.build import NOW, model, registry, request, service, view
 
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -69,19 +69,19 @@ def message(plan: Plan, *, permitted: str = "") -> str:
     return explain(plan, BREAKING, overrides=(permitted,))
 
 
-def in_effect(**spec: object) -> Play:
+def in_effect(**spec: object) -> ProjectScenario:
     """The project, applied and at rest."""
-    play = Play(mlflow=MLFLOW, **spec).apply(IN_EFFECT)
-    play.rest()
-    return play
+    scenario = ProjectScenario(mlflow=MLFLOW, **spec).apply(IN_EFFECT)
+    scenario.rest()
+    return scenario
 
 
-def blocked() -> Play:
+def blocked() -> ProjectScenario:
     """The breaking commit was pushed, planned and stopped."""
-    play = in_effect()
-    play.push(BREAKING)
-    play.look()
+    scenario = in_effect()
+    scenario.push(BREAKING)
+    scenario.reconcile()
     plan = plan_of()
-    play.end("Blocked", reason=plan.reason, message=message(plan), plan=plan, snapshot=BEFORE)
-    play.rest()
-    return play
+    scenario.end("Blocked", reason=plan.reason, message=message(plan), plan=plan, snapshot=BEFORE)
+    scenario.rest()
+    return scenario

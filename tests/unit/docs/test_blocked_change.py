@@ -4,7 +4,7 @@ import json
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.unit.decide.build import Play, shown
+from tests.unit.decide.build import ProjectScenario, shown
 from tests.unit.docs.pages import ROOT, names_in, quoted, read, rows, section
 from tests.unit.docs.story import (
     AFTER,
@@ -36,22 +36,24 @@ def permitted(why: str = WHY) -> str:
     return f"{short(plan_of().digest)}: {why}"
 
 
-def allowed() -> Play:
+def allowed() -> ProjectScenario:
     """The breaking commit is let through by the annotation of the page, and applied."""
-    play = blocked()
-    play.annotate(PERMISSION, permitted())
-    play.look()
+    scenario = blocked()
+    scenario.annotate(PERMISSION, permitted())
+    scenario.reconcile()
     plan = plan_of(allowed=short(plan_of().digest))
-    play.end("Succeeded", plan=plan, snapshot=AFTER)
-    play.rest()
-    return play
+    scenario.end("Succeeded", plan=plan, snapshot=AFTER)
+    scenario.rest()
+    return scenario
 
 
 def test_the_event_of_a_permitted_change_is_the_one_of_the_page() -> None:
-    play = blocked()
-    play.annotate(PERMISSION, permitted())
-    play.look()
-    decision = play.end("Succeeded", plan=plan_of(allowed=short(plan_of().digest)), snapshot=AFTER)
+    scenario = blocked()
+    scenario.annotate(PERMISSION, permitted())
+    scenario.reconcile()
+    decision = scenario.end(
+        "Succeeded", plan=plan_of(allowed=short(plan_of().digest)), snapshot=AFTER
+    )
     (event,) = (event for event in shown(decision.events) if event.kind == "Warning")
 
     assert event.reason == "ModelsHurt"
@@ -60,18 +62,18 @@ def test_the_event_of_a_permitted_change_is_the_one_of_the_page() -> None:
 
 @pytest.mark.parametrize("condition", ["Applied", "Ready", "Stalled"])
 def test_conditions_say_what_the_page_quotes(condition: str) -> None:
-    play = blocked()
+    scenario = blocked()
 
-    assert play.condition(condition).reason == "Blocked"
-    assert f"{play.condition(condition).message}\n" in quoted(BLOCKED)
+    assert scenario.condition(condition).reason == "Blocked"
+    assert f"{scenario.condition(condition).message}\n" in quoted(BLOCKED)
 
 
 def test_the_event_says_the_same() -> None:
-    play = in_effect()
-    play.push(BREAKING)
-    play.look()
+    scenario = in_effect()
+    scenario.push(BREAKING)
+    scenario.reconcile()
     plan = plan_of()
-    decision = play.end("Blocked", reason=plan.reason, message=message(plan), plan=plan)
+    decision = scenario.end("Blocked", reason=plan.reason, message=message(plan), plan=plan)
     (event,) = (event for event in shown(decision.events) if event.reason == "Blocked")
 
     assert event.kind == "Warning"
@@ -90,16 +92,16 @@ def test_the_parts_of_the_message_are_explained_in_their_order() -> None:
 
 
 def test_the_metrics_are_those_of_a_scrape() -> None:
-    play = blocked()
+    scenario = blocked()
     project = FeatureStoreProject.model_validate(
         {
             "metadata": {"name": "driver-ranking", "namespace": "ml"},
-            "spec": play.spec,
-            "status": play.status,
+            "spec": scenario.spec,
+            "status": scenario.status,
         }
     )
     registry = CollectorRegistry()
-    registry.register(StateCollector(lambda: State(projects=(project,)), lambda: play.now))
+    registry.register(StateCollector(lambda: State(projects=(project,)), lambda: scenario.now))
     scraped = b"".join(exposition(registry)).decode().splitlines()
     shown = [line for line in quoted(BLOCKED).splitlines() if line.startswith("feature_lineage_")]
 
@@ -155,18 +157,18 @@ def test_permission_in_the_status_is_that_of_the_page() -> None:
 
 
 def test_permission_in_mlflow_is_that_of_the_page() -> None:
-    play = allowed()
-    operation = play.status.operations[0]
+    scenario = allowed()
+    operation = scenario.status.operations[0]
     report = JobReport(
         operation_id=operation.job or "",
         kind="apply",
         project="driver_ranking",
         outcome="Succeeded",
-        started_at=play.now,
-        finished_at=play.now,
+        started_at=scenario.now,
+        finished_at=scenario.now,
         plan=plan_of(allowed=short(plan_of().digest)),
     )
-    run = ops_run_of(play.project, operation, JobFacts(running=False, report=report))
+    run = ops_run_of(scenario.project, operation, JobFacts(running=False, report=report))
     shown = dict(
         line.split(": ", 1)
         for line in quoted(BLOCKED).splitlines()
@@ -179,12 +181,12 @@ def test_permission_in_mlflow_is_that_of_the_page() -> None:
 
 
 def test_taking_the_annotation_off_applies_once_more() -> None:
-    play = allowed()
-    play.annotate(PERMISSION, None)
-    play.look()
+    scenario = allowed()
+    scenario.annotate(PERMISSION, None)
+    scenario.reconcile()
 
-    assert play.operation.kind == "Apply"
-    assert play.operation.revision == BREAKING
+    assert scenario.operation.kind == "Apply"
+    assert scenario.operation.revision == BREAKING
 
 
 def test_old_permission_allows_the_same_plan_again() -> None:

@@ -28,15 +28,15 @@ HEADING: Final = "### When a job does not start, or dies"
 Object = dict[str, Any]
 
 
-class Row(NamedTuple):
+class CauseRow(NamedTuple):
     reasons: list[str]
     message: str
 
 
-def table() -> dict[str, Row]:
+def table() -> dict[str, CauseRow]:
     """Cause → reasons and what the message has."""
     return {
-        cause: Row(names_in(reason), message)
+        cause: CauseRow(names_in(reason), message)
         for cause, reason, message, _ in rows(section(OPERATIONS, HEADING))
     }
 

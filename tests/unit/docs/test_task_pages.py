@@ -69,10 +69,10 @@ def test_modes_do_what_the_page_says(mode: str, verdict: str, impacts: int) -> N
 
 
 def test_commit_allowed_by_warn_has_the_message_of_the_page() -> None:
-    play = in_effect(apply={"protection": {"mode": "Warn"}})
-    play.push(BREAKING)
-    play.look()
-    decision = play.end("Succeeded", plan=plan_of(protection="Warn"), snapshot=AFTER)
+    scenario = in_effect(apply={"protection": {"mode": "Warn"}})
+    scenario.push(BREAKING)
+    scenario.reconcile()
+    decision = scenario.end("Succeeded", plan=plan_of(protection="Warn"), snapshot=AFTER)
 
     done, harm = shown(decision.events)
     assert (done.kind, done.reason) == ("Normal", "ApplySucceeded")
@@ -81,31 +81,31 @@ def test_commit_allowed_by_warn_has_the_message_of_the_page() -> None:
 
 
 def test_an_apply_that_hurts_nobody_warns_of_nothing() -> None:
-    play = in_effect(apply={"protection": {"mode": "Warn"}})
-    play.push(BREAKING)
-    play.look()
-    decision = play.end("Succeeded", plan=plan_of(BEFORE, BEFORE, protection="Warn"))
+    scenario = in_effect(apply={"protection": {"mode": "Warn"}})
+    scenario.push(BREAKING)
+    scenario.reconcile()
+    decision = scenario.end("Succeeded", plan=plan_of(BEFORE, BEFORE, protection="Warn"))
 
     assert [event.kind for event in shown(decision.events)] == ["Normal"]
 
 
 def test_plan_only_project_plans_a_changed_policy() -> None:
-    play = in_effect()
-    play.change(apply={"mode": "PlanOnly"})
-    play.look()
-    assert play.operation.kind == "Plan"
-    play.end("Planned", plan=plan_of(BEFORE, BEFORE))
+    scenario = in_effect()
+    scenario.change(apply={"mode": "PlanOnly"})
+    scenario.reconcile()
+    assert scenario.operation.kind == "Plan"
+    scenario.end("Planned", plan=plan_of(BEFORE, BEFORE))
 
-    assert play.says("Ready") == ("True", "Planned")
+    assert scenario.says("Ready") == ("True", "Planned")
 
 
 @pytest.mark.parametrize("outcome", ["Planned", "Succeeded"])
 def test_harmful_plan_in_plan_only_mode_emits_no_warning(outcome: str) -> None:
     """Whatever its report says."""
-    play = in_effect(apply={"mode": "PlanOnly", "protection": {"mode": "Warn"}})
-    play.push(BREAKING)
-    play.look()
-    decision = play.end(outcome, plan=plan_of(protection="Warn"), snapshot=BEFORE)
+    scenario = in_effect(apply={"mode": "PlanOnly", "protection": {"mode": "Warn"}})
+    scenario.push(BREAKING)
+    scenario.reconcile()
+    decision = scenario.end(outcome, plan=plan_of(protection="Warn"), snapshot=BEFORE)
 
     assert [event.kind for event in shown(decision.events)] == ["Normal"]
 
@@ -208,14 +208,14 @@ def test_the_commit_in_the_table_is_the_one_in_effect() -> None:
 
 
 def test_new_feature_store_yaml_starts_an_apply() -> None:
-    play = in_effect()
-    source = play.source
+    scenario = in_effect()
+    source = scenario.source
     assert source is not None
-    play.source = type(source)(IN_EFFECT, "password: new")  # type: ignore[call-arg,arg-type]
-    play.look()
+    scenario.source = type(source)(IN_EFFECT, "password: new")  # type: ignore[call-arg,arg-type]
+    scenario.reconcile()
 
-    assert play.operation.kind == "Apply"
-    assert play.operation.revision == IN_EFFECT
+    assert scenario.operation.kind == "Apply"
+    assert scenario.operation.revision == IN_EFFECT
 
 
 def test_times_and_labels_of_the_page_are_the_codes() -> None:
@@ -240,13 +240,13 @@ def test_the_finalizer_and_the_grants_of_the_page_are_the_codes() -> None:
 
 
 def test_retain_releases_a_blocked_deletion() -> None:
-    play = in_effect(deletionPolicy="Delete")
-    play.guard = guard("driver_model")
-    play.delete()
-    play.look()
-    play.end("Blocked", reason="Blocked", message="protected model versions use this project")
-    play.rest()
-    assert play.says("Ready") == ("False", "DeletionBlocked")
-    play.change(deletionPolicy="Retain")
+    scenario = in_effect(deletionPolicy="Delete")
+    scenario.guard = guard("driver_model")
+    scenario.delete()
+    scenario.reconcile()
+    scenario.end("Blocked", reason="Blocked", message="protected model versions use this project")
+    scenario.rest()
+    assert scenario.says("Ready") == ("False", "DeletionBlocked")
+    scenario.change(deletionPolicy="Retain")
 
-    assert play.look().finished
+    assert scenario.reconcile().finished

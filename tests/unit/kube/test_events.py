@@ -25,7 +25,7 @@ class FixedClock:
         return datetime(2026, 11, 26, 3, 14, 48, 123456, tzinfo=UTC)
 
 
-class Server:
+class EventServer:
     """Keeps events; `errors` are raised by the next requests, one each."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Server:
         self.events[name]["series"] = body["series"]
 
 
-def events_of(server: Server, identity: str = "operator-0", uid: str = "u-1") -> KubeEvents:
+def events_of(server: EventServer, identity: str = "operator-0", uid: str = "u-1") -> KubeEvents:
     return KubeEvents(server, FixedClock(), identity, lambda _: uid)  # type: ignore[arg-type]
 
 
@@ -72,7 +72,7 @@ def blocked(
 
 
 async def test_an_event_is_written_as_the_new_group_wants_it() -> None:
-    server = Server()
+    server = EventServer()
     await events_of(server).emit(blocked())
 
     ((name, event),) = server.events.items()
@@ -99,7 +99,7 @@ async def test_an_event_is_written_as_the_new_group_wants_it() -> None:
 
 
 async def test_repeated_event_is_a_series_across_processes() -> None:
-    server = Server()
+    server = EventServer()
     await events_of(server).emit(blocked())
     await events_of(server, "operator-1").emit(blocked())
     await events_of(server, "operator-1").emit(blocked())
@@ -110,7 +110,7 @@ async def test_repeated_event_is_a_series_across_processes() -> None:
 
 
 async def test_whatever_differs_is_another_event() -> None:
-    server = Server()
+    server = EventServer()
     events = events_of(server)
     await events.emit(blocked())
     await events.emit(blocked("view w loses feature f"))
@@ -124,7 +124,7 @@ async def test_whatever_differs_is_another_event() -> None:
 
 
 async def test_what_is_longer_than_the_server_takes_is_cut() -> None:
-    server = Server()
+    server = EventServer()
     await events_of(server, "p" * 200).emit(blocked("n" * 2000, reason="R" * 200))
 
     (event,) = server.events.values()
@@ -134,7 +134,7 @@ async def test_what_is_longer_than_the_server_takes_is_cut() -> None:
 
 
 async def test_a_resource_without_a_known_uid_has_none() -> None:
-    server = Server()
+    server = EventServer()
     await events_of(server, uid="").emit(blocked())
 
     (event,) = server.events.values()
@@ -142,7 +142,7 @@ async def test_a_resource_without_a_known_uid_has_none() -> None:
 
 
 async def test_an_event_that_expires_while_it_is_counted_is_new() -> None:
-    server = Server()
+    server = EventServer()
     server.errors = [Conflict("is there"), NotFound("expired")]
     events = events_of(server)
     await events.emit(blocked())
@@ -153,7 +153,7 @@ async def test_an_event_that_expires_while_it_is_counted_is_new() -> None:
 
 
 async def test_one_that_somebody_else_counts_is_counted_after_them() -> None:
-    server = Server()
+    server = EventServer()
     events = events_of(server)
     await events.emit(blocked())
     server.errors = [None, None, Conflict("was changed")]
@@ -165,7 +165,7 @@ async def test_one_that_somebody_else_counts_is_counted_after_them() -> None:
 
 
 async def test_it_gives_up_where_every_try_meets_somebody_else() -> None:
-    server = Server()
+    server = EventServer()
     server.errors = [Conflict("is there"), NotFound("expired")] * 3
     events = events_of(server)
     await events.emit(blocked())
@@ -186,7 +186,7 @@ async def test_it_gives_up_where_every_try_meets_somebody_else() -> None:
 async def test_unwritten_event_is_logged_and_counted(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server()
+    server = EventServer()
     server.errors = [error]
     events = events_of(server)
     await events.emit(blocked())
@@ -200,7 +200,7 @@ async def test_unwritten_event_is_logged_and_counted(
 async def test_a_missing_permission_is_said_once_until_it_is_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server = Server()
+    server = EventServer()
     events = events_of(server)
     server.errors = [Forbidden("no"), Forbidden("no"), Forbidden("no"), None, Forbidden("no")]
     for number in range(5):
@@ -217,7 +217,7 @@ async def test_a_missing_permission_is_said_once_until_it_is_there(
 async def test_a_namespace_that_goes_takes_its_events_quietly(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server()
+    server = EventServer()
     server.errors = [error]
     events = events_of(server)
     await events.emit(blocked())
@@ -227,7 +227,7 @@ async def test_a_namespace_that_goes_takes_its_events_quietly(
 
 
 async def test_a_cancelled_pass_is_cancelled() -> None:
-    server = Server()
+    server = EventServer()
     server.errors = [asyncio.CancelledError()]
 
     with pytest.raises(asyncio.CancelledError):

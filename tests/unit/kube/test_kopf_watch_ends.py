@@ -12,7 +12,7 @@ from feature_lineage.kube.cache import kopf_watch as watching
 from feature_lineage.kube.cache.kopf_watch import MAX_ENDS, KopfWatch, WatchingEnded, _ended
 
 
-class AttemptOutcome(KopfWatch):
+class FailingWatch(KopfWatch):
     """Watches nothing and ends so many times; then it stays."""
 
     endings = 1
@@ -35,7 +35,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_kopf_restarts_and_a_relist_follows() -> None:
     missed = asyncio.Event()
-    watcher = AttemptOutcome(Configuration(), (), lambda _: None, missed.set)
+    watcher = FailingWatch(Configuration(), (), lambda _: None, missed.set)
     watcher.stays = asyncio.Event()
     ended = watcher.start()
     async with asyncio.timeout(10):
@@ -50,7 +50,7 @@ async def test_kopf_restarts_and_a_relist_follows() -> None:
 
 
 async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
-    watcher = AttemptOutcome(Configuration(), (), lambda _: None, lambda: None)
+    watcher = FailingWatch(Configuration(), (), lambda _: None, lambda: None)
     watcher.endings = 100
     with pytest.raises(WatchingEnded, match="an error in the stream"):
         async with asyncio.timeout(10):

@@ -38,14 +38,14 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self.seconds
 
 
-def simulate(scene: Callable[["Server"], Coroutine[Any, Any, None]]) -> None:
+def simulate(scene: Callable[["LeaseServer"], Coroutine[Any, Any, None]]) -> None:
     spent = time.thread_time()
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        runner.run(scene(Server()))
+        runner.run(scene(LeaseServer()))
     assert time.thread_time() - spent < 10
 
 
-class Server:
+class LeaseServer:
     """Keeps leases as the API server does, as far as versions of objects go."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ def seconds() -> float:
 
 
 def candidate(
-    server: Server, identity: str, ended: Callable[[], None] = lambda: None
+    server: LeaseServer, identity: str, ended: Callable[[], None] = lambda: None
 ) -> LeaderElector:
     return LeaderElector(
         server,  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ async def failed(task: Awaitable[None]) -> LeaseLost:
 
 
 def test_first_candidate_leads_with_a_client_go_record() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         await one.acquire()
 
@@ -161,7 +161,7 @@ def test_first_candidate_leads_with_a_client_go_record() -> None:
 
 
 def test_a_follower_waits_for_as_long_as_the_holder_renews() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(1)
         two = candidate(server, "two")
@@ -181,7 +181,7 @@ def test_a_follower_waits_for_as_long_as_the_holder_renews() -> None:
 
 
 def test_dead_holder_is_replaced_within_duration_and_retry() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(1)
         two = candidate(server, "two")
@@ -201,7 +201,7 @@ def test_dead_holder_is_replaced_within_duration_and_retry() -> None:
 
 
 def test_a_lease_that_is_released_is_taken_at_the_next_look() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one, two = candidate(server, "one"), candidate(server, "two")
         holding = asyncio.create_task(lead(one))
         await asyncio.sleep(1)
@@ -224,7 +224,7 @@ def test_a_lease_that_is_released_is_taken_at_the_next_look() -> None:
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=-400), timedelta(days=400)])
 def test_times_in_the_lease_decide_nothing(wrong_by: timedelta) -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         stamp = (START + wrong_by).isoformat().replace("+00:00", "Z")
         server._put(
             "operator",
@@ -238,7 +238,7 @@ def test_times_in_the_lease_decide_nothing(wrong_by: timedelta) -> None:
 
 
 def test_lease_duration_of_the_holder_counts() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         spec = {"holderIdentity": "old", "leaseDurationSeconds": 30}
         server._put("operator", {"spec": spec})
         await candidate(server, "two").acquire()
@@ -250,7 +250,7 @@ def test_lease_duration_of_the_holder_counts() -> None:
 
 @pytest.mark.parametrize("spec", [None, {}, {"leaseDurationSeconds": 3}])
 def test_an_empty_lease_is_nobody_s(spec: dict[str, Any] | None) -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         server._put("operator", {"spec": spec} if spec is not None else {})
         server.leases["operator"].setdefault("spec", {})
         await candidate(server, "two").acquire()
@@ -263,7 +263,7 @@ def test_an_empty_lease_is_nobody_s(spec: dict[str, Any] | None) -> None:
 
 @pytest.mark.parametrize("there", [False, True])
 def test_of_many_that_try_at_once_one_leads(there: bool) -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         if there:
             server._put("operator", {"spec": {"holderIdentity": ""}})
         all_ = [candidate(server, str(number)) for number in range(20)]
@@ -279,7 +279,7 @@ def test_of_many_that_try_at_once_one_leads(there: bool) -> None:
 
 
 def test_at_no_moment_do_two_lead_whatever_happens_to_requests() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         all_: dict[str, LeaderElector] = {}
 
         async def live(number: int) -> None:
@@ -308,7 +308,7 @@ def test_at_no_moment_do_two_lead_whatever_happens_to_requests() -> None:
 
 
 def test_a_request_that_hangs_does_not_eat_the_deadline() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         holding = asyncio.create_task(lead(one))
         await asyncio.sleep(100)
@@ -326,7 +326,7 @@ def test_a_request_that_hangs_does_not_eat_the_deadline() -> None:
 
 
 def test_one_hung_request_is_survived() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         ends: list[float] = []
         holding = asyncio.create_task(
             lead(candidate(server, "one", lambda: ends.append(seconds())))
@@ -345,7 +345,7 @@ def test_one_hung_request_is_survived() -> None:
 
 
 def test_slow_server_keeps_the_renewal_interval() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         server.answers_in = 1.0
         one = candidate(server, "one")
         await one.acquire()
@@ -365,7 +365,7 @@ def test_slow_server_keeps_the_renewal_interval() -> None:
 
 
 def test_an_outage_ends_it_with_what_the_server_said_last() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         holding = asyncio.create_task(lead(one))
         await asyncio.sleep(100)
@@ -384,7 +384,7 @@ def test_an_outage_ends_it_with_what_the_server_said_last() -> None:
 
 
 def test_the_host_hears_of_the_end_of_an_outage_once() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         ends: list[float] = []
         one = candidate(server, "one", lambda: ends.append(seconds()))
         holding = asyncio.create_task(lead(one))
@@ -405,7 +405,7 @@ def test_the_host_hears_of_the_end_of_an_outage_once() -> None:
 
 
 def test_suspended_process_gives_up_the_lease() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         server.answers_in = 0.0  # so no request is in progress when the clock jumps
         one = candidate(server, "one")
         holding = asyncio.create_task(lead(one))
@@ -425,7 +425,7 @@ def test_suspended_process_gives_up_the_lease() -> None:
 
 
 def test_lost_answer_is_not_a_foreign_write() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
         server.loses_next_answer = True
@@ -441,7 +441,7 @@ def test_lost_answer_is_not_a_foreign_write() -> None:
 
 @pytest.mark.parametrize(("by", "said"), [("mallory", "mallory"), ("", "nobody")])
 def test_a_holder_that_is_replaced_stops_at_once(by: str, said: str) -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
         server.edit(holderIdentity=by)
@@ -456,7 +456,7 @@ def test_a_holder_that_is_replaced_stops_at_once(by: str, said: str) -> None:
 
 
 def test_any_other_edit_is_overwritten() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
         server.edit(leaseDurationSeconds=86400, preferredHolder="x")
@@ -471,7 +471,7 @@ def test_any_other_edit_is_overwritten() -> None:
 
 
 def test_shortened_lease_gives_no_second_leader() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one, two = candidate(server, "one"), candidate(server, "two")
         holding = asyncio.create_task(lead(one))
         await asyncio.sleep(1)
@@ -489,7 +489,7 @@ def test_shortened_lease_gives_no_second_leader() -> None:
 
 
 def test_a_lease_that_is_deleted_is_made_again_by_its_holder() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
         server.leases.clear()
@@ -503,7 +503,7 @@ def test_a_lease_that_is_deleted_is_made_again_by_its_holder() -> None:
 
 
 def test_one_that_is_deleted_and_taken_meanwhile_is_lost() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
         server.leases.clear()
@@ -519,7 +519,7 @@ def test_one_that_is_deleted_and_taken_meanwhile_is_lost() -> None:
 def test_a_missing_permission_is_said_once_and_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         server.error = Forbidden("leases are forbidden")
         two = candidate(server, "two")
         waiting = asyncio.create_task(two.acquire())
@@ -537,7 +537,7 @@ def test_a_missing_permission_is_said_once_and_waited_for(
 
 
 def test_restarted_process_leads_at_once() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         await candidate(server, "one").acquire()
         await asyncio.sleep(1)
         await candidate(server, "one").acquire()
@@ -549,7 +549,7 @@ def test_restarted_process_leads_at_once() -> None:
 
 
 def test_a_release_that_nobody_answers_raises_nothing_and_ends() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         await one.acquire()
         server.hangs = True
@@ -563,7 +563,7 @@ def test_a_release_that_nobody_answers_raises_nothing_and_ends() -> None:
 
 
 def test_release_works_after_a_lost_answer() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         await one.acquire()
         server.edit(renewTime="2026-11-26T03:15:00.000000Z")
@@ -575,7 +575,7 @@ def test_release_works_after_a_lost_answer() -> None:
 
 
 def test_a_follower_has_nothing_to_release() -> None:
-    async def scene(server: Server) -> None:
+    async def scene(server: LeaseServer) -> None:
         await candidate(server, "one").acquire()
         two = candidate(server, "two")
         waiting = asyncio.create_task(two.acquire())

@@ -20,7 +20,7 @@ BODY: dict[str, Any] = {
 }
 
 
-class Scene:
+class HookSetup:
     """A cached model, and an API server that has the next version of the model, or none."""
 
     def __init__(self, *, exists: bool = True) -> None:
@@ -40,7 +40,7 @@ class Scene:
 
 
 async def test_after_a_conflict_the_resource_is_read_again() -> None:
-    scene = Scene()
+    scene = HookSetup()
 
     assert await scene.hooks.recover(KEY, Conflict("changed")) is Recovery.CONFLICT
     entry = scene.resources.entry(KEY)
@@ -55,7 +55,7 @@ async def test_after_a_conflict_the_resource_is_read_again() -> None:
 async def test_a_deletion_is_found_before_the_watch_reports_it(
     error: Exception, recovery: Recovery
 ) -> None:
-    scene = Scene(exists=False)
+    scene = HookSetup(exists=False)
 
     assert await scene.hooks.recover(KEY, error) is recovery
     assert scene.forgotten == [KEY]
@@ -66,14 +66,14 @@ async def test_a_deletion_is_found_before_the_watch_reports_it(
     "error", [NotFound("a secret"), ServerUnavailable("away"), TerminalError("no"), KeyError("bug")]
 )
 async def test_any_other_error_is_a_failure(error: Exception) -> None:
-    scene = Scene()
+    scene = HookSetup()
 
     assert await scene.hooks.recover(KEY, error) is Recovery.FAILED
     assert scene.forgotten == []
 
 
 async def test_a_key_without_a_resource_is_forgotten() -> None:
-    scene = Scene()
+    scene = HookSetup()
     scene.resources.drop(KEY)
 
     assert await scene.hooks.prepare(KEY) is None
@@ -81,7 +81,7 @@ async def test_a_key_without_a_resource_is_forgotten() -> None:
 
 
 async def test_deleted_resource_is_reconciled_without_an_event() -> None:
-    scene = Scene()
+    scene = HookSetup()
     assert await scene.hooks.prepare(KEY) is not None
     assert scene.delayed == []
     deletion = {"resourceVersion": "3", "deletionTimestamp": "2026-11-30T00:00:00Z"}

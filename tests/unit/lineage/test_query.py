@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.unit.decide.build import STATS, version
-from tests.unit.reconcile.test_observing import KEY, OUT, TAGS, Scene
+from tests.unit.reconcile.test_observing import KEY, OUT, TAGS, ObserverSetup
 
 from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
 from feature_lineage.lineage import query
@@ -17,7 +17,7 @@ from feature_lineage.lineage.query import LineageQuery
 CONV_RATE = "stats:conv_rate"
 
 
-class Lineage(Scene):
+class Lineage(ObserverSetup):
     """A project whose version 1 uses `CONV_RATE`, and the queries on it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Lineage(Scene):
 @pytest.fixture
 async def lineage(monkeypatch: pytest.MonkeyPatch) -> Lineage:
     scene = Lineage(monkeypatch)
-    await scene.look()
+    await scene.observe()
     return scene
 
 
@@ -54,12 +54,12 @@ async def test_a_feature_and_its_view_have_the_same_user(lineage: Lineage, name:
 
 
 async def test_an_index_is_built_once_per_set_of_facts(lineage: Lineage) -> None:
-    await lineage.look()
+    await lineage.observe()
     await asyncio.gather(*(lineage.users(CONV_RATE) for _ in range(3)))
     assert lineage.builds == [1]
 
-    lineage.world.versions["2"] = replace(version("2"), tags=TAGS)
-    await lineage.look()
+    lineage.fakes.versions["2"] = replace(version("2"), tags=TAGS)
+    await lineage.observe()
     assert await lineage.users(CONV_RATE) == ["1", "2"]
     assert lineage.builds == [1, 2]
 
@@ -67,14 +67,14 @@ async def test_an_index_is_built_once_per_set_of_facts(lineage: Lineage) -> None
 async def test_a_new_registry_snapshot_rebuilds_the_index(lineage: Lineage) -> None:
     await lineage.users(CONV_RATE)
     other = replace(STATS, objects={**STATS.objects, "feature_service": {}})
-    lineage.world.kept[other.digest] = other
+    lineage.fakes.kept[other.digest] = other
     registry = lineage.project.status.registry
     assert registry is not None
     status = lineage.project.status.model_copy(
         update={"registry": registry.model_copy(update={"digest": other.digest})}
     )
     lineage.project = lineage.project.model_copy(update={"status": status})
-    await lineage.look()
+    await lineage.observe()
 
     with pytest.raises(NotFound, match="has no service/activity"):
         await lineage.users("service/activity")
@@ -85,8 +85,8 @@ async def test_replaced_facts_are_not_kept_in_memory(lineage: Lineage) -> None:
     await lineage.users(CONV_RATE)
     facts = weakref.ref(lineage.cache.facts[KEY].facts)
 
-    lineage.world.versions["2"] = replace(version("2"), tags=TAGS)
-    await lineage.look()
+    lineage.fakes.versions["2"] = replace(version("2"), tags=TAGS)
+    await lineage.observe()
     gc.collect()
 
     assert facts() is None
@@ -101,7 +101,7 @@ async def test_only_the_most_recently_used_indexes_are_kept(
     for namespace in ("a", "b"):
         metadata = first.metadata.model_copy(update={"namespace": namespace})
         lineage.project = first.model_copy(update={"metadata": metadata})
-        await lineage.look()
+        await lineage.observe()
         await lineage.users(CONV_RATE)
         await lineage.query.impact(first, CONV_RATE)
 
@@ -116,8 +116,8 @@ async def test_a_project_that_was_never_read_is_an_error(
     with pytest.raises(ServerUnavailable, match="was not read yet"):
         await lineage.users(CONV_RATE)
 
-    lineage.world.fail["view"] = OUT
-    await lineage.look()
+    lineage.fakes.fail["view"] = OUT
+    await lineage.observe()
     with pytest.raises(ServerUnavailable, match="was not read yet"):
         await lineage.users(CONV_RATE)
 
@@ -132,19 +132,19 @@ async def test_a_deleted_project_has_no_index(lineage: Lineage) -> None:
 
 
 async def test_a_refresh_reads_all_of_mlflow(lineage: Lineage) -> None:
-    lineage.world.asked.clear()
+    lineage.fakes.asked.clear()
     await lineage.query.refresh(lineage.project)
-    assert lineage.world.asked == [True]
+    assert lineage.fakes.asked == [True]
 
 
 async def test_a_refresh_during_an_outage_is_an_error(lineage: Lineage) -> None:
-    lineage.world.fail["view"] = OUT
+    lineage.fakes.fail["view"] = OUT
     with pytest.raises(ServerUnavailable, match=r"ml/ranking: .* does not answer"):
         await lineage.query.refresh(lineage.project)
 
 
 async def test_a_lost_registry_snapshot_is_an_error(lineage: Lineage) -> None:
-    lineage.world.kept.clear()
+    lineage.fakes.kept.clear()
     lineage.cache.snapshots._snapshots.clear()
 
     with pytest.raises(NotFound, match="is not kept any more"):
@@ -174,7 +174,7 @@ async def test_a_misspelled_name_is_an_error(lineage: Lineage, name: str, near: 
 async def test_the_features_of_a_version_come_in_pages(lineage: Lineage) -> None:
     refs = "stats:trips,extra:acc_rate,stats:conv_rate"
     lineage.version(**{"feast.feature_refs": refs, "feast.feature_count": "3"})
-    await lineage.look()
+    await lineage.observe()
 
     async def page(after: str | None = None) -> Any:
         return await lineage.query.features(

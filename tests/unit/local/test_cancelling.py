@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, cast
 
-from tests.unit.decide.build import Play
+from tests.unit.decide.build import ProjectScenario
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationKind
@@ -48,7 +48,7 @@ def jobs_of(folder: Path, ended: asyncio.Event) -> SubprocessJobs:
 
 
 async def test_a_job_at_work_ends_as_interrupted(tmp_path: Path) -> None:
-    ended, project = asyncio.Event(), Play().project
+    ended, project = asyncio.Event(), ProjectScenario().project
     jobs = jobs_of(tmp_path, ended)
     request = JobRequest(
         operation_id=JOB,
@@ -86,7 +86,7 @@ async def test_a_job_that_is_over_is_not_cancelled(tmp_path: Path) -> None:
     (home / "lock").touch()
     (home / "spawned").touch()
 
-    await jobs.cancel(JOB, Play().project, "Interrupted: too late")
+    await jobs.cancel(JOB, ProjectScenario().project, "Interrupted: too late")
 
     facts = await jobs.state(JOB)
     assert facts is not None

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from tests.unit.decide.build import NOW, Play, model
+from tests.unit.decide.build import NOW, ProjectScenario, model
 
 from feature_lineage.api import TrainedModel
 from feature_lineage.decide.facts import Key, Resource
@@ -18,7 +18,7 @@ def _manifests(*resources: Resource) -> Manifests:
 
 
 def test_a_manifest_from_a_cluster_starts_a_life_of_its_own(tmp_path: Path) -> None:
-    exported = Play().apply()
+    exported = ProjectScenario().apply()
     exported.delete()
     resources = LocalResources(StateFolder(tmp_path))
 

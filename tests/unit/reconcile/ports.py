@@ -21,7 +21,7 @@ from feature_lineage.ports import ModelStamp, Ports, ResourceT
 from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 
-class World:
+class FakePorts:
     """One clock, one MLflow, one job runner; `log` tells what was done, `fail` what does not work.
 
     Attributes:
@@ -82,43 +82,43 @@ class World:
 
 
 class _Clock:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     def now(self) -> datetime:
-        return self.world.instant
+        return self.fakes.instant
 
 
 class _Resources:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     def project(self, namespace: str, name: str) -> FeatureStoreProject | None:
-        found = self.world.resources.get(("FeatureStoreProject", name))
+        found = self.fakes.resources.get(("FeatureStoreProject", name))
         same = isinstance(found, FeatureStoreProject) and found.metadata.namespace == namespace
         return found if same and isinstance(found, FeatureStoreProject) else None
 
     def model(self, namespace: str, name: str) -> TrainedModel | None:
-        found = self.world.resources.get(("TrainedModel", name))
+        found = self.fakes.resources.get(("TrainedModel", name))
         return found if isinstance(found, TrainedModel) else None
 
     def projects(self) -> Iterable[FeatureStoreProject]:
-        return [r for r in self.world.resources.values() if isinstance(r, FeatureStoreProject)]
+        return [r for r in self.fakes.resources.values() if isinstance(r, FeatureStoreProject)]
 
     def models(self) -> Iterable[TrainedModel]:
-        return [r for r in self.world.resources.values() if isinstance(r, TrainedModel)]
+        return [r for r in self.fakes.resources.values() if isinstance(r, TrainedModel)]
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
         found = [model for model in self.models() if model.spec.model.name == name]
-        self.world.made += len(found)
+        self.fakes.made += len(found)
         return found
 
     def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
         return tuple(ModelStamp.of(m) for m in self.models() if m.spec.model.name == name)
 
     async def save(self, resource: ResourceT) -> ResourceT:
-        self.world.does("save", _shape(resource))
-        self.world.add(type(resource).model_validate(resource.as_dict()))
+        self.fakes.does("save", _shape(resource))
+        self.fakes.add(type(resource).model_validate(resource.as_dict()))
         return resource
 
 
@@ -133,51 +133,51 @@ def _shape(resource: FeatureStoreProject | TrainedModel) -> str:
 
 
 class _Source:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
-        if "resolve" in self.world.fail:
-            raise self.world.fail["resolve"]
-        self.world.resolved += 1
+        if "resolve" in self.fakes.fail:
+            raise self.fakes.fail["resolve"]
+        self.fakes.resolved += 1
         return SourceFacts(A)
 
 
 class _Jobs:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
-        self.world.does("start", request.operation_id)
-        self.world.requests[request.operation_id] = request
+        self.fakes.does("start", request.operation_id)
+        self.fakes.requests[request.operation_id] = request
 
     async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
-        if operation_id not in self.world.requests:
+        if operation_id not in self.fakes.requests:
             return None
-        if operation_id in self.world.waiting:
-            return self.world.waiting[operation_id]
-        report = self.world.reports.get(operation_id)
+        if operation_id in self.fakes.waiting:
+            return self.fakes.waiting[operation_id]
+        report = self.fakes.reports.get(operation_id)
         return JobFacts(running=report is None, report=report)
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        self.world.does("cancel", operation_id)
+        self.fakes.does("cancel", operation_id)
 
     async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
-        self.world.does("release", operation_id)
-        self.world.requests.pop(operation_id, None)
+        self.fakes.does("release", operation_id)
+        self.fakes.requests.pop(operation_id, None)
 
 
 class _Registries:
     """One registry for all, which the platform names, too; places are those of the real ones."""
 
-    def __init__(self, world: World) -> None:
-        self.registry = Registry(world)
+    def __init__(self, fakes: FakePorts) -> None:
+        self.registry = Registry(fakes)
         uri = MLFLOW["trackingUri"]
         platform = {
             "free": NamedServer(name="free", tracking_uri=f"{uri}/"),
             "bound": NamedServer(name="bound", tracking_uri=uri, workspace="default"),
         }
-        real = ModelRegistryPool(FolderObjects(), _Clock(world).now, platform_server=platform.get)
+        real = ModelRegistryPool(FolderObjects(), _Clock(fakes).now, platform_server=platform.get)
         self.address_of = real.address_of
 
     async def of(self, project: FeatureStoreProject) -> "Registry | None":
@@ -187,21 +187,21 @@ class _Registries:
 class Registry:
     """An MLflow server that holds versions and ops runs."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
         self._last: RegistryView | None = None
 
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True
     ) -> RegistryView:
-        if "view" in self.world.fail:
-            raise self.world.fail["view"]
-        self.world.asked.append(full)
+        if "view" in self.fakes.fail:
+            raise self.fakes.fail["view"]
+        self.fakes.asked.append(full)
         named: dict[str, dict[str, ModelVersion]] = {}
-        for version in self.world.versions.values():
+        for version in self.fakes.versions.values():
             named.setdefault(version.name, {})[version.version] = version
         if self._last is None or self._last.versions != named or full:
-            self._last = RegistryView(self.world.instant, named, {})
+            self._last = RegistryView(self.fakes.instant, named, {})
         return self._last
 
     @property
@@ -209,54 +209,54 @@ class Registry:
         return self._last
 
     async def record(self, run: OpsRun) -> str:
-        self.world.does("record", run.operation_id)
-        self.world.runs.append(run)
-        return f"run-{len(self.world.runs)}"
+        self.fakes.does("record", run.operation_id)
+        self.fakes.runs.append(run)
+        return f"run-{len(self.fakes.runs)}"
 
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        self.world.histories += 1
-        if "history" in self.world.fail:
-            raise self.world.fail["history"]
-        return self.world.told
+        self.fakes.histories += 1
+        if "history" in self.fakes.fail:
+            raise self.fakes.fail["history"]
+        return self.fakes.told
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        self.world.searched.append(digest)
-        if "snapshot" in self.world.fail:
-            raise self.world.fail["snapshot"]
+        self.fakes.searched.append(digest)
+        if "snapshot" in self.fakes.fail:
+            raise self.fakes.fail["snapshot"]
         return None
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self.world.does("tag", version.version)
+        self.fakes.does("tag", version.version)
         self._retag(version, {**version.tags, **tags})
 
     async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
-        self.world.does("untag", version.version)
+        self.fakes.does("untag", version.version)
         self._retag(version, {k: v for k, v in version.tags.items() if k not in keys})
 
     def _retag(self, version: ModelVersion, tags: Mapping[str, Any]) -> None:
-        self.world.versions[version.version] = replace(version, tags=tags)
+        self.fakes.versions[version.version] = replace(version, tags=tags)
 
 
 class _Snapshots:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
-        self.world.does("keep", snapshot.digest)
-        self.world.kept[snapshot.digest] = snapshot
-        self.world.timeline.append(record)
+        self.fakes.does("keep", snapshot.digest)
+        self.fakes.kept[snapshot.digest] = snapshot
+        self.fakes.timeline.append(record)
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
-        self.world.fetched += 1
-        return self.world.kept.get(digest)
+        self.fakes.fetched += 1
+        return self.fakes.kept.get(digest)
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
-        return tuple(self.world.timeline)
+        return tuple(self.fakes.timeline)
 
 
 class _Events:
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
 
     async def emit(self, event: Event) -> None:
-        self.world.does("tell", event.reason)
+        self.fakes.does("tell", event.reason)

@@ -12,12 +12,12 @@ from tests.unit.decide.build import (
     NOW,
     OUTAGE,
     STATS,
-    Play,
+    ProjectScenario,
     linked,
     model,
     version,
 )
-from tests.unit.reconcile.ports import World
+from tests.unit.reconcile.ports import FakePorts
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import Verdict
@@ -45,42 +45,42 @@ PLATFORMS = {"trackingUri": None, "serverRef": "free"}
 """The same server, as the platform names it."""
 
 
-class Scene:
+class ObserverSetup:
     """An applied project, a world around it, and one memory over all passes."""
 
     def __init__(self, **spec: Any) -> None:
-        play = Play(**{"mlflow": MLFLOW, **spec}).apply()
-        self.project = play.project
-        self.world, self.cache = World(), ReconcileCache()
-        self.ports = self.world.ports()
-        self.world.kept[STATS.digest] = STATS
-        self.world.timeline = [SnapshotRecord(NOW, STATS.digest, "a")]
-        self.world.add(self.project)
+        scenario = ProjectScenario(**{"mlflow": MLFLOW, **spec}).apply()
+        self.project = scenario.project
+        self.fakes, self.cache = FakePorts(), ReconcileCache()
+        self.ports = self.fakes.ports()
+        self.fakes.kept[STATS.digest] = STATS
+        self.fakes.timeline = [SnapshotRecord(NOW, STATS.digest, "a")]
+        self.fakes.add(self.project)
 
     def version(self, **tags: str) -> ModelVersion:
         """A version that was trained a day before the host kept anything."""
         made = replace(version("1", "champion"), tags={**TAGS, **tags})
-        self.world.versions["1"] = made
+        self.fakes.versions["1"] = made
         return made
 
-    async def look(self, *, requested: bool = False) -> ObservedProject:
+    async def observe(self, *, requested: bool = False) -> ObservedProject:
         return await observe_project(self.ports, self.cache, self.project, requested=requested)
 
     def later(self, **duration: float) -> None:
-        self.world.instant += timedelta(**duration)
+        self.fakes.instant += timedelta(**duration)
 
     def respecified(self, **spec: Any) -> None:
-        changed = Play(**{"mlflow": MLFLOW, **spec}).project
+        changed = ProjectScenario(**{"mlflow": MLFLOW, **spec}).project
         self.project = self.project.model_copy(update={"spec": changed.spec})
 
 
 async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     recorded = {"featurelineage.io/registry-digest": OLD}
     scene.version(**recorded)
-    scene.world.fail["snapshot"] = InvalidReport("snapshot.json was changed")
+    scene.fakes.fail["snapshot"] = InvalidReport("snapshot.json was changed")
 
-    observed = await scene.look()
+    observed = await scene.observe()
 
     assert observed.models is not None
     (item,) = observed.models.linked
@@ -89,36 +89,36 @@ async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
 
 
 async def test_a_missing_snapshot_is_requested_every_ten_minutes() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     for minutes, searches in ((0, 1), (9, 1), (1, 2)):
         scene.later(minutes=minutes)
         scene.version(**{"featurelineage.io/registry-digest": OLD, "at": str(minutes)})
-        await scene.look()
-        assert scene.world.searched == [OLD] * searches
+        await scene.observe()
+        assert scene.fakes.searched == [OLD] * searches
 
 
 async def test_a_missing_snapshot_is_missing_for_one_project_only() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version(**{"featurelineage.io/registry-digest": OLD})
-    await scene.look()
+    await scene.observe()
 
     metadata = scene.project.metadata.model_copy(update={"namespace": "other"})
     scene.project = scene.project.model_copy(update={"metadata": metadata})
-    await scene.look()
+    await scene.observe()
 
-    assert scene.world.searched == [OLD, OLD]
+    assert scene.fakes.searched == [OLD, OLD]
 
 
 async def test_missing_snapshots_leave_the_cache_when_they_expire() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     for number in range(3):
         scene.version(**{"featurelineage.io/registry-digest": str(number) * 64})
-        await scene.look()
+        await scene.observe()
     assert len(scene.cache.snapshots._missing) == 3
 
     scene.later(seconds=RETRY_MISSING.total_seconds())
     scene.version(**{"featurelineage.io/registry-digest": OLD})
-    await scene.look()
+    await scene.observe()
     assert [digest for _, _, digest in scene.cache.snapshots._missing] == [OLD]
 
     scene.cache.forget(KEY)
@@ -128,7 +128,7 @@ async def test_missing_snapshots_leave_the_cache_when_they_expire() -> None:
 async def test_a_failed_read_without_waiters_logs_no_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene, going, complaints = Scene(), asyncio.Event(), list[dict[str, Any]]()
+    scene, going, complaints = ObserverSetup(), asyncio.Event(), list[dict[str, Any]]()
     may_fail = asyncio.Event()
 
     async def get(key: Key, digest: str) -> None:
@@ -138,7 +138,7 @@ async def test_a_failed_read_without_waiters_logs_no_error(
 
     monkeypatch.setattr(scene.ports.snapshots, "get", get)
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
-    waits = asyncio.ensure_future(scene.look())
+    waits = asyncio.ensure_future(scene.observe())
     await going.wait()
     (pending,) = scene.cache.snapshots._pending.values()
     waits.cancel()
@@ -153,64 +153,64 @@ async def test_a_failed_read_without_waiters_logs_no_error(
 
 
 async def test_a_source_is_resolved_once_an_interval() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
 
-    await scene.look()
-    await scene.look()
-    assert scene.world.resolved == 1
+    await scene.observe()
+    await scene.observe()
+    assert scene.fakes.resolved == 1
 
     scene.later(minutes=10)
-    await scene.look()
-    assert scene.world.resolved == 2
+    await scene.observe()
+    assert scene.fakes.resolved == 2
 
 
 async def test_a_source_is_resolved_on_request_and_on_a_new_spec() -> None:
-    scene = Scene()
-    await scene.look()
+    scene = ObserverSetup()
+    await scene.observe()
 
-    await scene.look(requested=True)
-    assert scene.world.resolved == 2
+    await scene.observe(requested=True)
+    assert scene.fakes.resolved == 2
 
     scene.respecified(source={"git": {"url": "https://git.example/b", "ref": {"tag": "v2"}}})
-    await scene.look()
-    assert scene.world.resolved == 3
+    await scene.observe()
+    assert scene.fakes.resolved == 3
 
 
 @pytest.mark.parametrize(
     "source", [{"local": {"path": "repo"}}, {"configMapRef": {"name": "features"}}]
 )
 async def test_what_costs_nothing_is_looked_at_each_time(source: dict[str, Any]) -> None:
-    scene = Scene(source=source)
+    scene = ObserverSetup(source=source)
 
-    await scene.look()
-    await scene.look()
+    await scene.observe()
+    await scene.observe()
 
-    assert scene.world.resolved == 2
+    assert scene.fakes.resolved == 2
 
 
 async def test_a_failure_is_not_remembered_and_needs_no_full_reading() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     fresh = {"status": type(scene.project.status)()}
     scene.project = scene.project.model_copy(update=fresh)
-    scene.world.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+    scene.fakes.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
 
-    await scene.look()
-    assert scene.world.asked == [False]
+    await scene.observe()
+    assert scene.fakes.asked == [False]
 
-    del scene.world.fail["resolve"]
-    await scene.look()
-    assert (scene.world.resolved, scene.world.asked) == (1, [False, True])
+    del scene.fakes.fail["resolve"]
+    await scene.observe()
+    assert (scene.fakes.resolved, scene.fakes.asked) == (1, [False, True])
 
 
 async def test_an_old_version_has_its_baseline_from_mlflow() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version()
-    scene.world.told = (
+    scene.fakes.told = (
         SnapshotRecord(NOW - timedelta(days=2), OLD, "a"),
         SnapshotRecord(NOW + timedelta(days=1), "f" * 64, "b"),
     )
 
-    observed = await scene.look()
+    observed = await scene.observe()
 
     assert observed.models is not None
     assert observed.models.linked[0].baseline is not None
@@ -218,51 +218,51 @@ async def test_an_old_version_has_its_baseline_from_mlflow() -> None:
 
 
 async def test_mlflow_s_timeline_is_read_at_most_every_ten_minutes() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     for minutes, reads in ((0, 1), (5, 1), (6, 2)):
         scene.later(minutes=minutes)
         scene.version(at=str(minutes))  # another view: the facts are computed anew
-        await scene.look()
-        assert scene.world.histories == reads
+        await scene.observe()
+        assert scene.fakes.histories == reads
 
 
 async def test_versions_with_a_baseline_need_no_timeline_of_mlflow() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version(**{"featurelineage.io/registry-digest": STATS.digest})
 
-    await scene.look()
+    await scene.observe()
 
-    assert scene.world.histories == 0
+    assert scene.fakes.histories == 0
 
 
 async def test_no_first_sight_is_chosen_without_mlflow_s_timeline() -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version()
-    scene.world.fail["history"] = OUT
+    scene.fakes.fail["history"] = OUT
 
-    observed = await scene.look()
+    observed = await scene.observe()
 
     assert observed.models is not None
     assert observed.models.linked[0].baseline is None
 
 
-def _elsewhere(scene: Scene, **mlflow: Any) -> TrainedModel:
+def _elsewhere(scene: ObserverSetup, **mlflow: Any) -> TrainedModel:
     """An older model of another project, on the same version, and the younger one of ours."""
-    other = Play(mlflow={**MLFLOW, **mlflow}, project="other").project
+    other = ProjectScenario(mlflow={**MLFLOW, **mlflow}, project="other").project
     metadata = other.metadata.model_copy(update={"name": "other"})
-    scene.world.add(other.model_copy(update={"metadata": metadata}))
+    scene.fakes.add(other.model_copy(update={"metadata": metadata}))
     for name, age, project in (("champion", 1, "ranking"), ("elder", 2, "other")):
         resource = model(projectRef={"name": project})
         created = {"name": name, "creation_timestamp": NOW - timedelta(days=age)}
-        scene.world.add(
+        scene.fakes.add(
             resource.model_copy(update={"metadata": resource.metadata.model_copy(update=created)})
         )
-    found = scene.world.resources["TrainedModel", "champion"]
+    found = scene.fakes.resources["TrainedModel", "champion"]
     assert not isinstance(found, FeatureStoreProject)
     return found
 
 
-async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
+async def _elders_of(scene: ObserverSetup, resource: TrainedModel) -> tuple[str, ...]:
     inputs = await model_inputs(scene.ports, resource)
     return (await observe_model(scene.ports, scene.cache, resource, inputs)).older_owners
 
@@ -299,7 +299,7 @@ async def _elders_of(scene: Scene, resource: TrainedModel) -> tuple[str, ...]:
 async def test_one_resource_per_registry_writes_the_tags_of_a_version(
     mlflow: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version()
     resource = _elsewhere(scene, **mlflow)
 
@@ -316,50 +316,50 @@ async def test_one_resource_per_registry_writes_the_tags_of_a_version(
 async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
     status: Literal["Unknown", "False"], reason: str
 ) -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version()
     resource = _elsewhere(scene)
-    older_owner = scene.world.resources["TrainedModel", "elder"]
+    older_owner = scene.fakes.resources["TrainedModel", "elder"]
     assert not isinstance(older_owner, FeatureStoreProject)
     refused = Condition(type="Tagged", status=status, reason=reason, last_transition_time=NOW)
     told = older_owner.status.model_copy(update={"conditions": (refused,)})
-    scene.world.add(older_owner.model_copy(update={"status": told}))
+    scene.fakes.add(older_owner.model_copy(update={"status": told}))
 
     assert await _elders_of(scene, resource) == ()
 
 
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"tags": {"mode": "Off"}}], ids=str)
 async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, Any]) -> None:
-    scene = Scene()
+    scene = ObserverSetup()
     scene.version()
     resource = _elsewhere(scene)
-    older_owner = scene.world.resources["TrainedModel", "elder"]
-    scene.world.add(older_owner.model_copy(update={"spec": model(**spec).spec}))
+    older_owner = scene.fakes.resources["TrainedModel", "elder"]
+    scene.fakes.add(older_owner.model_copy(update={"spec": model(**spec).spec}))
 
     assert await _elders_of(scene, resource) == ()
 
 
 def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.linked = (linked(version("1")), linked(version("2"), Verdict.BROKEN))
-    play.look()
-    before = play.status.counts
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.linked = (linked(version("1")), linked(version("2"), Verdict.BROKEN))
+    scenario.observe()
+    before = scenario.status.counts
     assert before is not None
     assert (before.linked_models, before.broken_models, before.feature_views) == (2, 1, 2)
 
-    play.outage, play.read_at, play.snapshot, play.linked = OUTAGE, None, None, ()
-    play.look()
+    scenario.outage, scenario.read_at, scenario.snapshot, scenario.linked = OUTAGE, None, None, ()
+    scenario.observe()
 
-    assert play.status.counts == before
+    assert scenario.status.counts == before
 
 
 def test_totals_of_models_go_with_the_server() -> None:
-    play = Play(mlflow=MLFLOW).apply()
-    play.linked = (linked(version("2"), Verdict.BROKEN),)
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.linked = (linked(version("2"), Verdict.BROKEN),)
+    scenario.observe()
 
-    play.change(mlflow=None)
-    play.look()
+    scenario.change(mlflow=None)
+    scenario.observe()
 
-    assert play.status.counts is not None
-    assert (play.status.counts.linked_models, play.status.counts.broken_models) == (0, 0)
+    assert scenario.status.counts is not None
+    assert (scenario.status.counts.linked_models, scenario.status.counts.broken_models) == (0, 0)

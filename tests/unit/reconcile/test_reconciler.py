@@ -4,8 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.decide.build import MLFLOW, NOW, STATS, A, Play, model, version, view_report
-from tests.unit.reconcile.ports import World
+from tests.unit.decide.build import (
+    MLFLOW,
+    NOW,
+    STATS,
+    A,
+    ProjectScenario,
+    model,
+    version,
+    view_report,
+)
+from tests.unit.reconcile.ports import FakePorts
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import OperationPhase
@@ -23,17 +32,17 @@ from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
 
 
-class Scene:
+class ReconcilerSetup:
     """A world, a controller over it, and one project."""
 
     def __init__(self, **spec: object) -> None:
-        self.world = World()
-        self.controller = Reconciler(self.world.ports())
-        self.world.add(Play(**{"mlflow": MLFLOW, **spec}).project)
+        self.fakes = FakePorts()
+        self.controller = Reconciler(self.fakes.ports())
+        self.fakes.add(ProjectScenario(**{"mlflow": MLFLOW, **spec}).project)
 
     @property
     def project(self) -> FeatureStoreProject:
-        found = self.world.resources["FeatureStoreProject", "ranking"]
+        found = self.fakes.resources["FeatureStoreProject", "ranking"]
         assert isinstance(found, FeatureStoreProject)
         return found
 
@@ -42,38 +51,38 @@ class Scene:
         assert self.project.status.operation is not None
         return self.project.status.operation.job
 
-    async def look(self) -> ReconcileResult:
+    async def reconcile(self) -> ReconcileResult:
         """One pass; the log holds what it did."""
-        self.world.log.clear()
+        self.fakes.log.clear()
         return await self.controller.reconcile_project(self.project)
 
     async def restart(self) -> None:
         """Another process, with nothing in its memory."""
-        self.controller = Reconciler(self.world.ports())
+        self.controller = Reconciler(self.fakes.ports())
 
     def job_ends(self, outcome: Outcome = Outcome.SUCCEEDED) -> None:
-        request = self.world.requests[self.job]
-        self.world.reports[self.job] = JobReport(
+        request = self.fakes.requests[self.job]
+        self.fakes.reports[self.job] = JobReport(
             operation_id=self.job,
             kind=request.kind,
             project="driver_ranking",
             outcome=outcome,
-            started_at=self.world.instant,
-            finished_at=self.world.instant,
+            started_at=self.fakes.instant,
+            finished_at=self.fakes.instant,
             snapshot=STATS,
             registry_id="registry-1",
             views=(view_report("stats", ""),),
         )
 
-    async def applied(self) -> "Scene":
-        await self.look()
+    async def applied(self) -> "ReconcilerSetup":
+        await self.reconcile()
         self.job_ends()
-        await self.settle()
+        await self.reconcile_until_quiet()
         return self
 
-    async def settle(self) -> None:
+    async def reconcile_until_quiet(self) -> None:
         for _ in range(10):
-            if not (await self.look()).again:
+            if not (await self.reconcile()).again:
                 return
         raise AssertionError("it never comes to rest")
 
@@ -83,33 +92,33 @@ class Scene:
 
 
 async def test_the_intent_is_written_before_the_job_starts() -> None:
-    scene = Scene()
+    scene = ReconcilerSetup()
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
-    assert scene.world.log == [("save", "Pending"), ("start", scene.job)]
+    assert scene.fakes.log == [("save", "Pending"), ("start", scene.job)]
     assert (result.again, result.wrote, result.finished) == (True, True, False)
 
 
 async def test_the_guard_of_an_apply_is_read_in_full_and_anew() -> None:
-    scene = Scene()
+    scene = ReconcilerSetup()
 
-    await scene.look()
+    await scene.reconcile()
 
-    assert scene.world.asked == [True]
+    assert scene.fakes.asked == [True]
 
 
 async def test_snapshot_is_kept_first_and_job_released_last() -> None:
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     job = scene.job
     scene.job_ends()
 
-    await scene.look()
+    await scene.reconcile()
 
     operation = scene.project.status.operations[0].id
-    assert scene.world.log == [
+    assert scene.fakes.log == [
         ("keep", STATS.digest),
         ("save", "ended"),
         ("record", operation),
@@ -117,34 +126,34 @@ async def test_snapshot_is_kept_first_and_job_released_last() -> None:
         ("tell", "ApplySucceeded"),
         ("release", job),
     ]
-    assert scene.world.timeline[0].revision == A
+    assert scene.fakes.timeline[0].revision == A
 
 
 async def test_a_quiet_pass_writes_nothing() -> None:
-    scene = await Scene().applied()
-    scene.world.instant += timedelta(minutes=10)
+    scene = await ReconcilerSetup().applied()
+    scene.fakes.instant += timedelta(minutes=10)
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
-    assert scene.world.log == []
+    assert scene.fakes.log == []
     assert (result.again, result.wrote) == (False, False)
-    assert result.requeue_at == scene.world.instant + timedelta(seconds=30)
+    assert result.requeue_at == scene.fakes.instant + timedelta(seconds=30)
 
 
 async def test_a_restart_is_no_news() -> None:
-    scene = await Scene().applied()
+    scene = await ReconcilerSetup().applied()
 
     await scene.restart()
-    await scene.look()
+    await scene.reconcile()
 
-    assert scene.world.log == []
+    assert scene.fakes.log == []
 
 
 async def test_a_job_that_cannot_be_started_waits_and_says_why() -> None:
-    scene = Scene()
-    scene.world.fail["start"] = NotFound("secret git-token is not there", reason="SecretNotFound")
+    scene = ReconcilerSetup()
+    scene.fakes.fail["start"] = NotFound("secret git-token is not there", reason="SecretNotFound")
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
     operation = scene.project.status.operation
     assert operation is not None
@@ -152,31 +161,31 @@ async def test_a_job_that_cannot_be_started_waits_and_says_why() -> None:
     assert operation.reason == "SecretNotFound"
     assert result.again
     assert result.requeue_at == NOW + timedelta(seconds=30)
-    await scene.settle()
+    await scene.reconcile_until_quiet()
     assert scene.says("Applied") == ("False", "SecretNotFound")
 
 
 async def test_job_not_started_keeps_its_name() -> None:
-    scene = Scene()
-    scene.world.fail["start"] = OUT
-    await scene.look()
+    scene = ReconcilerSetup()
+    scene.fakes.fail["start"] = OUT
+    await scene.reconcile()
     job = scene.job
-    await scene.settle()
-    assert ("start", job) not in scene.world.log
+    await scene.reconcile_until_quiet()
+    assert ("start", job) not in scene.fakes.log
 
-    del scene.world.fail["start"]
-    scene.world.instant += timedelta(seconds=31)
-    await scene.look()
+    del scene.fakes.fail["start"]
+    scene.fakes.instant += timedelta(seconds=31)
+    await scene.reconcile()
 
-    assert scene.world.log == [("save", "Pending"), ("start", job)]
+    assert scene.fakes.log == [("save", "Pending"), ("start", job)]
 
 
 async def test_starts_that_fail_use_up_no_retry() -> None:
-    scene = Scene(runtime={"retries": 0})
-    scene.world.fail["start"] = OUT
+    scene = ReconcilerSetup(runtime={"retries": 0})
+    scene.fakes.fail["start"] = OUT
     for _ in range(5):
-        await scene.look()
-        scene.world.instant += timedelta(seconds=31)
+        await scene.reconcile()
+        scene.fakes.instant += timedelta(seconds=31)
 
     operation = scene.project.status.operation
     assert operation is not None
@@ -185,69 +194,69 @@ async def test_starts_that_fail_use_up_no_retry() -> None:
 
 async def test_the_intent_is_enough_for_whoever_starts_again() -> None:
     """Killed between the written intent and the job's start."""
-    scene = Scene()
-    await scene.look()
-    scene.world.requests.clear()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    scene.fakes.requests.clear()
 
     await scene.restart()
-    await scene.look()
+    await scene.reconcile()
 
-    assert scene.world.log == [("start", scene.job)]
+    assert scene.fakes.log == [("start", scene.job)]
 
 
 async def test_nothing_is_recorded_twice_by_whoever_starts_again() -> None:
     """Killed after MLflow took the run and before the status said so: the id converges there."""
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     scene.job_ends()
-    await scene.look()
-    recorded = scene.world.log[2]
+    await scene.reconcile()
+    recorded = scene.fakes.log[2]
     status = scene.project.status
     unsaid = status.operations[0].model_copy(update={"mlflow_run_id": None})
-    scene.world.add(
+    scene.fakes.add(
         scene.project.model_copy(
             update={"status": status.model_copy(update={"operations": (unsaid,)})}
         )
     )
 
     await scene.restart()
-    await scene.look()
+    await scene.reconcile()
 
-    assert recorded in scene.world.log
+    assert recorded in scene.fakes.log
 
 
 async def test_mlflow_outage_leaves_the_job_running() -> None:
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     job = scene.job
     scene.job_ends()
-    scene.world.fail["record"] = OUT
+    scene.fakes.fail["record"] = OUT
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
-    assert ("release", job) not in scene.world.log
+    assert ("release", job) not in scene.fakes.log
     assert result.requeue_at is not None
     assert result.requeue_at <= NOW + timedelta(seconds=30)
-    await scene.look()
+    await scene.reconcile()
     assert scene.says("Recorded") == ("False", "MLflowUnavailable")
     assert "1 operations wait for MLflow" in next(
         c.message for c in scene.project.status.conditions if c.type == "Recorded"
     )
 
-    del scene.world.fail["record"]
-    await scene.settle()
+    del scene.fakes.fail["record"]
+    await scene.reconcile_until_quiet()
     assert scene.says("Recorded") == ("True", "Succeeded")
-    assert len(scene.world.runs) == 1
-    assert job not in scene.world.requests
+    assert len(scene.fakes.runs) == 1
+    assert job not in scene.fakes.requests
 
 
-async def ended() -> tuple[Scene, str]:
+async def ended() -> tuple[ReconcilerSetup, str]:
     """A job that has ended, one pass before anybody knows."""
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     job = scene.job
     scene.job_ends()
     return scene, job
@@ -255,48 +264,48 @@ async def ended() -> tuple[Scene, str]:
 
 async def test_failed_release_of_a_job_is_repeated_later() -> None:
     scene, job = await ended()
-    scene.world.fail["release"] = OUT
+    scene.fakes.fail["release"] = OUT
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
-    assert scene.world.verbs()[-2:] == ["save", "tell"]
+    assert scene.fakes.verbs()[-2:] == ["save", "tell"]
     assert (result.again, result.wrote) == (True, True)
-    await scene.settle()
-    assert job in scene.world.requests
+    await scene.reconcile_until_quiet()
+    assert job in scene.fakes.requests
 
-    del scene.world.fail["release"]
-    await scene.look()
-    assert scene.world.log == [("release", job)]
-    await scene.look()
-    assert scene.world.log == []
+    del scene.fakes.fail["release"]
+    await scene.reconcile()
+    assert scene.fakes.log == [("release", job)]
+    await scene.reconcile()
+    assert scene.fakes.log == []
 
 
 async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
     scene, job = await ended()
-    scene.world.fail["tell"] = OUT
+    scene.fakes.fail["tell"] = OUT
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
     assert result.wrote
-    assert scene.world.log[-1] == ("release", job)
+    assert scene.fakes.log[-1] == ("release", job)
 
 
 async def test_job_without_a_required_record_is_released() -> None:
     scene, job = await ended()
-    scene.world.fail["record"] = OUT
-    await scene.look()
-    assert job in scene.world.requests
+    scene.fakes.fail["record"] = OUT
+    await scene.reconcile()
+    assert job in scene.fakes.requests
 
-    spec = Play(mlflow={**MLFLOW, "logOperations": False}).project.spec
-    scene.world.add(scene.project.model_copy(update={"spec": spec}))
-    await scene.look()
-    assert ("release", job) in scene.world.log
+    spec = ProjectScenario(mlflow={**MLFLOW, "logOperations": False}).project.spec
+    scene.fakes.add(scene.project.model_copy(update={"spec": spec}))
+    await scene.reconcile()
+    assert ("release", job) in scene.fakes.log
 
-    await scene.look()
-    assert "release" not in scene.world.verbs()
+    await scene.reconcile()
+    assert "release" not in scene.fakes.verbs()
 
 
-class Leave:
+class ActionLimit:
     """Whether a controller may act: so many times, and then no more."""
 
     def __init__(self, times: int) -> None:
@@ -308,99 +317,99 @@ class Leave:
 
 
 async def test_whoever_may_not_act_leaves_the_intent_to_others() -> None:
-    scene = Scene()
-    scene.controller = Reconciler(scene.world.ports(), Leave(0))
+    scene = ReconcilerSetup()
+    scene.controller = Reconciler(scene.fakes.ports(), ActionLimit(0))
 
-    result = await scene.look()
+    result = await scene.reconcile()
 
-    assert scene.world.verbs() == ["save"]
+    assert scene.fakes.verbs() == ["save"]
     assert (result.again, result.wrote, result.finished) == (False, True, False)
     assert result.requeue_at == NOW + timedelta(seconds=30)
     await scene.restart()
-    await scene.look()
-    assert scene.world.log == [("start", scene.job)]
+    await scene.reconcile()
+    assert scene.fakes.log == [("start", scene.job)]
 
 
 async def test_a_record_is_left_to_others_too_and_its_job_stays() -> None:
     scene, job = await ended()
-    scene.controller = Reconciler(scene.world.ports(), Leave(0))
+    scene.controller = Reconciler(scene.fakes.ports(), ActionLimit(0))
 
-    await scene.look()
+    await scene.reconcile()
 
-    assert scene.world.verbs() == ["keep", "save"]
+    assert scene.fakes.verbs() == ["keep", "save"]
     await scene.restart()
-    await scene.settle()
-    assert len(scene.world.runs) == 1
-    assert job not in scene.world.requests
+    await scene.reconcile_until_quiet()
+    assert len(scene.fakes.runs) == 1
+    assert job not in scene.fakes.requests
 
 
 async def test_a_record_that_mlflow_refuses_is_told() -> None:
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     scene.job_ends()
-    scene.world.fail["record"] = RequestRejected("the tag is too long")
+    scene.fakes.fail["record"] = RequestRejected("the tag is too long")
 
-    await scene.look()
-    await scene.look()
+    await scene.reconcile()
+    await scene.reconcile()
 
     assert scene.says("Recorded") == ("False", "RequestRejected")
 
 
 async def test_an_outage_keeps_the_facts_and_starts_nothing() -> None:
-    scene = await Scene().applied()
-    scene.world.fail["view"] = OUT
-    scene.world.add(
+    scene = await ReconcilerSetup().applied()
+    scene.fakes.fail["view"] = OUT
+    scene.fakes.add(
         scene.project.model_copy(
-            update={"spec": Play(mlflow=MLFLOW, apply={"prune": False}).project.spec}
+            update={"spec": ProjectScenario(mlflow=MLFLOW, apply={"prune": False}).project.spec}
         )
     )
 
-    await scene.settle()
+    await scene.reconcile_until_quiet()
 
-    assert "start" not in scene.world.verbs()
+    assert "start" not in scene.fakes.verbs()
     assert scene.says("Applied") == ("False", "GuardUnavailable")
     assert scene.says("FactsCurrent") == ("False", "MLflowViewOld")
 
 
 async def test_a_source_that_fails_is_a_condition_and_no_error() -> None:
-    scene = Scene()
-    scene.world.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+    scene = ReconcilerSetup()
+    scene.fakes.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
 
-    await scene.look()
+    await scene.reconcile()
 
     assert scene.says("SourceReady") == ("False", "RefNotFound")
 
 
 async def test_what_cannot_be_kept_is_not_spoken_of() -> None:
     """No status names a snapshot that is not there."""
-    scene = Scene()
-    await scene.look()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
+    await scene.reconcile()
     before = scene.project.status
     scene.job_ends()
-    scene.world.fail["keep"] = OUT
+    scene.fakes.fail["keep"] = OUT
 
     with pytest.raises(ServerUnavailable):
-        await scene.look()
+        await scene.reconcile()
 
     assert scene.project.status == before
 
 
 async def test_a_status_that_cannot_be_written_starts_no_job() -> None:
-    scene = Scene()
-    scene.world.fail["save"] = OUT
+    scene = ReconcilerSetup()
+    scene.fakes.fail["save"] = OUT
 
     with pytest.raises(ServerUnavailable):
-        await scene.look()
+        await scene.reconcile()
 
-    assert not scene.world.requests
+    assert not scene.fakes.requests
 
 
-async def trained(**spec: object) -> tuple[Scene, str]:
+async def trained(**spec: object) -> tuple[ReconcilerSetup, str]:
     """A champion of the applied project, and its TrainedModel."""
-    scene = await Scene().applied()
-    scene.world.versions["1"] = replace(
+    scene = await ReconcilerSetup().applied()
+    scene.fakes.versions["1"] = replace(
         version("1", "champion"),
         tags={
             "feast.project": "driver_ranking",
@@ -408,14 +417,14 @@ async def trained(**spec: object) -> tuple[Scene, str]:
             "feast.feature_count": "1",
         },
     )
-    scene.world.add(model(**spec))
-    scene.world.log.clear()
+    scene.fakes.add(model(**spec))
+    scene.fakes.log.clear()
     return scene, "champion"
 
 
-async def look_at_model(scene: Scene) -> ReconcileResult:
-    scene.world.log.clear()
-    resource = scene.world.resources["TrainedModel", "champion"]
+async def reconcile_model_of(scene: ReconcilerSetup) -> ReconcileResult:
+    scene.fakes.log.clear()
+    resource = scene.fakes.resources["TrainedModel", "champion"]
     assert not isinstance(resource, FeatureStoreProject)
     return await scene.controller.reconcile_model(resource)
 
@@ -423,60 +432,60 @@ async def look_at_model(scene: Scene) -> ReconcileResult:
 async def test_a_model_s_status_is_written_before_its_tags() -> None:
     scene, _ = await trained()
 
-    result = await look_at_model(scene)
+    result = await reconcile_model_of(scene)
 
-    assert scene.world.verbs() == ["save", "tag"]
+    assert scene.fakes.verbs() == ["save", "tag"]
     assert result.again
-    assert scene.world.versions["1"].tags["featurelineage.io/verdict"] == "Unchanged"
-    await look_at_model(scene)
-    assert scene.world.verbs() == ["save"]
-    await look_at_model(scene)
-    assert scene.world.verbs() == []
+    assert scene.fakes.versions["1"].tags["featurelineage.io/verdict"] == "Unchanged"
+    await reconcile_model_of(scene)
+    assert scene.fakes.verbs() == ["save"]
+    await reconcile_model_of(scene)
+    assert scene.fakes.verbs() == []
 
 
 async def test_a_tag_that_could_not_be_written_is_written_later() -> None:
     scene, _ = await trained()
-    scene.world.fail["tag"] = OUT
-    result = await look_at_model(scene)
+    scene.fakes.fail["tag"] = OUT
+    result = await reconcile_model_of(scene)
     assert not result.again
     assert result.requeue_at == NOW + timedelta(seconds=30)
 
-    del scene.world.fail["tag"]
-    await look_at_model(scene)
+    del scene.fakes.fail["tag"]
+    await reconcile_model_of(scene)
 
-    assert "tag" in scene.world.verbs()
+    assert "tag" in scene.fakes.verbs()
 
 
 async def test_a_verdict_leaves_the_version_that_the_alias_left() -> None:
     scene, _ = await trained()
-    await look_at_model(scene)
-    await look_at_model(scene)
-    first = scene.world.versions["1"]
-    scene.world.versions["1"] = replace(first, aliases=())
-    scene.world.versions["2"] = replace(version("2", "champion"), tags=first.tags)
+    await reconcile_model_of(scene)
+    await reconcile_model_of(scene)
+    first = scene.fakes.versions["1"]
+    scene.fakes.versions["1"] = replace(first, aliases=())
+    scene.fakes.versions["2"] = replace(version("2", "champion"), tags=first.tags)
 
-    await look_at_model(scene)
+    await reconcile_model_of(scene)
 
-    assert "featurelineage.io/verdict" not in scene.world.versions["1"].tags
+    assert "featurelineage.io/verdict" not in scene.fakes.versions["1"].tags
 
 
 async def test_whoever_may_act_no_more_writes_no_further_tag() -> None:
     scene, _ = await trained()
-    await look_at_model(scene)
-    await look_at_model(scene)
-    first = scene.world.versions["1"]
-    scene.world.versions["1"] = replace(first, aliases=())
+    await reconcile_model_of(scene)
+    await reconcile_model_of(scene)
+    first = scene.fakes.versions["1"]
+    scene.fakes.versions["1"] = replace(first, aliases=())
     tags = {key: first.tags[key] for key in first.tags if key.startswith("feast.")}
-    scene.world.versions["2"] = replace(version("2", "champion"), tags=tags)
-    scene.controller = Reconciler(scene.world.ports(), Leave(1))
+    scene.fakes.versions["2"] = replace(version("2", "champion"), tags=tags)
+    scene.controller = Reconciler(scene.fakes.ports(), ActionLimit(1))
 
-    result = await look_at_model(scene)
+    result = await reconcile_model_of(scene)
 
-    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
+    assert len([verb for verb in scene.fakes.verbs() if verb in ("tag", "untag")]) == 1
     assert not result.again
     await scene.restart()
-    await look_at_model(scene)
-    assert len([verb for verb in scene.world.verbs() if verb in ("tag", "untag")]) == 1
+    await reconcile_model_of(scene)
+    assert len([verb for verb in scene.fakes.verbs() if verb in ("tag", "untag")]) == 1
 
 
 async def test_the_older_resource_writes_the_tags() -> None:
@@ -486,20 +495,20 @@ async def test_the_older_resource_writes_the_tags() -> None:
     older_owner = {"creation_timestamp": NOW - timedelta(days=1)}
     for resource, changes in ((younger, dated), (model(), older_owner)):
         metadata = resource.metadata.model_copy(update=changes)
-        scene.world.add(resource.model_copy(update={"metadata": metadata}))
+        scene.fakes.add(resource.model_copy(update={"metadata": metadata}))
 
-    scene.world.log.clear()
-    found = scene.world.resources["TrainedModel", "a-younger"]
+    scene.fakes.log.clear()
+    found = scene.fakes.resources["TrainedModel", "a-younger"]
     assert not isinstance(found, FeatureStoreProject)
     await scene.controller.reconcile_model(found)
-    assert "tag" not in scene.world.verbs()
+    assert "tag" not in scene.fakes.verbs()
 
-    await look_at_model(scene)
-    assert "tag" in scene.world.verbs()
+    await reconcile_model_of(scene)
+    assert "tag" in scene.fakes.verbs()
 
 
 async def test_forbidden_project_reads_as_missing() -> None:
-    scene = await Scene().applied()
+    scene = await ReconcilerSetup().applied()
     resource = model()
     elsewhere = resource.model_copy(
         update={
@@ -507,11 +516,11 @@ async def test_forbidden_project_reads_as_missing() -> None:
             "spec": model(projectRef={"name": "ranking", "namespace": "ml"}).spec,
         }
     )
-    scene.world.add(elsewhere)
+    scene.fakes.add(elsewhere)
 
-    await look_at_model(scene)
+    await reconcile_model_of(scene)
 
-    found = scene.world.resources["TrainedModel", "champion"]
+    found = scene.fakes.resources["TrainedModel", "champion"]
     reasons = {c.type: c.reason for c in found.status.conditions}
     assert reasons["Resolved"] == "RefNotPermitted"
 
@@ -520,9 +529,9 @@ async def test_forbidden_project_reads_as_missing() -> None:
     "allowed", [{"from": "All"}, {"from": "List", "names": ["other", "third"]}]
 )
 async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object]) -> None:
-    scene = await Scene(allowedNamespaces=allowed).applied()
+    scene = await ReconcilerSetup(allowedNamespaces=allowed).applied()
     resource = model()
-    scene.world.add(
+    scene.fakes.add(
         resource.model_copy(
             update={
                 "metadata": resource.metadata.model_copy(update={"namespace": "other"}),
@@ -531,54 +540,54 @@ async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object])
         )
     )
 
-    await look_at_model(scene)
+    await reconcile_model_of(scene)
 
-    found = scene.world.resources["TrainedModel", "champion"]
+    found = scene.fakes.resources["TrainedModel", "champion"]
     reasons = {c.type: c.reason for c in found.status.conditions}
     assert reasons["Resolved"] == "ModelNotFound"
 
 
 async def test_younger_project_waits_for_the_older_registry_id() -> None:
-    scene = Scene()
+    scene = ReconcilerSetup()
     own = scene.project
     older_owner = own.metadata.model_copy(
         update={"name": "elder", "creation_timestamp": NOW - timedelta(days=1)}
     )
-    scene.world.add(own.model_copy(update={"metadata": older_owner}))
+    scene.fakes.add(own.model_copy(update={"metadata": older_owner}))
 
-    await scene.look()
-    assert "start" not in scene.world.verbs()
+    await scene.reconcile()
+    assert "start" not in scene.fakes.verbs()
     assert "ml/elder" in next(
         c.message for c in scene.project.status.conditions if c.type == "Applied"
     )
 
-    found = scene.world.resources["FeatureStoreProject", "elder"]
+    found = scene.fakes.resources["FeatureStoreProject", "elder"]
     assert isinstance(found, FeatureStoreProject)
     await scene.controller.reconcile_project(found)
-    assert "start" in scene.world.verbs()
+    assert "start" in scene.fakes.verbs()
 
 
 async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:
     scene, _ = await trained()
-    await look_at_model(scene)
-    await look_at_model(scene)
-    scene.world.fail["view"] = OUT
+    await reconcile_model_of(scene)
+    await reconcile_model_of(scene)
+    scene.fakes.fail["view"] = OUT
 
-    await look_at_model(scene)
+    await reconcile_model_of(scene)
 
-    found = scene.world.resources["TrainedModel", "champion"]
+    found = scene.fakes.resources["TrainedModel", "champion"]
     reasons = {c.type: (c.status, c.reason) for c in found.status.conditions}
     assert reasons["Tagged"] == ("Unknown", "MLflowUnavailable")
     assert reasons["Ready"] == ("True", "Unchanged")
-    assert "tag" not in scene.world.verbs()
+    assert "tag" not in scene.fakes.verbs()
 
 
 async def test_start_failure_without_a_condition_reason_fails() -> None:
-    scene = Scene()
+    scene = ReconcilerSetup()
     out = TransientError("no answer in 15 s", reason="ApiServerUnavailable")
-    scene.world.fail["start"] = out
+    scene.fakes.fail["start"] = out
 
-    await scene.settle()
+    await scene.reconcile_until_quiet()
 
     operation = scene.project.status.operation
     assert operation is not None
@@ -587,51 +596,51 @@ async def test_start_failure_without_a_condition_reason_fails() -> None:
 
 
 async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
-    scene = Scene()
-    scene.world.fail["start"] = RequestRejected("the image is not allowed")
+    scene = ReconcilerSetup()
+    scene.fakes.fail["start"] = RequestRejected("the image is not allowed")
 
-    await scene.settle()
+    await scene.reconcile_until_quiet()
 
     assert scene.project.status.operation is None
     assert scene.says("Applied") == ("False", "JobFailed")
     assert scene.says("Ready") == ("False", "JobFailed")
-    assert len(scene.world.runs) == 1
+    assert len(scene.fakes.runs) == 1
 
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_job_that_cannot_start_is_cancelled(fails: bool) -> None:
-    scene = Scene()
-    await scene.look()
+    scene = ReconcilerSetup()
+    await scene.reconcile()
     stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
-    scene.world.waiting[scene.job] = stuck
+    scene.fakes.waiting[scene.job] = stuck
     if fails:
-        scene.world.fail["cancel"] = TransientError("the API server is away")
+        scene.fakes.fail["cancel"] = TransientError("the API server is away")
 
-    looked = await scene.look()
-    assert scene.world.verbs().count("cancel") == (not fails)
+    looked = await scene.reconcile()
+    assert scene.fakes.verbs().count("cancel") == (not fails)
     assert looked.requeue_at is not None
     assert scene.project.status.operation is not None
     assert scene.project.status.operation.phase is OperationPhase.RUNNING
 
-    scene.world.fail.clear()
-    await scene.look()
-    assert ("cancel", scene.job) in scene.world.log
+    scene.fakes.fail.clear()
+    await scene.reconcile()
+    assert ("cancel", scene.job) in scene.fakes.log
 
 
 async def test_a_refused_schedule_ends_one_operation_a_tick() -> None:
     """Nothing but the spec can change a refusal: the tick is over, and the next one is another."""
     each_minute = {"name": "each", "cron": "* * * * *", "incremental": {}}
-    scene = await Scene(schedules=[each_minute]).applied()
+    scene = await ReconcilerSetup(schedules=[each_minute]).applied()
     scene.job_ends()  # of the tick before
-    await scene.settle()
-    scene.world.fail["start"] = TerminalError(
+    await scene.reconcile_until_quiet()
+    scene.fakes.fail["start"] = TerminalError(
         "Job ranking: requests.memory must not exceed limits.memory", reason="InvalidManifest"
     )
     sequence = scene.project.status.sequence
 
     for minute in range(1, 4):
-        scene.world.instant = NOW.replace(second=1) + timedelta(minutes=minute)
-        await scene.settle()
+        scene.fakes.instant = NOW.replace(second=1) + timedelta(minutes=minute)
+        await scene.reconcile_until_quiet()
         assert scene.project.status.sequence == sequence + minute
 
     assert [op.reason for op in scene.project.status.operations[:3]] == ["InvalidManifest"] * 3
@@ -639,37 +648,37 @@ async def test_a_refused_schedule_ends_one_operation_a_tick() -> None:
 
 
 async def test_requested_apply_reads_the_guard_again() -> None:
-    scene = Scene(runtime={"retries": 0})
-    await scene.look()
+    scene = ReconcilerSetup(runtime={"retries": 0})
+    await scene.reconcile()
     scene.job_ends(Outcome.FAILED)
-    await scene.settle()
+    await scene.reconcile_until_quiet()
     assert scene.says("Applied") == ("False", "JobFailed")
-    scene.world.asked.clear()
+    scene.fakes.asked.clear()
 
     result = await scene.controller.reconcile_project(scene.project, requested=True)
 
     assert isinstance(result.resource, FeatureStoreProject)
     assert result.resource.status.operation is not None
-    assert scene.world.asked[-1], "the guard of this apply was read in full"
+    assert scene.fakes.asked[-1], "the guard of this apply was read in full"
 
 
 async def test_a_block_whose_guard_changed_reads_the_guard_anew() -> None:
-    scene = Scene()
+    scene = ReconcilerSetup()
     champion = replace(
         version("1", "champion"),
         tags={"feast.project": "driver_ranking", "feast.feature_refs": "stats:conv_rate"},
     )
-    scene.world.versions["1"] = champion
+    scene.fakes.versions["1"] = champion
     for _ in range(2):  # the second guard is built on the registry that the first job read
-        await scene.look()
+        await scene.reconcile()
         scene.job_ends(Outcome.BLOCKED)
-        await scene.settle()
+        await scene.reconcile_until_quiet()
     assert scene.says("Applied") == ("False", "Blocked")
-    scene.world.versions["1"] = replace(champion, aliases=())
-    scene.world.instant += timedelta(minutes=1)
-    scene.world.asked.clear()
+    scene.fakes.versions["1"] = replace(champion, aliases=())
+    scene.fakes.instant += timedelta(minutes=1)
+    scene.fakes.asked.clear()
 
-    await scene.look()
+    await scene.reconcile()
 
     assert scene.project.status.operation is not None, "what blocked it is gone"
-    assert scene.world.asked[-1], "the guard of this apply was read in full"
+    assert scene.fakes.asked[-1], "the guard of this apply was read in full"

@@ -17,7 +17,7 @@ from tests.unit.decide.build import (
     A,
     B,
     C,
-    Play,
+    ProjectScenario,
     backfill,
     guard,
     hourly,
@@ -76,46 +76,46 @@ class OneProject(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.play = Play(mlflow=MLFLOW)
+        self.scenario = ProjectScenario(mlflow=MLFLOW)
         self.ids: set[str] = set()
         self.in_flight: set[str] = set()
         self.ended: set[str] = set()
         self.lost: set[str] = set()
         self.pushed = 0
-        self.before = self.play.status
+        self.before = self.scenario.status
 
     @initialize()
-    def first_look(self) -> None:
-        self._look()
+    def first_reconcile(self) -> None:
+        self._reconcile()
 
     @rule(revision=st.sampled_from((A, B, C)))
     def somebody_pushes(self, revision: str) -> None:
-        self.play.source = SourceFacts(revision)
+        self.scenario.source = SourceFacts(revision)
 
     @rule()
     def the_source_is_out(self) -> None:
-        self.play.source = UNREACHABLE
+        self.scenario.source = UNREACHABLE
 
     @rule(change=st.sampled_from(SPECS))
     def somebody_changes_the_spec(self, change: dict[str, Any]) -> None:
-        self.play.change(**change)
+        self.scenario.change(**change)
 
     @rule(value=st.sampled_from((f"{PLAN}: it goes tomorrow", "yes", None)))
     def somebody_annotates(self, value: str | None) -> None:
-        self.play.annotate("allow-breaking", value)
+        self.scenario.annotate("allow-breaking", value)
 
     @rule(up=st.booleans())
     def mlflow_comes_or_goes(self, up: bool) -> None:
-        self.play.outage = None if up else OUTAGE
+        self.scenario.outage = None if up else OUTAGE
 
     @rule(models=st.sampled_from(((), ("driver_model",), ("driver_model", "eta_model"))))
     def models_are_promoted(self, models: tuple[str, ...]) -> None:
-        if self.play.outage is None:
-            self.play.guard = guard(*models, read_at=self.play.now)
+        if self.scenario.outage is None:
+            self.scenario.guard = guard(*models, read_at=self.scenario.now)
 
     @rule(minutes=st.sampled_from((1, 7, 31, 200)))
     def time_passes(self, minutes: int) -> None:
-        self.play.later(minutes=minutes)
+        self.scenario.later(minutes=minutes)
 
     @precondition(lambda self: self._running)
     @rule(data=st.data(), meanwhile=MEANWHILE)
@@ -124,7 +124,7 @@ class OneProject(RuleBasedStateMachine):
         ends = ENDS[operation.kind] + ALWAYS_POSSIBLE
         self._end(operation, *data.draw(st.sampled_from(ends)))
         self._happens(meanwhile)
-        self._look()
+        self._reconcile()
 
     @precondition(lambda self: self._running)
     @rule(
@@ -134,113 +134,113 @@ class OneProject(RuleBasedStateMachine):
     )
     def the_job_ends_without_a_word(self, data: st.DataObject, reason: str, meanwhile: str) -> None:
         operation = data.draw(st.sampled_from(self._running))
-        self.play.jobs[operation.job] = JobFacts(running=False, reason=reason, message="killed")
+        self.scenario.jobs[operation.job] = JobFacts(running=False, reason=reason, message="killed")
         self.ended.add(operation.id)
-        self._look()
+        self._reconcile()
         self._happens(meanwhile)
-        self._look()
+        self._reconcile()
 
     @precondition(lambda self: self._running)
     @rule(data=st.data(), seen=st.booleans(), meanwhile=MEANWHILE)
     def the_job_is_lost(self, data: st.DataObject, seen: bool, meanwhile: str) -> None:
         if seen:
-            self._look()
+            self._reconcile()
         job = data.draw(st.sampled_from(self._running)).job
         self.lost.add(job)
-        del self.play.jobs[job]
+        del self.scenario.jobs[job]
         self._happens(meanwhile)
-        self._look()
+        self._reconcile()
 
     @precondition(lambda self: self._backing_off)
     @rule(meanwhile=MEANWHILE)
     def a_wait_is_over(self, meanwhile: str) -> None:
         self._happens(meanwhile)
         self._wait_for_retry()
-        self._look()
+        self._reconcile()
 
     @rule(data=st.data(), meanwhile=MEANWHILE)
     def the_registry_is_read_beside_a_write(self, data: st.DataObject, meanwhile: str) -> None:
         """Both jobs run; either ends first, and what was read before a write is not taken over."""
-        play = self.play
-        play.change(registry={"pollInterval": "30m"}, suspend=False)
-        play.later(minutes=31)
-        self._look(requested=True)
+        scenario = self.scenario
+        scenario.change(registry={"pollInterval": "30m"}, suspend=False)
+        scenario.later(minutes=31)
+        self._reconcile(requested=True)
         self._happens(meanwhile)
-        self._look()
+        self._reconcile()
         order = data.draw(st.permutations(self._running))
         for operation in order:
             ends = [end for end in ENDS[operation.kind] if not end[1]]
             self._end(operation, *ends[0])
-            self._look()
+            self._reconcile()
 
     @rule()
     def a_good_day(self) -> None:
         """Whatever stands in the way goes, and a commit is applied."""
         self._heal()
-        self._settle()
+        self._reconcile_until_quiet()
 
     @rule(count=st.integers(1, 14), down=st.booleans())
     def a_bad_day(self, count: int, down: bool) -> None:
         """One bad commit after another, and MLflow may be out."""
         if down:
-            self.play.outage = OUTAGE
-            self.play.change(apply={"protection": {"mode": "Warn"}})
+            self.scenario.outage = OUTAGE
+            self.scenario.change(apply={"protection": {"mode": "Warn"}})
         for _ in range(count):
             self._happens("a push")
-            self._look()
+            self._reconcile()
             for operation in self._running:
                 self._end(operation, "Failed", "InvalidRepo")
-                self._look()
+                self._reconcile()
 
     @rule(requested=st.booleans())
-    def the_host_looks(self, requested: bool) -> None:
-        self._look(requested=requested)
+    def host_reconciles(self, requested: bool) -> None:
+        self._reconcile(requested=requested)
 
     @rule(effects=st.integers(0, 4))
     def the_host_dies_and_another_starts(self, effects: int) -> None:
-        self._look(dies_after=effects)
-        self.play.restart()
+        self._reconcile(dies_after=effects)
+        self.scenario.restart()
 
     @rule()
     def nothing_happens_for_a_while(self) -> None:
         """A quiet project is left alone: no write, no job, no event, no look in vain."""
-        self.play.rest()
-        before = self.play.status
-        decision = self.play.look()
+        self.scenario.rest()
+        before = self.scenario.status
+        decision = self.scenario.reconcile()
 
-        assert self.play.status == before
+        assert self.scenario.status == before
         assert (decision.before, decision.after, decision.events) == ((), (), ())
         waiting = sum(operation.mlflow_run_id is None for operation in before.operations)
         assert len(before.operations) <= 10 + waiting
         for _ in range(3):
             assert decision.requeue_at is not None
-            if decision.requeue_at - self.play.now > timedelta(seconds=25):
+            if decision.requeue_at - self.scenario.now > timedelta(seconds=25):
                 return
-            self.play.now = decision.requeue_at + timedelta(seconds=1)
-            decision = self._look()
-            if self.play.status != before:
+            self.scenario.now = decision.requeue_at + timedelta(seconds=1)
+            decision = self._reconcile()
+            if self.scenario.status != before:
                 return
         raise AssertionError("it is looked at again and again in vain")
 
-    @precondition(lambda self: not self.play.observed().deleted)
+    @precondition(lambda self: not self.scenario.observed().deleted)
     @rule(policy=st.sampled_from(("Retain", "Delete")), really=st.integers(0, 9))
     def somebody_deletes_it(self, policy: str, really: int) -> None:
         if really == 0:
-            self.play.change(deletionPolicy=policy)
-            self.play.delete()
+            self.scenario.change(deletionPolicy=policy)
+            self.scenario.delete()
 
     def _heal(self) -> None:
-        self.play.outage = None
-        self.play.change(suspend=False)
-        self.play.annotate("allow-breaking", None)
+        self.scenario.outage = None
+        self.scenario.change(suspend=False)
+        self.scenario.annotate("allow-breaking", None)
         self._happens("a push")
 
-    def _settle(self) -> None:
+    def _reconcile_until_quiet(self) -> None:
         """Every job succeeds from now on, until there is nothing left to do."""
-        play = self.play
+        scenario = self.scenario
         for _ in range(400):
-            decision = self._look()
-            if not play.status.in_flight and not decision.after:
+            decision = self._reconcile()
+            if not scenario.status.in_flight and not decision.after:
                 return
             if self._running:
                 planned = self._running[0].kind is OperationKind.PLAN
@@ -253,21 +253,21 @@ class OneProject(RuleBasedStateMachine):
         match what:
             case "a push":
                 self.pushed += 1
-                self.play.push(f"{self.pushed:040x}")
-            case "a revert" if self.play.status.applied is not None:
-                self.play.push(self.play.status.applied.revision or A)
+                self.scenario.push(f"{self.pushed:040x}")
+            case "a revert" if self.scenario.status.applied is not None:
+                self.scenario.push(self.scenario.status.applied.revision or A)
             case "MLflow out":
-                self.play.outage = OUTAGE
+                self.scenario.outage = OUTAGE
             case "source out":
-                self.play.source = UNREACHABLE
+                self.scenario.source = UNREACHABLE
             case "suspended":
-                self.play.change(suspend=True)
-            case "deleted" if not self.play.observed().deleted and self.pushed % 4 == 3:
-                self.play.change(deletionPolicy="Delete")
-                self.play.delete()
+                self.scenario.change(suspend=True)
+            case "deleted" if not self.scenario.observed().deleted and self.pushed % 4 == 3:
+                self.scenario.change(deletionPolicy="Delete")
+                self.scenario.delete()
 
     def _end(self, operation: OperationStatus, outcome: str, reason: str) -> None:
-        play = self.play
+        scenario = self.scenario
         fields: dict[str, Any] = {"reason": reason, "message": f"it {outcome}"}
         if operation.kind in APPLYING and not reason:
             fields["plan"] = plan()
@@ -277,124 +277,129 @@ class OneProject(RuleBasedStateMachine):
             failing = outcome == "Partial"
             fields["views"] = (
                 view_report("stats", "Failed" if failing else "Succeeded"),
-                view_report("extra", materialized_until=play.now),
+                view_report("extra", materialized_until=scenario.now),
             )
-        play.reports(operation, outcome, **fields)
+        scenario.reports(operation, outcome, **fields)
         self.ended.add(operation.id)
 
     @property
     def _backing_off(self) -> list[OperationStatus]:
         """The operations that wait for another attempt."""
         phase = OperationPhase.BACKING_OFF
-        return [each for each in self.play.status.in_flight if each.phase is phase]
+        return [each for each in self.scenario.status.in_flight if each.phase is phase]
 
     def _wait_for_retry(self) -> None:
         """The first wait is over."""
         waits = (each.not_before for each in self._backing_off)
-        self.play.now = max(self.play.now, min(at for at in waits if at)) + timedelta(seconds=1)
+        self.scenario.now = max(self.scenario.now, min(at for at in waits if at)) + timedelta(
+            seconds=1
+        )
 
     @property
     def _running(self) -> list[OperationStatus]:
         """The operations in flight whose job runs."""
-        play = self.play
+        scenario = self.scenario
         return [
             each
-            for each in play.status.in_flight
-            if each.job in play.jobs and play.jobs[each.job].running
+            for each in scenario.status.in_flight
+            if each.job in scenario.jobs and scenario.jobs[each.job].running
         ]
 
-    def _look(self, **how: Any) -> Decision[FeatureStoreProjectStatus]:
-        play = self.play
-        started, observed = len(play.started), play.observed()
+    def _reconcile(self, **how: Any) -> Decision[FeatureStoreProjectStatus]:
+        scenario = self.scenario
+        started, observed = len(scenario.started), scenario.observed()
         decision = decide(observed)
         assert decide(observed) == decision, "the same facts lead to the same decision"
-        play.look(**how)
-        for name in play.started[started:]:
+        scenario.reconcile(**how)
+        for name in scenario.started[started:]:
             self._may_start(name)
         looks_again = decision.requeue_at
         assert looks_again is not None
-        assert looks_again >= play.now + timedelta(seconds=1)
+        assert looks_again >= scenario.now + timedelta(seconds=1)
         return decision
 
     def _may_start(self, name: str) -> None:
-        play = self.play
-        operation = next(each for each in play.status.in_flight if each.job == name)
+        scenario = self.scenario
+        operation = next(each for each in scenario.status.in_flight if each.job == name)
         kind = operation.kind
-        deleted = play.observed().deleted
-        assert deleted or not play.project.spec.suspend, "a suspended project starts nothing"
+        deleted = scenario.observed().deleted
+        assert deleted or not scenario.project.spec.suspend, "a suspended project starts nothing"
         assert not deleted or kind is OperationKind.DELETE, "what goes is not worked on any more"
-        enforced = play.project.spec.apply.protection.mode == "Enforce"
+        enforced = scenario.project.spec.apply.protection.mode == "Enforce"
         if enforced and kind in APPLYING | {OperationKind.DELETE}:
-            assert play.outage is None, "the guard fails closed"
+            assert scenario.outage is None, "the guard fails closed"
         if kind in APPLYING:
-            assert isinstance(play.source, SourceFacts)
-            assert operation.revision == play.source.revision, "nobody wants another revision"
-        running = [job for job, facts in play.jobs.items() if facts.running]
+            assert isinstance(scenario.source, SourceFacts)
+            assert operation.revision == scenario.source.revision, "nobody wants another revision"
+        running = [job for job, facts in scenario.jobs.items() if facts.running]
         lane = [job for job in running if LANES[job.partition("-")[0]] is KINDS[kind].lane]
         assert lane == [name], "one job at a time in a lane"
 
     @invariant()
     def ids_are_never_used_twice(self) -> None:
-        ids = {operation.id for operation in self.play.status.in_flight}
+        ids = {operation.id for operation in self.scenario.status.in_flight}
         assert not (ids - self.in_flight) & self.ids
         self.in_flight = ids
         self.ids |= ids
 
     @invariant()
     def numbers_only_grow(self) -> None:
-        status = self.play.status
+        status = self.scenario.status
         assert status.sequence >= self.before.sequence
         newest = max((each.sequence for each in status.in_flight), default=0)
         assert newest <= status.sequence
 
     @invariant()
     def nothing_leaves_the_list_before_it_is_on_record(self) -> None:
-        listed = {operation.id for operation in self.play.status.operations}
+        listed = {operation.id for operation in self.scenario.status.operations}
         for operation in self.before.operations:
-            assert operation.id in listed or operation.id in self.play.runs
-        self.before = self.play.status
+            assert operation.id in listed or operation.id in self.scenario.runs
+        self.before = self.scenario.status
 
     @invariant()
     def a_job_stays_while_somebody_needs_its_report(self) -> None:
-        play = self.play
-        for operation in play.status.operations:
+        scenario = self.scenario
+        for operation in scenario.status.operations:
             given_up = (operation.message or "").endswith("superseded before its next attempt")
-            recorded = operation.id in play.runs or operation.job in self.lost
-            assert recorded or given_up or operation.job in play.jobs
+            recorded = operation.id in scenario.runs or operation.job in self.lost
+            assert recorded or given_up or operation.job in scenario.jobs
 
     @invariant()
     def the_status_is_whole_and_within_its_caps(self) -> None:
-        status = self.play.status
+        status = self.scenario.status
         types = [condition.type for condition in status.conditions]
         if not types:
             return
         assert len(types) == len(set(types))
         assert set(types) >= ALWAYS
         assert {"Reconciling", "Stalled"} - set(types), "it moves, or it is stuck"
-        ready = self.play.says("Ready")[0] == "True"
+        ready = self.scenario.says("Ready")[0] == "True"
         assert not (ready and {"Reconciling", "Stalled"} & set(types))
         assert all(len(condition.message) <= 2000 for condition in status.conditions)
 
     def teardown(self) -> None:
         """Everything is well again and stays so: everything comes to a good end."""
-        play = self.play
-        if not play.status.conditions:
+        scenario = self.scenario
+        if not scenario.status.conditions:
             return
         self._heal()
-        self._settle()
-        play.later(hours=2)  # a look at the registry that failed waits for its interval
-        self._settle()
-        play.rest()
+        self._reconcile_until_quiet()
+        scenario.later(hours=2)  # a look at the registry that failed waits for its interval
+        self._reconcile_until_quiet()
+        scenario.rest()
 
-        assert not play.status.in_flight
-        assert not play.jobs, "every job is forgotten once its operation is on record"
-        assert self.ended <= set(play.runs), "every operation that ended is on record"
-        assert all(operation.mlflow_run_id for operation in play.status.operations)
-        assert len(play.status.operations) <= 10
-        if play.observed().deleted:
-            assert play.look().finished or play.says("Stalled") == ("True", "DeletionBlocked")
+        assert not scenario.status.in_flight
+        assert not scenario.jobs, "every job is forgotten once its operation is on record"
+        assert self.ended <= set(scenario.runs), "every operation that ended is on record"
+        assert all(operation.mlflow_run_id for operation in scenario.status.operations)
+        assert len(scenario.status.operations) <= 10
+        if scenario.observed().deleted:
+            assert scenario.reconcile().finished or scenario.says("Stalled") == (
+                "True",
+                "DeletionBlocked",
+            )
         else:
-            assert play.says("Ready")[0] == "True"
+            assert scenario.says("Ready")[0] == "True"
 
 
 TestOneProject = OneProject.TestCase

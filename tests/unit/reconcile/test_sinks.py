@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
-from tests.unit.decide.build import MLFLOW, PLAN, STATS, B, Play, plan
+from tests.unit.decide.build import MLFLOW, PLAN, STATS, B, ProjectScenario, plan
 
 from feature_lineage.api.enums import OperationKind, OverrideKind, PlanVerdict, Result, Verdict
 from feature_lineage.decide import events
@@ -55,7 +55,7 @@ ALL: tuple[tuple[DomainEvent, str | None, str | None], ...] = (
     (events.VersionLinked(MODEL, "driver_model", "1", "activity"), None, None),
     (
         events.VerdictChanged(MODEL, Verdict.VERIFIED, Verdict.BROKEN, SECRET),
-        "Broken",
+        "FailingSink",
         f"verdict changed resource={MODEL} before=Verified after=Broken",
     ),
 )
@@ -86,14 +86,14 @@ def test_what_becomes_of_a_domain_event(
 
 
 @dataclass
-class Broken:
+class FailingSink:
     error: Exception
 
     async def emit(self, event: DomainEvent) -> None:
         raise self.error
 
 
-class Recorder:
+class RecordingSink:
     def __init__(self) -> None:
         self.events: list[DomainEvent] = []
 
@@ -104,10 +104,10 @@ class Recorder:
 async def test_a_sink_that_fails_costs_no_other_sink_an_event(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    recorder = Recorder()
+    recorder = RecordingSink()
     event = events.ModelsHurt(*OPERATION, "it hurts")
 
-    await emit((Broken(RuntimeError("out of order")), recorder), (event, event))
+    await emit((FailingSink(RuntimeError("out of order")), recorder), (event, event))
 
     assert recorder.events == [event, event]
     lines = [record.getMessage() for record in caplog.records]
@@ -118,25 +118,25 @@ async def test_a_state_folder_that_is_full_is_no_matter_of_a_sink() -> None:
     event = events.ModelsHurt(*OPERATION, "it hurts")
 
     with pytest.raises(StateUnusable):
-        await emit((Broken(StateUnusable("the disk is full")),), (event,))
+        await emit((FailingSink(StateUnusable("the disk is full")),), (event,))
 
 
 async def test_an_operation_has_one_line_at_each_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    play = Play(mlflow=MLFLOW, runtime={"retries": 1}).apply()
-    play.rest()
-    play.push(B)
-    play.happened.clear()
-    play.annotate("allow-breaking", f"{PLAN}: it goes tomorrow")
-    play.look()
-    play.crash()
-    play.wait_for_retry()
-    play.look()
+    scenario = ProjectScenario(mlflow=MLFLOW, runtime={"retries": 1}).apply()
+    scenario.rest()
+    scenario.push(B)
+    scenario.happened.clear()
+    scenario.annotate("allow-breaking", f"{PLAN}: it goes tomorrow")
+    scenario.reconcile()
+    scenario.crash()
+    scenario.wait_for_retry()
+    scenario.reconcile()
     allowed: Any = plan(PlanVerdict.ALLOWED)
-    play.end("Succeeded", plan=allowed, snapshot=STATS)
-    play.rest()
+    scenario.end("Succeeded", plan=allowed, snapshot=STATS)
+    scenario.rest()
 
-    await emit((LogLines(),), play.happened)
+    await emit((LogLines(),), scenario.happened)
 
     words = [record.getMessage().split(" resource=")[0] for record in caplog.records]
     assert words == ["operation started", "operation ended", "permission used"]

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.decide.build import MLFLOW, NOW, STATS, Play, model, version
-from tests.unit.reconcile.test_observing import OUT, TAGS, Scene
+from tests.unit.decide.build import MLFLOW, NOW, STATS, ProjectScenario, model, version
+from tests.unit.reconcile.test_observing import OUT, TAGS, ObserverSetup
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import find_condition
@@ -17,7 +17,7 @@ from feature_lineage.reconcile import reconciler as controller_module
 from feature_lineage.reconcile.reconciler import Reconciler
 
 
-class Followed(Scene):
+class Followed(ObserverSetup):
     """A scene with a model that was looked at until nothing was left to do.
 
     Attributes:
@@ -28,7 +28,7 @@ class Followed(Scene):
         super().__init__(**spec)
         self.version()
         self.resource = model()
-        self.world.add(self.resource)
+        self.fakes.add(self.resource)
         self.controller = Reconciler(self.ports)
         self.worked_out = 0
         observe = controller_module.observe_model
@@ -48,10 +48,10 @@ class Followed(Scene):
         assert found is not None
         return found
 
-    async def settle(self) -> None:
+    async def reconcile_until_quiet(self) -> None:
         await self.passes(4)
         self.worked_out = 0
-        self.world.log.clear()
+        self.fakes.log.clear()
 
     async def verdict(self) -> str:
         status = (await self.passes()).status
@@ -61,7 +61,7 @@ class Followed(Scene):
 @pytest.fixture
 async def followed(monkeypatch: pytest.MonkeyPatch) -> Followed:
     scene = Followed(monkeypatch)
-    await scene.settle()
+    await scene.reconcile_until_quiet()
     return scene
 
 
@@ -71,7 +71,7 @@ async def test_unchanged_inputs_cause_no_observation_and_no_write(
     await followed.passes(10)
 
     assert followed.worked_out == 0
-    assert followed.world.log == []
+    assert followed.fakes.log == []
 
 
 async def test_a_no_op_reconcile_is_requeued_after_ten_minutes(
@@ -85,7 +85,7 @@ async def test_one_reconcile_without_work_is_enough_for_a_no_op(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
-    followed.world.add(model(tags={"mode": "Off"}))
+    followed.fakes.add(model(tags={"mode": "Off"}))
     await followed.passes()
     assert followed.worked_out == 1
 
@@ -97,7 +97,7 @@ async def test_a_model_with_work_is_requeued_at_the_poll_interval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
-    del followed.world.kept[STATS.digest]
+    del followed.fakes.kept[STATS.digest]
     result = await followed.controller.reconcile_model(followed.resource)
 
     assert result.requeue_at is not None
@@ -105,8 +105,8 @@ async def test_a_model_with_work_is_requeued_at_the_poll_interval(
 
 
 async def test_an_alias_that_moved_is_seen(followed: Followed) -> None:
-    followed.world.versions["2"] = replace(version("2", "champion"), tags=TAGS)
-    followed.world.versions["1"] = replace(followed.world.versions["1"], aliases=())
+    followed.fakes.versions["2"] = replace(version("2", "champion"), tags=TAGS)
+    followed.fakes.versions["1"] = replace(followed.fakes.versions["1"], aliases=())
 
     found = await followed.passes()
 
@@ -116,13 +116,13 @@ async def test_an_alias_that_moved_is_seen(followed: Followed) -> None:
 
 async def test_tags_that_somebody_changed_are_seen(followed: Followed) -> None:
     tags = {**TAGS, "feast.feature_refs": "stats:gone"}
-    followed.world.versions["1"] = replace(followed.world.versions["1"], tags=tags)
+    followed.fakes.versions["1"] = replace(followed.fakes.versions["1"], tags=tags)
 
     assert await followed.verdict() == "Broken"
 
 
 async def test_a_version_that_is_gone_is_seen(followed: Followed) -> None:
-    followed.world.versions.clear()
+    followed.fakes.versions.clear()
 
     resolved = find_condition((await followed.passes()).status.conditions, "Resolved")
     assert resolved is not None
@@ -131,27 +131,27 @@ async def test_a_version_that_is_gone_is_seen(followed: Followed) -> None:
 
 async def test_a_project_with_another_status_is_seen(followed: Followed) -> None:
     project = followed.project
-    followed.world.add(project.model_copy(update={"status": project.status.model_copy()}))
+    followed.fakes.add(project.model_copy(update={"status": project.status.model_copy()}))
 
     await followed.passes()
     assert followed.worked_out == 1
 
 
 async def test_an_outage_and_its_end_are_seen(followed: Followed) -> None:
-    followed.world.fail["view"] = OUT
+    followed.fakes.fail["view"] = OUT
     await followed.passes()
     assert followed.worked_out == 1
 
-    await followed.settle()
+    await followed.reconcile_until_quiet()
     await followed.passes(3)
     assert followed.worked_out == 0
 
-    del followed.world.fail["view"]
+    del followed.fakes.fail["view"]
     await followed.passes()
     assert followed.worked_out == 1
 
 
-async def _next_look(followed: Followed) -> timedelta:
+async def _requeue_delay(followed: Followed) -> timedelta:
     result = await followed.controller.reconcile_model(await followed.passes())
     assert result.requeue_at is not None
     return result.requeue_at - followed.ports.clock.now()
@@ -160,10 +160,10 @@ async def _next_look(followed: Followed) -> timedelta:
 async def test_a_model_is_requeued_at_the_poll_interval_in_an_outage(
     followed: Followed,
 ) -> None:
-    followed.world.fail["view"] = OUT
-    await followed.settle()
+    followed.fakes.fail["view"] = OUT
+    await followed.reconcile_until_quiet()
 
-    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
+    assert await _requeue_delay(followed) == followed.project.spec.mlflow.poll_interval
 
 
 async def test_models_are_requeued_soon_if_the_project_has_old_facts(
@@ -177,10 +177,10 @@ async def test_models_are_requeued_soon_if_the_project_has_old_facts(
         last_transition_time=NOW,
     )
     status = followed.project.status.model_copy(update={"conditions": (old,)})
-    followed.world.add(followed.project.model_copy(update={"status": status}))
-    await followed.settle()
+    followed.fakes.add(followed.project.model_copy(update={"status": status}))
+    await followed.reconcile_until_quiet()
 
-    assert await _next_look(followed) == followed.project.spec.mlflow.poll_interval
+    assert await _requeue_delay(followed) == followed.project.spec.mlflow.poll_interval
 
 
 async def test_another_resource_on_the_same_model_is_seen(followed: Followed) -> None:
@@ -188,7 +188,7 @@ async def test_another_resource_on_the_same_model_is_seen(followed: Followed) ->
     metadata = older_owner.metadata.model_copy(
         update={"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
     )
-    followed.world.add(older_owner.model_copy(update={"metadata": metadata}))
+    followed.fakes.add(older_owner.model_copy(update={"metadata": metadata}))
 
     tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
     assert tagged is not None
@@ -200,13 +200,13 @@ async def test_model_inputs_create_no_resource_and_read_no_registry(
 ) -> None:
     for number in range(5):
         metadata = followed.resource.metadata.model_copy(update={"name": f"other-{number}"})
-        followed.world.add(followed.resource.model_copy(update={"metadata": metadata}))
-    await followed.settle()
-    followed.world.made = followed.world.fetched = 0
+        followed.fakes.add(followed.resource.model_copy(update={"metadata": metadata}))
+    await followed.reconcile_until_quiet()
+    followed.fakes.made = followed.fakes.fetched = 0
 
     await followed.passes(10)
 
-    assert (followed.worked_out, followed.world.made, followed.world.fetched) == (0, 0, 0)
+    assert (followed.worked_out, followed.fakes.made, followed.fakes.fetched) == (0, 0, 0)
 
 
 async def test_a_registry_that_fell_out_of_memory_is_no_change(followed: Followed) -> None:
@@ -221,17 +221,17 @@ async def test_a_missing_snapshot_is_found_once_it_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     followed = Followed(monkeypatch)
-    del followed.world.kept[STATS.digest]
-    await followed.settle()
+    del followed.fakes.kept[STATS.digest]
+    await followed.reconcile_until_quiet()
     assert await followed.verdict() == "Unknown"
 
-    followed.world.kept[STATS.digest] = STATS
+    followed.fakes.kept[STATS.digest] = STATS
     assert await followed.verdict() == "Unchanged"
 
 
 async def test_without_a_server_a_model_settles_too(monkeypatch: pytest.MonkeyPatch) -> None:
     followed = Followed(monkeypatch, mlflow=None)
-    await followed.settle()
+    await followed.reconcile_until_quiet()
 
     await followed.passes(3)
 
@@ -240,7 +240,7 @@ async def test_without_a_server_a_model_settles_too(monkeypatch: pytest.MonkeyPa
 
 def _of_another_project(**spec: Any) -> FeatureStoreProject:
     """The project of an older resource on the same registered model."""
-    project = Play(mlflow={**MLFLOW, **spec}, project="other").project
+    project = ProjectScenario(mlflow={**MLFLOW, **spec}, project="other").project
     metadata = project.metadata.model_copy(update={"name": "other"})
     return project.model_copy(update={"metadata": metadata})
 
@@ -248,23 +248,23 @@ def _of_another_project(**spec: Any) -> FeatureStoreProject:
 async def test_a_competing_models_project_on_a_new_server_is_noticed(
     followed: Followed,
 ) -> None:
-    followed.world.add(_of_another_project())
+    followed.fakes.add(_of_another_project())
     older_owner = model(projectRef={"name": "other"})
     created = {"name": "elder", "creation_timestamp": NOW - timedelta(days=30)}
-    followed.world.add(
+    followed.fakes.add(
         older_owner.model_copy(update={"metadata": older_owner.metadata.model_copy(update=created)})
     )
-    await followed.settle()
+    await followed.reconcile_until_quiet()
     tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
     assert tagged is not None
     assert tagged.reason == "OwnedByOther"
 
     for the_same in ({}, {"workspace": "default"}, {"trackingUri": None, "serverRef": "bound"}):
-        followed.world.add(_of_another_project(**the_same))
+        followed.fakes.add(_of_another_project(**the_same))
         await followed.passes()
         assert followed.worked_out == 0
 
-    followed.world.add(_of_another_project(trackingUri="http://other.example"))
+    followed.fakes.add(_of_another_project(trackingUri="http://other.example"))
     tagged = find_condition((await followed.passes(3)).status.conditions, "Tagged")
     assert tagged is not None
     assert tagged.status == "True"
@@ -273,7 +273,7 @@ async def test_a_competing_models_project_on_a_new_server_is_noticed(
 async def test_a_changed_spec_is_seen(followed: Followed) -> None:
     spec = followed.resource.spec.model_copy(update={"suspend": True})
     known = await followed.passes()
-    followed.world.add(known.model_copy(update={"spec": spec}))
+    followed.fakes.add(known.model_copy(update={"spec": spec}))
 
     tagged = find_condition((await followed.passes()).status.conditions, "Tagged")
     assert tagged is not None

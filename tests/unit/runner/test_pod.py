@@ -104,13 +104,13 @@ def test_a_path_that_does_not_exist_has_a_mount_point() -> None:
     assert mount_of("/a b/registry.db", mounts) == "/a b"
 
 
-class Moody(BaseHTTPRequestHandler):
+class UnreliableServer(BaseHTTPRequestHandler):
     """Answers with the statuses it is given, then with 200."""
 
     def do_PATCH(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        moods: list[int] = self.server.moods  # type: ignore[attr-defined]
-        status = moods.pop(0) if moods else 200
+        statuses: list[int] = self.server.statuses  # type: ignore[attr-defined]
+        status = statuses.pop(0) if statuses else 200
         answer = json.dumps({"message": f"status {status}"}).encode()
         if status == 200:
             taken = (self.path.rpartition("/")[2], json.loads(body), dict(self.headers))
@@ -125,11 +125,11 @@ class Moody(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def moody(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+def unreliable_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
     monkeypatch.setattr(publishing, "PAUSES", ())
     monkeypatch.setattr(publishing, "LONGEST_PAUSE", 0.01)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
-    server.moods, server.taken = [], []  # type: ignore[attr-defined]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), UnreliableServer)
+    server.statuses, server.taken = [], []  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -137,22 +137,28 @@ def moody(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture
-def api(moody: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+def api(
+    unreliable_server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ApiServer:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:1")
     monkeypatch.setenv("http_proxy", "http://proxy.example:1")
     (tmp_path / "token").write_text("t0k3n\n")
     monkeypatch.setattr(publishing.ssl, "create_default_context", lambda **_: None)
-    return ApiServer(f"http://127.0.0.1:{moody.server_port}", tmp_path)
+    return ApiServer(f"http://127.0.0.1:{unreliable_server.server_port}", tmp_path)
 
 
-def test_the_piece_with_the_manifest_is_written_last(api: ApiServer, moody: Any) -> None:
+def test_the_piece_with_the_manifest_is_written_last(
+    api: ApiServer, unreliable_server: Any
+) -> None:
     import os
 
     manifest, pieces = pack_report(os.urandom(1_500_000), "apply-1-x-1")
     publish(api, "n", ("r-0", "r-1", "r-2"), manifest, pieces, for_seconds(10))
-    assert [name for name, _, _ in moody.taken] == ["r-2", "r-1", "r-0"]
-    assert ["data" in body for _, body, _ in moody.taken] == [False, False, True]
-    assert {headers["Authorization"] for _, _, headers in moody.taken} == {"Bearer t0k3n"}
+    assert [name for name, _, _ in unreliable_server.taken] == ["r-2", "r-1", "r-0"]
+    assert ["data" in body for _, body, _ in unreliable_server.taken] == [False, False, True]
+    assert {headers["Authorization"] for _, _, headers in unreliable_server.taken} == {
+        "Bearer t0k3n"
+    }
 
 
 def for_seconds(seconds: float, told: list[str] | None = None) -> Retries:
@@ -167,45 +173,45 @@ def hand_over(api: ApiServer, retries: Retries) -> None:
     publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), retries)
 
 
-def test_every_pause_is_logged_with_its_cause(api: ApiServer, moody: Any) -> None:
+def test_every_pause_is_logged_with_its_cause(api: ApiServer, unreliable_server: Any) -> None:
     told: list[str] = []
-    moody.moods[:] = [503, 429, 500, 401, 403] * 3
+    unreliable_server.statuses[:] = [503, 429, 500, 401, 403] * 3
     hand_over(api, for_seconds(10, told))
 
-    assert [name for name, _, _ in moody.taken] == ["r-0"]
+    assert [name for name, _, _ in unreliable_server.taken] == ["r-0"]
     assert len(told) == 15
     assert told[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
 
 
-def test_retries_end_at_the_deadline(api: ApiServer, moody: Any) -> None:
-    moody.moods[:] = [503] * 10_000
+def test_retries_end_at_the_deadline(api: ApiServer, unreliable_server: Any) -> None:
+    unreliable_server.statuses[:] = [503] * 10_000
     with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
         hand_over(api, for_seconds(0.2))
-    assert 10_000 > len(moody.moods) > 9_900
+    assert 10_000 > len(unreliable_server.statuses) > 9_900
 
 
-def test_a_refused_connection_is_retried(api: ApiServer, moody: Any) -> None:
-    moody.shutdown()
-    moody.server_close()
+def test_a_refused_connection_is_retried(api: ApiServer, unreliable_server: Any) -> None:
+    unreliable_server.shutdown()
+    unreliable_server.server_close()
     with pytest.raises(TransientError, match="Connection refused"):
         hand_over(api, for_seconds(0.1))
 
 
 def test_a_refusal_is_retried_for_a_shorter_time(
-    api: ApiServer, moody: Any, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer, unreliable_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "REFUSED_SECONDS", 0.1)
-    moody.moods[:] = [403] * 10_000
+    unreliable_server.statuses[:] = [403] * 10_000
     with pytest.raises(AccessRefused, match="HTTP 403: status 403"):
         hand_over(api, for_seconds(60))
-    assert 9_999 > len(moody.moods) > 9_900
+    assert 9_999 > len(unreliable_server.statuses) > 9_900
 
 
-def test_a_missing_config_map_is_not_retried(api: ApiServer, moody: Any) -> None:
-    moody.moods[:] = [404, 404]
+def test_a_missing_config_map_is_not_retried(api: ApiServer, unreliable_server: Any) -> None:
+    unreliable_server.statuses[:] = [404, 404]
     with pytest.raises(AccessRefused, match="HTTP 404: status 404"):
         hand_over(api, for_seconds(60))
-    assert moody.moods == [404]
+    assert unreliable_server.statuses == [404]
 
 
 def test_pauses_grow_to_15_s_and_end_at_the_deadline(

@@ -16,7 +16,7 @@ from feature_lineage.sources.slow_source_bulkhead import (
 DEADLINE = 20.0
 
 
-class Scene:
+class BulkheadSetup:
     """Requests that the test ends, with a clock that the test sets."""
 
     def __init__(self) -> None:
@@ -57,14 +57,14 @@ def timeout(project: str) -> TransientError:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene() -> BulkheadSetup:
+    return BulkheadSetup()
 
 
 MANY = tuple(f"p{n}" for n in range(40))
 
 
-def test_projects_that_timed_out_share_the_slots(scene: Scene) -> None:
+def test_projects_that_timed_out_share_the_slots(scene: BulkheadSetup) -> None:
     scene.hang(*MANY)
 
     requests = [scene.send(project) for project in MANY[:SLOTS]]
@@ -77,7 +77,7 @@ def test_projects_that_timed_out_share_the_slots(scene: Scene) -> None:
     scene.refused(MANY[-1])
 
 
-def test_a_project_that_got_an_answer_needs_no_slot(scene: Scene) -> None:
+def test_a_project_that_got_an_answer_needs_no_slot(scene: BulkheadSetup) -> None:
     scene.send("good")(None)
     scene.hang(*MANY)
     for project in MANY[:SLOTS]:
@@ -100,7 +100,7 @@ def test_a_project_that_got_an_answer_needs_no_slot(scene: Scene) -> None:
     ],
 )
 def test_a_request_that_does_not_time_out_ends_the_limit(
-    scene: Scene, seconds: float, error: FeatureLineageError | None
+    scene: BulkheadSetup, seconds: float, error: FeatureLineageError | None
 ) -> None:
     scene.hang("one")
     end = scene.send("one")
@@ -114,7 +114,7 @@ def test_a_request_that_does_not_time_out_ends_the_limit(
     scene.send("one")
 
 
-def test_a_cancelled_request_changes_nothing(scene: Scene) -> None:
+def test_a_cancelled_request_changes_nothing(scene: BulkheadSetup) -> None:
     scene.hang(*MANY)
     for project in MANY[:SLOTS]:
         end = scene.send(project)
@@ -126,7 +126,7 @@ def test_a_cancelled_request_changes_nothing(scene: Scene) -> None:
     scene.refused(MANY[-1])
 
 
-def test_the_limit_ends_after_some_time(scene: Scene) -> None:
+def test_the_limit_ends_after_some_time(scene: BulkheadSetup) -> None:
     scene.hang(*MANY)
     for project in MANY[:SLOTS]:
         scene.send(project)
@@ -138,7 +138,7 @@ def test_the_limit_ends_after_some_time(scene: Scene) -> None:
     scene.send(MANY[-1])
 
 
-def test_old_timeouts_are_removed(scene: Scene) -> None:
+def test_old_timeouts_are_removed(scene: BulkheadSetup) -> None:
     for n in range(100):
         scene.hang(f"passing-{n}")
 

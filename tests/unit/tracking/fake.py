@@ -28,7 +28,7 @@ class Clock:
 
 
 @dataclass
-class Row:
+class FakeVersion:
     name: str
     version: str
     updated_ms: int
@@ -44,7 +44,7 @@ class FakeClient:
     def __init__(self, clock: Clock) -> None:
         self.models: dict[str, dict[str, str]] = {}
         self.born: dict[str, int] = {}
-        self.rows: list[Row] = []
+        self.rows: list[FakeVersion] = []
         self.run_status: dict[str, str] = {}
         self.run_started_ms: dict[str, int] = {}
         self.run_tags: dict[str, dict[str, str]] = {}
@@ -55,9 +55,9 @@ class FakeClient:
         self.server = MLflowServer("http://mlflow.ml:5000")
         self.circuit = CircuitBreaker(clock)
 
-    def add(self, name: str, version: str, updated_ms: int, **more: Any) -> Row:
+    def add(self, name: str, version: str, updated_ms: int, **more: Any) -> FakeVersion:
         self.models.setdefault(name, {})
-        row = Row(name, version, updated_ms, **more)
+        row = FakeVersion(name, version, updated_ms, **more)
         self.rows.append(row)
         return row
 
@@ -101,7 +101,7 @@ class FakeClient:
         following = str(start + page_size) if start + page_size < len(rows) else ""
         return [self._row(row) for row in rows[start : start + page_size]], following
 
-    def _row(self, row: Row) -> parsing.VersionRow:
+    def _row(self, row: FakeVersion) -> parsing.VersionRow:
         version = ModelVersion(
             row.name,
             row.version,

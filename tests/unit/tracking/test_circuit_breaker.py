@@ -8,7 +8,7 @@ from feature_lineage.errors import ServerUnavailable
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 
 
-class Clock:
+class ManualClock:
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -20,8 +20,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def refused(circuit: CircuitBreaker) -> bool:
@@ -32,14 +32,14 @@ def refused(circuit: CircuitBreaker) -> bool:
     return False
 
 
-def test_calls_pass_while_the_server_is_fine(clock: Clock) -> None:
+def test_calls_pass_while_the_server_is_fine(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
 
     assert [refused(circuit) for _ in range(3)] == [False, False, False]
     assert circuit.probe_at is None
 
 
-def test_after_a_failure_calls_hear_the_same_error_at_once(clock: Clock) -> None:
+def test_after_a_failure_calls_hear_the_same_error_at_once(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
 
@@ -47,7 +47,7 @@ def test_after_a_failure_calls_hear_the_same_error_at_once(clock: Clock) -> None
         circuit.enter()
 
 
-def test_one_call_is_the_probe_and_the_others_go_on_failing(clock: Clock) -> None:
+def test_one_call_is_the_probe_and_the_others_go_on_failing(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(5)
@@ -55,7 +55,7 @@ def test_one_call_is_the_probe_and_the_others_go_on_failing(clock: Clock) -> Non
     assert [refused(circuit) for _ in range(3)] == [False, True, True]
 
 
-def test_probes_come_after_5_10_20_and_then_every_30_seconds(clock: Clock) -> None:
+def test_probes_come_after_5_10_20_and_then_every_30_seconds(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     start = clock.time
     probes: list[float] = []
@@ -69,7 +69,7 @@ def test_probes_come_after_5_10_20_and_then_every_30_seconds(clock: Clock) -> No
     assert probes == [5, 15, 35, 65, 95, 125]
 
 
-def test_a_probe_that_never_came_back_does_not_block_the_next(clock: Clock) -> None:
+def test_a_probe_that_never_came_back_does_not_block_the_next(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(5)
@@ -79,7 +79,7 @@ def test_a_probe_that_never_came_back_does_not_block_the_next(clock: Clock) -> N
     assert not refused(circuit)
 
 
-def test_success_closes_and_forgets_the_pauses(clock: Clock) -> None:
+def test_success_closes_and_forgets_the_pauses(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     for _ in range(4):
         circuit.failed(ServerUnavailable("it is out"))
@@ -90,7 +90,7 @@ def test_success_closes_and_forgets_the_pauses(clock: Clock) -> None:
     assert circuit.probe_at == clock.time + timedelta(seconds=5)
 
 
-def test_a_clock_set_back_does_not_prolong_an_outage(clock: Clock) -> None:
+def test_a_clock_set_back_does_not_prolong_an_outage(clock: ManualClock) -> None:
     circuit = CircuitBreaker(clock)
     circuit.failed(ServerUnavailable("it is out"))
     clock.advance(-3600)

@@ -69,7 +69,7 @@ class Failures(Listener):
         self.seen.append((str(error), retry_after))
 
 
-class Scene:
+class WorkerSetup:
     """Resources, and the hooks and the reconciler of a worker.
 
     Attributes:
@@ -135,7 +135,7 @@ class Scene:
     ],
 )
 async def test_the_back_off_of_a_failure_is_by_its_kind(error: Exception, longest: float) -> None:
-    scene = Scene(error)
+    scene = WorkerSetup(error)
     await scene.worker.work(KEY)
 
     assert scene.queue.calls == [("failed", longest)]
@@ -149,7 +149,7 @@ async def test_the_back_off_of_a_failure_is_by_its_kind(error: Exception, longes
 async def test_an_error_that_the_host_recovers_from_is_no_failure(
     recovery: Recovery, call: tuple[str, object]
 ) -> None:
-    scene = Scene(TerminalError("changed"), recovery)
+    scene = WorkerSetup(TerminalError("changed"), recovery)
     await scene.worker.work(KEY)
 
     assert scene.queue.calls == [call]
@@ -157,14 +157,14 @@ async def test_an_error_that_the_host_recovers_from_is_no_failure(
 
 
 async def test_an_error_that_the_host_raises_ends_the_worker() -> None:
-    scene = Scene(StateUnusable("the disk is full"))
+    scene = WorkerSetup(StateUnusable("the disk is full"))
 
     with pytest.raises(StateUnusable):
         await scene.worker.work(KEY)
 
 
 async def test_a_cancelled_shared_request_fails_the_reconcile_only() -> None:
-    scene = Scene(asyncio.CancelledError())
+    scene = WorkerSetup(asyncio.CancelledError())
     await scene.worker.work(KEY)
 
     assert scene.queue.calls == [("failed", MAX_TRANSIENT_BACKOFF)]
@@ -172,7 +172,7 @@ async def test_a_cancelled_shared_request_fails_the_reconcile_only() -> None:
 
 
 async def test_a_reconcile_that_hangs_fails_at_its_deadline() -> None:
-    scene = Scene(deadline=0.01)
+    scene = WorkerSetup(deadline=0.01)
 
     async def hang(_: Any) -> None:
         await asyncio.Event().wait()
@@ -185,7 +185,7 @@ async def test_a_reconcile_that_hangs_fails_at_its_deadline() -> None:
 
 
 async def test_a_cancelled_worker_ends() -> None:
-    scene = Scene()
+    scene = WorkerSetup()
     waiting = asyncio.Event()
 
     async def hang(_: Any) -> None:
@@ -203,7 +203,7 @@ async def test_a_cancelled_worker_ends() -> None:
 
 async def test_nothing_is_enqueued_after_a_resource_is_finished() -> None:
     deleted = PROJECT.model_copy(update={"metadata": ObjectMeta(name="p", namespace="ml")})
-    scene = Scene(ReconcileResult(deleted, NOW, again=True, wrote=True, finished=True))
+    scene = WorkerSetup(ReconcileResult(deleted, NOW, again=True, wrote=True, finished=True))
     await scene.worker.work(key_of(PROJECT))
 
     assert scene.queue.calls == [("done", "p")]
@@ -211,7 +211,7 @@ async def test_nothing_is_enqueued_after_a_resource_is_finished() -> None:
 
 async def test_a_project_is_enqueued_before_its_models_and_in_time() -> None:
     result = ReconcileResult(PROJECT, NOW.replace(minute=1), again=True)
-    scene = Scene(result)
+    scene = WorkerSetup(result)
     await scene.worker.work(key_of(PROJECT))
 
     assert scene.queue.calls == [
@@ -223,7 +223,7 @@ async def test_a_project_is_enqueued_before_its_models_and_in_time() -> None:
 
 
 async def test_a_request_holds_for_one_reconcile() -> None:
-    scene = Scene(ReconcileResult(PROJECT, None))
+    scene = WorkerSetup(ReconcileResult(PROJECT, None))
     scene.worker.requested.add(key_of(PROJECT))
     for _ in range(2):
         await scene.worker.work(key_of(PROJECT))
@@ -233,7 +233,7 @@ async def test_a_request_holds_for_one_reconcile() -> None:
 
 async def test_models_follow_a_partly_failed_reconcile() -> None:
     """The first of two status writes succeeded, so the next reconcile changes nothing."""
-    scene = Scene()
+    scene = WorkerSetup()
     calls: list[list[str]] = []
     for digest, fails in (("a", False), ("b", True), ("b", False), ("b", False)):
         scene.queue.calls.clear()
