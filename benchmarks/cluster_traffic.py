@@ -1,6 +1,6 @@
-"""Bare requests to an API server: what any client pays, and nothing of the operator's own.
+"""Plain requests to an API server: the baseline cost of any client.
 
-No retries, no facts, no models of anything: aiohttp, 32 connections, JSON.
+No retries, no cache, no validation: aiohttp, 32 connections, JSON.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""A world in memory for the controller: ports that answer at once and jobs that always succeed.
+"""Ports in memory for the reconciler: they answer at once, and jobs always succeed.
 
-What is left when they are taken away is the cost of a pass itself.
+What remains to be measured is the cost of a reconcile itself.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""A large house as plain values: a registry, and model versions that were trained on it.
+"""A large project as plain values: a registry, and model versions that were trained on it.
 
-The same numbers give the same house, so that two runs measure the same work. Versions of a model
-differ in their features, which is the dear case: nothing can be shared between them.
+The same numbers give the same project, so that two runs measure the same work. Versions of a model
+differ in their features, which is the expensive case: nothing can be shared between them.
 """
 
 import random

@@ -1,10 +1,10 @@
-"""Starts servers for a test process and outlives it just long enough to clean up behind it.
+"""Starts servers for a test process and stops them after the test process has ended.
 
-A test process may end in ways in which it cannot stop anything: SIGKILL, a crash of the
-interpreter, the timeout of a runner. So it starts this small process, and this process starts the
-servers. When the test process is gone, however it went, the servers are killed and their folder is
-removed. Should the reaper itself be killed, the kernel kills the servers; only the folder stays.
-What the test process started by itself, with children of its own, it names: that goes, too.
+A test process cannot stop its servers after SIGKILL, a crash of the interpreter or the timeout of a
+runner. So the test process starts this small process, and this process starts the servers. When the
+test process has ended for any reason, this process kills the servers and removes their folder. If
+this process itself is killed, the kernel kills the servers; only the folder stays. A test process
+can also register a process group that it started itself (`adopt`).
 
 Run as ``python process_reaper.py PARENT-PID FOLDER-PREFIX``. It prints where its folder is, then
 one line of JSON on stdout for each on stdin:

@@ -1,4 +1,4 @@
-"""The servers of a control plane: their commands, their ports, and the process that holds them."""
+"""The servers of a control plane: commands, ports, and a client of the process reaper."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from tests.cluster.binaries import binary
 
 _REAPER: Final = Path(__file__).with_name("process_reaper.py")
 _UNCOLLECTED: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
-"""What programs of Go drop in the minutes that they live here is not worth looking for."""
-# Below the ports that Linux hands out by itself: nobody gets one while its server is down.
+"""No garbage collection in Go programs, which run for minutes only."""
+# Below Linux' ephemeral ports: no other process gets the port while its server is down.
 _PORTS: Final = range(20000, 32000)
 _taken: list[socket.socket] = []
-"""A name for each port this process was given: the kernel lets nobody else have it meanwhile."""
+"""An abstract socket per port of this process: no other test process can bind the same name."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Network:
     """Where an API server is reached, and by whom.
 
     Attributes:
-        addresses: that its certificate is good for.
+        addresses: that the server certificate contains.
         flags: of kube-apiserver; ``{folder}`` is the control plane's.
     """
 
@@ -75,7 +75,7 @@ class ReaperClient:
         self.pids[name] = int(self._ask({"start": name, "command": command, "log": log})["pid"])
 
     def adopt(self, group: int, folder: Path) -> None:
-        """A process group that was started elsewhere goes with the others, and so does a folder."""
+        """Kill a process group that was started elsewhere, and remove its folder, at the end."""
         self._ask({"adopt": group, "folder": str(folder)})
 
     def stop(self, name: str, number: int, grace: float) -> int | None:
@@ -88,7 +88,7 @@ class ReaperClient:
         return status
 
     def ended(self, name: str) -> bool:
-        """Whether a server that was started is no longer there."""
+        """Whether a server that was started has ended."""
         return self._ask({"status_of": name})["status"] is not None
 
     def log(self, name: str) -> Path:

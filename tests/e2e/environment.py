@@ -1,4 +1,4 @@
-"""The world that the scenes play in: a cluster with a node, and the servers that pods reach.
+"""The environment of the tests: a cluster with a node, and the servers that pods reach.
 
     postgres.data.svc   SQL registries and online stores, with a password
     mlflow.ml.svc       host check and basic auth on
@@ -50,7 +50,7 @@ GIT_TOKEN: Final = "token-of-the-git-server"
 
 
 class E2eEnvironment:
-    """Everything that stands before the operator is installed.
+    """Everything that runs before the operator is installed.
 
     Attributes:
         seconds: what the parts took to start, by name.
@@ -128,7 +128,7 @@ class E2eEnvironment:
 
     @contextlib.contextmanager
     def without_mlflow(self) -> Iterator[None]:
-        """It is away, and answers again, with the same data, at the end."""
+        """Stop MLflow; start it again with the same data at the end."""
         self._mlflow.stop()
         try:
             yield

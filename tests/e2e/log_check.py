@@ -1,4 +1,4 @@
-"""What the operator did wrong: all it logs as an error, and each restart that nobody caused."""
+"""Finds errors in the operator's logs, and restarts that no test caused."""
 
 import json
 
@@ -6,7 +6,7 @@ from tests.e2e.logs import ContainerLogs, ContainerRun
 
 
 class LogCheck:
-    """Judges each line and each restart once, those of pods included that are gone by then.
+    """Checks each line and each restart once, also of pods that were deleted meanwhile.
 
     Attributes:
         killed: by pod, the run that was killed on purpose; another pod takes its place.
@@ -19,12 +19,12 @@ class LogCheck:
         self._ended: set[ContainerRun] = set()
 
     def kills(self, pod: str) -> None:
-        """To be told before it happens."""
+        """Call this before the pod is killed."""
         self._logs.open_new_files()
         self.killed[pod] = max(run.number for run in self._logs.runs() if run.pod == pod)
 
     def new_errors(self, *expected: str) -> list[str]:
-        """Those since this was asked last.
+        """Errors and restarts since the last call.
 
         Args:
             expected: how errors begin that are none; a process that logs one may end by it.

@@ -1,4 +1,4 @@
-"""One project and its model, as whoever looks at the API server and at MLflow sees them."""
+"""One project and its model: actions and queries through the API server and MLflow."""
 
 import asyncio
 import contextlib

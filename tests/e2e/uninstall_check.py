@@ -1,4 +1,4 @@
-"""The release goes while its operator is at work, and leaves what docs/uninstall.md says.
+"""Uninstalls the release while the operator runs, and checks what docs/uninstall.md promises.
 
 A project is there to stay: its first job fails, which takes no time, and what was made for it is
 the same.

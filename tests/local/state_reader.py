@@ -1,4 +1,4 @@
-"""What the scenes look at: statuses and events in the state folder, Feast's registry, commands."""
+"""Reads the state folder and Feast's registry, and runs commands, for the tests."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def state_file(folder: Path, name: str, kind: str = "fsp") -> Path:
 
 
 def read_state(folder: Path, name: str = "driver", kind: str = "fsp") -> ResourceState:
-    """A resource of the folder, with the events told about it."""
+    """A resource of the folder, with its events."""
     from feature_lineage.local.event_log import read_events
     from feature_lineage.local.state_folder import StateFolder
     from feature_lineage.ports import Key

@@ -1,4 +1,4 @@
-"""What users do in a scene, and what must have come of it whatever went wrong meanwhile."""
+"""Changes that users make in a test, and the state that must follow despite any fault."""
 
 import asyncio
 import difflib
@@ -64,7 +64,7 @@ async def begin(api: Api, namespace: str) -> None:
 
 
 async def begun(api: Api, namespace: str) -> None:
-    """Return once the operator has told what it thinks of all that."""
+    """Return once the operator has written a status for each resource."""
     for kind, names in ((PROJECTS, PROJECT_NAMES), (MODELS, MODEL_NAMES)):
         for name in names:
             await until(api, kind, namespace, name, seen)

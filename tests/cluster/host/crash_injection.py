@@ -1,7 +1,7 @@
-"""A cluster host that dies at its own writes, in this process, and the next one that takes over.
+"""A cluster host that crashes at its own writes, in this process, and the host that follows.
 
-A host that dies here is really gone: the write it dies at never returns, nothing else that it would
-write is sent, it gives back no Lease, and the next one knows what the API server and MLflow hold.
+A crashed host has no further effect: the write at which it crashes never returns, no later write is
+sent, and the Lease is not released. The next host starts from the API server and MLflow only.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class HostCrashed(BaseException):
 
 @dataclass
 class HostRun:
-    """Of one host.
+    """The run of one host.
 
     Attributes:
         over: set when it dies.
@@ -43,7 +43,7 @@ class HostRun:
 
 
 class CrashPlan:
-    """Where hosts die: at distinct writes, once each.
+    """The writes at which hosts crash: each distinct write once.
 
     Args:
         moment_of: when, by the name of a write: ``before`` or ``after`` it has its effect, or
@@ -83,7 +83,7 @@ class CrashPlan:
 
 
 class CrashingApi(Api):
-    """The API server, as a host that may die has it."""
+    """A client of the API server that crashes its host according to a plan."""
 
     def __init__(self, configuration: Configuration, crash_plan: CrashPlan) -> None:
         super().__init__(configuration)
