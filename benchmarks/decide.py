@@ -53,7 +53,7 @@ def decide(size: Size) -> Iterator[Row]:
         def quiet(of: Reconciler) -> None:
             saved = environment.saved
             done = run(of.reconcile_project(environment.project_))
-            if done.wrote or done.again or environment.saved != saved:
+            if done.wrote or done.requeue or environment.saved != saved:
                 raise RuntimeError("the pass was not quiet")
 
         quiet(controller)
@@ -75,7 +75,7 @@ async def reconcile_until_quiet(controller: Reconciler, environment: InMemoryPor
     """Pass over the world's project until nothing is left to do."""
     for _ in range(PASSES_UNTIL_QUIET):
         done = await controller.reconcile_project(environment.project_)
-        if not done.again and not done.wrote:
+        if not done.requeue and not done.wrote:
             return
         environment.time += timedelta(seconds=1)
     raise RuntimeError("the project does not come to rest")

@@ -165,7 +165,7 @@ def link_tag_verify(play: Play) -> str:
 
 def look_at_metrics(play: Play) -> str:
     host, url = start_host(play)
-    samples = scrape(url, "feature_lineage_model_verdict")
+    samples = scrape(url, "feast_feature_freshness_seconds")
     fresh = _of(samples, "feast_feature_freshness_seconds")
     verdicts = _of(samples, "feature_lineage_model_verdict", verdict="Verified")
     join = _of(samples, "feature_lineage_model_feature_view_info", model="driver_model")

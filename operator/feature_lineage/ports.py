@@ -155,7 +155,7 @@ class ModelRegistry(Protocol):
         ...
 
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        """The registry's timeline as the ops runs tell it."""
+        """The timeline of the registry, as recorded by the ops runs."""
         ...
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
@@ -181,7 +181,7 @@ class ModelRegistries(Protocol):
         ...
 
     def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
-        """Where that is, told without asking anybody: a glance of each model compares it.
+        """The address of that server, without a request: every reconcile of a model compares it.
 
         None when the project names none, or one that it may not have.
         """

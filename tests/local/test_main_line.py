@@ -62,7 +62,7 @@ async def test_repo_is_applied_materialized_and_linked(
     assert files_of(tmp_path) == files
     assert mlflow.ops_runs(project) == runs
     assert recorder.events == recorder.failures == []
-    assert not any(result.wrote or result.again for _, result in recorder.reconciles)
+    assert not any(result.wrote or result.requeue for _, result in recorder.reconciles)
 
     # The next revision is another operation.
     before = read_state(tmp_path).status

@@ -48,7 +48,7 @@ def load_manifests(
     Args:
         text: the YAML.
         source: the name of the file, for messages.
-        on_skip: told about each document of a foreign kind, which is not read.
+        on_skip: called with each document of a foreign kind, which is not read.
 
     Raises:
         InvalidManifest: with one line for each thing that is wrong in any of the documents.

@@ -36,7 +36,7 @@ CRON_PATTERN = "^{}$".format(
 
 
 def _comes_true(cron: str) -> str:
-    """What a pattern cannot tell: ranges that run backwards, and days like the 30th of February."""
+    """Checks that a pattern cannot do: reversed ranges, and days such as the 30th of February."""
     try:
         CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:

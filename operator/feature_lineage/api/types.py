@@ -130,7 +130,7 @@ class Check:
 
     message: str
     cel: str
-    holds: Callable[[Any], bool] | None = None  # None: only the API server can tell (`oldSelf`)
+    holds: Callable[[Any], bool] | None = None  # None: only the API server can check it (`oldSelf`)
 
     def __get_pydantic_core_schema__(
         self, source: type[Any], handler: GetCoreSchemaHandler

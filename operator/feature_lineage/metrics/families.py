@@ -31,8 +31,8 @@ Row = tuple[tuple[str, ...], float]
 def label(value: str) -> str:
     """A valid label value; names come from registries and may hold any text.
 
-    Lone surrogates, which no UTF-8 can spell, become escapes, and what is too long is cut and told
-    apart by a digest, so that no two series collide. Quotes and line ends are the writer's.
+    Lone surrogates, which UTF-8 cannot encode, become escapes. A long value is truncated and ends
+    in a digest, so that no two series collide. The writer escapes quotes and line ends.
     """
     if value.isascii() and len(value) <= MAX_LABEL:
         return value

@@ -15,7 +15,7 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
-from feature_lineage.decide.project.acted import (
+from feature_lineage.decide.project.action_results import (
     RETRY_START,
     ActionResults,
     conclude,
@@ -55,14 +55,14 @@ class ReconcileResult:
     Attributes:
         resource: with its status as written.
         requeue_at: when to reconcile again at the latest; None: only when something changes.
-        again: something was done: reconcile again at once.
+        requeue: something was done: reconcile again immediately.
         wrote: the status changed.
         finished: the resource is gone and nothing is left to do for it.
     """
 
     resource: FeatureStoreProject | TrainedModel
     requeue_at: datetime | None
-    again: bool = False
+    requeue: bool = False
     wrote: bool = False
     finished: bool = False
 
@@ -126,7 +126,7 @@ class Reconciler:
             final,
             self._requeue_at(decision, results),
             # The conditions name a job that could not be started now, not when it is tried again.
-            again=acted or bool(decision.before) or bool(results.not_started),
+            requeue=acted or bool(decision.before) or bool(results.not_started),
             wrote=final.status != project.status,
             finished=decision.finished,
         )
@@ -155,7 +155,7 @@ class Reconciler:
         return ReconcileResult(
             written,
             until or self._requeue_at(decision, results),
-            again=bool(decision.after) and not results.failed,
+            requeue=bool(decision.after) and not results.failed,
             wrote=written.status != model.status,
             finished=decision.finished,
         )

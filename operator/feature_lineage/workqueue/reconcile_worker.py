@@ -138,7 +138,7 @@ class ReconcileWorker:
             self._enqueue_next(key, resource, result)
 
     def _enqueue_next(self, key: Key, before: Resource, result: ReconcileResult) -> None:
-        if result.again:
+        if result.requeue:
             self.queue.enqueue(key)
         if result.requeue_at is not None:
             delay = result.requeue_at - self._reconciler.now()

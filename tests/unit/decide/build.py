@@ -18,7 +18,7 @@ from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, SourceFacts
-from feature_lineage.decide.project.acted import ActionResults, conclude
+from feature_lineage.decide.project.action_results import ActionResults, conclude
 from feature_lineage.decide.project.decide import decide
 from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.decide.values import (

@@ -21,7 +21,7 @@ from tests.unit.docs.pages import (
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
-from feature_lineage.decide.project import acted, lifecycle
+from feature_lineage.decide.project import action_results, lifecycle
 from feature_lineage.http import health
 from feature_lineage.kube import api_client, events, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
@@ -164,7 +164,7 @@ FREED = f"until a slot is free or {minutes(bulkhead.RESET_SECONDS)} min have pas
         (OPERATIONS, f"for more than {lease.RENEW:g} s"),
         (OPERATIONS, f"{WORDS[routes.MAX_SCRAPES]} scrapes"),
         (OPERATIONS, PAUSES),
-        (OPERATIONS, f"could not be started | every {acted.RETRY_START.seconds} s"),
+        (OPERATIONS, f"could not be started | every {action_results.RETRY_START.seconds} s"),
         (OPERATIONS, SLOW),
         (OPERATIONS, FREED),
         (ARCHITECTURE, KEPT),

@@ -82,7 +82,7 @@ class ReconcilerSetup:
 
     async def reconcile_until_quiet(self) -> None:
         for _ in range(10):
-            if not (await self.reconcile()).again:
+            if not (await self.reconcile()).requeue:
                 return
         raise AssertionError("it never comes to rest")
 
@@ -97,7 +97,7 @@ async def test_the_intent_is_written_before_the_job_starts() -> None:
     result = await scene.reconcile()
 
     assert scene.fakes.log == [("save", "Pending"), ("start", scene.job)]
-    assert (result.again, result.wrote, result.finished) == (True, True, False)
+    assert (result.requeue, result.wrote, result.finished) == (True, True, False)
 
 
 async def test_the_guard_of_an_apply_is_read_in_full_and_anew() -> None:
@@ -136,7 +136,7 @@ async def test_a_quiet_pass_writes_nothing() -> None:
     result = await scene.reconcile()
 
     assert scene.fakes.log == []
-    assert (result.again, result.wrote) == (False, False)
+    assert (result.requeue, result.wrote) == (False, False)
     assert result.requeue_at == scene.fakes.instant + timedelta(seconds=30)
 
 
@@ -159,7 +159,7 @@ async def test_a_job_that_cannot_be_started_waits_and_says_why() -> None:
     assert operation is not None
     assert (operation.phase, operation.attempt) == (OperationPhase.BACKING_OFF, 1)
     assert operation.reason == "SecretNotFound"
-    assert result.again
+    assert result.requeue
     assert result.requeue_at == NOW + timedelta(seconds=30)
     await scene.reconcile_until_quiet()
     assert scene.says("Applied") == ("False", "SecretNotFound")
@@ -269,7 +269,7 @@ async def test_failed_release_of_a_job_is_repeated_later() -> None:
     result = await scene.reconcile()
 
     assert scene.fakes.verbs()[-2:] == ["save", "tell"]
-    assert (result.again, result.wrote) == (True, True)
+    assert (result.requeue, result.wrote) == (True, True)
     await scene.reconcile_until_quiet()
     assert job in scene.fakes.requests
 
@@ -323,7 +323,7 @@ async def test_whoever_may_not_act_leaves_the_intent_to_others() -> None:
     result = await scene.reconcile()
 
     assert scene.fakes.verbs() == ["save"]
-    assert (result.again, result.wrote, result.finished) == (False, True, False)
+    assert (result.requeue, result.wrote, result.finished) == (False, True, False)
     assert result.requeue_at == NOW + timedelta(seconds=30)
     await scene.restart()
     await scene.reconcile()
@@ -435,7 +435,7 @@ async def test_a_model_s_status_is_written_before_its_tags() -> None:
     result = await reconcile_model_of(scene)
 
     assert scene.fakes.verbs() == ["save", "tag"]
-    assert result.again
+    assert result.requeue
     assert scene.fakes.versions["1"].tags["featurelineage.io/verdict"] == "Unchanged"
     await reconcile_model_of(scene)
     assert scene.fakes.verbs() == ["save"]
@@ -447,7 +447,7 @@ async def test_a_tag_that_could_not_be_written_is_written_later() -> None:
     scene, _ = await trained()
     scene.fakes.fail["tag"] = OUT
     result = await reconcile_model_of(scene)
-    assert not result.again
+    assert not result.requeue
     assert result.requeue_at == NOW + timedelta(seconds=30)
 
     del scene.fakes.fail["tag"]
@@ -482,7 +482,7 @@ async def test_whoever_may_act_no_more_writes_no_further_tag() -> None:
     result = await reconcile_model_of(scene)
 
     assert len([verb for verb in scene.fakes.verbs() if verb in ("tag", "untag")]) == 1
-    assert not result.again
+    assert not result.requeue
     await scene.restart()
     await reconcile_model_of(scene)
     assert len([verb for verb in scene.fakes.verbs() if verb in ("tag", "untag")]) == 1

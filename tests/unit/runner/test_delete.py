@@ -1,5 +1,6 @@
 """When a project's objects may not go; that they do go is a contract."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +39,8 @@ class Empty(Job):
 
 
 def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
+    if "guard" in fields:
+        fields["guard"] = fields["guard"]()
     monkeypatch.setattr(module, "view_reports", lambda *_: ())
     settings = SimpleNamespace(
         registry_id="registry-1", registry_type="file", online_store_type="sqlite"
@@ -57,8 +60,11 @@ def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
     return report
 
 
-def guard(*models: GuardedModel, unknown: tuple[str, ...] = (), minutes: float = 0) -> Guard:
-    return Guard(datetime.now(UTC) - timedelta(minutes=minutes), models, unknown)
+def guard(
+    *models: GuardedModel, unknown: tuple[str, ...] = (), minutes: float = 0
+) -> Callable[[], Guard]:
+    """A guard of this age when the test runs, which may be long after the import."""
+    return lambda: Guard(datetime.now(UTC) - timedelta(minutes=minutes), models, unknown)
 
 
 @pytest.mark.parametrize(

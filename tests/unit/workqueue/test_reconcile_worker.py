@@ -203,14 +203,14 @@ async def test_a_cancelled_worker_ends() -> None:
 
 async def test_nothing_is_enqueued_after_a_resource_is_finished() -> None:
     deleted = PROJECT.model_copy(update={"metadata": ObjectMeta(name="p", namespace="ml")})
-    scene = WorkerSetup(ReconcileResult(deleted, NOW, again=True, wrote=True, finished=True))
+    scene = WorkerSetup(ReconcileResult(deleted, NOW, requeue=True, wrote=True, finished=True))
     await scene.worker.work(key_of(PROJECT))
 
     assert scene.queue.calls == [("done", "p")]
 
 
 async def test_a_project_is_enqueued_before_its_models_and_in_time() -> None:
-    result = ReconcileResult(PROJECT, NOW.replace(minute=1), again=True)
+    result = ReconcileResult(PROJECT, NOW.replace(minute=1), requeue=True)
     scene = WorkerSetup(result)
     await scene.worker.work(key_of(PROJECT))
 
