@@ -9,7 +9,7 @@ from tests.cluster.controlplane import ControlPlane
 from tests.cluster.existing import VARIABLE
 
 ROOT = Path(__file__).parents[2]
-ANY = "tests/cluster/test_relist.py::test_other_namespaces_are_not_looked_at"
+ANY = "tests/cluster/test_relist.py::test_other_namespaces_are_not_listed"
 OWN = "tests/cluster/test_control_plane.py"
 
 

@@ -1,4 +1,4 @@
-"""Names compared: what watching lost is found, and nothing that is there is taken for gone."""
+"""A relist finds every change, and no other."""
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.kube.api_client import Api
@@ -28,7 +28,7 @@ async def relisted(
 
 
 async def known(admin: Api, namespace: str) -> ResourceCache:
-    """A store that knows a project and two models."""
+    """A cache of a project and two models."""
     for kind, name in ((PROJECTS, "p"), (MODELS, "a"), (MODELS, "b")):
         await admin.create(kind, namespace, manifest(kind, name))
     resources = ResourceCache(admin)
@@ -36,14 +36,14 @@ async def known(admin: Api, namespace: str) -> ResourceCache:
     return resources
 
 
-async def test_a_first_sweep_reads_everything(admin: Api, namespace: str) -> None:
+async def test_the_first_relist_reads_everything(admin: Api, namespace: str) -> None:
     resources = await known(admin, namespace)
 
     assert [each.name for each in resources.all_keys()] == ["p", "a", "b"]
     assert [model.spec.model.alias for model in resources.models()] == ["champion", "champion"]
 
 
-async def test_where_nothing_was_lost_nothing_is_found(admin: Api, namespace: str) -> None:
+async def test_without_a_change_nothing_is_found(admin: Api, namespace: str) -> None:
     resources = await known(admin, namespace)
 
     assert await relisted(admin, resources, namespace) == set()
@@ -64,7 +64,7 @@ async def test_missed_changes_are_found_by_the_relist(admin: Api, namespace: str
     assert changed.spec.suspend
 
 
-async def test_an_object_made_anew_is_another_one(admin: Api, namespace: str) -> None:
+async def test_a_new_object_of_the_same_name_is_found(admin: Api, namespace: str) -> None:
     resources = await known(admin, namespace)
     before = resources.entry(key(MODELS, namespace, "a"))
     await admin.delete(MODELS, namespace, "a")
@@ -79,7 +79,7 @@ async def test_an_object_made_anew_is_another_one(admin: Api, namespace: str) ->
     assert before.uid != after.uid
 
 
-async def test_other_namespaces_are_not_looked_at(admin: Api, namespace: str) -> None:
+async def test_other_namespaces_are_not_listed(admin: Api, namespace: str) -> None:
     await known(admin, namespace)
     resources = ResourceCache(admin)
 

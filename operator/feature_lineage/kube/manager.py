@@ -8,9 +8,7 @@ the tasks ends with an error, the process ends; the next one starts from what th
 """
 
 import asyncio
-import contextlib
 import logging
-import random
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +16,6 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key
-from feature_lineage.errors import FeatureLineageError
 from feature_lineage.http.health import Heartbeat, probe_routes
 from feature_lineage.http.server import HttpServer
 from feature_lineage.kube.api_client import Api
@@ -29,6 +26,7 @@ from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kube_objects import KubeObjects
+from feature_lineage.kube.leader_tasks import LeaderTasks
 from feature_lineage.kube.lease import LeaderElector
 from feature_lineage.kube.logs import FailureLog
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
@@ -38,7 +36,6 @@ from feature_lineage.metrics.routes import metrics_routes
 from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.listener import Listeners
-from feature_lineage.reconcile.orphaned_jobs import release_orphaned_jobs
 from feature_lineage.reconcile.reconciler import Reconciler
 from feature_lineage.sources.project_sources import cluster_sources
 from feature_lineage.tracking.client_pool import ModelRegistryPool
@@ -46,9 +43,6 @@ from feature_lineage.workqueue.reconcile_worker import ReconcileWorker
 
 DRAIN_SECONDS: Final = 20.0
 """Longest wait for reconciles in progress after SIGTERM."""
-
-PROJECTS_FIRST_SECONDS: Final = 10.0
-"""Longest wait of models for the first reconciles of projects, which a slow server may delay."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,9 +66,7 @@ class Manager:
     """Reconciles the custom resources of a cluster, or of some of its namespaces."""
 
     def __init__(self, api: Api, config: OperatorConfig, identity: Identity) -> None:
-        self._config = config
         self._heartbeat = Heartbeat()
-        self._models_enqueued = False
         lease_api, api = api, api.fenced(lambda: self.elector.leading)
         self.resources = ResourceCache(api, self._enqueue_named)
         clock = UtcClock()
@@ -88,7 +80,7 @@ class Manager:
         )
         self._snapshots = KubeSnapshots(api, self._project)
         runner = config.runner
-        self._jobs = KubeJobs(
+        jobs = KubeJobs(
             api,
             RunnerDefaults(
                 runner.image, runner.image_pull_policy, runner.image_pull_secrets, runner.resources
@@ -100,7 +92,7 @@ class Manager:
                 clock=clock,
                 resources=self.resources,
                 source=cluster_sources(objects, runner.image, config.allows_git),
-                jobs=self._jobs,
+                jobs=jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,
                 events=events,
@@ -129,6 +121,7 @@ class Manager:
             deadline=RECONCILE_SECONDS,
         )
         self.queue = self._worker.queue
+        self._leader_tasks = LeaderTasks(config, self.resources, self._informer, jobs, self.queue)
         self.elector = LeaderElector(
             lease_api,
             identity.namespace,
@@ -205,31 +198,15 @@ class Manager:
             group.create_task(self._act(), name="act")
 
     async def _act(self) -> None:
-        await self._release_orphaned_jobs()
+        await self._leader_tasks.release_orphaned_jobs()
         self.scrape.show(self.resources, self.reconciler)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.queue.run(), name="queue")
-            group.create_task(self._enqueue_all(), name="enqueue")
-            group.create_task(self._resync(), name="resync")
-
-    async def _enqueue_all(self) -> None:
-        """Projects first: their models then use what the reconciles of the projects have read."""
-        self._enqueue_kind("FeatureStoreProject")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PROJECTS_FIRST_SECONDS):
-                await self.queue.quiet()
-        self._models_enqueued = True
-        self._enqueue_kind("TrainedModel")
+        await self._leader_tasks.run()
 
     def _enqueue_named(self, models: Set[str]) -> None:
         """Enqueue the TrainedModels of these registered models, once all were enqueued."""
-        for key in self.resources.keys_named(models) if self._models_enqueued else ():
-            self.enqueue(key)
-
-    def _enqueue_kind(self, kind: str) -> None:
-        for key in self.resources.all_keys(kind):
-            entry = self.resources.entry(key)
-            self.queue.enqueue(key, entry.spec_hash if entry else None)
+        if self._leader_tasks.models_enqueued:
+            for key in self.resources.keys_named(models):
+                self.enqueue(key)
 
     async def _drain(self) -> None:
         """Wait for reconciles in progress; the next leader does what they have not done."""
@@ -240,42 +217,6 @@ class Manager:
                 await self.queue.idle()
         except TimeoutError:
             _log.warning("a reconcile did not end in %.0f s; it is cancelled", DRAIN_SECONDS)
-
-    async def _resync(self) -> None:
-        """Enqueue every resource once in each interval, at random times."""
-        interval = self._config.resync_interval.total_seconds()
-        while True:
-            await asyncio.sleep(interval)
-            await self._release_orphaned_jobs()
-            for key in self.resources.all_keys():
-                self.queue.enqueue_after(key, random.uniform(0, interval))  # noqa: S311 - spread
-
-    async def _release_orphaned_jobs(self) -> None:
-        """Release the jobs that no project needs, but for those of an invalid project.
-
-        Jobs are listed before the statuses are read, so a job that starts meanwhile is not listed;
-        a status that the watch has not reported yet is read by the relist.
-        """
-        try:
-            found: set[tuple[str, str, str]] = set()
-            for namespace in self._config.namespaces or ("",):
-                found |= await self._jobs.unreleased(namespace)
-            if not found:
-                return
-            await self._informer.relist()
-            await release_orphaned_jobs(
-                {job for job in found if self._is_valid(job)},
-                self.resources.projects(),
-                lambda project, job: (project.metadata.namespace, project.metadata.name, job),
-                lambda job: self._jobs.release_named(job[0], job[2]),
-            )
-        except FeatureLineageError as error:
-            _log.warning("jobs that nobody needs are not released yet: %s", error.message)
-
-    def _is_valid(self, job: tuple[str, str, str]) -> bool:
-        """Whether the project of a job can be read."""
-        namespace, project, _ = job
-        return self.resources.invalid(Key("FeatureStoreProject", namespace, project)) is None
 
     def _project(self, key: Key) -> FeatureStoreProject | None:
         return self.resources.project(key.namespace, key.name)

@@ -1,4 +1,4 @@
-"""RFC 7386 merge patches: a status write carries what changed and nothing else."""
+"""RFC 7386 merge patches: a status write has only the changed fields."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 def merge_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The merge patch that turns one JSON object into another; {} when they are equal.
 
-    A key that is gone becomes null, a list is replaced whole. Neither side may contain null where
+    A removed key becomes null, a list is replaced whole. Neither side may contain null where
     an object could be: a merge patch cannot write it.
     """
     patch: dict[str, Any] = {key: None for key in before if key not in after}

@@ -82,7 +82,7 @@ class ClusterHooks:
         return Recovery.FAILED
 
     async def _read_again(self, key: Key) -> bool:
-        """Update the cache with a change that the watch has not reported; whether it is gone."""
+        """Read a change that the watch has not reported; whether the resource was deleted."""
         try:
             body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
         except NotFound:

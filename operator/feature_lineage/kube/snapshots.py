@@ -222,7 +222,7 @@ def _count(number: object) -> int:
 
 
 def _unpacked(packed: bytes) -> RegistrySnapshot | None:
-    """The snapshot, None if the bytes are none: whoever may edit ConfigMaps may change them."""
+    """The snapshot, None if the bytes are none: anybody with edit on ConfigMaps may change them."""
     try:
         reader = zlib.decompressobj(wbits=31)
         text = reader.decompress(packed, MAX_BYTES)

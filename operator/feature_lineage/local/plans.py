@@ -108,7 +108,7 @@ async def _run(
         await jobs.stop_all()
     report = facts.report if facts else None
     if facts is None or report is None or report.plan is None:
-        problem = report.message if report else (facts.message if facts else "the job is gone")
+        problem = report.message if report else (facts.message if facts else "the job was deleted")
         tail = f"\n{report.output_tail}" if report and report.output_tail else ""
         return Planned(key_of(project), source.revision, None, problem + tail)
     annotations = project.metadata.annotations

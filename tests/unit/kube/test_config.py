@@ -26,7 +26,7 @@ def test_a_file_with_the_runner_image_is_enough(tmp_path: Path):
     assert read.leader_election.lease_name == "feature-lineage-operator"
 
 
-def test_every_error_of_a_file_is_told_at_once_with_its_field(tmp_path: Path):
+def test_every_error_of_a_file_is_reported_with_its_field(tmp_path: Path):
     file = tmp_path / "config.yaml"
     file.write_text("workers: many\nnamespacez: [a]\n")
 
@@ -38,7 +38,7 @@ def test_every_error_of_a_file_is_told_at_once_with_its_field(tmp_path: Path):
     assert 'namespacez: unknown field: did you mean "namespaces"?' in text
 
 
-def test_a_file_that_is_not_there_says_how_to_name_another(tmp_path: Path):
+def test_a_missing_file_has_an_error_with_the_option(tmp_path: Path):
     with pytest.raises(InvalidManifest, match="name the file with --config"):
         read_config(tmp_path / "missing.yaml")
 
@@ -55,7 +55,7 @@ def test_one_of_several_globs_is_enough():
     assert not read.allows("https://mlflow.example.com")
 
 
-def test_a_malformed_glob_is_an_error_of_the_file_that_names_it(tmp_path: Path):
+def test_a_malformed_glob_is_an_error_of_the_file(tmp_path: Path):
     file = tmp_path / "config.yaml"
     file.write_text(
         "runner: {image: 'runner:1'}\n"
@@ -70,7 +70,7 @@ def test_a_malformed_glob_is_an_error_of_the_file_that_names_it(tmp_path: Path):
     )
 
 
-def test_repositories_may_be_anywhere_until_hosts_are_named():
+def test_an_empty_list_allows_every_git_host():
     here = "https://git.example.org/ml/repo"
 
     assert config().allows_git(here)
@@ -78,7 +78,7 @@ def test_repositories_may_be_anywhere_until_hosts_are_named():
     assert not config(allowedGitHosts=["git.corp"]).allows_git(here)
 
 
-def test_a_malformed_host_says_what_one_looks_like():
+def test_a_malformed_host_has_an_error_with_an_example():
     with pytest.raises(ValidationError, match=r"is not of the form host\[:port\]: write one such"):
         config(allowedGitHosts=["https://git.example.org"])
 
@@ -105,7 +105,7 @@ def test_named_server_reads_credential_files(tmp_path: Path):
     assert read.named("d") is None
 
 
-def test_a_rotated_credential_is_read_anew(tmp_path: Path):
+def test_a_rotated_credential_is_read_again(tmp_path: Path):
     (tmp_path / "token").write_text("old")
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
     named = config(mlflowServers=[server]).named("a")

@@ -1,4 +1,4 @@
-"""What an Event says, and what becomes of one that cannot be written."""
+"""The content of an Event, and Events that cannot be written."""
 
 import asyncio
 import copy
@@ -71,7 +71,7 @@ def blocked(
     return Event(key, kind, reason, message)
 
 
-async def test_an_event_is_written_as_the_new_group_wants_it() -> None:
+async def test_an_event_has_the_fields_of_its_group() -> None:
     server = EventServer()
     await events_of(server).emit(blocked())
 
@@ -109,7 +109,7 @@ async def test_repeated_event_is_a_series_across_processes() -> None:
     assert event["reportingInstance"] == "operator-0"
 
 
-async def test_whatever_differs_is_another_event() -> None:
+async def test_a_different_content_is_another_event() -> None:
     server = EventServer()
     events = events_of(server)
     await events.emit(blocked())
@@ -123,7 +123,7 @@ async def test_whatever_differs_is_another_event() -> None:
     assert not any("series" in event for event in server.events.values())
 
 
-async def test_what_is_longer_than_the_server_takes_is_cut() -> None:
+async def test_fields_longer_than_the_limit_are_cut() -> None:
     server = EventServer()
     await events_of(server, "p" * 200).emit(blocked("n" * 2000, reason="R" * 200))
 
@@ -141,7 +141,7 @@ async def test_a_resource_without_a_known_uid_has_none() -> None:
     assert "uid" not in event["regarding"]
 
 
-async def test_an_event_that_expires_while_it_is_counted_is_new() -> None:
+async def test_an_event_that_expires_meanwhile_is_created_again() -> None:
     server = EventServer()
     server.errors = [Conflict("is there"), NotFound("expired")]
     events = events_of(server)
@@ -152,7 +152,7 @@ async def test_an_event_that_expires_while_it_is_counted_is_new() -> None:
     assert events.unwritten == 0
 
 
-async def test_one_that_somebody_else_counts_is_counted_after_them() -> None:
+async def test_a_concurrent_count_is_counted_after() -> None:
     server = EventServer()
     events = events_of(server)
     await events.emit(blocked())
@@ -164,7 +164,7 @@ async def test_one_that_somebody_else_counts_is_counted_after_them() -> None:
     assert events.unwritten == 0
 
 
-async def test_it_gives_up_where_every_try_meets_somebody_else() -> None:
+async def test_the_attempts_to_count_are_limited() -> None:
     server = EventServer()
     server.errors = [Conflict("is there"), NotFound("expired")] * 3
     events = events_of(server)
@@ -197,7 +197,7 @@ async def test_unwritten_event_is_logged_and_counted(
     assert record.getMessage() == (f"no event Blocked for FeatureStoreProject/ml/ranking: {error}")
 
 
-async def test_a_missing_permission_is_said_once_until_it_is_there(
+async def test_a_missing_permission_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = EventServer()
@@ -214,7 +214,7 @@ async def test_a_missing_permission_is_said_once_until_it_is_there(
     "error",
     [Forbidden("terminating", causes=("NamespaceTerminating",)), NotFound("no namespace")],
 )
-async def test_a_namespace_that_goes_takes_its_events_quietly(
+async def test_a_terminating_namespace_is_not_logged(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = EventServer()
@@ -226,7 +226,7 @@ async def test_a_namespace_that_goes_takes_its_events_quietly(
     assert caplog.records == []
 
 
-async def test_a_cancelled_pass_is_cancelled() -> None:
+async def test_a_cancellation_is_not_caught() -> None:
     server = EventServer()
     server.errors = [asyncio.CancelledError()]
 

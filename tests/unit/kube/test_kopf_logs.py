@@ -1,4 +1,4 @@
-"""What kopf calls an error and is none is told as what it is."""
+"""The levels of kopf's log records about errors that repair themselves."""
 
 import logging
 
@@ -23,7 +23,7 @@ def test_retried_request_is_logged_once_as_a_warning() -> None:
     assert last.levelno == logging.ERROR
 
 
-def test_that_kopf_failed_is_left_to_whoever_begins_it_again() -> None:
+def test_the_end_of_kopf_is_logged_at_level_debug() -> None:
     failed = _record("Watcher for models@team has failed: HTTP 410")
     other = _record("Throttling for 60 seconds due to an unexpected error")
     mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)

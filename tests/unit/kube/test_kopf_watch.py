@@ -1,4 +1,4 @@
-"""Changes cross from kopf's thread into the host's loop: all of them, in order, in slices."""
+"""Events pass from kopf's thread to the host's loop: all of them, in order, in slices."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def test_watch_events_keep_their_order() -> None:
     assert [event.body["number"] for event in received] == list(range(1000))
 
 
-async def test_a_change_that_cannot_be_taken_costs_none_behind_it() -> None:
+async def test_an_error_of_one_event_loses_no_other() -> None:
     received: list[int] = []
 
     def receive(event: WatchEvent) -> None:
@@ -43,7 +43,7 @@ async def test_a_change_that_cannot_be_taken_costs_none_behind_it() -> None:
     assert len(raised) == 1
 
 
-async def test_a_long_listing_leaves_the_loop_to_others_now_and_then() -> None:
+async def test_a_long_list_does_not_block_the_loop() -> None:
     received: list[WatchEvent] = []
     beats = 0
 

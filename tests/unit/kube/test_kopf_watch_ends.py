@@ -1,4 +1,4 @@
-"""How kopf ends is peculiar, and stays in one module."""
+"""kopf is started again when it ends, for a limited number of times."""
 
 import asyncio
 from contextlib import suppress
@@ -49,7 +49,7 @@ async def test_kopf_restarts_and_a_relist_follows() -> None:
     assert watcher.runs == 2
 
 
-async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
+async def test_kopf_that_ends_repeatedly_ends_the_watch() -> None:
     watcher = FailingWatch(Configuration(), (), lambda _: None, lambda: None)
     watcher.endings = 100
     with pytest.raises(WatchingEnded, match="an error in the stream"):
@@ -60,7 +60,7 @@ async def test_kopf_that_ends_again_and_again_is_given_up() -> None:
 
 
 async def test_kopf_restarts_after_a_permanent_failure() -> None:
-    """What it waits for must not keep its loop from ending."""
+    """Nothing that kopf waits for may keep its loop from its end."""
     asked: list[str] = []
 
     async def refuse(request: web.Request) -> web.Response:

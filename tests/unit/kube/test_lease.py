@@ -20,7 +20,7 @@ START = datetime(2026, 11, 26, 3, 14, 48, 123456, tzinfo=UTC)
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """Waits take no time: the clock jumps to whatever is due next."""
+    """Waits take no time: the clock jumps to the next event."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -200,7 +200,7 @@ def test_dead_holder_is_replaced_within_duration_and_retry() -> None:
     simulate(scene)
 
 
-def test_a_lease_that_is_released_is_taken_at_the_next_look() -> None:
+def test_a_released_lease_is_taken_at_the_next_attempt() -> None:
     async def scene(server: LeaseServer) -> None:
         one, two = candidate(server, "one"), candidate(server, "two")
         holding = asyncio.create_task(lead(one))
@@ -223,7 +223,7 @@ def test_a_lease_that_is_released_is_taken_at_the_next_look() -> None:
 
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=-400), timedelta(days=400)])
-def test_times_in_the_lease_decide_nothing(wrong_by: timedelta) -> None:
+def test_times_in_the_lease_are_ignored(wrong_by: timedelta) -> None:
     async def scene(server: LeaseServer) -> None:
         stamp = (START + wrong_by).isoformat().replace("+00:00", "Z")
         server._put(
@@ -249,7 +249,7 @@ def test_lease_duration_of_the_holder_counts() -> None:
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"leaseDurationSeconds": 3}])
-def test_an_empty_lease_is_nobody_s(spec: dict[str, Any] | None) -> None:
+def test_an_empty_lease_has_no_holder(spec: dict[str, Any] | None) -> None:
     async def scene(server: LeaseServer) -> None:
         server._put("operator", {"spec": spec} if spec is not None else {})
         server.leases["operator"].setdefault("spec", {})
@@ -262,7 +262,7 @@ def test_an_empty_lease_is_nobody_s(spec: dict[str, Any] | None) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_of_many_that_try_at_once_one_leads(there: bool) -> None:
+def test_one_of_many_candidates_leads(there: bool) -> None:
     async def scene(server: LeaseServer) -> None:
         if there:
             server._put("operator", {"spec": {"holderIdentity": ""}})
@@ -278,7 +278,7 @@ def test_of_many_that_try_at_once_one_leads(there: bool) -> None:
     simulate(scene)
 
 
-def test_at_no_moment_do_two_lead_whatever_happens_to_requests() -> None:
+def test_two_never_lead_whatever_happens_to_requests() -> None:
     async def scene(server: LeaseServer) -> None:
         all_: dict[str, LeaderElector] = {}
 
@@ -307,7 +307,7 @@ def test_at_no_moment_do_two_lead_whatever_happens_to_requests() -> None:
     simulate(scene)
 
 
-def test_a_request_that_hangs_does_not_eat_the_deadline() -> None:
+def test_a_hanging_request_leaves_time_for_another() -> None:
     async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         holding = asyncio.create_task(lead(one))
@@ -325,7 +325,7 @@ def test_a_request_that_hangs_does_not_eat_the_deadline() -> None:
     simulate(scene)
 
 
-def test_one_hung_request_is_survived() -> None:
+def test_one_hanging_request_does_not_end_the_leadership() -> None:
     async def scene(server: LeaseServer) -> None:
         ends: list[float] = []
         holding = asyncio.create_task(
@@ -364,7 +364,7 @@ def test_slow_server_keeps_the_renewal_interval() -> None:
     simulate(scene)
 
 
-def test_an_outage_ends_it_with_what_the_server_said_last() -> None:
+def test_an_outage_ends_it_with_the_last_error() -> None:
     async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         holding = asyncio.create_task(lead(one))
@@ -383,7 +383,7 @@ def test_an_outage_ends_it_with_what_the_server_said_last() -> None:
     simulate(scene)
 
 
-def test_the_host_hears_of_the_end_of_an_outage_once() -> None:
+def test_the_end_of_an_outage_is_reported_once() -> None:
     async def scene(server: LeaseServer) -> None:
         ends: list[float] = []
         one = candidate(server, "one", lambda: ends.append(seconds()))
@@ -440,7 +440,7 @@ def test_lost_answer_is_not_a_foreign_write() -> None:
 
 
 @pytest.mark.parametrize(("by", "said"), [("mallory", "mallory"), ("", "nobody")])
-def test_a_holder_that_is_replaced_stops_at_once(by: str, said: str) -> None:
+def test_a_replaced_holder_stops_at_once(by: str, said: str) -> None:
     async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
@@ -488,7 +488,7 @@ def test_shortened_lease_gives_no_second_leader() -> None:
     simulate(scene)
 
 
-def test_a_lease_that_is_deleted_is_made_again_by_its_holder() -> None:
+def test_a_deleted_lease_is_created_again_by_its_holder() -> None:
     async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
@@ -502,7 +502,7 @@ def test_a_lease_that_is_deleted_is_made_again_by_its_holder() -> None:
     simulate(scene)
 
 
-def test_one_that_is_deleted_and_taken_meanwhile_is_lost() -> None:
+def test_a_lease_deleted_and_taken_meanwhile_is_lost() -> None:
     async def scene(server: LeaseServer) -> None:
         holding = asyncio.create_task(lead(candidate(server, "one")))
         await asyncio.sleep(100)
@@ -516,7 +516,7 @@ def test_one_that_is_deleted_and_taken_meanwhile_is_lost() -> None:
     simulate(scene)
 
 
-def test_a_missing_permission_is_said_once_and_waited_for(
+def test_a_missing_permission_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scene(server: LeaseServer) -> None:
@@ -548,7 +548,7 @@ def test_restarted_process_leads_at_once() -> None:
     simulate(scene)
 
 
-def test_a_release_that_nobody_answers_raises_nothing_and_ends() -> None:
+def test_a_release_without_an_answer_ends() -> None:
     async def scene(server: LeaseServer) -> None:
         one = candidate(server, "one")
         await one.acquire()

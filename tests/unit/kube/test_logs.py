@@ -111,7 +111,7 @@ def test_log_record_names_the_innermost_resource() -> None:
     ]
 
 
-async def test_passes_side_by_side_do_not_mix() -> None:
+async def test_concurrent_reconciles_do_not_mix() -> None:
     lines = Lines()
     log = logging.getLogger("x")
     both_in = asyncio.Barrier(2)
@@ -127,7 +127,7 @@ async def test_passes_side_by_side_do_not_mix() -> None:
     assert found == {"champion": "champion", "ranking": "ranking"}
 
 
-def test_what_kopf_says_of_a_resource_names_it() -> None:
+def test_records_of_kopf_have_their_resource() -> None:
     lines = Lines()
     body = Body(
         {
@@ -162,7 +162,7 @@ def test_a_stricter_level_holds_for_all() -> None:
     assert lines.texts() == []
 
 
-def test_setting_up_twice_doubles_nothing() -> None:
+def test_a_second_setup_does_not_double_records() -> None:
     Lines()
     lines = Lines()
     logging.getLogger("x").info("once")

@@ -70,8 +70,8 @@ async def test_a_resync_is_spread_over_the_interval(
     host: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = DelayRecorder()
-    monkeypatch.setattr(host, "queue", queue)
-    resync = asyncio.create_task(host._resync())
+    monkeypatch.setattr(host._leader_tasks, "_queue", queue)
+    resync = asyncio.create_task(host._leader_tasks.resync())
     await queue.rounds(2)
     resync.cancel()
     await asyncio.wait({resync})

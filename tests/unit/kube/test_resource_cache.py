@@ -1,4 +1,4 @@
-"""What is kept of objects: the newest of each, found by name, model and project."""
+"""The cache keeps the newest state of each object, and finds it by name, model and project."""
 
 import itertools
 import random
@@ -37,12 +37,12 @@ def store() -> ResourceCache:
     return ResourceCache(api=None)  # nothing here writes
 
 
-def test_an_object_is_news_once(store):
+def test_an_object_is_new_once(store):
     assert store.take(body()) == key()
     assert store.take(body()) is None
 
 
-def test_a_late_event_of_an_older_state_is_passed_over(store):
+def test_a_late_event_of_an_older_state_is_ignored(store):
     store.take(body(version=10, model={"name": "new", "alias": "champion"}))
 
     assert store.take(body(version=9)) is None
@@ -73,7 +73,7 @@ def test_object_read_by_name_counts_in_any_version(store):
     assert store.get(key()).metadata.uid == "u2"
 
 
-def test_a_late_event_does_not_bring_back_what_is_gone(store):
+def test_a_late_event_does_not_restore_a_deleted_object(store):
     store.take(body(version=10))
     store.drop(key(), "u1")
     store.drop(key("n"), "u9")
@@ -154,7 +154,7 @@ def test_invalid_object_is_cached_with_its_errors(store):
     assert store.get(key()) is not None
 
 
-def test_projects_come_before_models_and_all_in_a_stable_order(store):
+def test_keys_are_ordered_with_projects_first(store):
     for name in ("b", "a"):
         store.take(body(name, uid=name))
     project = body("z", uid="z")
@@ -170,7 +170,7 @@ def test_projects_come_before_models_and_all_in_a_stable_order(store):
     assert [p.metadata.name for p in store.projects()] == ["z"]
 
 
-def test_nothing_is_left_in_an_index_when_all_is_gone(store):
+def test_the_indexes_are_empty_after_the_last_deletion(store):
     names = "abc"
     for name, model in itertools.product(names, ("x", "y")):
         store.take(body(name, version=ord(model), uid=name, model={"name": model, "alias": "c"}))

@@ -1,4 +1,4 @@
-"""The manifest folder: what it says, and the index over it."""
+"""The resources of a manifest folder, and their index."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ def _manifests(*resources: Resource) -> Manifests:
     return Manifests({Key(r.kind, r.metadata.namespace, r.metadata.name): r for r in resources}, ())
 
 
-def test_a_manifest_from_a_cluster_starts_a_life_of_its_own(tmp_path: Path) -> None:
+def test_a_manifest_from_a_cluster_gets_new_metadata(tmp_path: Path) -> None:
     exported = ProjectScenario().apply()
     exported.delete()
     resources = LocalResources(StateFolder(tmp_path))
@@ -30,7 +30,7 @@ def test_a_manifest_from_a_cluster_starts_a_life_of_its_own(tmp_path: Path) -> N
     assert taken.metadata.deletion_timestamp is None
 
 
-async def test_models_are_found_by_the_name_they_stand_for(tmp_path: Path) -> None:
+async def test_models_are_found_by_their_registered_model(tmp_path: Path) -> None:
     resources = LocalResources(StateFolder(tmp_path))
     other = {"name": "other_model", "alias": "champion"}
 

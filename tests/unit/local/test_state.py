@@ -1,4 +1,4 @@
-"""The state folder: what it keeps comes back, also what an earlier version wrote."""
+"""Snapshots in the state folder, also of an earlier version."""
 
 import json
 from datetime import timedelta
@@ -14,7 +14,7 @@ from feature_lineage.local.state_folder import StateFolder
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 
 
-async def test_a_snapshot_that_is_put_again_is_on_record_until_then(tmp_path: Path) -> None:
+async def test_a_repeated_snapshot_extends_its_record(tmp_path: Path) -> None:
     store = FileSnapshots(StateFolder(tmp_path))
     for minutes in (0, 5, 10):
         record = SnapshotRecord(NOW + timedelta(minutes=minutes), STATS.digest)
@@ -25,7 +25,7 @@ async def test_a_snapshot_that_is_put_again_is_on_record_until_then(tmp_path: Pa
     assert (only.at, only.seen_until) == (NOW, NOW + timedelta(minutes=10))
 
 
-async def test_a_timeline_without_last_looks_is_read(tmp_path: Path) -> None:
+async def test_a_timeline_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     path = tmp_path / "snapshots/ml/ranking/history.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps([[NOW.isoformat(), STATS.digest, A]]))

@@ -1,4 +1,4 @@
-"""When a key is looked at next: time is a value here, and no test takes any."""
+"""When a key is due; time is a value, so the tests do not wait."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ def queue() -> WorkQueue[str]:
     return WorkQueue(jitter=lambda: 1.0)
 
 
-def test_a_key_that_is_woken_often_is_taken_once(queue):
+def test_a_key_that_is_enqueued_often_is_taken_once(queue):
     for _ in range(3):
         queue.enqueue("a", now=0)
 
@@ -30,7 +30,7 @@ def test_key_enqueued_during_work_is_taken_again_later(queue):
     assert queue.take(2) == "a"
 
 
-def test_a_delayed_look_comes_in_time_and_not_before(queue):
+def test_a_delayed_key_is_due_in_time_and_not_before(queue):
     queue.enqueue_after("a", at=30)
 
     assert queue.take(29.9) is None
@@ -38,7 +38,7 @@ def test_a_delayed_look_comes_in_time_and_not_before(queue):
     assert queue.take(30) == "a"
 
 
-def test_the_nearest_of_several_looks_counts(queue):
+def test_the_earliest_of_several_delays_counts(queue):
     queue.enqueue_after("a", at=30)
     queue.enqueue_after("a", at=10)
     queue.enqueue_after("a", at=20)
@@ -46,7 +46,7 @@ def test_the_nearest_of_several_looks_counts(queue):
     assert queue.next_due() == 10
 
 
-def test_a_wake_comes_before_a_delayed_look_and_takes_its_place(queue):
+def test_enqueue_replaces_a_delay(queue):
     queue.enqueue_after("a", at=30)
     queue.enqueue("a", now=1)
 
@@ -72,7 +72,7 @@ def test_each_failure_doubles_the_pause_up_to_the_maximum(queue):
     assert backoffs[-1] == MAX_BACKOFF
 
 
-def test_a_fresh_event_does_not_cut_a_back_off_short(queue):
+def test_an_event_does_not_end_a_back_off(queue):
     queue.enqueue("a", now=0, spec_hash=1)
     queue.take(0)
     backoff = queue.failed("a", now=0)
@@ -94,7 +94,21 @@ def test_event_during_a_failing_reconcile_keeps_the_back_off(queue):
     assert queue.next_due() == backoff
 
 
-def test_what_the_user_changes_ends_a_back_off_at_once(queue):
+def test_an_event_ends_a_back_off_that_is_not_held(queue):
+    queue.hold_backoff = False
+    for event_during_failure in (False, True):
+        queue.enqueue("a", now=0)
+        assert queue.take(0) == "a"
+        if event_during_failure:
+            queue.enqueue("a", now=0)
+        queue.failed("a", now=0)
+        assert (queue.next_due() == 0) == event_during_failure
+        queue.enqueue("a", now=0.1)
+        assert queue.take(0.1) == "a"
+        queue.done("a", now=0.1)
+
+
+def test_a_new_spec_hash_ends_a_back_off(queue):
     queue.enqueue("a", now=0, spec_hash=1)
     for now in (0, 1, 3):
         assert queue.take(now) == "a"
@@ -114,7 +128,7 @@ def test_user_change_during_a_failure_reconciles_at_once(queue):
     assert queue.take(0) == "a"
 
 
-def test_success_forgets_failures(queue):
+def test_a_success_ends_the_count_of_failures(queue):
     queue.enqueue("a", now=0)
     queue.take(0)
     queue.failed("a", now=0)
@@ -230,7 +244,7 @@ def test_no_key_has_two_workers_and_none_is_lost(actions):
     assert wanted <= found
 
 
-def test_the_longest_pause_is_the_callers_to_name(queue):
+def test_the_caller_limits_the_back_off(queue):
     now = 0.0
     queue.enqueue("a", now)
     for _ in range(10):

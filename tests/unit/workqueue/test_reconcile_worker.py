@@ -109,7 +109,7 @@ class WorkerSetup:
         return self.resources.get(key)
 
     async def finish(self, key: Key, resource: Resource) -> None:
-        del self.resources[key]
+        """Nothing: in a cluster, the resource is in the cache until its deletion is reported."""
 
     async def recover(self, key: Key, error: Exception) -> Recovery:
         if isinstance(error, StateUnusable):

@@ -1,4 +1,4 @@
-"""Workers on the backlog: each key once at a time, and an end that leaves nothing half done."""
+"""Workers: each key once at a time, and a stop that finishes keys in progress."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ def key(name: str) -> Key:
     return Key("TrainedModel", "ml", name)
 
 
-class Floor:
-    """A queue with its workers; what is worked on waits until it is let go.
+class BlockedPool:
+    """Workers whose work waits until `let` is set.
 
     Attributes:
         begun: keys in the order in which workers took them.
@@ -27,7 +27,7 @@ class Floor:
         await self.let.wait()
         self.queue.done(key)
 
-    async def __aenter__(self) -> "Floor":
+    async def __aenter__(self) -> "BlockedPool":
         self.running = asyncio.create_task(self.queue.run())
         return self
 
@@ -43,60 +43,60 @@ async def turns(count: int = 10) -> None:
 
 
 async def test_workers_limit_concurrent_keys() -> None:
-    async with Floor(workers=2) as floor:
+    async with BlockedPool(workers=2) as pool:
         for name in "abc":
-            floor.queue.enqueue(key(name))
+            pool.queue.enqueue(key(name))
         await turns()
-        assert floor.begun == ["a", "b"]
-        assert floor.queue.depth == 1
+        assert pool.begun == ["a", "b"]
+        assert pool.queue.depth == 1
 
-        floor.let.set()
-        await floor.queue.quiet()
-        assert floor.begun == ["a", "b", "c"]
+        pool.let.set()
+        await pool.queue.quiet()
+        assert pool.begun == ["a", "b", "c"]
 
 
-async def test_quiet_is_when_nothing_is_due_and_no_worker_has_a_key() -> None:
-    floor = Floor()
-    floor.queue.enqueue(key("a"))
-    quiet = asyncio.create_task(floor.queue.quiet())
+async def test_quiet_waits_for_due_keys_and_for_workers() -> None:
+    pool = BlockedPool()
+    pool.queue.enqueue(key("a"))
+    quiet = asyncio.create_task(pool.queue.quiet())
     await turns()
     assert not quiet.done(), "a key is due, though no worker has begun yet"
 
-    async with floor:
+    async with pool:
         await turns()
         assert not quiet.done(), "a worker has it"
-        floor.let.set()
+        pool.let.set()
         await quiet
 
 
 async def test_stop_finishes_running_work_and_takes_no_new_key() -> None:
-    floor = Floor(workers=1)
-    async with floor:
-        floor.queue.enqueue(key("a"))
-        floor.queue.enqueue(key("b"))
+    pool = BlockedPool(workers=1)
+    async with pool:
+        pool.queue.enqueue(key("a"))
+        pool.queue.enqueue(key("b"))
         await turns()
-        floor.queue.stop()
-        idle = asyncio.create_task(floor.queue.idle())
+        pool.queue.stop()
+        idle = asyncio.create_task(pool.queue.idle())
         await turns()
         assert not idle.done()
-        floor.let.set()
+        pool.let.set()
         await idle
-    assert floor.begun == ["a"]
+    assert pool.begun == ["a"]
 
 
-async def test_a_delayed_look_wakes_a_sleeping_worker() -> None:
-    async with Floor() as floor:
-        floor.let.set()
+async def test_a_waiting_worker_takes_a_delayed_key() -> None:
+    async with BlockedPool() as pool:
+        pool.let.set()
         await turns()
-        floor.queue.enqueue_after(key("a"), 0.05)
+        pool.queue.enqueue_after(key("a"), 0.05)
         async with asyncio.timeout(5):
-            while not floor.begun:
+            while not pool.begun:
                 await asyncio.sleep(0)
-    assert floor.begun == ["a"]
+    assert pool.begun == ["a"]
 
 
 async def test_reconciles_without_await_yield_to_others() -> None:
-    """The lease is renewed in the same loop, whatever thousands of models have just come due."""
+    """The Lease is renewed in the same loop, also when thousands of models are due."""
     others_turns: list[int] = []
     done: list[str] = []
 

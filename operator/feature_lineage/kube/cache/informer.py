@@ -3,8 +3,8 @@
     first list ─► watch (kopf) ─┐
     relist, periodically ───────┴─► resource cache ─► event handler
 
-The informer lists once itself, so that it knows when the cache is complete; then kopf starts. The
-list that kopf starts with has nothing new.
+The first list is the informer's own, so that `synced` is set when the cache is complete. Then kopf
+starts; the list that kopf starts with has nothing new.
 """
 
 import asyncio
