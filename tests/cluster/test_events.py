@@ -12,8 +12,8 @@ from tests.cluster.kubectl import Kubectl
 from feature_lineage.decide.facts import Event, Key
 from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.api_errors import Forbidden
-from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.kinds import EVENTS, PROJECTS
+from feature_lineage.kube.kube_events import KubeEvents
 
 
 class UtcClock:

@@ -22,9 +22,9 @@ from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.config import OperatorConfig
-from feature_lineage.kube.events import KubeEvents
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.kube_events import KubeEvents
 from feature_lineage.kube.kube_objects import KubeObjects
 from feature_lineage.kube.leader_tasks import LeaderTasks
 from feature_lineage.kube.lease import LeaderElector

@@ -13,7 +13,7 @@ from feature_lineage.errors import FeatureLineageError, NotFound
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.api_errors import Conflict, Forbidden
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.invalid import InvalidStatuses
+from feature_lineage.kube.invalid_statuses import InvalidStatuses
 from feature_lineage.kube.kinds import CONFIG_MAPS, CUSTOM, PROJECTS
 from feature_lineage.workqueue.reconcile_worker import Recovery
 

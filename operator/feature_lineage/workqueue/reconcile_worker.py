@@ -57,7 +57,7 @@ class Hooks(Protocol):
         ...
 
 
-class Resources(References, Protocol):
+class ResourceLookup(References, Protocol):
     def get(self, key: Key) -> Resource | None:
         """One resource; None: there is none that validates."""
         ...
@@ -79,7 +79,7 @@ class ReconcileWorker:
     def __init__(
         self,
         hooks: Hooks,
-        resources: Resources,
+        resources: ResourceLookup,
         reconciler: Reconciler,
         listener: Listener,
         *,

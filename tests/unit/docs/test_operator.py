@@ -23,7 +23,7 @@ from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.cli.main import operator as operator_command
 from feature_lineage.decide.project import action_results, lifecycle
 from feature_lineage.http import health
-from feature_lineage.kube import api_client, events, lease, manager, snapshots
+from feature_lineage.kube import api_client, kube_events, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
 from feature_lineage.kube.jobs import job_manifest
 from feature_lineage.kube.jobs import runner as job_runner
@@ -171,7 +171,7 @@ FREED = f"until a slot is free or {minutes(bulkhead.RESET_SECONDS)} min have pas
         (LIMITS, f"{pod_protocol.PIECES} ConfigMaps of {kib(pod_protocol.MAX_PIECE_BYTES)}"),
         (LIMITS, f"a request, compressed | {kib(pod_protocol.MAX_REQUEST_BYTES)}"),
         (LIMITS, f"timeline | {snapshots.KEPT_SNAPSHOTS}, {snapshots.KEPT_RECORDS:,} |"),
-        (LIMITS, f"note of an Event | {events.NOTE_BYTES:,} bytes"),
+        (LIMITS, f"note of an Event | {kube_events.NOTE_BYTES:,} bytes"),
         (LIMITS, f"of MLflow | up to {client_pool.CREDENTIAL_AGE.seconds} s"),
         (PROJECT_PAGE, f"may wait {minutes(job_manifest.START_GRACE_SECONDS)} min more"),
     ],

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.kube.api_errors import ApiUnavailable, Conflict, Forbidden
-from feature_lineage.kube.events import KubeEvents, shortened
 from feature_lineage.kube.kinds import EVENTS, Kind
+from feature_lineage.kube.kube_events import KubeEvents, shortened
 
 KEY = Key("FeatureStoreProject", "ml", "ranking")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_lineage.kube.events import shortened
+from feature_lineage.kube.kube_events import shortened
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.explain import (
     describe,
