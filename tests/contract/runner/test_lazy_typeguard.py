@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-_LATE = "from feature_lineage.runner.lazy_typeguard import late_checks\nwith late_checks():\n    "
+_LATE = (
+    "from feature_lineage.runner.lazy_typeguard import lazy_typeguard\nwith lazy_typeguard():\n    "
+)
 _TOLD = """
 import json, typeguard
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, Project
