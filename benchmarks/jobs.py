@@ -19,7 +19,7 @@ from statistics import median
 from benchmarks.measure import Row, Size, in_turn
 from benchmarks.repos import END, PROJECT, START, BenchmarkRepo
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_BECOME
+from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_EXEC
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     JobRequest,
@@ -176,7 +176,7 @@ class Runner:
             materialize=materialize,
         )
         (home / "request.json").write_text(encode(request))
-        command = ["/bin/sh", "-c", WRITE_PID_AND_BECOME, str(home / "pid"), sys.executable]
+        command = ["/bin/sh", "-c", WRITE_PID_AND_EXEC, str(home / "pid"), sys.executable]
         command += ["-m", "feature_lineage.runner", "--request", str(home / "request.json")]
         command += ["--report", str(home / "report.json"), "--log", str(home / "progress.jsonl")]
         cost = _run(command, home)

@@ -75,7 +75,7 @@ async def recorded(registry: MLflowRegistry) -> list[RefreshRequest]:
     """Read once and note what is asked."""
     asked: list[RefreshRequest] = []
 
-    async def note(request: httpx.RefreshRequest) -> None:
+    async def note(request: httpx.Request) -> None:
         asked.append(RefreshRequest(request.method, str(request.url), request.content))
 
     hooks = registry._client.http._client.event_hooks["request"]

@@ -25,7 +25,7 @@ from feature_lineage.errors import NotFound
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import PODS, SECRETS, Kind
 
-NODES: Final = Kind("", "v1", "nodes", "NodeStandIn")
+NODES: Final = Kind("", "v1", "nodes", "Node")
 POLL_SECONDS: Final = 0.2
 WORDS: Final = 4096
 CHECKOUT: Final = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ class NodeStandIn:
         namespace, name = metadata["namespace"], metadata["name"]
         binding = {
             "metadata": {"name": name},
-            "target": {"apiVersion": "v1", "kind": "NodeStandIn", "name": self.name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": self.name},
         }
         await self._api._request("POST", PODS.path(namespace, name, "binding"), body=binding)
         home = self._folder / metadata["uid"]

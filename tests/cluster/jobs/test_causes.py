@@ -195,7 +195,7 @@ async def test_a_deadline_message_has_the_cause_of_the_wait(
 async def test_a_node_that_does_not_answer(admin: Api, jobs: KubeJobs, project: NewProject) -> None:
     mine: Project = await project()
     pod = await started(jobs, admin, mine)
-    body = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "NodeStandIn", "name": "far"}}
+    body = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "far"}}
     named = {**body, "metadata": {"name": pod["metadata"]["name"]}}
     path = PODS.path(mine.namespace, pod["metadata"]["name"], "binding")
     await admin._request("POST", path, body=named)

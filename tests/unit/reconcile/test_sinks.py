@@ -55,7 +55,7 @@ ALL: tuple[tuple[DomainEvent, str | None, str | None], ...] = (
     (events.VersionLinked(MODEL, "driver_model", "1", "activity"), None, None),
     (
         events.VerdictChanged(MODEL, Verdict.VERIFIED, Verdict.BROKEN, SECRET),
-        "FailingSink",
+        "Broken",
         f"verdict changed resource={MODEL} before=Verified after=Broken",
     ),
 )
