@@ -342,13 +342,13 @@ async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, 
 def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     scenario.linked = (linked(version("1")), linked(version("2"), Verdict.BROKEN))
-    scenario.observe()
+    scenario.reconcile()
     before = scenario.status.counts
     assert before is not None
     assert (before.linked_models, before.broken_models, before.feature_views) == (2, 1, 2)
 
     scenario.outage, scenario.read_at, scenario.snapshot, scenario.linked = OUTAGE, None, None, ()
-    scenario.observe()
+    scenario.reconcile()
 
     assert scenario.status.counts == before
 
@@ -356,10 +356,10 @@ def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
 def test_totals_of_models_go_with_the_server() -> None:
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     scenario.linked = (linked(version("2"), Verdict.BROKEN),)
-    scenario.observe()
+    scenario.reconcile()
 
     scenario.change(mlflow=None)
-    scenario.observe()
+    scenario.reconcile()
 
     assert scenario.status.counts is not None
     assert (scenario.status.counts.linked_models, scenario.status.counts.broken_models) == (0, 0)
