@@ -1,7 +1,7 @@
 """The conditions of a FeatureStoreProject: one small function each.
 
 Ready means that the newest revision is in effect. What never makes a project unready is in
-`upkeep_conditions`.
+`non_gating_conditions`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from feature_lineage.api.project_status import (
 )
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import SourceFacts
-from feature_lineage.decide.project.non_gating_conditions import note_upkeep
+from feature_lineage.decide.project.non_gating_conditions import set_non_gating_conditions
 from feature_lineage.decide.project.preconditions import blocked_by, waiting_reason
 from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
@@ -45,7 +45,7 @@ def conditions_of(
     conditions = ConditionSet(status.conditions, observed.now, metadata.generation or None)
     _source_ready(observed, conditions)
     _applied(observed, status, inputs, conditions)
-    note_upkeep(observed, status, judged, conditions)
+    set_non_gating_conditions(observed, status, judged, conditions)
     _ready(observed, status, conditions)
     return conditions
 
@@ -95,9 +95,9 @@ def _observed(
         _in_flight(observed, reading, conditions)
         return
     # An operation that read the registry after a failed Observe makes up for it.
-    reads = (op for op in status.operations if op.registry_digest or _reads(op))
+    reads = (op for op in status.operations if op.registry_digest or _is_observe(op))
     newest = next(reads, None)
-    if newest is not None and _reads(newest) and newest.result is Result.FAILED:
+    if newest is not None and _is_observe(newest) and newest.result is Result.FAILED:
         conditions.false(C.APPLIED, newest.reason or Reason.JOB_FAILED, newest.message or "")
     elif status.registry is None or status.registry.digest is None:
         conditions.false(C.APPLIED, Reason.PROGRESSING, "the registry has not been read yet")
@@ -105,7 +105,7 @@ def _observed(
         conditions.true(C.APPLIED, Reason.OBSERVED, "somebody else applies; the registry was read")
 
 
-def _reads(operation: OperationRecord) -> bool:
+def _is_observe(operation: OperationRecord) -> bool:
     return operation.kind is OperationKind.OBSERVE
 
 

@@ -18,7 +18,7 @@ from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
 
 
-def note_upkeep(
+def set_non_gating_conditions(
     observed: ObservedProject,
     status: FeatureStoreProjectStatus,
     judged: Mapping[str, Freshness],
