@@ -296,4 +296,6 @@ async def test_the_server_fills_in_the_defaults_of_the_models(admin, namespace):
 def test_kubectl_explains_every_field_of_the_spec(kubectl):
     explained = kubectl("explain", "fsp.spec.apply.protection.maxGuardAge")
 
-    assert "How old facts about models may be, at least 1s." in " ".join(explained.split())
+    assert "How old facts about models may be for an apply, at least 1s." in " ".join(
+        explained.split()
+    )

@@ -1,4 +1,4 @@
-"""Which tracking URIs and Git hosts a project may name: globs that cannot be talked around.
+"""Which tracking URIs and Git hosts a project may name: globs that a crafted URL cannot bypass.
 
 A glob of tracking URIs is ``http(s)://host[:port][/path]``, one of Git hosts ``host[:port]``. It is
 held against an address part by part: a star stands for text within one label of the host (between

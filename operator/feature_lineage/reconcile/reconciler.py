@@ -6,7 +6,7 @@ once its report is not needed any more.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -188,7 +188,7 @@ class Reconciler:
             elif isinstance(action, CancelJob):
                 await self._ports.jobs.cancel(action.job, project, action.why)
             elif isinstance(action, Record) and not results.failed:
-                run = await self._record(action, project)
+                run = await self._record(action, project, results.recorded)
                 if run is not None:
                     recorded = {**results.recorded, action.operation_id: run}
                     return replace(results, recorded=recorded)
@@ -201,7 +201,9 @@ class Reconciler:
             _log.warning("job %s could not be cancelled: %s", action.job, error.message)
         return results
 
-    async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
+    async def _record(
+        self, action: Record, project: FeatureStoreProject, recorded: Mapping[str, str]
+    ) -> str | None:
         """Id of the ops run of an operation; None where there is nothing to record."""
         registry = await self._ports.registries.of(project)
         listed = next(
@@ -218,7 +220,7 @@ class Reconciler:
             )
             snapshot = kept.get(listed.registry_digest, job.report.snapshot)
             job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
-        return await registry.record(ops_run_of(project, listed, job))
+        return await registry.record(ops_run_of(project, listed, job, recorded))
 
     async def _act_on_version(
         self, action: Action, project: FeatureStoreProject | None, results: ActionResults

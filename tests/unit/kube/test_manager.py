@@ -107,4 +107,7 @@ async def test_a_probe_that_comes_when_the_port_opens_is_answered(
     async with Api(Configuration(host="http://127.0.0.1:1")) as api:
         Manager(api, config, Identity("one", "ml", "operator")).server.stop()
 
-    assert answers == [(200, b"ok\n"), (503, b"the resources were not listed yet\n")]
+    assert answers == [
+        (200, b"ok\n"),
+        (503, b"featurestoreprojects and trainedmodels were not listed yet\n"),
+    ]

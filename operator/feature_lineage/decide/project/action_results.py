@@ -21,6 +21,7 @@ from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.project.attempt import AttemptOutcome
+from feature_lineage.decide.project.history import with_runs
 from feature_lineage.decide.project.lifecycle import end_operation
 from feature_lineage.decide.project.step import Step
 from feature_lineage.decide.values import Failure, ObservedProject
@@ -78,12 +79,7 @@ def conclude(
     observed = replace(observed, now=now.replace(microsecond=0))
     step = Step(status)
     if results.recorded:
-        operations = tuple(
-            operation.model_copy(update={"mlflow_run_id": results.recorded[operation.id]})
-            if operation.id in results.recorded
-            else operation
-            for operation in status.operations
-        )
+        operations = with_runs(step.status.operations, results.recorded)
         step = step.update(operations=operations)
     if results.not_recorded is not None:
         step = step.update(conditions=_not_recorded(step.status, results.not_recorded, now))

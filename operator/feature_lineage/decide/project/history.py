@@ -1,6 +1,6 @@
 """Operations of the past: as the status lists them, and as the ops runs that MLflow shall hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -91,15 +91,34 @@ def needed_jobs(status: FeatureStoreProjectStatus, *, recorded: bool) -> frozens
     return frozenset(needed | {operation.job for operation in status.in_flight})
 
 
+def with_runs(
+    operations: Iterable[OperationRecord], recorded: Mapping[str, str]
+) -> tuple[OperationRecord, ...]:
+    """The operations with the MLflow runs of those that were recorded, by operation id."""
+    return tuple(
+        operation.model_copy(update={"mlflow_run_id": recorded[operation.id]})
+        if operation.id in recorded
+        else operation
+        for operation in operations
+    )
+
+
 def ops_run_of(
-    project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
+    project: FeatureStoreProject,
+    listed: OperationRecord,
+    job: JobFacts | None,
+    recorded: Mapping[str, str] | None = None,
 ) -> OpsRun:
-    """The audit record of one operation, as complete as what is left of its job."""
+    """The audit record of one operation, as complete as what is left of its job.
+
+    Args:
+        recorded: operation id → run id of operations that the status does not show as recorded yet.
+    """
     mlflow, metadata = project.spec.mlflow, project.metadata
     assert mlflow is not None
     earlier = {
         other.registry_digest
-        for other in project.status.operations
+        for other in with_runs(project.status.operations, recorded or {})
         if other.id != listed.id
         and other.mlflow_run_id is not None
         and other.result in (Result.SUCCEEDED, Result.PLANNED)

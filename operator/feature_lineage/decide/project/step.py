@@ -1,4 +1,4 @@
-"""A decision about a project between two steps: a value that each step takes and returns."""
+"""The intermediate result of a decision: each step receives this value and returns a new one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Step:
         before: actions without which the status must not be written.
         after: actions that the written status announces.
         events: what happened.
-        requeue: moments at which something may have changed by time alone.
+        requeue: times of another reconcile without an event, such as the next tick of a schedule.
     """
 
     status: FeatureStoreProjectStatus

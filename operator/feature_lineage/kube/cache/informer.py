@@ -74,7 +74,7 @@ class Informer:
         self._watch = KopfWatch(api.configuration, namespaces, self._on_event, self._on_kopf_list)
         self._relist_now = asyncio.Event()
         self._relist_timer: asyncio.TimerHandle | None = None
-        self.problem = "the resources were not listed yet"
+        self.problem = "featurestoreprojects and trainedmodels were not listed yet"
         self.synced = asyncio.Event()
 
     async def watch(self) -> None:
