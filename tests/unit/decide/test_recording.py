@@ -177,6 +177,21 @@ def test_a_snapshot_is_on_record_once_a_run_holds_it(result: Result, *, held: bo
     assert (SNAPSHOT_ARTIFACT in run.artifacts) is not held
 
 
+def test_two_runs_of_one_reconcile_hold_a_snapshot_once() -> None:
+    """The status does not show the first as recorded while the second is being recorded."""
+    scenario = ProjectScenario(mlflow=MLFLOW).apply()
+    scenario.push(B)
+    scenario.reconcile()
+    job = JobFacts(running=False, report=scenario.report("Succeeded"))
+    first = scenario.status.operations[0].model_copy(update={"mlflow_run_id": None})
+    second = first.model_copy(update={"id": "next"})
+    scenario.status = scenario.status.model_copy(update={"operations": (second, first)})
+
+    assert SNAPSHOT_ARTIFACT in ops_run_of(scenario.project, first, job).artifacts
+    run = ops_run_of(scenario.project, second, job, {first.id: "run-1"})
+    assert SNAPSHOT_ARTIFACT not in run.artifacts
+
+
 def test_what_was_not_taken_over_is_not_in_mlflows_timeline() -> None:
     """A registry that was read before a write must not come back from the ops runs."""
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
