@@ -6,7 +6,7 @@ once its report is not needed any more.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,12 @@ from feature_lineage.decide.project.action_results import (
     conclude_model,
 )
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import needed_jobs, ops_run_of, records_operations
+from feature_lineage.decide.project.history import (
+    needed_jobs,
+    ops_run_of,
+    records_operations,
+    with_runs,
+)
 from feature_lineage.decide.values import (
     Action,
     CancelJob,
@@ -188,7 +193,9 @@ class Reconciler:
             elif isinstance(action, CancelJob):
                 await self._ports.jobs.cancel(action.job, project, action.why)
             elif isinstance(action, Record) and not results.failed:
-                run = await self._record(action, project, results.recorded)
+                status = with_runs(project.status, results.recorded)
+                shown = project.model_copy(update={"status": status})
+                run = await self._record(action, shown)
                 if run is not None:
                     recorded = {**results.recorded, action.operation_id: run}
                     return replace(results, recorded=recorded)
@@ -201,9 +208,7 @@ class Reconciler:
             _log.warning("job %s could not be cancelled: %s", action.job, error.message)
         return results
 
-    async def _record(
-        self, action: Record, project: FeatureStoreProject, recorded: Mapping[str, str]
-    ) -> str | None:
+    async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
         """Id of the ops run of an operation; None where there is nothing to record."""
         registry = await self._ports.registries.of(project)
         listed = next(
@@ -220,7 +225,7 @@ class Reconciler:
             )
             snapshot = kept.get(listed.registry_digest, job.report.snapshot)
             job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
-        return await registry.record(ops_run_of(project, listed, job, recorded))
+        return await registry.record(ops_run_of(project, listed, job))
 
     async def _act_on_version(
         self, action: Action, project: FeatureStoreProject | None, results: ActionResults

@@ -77,10 +77,7 @@ def conclude(
         now: when they were done.
     """
     observed = replace(observed, now=now.replace(microsecond=0))
-    step = Step(status)
-    if results.recorded:
-        operations = with_runs(step.status.operations, results.recorded)
-        step = step.update(operations=operations)
+    step = Step(with_runs(status, results.recorded))
     if results.not_recorded is not None:
         step = step.update(conditions=_not_recorded(step.status, results.not_recorded, now))
     for operation in status.in_flight:

@@ -92,33 +92,27 @@ def needed_jobs(status: FeatureStoreProjectStatus, *, recorded: bool) -> frozens
 
 
 def with_runs(
-    operations: Iterable[OperationRecord], recorded: Mapping[str, str]
-) -> tuple[OperationRecord, ...]:
-    """The operations with the MLflow runs of those that were recorded, by operation id."""
-    return tuple(
+    status: FeatureStoreProjectStatus, recorded: Mapping[str, str]
+) -> FeatureStoreProjectStatus:
+    """The status with the MLflow runs of the operations that were recorded, by operation id."""
+    operations = tuple(
         operation.model_copy(update={"mlflow_run_id": recorded[operation.id]})
         if operation.id in recorded
         else operation
-        for operation in operations
+        for operation in status.operations
     )
+    return status.model_copy(update={"operations": operations})
 
 
 def ops_run_of(
-    project: FeatureStoreProject,
-    listed: OperationRecord,
-    job: JobFacts | None,
-    recorded: Mapping[str, str] | None = None,
+    project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
 ) -> OpsRun:
-    """The audit record of one operation, as complete as what is left of its job.
-
-    Args:
-        recorded: operation id → run id of operations that the status does not show as recorded yet.
-    """
+    """The audit record of one operation, as complete as what is left of its job."""
     mlflow, metadata = project.spec.mlflow, project.metadata
     assert mlflow is not None
     earlier = {
         other.registry_digest
-        for other in with_runs(project.status.operations, recorded or {})
+        for other in project.status.operations
         if other.id != listed.id
         and other.mlflow_run_id is not None
         and other.result in (Result.SUCCEEDED, Result.PLANNED)
