@@ -213,7 +213,7 @@ class Sink(Protocol):
     async def emit(self, event: DomainEvent) -> None:
         """Make something of an event, or pass it over.
 
-        An error is logged and holds up no reconcile; the event is lost to this sink.
+        An error is logged and counted, and holds up no reconcile; the event is lost to this sink.
         """
         ...
 

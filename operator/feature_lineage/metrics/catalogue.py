@@ -216,6 +216,13 @@ INSTRUMENTS: Final = (
         "slow.",
     ),
     MetricDefinition(
+        "feature_lineage_sink_errors_total",
+        "counter",
+        (),
+        "Domain events that did not reach a sink, such as the log or Kubernetes Events. "
+        "A traceback in the log is a defect of the operator: report it.",
+    ),
+    MetricDefinition(
         "feature_lineage_build_info",
         "gauge",
         ("version", "python_version"),

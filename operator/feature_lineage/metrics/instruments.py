@@ -59,6 +59,7 @@ class Instruments:
         self._reconcile_seconds = _histogram(
             "feature_lineage_reconcile_duration_seconds", self.registry, RECONCILE_BUCKETS
         )
+        self._sink_errors = _counter("feature_lineage_sink_errors_total", self.registry)
         self._series: dict[Name, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
         build = _BY_NAME["feature_lineage_build_info"]
         Gauge(build.name, build.help, build.labels, registry=self.registry).labels(
@@ -71,6 +72,10 @@ class Instruments:
         for each in get_args(ResultLabel):  # a series that starts at 0 shows its first increase
             self._reconciles.labels(kind, each).inc(each == result)
         self._reconcile_seconds.labels(kind).observe(seconds)
+
+    def sinks_failed(self, errors: int) -> None:
+        """Count domain events that did not reach a sink."""
+        self._sink_errors.inc(errors)
 
     @contextmanager
     def timed(self, kind: Kind) -> Iterator[None]:

@@ -33,6 +33,7 @@ class Scrape(Listener):
         self, key: Key, before: Resource, result: ReconcileResult, seconds: float
     ) -> None:
         self.instruments.reconciled(key.kind, "success", seconds)
+        self.instruments.sinks_failed(result.sink_errors)
         if isinstance(before, FeatureStoreProject):
             assert isinstance(result.resource, FeatureStoreProject)
             self.instruments.project_changed(before, result.resource)

@@ -63,6 +63,7 @@ class ReconcileResult:
         requeue: something was done: reconcile again immediately.
         wrote: the status changed.
         finished: the resource is gone and nothing is left to do for it.
+        sink_errors: how often a domain event did not reach a sink.
     """
 
     resource: FeatureStoreProject | TrainedModel
@@ -70,6 +71,7 @@ class ReconcileResult:
     requeue: bool = False
     wrote: bool = False
     finished: bool = False
+    sink_errors: int = 0
 
 
 class Reconciler:
@@ -124,7 +126,7 @@ class Reconciler:
             results = await self._act(action, written, results)
         concluded = conclude(observed, written.status, results, self._ports.clock.now())
         final = await self._write(written, concluded.status)
-        await emit(self._sinks, (*decision.events, *concluded.events))
+        sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))
         await self._forget(project, final)
         acted = bool(decision.after) and not results.failed
         return ReconcileResult(
@@ -134,6 +136,7 @@ class Reconciler:
             requeue=acted or bool(decision.before) or bool(results.not_started),
             wrote=final.status != project.status,
             finished=decision.finished,
+            sink_errors=sink_errors,
         )
 
     async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
@@ -152,7 +155,7 @@ class Reconciler:
             results = await self._act_on_version(action, observed.project, results)
         status = conclude_model(written.status, results, self._ports.clock.now())
         written = await self._write(written, status)
-        await emit(self._sinks, decision.events)
+        sink_errors = await emit(self._sinks, decision.events)
         self._no_ops.pop(key_of(model), None)
         until = no_op_until(observed, written, decision, self.now())
         if until is not None:
@@ -163,6 +166,7 @@ class Reconciler:
             requeue=bool(decision.after) and not results.failed,
             wrote=written.status != model.status,
             finished=decision.finished,
+            sink_errors=sink_errors,
         )
 
     def _given_up(

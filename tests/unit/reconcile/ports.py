@@ -9,7 +9,6 @@ from tests.unit.decide.build import MLFLOW, NOW, A
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
-from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.config import NamedServer
@@ -40,7 +39,7 @@ class FakePorts:
     def __init__(self) -> None:
         self.instant = NOW
         self.log: list[tuple[str, str]] = []
-        self.fail: dict[str, FeatureLineageError] = {}
+        self.fail: dict[str, Exception] = {}
         self.resources: dict[tuple[str, str], FeatureStoreProject | TrainedModel] = {}
         self.requests: dict[str, JobRequest] = {}
         self.reports: dict[str, JobReport] = {}

@@ -16,8 +16,8 @@ from tests.unit.decide.build import (
 )
 from tests.unit.reconcile.ports import FakePorts
 
-from feature_lineage.api import FeatureStoreProject
-from feature_lineage.api.enums import OperationPhase
+from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.enums import OperationPhase, Verdict
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import (
     NotFound,
@@ -280,14 +280,34 @@ async def test_failed_release_of_a_job_is_repeated_later() -> None:
     assert scene.fakes.log == []
 
 
-async def test_an_event_that_cannot_be_told_costs_no_pass() -> None:
+@pytest.mark.parametrize("error", [OUT, RuntimeError("a defect")])
+async def test_an_event_that_cannot_be_told_costs_no_pass(error: Exception) -> None:
     scene, job = await ended()
-    scene.fakes.fail["tell"] = OUT
+    scene.fakes.fail["tell"] = error
 
     result = await scene.reconcile()
 
     assert result.wrote
+    assert result.sink_errors == 1
     assert scene.fakes.log[-1] == ("release", job)
+    assert (await scene.reconcile()).sink_errors == 0
+
+
+async def test_an_event_of_a_model_that_cannot_be_told_costs_no_pass() -> None:
+    scene, _ = await trained()
+    await reconcile_model_of(scene)
+    known = scene.fakes.resources["TrainedModel", "champion"]
+    assert isinstance(known, TrainedModel)
+    assert known.status.lineage is not None
+    broken = known.status.lineage.model_copy(update={"verdict": Verdict.BROKEN})
+    status = known.status.model_copy(update={"lineage": broken})
+    scene.fakes.add(known.model_copy(update={"status": status}))
+    scene.fakes.fail["tell"] = RuntimeError("a defect")
+
+    result = await reconcile_model_of(scene)
+
+    assert result.wrote
+    assert result.sink_errors == 1
 
 
 async def test_job_without_a_required_record_is_released() -> None:

@@ -11,7 +11,7 @@ from feature_lineage.api.enums import OperationKind, OverrideKind, PlanVerdict, 
 from feature_lineage.decide import events
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Key
-from feature_lineage.errors import StateUnusable
+from feature_lineage.errors import ServerUnavailable, StateUnusable
 from feature_lineage.reconcile.sinks.kubernetes_events import event_of
 from feature_lineage.reconcile.sinks.log import LogLines, line_of
 from feature_lineage.reconcile.sinks.registered import emit
@@ -101,17 +101,26 @@ class RecordingSink:
         self.events.append(event)
 
 
+@pytest.mark.parametrize(
+    ("error", "level", "why", "traceback"),
+    [
+        (ServerUnavailable("it is away"), "WARNING", ": it is away", False),
+        (RuntimeError("a defect"), "ERROR", " because of a bug; please report it", True),
+    ],
+)
 async def test_a_sink_that_fails_costs_no_other_sink_an_event(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, error: Exception, level: str, why: str, *, traceback: bool
 ) -> None:
     recorder = RecordingSink()
     event = events.ModelsHurt(*OPERATION, "it hurts")
 
-    await emit((FailingSink(RuntimeError("out of order")), recorder), (event, event))
+    errors = await emit((FailingSink(error), recorder), (event, event))
 
     assert recorder.events == [event, event]
-    lines = [record.getMessage() for record in caplog.records]
-    assert lines == [f"ModelsHurt of {PROJECT} did not reach a sink: out of order"] * 2
+    assert errors == 2
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert lines == [(level, f"ModelsHurt of {PROJECT} did not reach FailingSink{why}")] * 2
+    assert [record.exc_info is not None for record in caplog.records] == [traceback] * 2
 
 
 async def test_a_state_folder_that_is_full_is_no_matter_of_a_sink() -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from feature_lineage.decide.events import DomainEvent
-from feature_lineage.errors import StateUnusable
+from feature_lineage.errors import FeatureLineageError, StateUnusable
 from feature_lineage.ports import Ports, Sink
 from feature_lineage.reconcile.sinks.kubernetes_events import KubernetesEvents
 from feature_lineage.reconcile.sinks.log import LogLines
@@ -17,13 +17,17 @@ def registered(ports: Ports) -> tuple[Sink, ...]:
     return (KubernetesEvents(ports.events), LogLines())
 
 
-async def emit(sinks: Iterable[Sink], events: Iterable[DomainEvent]) -> None:
+async def emit(sinks: Iterable[Sink], events: Iterable[DomainEvent]) -> int:
     """Give each event to each sink; a sink that fails holds up neither the reconcile nor others.
+
+    Returns:
+        How often an event did not reach a sink.
 
     Raises:
         StateUnusable: nothing can be kept on this machine any more.
     """
     sinks = tuple(sinks)
+    errors = 0
     for event in events:
         for sink in sinks:
             try:
@@ -31,5 +35,14 @@ async def emit(sinks: Iterable[Sink], events: Iterable[DomainEvent]) -> None:
             except StateUnusable:
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary: a sink is no part of it
-                name = type(event).__name__
-                _log.warning("%s of %s did not reach a sink: %s", name, event.key, error)
+                errors += 1
+                _log_error(sink, event, error)
+    return errors
+
+
+def _log_error(sink: Sink, event: DomainEvent, error: Exception) -> None:
+    what = f"{type(event).__name__} of {event.key} did not reach {type(sink).__name__}"
+    if isinstance(error, FeatureLineageError):
+        _log.warning("%s: %s", what, error.message)
+    else:
+        _log.error("%s because of a bug; please report it", what, exc_info=error)
