@@ -1,4 +1,4 @@
-# Every target brings its own environment: Python 3.11+, make and git are all it takes.
+# Every target creates the environment that it needs. Python 3.11 or later, make and git must be installed.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,30 +13,30 @@ PYTEST := $(BIN)/python -m pytest
 export UV_SYSTEM_CERTS ?= 1
 
 .PHONY: help
-help: ## What there is
+help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(STAMP) ## Play the main job on this machine, without a cluster (KEEP=1 leaves it running)
+demo: $(STAMP) ## Run the main scenario on this machine, without a cluster (KEEP=1 leaves everything running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-# Each process has servers of its own, and takes tests from the others once it has none left. On two
-# cores as many are enough to keep them busy, since tests wait: for servers, for leases, for pods.
+# Each process has its own servers. A process that has no tests left takes tests of another process.
+# Tests often wait (for servers, Leases, pods), so two cores can run more processes than two.
 .PHONY: test
-test: $(STAMP) ## Unit and contract tests: real Feast, real MLflow, real PostgreSQL (WORKERS=3 at a time)
+test: $(STAMP) ## Run unit, contract and local tests: real Feast, MLflow, PostgreSQL (WORKERS=3 processes)
 	@$(PYTEST) -q -n $(or $(WORKERS),3) --dist worksteal \
 	  $(if $(filter tests/%,$(ARGS)),,tests/unit tests/contract tests/local) $(ARGS)
 
 .PHONY: bare
-bare: ## Time make demo and make test in a Debian with Python, git and make, no more (needs root)
+bare: ## Time make demo and make test in a Debian that has only Python, git and make (needs root)
 	@tests/bare
 
-# KUBECONFIG counts on make's command line only: in the environment it names somebody's daily work.
-# On a cluster that is there one process is enough: two would install the same into it at once.
+# KUBECONFIG is read from make's command line only: in the environment it often names a cluster in use.
+# On an existing cluster only one process runs: two would install the same objects at the same time.
 EXISTING := $(if $(findstring command,$(origin KUBECONFIG)),$(KUBECONFIG))
-UNJUDGED := the permissions of the chart were not compared with what was asked for: the whole suite does that
+UNJUDGED := the permissions of the chart were not compared with the requests: only a run of the whole suite does that
 .PHONY: test-cluster
-test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBECONFIG=… takes that cluster)
+test-cluster: $(STAMP) ## Run the tests on a real API server, etcd and controllers (KUBECONFIG=… uses an existing cluster)
 	@failed=0; \
 	$(if $(EXISTING),FEATURE_LINEAGE_TEST_KUBECONFIG="$(EXISTING)") \
 	  $(PYTEST) -q -n $(if $(EXISTING),0,$(or $(WORKERS),4)) --dist worksteal \
@@ -44,10 +44,10 @@ test-cluster: $(STAMP) ## Tests on a real API server, etcd and controllers (KUBE
 	$(if $(EXISTING)$(ARGS),echo "$(UNJUDGED)",$(PYTEST) -q tests/cluster/rbac_coverage || failed=$$?); \
 	exit $$failed
 
-# Each process plays in a sandbox of its own, in a world of its own. With a third on two cores, an
-# operator lost its Lease: ten pods that start at once leave an API server too little.
+# Each process runs in its own sandbox, with its own servers. With three processes on two cores, an
+# operator lost its Lease: ten pods that started at once left too little time for an API server.
 .PHONY: e2e
-e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own (needs root)
+e2e: $(STAMP) ## Run the tests in real pods on a real node, in a sandbox (needs root)
 	@tests/e2e/sandbox true
 	@for needed in tests.cluster.binaries tests.cluster.gitops.judging tests.e2e.images; do \
 	  $(BIN)/python -m $$needed >/dev/null; done
@@ -55,7 +55,7 @@ e2e: $(STAMP) ## Scenes in real pods on a real node, in namespaces of their own 
 	  $(if $(filter tests/%,$(ARGS)),,tests/e2e) $(ARGS)
 
 .PHONY: check
-check: $(STAMP) ## Format, lint, strict types, layers
+check: $(STAMP) ## Check format, lint, strict types and layers
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy --no-error-summary
@@ -63,7 +63,7 @@ check: $(STAMP) ## Format, lint, strict types, layers
 	@echo "check: format, lint, types and layers are clean"
 
 .PHONY: fmt
-fmt: $(STAMP) ## Rewrite the code into its format
+fmt: $(STAMP) ## Format the code
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
 
@@ -72,16 +72,16 @@ bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: crds
-crds: $(STAMP) ## Write crds/ anew from the pydantic models, and the copy in the chart
+crds: $(STAMP) ## Generate crds/ from the pydantic models, and the copy in the chart
 	@$(BIN)/feature-lineage crds --output-dir crds
 	@cp crds/*.yaml charts/feature-lineage-operator/files/crds/
 
 .PHONY: docs
-docs: $(STAMP) ## Write the generated tables of docs/ anew
+docs: $(STAMP) ## Generate the tables of docs/
 	@$(BIN)/python docs/generate.py
 
 .PHONY: chart
-chart: $(STAMP) ## Write the chart's copies and tables anew, lint it, package it into dist/
+chart: $(STAMP) ## Generate the chart's copies and tables, lint it, package it into dist/
 	@$(BIN)/python charts/generate.py
 	@helm=$$($(BIN)/python -m tests.cluster.binaries helm); \
 	  $$helm lint --strict --quiet charts/feature-lineage-operator; \
@@ -91,7 +91,7 @@ chart: $(STAMP) ## Write the chart's copies and tables anew, lint it, package it
 LOCK = $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotate --no-emit-index-url --no-header \
   --python-version 3.11
 .PHONY: lock
-lock: | $(UV) ## Resolve the locked dependencies anew, those of the images' builds too
+lock: | $(UV) ## Resolve the locked dependencies again, also those of the image builds
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
 	  $(LOCK) $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
 	@printf 'uv\nhatchling\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
@@ -101,10 +101,10 @@ images: ## Build the container images into archives (BASE=, EXTRAS=, TAG=, IMAGE
 	@images/build $(IMAGES)
 
 .PHONY: clean
-clean: ## Remove what the targets made
+clean: ## Remove the files that the targets created
 	@rm -rf $(VENV) .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# uv is taken from the package index when this machine has none.
+# uv is installed from the package index if this machine has none.
 .tools/bin/uv:
 	@$(PYTHON) -m venv .tools || { echo "make: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@.tools/bin/python -m pip install -q --disable-pip-version-check uv

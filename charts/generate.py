@@ -1,8 +1,8 @@
-"""Writes what the chart repeats: `make chart`.
+"""Generates the files that the chart shares with the docs: `make chart`.
 
-A chart that is packaged can reach no file outside of its folder, so the CRDs and the alerts of
-the documentation are copied into it, and its values are told in tables that are made from the
-schema. `tests/cluster/chart` fails where a file is not what this would write.
+A packaged chart cannot read files outside its folder, so the CRDs and the alerts of
+the documentation are copied into the chart, and the tables of its values are generated from the
+schema. `tests/cluster/chart` fails if a file differs from the generated text.
 """
 
 import json
@@ -87,7 +87,7 @@ def _meaning(field: Schema) -> str:
 
 
 def main() -> None:
-    """Write every file anew."""
+    """Write every file."""
     for path, text in files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Fills the marked blocks of the pages from the models of API and configuration: `make docs`.
+"""Generates the marked blocks of the pages from the models of API and configuration: `make docs`.
 
-A block stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; everything outside of
-blocks is written by hand. `tests/unit/docs` fails where a block is not what this would write.
+A block is between ``<!-- generated: NAME -->`` and ``<!-- end -->``; everything outside of
+blocks is written by hand. `tests/unit/docs` fails if a block differs from the generated text.
 """
 
 import re
@@ -29,10 +29,10 @@ Schema = dict[str, Any]
 
 
 def filled(text: str, kind: str) -> str:
-    """The page of a kind with every block as the code has it.
+    """Return the page of a kind with every block generated again.
 
     Raises:
-        KeyError: a block of a name that nothing fills.
+        KeyError: no function generates a block with that name.
     """
     definition = next(d for d in DEFINITIONS if d.kind == kind)
 
@@ -110,7 +110,7 @@ def _type(field: Schema) -> str:
 
 
 def _rules(definition: Definition, path: str) -> str:
-    """What holds between fields: the messages of the rules, each once."""
+    """Return the table of the rules between fields, with each message once."""
     schema = structural_schema(definition.spec, defaults=True)
     found: dict[tuple[str, str], None] = {}
     for name, part in [("", schema), *((n, f) for n, f, _ in _walk(schema, ""))]:
@@ -150,7 +150,7 @@ _FILLS: Final[dict[str, Callable[[Definition, str], str]]] = {
 
 
 def main() -> None:
-    """Write every page anew."""
+    """Write every page."""
     for kind, page in SPEC_PAGES.items():
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text, kind), encoding="utf-8")

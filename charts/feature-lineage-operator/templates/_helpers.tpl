@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Names outside of namespaces: two releases of one name in two namespaces get along. */}}
+{{/* Names of cluster-scoped objects contain the namespace of the release: two releases with the same name in two namespaces do not collide. */}}
 {{- define "flo.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "flo.fullname" .) -}}
 {{- end -}}
@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
-{{/* An image of the values, with the appVersion where neither tag nor digest is given. */}}
+{{/* An image from the values, with the appVersion as its tag if neither tag nor digest is given. */}}
 {{- define "flo.image" -}}
 {{- $image := .image -}}
 {{- with $image.registry }}{{ . }}/{{ end -}}
@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
 
-{{/* Where a server's credentials and CA are mounted. */}}
+{{/* The mount paths of a server's credentials and CA. */}}
 {{- define "flo.credentialDir" -}}/etc/feature-lineage/servers/{{ .name }}{{- end -}}
 {{- define "flo.caDir" -}}/etc/feature-lineage/ca/{{ .name }}{{- end -}}
 

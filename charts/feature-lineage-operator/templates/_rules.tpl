@@ -1,4 +1,4 @@
-{{/* What the operator may do in a namespace that it watches: the one list, for both scopes. */}}
+{{/* The permissions of the operator in a namespace that it watches, for both scopes: a ClusterRole, or a Role in each namespace. */}}
 {{- define "flo.rules" -}}
 - apiGroups: [featurelineage.io]
   resources: [featurestoreprojects]
@@ -11,19 +11,19 @@
   verbs: [patch]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch] # patch: the TTL, once all is on record
+  verbs: [get, list, watch, create, patch] # patch: to resume a Job, and to let it expire after its operation was recorded
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list] # why a job's pod does not start, and its termination message
+  verbs: [list] # to find out why the pod of a job does not start, and how it ended
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, patch, delete] # sources; requests and reports of jobs; snapshots: only the newest stay
+  verbs: [get, create, patch, delete] # sources; requests and reports of jobs; snapshots, of which the newest are kept
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [get, create, patch] # whom a project's jobs run as
+  verbs: [get, create, patch] # the account of the jobs of a project
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [get, create, patch] # what they may do: to patch their own reports
+  verbs: [get, create, patch] # the permissions of that account: to patch its own reports
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [get, list, create, patch]
@@ -33,7 +33,7 @@
 {{- define "flo.leaseRules" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [create] # a name cannot bind a create
+  verbs: [create] # resourceNames cannot restrict create
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "flo.leaseName" . }}]
