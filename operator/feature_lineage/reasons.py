@@ -59,7 +59,7 @@ class Reason(StrEnum):
     ADOPTION_WOULD_DELETE = "AdoptionWouldDelete", TERMINAL  # the first apply would delete objects
     GUARD_UNAVAILABLE = "GuardUnavailable"  # the facts about protected models are too old
     PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther", TERMINAL  # an older resource owns the project
-    REGISTRY_MOVED = "RegistryMoved"  # somebody else wrote the registry during the job
+    REGISTRY_MOVED = "RegistryMoved"  # another writer changed the registry during the job
 
     # Of a job: Applied or Materialized
     INVALID_REPO = "InvalidRepo", TERMINAL  # the repo's code or feature_store.yaml is at fault

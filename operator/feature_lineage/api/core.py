@@ -37,7 +37,7 @@ class Secret(ApiModel):
     api_version: Literal["v1"] = Field("v1", description="Version of the API.")
     kind: Literal["Secret"] = Field("Secret", description="Kind of the object.")
     metadata: ObjectMeta = Field(description="Kubernetes' metadata.")
-    type: str = Field("Opaque", description="What kind of secret it is.")
+    type: str = Field("Opaque", description="Type of the Secret.")
     immutable: StrictBool | None = Field(None, description="Whether it may change.")
     data: dict[str, str] = Field({}, repr=False, description="Values in base64.")
     string_data: dict[str, str] = Field({}, repr=False, description="Values in plain text.")

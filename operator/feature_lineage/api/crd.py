@@ -104,10 +104,12 @@ DEFINITIONS = (
         short_name="ftm",
         columns=(
             Column("Model", ".spec.model.name", description="The registered model."),
-            Column("Version", ".status.resolved.version", description="The version it stands for."),
+            Column("Version", ".status.resolved.version", description="The version of the model."),
             Column("Service", ".status.lineage.featureService", description="Its feature service."),
             Column(
-                "Verdict", ".status.lineage.verdict", description="What became of its features."
+                "Verdict",
+                ".status.lineage.verdict",
+                description="The comparison of its features with those at training time.",
             ),
             Column(
                 "Fresh", ".status.freshness.fresh", "boolean", "Whether its features are fresh."

@@ -12,7 +12,7 @@ class ApplyMode(StrEnum):
 
 
 class ProtectionMode(StrEnum):
-    """What happens when a change would hurt a model."""
+    """What happens if a change would affect a model."""
 
     ENFORCE = "Enforce"
     WARN = "Warn"

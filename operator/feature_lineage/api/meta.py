@@ -39,7 +39,9 @@ class ObjectMeta(ApiModel):
     annotations: dict[str, str] = Field({}, description="Annotations.")
     creation_timestamp: Timestamp | None = Field(None, description="When the object was created.")
     deletion_timestamp: Timestamp | None = Field(None, description="When deletion was requested.")
-    finalizers: Annotated[tuple[str, ...], ATOMIC] = Field((), description="What delays deletion.")
+    finalizers: Annotated[tuple[str, ...], ATOMIC] = Field(
+        (), description="Finalizers, which delay the deletion."
+    )
     owner_references: Annotated[tuple[OwnerReference, ...], ATOMIC] = Field(
         (), description="Who owns the object."
     )

@@ -31,7 +31,7 @@ class SchemaDigest(StatusModel):
     baseline_from: BaselineFrom | None = Field(
         None, description="Whether the baseline is as of training or only as of first sight."
     )
-    current: str | None = Field(None, description="Digest of the features as they stand.")
+    current: str | None = Field(None, description="Digest of the features in the current registry.")
 
 
 class LineageStatus(StatusModel):
@@ -58,7 +58,7 @@ class LineageStatus(StatusModel):
     baseline_registry_digest: str | None = Field(
         None, description="Digest of the registry snapshot the baseline was read from."
     )
-    verdict: Verdict = Field(Verdict.UNKNOWN, description="What follows.")
+    verdict: Verdict = Field(Verdict.UNKNOWN, description="The verdict.")
     verdict_since: Timestamp | None = Field(None, description="Since when.")
     problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field(
         (), description="Up to 50 differences."
@@ -94,7 +94,7 @@ class TrainedModelStatus(StatusModel):
     last_handled_reconcile_at: str | None = Field(
         None, description="The reconcile-requested-at annotation last acted on."
     )
-    resolved: ResolvedStatus | None = Field(None, description="The version it stands for.")
+    resolved: ResolvedStatus | None = Field(None, description="The version of the model.")
     lineage: LineageStatus | None = Field(None, description="Its features.")
     freshness: ModelFreshnessStatus | None = Field(None, description="How fresh they are.")
     history: Annotated[tuple[HistoryEntry, ...], ATOMIC] = Field(

@@ -60,7 +60,7 @@ class OperationStatus(StatusModel):
     """An operation in flight; it is written before its Job is created."""
 
     id: str = Field(description="Identity of the operation; the Job's name derives from it.")
-    kind: OperationKind = Field(description="What it does.")
+    kind: OperationKind = Field(description="Kind of the operation.")
     sequence: StrictInt = Field(0, description="Its number in the project.")
     revision: str | None = Field(None, description="The revision it works on.")
     inputs_digest: str | None = Field(None, description="Digest of everything it depends on.")
@@ -131,7 +131,7 @@ class PlanChange(StatusModel):
 
     kind: str = Field(description="Kind of the object, such as feature_view.")
     name: str = Field(description="Name of the object.")
-    action: ChangeAction = Field(description="What happens to it.")
+    action: ChangeAction = Field(description="Whether the object is created, updated or deleted.")
     details: Annotated[tuple[str, ...], ATOMIC] = Field((), description="What differs.")
 
 
@@ -140,8 +140,10 @@ class ProblemStatus(StatusModel):
 
     feature: str = Field(description="The feature, or view, it is about.")
     kind: str = Field(description="What differs, such as type or source.")
-    was: str | None = Field(None, description="As it stood in the baseline.")
-    now: str | None = Field(None, description="As it stands; absent when it is gone.")
+    was: str | None = Field(None, description="The value in the baseline.")
+    now: str | None = Field(
+        None, description="The value in the current registry; absent if the object is gone."
+    )
 
 
 class PlanImpact(StatusModel):
@@ -150,7 +152,7 @@ class PlanImpact(StatusModel):
     model: str = Field(description="Name of the registered model.")
     version: str = Field(description="Its version.")
     aliases: Annotated[tuple[str, ...], SET] = Field((), description="Aliases that point to it.")
-    verdict: Verdict = Field(description="What the model's lineage would become.")
+    verdict: Verdict = Field(description="The verdict of the model after the change.")
     problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field((), description="Why.")
 
 
@@ -254,7 +256,7 @@ class OperationRecord(StatusModel):
     """An operation that ended; it is removed from the list only after MLflow has its run."""
 
     id: str = Field(description="Identity of the operation.")
-    kind: OperationKind = Field(description="What it did.")
+    kind: OperationKind = Field(description="Kind of the operation.")
     revision: str | None = Field(None, description="The revision it worked on.")
     started_at: Timestamp | None = Field(None, description="When it was decided.")
     finished_at: Timestamp | None = Field(None, description="When it ended.")

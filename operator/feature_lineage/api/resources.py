@@ -31,9 +31,9 @@ class FeatureStoreProject(ApiModel):
         "FeatureStoreProject", description="Kind of this resource."
     )
     metadata: ObjectMeta = Field(description="Kubernetes' metadata.")
-    spec: FeatureStoreProjectSpec = Field(description="What the owner of the project wants.")
+    spec: FeatureStoreProjectSpec = Field(description="The desired state.")
     status: FeatureStoreProjectStatus = Field(
-        FeatureStoreProjectStatus(), description="What was seen and done."
+        FeatureStoreProjectStatus(), description="The observed state, and the operations."
     )
 
 
@@ -46,5 +46,5 @@ class TrainedModel(ApiModel):
     )
     kind: Literal["TrainedModel"] = Field("TrainedModel", description="Kind of this resource.")
     metadata: ObjectMeta = Field(description="Kubernetes' metadata.")
-    spec: TrainedModelSpec = Field(description="Which model to follow, and what is expected of it.")
-    status: TrainedModelStatus = Field(TrainedModelStatus(), description="What is known about it.")
+    spec: TrainedModelSpec = Field(description="Which model to follow, and its requirements.")
+    status: TrainedModelStatus = Field(TrainedModelStatus(), description="The observed state.")

@@ -97,7 +97,7 @@ def _changes(changes: Iterable[Change]) -> Iterable[tuple[str, str | None]]:
 def _print_impacts(plan: Plan) -> None:
     if plan.impacts:
         click.echo()
-        click.secho(f"  Would hurt {len(plan.impacts)} protected model version(s):", bold=True)
+        click.secho(f"  Would affect {len(plan.impacts)} protected model version(s):", bold=True)
     for impact in plan.impacts:
         aliases = ", ".join(f"@{alias}" for alias in impact.aliases)
         click.echo(f"    {impact.model} v{impact.version} ({aliases})  {impact.severity}")

@@ -87,7 +87,7 @@ class PlanBlocked(OperationEvent):
 
     Attributes:
         plan: digest that a permission would have to name.
-        impacts: how many models the plan would hurt.
+        impacts: how many models the plan would affect.
     """
 
     revision: str

@@ -22,13 +22,13 @@ _SHA: Final = re.compile(r"(?:sha256:)?[0-9a-f]{40,64}")
 def explain(
     plan: Plan, revision: str, *, overrides: Iterable[str] = (), limit: int = MAX_LENGTH
 ) -> str:
-    """A blocked plan in words; "" for any other.
+    """The message for a blocked plan; "" for any other plan.
 
     Args:
-        plan: what was judged.
-        revision: commit or tree it comes from.
-        overrides: digests that permissions were given for; one for another plan is pointed out.
-        limit: most bytes of UTF-8, which is how an Event counts.
+        plan: the plan that was made.
+        revision: the commit or digest from which the plan was made.
+        overrides: the plan digests in permissions; the message mentions one of another plan.
+        limit: maximum length in bytes of UTF-8, because the limit of an Event is in bytes.
     """
     if plan.verdict is not PlanVerdict.BLOCKED:
         return ""
@@ -41,15 +41,15 @@ def explain(
     )
     match plan.reason:
         case Reason.GUARD_UNAVAILABLE:
-            fact = f"{subject}: what is known of the protected models is too old to judge it"
-            step = ". It is tried again once MLflow answers."
+            fact = f"{subject}: the facts about the protected models are too old to decide"
+            step = ". The operator tries again when MLflow answers."
             return _fit(f"{fact}", [], "", step, limit)
         case Reason.ADOPTION_WOULD_DELETE:
-            fact = f"{subject}: as its first apply to this registry it would delete objects that "
-            fact += f"somebody else applied ({len(plan.adoption_deletes)}): "
+            fact = f"{subject}: its first apply to this registry would delete objects that "
+            fact += f"others applied ({len(plan.adoption_deletes)}): "
             items = [_clip(name, _MAX_ITEM) for name in plan.adoption_deletes]
             also = (
-                f"; it would also hurt {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
+                f"; it would also affect {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
                 if plan.impacts
                 else ""
             )
@@ -57,7 +57,7 @@ def explain(
             return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan), limit)
         case _:
             doubt = (
-                f"; what {_versions(len(plan.unknown_models))} more use is not known"
+                f"; the features of {_versions(len(plan.unknown_models), 'more ')} are not known"
                 if plan.impacts and plan.unknown_models
                 else ""
             )
@@ -68,7 +68,7 @@ def explain(
                 fact += "known, so it may break "
                 items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
                 return _fit(fact, items, ", ", step, limit)
-            fact = f"{subject}: it would hurt {_versions(len(plan.impacts))}: "
+            fact = f"{subject}: it would affect {_versions(len(plan.impacts))}: "
             return _fit(fact, _impact_phrases(plan), "; ", step, limit)
 
 
@@ -76,13 +76,13 @@ def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGT
     """Impacts of an applied plan and what allowed it; "" if there are none.
 
     Args:
-        plan: what was applied.
-        revision: commit or tree it comes from.
-        limit: most bytes of UTF-8.
+        plan: the plan that was applied.
+        revision: the commit or digest from which the plan was made.
+        limit: maximum length in bytes of UTF-8.
     """
     if not plan.impacts:
         return ""
-    fact = f"commit {short_revision(revision)} is applied and hurts "
+    fact = f"commit {short_revision(revision)} is applied and affects "
     fact += f"{_versions(len(plan.impacts))}: "
     # A runner of an older version does not report what allowed the plan.
     by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
@@ -143,8 +143,8 @@ def _annotation(name: str, plan: Plan) -> str:
     return f'{name}: "{short(plan.digest)}: <why>"'
 
 
-def _versions(count: int) -> str:
-    return f"{count} protected model version{'' if count == 1 else 's'}"
+def _versions(count: int, more: str = "") -> str:
+    return f"{count} {more}protected model version{'' if count == 1 else 's'}"
 
 
 def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> str:

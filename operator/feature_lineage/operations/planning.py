@@ -180,10 +180,10 @@ def _verdict(not_overridden: list[Violation], *, let_through: bool) -> PlanVerdi
 def _why_allowed(policy_input: PolicyInput) -> str:
     request, permission = policy_input.request, policy_input.request.allow_breaking
     if request.protection != "Enforce":
-        return f"apply.protection.mode: {request.protection} lets it through"
+        return f"apply.protection.mode: {request.protection} permits the change"
     if permission is not None and breaks_protected_models(policy_input) is not None:
-        return f"{ALLOW_BREAKING} lets it through: {permission.why.rstrip(' .')}"
-    return f"apply.protection.blockOn: [{', '.join(request.block_on)}] lets it through"
+        return f"{ALLOW_BREAKING} permits the change: {permission.why.rstrip(' .')}"
+    return f"apply.protection.blockOn: [{', '.join(request.block_on)}] permits the change"
 
 
 def _impacts(

@@ -188,11 +188,11 @@ def _storage_warnings(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
             state = "still" if item.was is None else "not"
             raise TransientError(
                 f"{item.kind.replace('_', ' ')} {item.name!r} is {state} in the registry after the "
-                "apply: somebody else wrote to it, or the repo's code interferes with Feast",
+                "apply: another writer changed it, or the repo's code interferes with Feast",
                 reason=Reason.JOB_FAILED,
             )
     return tuple(
-        f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} otherwise than the repo "
+        f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} in another form than the repo "
         "declares it: a view pinned to an earlier version, or a change that Feast does not store"
         for item in differences
     )

@@ -33,8 +33,8 @@ from feature_lineage.runner.repo import memory_registry
 
 _LOCK_TIMEOUT: Final = "60s"
 _REGISTRY_CHANGED: Final = (
-    "the registry was changed by somebody else between plan and apply; "
-    "nothing was changed, and it is planned anew"
+    "another writer changed the registry between plan and apply; "
+    "the job changed nothing, and the plan is made again"
 )
 
 

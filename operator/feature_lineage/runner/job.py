@@ -100,8 +100,8 @@ def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
 def stale_guard() -> SteppedBack:
     """The error for a guard that is older than maxGuardAge."""
     return SteppedBack(
-        "what is known of the protected models is older than maxGuardAge; "
-        "nothing was changed, and it is tried again with a new guard",
+        "the facts about the protected models are older than maxGuardAge; "
+        "the job changed nothing and is repeated with a new guard",
         reason=Reason.GUARD_UNAVAILABLE,
     )
 

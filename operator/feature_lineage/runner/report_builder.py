@@ -68,15 +68,15 @@ def _verify(report: JobReport, registry: dict[str, Any] | None) -> JobReport:
         update={
             "outcome": Outcome.FAILED,
             "reason": Reason.JOB_FAILED,
-            "message": "the registry does not hold what the job reported: either somebody else "
-            "wrote to it at the same time, or the repo's code interferes with Feast; "
-            "the next attempt starts from what is there",
+            "message": "the registry does not hold what the job reported: either another "
+            "writer changed it at the same time, or the repo's code interferes with Feast; "
+            "the next attempt starts from the present registry",
         }
     )
 
 
 def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, str]:
-    """Reason and message for a worker that never reported."""
+    """Reason and message for a worker that ended without a report."""
     doing = f"while {DOING.get(result.phase, result.phase)}"
     if result.stopped_by == "deadline":
         limit = f"{request.deadline_seconds:g} s"

@@ -280,9 +280,9 @@ def test_a_network_policy_opens_what_its_values_say_and_dns(helm: Helm) -> None:
 
 
 def notes(helm: Helm, values: dict[str, Any]) -> str:
-    """What Helm prints after an installation."""
-    told = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
-    return helm(*told, values=values).partition("NOTES:")[2]
+    """Return the notes that Helm prints after an installation."""
+    arguments = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
+    return helm(*arguments, values=values).partition("NOTES:")[2]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -294,7 +294,7 @@ def test_the_manifests_of_the_notes_are_ours(helm: Helm, name: str) -> None:
     assert project.spec.mlflow.server_ref == ("prod" if name == "everything" else None)
 
 
-def test_the_notes_tell_the_next_steps_by_what_the_values_are(helm: Helm) -> None:
+def test_the_next_steps_in_the_notes_depend_on_the_values(helm: Helm) -> None:
     defaults = notes(helm, {})
     secrets = notes(helm, SETS["secrets"])
     bare = notes(helm, {**SETS["bare"], "crds": {"install": False}})
@@ -305,7 +305,7 @@ def test_the_notes_tell_the_next_steps_by_what_the_values_are(helm: Helm) -> Non
     assert f"create role {RELEASE}-secret-SECRET" in defaults
     assert "--resource-name=SECRET" in defaults
     assert f"--serviceaccount={NAMESPACE}:{RELEASE}" in defaults
-    assert "every Secret of the namespaces it watches" in secrets
+    assert "every Secret in the namespaces that it watches" in secrets
     assert "SECRET" not in secrets
     assert "watches the namespaces team-a, team-b" in notes(helm, SETS["namespaces"])
     assert f"{NAMESPACE}:somebody, the operator can do nothing" in bare

@@ -73,7 +73,7 @@ def new_commit() -> ProjectScenario:
 
 def blocked() -> ProjectScenario:
     scenario = new_commit()
-    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
+    scenario.end("Blocked", reason="Blocked", message="it would affect driver_model", plan=BLOCKED)
     return scenario
 
 
@@ -227,7 +227,7 @@ PROJECTS: dict[str, tuple[Callable[[], ProjectScenario], tuple[str, str, str], s
     "is being applied": (applying, WORKING, "works on revision aaaaaaa"),
     "is in effect": (applied, READY, "is in effect"),
     "has a new commit": (new_commit, WORKING, "works on revision bbbbbbb"),
-    "is blocked": (blocked, FAILED, "it would hurt driver_model"),
+    "is blocked": (blocked, FAILED, "it would affect driver_model"),
     "is planned anew": (unblocked, WORKING, "works on revision bbbbbbb"),
     "would adopt": (adoption_waits, FAILED, "it would delete 3 views"),
     "has an invalid repo": (invalid_repo, FAILED, "features.py, line 3"),

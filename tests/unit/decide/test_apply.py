@@ -24,7 +24,7 @@ BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 
 
 def block(scenario: ProjectScenario) -> None:
-    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model", plan=BLOCKED)
+    scenario.end("Blocked", reason="Blocked", message="it would affect driver_model", plan=BLOCKED)
 
 
 def test_the_first_look_writes_an_apply_down_and_starts_its_job() -> None:
@@ -228,7 +228,7 @@ def test_a_blocked_commit_stalls_with_its_message_and_its_plan() -> None:
     assert scenario.says("Applied") == scenario.says("Ready") == ("False", "Blocked")
     assert scenario.says("Stalled") == ("True", "Blocked")
     assert scenario.says("Reconciling") == ("", "")
-    assert scenario.condition("Ready").message == "it would hurt driver_model"
+    assert scenario.condition("Ready").message == "it would affect driver_model"
     assert scenario.status.plan is not None
     assert (scenario.status.plan.revision, scenario.status.plan.digest) == (B, PLAN)
     assert scenario.status.plan.impacts[0].model == "driver_model"

@@ -163,7 +163,7 @@ def test_materializations_use_the_revision_in_effect() -> None:
     scenario = applied(schedules=[hourly()], mlflow=MLFLOW)
     scenario.push(B)
     scenario.reconcile()
-    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model")
+    scenario.end("Blocked", reason="Blocked", message="it would affect driver_model")
     scenario.later(minutes=31)
 
     scenario.reconcile()
@@ -176,7 +176,7 @@ def test_blocked_project_stays_stalled_while_materializing() -> None:
     scenario = applied(schedules=[hourly()], mlflow=MLFLOW)
     scenario.push(B)
     scenario.reconcile()
-    scenario.end("Blocked", reason="Blocked", message="it would hurt driver_model")
+    scenario.end("Blocked", reason="Blocked", message="it would affect driver_model")
     since = scenario.condition("Stalled").last_transition_time
     scenario.later(minutes=31)
 

@@ -113,7 +113,7 @@ def test_the_metrics_are_those_of_a_scrape() -> None:
     "said",
     [
         message(plan_of(unknown=("old_model/7",), on_unknown="Block")),
-        "commit x is not applied: as its first apply to this registry it would delete objects that",
+        "commit x is not applied: its first apply to this registry would delete objects that",
     ],
 )
 def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:

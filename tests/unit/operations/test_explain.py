@@ -33,9 +33,9 @@ def impact(name: str = "driver_model", *problems: Problem) -> Impact:
 
 def test_a_breaking_commit() -> None:
     assert explain(blocked(impact()), COMMIT) == (
-        "commit 3f2c1ab9d8e7 is not applied: it would hurt 1 protected model version: driver_model"
-        " v3 (@champion, @prod): stats:conv_rate is gone. Change the commit, move the aliases, or"
-        ' annotate featurelineage.io/allow-breaking: "0123456789ab: <why>"'
+        "commit 3f2c1ab9d8e7 is not applied: it would affect 1 protected model version: "
+        "driver_model v3 (@champion, @prod): stats:conv_rate is gone. Change the commit, move the "
+        'aliases, or annotate featurelineage.io/allow-breaking: "0123456789ab: <why>"'
     )
 
 
@@ -47,15 +47,15 @@ def test_the_worst_comes_first() -> None:
     )
 
 
-def allowed(*impacts: Impact, by: str = "apply.protection.mode: Warn lets it through") -> Plan:
+def allowed(*impacts: Impact, by: str = "apply.protection.mode: Warn permits the change") -> Plan:
     return Plan(DIGEST, PlanVerdict.ALLOWED, impacts=impacts, let_through=by)
 
 
 def test_harm_that_was_let_through_says_by_what() -> None:
     assert explain_applied_impacts(allowed(impact("changed", LATER), impact()), COMMIT) == (
-        "commit 3f2c1ab9d8e7 is applied and hurts 2 protected model versions: driver_model v3"
+        "commit 3f2c1ab9d8e7 is applied and affects 2 protected model versions: driver_model v3"
         " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
-        " stats:acc_rate changes source. apply.protection.mode: Warn lets it through."
+        " stats:acc_rate changes source. apply.protection.mode: Warn permits the change."
     )
 
 
@@ -87,7 +87,7 @@ def test_models_whose_features_are_not_known() -> None:
 def test_unknown_models_beside_known_ones() -> None:
     text = explain(blocked(impact(), unknown_models=("a/1",)), COMMIT)
 
-    assert "; what 1 protected model version more use is not known." in text
+    assert "; the features of 1 more protected model version are not known." in text
 
 
 def test_an_adoption() -> None:
@@ -97,8 +97,8 @@ def test_an_adoption() -> None:
     )
 
     assert text == (
-        "commit 3f2c1ab9d8e7 is not applied: as its first apply to this registry it would delete"
-        " objects that somebody else applied (2): feature_view/stats, entity/d. Add them to the"
+        "commit 3f2c1ab9d8e7 is not applied: its first apply to this registry would delete"
+        " objects that others applied (2): feature_view/stats, entity/d. Add them to the"
         " repo, set apply.prune to false, or annotate"
         ' featurelineage.io/allow-adoption: "0123456789ab: <why>"'
     )
@@ -107,14 +107,14 @@ def test_an_adoption() -> None:
 def test_adoption_that_breaks_names_both_annotations() -> None:
     plan = blocked(impact(), reason="AdoptionWouldDelete", adoption_deletes=("entity/d",))
 
-    assert "also hurt 1 protected model version: see featurelineage.io/allow-breaking" in (
+    assert "also affect 1 protected model version: see featurelineage.io/allow-breaking" in (
         explain(plan, COMMIT)
     )
 
 
 def test_facts_that_are_too_old() -> None:
     assert explain(blocked(reason="GuardUnavailable"), COMMIT).endswith(
-        "is too old to judge it. It is tried again once MLflow answers."
+        "are too old to decide. The operator tries again when MLflow answers."
     )
 
 
@@ -197,7 +197,7 @@ def test_a_message_says_how_many_it_leaves_out() -> None:
     shown = text.count("is gone")
     assert shown > 5
     assert f" and {1000 - shown} more. Change" in text
-    assert "hurt 1000 protected model versions" in text
+    assert "affect 1000 protected model versions" in text
 
 
 def test_breaking_kinds_and_the_rest_cover_all_kinds() -> None:

@@ -153,30 +153,30 @@ def permitted(blocked: Plan) -> PlanOverride:
     ("desired", "fields", "said"),
     [
         pytest.param(
-            CHANGING, {}, "apply.protection.blockOn: [Broken] lets it through", id="by default"
+            CHANGING, {}, "apply.protection.blockOn: [Broken] permits the change", id="by default"
         ),
         pytest.param(
             BREAKING,
             {"block_on": ("Changed",)},
-            "apply.protection.blockOn: [Changed] lets it through",
+            "apply.protection.blockOn: [Changed] permits the change",
             id="blockOn names something else",
         ),
         pytest.param(
             BREAKING,
             {"protection": "Warn", "allow_breaking": "given"},
-            "apply.protection.mode: Warn lets it through",
+            "apply.protection.mode: Warn permits the change",
             id="Warn needs no permission",
         ),
         pytest.param(
             BREAKING,
             {"allow_breaking": "given"},
-            "featurelineage.io/allow-breaking lets it through: the ranker is retired",
+            "featurelineage.io/allow-breaking permits the change: the ranker is retired",
             id="a permission",
         ),
         pytest.param(
             CHANGING,
             {"allow_breaking": "given"},
-            "apply.protection.blockOn: [Broken] lets it through",
+            "apply.protection.blockOn: [Broken] permits the change",
             id="a permission that nobody needed",
         ),
         pytest.param(BREAKING, {}, "", id="blocked"),
@@ -205,7 +205,7 @@ def test_an_adoption_that_hurts_says_which_permission_let_it() -> None:
     found = plan(asked.model_copy(update=allowed), EMPTY)
 
     assert found.verdict is ALLOWED
-    assert found.let_through == "featurelineage.io/allow-breaking lets it through: moved"
+    assert found.let_through == "featurelineage.io/allow-breaking permits the change: moved"
 
 
 def test_a_permission_is_void_once_another_model_is_hurt() -> None:

@@ -79,7 +79,7 @@ def worker_report(
         (
             WorkerResult(report=worker_report(), registry={"digest": "0" * 64}),
             "JobFailed",
-            "the registry does not hold what the job reported: either somebody else wrote to it ",
+            "the registry does not hold what the job reported: either another writer changed it ",
         ),
     ],
 )

@@ -102,7 +102,7 @@ def _observed(
     elif status.registry is None or status.registry.digest is None:
         conditions.false(C.APPLIED, Reason.PROGRESSING, "the registry has not been read yet")
     else:
-        conditions.true(C.APPLIED, Reason.OBSERVED, "somebody else applies; the registry was read")
+        conditions.true(C.APPLIED, Reason.OBSERVED, "another tool applies; the registry was read")
 
 
 def _is_observe(operation: OperationRecord) -> bool:

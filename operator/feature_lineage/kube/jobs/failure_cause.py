@@ -72,8 +72,8 @@ def unreachable_node(pod: Object | None) -> Cause | None:
     name, node = pod["metadata"].get("name"), pod["spec"].get("nodeName")
     return Cause(
         Reason.JOB_FAILED,
-        f"node {node} does not answer, and pod {name} is on it: the job goes on once the node is "
-        "back, or begins anew on another one once you delete the node",
+        f"node {node} does not answer, and pod {name} is on it: the job continues when the node "
+        "answers again; if you delete the node, the job starts again on another node",
     )
 
 
