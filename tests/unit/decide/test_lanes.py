@@ -11,6 +11,7 @@ from tests.unit.decide.build import (
     B,
     ProjectScenario,
     at,
+    backfill,
     hourly,
     view_report,
 )
@@ -20,6 +21,7 @@ from feature_lineage.api.enums import OperationKind, OperationPhase, Result
 from feature_lineage.api.project_status import OperationStatus
 from feature_lineage.decide.events import OperationEnded, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.project.due import last_observed
 from feature_lineage.decide.values import CancelJob
 from feature_lineage.operations.kinds import KINDS, Lane
 
@@ -209,3 +211,34 @@ def test_a_result_that_came_before_the_interruption_counts(measuring: ProjectSce
     ended = scenario.happened[0]
     assert isinstance(ended, OperationEnded)
     assert (ended.operation, ended.result) == (long.id, Result.SUCCEEDED)
+
+
+def test_a_failed_reading_job_of_another_kind_is_no_failed_observe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it failed at says nothing about the registry: neither Applied nor the next Observe."""
+    table = cast("dict[OperationKind, Any]", KINDS)
+    other = replace(KINDS[OperationKind.BACKFILL], lane=Lane.READING)
+    monkeypatch.setitem(table, OperationKind.BACKFILL, other)
+    scenario = ProjectScenario(
+        mlflow=MLFLOW,
+        apply={"mode": "Observe"},
+        runtime={"retries": 0},
+        registry={"pollInterval": "20m"},
+        backfills=[backfill(days=1)],
+    )
+    scenario.reconcile()
+    scenario.reports(reading(scenario), "Succeeded")
+    scenario.reconcile()
+    observed = scenario.now
+    scenario.later(minutes=15)
+    failed = reading(scenario)
+    assert failed.kind is OperationKind.BACKFILL
+    scenario.reports(failed, "Failed", reason="JobFailed", message="no such table")
+    scenario.reconcile()
+
+    assert scenario.status.operations[0].result is Result.FAILED
+    assert scenario.says("Applied") == ("True", "Observed")
+    last = last_observed(scenario.status)
+    assert last is not None
+    assert last <= observed

@@ -86,6 +86,7 @@ def _applied(
 def _observed(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
+    """Only an Observe counts: another kind of the reading lane has a condition of its own."""
     reading = status.reading_operation
     if (
         reading is not None

@@ -147,7 +147,11 @@ def _observe(given: DecisionInput) -> DueOperation | None:
 
 
 def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:
-    """When the registry was last read, or an attempt to read it ended."""
+    """When the registry was last read, or an attempt to read it ended.
+
+    An operation of another kind counts if it read the registry; else the registry is as old as
+    before, and the operation puts off no Observe.
+    """
     observed = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
     seen = status.registry.observed_at if status.registry else None
     return max((at for at in (seen, observed and observed.finished_at) if at), default=None)
