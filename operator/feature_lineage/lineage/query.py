@@ -13,7 +13,7 @@ from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.index import AffectedVersions, ReverseIndex, build
-from feature_lineage.models.pages import FeaturesPage, ImpactPage
+from feature_lineage.models.pages import ImpactPage
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project
@@ -82,30 +82,6 @@ class LineageQuery:
         if not len(affected) and built.snapshot is not None:
             _check_known(project, built.snapshot, name)
         return affected.page(after, limit)
-
-    async def features(
-        self,
-        project: FeatureStoreProject,
-        model: str,
-        version: str,
-        *,
-        after: str | None = None,
-        limit: int = 100,
-    ) -> FeaturesPage:
-        """Features that a model version uses.
-
-        Raises:
-            NotFound: the project has no such version, or its features are unknown.
-            ServerUnavailable: MLflow was not read yet.
-            TerminalError: `after` is no feature reference.
-        """
-        page = (await self._built(project)).index.features_of(model, version, after, limit)
-        if page is None:
-            raise NotFound(
-                f"{key_of(project)}: no features are known of model {model} version {version}; "
-                "see status.lineage of its TrainedModel"
-            )
-        return page
 
     async def _built(self, project: FeatureStoreProject) -> _BuiltIndex:
         key = key_of(project)

@@ -8,7 +8,7 @@ array of four-byte numbers, and the union of posting lists is one sort of number
 """
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ from feature_lineage.features.views import field_types
 from feature_lineage.features.views import inputs as view_inputs
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.models.links import Link
-from feature_lineage.models.pages import AffectedVersion, FeaturesPage, ImpactPage, UsedFeature
+from feature_lineage.models.pages import AffectedVersion, ImpactPage
 
 _SortKey = tuple[str, int, str]
 
@@ -131,33 +131,6 @@ class ReverseIndex:
     def impact_of_service(self, service: str) -> AffectedVersions:
         """Versions that are served through the service."""
         return AffectedVersions(self, self._by_service.get(service, array("I")), None)
-
-    def features_of(
-        self, model: str, version: str, after: str | None = None, limit: int = 100
-    ) -> FeaturesPage | None:
-        """Up to `limit` features of a version behind the cursor `after` (``view:feature``).
-
-        None where the index has no such version: it does not exist, or its features are unknown.
-
-        Raises:
-            TerminalError: `after` is no feature reference.
-        """
-        key = _sort_key(model, version)
-        at = bisect_left(self.versions, key, key=lambda item: item.sort_key)
-        if at == len(self.versions) or self.versions[at].sort_key != key:
-            return None
-        refs, start = self.versions[at].refs, 0
-        if after is not None:
-            start = bisect_right(refs, _ref_key(FeatureRef.parse(after)), key=_ref_key)
-        chosen = refs[start : start + max(limit, 1)]
-        return FeaturesPage(
-            items=tuple(
-                UsedFeature(ref, tuple(sorted(self._feeding(ref.view) | {ref.view})))
-                for ref in chosen
-            ),
-            total=len(refs),
-            after=str(chosen[-1]) if start + len(chosen) < len(refs) else None,
-        )
 
     def _users_of(self, refs: Iterable[FeatureRef]) -> AffectedVersions:
         known = frozenset(ref for ref in refs if ref in self._by_ref)

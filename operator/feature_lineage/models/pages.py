@@ -1,4 +1,4 @@
-"""Pages of answers about model versions and the features that they use."""
+"""Pages of answers about the model versions that a change would affect."""
 
 from dataclasses import dataclass
 
@@ -36,31 +36,4 @@ class ImpactPage:
     total: int
     promoted: int
     services: tuple[str, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class UsedFeature:
-    """A feature that a model version uses.
-
-    Attributes:
-        views: the feature's view and the views that feed it, sorted.
-    """
-
-    ref: FeatureRef
-    views: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FeaturesPage:
-    """One page of the features that a model version uses.
-
-    Attributes:
-        items: sorted by view, feature and pinned version.
-        total: number of features on all pages.
-        after: cursor of the next page; None on the last page.
-    """
-
-    items: tuple[UsedFeature, ...]
-    total: int
     after: str | None

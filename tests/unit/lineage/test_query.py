@@ -10,7 +10,7 @@ import pytest
 from tests.unit.decide.build import STATS, version
 from tests.unit.reconcile.test_observing import KEY, OUT, TAGS, ObserverSetup
 
-from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
+from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.lineage import query
 from feature_lineage.lineage.query import LineageQuery
 
@@ -169,32 +169,3 @@ async def test_a_name_without_users_has_an_empty_answer(lineage: Lineage, name: 
 async def test_a_misspelled_name_is_an_error(lineage: Lineage, name: str, near: str) -> None:
     with pytest.raises(NotFound, match=f"no {name}, and no model uses it; did you mean {near}?"):
         await lineage.users(name)
-
-
-async def test_the_features_of_a_version_come_in_pages(lineage: Lineage) -> None:
-    refs = "stats:trips,extra:acc_rate,stats:conv_rate"
-    lineage.version(**{"feast.feature_refs": refs, "feast.feature_count": "3"})
-    await lineage.observe()
-
-    async def page(after: str | None = None) -> Any:
-        return await lineage.query.features(
-            lineage.project, "driver_model", "1", after=after, limit=2
-        )
-
-    first = await page()
-    second = await page(first.after)
-    found = [(str(item.ref), item.views) for item in (*first.items, *second.items)]
-    assert found == [
-        ("extra:acc_rate", ("extra",)),
-        ("stats:conv_rate", ("stats",)),
-        ("stats:trips", ("stats",)),
-    ]
-    assert (first.total, second.after) == (3, None)
-    with pytest.raises(TerminalError, match="is no feature reference"):
-        await page("no reference")
-
-
-@pytest.mark.parametrize(("model", "number"), [("driver_model", "2"), ("other", "1"), ("", "")])
-async def test_an_unknown_version_is_an_error(lineage: Lineage, model: str, number: str) -> None:
-    with pytest.raises(NotFound, match=f"of model {model} version {number}"):
-        await lineage.query.features(lineage.project, model, number)

@@ -161,16 +161,3 @@ def test_the_index_agrees_with_looking_through_everything(
         expected = {(v.name, v.version) for v, link in entries if link.service == service}
         actual = {(item.model, item.version) for item in index.impact_of_service(service)}
         assert expected == actual
-    for version, link in entries:
-        used: list[tuple[str, tuple[str, ...]]] = []
-        after: str | None = None
-        while link.refs:
-            features = index.features_of(version.name, version.version, after, limit)
-            assert features is not None
-            used += [(str(item.ref), item.views) for item in features.items]
-            if (after := features.after) is None:
-                assert len(used) == features.total
-                break
-        assert sorted(used) == sorted(
-            (str(ref), tuple(sorted(feeding_views(snapshot, ref.view)))) for ref in link.refs
-        )
