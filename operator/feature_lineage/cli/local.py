@@ -10,7 +10,7 @@ from typing import Final
 
 from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.host import LocalHost
-from feature_lineage.metrics.scrape import Scrape
+from feature_lineage.metrics.metrics_listener import MetricsListener
 from feature_lineage.reconcile.listener import Listeners
 
 INTERRUPTED: Final = 130
@@ -26,17 +26,17 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
-    console, scrape, server = _console(), Scrape(), None
+    console, metrics, server = _console(), MetricsListener(), None
     if metrics_port is not None:  # only then: the import of aiohttp takes 0.1 s
         from feature_lineage.http.server import HttpServer
         from feature_lineage.metrics.routes import metrics_routes
 
-        server = HttpServer(metrics_routes(scrape.registry), metrics_port)
+        server = HttpServer(metrics_routes(metrics.registry), metrics_port)
     try:
-        listener = Listeners(console, scrape)
+        listener = Listeners(console, metrics)
         async with LocalHost(folder, state, listener) as host, _followed(console, host):
             if server is not None:
-                scrape.show(host.resources, host.reconciler)
+                metrics.show(host.resources, host.reconciler)
                 console.line(f"· metrics on http://127.0.0.1:{server.port}/metrics")
             if once:
                 return await _once(host, console, stop)

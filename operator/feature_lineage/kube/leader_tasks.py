@@ -11,7 +11,7 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.config import OperatorConfig
-from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.reconcile.orphaned_jobs import release_orphaned_jobs
 from feature_lineage.workqueue.workers import WorkerPool
 

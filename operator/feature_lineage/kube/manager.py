@@ -22,8 +22,8 @@ from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
 from feature_lineage.kube.config import OperatorConfig
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kube_events import KubeEvents
 from feature_lineage.kube.kube_objects import KubeObjects
 from feature_lineage.kube.leader_tasks import LeaderTasks
@@ -31,9 +31,9 @@ from feature_lineage.kube.lease import LeaderElector
 from feature_lineage.kube.logs import FailureLog
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
+from feature_lineage.metrics.metrics_listener import MetricsListener
 from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.metrics.routes import metrics_routes
-from feature_lineage.metrics.scrape import Scrape
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.listener import Listeners
 from feature_lineage.reconcile.reconciler import Reconciler
@@ -100,10 +100,10 @@ class Manager:
             may_act=lambda: self.elector.leading,
         )
         self._informer = Informer(api, self.resources, config.namespaces, self)
-        self.scrape = Scrape()
+        self.metrics = MetricsListener()
         probes = {"/healthz": self._heartbeat.check, "/readyz": self.readiness}
         self.server = HttpServer(  # from here on, probes are answered
-            [*metrics_routes(self.scrape.registry), *probe_routes(probes)],
+            [*metrics_routes(self.metrics.registry), *probe_routes(probes)],
             config.port,
             "0.0.0.0",  # noqa: S104 - Prometheus and the kubelet come from outside the pod
         )
@@ -116,7 +116,7 @@ class Manager:
             ),
             self.resources,
             self.reconciler,
-            Listeners(self.scrape, FailureLog()),
+            Listeners(self.metrics, FailureLog()),
             workers=config.workers,
             deadline=RECONCILE_SECONDS,
         )
@@ -130,7 +130,7 @@ class Manager:
             on_outage_end=self._informer.request_relist,
         )
 
-        self.scrape.registry.register(
+        self.metrics.registry.register(
             ProcessMetrics(
                 {
                     "feature_lineage_leader": lambda: self.elector.leading,
@@ -158,7 +158,7 @@ class Manager:
         """Remove what is kept of a deleted resource."""
         self._worker.forget(key)
         self._snapshots.forget(key)
-        self.scrape.removed(key)
+        self.metrics.removed(key)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`.
@@ -199,7 +199,7 @@ class Manager:
 
     async def _act(self) -> None:
         await self._leader_tasks.release_orphaned_jobs()
-        self.scrape.show(self.resources, self.reconciler)
+        self.metrics.show(self.resources, self.reconciler)
         await self._leader_tasks.run()
 
     def _enqueue_named(self, models: Set[str]) -> None:

@@ -15,7 +15,7 @@ from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
-from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     JobReport,

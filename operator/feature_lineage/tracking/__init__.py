@@ -19,7 +19,7 @@ Nothing here imports mlflow: its client takes 1.5 s and 77 MB to import, four mi
 a closed port, and reads its credential from the process's environment on every request.
 """
 
+from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, Credential, MLflowServer
 from feature_lineage.tracking.registry import MLflowRegistry
-from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
 
 __all__ = ["BasicAuth", "BearerToken", "Credential", "MLflowRegistry", "MLflowServer"]

@@ -13,7 +13,7 @@ from feature_lineage.errors import RequestRejected
 from feature_lineage.tracking import mlflow_errors, parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.http import Call, Http
-from feature_lineage.tracking.server import MLflowServer
+from feature_lineage.tracking.mlflow_server import MLflowServer
 
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"

@@ -11,9 +11,9 @@ from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
 from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
+from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, Credential, MLflowServer
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.registry_cache import OnRegistryChange
-from feature_lineage.tracking.server import BasicAuth, BearerToken, Credential, MLflowServer
 
 CREDENTIAL_AGE: Final = timedelta(seconds=60)
 """A rotated secret is read after this time at the latest."""

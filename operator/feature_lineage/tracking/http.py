@@ -20,7 +20,7 @@ import httpx
 from feature_lineage.errors import FeatureLineageError, ServerUnavailable
 from feature_lineage.tracking import mlflow_errors
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
-from feature_lineage.tracking.server import BasicAuth, BearerToken, MLflowServer
+from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, MLflowServer
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 RETRY_PAUSES: Final = (0.1, 0.4)

@@ -16,7 +16,7 @@ from feature_lineage.errors import (
     RequestRejected,
     ServerUnavailable,
 )
-from feature_lineage.tracking.server import MLflowServer
+from feature_lineage.tracking.mlflow_server import MLflowServer
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"

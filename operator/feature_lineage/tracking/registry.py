@@ -12,13 +12,13 @@ from feature_lineage.reasons import Reason
 from feature_lineage.tracking import tags as version_tags
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.registry_cache import (
     FULL_REFRESH_INTERVAL,
     OnRegistryChange,
     RegistryCache,
 )
-from feature_lineage.tracking.server import MLflowServer
 from feature_lineage.tracking.timeline import TimelineReader
 
 

@@ -10,8 +10,8 @@ from tests.cluster.jobs.scene import OPERATOR_RULES, Project, apply_yaml
 from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.kube.api_client import Api, connect
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.runner import KubeJobs
 
 
 @pytest.fixture(scope="session")

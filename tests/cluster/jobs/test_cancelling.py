@@ -9,8 +9,8 @@ from tests.cluster.jobs.test_causes import facts_with_a_reason, set_pod_status, 
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import PODS, PROJECTS
 
 NewProject = Callable[..., Any]

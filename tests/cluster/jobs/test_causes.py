@@ -9,7 +9,7 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api, Object
-from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.kinds import JOBS, PODS
 
 NewProject = Callable[..., Any]

@@ -17,7 +17,7 @@ from tests.cluster.node import NodeStandIn
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
-from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY
 from feature_lineage.operations.protocol import MaterializeRequest, Outcome

@@ -17,10 +17,10 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, InvalidReport, TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.api_client import Api, connect
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.names import access_name, report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.report import read_report
-from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, Outcome, encode

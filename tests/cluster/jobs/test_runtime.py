@@ -11,7 +11,7 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.errors import RequestRejected
 from feature_lineage.kube.api_client import Api
-from feature_lineage.kube.jobs.runner import KubeJobs
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.kinds import JOBS, PODS
 
 NewProject = Callable[..., Any]

@@ -10,10 +10,10 @@ from tests.cluster.kubectl import Kubectl
 
 from feature_lineage.errors import TransientError
 from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.names import access_name
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.runner import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS, ROLE_BINDINGS, ROLES, Kind
 from feature_lineage.kube.kinds import SERVICE_ACCOUNTS as ACCOUNTS
 

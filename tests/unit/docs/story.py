@@ -11,7 +11,7 @@ from tests.unit.operations.build import NOW, model, registry, request, service, 
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.plan import Plan
-from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protocol import PlanOverride
 
 IN_EFFECT: Final = "4c0e6a9fb0b7d1a1f4c2b5d9a37e8c6f1d2b3a45"

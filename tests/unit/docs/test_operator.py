@@ -25,8 +25,7 @@ from feature_lineage.decide.project import action_results, lifecycle
 from feature_lineage.http import health
 from feature_lineage.kube import api_client, kube_events, lease, manager, snapshots
 from feature_lineage.kube.cache import kopf_settings, relist
-from feature_lineage.kube.jobs import job_manifest
-from feature_lineage.kube.jobs import runner as job_runner
+from feature_lineage.kube.jobs import job_manifest, kube_jobs
 from feature_lineage.kube.logs import JsonFormatter
 from feature_lineage.kube.operator_process import identity
 from feature_lineage.kube.url_allowlist import HostGlob
@@ -120,7 +119,7 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
             job_manifest.START_GRACE_SECONDS
         ],
         "a finished Job and its log are kept, longer while its operation is not recorded, for": [
-            job_runner.KEPT_SECONDS
+            kube_jobs.KEPT_SECONDS
         ],
         "a job tries to publish its report for its `runtime.timeout`, but at least for": [
             pod.MIN_PUBLISH_SECONDS,

@@ -13,7 +13,7 @@ from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.impacts import impacts
 from feature_lineage.operations.plan import Plan, PlanVerdict, plan_digest, unpruned
-from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protection import GuardedModel
 
 VIEWS = ("stats", "orders", "drivers")

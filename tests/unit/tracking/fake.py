@@ -11,7 +11,7 @@ from feature_lineage.errors import FeatureLineageError, NotFound
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
-from feature_lineage.tracking.server import MLflowServer
+from feature_lineage.tracking.mlflow_server import MLflowServer
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The state of a host's resources for a scrape, and the counters of what the host does."""
+"""What a host does, as counters, and the state of its resources when they are scraped."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,8 @@ from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 
-class Scrape(Listener):
-    """A listener of the host, whose registry has what ``/metrics`` shows."""
+class MetricsListener(Listener):
+    """Counts what the host does; its registry has all that ``/metrics`` shows."""
 
     def __init__(self) -> None:
         self.instruments = Instruments()

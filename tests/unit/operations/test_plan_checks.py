@@ -11,7 +11,7 @@ from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short, unpruned
-from feature_lineage.operations.planning import make_plan
+from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 
 BASELINE = registry({"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"})})
