@@ -1,4 +1,4 @@
-"""Facts about one resource as a host reports them: plain values that a decision is made from."""
+"""The parts of an observation: names of resources, and what a host reports of sources and jobs."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -8,7 +8,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, key_of
-from feature_lineage.decide.values import ModelFacts
+from feature_lineage.decide.observed import ModelFacts
 from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot

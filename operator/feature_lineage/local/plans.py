@@ -12,9 +12,9 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key, SourceFacts, key_of
+from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.job_request import apply_request
 from feature_lineage.decide.project.preconditions import guard_failure
-from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.subprocess_jobs import SubprocessJobs

@@ -10,7 +10,7 @@ from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.refs import KeySource
 from feature_lineage.api.sources import Source
 from feature_lineage.decide.facts import Key, SourceFacts
-from feature_lineage.decide.values import Failure, LinkedVersion, ModelFacts
+from feature_lineage.decide.observed import Failure, LinkedVersion, ModelFacts
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import RegistryView

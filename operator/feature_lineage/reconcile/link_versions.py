@@ -8,9 +8,7 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.link import baseline_of, link_version
-from feature_lineage.decide.values import (
-    LinkedVersion,
-)
+from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot

@@ -6,11 +6,8 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import ModelCondition, find_condition
 from feature_lineage.api.enums import TagsMode
 from feature_lineage.decide.facts import key_of, seniority
+from feature_lineage.decide.observed import LinkedVersion, ObservedModel
 from feature_lineage.decide.project.views import view_states
-from feature_lineage.decide.values import (
-    LinkedVersion,
-    ObservedModel,
-)
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView

@@ -12,14 +12,9 @@ from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.enums import ApplyMode
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of, seniority
 from feature_lineage.decide.model.link import guarded_version, versions_of
+from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject, OlderOwner
 from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.job_request import inputs_digest
-from feature_lineage.decide.values import (
-    Failure,
-    ModelFacts,
-    ObservedProject,
-    OlderOwner,
-)
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView

@@ -12,9 +12,20 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.decide.decision import (
+    Action,
+    CancelJob,
+    Decision,
+    DeleteTags,
+    KeepSnapshot,
+    Record,
+    SetTags,
+    StartJob,
+)
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
+from feature_lineage.decide.observed import Failure, ModelFacts
 from feature_lineage.decide.project.action_results import (
     RETRY_START,
     ActionResults,
@@ -27,18 +38,6 @@ from feature_lineage.decide.project.history import (
     ops_run_of,
     records_operations,
     with_runs,
-)
-from feature_lineage.decide.values import (
-    Action,
-    CancelJob,
-    Decision,
-    DeleteTags,
-    Failure,
-    KeepSnapshot,
-    ModelFacts,
-    Record,
-    SetTags,
-    StartJob,
 )
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord

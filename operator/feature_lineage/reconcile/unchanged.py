@@ -5,7 +5,7 @@ from datetime import datetime
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
-from feature_lineage.decide.values import Failure
+from feature_lineage.decide.observed import Failure
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun

@@ -26,7 +26,7 @@ from tests.unit.decide.build import (
 from feature_lineage.api import TrainedModel
 from feature_lineage.api.enums import PlanVerdict, Verdict
 from feature_lineage.decide.model.decide import decide_model
-from feature_lineage.decide.values import Failure, LinkedVersion
+from feature_lineage.decide.observed import Failure, LinkedVersion
 
 Object = dict[str, Any]
 

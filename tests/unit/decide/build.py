@@ -16,23 +16,20 @@ from tests.unit.operations.build import registry, service, view
 from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.decision import CancelJob, Decision, Record, StartJob
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, SourceFacts
-from feature_lineage.decide.project.action_results import ActionResults, conclude
-from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import needed_jobs, records_operations
-from feature_lineage.decide.values import (
-    CancelJob,
-    Decision,
+from feature_lineage.decide.observed import (
     Failure,
     LinkedVersion,
     ModelFacts,
     ObservedModel,
     ObservedProject,
     OlderOwner,
-    Record,
-    StartJob,
 )
+from feature_lineage.decide.project.action_results import ActionResults, conclude
+from feature_lineage.decide.project.decide import decide
+from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import Baseline

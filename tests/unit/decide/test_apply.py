@@ -17,8 +17,9 @@ from tests.unit.decide.build import (
 )
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict, Result
+from feature_lineage.decide.decision import KeepSnapshot, StartJob
 from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
-from feature_lineage.decide.values import Failure, KeepSnapshot, OlderOwner, StartJob
+from feature_lineage.decide.observed import Failure, OlderOwner
 
 BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 

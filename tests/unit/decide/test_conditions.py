@@ -19,7 +19,7 @@ from tests.unit.decide.build import (
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.api.enums import Verdict
-from feature_lineage.decide.values import Failure
+from feature_lineage.decide.observed import Failure
 from feature_lineage.errors import HostNotAllowed
 from feature_lineage.features.snapshot import RegistrySnapshot
 

@@ -7,7 +7,7 @@ from tests.unit.decide.build import MLFLOW, OUTAGE, ProjectScenario, backfill, g
 
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key
-from feature_lineage.decide.values import OlderOwner
+from feature_lineage.decide.observed import OlderOwner
 
 
 def going(**spec: object) -> ProjectScenario:

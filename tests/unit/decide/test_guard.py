@@ -8,7 +8,7 @@ from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.project_spec import Protection
 from feature_lineage.decide.model.link import guarded_version
-from feature_lineage.decide.values import LinkedVersion
+from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protection import Guard, build_guard
 from feature_lineage.reasons import Reason

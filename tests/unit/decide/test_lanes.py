@@ -19,10 +19,10 @@ from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, Result
 from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.decide.decision import CancelJob
 from feature_lineage.decide.events import OperationEnded, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.due import last_observed
-from feature_lineage.decide.values import CancelJob
 from feature_lineage.operations.kinds import KINDS, Lane
 
 OLD = registry({"stats": view({"conv_rate": "FLOAT"})})

@@ -23,7 +23,7 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.decide.facts import JobFacts
-from feature_lineage.decide.values import Failure
+from feature_lineage.decide.observed import Failure
 from feature_lineage.errors import HostNotAllowed
 from feature_lineage.features.snapshot import RegistrySnapshot
 

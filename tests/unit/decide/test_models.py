@@ -23,15 +23,9 @@ from feature_lineage.api import TrainedModel
 from feature_lineage.api.conditions import MODEL_REASONS, ModelCondition
 from feature_lineage.api.enums import LineageOrigin, Verdict
 from feature_lineage.api.model_status import TrainedModelStatus
+from feature_lineage.decide.decision import Decision, DeleteTags, SetTags
 from feature_lineage.decide.model.decide import decide_model
-from feature_lineage.decide.values import (
-    Decision,
-    DeleteTags,
-    Failure,
-    LinkedVersion,
-    ObservedModel,
-    SetTags,
-)
+from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.models.baseline import recorded_baseline
 from feature_lineage.models.verdicts import Problem, ProblemKind

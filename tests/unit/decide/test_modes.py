@@ -18,8 +18,8 @@ from tests.unit.decide.build import (
 
 from feature_lineage.api.enums import MaterializedBy, OperationKind, PlanVerdict, Result
 from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import Failure
 from feature_lineage.decide.project.job_request import apply_request
-from feature_lineage.decide.values import Failure
 
 
 def watching(**more: object) -> ProjectScenario:

@@ -4,9 +4,10 @@ import pytest
 from tests.unit.decide.build import MLFLOW, OUTAGE, A, B, ProjectScenario
 
 from feature_lineage.api.enums import Result
+from feature_lineage.decide.decision import Record
 from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.observed import Failure
 from feature_lineage.decide.project.history import ops_run_of, with_runs
-from feature_lineage.decide.values import Failure, Record
 from feature_lineage.operations.records import SNAPSHOT_ARTIFACT
 
 

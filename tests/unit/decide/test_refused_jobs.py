@@ -4,7 +4,7 @@ import pytest
 from tests.unit.decide.build import MLFLOW, B, ProjectScenario, at, backfill, hourly
 
 from feature_lineage.api.enums import BackfillState, OperationKind, Result
-from feature_lineage.decide.values import Failure
+from feature_lineage.decide.observed import Failure
 
 REFUSAL = Failure(
     "InvalidManifest", "Job ranking: requests.memory must not exceed limits.memory", terminal=True

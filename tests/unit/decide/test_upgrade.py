@@ -15,8 +15,8 @@ from tests.unit.decide.build import PLAN, ProjectScenario
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import JobFacts, Key
+from feature_lineage.decide.observed import OlderOwner
 from feature_lineage.decide.project.job_request import inputs_digest
-from feature_lineage.decide.values import OlderOwner
 from feature_lineage.operations.kinds import KINDS, Lane
 
 RECORDED: dict[str, dict[str, Any]] = json.loads(

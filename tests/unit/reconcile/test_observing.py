@@ -23,7 +23,7 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import Verdict
 from feature_lineage.api.meta import Condition
 from feature_lineage.decide.facts import Key
-from feature_lineage.decide.values import ObservedProject
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion

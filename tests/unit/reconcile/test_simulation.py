@@ -28,9 +28,10 @@ from tests.unit.decide.build import (
 from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.decision import Decision
 from feature_lineage.decide.facts import JobFacts, SourceFacts
+from feature_lineage.decide.observed import Failure
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.values import Decision, Failure
 from feature_lineage.operations.kinds import KINDS
 
 ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition.STALLED}

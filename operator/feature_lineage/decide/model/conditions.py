@@ -12,10 +12,7 @@ from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
 from feature_lineage.decide.condition_set import ConditionSet
-from feature_lineage.decide.values import (
-    Failure,
-    ObservedModel,
-)
+from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.reasons import Reason
 
 READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})

@@ -14,19 +14,13 @@ from feature_lineage.api.enums import (
 from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
+from feature_lineage.decide.decision import Action, Decision, DeleteTags, SetTags
 from feature_lineage.decide.events import DomainEvent, VerdictChanged, VersionLinked
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.conditions import conditions_of
 from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
-from feature_lineage.decide.values import (
-    Action,
-    Decision,
-    DeleteTags,
-    Failure,
-    ObservedModel,
-    SetTags,
-)
+from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.reasons import Reason
 
 UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)

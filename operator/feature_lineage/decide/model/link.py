@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from feature_lineage.api.project_spec import Protection
-from feature_lineage.decide.values import LinkedVersion
+from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.definitions import FeatureDefinition, define_all
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot

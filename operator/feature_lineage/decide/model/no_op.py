@@ -7,8 +7,9 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.conditions import ProjectCondition, find_condition
 from feature_lineage.api.model_status import ModelFreshnessStatus, TrainedModelStatus
+from feature_lineage.decide.decision import Decision
 from feature_lineage.decide.model.decide import decide_model
-from feature_lineage.decide.values import Decision, ObservedModel
+from feature_lineage.decide.observed import ObservedModel
 from feature_lineage.reasons import Reason
 
 RECHECK_INTERVAL: Final = timedelta(minutes=10)

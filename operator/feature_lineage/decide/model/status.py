@@ -12,8 +12,8 @@ from feature_lineage.api.model_status import (
 )
 from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import Duration
+from feature_lineage.decide.observed import LinkedVersion, ObservedModel
 from feature_lineage.decide.project.views import observed_at, view_states
-from feature_lineage.decide.values import LinkedVersion, ObservedModel
 from feature_lineage.features.freshness import OverallFreshness, judge_model
 
 MAX_HISTORY: Final = 10

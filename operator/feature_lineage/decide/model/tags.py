@@ -11,7 +11,7 @@ from typing import Final
 from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.api.enums import OnConflict, TagsMode
 from feature_lineage.api.model_spec import TrainedModelSpec
-from feature_lineage.decide.values import LinkedVersion
+from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.models.baseline import (
     BASELINE_DIGEST_TAG,
     BASELINE_FROM_TAG,

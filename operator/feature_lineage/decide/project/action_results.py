@@ -20,11 +20,11 @@ from feature_lineage.api.enums import OperationPhase, Result
 from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.history import with_runs
 from feature_lineage.decide.project.lifecycle import end_operation
 from feature_lineage.decide.project.step import Step
-from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.errors import WaitingError
 from feature_lineage.reasons import Reason
 

@@ -21,9 +21,9 @@ from feature_lineage.api.project_status import (
 )
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.non_gating_conditions import set_non_gating_conditions
 from feature_lineage.decide.project.preconditions import blocked_by, waiting_reason
-from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.explain import short_revision
 from feature_lineage.operations.kinds import KINDS

@@ -16,7 +16,9 @@ from feature_lineage.api.project_status import (
     ScheduleStatus,
     SourceStatus,
 )
+from feature_lineage.decide.decision import Decision, Record
 from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.conditions import conditions_of
 from feature_lineage.decide.project.due import last_observed
 from feature_lineage.decide.project.history import listed, records_operations
@@ -26,7 +28,6 @@ from feature_lineage.decide.project.materialization_due import schedule_state
 from feature_lineage.decide.project.starting import start_due
 from feature_lineage.decide.project.step import Step, into_lanes
 from feature_lineage.decide.project.views import counts, judge_views, with_freshness
-from feature_lineage.decide.values import Decision, Failure, ObservedProject, Record
 from feature_lineage.operations import backfills
 from feature_lineage.operations.kinds import Lane
 

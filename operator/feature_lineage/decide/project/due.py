@@ -15,6 +15,7 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.due_operation import (
     DecisionInput,
     DueOperation,
@@ -23,7 +24,6 @@ from feature_lineage.decide.project.due_operation import (
 from feature_lineage.decide.project.job_request import own_registry
 from feature_lineage.decide.project.materialization_due import chunk_due, tick_due
 from feature_lineage.decide.project.preconditions import blocked_by
-from feature_lineage.decide.values import ObservedProject
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest, protected_versions
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
-from feature_lineage.decide.values import ObservedProject
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.operations.kinds import KINDS, Lane
 
 PATIENCE: Final = timedelta(hours=1)

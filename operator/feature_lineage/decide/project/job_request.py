@@ -5,7 +5,7 @@ from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, R
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
 from feature_lineage.decide.facts import SourceFacts
-from feature_lineage.decide.values import ObservedProject
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.kinds import KINDS, RequestPart
 from feature_lineage.operations.protocol import (

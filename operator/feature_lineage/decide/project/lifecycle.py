@@ -15,12 +15,14 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.api.project_status import OperationStatus, RuntimeStatus
+from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
 from feature_lineage.decide.events import (
     AttemptFailed,
     OperationStarted,
     OperationWithdrawn,
 )
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome, backing_off, outcome_of
 from feature_lineage.decide.project.end_events import end_events
 from feature_lineage.decide.project.history import listed, record, records_operations
@@ -35,7 +37,6 @@ from feature_lineage.decide.project.status_changes import (
 )
 from feature_lineage.decide.project.step import Step
 from feature_lineage.decide.project.views import with_views
-from feature_lineage.decide.values import CancelJob, KeepSnapshot, ObservedProject, StartJob
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest

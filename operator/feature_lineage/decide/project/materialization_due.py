@@ -7,8 +7,8 @@ from feature_lineage.api.enums import ApplyMode, BackfillState, OperationKind
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
 from feature_lineage.api.schedules import Schedule
 from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
-from feature_lineage.decide.values import ObservedProject
 from feature_lineage.operations import backfills, schedules
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import MaterializeRequest

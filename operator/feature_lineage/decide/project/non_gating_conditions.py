@@ -11,8 +11,8 @@ from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.preconditions import waiting_reason
-from feature_lineage.decide.values import Failure, ObservedProject
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason

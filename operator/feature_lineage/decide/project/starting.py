@@ -2,14 +2,15 @@
 
 from feature_lineage.api.enums import OperationKind, OperationPhase
 from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.decide.decision import CancelJob
 from feature_lineage.decide.events import SpecRefused
 from feature_lineage.decide.facts import key_of
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.due import next_operation
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation, urgency
 from feature_lineage.decide.project.lifecycle import outdated, start, supersede, withdraw
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.decide.project.step import Step
-from feature_lineage.decide.values import CancelJob, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.operations.identity import operation_id
 from feature_lineage.operations.kinds import KINDS, Lane

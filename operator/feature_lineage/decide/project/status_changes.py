@@ -22,10 +22,10 @@ from feature_lineage.api.project_status import (
     RegistryStatus,
     ScheduleStatus,
 )
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.plan_status import plan_status
 from feature_lineage.decide.project.preconditions import permission_failure
-from feature_lineage.decide.values import ObservedProject
 from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.protocol import JobReport
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.decide.decision import Action, KeepSnapshot
 from feature_lineage.decide.events import DomainEvent
-from feature_lineage.decide.values import Action, KeepSnapshot
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.kinds import KINDS, Lane
 

@@ -12,7 +12,7 @@ from feature_lineage.api.project_status import (
     FeatureViewStatus,
 )
 from feature_lineage.api.types import Duration
-from feature_lineage.decide.values import ObservedProject
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.freshness import (
     Freshness,
     ViewState,
