@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,34 @@ class Kubectl:
 
     def establish(self, crds: Path) -> None:
         """Apply a file or folder of CRDs and wait until they are served."""
-        self("apply", "--server-side", "--force-conflicts", "-f", str(crds))
+        apply = ("apply", "--server-side", "--force-conflicts", "-o", "name")
+        names = self(*apply, "-f", str(crds)).split()
         # A definition that is a moment old has no conditions, which `wait` takes for an error.
         for state in ("jsonpath={.status.acceptedNames.kind}", "condition=Established"):
             self("wait", f"--for={state}", "-f", str(crds), "--timeout=30s")
+        self.wait_until_listed(names)
+
+    def wait_until_listed(self, crds: Iterable[str]) -> None:
+        """Wait until the API server names the kinds of CRDs in its discovery and lists objects.
+
+        Both come a moment after the condition Established. kube-apiserver 1.36 may keep a CRD
+        that is deleted before the first list for five minutes: its finalizer stops at "storage is
+        (re)initializing" and continues at the next resync.
+
+        Args:
+            crds: their names, as ``kubectl get crds -o name`` prints them.
+
+        Raises:
+            KubectlFailed: a kind is not listed within 30 s.
+        """
+        deadline = time.monotonic() + 30
+        for crd in crds:
+            listing = ("get", crd.rpartition("/")[2], "--all-namespaces", "--chunk-size=1")
+            while True:
+                try:
+                    self(*listing)
+                    break
+                except KubectlFailed:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)

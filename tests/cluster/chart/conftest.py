@@ -45,7 +45,10 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     yield control_plane.kubectl
     crds = [crd["metadata"]["name"] for crd in crd_documents()]
     mine = (f"--selector={MINE}", "--ignore-not-found")
-    control_plane.kubectl("delete", "crds", *crds, "--ignore-not-found", seconds=180)
+    there = control_plane.kubectl("get", "crds", *crds, "--ignore-not-found", "-o", "name").split()
+    control_plane.kubectl.wait_until_listed(there)
+    if there:
+        control_plane.kubectl("delete", *there)
     control_plane.kubectl("delete", "clusterroles,clusterrolebindings", *mine)
     control_plane.kubectl("delete", "namespaces", *mine, "--wait=false")
 
