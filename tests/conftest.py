@@ -1,4 +1,4 @@
-"""Where a test imports Feast itself, it is as a job does: type checks wait for their first call."""
+"""Tests that import Feast do so as a job does: its type checks are compiled on their first call."""
 
 from contextlib import ExitStack
 

@@ -20,7 +20,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import field_types
 from feature_lineage.models.facts import ModelVersion, TrainingRun
 
-settings.register_profile("tests", deadline=None)  # two shared cores: a pause is no failure
+settings.register_profile("tests", deadline=None)  # on two shared cores a pause is not a failure
 settings.load_profile("tests")
 
 Objects = dict[str, dict[str, Any]]
@@ -34,7 +34,7 @@ _REAL = Path(__file__).parent / "unit/features/data/driver_ranking.json"
 
 
 def real_snapshot() -> RegistrySnapshot:
-    """What Feast 0.67 makes of a repo with views of every kind and two services."""
+    """A registry as Feast 0.67 writes it for a repo with views of every kind and two services."""
     return RegistrySnapshot.from_json(_REAL.read_text(encoding="utf-8"))
 
 
@@ -160,7 +160,7 @@ def snapshots(draw: st.DrawFn) -> RegistrySnapshot:
 
 
 def edited(snapshot: RegistrySnapshot, edit: Callable[[Objects], object]) -> RegistrySnapshot:
-    """A copy with one edit made."""
+    """A copy with one change."""
     objects = copy.deepcopy({kind: dict(named) for kind, named in snapshot.objects.items()})
     edit(objects)
     kept = {kind: named for kind, named in objects.items() if named}
@@ -169,7 +169,7 @@ def edited(snapshot: RegistrySnapshot, edit: Callable[[Objects], object]) -> Reg
 
 @st.composite
 def edits(draw: st.DrawFn, snapshot: RegistrySnapshot) -> RegistrySnapshot:
-    """The registry after up to four edits of any kind, breaking ones too."""
+    """The registry after up to four changes of any kind, also breaking ones."""
     for _ in range(draw(st.integers(0, 4))):
         paths = [(kind, name) for kind, named in snapshot.objects.items() for name in named]
         if not paths:
@@ -188,7 +188,7 @@ def edits(draw: st.DrawFn, snapshot: RegistrySnapshot) -> RegistrySnapshot:
 
 @st.composite
 def annotated(draw: st.DrawFn, snapshot: RegistrySnapshot) -> RegistrySnapshot:
-    """The registry with other tags, owners and descriptions anywhere, and nothing else changed."""
+    """The registry with other tags, owners and descriptions, and no other change."""
 
     def annotate(spec: dict[str, Any]) -> None:
         if draw(st.booleans()):
@@ -243,7 +243,7 @@ def training_run(recorded: list[str], service: str = "", **more: str) -> Trainin
 def trained_versions(
     draw: st.DrawFn, snapshot: RegistrySnapshot
 ) -> tuple[ModelVersion, TrainingRun]:
-    """A version with its run, trained on features of the registry, through a service or not."""
+    """A version with its run, trained on features of the registry, with or without a service."""
     version = ModelVersion(
         draw(st.sampled_from(("model", "modèle", "m.1"))),
         str(draw(st.integers(1, 2000))),

@@ -1,6 +1,6 @@
-"""What was asked of an API server, as its audit log tells it.
+"""Reads the audit log of an API server: which user made which request.
 
-A watch is written when it begins and again when it ends; it counts once.
+A watch has an entry at its start and one at its end; it counts once.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The servers' own requests and those of nobody are noise: a test asks what a user did.
+# Requests of the servers themselves and of anonymous users are left out: tests are about users.
 POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -28,19 +28,19 @@ class AuditRecord:
     """One request.
 
     Attributes:
-        user: name, such as ``system:serviceaccount:lineage:feature-lineage-operator``.
-        verb: as RBAC knows it: get, list, watch, create, update, patch, delete, …
-        group: API group, "" for the core.
-        resource: plural; "" for a request of no resource, such as discovery.
-        subresource: such as ``status``, or "".
-        namespace: "" for a request over all namespaces or of a cluster-scoped resource.
-        name: of the object, "" for a collection; a create names none in its URL.
+        user: name of the user, such as ``system:serviceaccount:lineage:feature-lineage-operator``.
+        verb: verb as in RBAC: get, list, watch, create, update, patch, delete, …
+        group: API group; "" for the core group.
+        resource: plural name; "" for a request without a resource, such as discovery.
+        subresource: subresource, such as ``status``; "" if there is none.
+        namespace: namespace; "" for a request over all namespaces or for a cluster-scoped resource.
+        name: name of the object; "" for a collection, and for a create, whose URL has no name.
         code: HTTP status of the answer.
-        message: why it was not done, "" where it was.
-        uri: what was asked, with its query.
-        agent: the client's User-Agent.
-        at: RFC 3339 time at which it was received.
-        groups: the user's groups.
+        message: message of the answer if the request failed, else "".
+        uri: URI of the request, with its query.
+        agent: the User-Agent of the client.
+        at: RFC 3339 time at which the server received the request.
+        groups: groups of the user.
     """
 
     user: str
@@ -59,12 +59,12 @@ class AuditRecord:
 
     @property
     def allowed(self) -> bool:
-        """Whether the server let it through."""
+        """Whether the server allowed the request."""
         return self.code not in {401, 403}
 
 
 def read_audit(files: Iterable[Path]) -> list[AuditRecord]:
-    """The records of these logs, in the order of their first stage; one for each request."""
+    """Return the records of these logs, ordered by their first stage; one record per request."""
     by_id: dict[str, AuditRecord] = {}
     for file in files:
         for event in _events(file):
@@ -80,7 +80,7 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             if number < len(lines):
                 raise
-            return  # the last line of a server that was killed while it wrote
+            return  # last line of a server that was killed during the write
 
 
 def _record(event: dict[str, Any]) -> AuditRecord:

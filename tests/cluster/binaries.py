@@ -1,8 +1,9 @@
-"""The Kubernetes programs that the tests run: found, or built once from pinned Go modules.
+"""Finds the Kubernetes programs for the tests, or builds them once from pinned Go modules.
 
-`KUBEBUILDER_ASSETS` names a folder with kube-apiserver, etcd and kubectl, as `setup-envtest` makes
-it. Without it, and for what such a folder lacks, programs are built from the modules in
-`kubernetes/` into a cache of this user, once for each content of the modules.
+`KUBEBUILDER_ASSETS` names a folder with kube-apiserver, etcd and kubectl, as `setup-envtest`
+creates it. Without the variable, all programs are built from the modules in `kubernetes/` into a
+cache of this user, once for each content of the modules; with it, only the programs that the folder
+lacks.
 """
 
 import contextlib
@@ -37,17 +38,17 @@ _ASSETS: Final = ("kube-apiserver", "etcd", "kubectl")
 
 
 class ProgramMissing(RuntimeError):
-    """A program is neither there nor can it be built; the message says what to do."""
+    """A program is missing and cannot be built; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """How one program is built.
+    """How to build one program.
 
     Attributes:
-        module: folder under `MODULES`; its files pin everything.
-        package: its main package.
-        ldflags: for the linker.
+        module: folder below `MODULES`; its files pin all versions.
+        package: the main package of the program.
+        ldflags: flags for the linker.
     """
 
     module: str
@@ -63,7 +64,7 @@ BUILDS: Final = {
     "kubectl": Build("kube", "k8s.io/kubernetes/cmd/kubectl", _KUBE_FLAGS),
     "etcd": Build("etcd", "go.etcd.io/etcd/server/v3"),
     "helm": Build("helm", "helm.sh/helm/v4/cmd/helm"),
-    # What a node takes beside them: `tests/e2e`.
+    # Programs of a node, for `tests/e2e`.
     "kube-scheduler": Build("kube", "k8s.io/kubernetes/cmd/kube-scheduler", _KUBE_FLAGS),
     "kubelet": Build("kube", "k8s.io/kubernetes/cmd/kubelet", _KUBE_FLAGS),
     "kube-proxy": Build("kube", "k8s.io/kubernetes/cmd/kube-proxy", _KUBE_FLAGS),
@@ -74,10 +75,10 @@ BUILDS: Final = {
 
 @cache
 def binary(name: str) -> Path:
-    """A program by name; the first call on a machine may take minutes, and says so on stderr.
+    """Return the path of a program. The first call may take minutes; it then prints this to stderr.
 
     Raises:
-        ProgramMissing: it cannot be had.
+        ProgramMissing: the program cannot be found or built.
     """
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and name in _ASSETS:
@@ -86,7 +87,7 @@ def binary(name: str) -> Path:
 
 
 def cache_folder(build: Build) -> Path:
-    """Where the programs of a module are kept: another content is another folder."""
+    """Return the folder for the programs of a module; another content has another folder."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256(build.ldflags.encode())
     for file in sorted((MODULES / build.module).iterdir()):
@@ -96,7 +97,7 @@ def cache_folder(build: Build) -> Path:
 
 
 def built(name: str, build: Build, folder: Path) -> Path:
-    """Build a program into `folder`, unless it is there; several processes build it once."""
+    """Build a program into `folder` if it is missing; of several processes only one builds it."""
     program = folder / name
     if program.exists():
         return program
@@ -170,12 +171,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _progress(text: str) -> None:
-    """Past pytest's capture: a wait of minutes is not silent."""
+    """Print past pytest's capture, so that a user sees why the tests wait for minutes."""
     print(f"test-cluster: {text}", file=sys.__stderr__, flush=True)
 
 
 def main() -> None:
-    """Build what is named, or everything."""
+    """Build the programs that are named, or all programs."""
     for name in sys.argv[1:] or BUILDS:
         print(binary(name))
 

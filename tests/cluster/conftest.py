@@ -1,8 +1,8 @@
-"""One control plane for all tests of a session, and a namespace for each.
+"""Fixtures: one control plane for all tests of a session, and a namespace for each test.
 
-Tests that use `cluster`, `namespace`, `kubectl` and `admin` run on any cluster; those that use
+Tests that use `cluster`, `namespace`, `kubectl` and `admin` run on any cluster. Tests that use
 `control_plane` or `start_control_plane` stop servers or read audit logs, so they are not selected
-where an existing cluster is named.
+if an existing cluster is named.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from feature_lineage.kube.kinds import Kind
 _NAMESPACES = Kind("", "v1", "namespaces", "Namespace")
 _OWN = {"control_plane", "start_control_plane"}
 
-collect_ignore = ["rbac_coverage"]  # checks a finished run: only where it is named
+collect_ignore = ["rbac_coverage"]  # checks a finished run: only if it is named
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,14 +48,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """The session's own control plane, with the CRDs; leave its servers running."""
+    """The control plane of the session, with the CRDs; a test must not stop its servers."""
     with ControlPlane().start(CRDS) as plane:
         yield plane
 
 
 @pytest.fixture
 def start_control_plane() -> Iterator[Callable[..., ControlPlane]]:
-    """Starts control planes that are this test's alone; arguments are those of `start`."""
+    """Start control planes that only this test uses; the arguments are those of `start`."""
     started: list[ControlPlane] = []
 
     def start(crds: Path | None = None) -> ControlPlane:
@@ -70,7 +70,7 @@ def start_control_plane() -> Iterator[Callable[..., ControlPlane]]:
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """The existing cluster that is named on purpose, else the control plane; with the CRDs."""
+    """The existing cluster, if one is named, else the session's control plane; with the CRDs."""
     existing = existing_cluster()
     if existing is None:
         plane: ControlPlane = request.getfixturevalue("control_plane")
@@ -81,16 +81,16 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
-    """kubectl as the administrator; raises with its stderr."""
+    """kubectl as the administrator; a failure raises an error with its stderr."""
     return cluster.kubectl
 
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace; nobody waits until it is gone.
+    """A new namespace; the test does not wait for its deletion.
 
-    One of a control plane that goes as a whole stays: to empty it, every kind that there is would
-    be asked for.
+    A namespace of a control plane that is removed as a whole is not deleted: its deletion would
+    list every kind.
     """
     name = f"test-{uuid.uuid4().hex[:10]}"
 
@@ -106,6 +106,6 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[Api]:
-    """The operator's own client, as the administrator."""
+    """The client of the operator, as the administrator."""
     async with await connect(str(cluster.kubeconfig)) as api:
         yield api

@@ -1,8 +1,9 @@
 """A Kubernetes control plane without a node: etcd, kube-apiserver and kube-controller-manager.
 
-Real in all that an operator talks to: CRDs, CEL, RBAC, admission, server-side apply, watches,
-leases, Jobs as objects, garbage collection, namespaces that empty themselves. Any number may run
-side by side. What it starts is gone when its process is, however that ends: see `process_reaper`.
+Everything that an operator uses is real: CRDs, CEL, RBAC, admission, server-side apply, watches,
+Leases, Jobs as objects, garbage collection, deletion of namespaces. Several control planes can run
+at the same time. All processes end when the test process ends, for whatever reason: see
+`process_reaper`.
 """
 
 import ssl
@@ -35,34 +36,34 @@ from tests.cluster.servers import (
 
 CRDS: Final = Path(__file__).parents[2] / "crds"
 START_SECONDS: Final = 90.0
-"""Until a server that does not become ready is given up; it takes 3 to 5 on an idle machine."""
+"""Seconds until a server that does not become ready has failed; an idle machine needs 3 to 5."""
 
 _PREFIX: Final = "feature-lineage-control-plane-"
 _ATTEMPTS: Final = 3
 _BUSY: Final = "address already in use"
 
 control_planes_started: "list[ControlPlane]" = []
-"""Every control plane of this process, also those that are stopped: their audits stay readable."""
+"""All control planes of this process, also stopped ones, whose audit logs stay readable."""
 
 
 class NotReady(RuntimeError):
-    """A server did not come up; the message ends with the end of its log."""
+    """A server did not become ready; the message ends with the end of its log."""
 
 
 class _PortTaken(NotReady):
-    """Somebody was faster."""
+    """Another process took the port first."""
 
 
 class ControlPlane:
-    """One control plane, and what a test may do to it.
+    """One control plane, and the actions of a test on it.
 
     Args:
-        network: where its API server is reached.
+        network: the addresses of the API server.
 
     Attributes:
-        kubeconfig: of the administrator; stands alone.
-        kubectl: as the administrator.
-        started_in: seconds that `start` took.
+        kubeconfig: kubeconfig of the administrator; needs no other file.
+        kubectl: kubectl as the administrator.
+        started_in: duration of `start` in seconds.
     """
 
     kubeconfig: Path
@@ -83,7 +84,7 @@ class ControlPlane:
 
     @property
     def folder(self) -> Path:
-        """Where it keeps everything; gone after `stop`."""
+        """Folder of all files; removed by `stop`."""
         return self._running_reaper.folder
 
     @property
@@ -96,14 +97,14 @@ class ControlPlane:
         return dict(self._running_reaper.pids)
 
     def start(self, crds: Path | None = None) -> Self:
-        """Start the servers and wait until they serve.
+        """Start the servers and wait until they are ready.
 
         Args:
-            crds: folder of CRDs to establish before the controllers start, so that the garbage
-                collector knows them from the beginning; later ones it finds within 30 s.
+            crds: folder of CRDs that are established before the controllers start, so that the
+                garbage collector knows them from the start. It finds later CRDs within 30 s.
 
         Raises:
-            NotReady: a server does not come up.
+            NotReady: a server does not become ready.
         """
         began = time.monotonic()
         control_planes_started.append(self)
@@ -133,7 +134,7 @@ class ControlPlane:
         return self
 
     def stop(self) -> None:
-        """Kill the servers and remove their data; what the audit says of users stays."""
+        """Kill the servers and remove their data, except the audit log."""
         if self._reaper is not None:
             self._records = [r for r in self.audit() if "system:masters" not in r.groups]
             self._close()
@@ -145,21 +146,21 @@ class ControlPlane:
         self.stop()
 
     def kill_apiserver(self) -> None:
-        """SIGKILL: connections break, nothing is said good-bye to."""
+        """Send SIGKILL: connections break without a close."""
         self._running_reaper.stop("kube-apiserver", SIGKILL, 10)
 
     def stop_apiserver(self, *, graceful: bool = True) -> None:
-        """SIGTERM, as a control plane's upgrade does it; not graceful is `kill_apiserver`."""
+        """Send SIGTERM, as an upgrade of the control plane does."""
         if graceful:
             self._running_reaper.stop("kube-apiserver", SIGTERM, 60)
         else:
             self.kill_apiserver()
 
     def start_apiserver(self) -> None:
-        """Start it again: same port, same objects.
+        """Start the API server again: same port, same objects.
 
         Raises:
-            NotReady: it does not come up.
+            NotReady: the API server does not become ready.
         """
         self._launch_apiserver()
         self._wait_until_ready("kube-apiserver", f"{self.url}/readyz")
@@ -169,7 +170,7 @@ class ControlPlane:
         self.kubectl.establish(crds)
 
     def run(self, name: str, command: list[str]) -> None:
-        """Start another server of the cluster; it goes when the control plane does."""
+        """Start another server of the cluster; it is stopped with the control plane."""
         self._running_reaper.start(name, command)
 
     def end(self, name: str, number: int = SIGTERM, grace: float = 10.0) -> None:
@@ -177,29 +178,29 @@ class ControlPlane:
         self._running_reaper.stop(name, number, grace)
 
     def log(self, name: str) -> str:
-        """What a server has printed."""
+        """Return the log of a server."""
         return self._running_reaper.log(name).read_text(errors="replace")
 
     def issue(
         self, name: str, groups: tuple[str, ...] = (), addresses: tuple[str, ...] = ()
     ) -> Credential:
-        """A certificate of the cluster's authority, for a user or a server."""
+        """Create a certificate, signed by the authority of the cluster, for a user or a server."""
         return self._authority.issue(name, groups=groups, addresses=addresses)
 
     def user_kubeconfig(self, name: str, groups: tuple[str, ...] = ()) -> Path:
-        """A kubeconfig of a user with a certificate, with no right but those RBAC gives."""
+        """Create a kubeconfig for a user with a certificate; RBAC grants the only permissions."""
         credential = self._authority.issue(name, groups=groups)
         return self._write_kubeconfig(f"user-{name}", certificate_user(credential))
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with a token of a service account that exists; good for a day."""
+        """Create a kubeconfig with a token of an existing service account, valid for a day."""
         request = ("create", "token", name, f"--namespace={namespace}", "--duration=24h")
         token = self.kubectl(*request).strip()
         file = f"account-{namespace}-{name}"
         return self._write_kubeconfig(file, {"token": token}, namespace)
 
     def audit(self) -> list[AuditRecord]:
-        """The requests up to now; of the servers themselves there are none."""
+        """Return the requests up to now, without those of the servers."""
         if self._reaper is None:
             return self._records
         files = self.folder.glob("audit-*.log")

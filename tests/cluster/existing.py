@@ -1,4 +1,4 @@
-"""A cluster that was there before: whoever runs the tests named it on purpose."""
+"""An existing cluster, which the user named explicitly."""
 
 import os
 import tempfile
@@ -9,11 +9,11 @@ from typing import Final, Protocol
 from tests.cluster.kubectl import Kubectl
 
 VARIABLE: Final = "FEATURE_LINEAGE_TEST_KUBECONFIG"
-"""Not KUBECONFIG itself: that one names whatever cluster somebody works on this afternoon."""
+"""Not KUBECONFIG: that variable often names a cluster that the user works on."""
 
 
 class Cluster(Protocol):
-    """What a test may use that runs on any cluster."""
+    """The part of a cluster that a test on any cluster may use."""
 
     kubeconfig: Path
     kubectl: Kubectl
@@ -25,7 +25,7 @@ class Cluster(Protocol):
 
 @dataclass
 class ExistingCluster:
-    """A cluster of which only the API is ours to use: nothing of it is started or stopped."""
+    """An existing cluster: the tests use its API, and start or stop no server."""
 
     kubeconfig: Path
     kubectl: Kubectl = field(init=False)
@@ -39,7 +39,7 @@ class ExistingCluster:
         self.kubectl.establish(crds)
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with a token of a service account that exists; good for an hour."""
+        """Create a kubeconfig with a token of an existing service account, valid for an hour."""
         token = self.kubectl("create", "token", name, f"--namespace={namespace}").strip()
         plain = self.kubectl("config", "view", "--raw", "--minify", "--flatten")
         path = Path(self._folder.name) / f"account-{namespace}-{name}.kubeconfig"
@@ -52,10 +52,10 @@ class ExistingCluster:
 
 
 def existing_cluster() -> ExistingCluster | None:
-    """The cluster named on purpose, None where there is none.
+    """Return the cluster that is named explicitly, or None.
 
     Raises:
-        RuntimeError: the file that is named is not there.
+        RuntimeError: the named file does not exist.
     """
     named = os.environ.get(VARIABLE)
     if not named:

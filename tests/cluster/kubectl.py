@@ -1,4 +1,4 @@
-"""kubectl, as a user runs it."""
+"""Runs kubectl, as a user does."""
 
 import json
 import subprocess
@@ -13,15 +13,15 @@ _SECONDS = 60.0
 
 
 def manifest_list(items: Iterable[dict[str, Any]]) -> str:
-    """Objects as one document, for kubectl to read."""
+    """Return objects as one document for kubectl."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
 
 
 class KubectlFailed(RuntimeError):
-    """kubectl ended with an error; the message is what it printed.
+    """kubectl ended with an error; the message is its output.
 
     Attributes:
-        stderr: what it printed, whole.
+        stderr: its whole error output.
     """
 
     def __init__(self, arguments: tuple[str, ...], stderr: str) -> None:
@@ -34,18 +34,18 @@ class Kubectl:
 
     Args:
         kubeconfig: file that names the cluster and the user.
-        cache: folder for what it remembers of the API; a port is another cluster's tomorrow.
+        cache: folder for its cache of the API, because another cluster may use the same port later.
     """
 
     def __init__(self, kubeconfig: Path, cache: Path) -> None:
         self._options = (f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}")
 
     def command(self, *arguments: str) -> list[str]:
-        """Its command line, for those who start it themselves."""
+        """Return the command line, for callers that start it themselves."""
         return [str(binary("kubectl")), *self._options, *arguments]
 
     def __call__(self, *arguments: str, stdin: str = "", seconds: float = _SECONDS) -> str:
-        """Run it and return what it prints.
+        """Run kubectl and return its output.
 
         Raises:
             KubectlFailed: with its stderr.
@@ -65,7 +65,7 @@ class Kubectl:
         """Apply a file or folder of CRDs and wait until they are served."""
         apply = ("apply", "--server-side", "--force-conflicts", "-o", "name")
         names = self(*apply, "-f", str(crds)).split()
-        # A definition that is a moment old has no conditions, which `wait` takes for an error.
+        # A new definition has no conditions yet, which `wait` reports as an error.
         for state in ("jsonpath={.status.acceptedNames.kind}", "condition=Established"):
             self("wait", f"--for={state}", "-f", str(crds), "--timeout=30s")
         self.wait_until_listed(names)

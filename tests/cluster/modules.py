@@ -1,4 +1,4 @@
-"""What other projects publish in their Go modules, such as CRDs: had by version and digest."""
+"""Files from Go modules of other projects, such as CRDs; the version and digest are pinned."""
 
 import json
 import subprocess
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def module_folder(tools: Path, module: str) -> Path:
-    """Folder of a module's files, from Go's cache or its proxy.
+    """Return the folder of a module's files, from the cache or proxy of Go.
 
     Args:
-        tools: folder with a ``go.mod`` and ``go.sum`` that name the module's version.
+        tools: folder with a ``go.mod`` and ``go.sum`` that name the version of the module.
     """
     done = subprocess.run(
         ["go", "mod", "download", "-json", module],

@@ -1,9 +1,9 @@
-"""A stand-in for a node: does what a kubelet does, so that Jobs on a bare control plane end.
+"""A simulated node: does the work of a kubelet, so that Jobs end on a bare control plane.
 
-Each pod's container is a process of this machine, in a root of its own (an overlay of this
-machine's, read-only), a process table of its own, as the user and without the capabilities its pod
-asks for. ConfigMaps, Secrets and tokens are mounted where the pod mounts them; the image is this
-machine. It needs root. What it has not: cgroups, networks, images, probes, more than one container.
+The container of each pod is a process of this machine. It has its own root (a read-only overlay of
+this machine's root) and process table, the user of the pod, and only the capabilities of the pod.
+ConfigMaps, Secrets and tokens are mounted as in the pod; the image is this machine. The node needs
+root. It has no cgroups, networks, images or probes, and one container per pod.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ NODES: Final = Kind("", "v1", "nodes", "Node")
 POLL_SECONDS: Final = 0.2
 WORDS: Final = 4096
 CHECKOUT: Final = Path(__file__).parents[2]
-"""Where the code of the image is, which is this machine."""
+"""Path of the code in the image, which is this machine."""
 
 _ROOT = """
 set -eu
@@ -49,11 +49,11 @@ while [ "$python" != / ]; do chmod a+rX "$root$python"; python=$(dirname "$pytho
 
 
 class NodeStandIn:
-    """One node that takes every pod of the namespaces it is told of.
+    """A node that runs every pod of the namespaces that it is given.
 
     Args:
-        api: of an administrator.
-        claims: what PersistentVolumeClaims hold, by name: folders of this machine.
+        api: client of an administrator.
+        claims: content of PersistentVolumeClaims, by name: folders of this machine.
     """
 
     def __init__(self, api: Api, *namespaces: str, claims: dict[str, Path] | None = None) -> None:
@@ -62,7 +62,7 @@ class NodeStandIn:
         self._volumes = Volumes(api, claims or {})
         self._pods: dict[str, asyncio.Task[None]] = {}
         self.name = "stand-in"
-        self.ended: dict[str, str] = {}  # pod → what it printed
+        self.ended: dict[str, str] = {}  # pod → its output
 
     async def __aenter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="feature-lineage-node-"))
@@ -81,7 +81,7 @@ class NodeStandIn:
             raise failed
 
     def printed(self) -> str:
-        """What all containers have printed so far."""
+        """Return the output of all containers so far."""
         logs = sorted(self._folder.glob("*/output.log"))
         return "".join(log.read_text(errors="replace") for log in logs)
 
@@ -132,7 +132,7 @@ class NodeStandIn:
             await self._let_go(namespace, name)
 
     async def _end(self, pod: Object, process: asyncio.subprocess.Process) -> int:
-        """Wait for the process; SIGTERM when the pod is deleted, SIGKILL after its grace."""
+        """Wait for the process; SIGTERM when the pod is deleted, SIGKILL after its grace period."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         waiting = asyncio.create_task(process.wait())
         told: float | None = None
@@ -150,7 +150,7 @@ class NodeStandIn:
         return 128 - code if code < 0 else code
 
     async def _status(self, pod: Object, phase: str, state: Object) -> bool:
-        """Write the status; returns whether the pod is being deleted."""
+        """Write the status; return whether the pod is being deleted."""
         container = _container(pod)
         ready = "True" if phase == "Running" else "False"
         body = {
@@ -197,13 +197,13 @@ class NodeStandIn:
         words.chmod(0o666)
         script = [_ROOT]
         for source, path, writable in sorted(mounts, key=lambda mount: mount[1]):
-            # Links of the root are absolute: /var/run would lead out of it.
+            # Links of the root are absolute: /var/run would lead out of the root.
             script.append(f'at="$root$(chroot "$root" readlink -m {shlex.quote(path)})"')
             script.append(f'mkdir -p "$at" && mount --bind {shlex.quote(str(source))} "$at"')
             if not writable:
                 script.append('mount -o remount,ro,bind "$at"')
         for folder in dict.fromkeys((str(CHECKOUT), sys.prefix)):
-            # A checkout under a folder that the pod mounts over, such as /tmp, shows through.
+            # A checkout below a folder that the pod mounts over, such as /tmp, stays visible.
             path = shlex.quote(folder)
             script.append(f'[ -e "$root"{path} ] || show {path}')
         if container["securityContext"]["readOnlyRootFilesystem"]:
@@ -264,7 +264,7 @@ def _container(pod: Object) -> dict[str, Any]:
 
 
 def _signal_first(unshare: int, number: int) -> None:
-    """To the first process of the container; `unshare` itself passes nothing on."""
+    """Send a signal to the first process of the container; `unshare` does not forward signals."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for child in Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split():
             os.kill(int(child), number)

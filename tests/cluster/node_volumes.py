@@ -1,4 +1,4 @@
-"""What a stand-in node mounts: ConfigMaps, Secrets, tokens, claims, empty folders."""
+"""Mounts of a simulated node: ConfigMaps, Secrets, tokens, claims, empty folders."""
 
 import base64
 from pathlib import Path
@@ -12,8 +12,8 @@ class Volumes:
     """The volumes of pods, as folders of this machine.
 
     Args:
-        api: of an administrator.
-        claims: what PersistentVolumeClaims hold, by name.
+        api: client of an administrator.
+        claims: content of PersistentVolumeClaims, by name.
     """
 
     def __init__(self, api: Api, claims: dict[str, Path]) -> None:
@@ -21,7 +21,7 @@ class Volumes:
         self._claims = claims
 
     async def mount(self, pod: Object, home: Path, mount: Object) -> tuple[Path, str, bool]:
-        """A folder, where it is mounted, and whether it is writable."""
+        """A folder, its mount path, and whether it is writable."""
         volume = next(v for v in pod["spec"]["volumes"] if v["name"] == mount["name"])
         where = home / "volumes" / volume["name"]
         where.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ class Volumes:
                 (where / "namespace").write_text(namespace)
 
     async def contents(self, kind: Kind, pod: Object, name: str) -> dict[str, bytes]:
-        """Keys and values of an object of the pod's namespace."""
+        """Return keys and values of an object in the namespace of the pod."""
         found = await self._api.get(kind, pod["metadata"]["namespace"], name)
         plain = {key: text.encode() for key, text in (found.get("data") or {}).items()}
         if kind is SECRETS:
@@ -70,4 +70,4 @@ def _write(where: Path, contents: dict[str, bytes], source: dict[str, Any]) -> N
     items = source.get("items") or [{"key": key, "path": key} for key in contents]
     for item in items:
         (where / item["path"]).write_bytes(contents[item["key"]])
-    (where / "..data").mkdir(exist_ok=True)  # as the kubelet leaves it
+    (where / "..data").mkdir(exist_ok=True)  # as the kubelet creates it

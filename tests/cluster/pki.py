@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs of a control plane that lives for minutes."""
+"""Certificates and kubeconfigs of a control plane that runs for minutes."""
 
 import base64
 import ipaddress
@@ -32,10 +32,10 @@ class Credential:
 
 
 class Authority:
-    """A certificate authority that forgets its key with the process.
+    """A certificate authority whose key is only in the memory of this process.
 
     Attributes:
-        certificate: its own, as PEM.
+        certificate: the certificate of the authority, as PEM.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Authority:
     def issue(
         self, common_name: str, *, groups: tuple[str, ...] = (), addresses: tuple[str, ...] = ()
     ) -> Credential:
-        """A certificate: for a user of these groups, or for a server at these addresses."""
+        """Create a certificate for a user of these groups, or for a server at these addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         draft = _certificate(_name(common_name, *groups), self._name, key.public_key())
         draft = draft.add_extension(x509.ExtendedKeyUsage(_USES), critical=False)
@@ -63,14 +63,14 @@ class Authority:
 
 
 def key_pair() -> tuple[bytes, bytes]:
-    """A private key and its public key as PEM: what tokens of service accounts are signed with."""
+    """Create a private key and its public key as PEM, to sign tokens of service accounts."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return _pem(key), public
 
 
 def write_private(path: Path, content: bytes) -> Path:
-    """Write what only this user may read."""
+    """Write a file that only this user may read."""
     path.touch(mode=0o600)
     path.write_bytes(content)
     return path
@@ -79,7 +79,7 @@ def write_private(path: Path, content: bytes) -> Path:
 def kubeconfig(
     path: Path, server: str, authority: bytes, user: dict[str, Any], namespace: str = "default"
 ) -> Path:
-    """Write a kubeconfig that stands alone: what it needs is in it."""
+    """Write a kubeconfig that needs no other file."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -99,7 +99,7 @@ def kubeconfig(
 
 
 def certificate_user(credential: Credential) -> dict[str, str]:
-    """The `user` of a kubeconfig that shows a certificate."""
+    """Return the `user` of a kubeconfig that authenticates with a certificate."""
     return {
         "client-certificate-data": _text(credential.certificate),
         "client-key-data": _text(credential.key),

@@ -74,7 +74,7 @@ class ProcessReaper:
             return server.wait()
 
     def end(self) -> None:
-        """Kill what runs, by its own pid, and the groups that were adopted."""
+        """Kill the running servers by their pid, and the adopted process groups."""
         for server in self._servers.values():
             server.kill()
         for group, folder in self._adopted:
@@ -90,7 +90,7 @@ def _die_with_parent() -> None:
 
 
 def serve(parent: int, reaper: ProcessReaper) -> None:
-    """Answer until the parent hangs up or is gone."""
+    """Answer until the parent closes the pipe or has ended."""
     try:
         watched = os.pidfd_open(parent)
     except ProcessLookupError:
@@ -127,7 +127,7 @@ def main() -> None:
         say({"folder": folder})
         serve(parent, reaper)
     except BrokenPipeError:
-        pass  # nobody listens any more
+        pass  # the parent has ended
     finally:
         reaper.end()
         shutil.rmtree(folder, ignore_errors=True)

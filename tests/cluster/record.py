@@ -1,8 +1,8 @@
-"""What a run of the suite asked of its API servers, and by which tests.
+"""Records the requests of a test run to its API servers, and the tests that ran.
 
-`rbac_coverage` checks it, and it stays in pytest's cache for later. Several processes of one
-run (pytest-xdist) have control planes of their own: each hands over its part when it ends, its
-tests together with what they asked for, and who started the processes puts the parts together.
+`rbac_coverage` checks the record, and pytest's cache keeps it. The processes of one run
+(pytest-xdist) have separate control planes. Each process hands over its part when it ends: its
+tests and their requests. The process that started them merges the parts.
 """
 
 import json
@@ -23,13 +23,13 @@ _MASTERS: Final = "system:masters"
 
 @dataclass
 class Run:
-    """What one process did, or all processes of a run.
+    """The record of one process, or of all processes of a run.
 
     Attributes:
-        tests: those of the suite that were played to their end, by their node ids.
-        failed: how many reports of theirs were bad.
-        started_in: seconds that control planes took to start.
-        asked: what users asked of them; administrators are none.
+        tests: node ids of the tests that ran to their end.
+        failed: number of their failed reports.
+        started_in: start times of the control planes, in seconds.
+        asked: requests of users, without those of administrators.
     """
 
     tests: set[str] = field(default_factory=set)
@@ -56,12 +56,12 @@ class Run:
 
 
 def kept(cache: pytest.Cache) -> Path:
-    """Where the last run is kept."""
+    """Return the path of the record of the last run."""
     return cache.mkdir("audit") / "run.json"
 
 
 class Recorder:
-    """A plugin that keeps the record of one process, and of those that it started."""
+    """A plugin that keeps the record of this process, and of the processes that it started."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -69,7 +69,7 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         of_suite = report.nodeid.startswith(SUITE) and not report.nodeid.startswith(RBAC_COVERAGE)
-        if not of_suite or hasattr(report, "node"):  # of a process that will tell by itself
+        if not of_suite or hasattr(report, "node"):  # of a process that reports its own part
             return
         self.run.failed += report.failed
         if report.when == "teardown":
@@ -77,7 +77,7 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A process has ended; one that crashed tells nothing, and its tests will be missing."""
+        """Merge the record of a process that ended; a crashed process has none."""
         if (part := getattr(node, "workeroutput", {}).get(_PART)) is not None:
             self.run.add(Run.load(part))
 

@@ -24,11 +24,11 @@ _taken: list[socket.socket] = []
 
 @dataclass(frozen=True)
 class Network:
-    """Where an API server is reached, and by whom.
+    """The addresses of an API server.
 
     Attributes:
-        addresses: that the server certificate contains.
-        flags: of kube-apiserver; ``{folder}`` is the control plane's.
+        addresses: addresses in the server certificate.
+        flags: flags of kube-apiserver; ``{folder}`` is the folder of the control plane.
     """
 
     addresses: tuple[str, ...]
@@ -44,16 +44,16 @@ LOOPBACK: Final = Network(
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
     ),
 )
-"""No node, and nobody but this machine."""
+"""No node, and only clients on this machine."""
 
 
 class ReaperClient:
-    """The reaper process of one control plane, or of what else would stay.
+    """The reaper process of one control plane, or of other servers that must not outlive the test.
 
     Attributes:
-        folder: where the servers keep everything; it goes with the reaper.
-        pid: of the reaper.
-        pids: of the servers that were started and not stopped.
+        folder: folder of all files of the servers; removed when the reaper ends.
+        pid: process id of the reaper.
+        pids: process ids of the servers that run.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -75,20 +75,20 @@ class ReaperClient:
         self.pids[name] = int(self._ask({"start": name, "command": command, "log": log})["pid"])
 
     def adopt(self, group: int, folder: Path) -> None:
-        """Kill a process group that was started elsewhere, and remove its folder, at the end."""
+        """Kill a process group that was started elsewhere and remove its folder, at the end."""
         self._ask({"adopt": group, "folder": str(folder)})
 
     def stop(self, name: str, number: int, grace: float) -> int | None:
         """Send a signal and wait; after `grace` seconds the server is killed.
 
-        Returns the status as subprocess tells it, None where there was no such server.
+        Returns the status as subprocess reports it, or None if there was no such server.
         """
         self.pids.pop(name, None)
         status: int | None = self._ask({"stop": name, "signal": number, "grace": grace})["status"]
         return status
 
     def ended(self, name: str) -> bool:
-        """Whether a server that was started has ended."""
+        """Whether a started server has ended."""
         return self._ask({"status_of": name})["status"] is not None
 
     def log(self, name: str) -> Path:
@@ -118,7 +118,7 @@ class ReaperClient:
 
 
 def free_port() -> int:
-    """A port on loopback that is free now, and that no test process has been given."""
+    """Return a free port on loopback that no test process has been given."""
     while True:
         port = random.choice(_PORTS)
         claim = socket.socket(socket.AF_UNIX)
@@ -134,7 +134,7 @@ def free_port() -> int:
 
 
 def wait_for_end(pid: int, seconds: float = 20) -> None:
-    """Return when the process is gone."""
+    """Return when the process has ended."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -146,7 +146,7 @@ def wait_for_end(pid: int, seconds: float = 20) -> None:
 
 
 def etcd(folder: Path, client: int, peer: int) -> list[str]:
-    """etcd that forgets a power cut: nobody reads its data after a test."""
+    """etcd without fsync: its data is not needed after a test."""
     return [
         str(binary("etcd")),
         f"--data-dir={folder / 'etcd'}",
@@ -163,7 +163,7 @@ def etcd(folder: Path, client: int, peer: int) -> list[str]:
 def kube_apiserver(
     folder: Path, port: int, etcd_port: int, audit_log: Path, network: Network
 ) -> list[str]:
-    """The API server with RBAC, and with the admission that guards blockOwnerDeletion."""
+    """The API server with RBAC, and with the admission plugin that checks blockOwnerDeletion."""
     return [
         str(binary("kube-apiserver")),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
@@ -179,13 +179,13 @@ def kube_apiserver(
         f"--audit-policy-file={folder / 'audit-policy.yaml'}",
         f"--audit-log-path={audit_log}",
         "--audit-log-maxsize=1000",
-        "--shutdown-watch-termination-grace-period=5s",  # else a stop waits 60 s for watches
+        "--shutdown-watch-termination-grace-period=5s",  # otherwise a stop waits 60 s for watches
         *(flag.format(folder=folder) for flag in network.flags),
     ]
 
 
 def kube_controller_manager(folder: Path) -> list[str]:
-    """The controllers, each with an account of its own, and faster than a cluster needs."""
+    """The controllers, each with its own account, and with shorter intervals than usual."""
     kubeconfig = folder / "kube-controller-manager.kubeconfig"
     return [
         str(binary("kube-controller-manager")),

@@ -1,4 +1,4 @@
-"""Where the Kubernetes programs come from: named, else built once."""
+"""The source of the Kubernetes programs: a named folder, or one build."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Requests to the API server: what each answer means, and that none is waited for without end."""
+"""Requests to the API server: the meaning of each answer, and a limit for each wait."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The control plane of the tests is a real one, and leaves nothing behind."""
+"""The control plane of the tests is a real one, and leaves no process or file behind."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.cluster.servers import wait_for_end
 
 ROOT = Path(__file__).parents[2]
 
-# Starts one, says where everything is, and waits to be killed.
+# Starts a control plane, prints its paths, and waits to be killed.
 LONELY = """
     import json, sys
     from tests.cluster.controlplane import ControlPlane
@@ -39,7 +39,7 @@ def requests(plane: ControlPlane, user: str) -> list[AuditRecord]:
 
 @pytest.fixture
 def lonely(start_control_plane):
-    """Another process with a control plane of its own, and what it says of it."""
+    """Start another process with its own control plane, and return its output."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(LONELY)],
         cwd=ROOT,
@@ -50,12 +50,12 @@ def lonely(start_control_plane):
     yield process, there
     process.kill()
     process.communicate()
-    shutil.rmtree(there["folder"], ignore_errors=True)  # it stays where the reaper was killed
+    shutil.rmtree(there["folder"], ignore_errors=True)  # the folder stays if the reaper was killed
 
 
 @pytest.fixture(scope="module")
 def second(control_plane):
-    """A control plane beside the session's own, whose API server may be stopped."""
+    """A control plane in addition to that of the session, whose API server may be stopped."""
     with ControlPlane().start() as plane:
         yield plane
 

@@ -1,6 +1,6 @@
-"""The corpus, judged by the API server: what the local validator says is what a cluster says.
+"""The API server and the local validator give the same results for the corpus.
 
-The first lines of a bad manifest say what to expect, see `tests/unit/api/test_corpus.py`.
+The first lines of a bad manifest say which error to expect, see `tests/unit/api/test_corpus.py`.
 """
 
 import re
@@ -29,7 +29,7 @@ NAMELESS = {
     "unknown-kind": "there is no kind to have fields",
     "unknown-version": "there is no version to have fields",
 }
-# kubectl turns YAML into JSON before it sends it, and keeps the last of two equal keys.
+# kubectl converts YAML to JSON before it sends it, and keeps the last of two equal keys.
 KUBECTL_MENDS = "duplicate-key"
 
 
@@ -38,7 +38,7 @@ def file_name(path: Path) -> str:
 
 
 def expectation(path: Path, key: str) -> str | None:
-    """What a comment of the first two lines says, None where it is not there."""
+    """Return the text of a comment in the first two lines, or None."""
     for line in path.read_text(encoding="utf-8").split("\n")[:2]:
         if line.startswith(f"# {key}: "):
             return line.removeprefix(f"# {key}: ")
@@ -50,7 +50,7 @@ def locally(path: Path) -> list[Manifest]:
 
 
 def accused(path: Path) -> str:
-    """The field that the local validator names, as Kubernetes writes it."""
+    """Return the field that the local validator names, as Kubernetes writes it."""
     with pytest.raises(InvalidManifest) as caught:
         locally(path)
     found = re.search(r"\.yaml:\d+: \w+/[^:]+: ([\w.\[\]]+):? ", caught.value.message)

@@ -1,4 +1,4 @@
-"""The CRDs, as an API server understands them."""
+"""The CRDs on a real API server."""
 
 import asyncio
 import copy
@@ -48,7 +48,7 @@ def model(name: str = "driver-model", registered: str = "driver_model", **spec: 
 
 
 def row(table: str) -> dict[str, str]:
-    """The one row of what `kubectl get` prints, by its header."""
+    """Return the one row of `kubectl get` by the header."""
     header, line = table.rstrip("\n").split("\n")
     starts = [match.start() for match in re.finditer(r"\S+", header)]
     ends = [*starts[1:], None]
@@ -59,7 +59,7 @@ def row(table: str) -> dict[str, str]:
 
 
 def grown(schema: Any, factor: int) -> Any:
-    """The schema with everything that is bounded `factor` times as large."""
+    """Return the schema with every bound `factor` times as large."""
     if isinstance(schema, dict):
         bounds = {"maxItems", "maxLength"} & schema.keys()
         rest = {key: grown(value, factor) for key, value in schema.items() if key not in bounds}
@@ -89,7 +89,7 @@ def test_what_was_applied_is_what_is_stored(document, kubectl):
 
 @pytest.mark.parametrize("document", crd_documents(), ids=NAMES)
 def test_cel_cost_allows_eight_times_larger_bounds(document, kubectl):
-    """A rule over its budget is refused with the CRD; this is how far off that is."""
+    """An API server refuses a CRD with a rule above the cost limit; this measures the distance."""
     larger = copy.deepcopy(document)
     larger["spec"]["versions"] = grown(larger["spec"]["versions"], 8)
 
@@ -261,7 +261,7 @@ async def test_no_two_items_of_a_list_map_have_one_key(status, field, admin, nam
 
 
 def without_absent(value: Any) -> Any:
-    """A value as Kubernetes prints it: an empty list or map of ours is absent there."""
+    """Return a value as Kubernetes prints it: our empty lists and maps are absent there."""
     if isinstance(value, dict):
         kept = {key: without_absent(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item not in ({}, [], None)}

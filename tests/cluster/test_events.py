@@ -1,4 +1,4 @@
-"""Events, as the API server takes them and kubectl shows them."""
+"""Events, as the API server stores them and kubectl prints them."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ def project(name: str) -> dict[str, Any]:
 
 
 async def created(admin: Api, namespace: str, name: str = "ranking") -> tuple[Key, str]:
-    """A project's key and uid."""
+    """The key and uid of a project."""
     made = await admin.create(PROJECTS, namespace, project(name))
     return Key("FeatureStoreProject", namespace, name), made["metadata"]["uid"]
 
@@ -49,7 +49,7 @@ async def written(admin: Api, namespace: str) -> list[dict[str, Any]]:
 
 
 def matching(pattern: str, lines: list[str]) -> bool:
-    """Whether exactly one line is so."""
+    """Whether exactly one line matches."""
     return [re.fullmatch(pattern, line) is not None for line in lines].count(True) == 1
 
 
@@ -206,7 +206,7 @@ async def test_deleted_namespace_gets_no_events(
 
 
 async def is_refused(admin: Api, namespace: str) -> bool:
-    """Whether the server takes nothing new in this namespace."""
+    """Whether the server refuses new objects in this namespace."""
     try:
         await admin.create(PROJECTS, namespace, project("another"))
     except Forbidden as error:

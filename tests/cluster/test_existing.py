@@ -1,4 +1,4 @@
-"""A cluster that is named on purpose: what runs on any cluster runs on it, and nothing else."""
+"""With a named cluster, only the tests that run on any cluster are run."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ OWN = "tests/cluster/test_control_plane.py"
 
 
 def run(named: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """pytest with a cluster named, by whoever works on another one this afternoon."""
+    """Run pytest with a named cluster, while KUBECONFIG names another one."""
     options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     return subprocess.run(

@@ -122,6 +122,6 @@ async def test_a_list_that_fails_is_logged_once_and_repeated(
     assert before == "a test answers 503"
     assert after == ""
     assert changes.forgotten == ["a"]
-    assert informer.problem == ""  # what is known stays known while a listing fails
+    assert informer.problem == ""  # the cache is kept while a list fails
     said = [record.getMessage() for record in caplog.records]
     assert said == ["the resources cannot be listed: a test answers 503"] * 2

@@ -34,7 +34,7 @@ async def kill(task: "asyncio.Task[None]") -> None:
 
 
 async def timed(event: Awaitable[object], limit: float) -> float:
-    """Seconds until it happened."""
+    """Return the seconds until it happened."""
     started = time.monotonic()
     async with asyncio.timeout(limit):
         await event
@@ -43,7 +43,7 @@ async def timed(event: Awaitable[object], limit: float) -> float:
 
 @pytest.fixture
 async def another(admin: Api) -> AsyncIterator[Api]:
-    """A second process has connections of its own."""
+    """A client of a second process, with its own connections."""
     async with Api(admin.configuration) as api:
         yield api
 
@@ -51,7 +51,7 @@ async def another(admin: Api) -> AsyncIterator[Api]:
 async def leader_and_follower(
     one: LeaderElector, two: LeaderElector
 ) -> tuple["asyncio.Task[None]", "asyncio.Task[None]"]:
-    """Both run, and the follower has seen the leader."""
+    """Run both, and return when the follower has seen the leader."""
     await one.acquire()
     holding = asyncio.create_task(one.hold())
     waiting = asyncio.create_task(two.acquire())
@@ -67,7 +67,7 @@ async def test_a_leader_that_is_killed_is_followed(
     one = LeaderElector(admin, namespace, NAME, "one")
     two = LeaderElector(another, namespace, NAME, "two")
     holding, waiting = await leader_and_follower(one, two)
-    await asyncio.sleep(RETRY + 1)  # it has renewed once, and nobody took it meanwhile
+    await asyncio.sleep(RETRY + 1)  # the leader has renewed once, and the Lease was not taken
     assert not waiting.done()
     await kill(holding)
     taken_in = await timed(waiting, 60)
@@ -209,7 +209,7 @@ async def test_stopped_api_server_ends_the_leader(
         with pytest.raises(LeaseLost, match="was not renewed for 6 s"):
             await timed(holding, 30)
         lost_in = time.monotonic() - killed
-        await one.release()  # nobody there: no error
+        await one.release()  # the Lease does not exist: no error
         await asyncio.to_thread(plane.start_apiserver)
         began = time.monotonic()
         await one.acquire()

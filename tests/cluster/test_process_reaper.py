@@ -1,4 +1,4 @@
-"""What a test process started goes with it, on any cluster."""
+"""The processes that a test process started end with it, on any cluster."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from tests.cluster.servers import wait_for_end
 
 ROOT = Path(__file__).parents[2]
 
-# Starts what has a child of its own, as MLflow has, in a group of its own.
+# Starts a process with a child, as MLflow has, in its own process group.
 FAMILY = """
     import json, subprocess, sys, tempfile
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What several processes of a run tell is put together, and a part of the suite judges nothing."""
+"""The records of several processes are merged, and a part of the suite is not checked."""
 
 import os
 import subprocess

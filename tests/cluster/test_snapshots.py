@@ -1,4 +1,4 @@
-"""Registry snapshots in ConfigMaps: found again by digest, by whoever comes next."""
+"""Registry snapshots in ConfigMaps: a later process finds them by digest."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,7 @@ def record(snapshot: RegistrySnapshot, hours: int = 0, revision: str = "a") -> S
 
 
 class StoredProject:
-    """A project on the API server, and stores that know nothing but what is kept there."""
+    """A project on the API server, and stores without a cache."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
@@ -53,7 +53,7 @@ class StoredProject:
         return sorted([each["metadata"]["name"] async for each in found])
 
     async def versions(self) -> dict[str, str]:
-        """Of each ConfigMap that is kept, its version."""
+        """Return the version of each ConfigMap that is kept."""
         namespace = self.key.namespace
         found = {
             name: await self.api.get(CONFIG_MAPS, namespace, name) for name in await self.names()
@@ -111,7 +111,7 @@ async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(
 
 
 async def test_large_registry_is_kept_in_pieces(stored_project: StoredProject) -> None:
-    # Digests do not compress: each feature is some sixty bytes that cannot be guessed.
+    # Digests do not compress: each feature has about sixty random bytes.
     large = registry(*(record(registry(str(n))).digest for n in range(25_000)))
     await stored_project.store().put(stored_project.key, large, record(large))
 
@@ -206,5 +206,5 @@ async def test_deleted_snapshot_is_written_again(
     kept = await after.history(stored_project.key)
     assert [(r.at, r.digest) for r in kept] == [(r.at, r.digest) for r in history]
     assert await after.get(stored_project.key, second.digest) == second
-    # Of an older one nothing but its moment is known here: the ops runs in MLflow hold it.
+    # Only the time of an older snapshot is known here; the ops runs in MLflow contain it.
     assert await after.get(stored_project.key, first.digest) == (None if gone == "all" else first)

@@ -1,7 +1,7 @@
-"""A user who pastes what the task pages say, page after page, block after block.
+"""Runs the commands of the task pages, page after page, block after block.
 
-On a control plane of its own, without a node: what needs the operator to run is left out, and the
-statuses it would write are written by hand.
+The control plane has no node. Commands that need a running operator are left out, and the test
+writes the statuses that the operator would write.
 """
 
 import json
@@ -28,10 +28,10 @@ SECONDS: Final = 120.0
 
 
 class User:
-    """Somebody with a shell, a checkout and a cluster.
+    """A user with a shell, a checkout and a cluster.
 
     Args:
-        home: where commands run, and what they write ends.
+        home: working folder of the commands, and of the files that they write.
     """
 
     def __init__(self, cluster: ControlPlane, home: Path) -> None:
@@ -52,7 +52,7 @@ class User:
         }
 
     def pastes(self, block: Block) -> str:
-        """What a block prints, without the commands that need the operator."""
+        """Return the output of a block, without the commands that need the operator."""
         lines = [line for line in block.text.splitlines() if not NEEDS_THE_OPERATOR.search(line)]
         return self("\n".join(lines))
 
@@ -91,7 +91,7 @@ def ready(status: str, reason: str) -> list[dict[str, str]]:
 
 
 def table(printed: str) -> list[list[str]]:
-    """Words of each line, without the age."""
+    """Return the words of each line, without the age."""
     lines = [line.split() for line in printed.splitlines() if line.strip()]
     return [words[:-1] for words in lines]
 
@@ -160,7 +160,7 @@ def makes_the_first_project(user: User) -> None:
 
 
 def every_manifest_of_the_pages_is_taken(user: User) -> None:
-    """By the API server, in a namespace that is empty, with nothing that is unknown there."""
+    """The API server accepts the manifests in an empty namespace, without unknown fields."""
     user("kubectl create namespace judged")
     for page in PAGES:
         for block in blocks(page) if page not in NO_MANIFESTS else ():
@@ -178,7 +178,7 @@ def uninstalls(user: User) -> None:
 
     assert "Retain" in user.pastes(read_policies)
     for block in projects:
-        user("kubectl apply --filename project.yaml")  # each is for another state of affairs
+        user("kubectl apply --filename project.yaml")  # each is for another state
         user.pastes(block)
     for block in rest:
         user.pastes(block)

@@ -1,6 +1,6 @@
-"""The CRDs of an earlier version, objects stored with them, then the CRDs of today.
+"""The CRDs of an earlier version, objects stored with them, then the current CRDs.
 
-`previous/` holds the CRDs of an earlier version as they were generated then.
+`previous/` holds the generated CRDs of an earlier version.
 """
 
 import json
@@ -54,19 +54,19 @@ STATUS = {
     },
 }
 DROPPED = {"TrainedModel": {"tags"}}
-"""Parts of the status that later versions do not have any more."""
+"""Fields of the status that later versions do not have any more."""
 
 Key = tuple[str, str, str]
 
 
 def stored(plane: ControlPlane) -> dict[Key, dict[str, Any]]:
-    """Every object of ours, by kind, namespace and name."""
+    """Return every object of our kinds, by kind, namespace and name."""
     listed = json.loads(plane.kubectl("get", "featurelineage", "-A", "-o", "json"))["items"]
     return {(o["kind"], o["metadata"]["namespace"], o["metadata"]["name"]): o for o in listed}
 
 
 def in_namespaces(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """The documents of these files, each file in a namespace of its own, which comes first."""
+    """Return the documents of these files, each file in its own namespace, which comes first."""
     for number, path in enumerate(paths):
         name = f"corpus-{number}"
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -76,7 +76,7 @@ def in_namespaces(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def known(kind: str, status: dict[str, Any]) -> dict[str, Any]:
-    """What today's version still knows of a status."""
+    """Return the part of a status that the current version knows."""
     return {key: value for key, value in status.items() if key not in DROPPED.get(kind, ())}
 
 
@@ -91,14 +91,14 @@ def write_status(plane: ControlPlane, status: dict[str, dict[str, Any]]) -> None
         }
         for kind, namespace, name in stored(plane)
     ]
-    # kubectl's own validation would miss the spec, which is no part of a status.
+    # kubectl's own validation would require the spec, which a status patch does not contain.
     apply = ("apply", "--server-side", "--subresource=status", "--validate=false", "-f", "-")
     plane.kubectl(*apply, stdin=manifest_list(items))
 
 
 @pytest.fixture(scope="module")
 def upgrade(control_plane):
-    """A control plane of its own that was upgraded, and the objects before it was."""
+    """A control plane that was upgraded, and the objects before the upgrade."""
     with ControlPlane().start(PREVIOUS) as plane:
         corpus = manifest_list(in_namespaces(GOOD))
         plane.kubectl("create", "--validate=strict", "-f", "-", stdin=corpus)

@@ -1,4 +1,4 @@
-"""One world for all scenes of a session, with the operator installed; a tenant for each."""
+"""Fixtures: one environment per session, with the operator installed; a tenant for each test."""
 
 import os
 import tempfile
@@ -24,7 +24,7 @@ CreateTenant = Callable[..., Tenant]
 
 _environments: list[E2eEnvironment] = []
 _worker_summaries: list[str] = []
-"""By other processes' worlds."""
+"""Sandboxes of the other test processes."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,12 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = [item for item in items if "environment" in getattr(item, "fixturenames", ())]
     if needing and CGROUP not in os.environ:
         raise pytest.UsageError("scenes on a node play in a sandbox: run make e2e")
-    # The others fill the time that is left beside them.
+    # The other tests use the time that remains.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Each world is of another process, where there are several; one tells of them all."""
+    """With several processes, each has its own environment; one of them prints a summary of all."""
     getattr(session.config, "workeroutput", {})["told"] = list(_summary())
 
 
@@ -56,7 +56,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _summary() -> Iterator[str]:
-    """What is to be told of the world of this process, and of what happened there."""
+    """The summary of this process: its environment and what happened in it."""
     for environment in _environments:
         parts = ", ".join(
             f"{what} {seconds:.1f} s" for what, seconds in environment.seconds.items()
@@ -72,7 +72,8 @@ def _summary() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def environment() -> Iterator[E2eEnvironment]:
     """Cluster, node and servers, without the operator."""
-    # The sandbox's own memory. (What is under pytest's folder, the next pytest shuts to others.)
+    # A file system in the memory of the sandbox. (The next pytest process denies other users access
+    # to pytest's folder.)
     folder = Path(tempfile.mkdtemp(prefix="environment-", dir="/dev/shm"))
     with E2eEnvironment(folder, images()) as started:
         _environments.append(started)
@@ -83,7 +84,7 @@ def environment() -> Iterator[E2eEnvironment]:
 def operator(
     environment: E2eEnvironment, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InstalledOperator]:
-    """The operator, installed by its chart; scenes leave it running. It is uninstalled at last."""
+    """The operator, installed by its chart; tests keep it running. It is uninstalled at the end."""
     installed = InstalledOperator(
         environment, Helm(tmp_path_factory.mktemp("helm"), environment.plane.kubeconfig)
     )
@@ -98,7 +99,7 @@ def operator(
 
 @pytest.fixture(autouse=True)
 def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a scene is about, it fails by an error that the operator logs, or a restart."""
+    """Every test fails if the operator logs an error or restarts."""
     if "operator" not in request.fixturenames:
         yield
         return
@@ -116,7 +117,7 @@ def kubectl(environment: E2eEnvironment) -> Kubectl:
 
 @pytest.fixture
 async def admin(environment: E2eEnvironment) -> AsyncIterator[Api]:
-    """The operator's own client, as the administrator."""
+    """The client of the operator, as the administrator."""
     async with await connect(str(environment.plane.kubeconfig)) as api:
         yield api
 
@@ -125,7 +126,7 @@ async def admin(environment: E2eEnvironment) -> AsyncIterator[Api]:
 def create_tenant(
     environment: E2eEnvironment, operator: InstalledOperator, admin: Api, kubectl: Kubectl
 ) -> Iterator[CreateTenant]:
-    """Makes a tenant with a namespace of its own; shows what happened there if the test fails."""
+    """Create a tenant with its own namespace; print what happened there if the test fails."""
     tenants: list[Tenant] = []
 
     def make(name: str = "driver") -> Tenant:
@@ -144,7 +145,7 @@ def create_tenant(
 
 @pytest.fixture(autouse=True)
 def evidence(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test that failed leaves for whoever has to find out why."""
+    """Return the state after a failed test, for the search for the cause."""
     yield
     report = getattr(request.node, "report", None)
     if report is None or not report.failed or not _environments:

@@ -2,10 +2,10 @@
 
     postgres.data.svc   SQL registries and online stores, with a password
     mlflow.ml.svc       host check and basic auth on
-    code.git.svc        Git over TLS with an authority of its own; asks for a token
+    code.git.svc        Git over TLS with its own authority; requires a token
     prometheus          scrapes the operator's pods; answers PromQL
 
-It lives in the sandbox (`tests/e2e/sandbox`), whose network has nothing else in it.
+The environment is in the sandbox (`tests/e2e/sandbox`), whose network contains nothing else.
 """
 
 import contextlib
@@ -43,9 +43,9 @@ PROMETHEUS_PORT: Final = 9090
 SCRAPE_SECONDS: Final = 1
 
 ADMIN: Final = ("admin", "a-password-of-12")
-"""Of MLflow: whoever trains."""
+"""Login of MLflow for training."""
 OPERATOR: Final = ("lineage-operator", "another-password-of-12")
-"""Of MLflow: the operator."""
+"""Login of MLflow for the operator."""
 GIT_TOKEN: Final = "token-of-the-git-server"
 
 
@@ -53,7 +53,7 @@ class E2eEnvironment:
     """Everything that runs before the operator is installed.
 
     Attributes:
-        seconds: what the parts took to start, by name.
+        seconds: start times of the parts, by name.
     """
 
     def __init__(self, folder: Path, images: Images) -> None:
@@ -75,7 +75,7 @@ class E2eEnvironment:
         self._open.close()
 
     def _start(self) -> None:
-        # First, for it takes as long as all else together.
+        # First, because its start takes as long as all others together.
         self._mlflow = self._open.enter_context(start_mlflow(self.folder / "mlflow"))
         with self.timed("control plane"):
             self._open.enter_context(self.plane.start())
@@ -124,7 +124,7 @@ class E2eEnvironment:
         yield
         self.seconds[what] = time.monotonic() - began
 
-    # What happens to it
+    # Changes of the environment
 
     @contextlib.contextmanager
     def without_mlflow(self) -> Iterator[None]:
@@ -137,13 +137,13 @@ class E2eEnvironment:
             self._mlflow.wait_healthy()
 
     def create_database(self, name: str, password: str) -> None:
-        """An empty database and its owner, named alike."""
+        """Create an empty database and its owner, with the same name."""
         with self._psql() as psql:
             psql.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
             psql.execute(f'CREATE DATABASE "{name}" OWNER "{name}"')
 
     def change_password(self, name: str, password: str) -> None:
-        """Nobody's open connection is closed by it, so those are, too."""
+        """Also closes open connections, which would continue to work otherwise."""
         with self._psql() as psql:
             psql.execute(f"ALTER ROLE \"{name}\" PASSWORD '{password}'")
             psql.execute(
@@ -151,7 +151,7 @@ class E2eEnvironment:
             )
 
     def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        """What a query finds in a database, as the administrator."""
+        """Return the result of a query in a database, as the administrator."""
         with psycopg.connect(self.postgres.url(database, "postgresql")) as psql:
             return list(psql.execute(query).fetchall())  # type: ignore[arg-type]
 
@@ -160,7 +160,7 @@ class E2eEnvironment:
 
 
 def start_mlflow(folder: Path) -> Server:
-    """An MLflow server that checks hosts and passwords; it takes half a minute to answer."""
+    """An MLflow server that checks hosts and passwords; its start takes half a minute."""
     folder.mkdir(exist_ok=True)
     settings = folder / "auth.ini"
     settings.write_text(
@@ -170,7 +170,7 @@ def start_mlflow(folder: Path) -> Server:
         f"admin_username = {ADMIN[0]}\n"
         f"admin_password = {ADMIN[1]}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-        # Else each request is half a second of PBKDF2, and the scenes measure nothing else.
+        # Otherwise each request takes half a second of PBKDF2, which the tests would measure.
         "auth_cache_ttl_seconds = 5\n"
     )
     return launch_mlflow(
@@ -189,7 +189,7 @@ def start_mlflow(folder: Path) -> Server:
 
 
 def create_user(mlflow: MLflow, name: str, password: str) -> None:
-    """A user who may do everything with experiments and models, as a platform's robot."""
+    """A user with all permissions on experiments and models, as a service account has them."""
     mlflow.post("users/create", username=name, password=password)
     answer = httpx.patch(
         f"{mlflow.url}/api/2.0/mlflow/users/update-admin",
@@ -210,7 +210,7 @@ def change_password(mlflow: MLflow, name: str, password: str) -> None:
 
 @dataclass
 class Prometheus:
-    """A real Prometheus that scrapes each of the operator's pods."""
+    """A real Prometheus that scrapes each pod of the operator."""
 
     folder: Path
 
@@ -259,7 +259,7 @@ class Prometheus:
         self._process.wait(30)
 
     def query(self, promql: str) -> list[dict[str, Any]]:
-        """The samples of an instant query: labels in ``metric``, the number in ``value``."""
+        """Return the samples of an instant query: labels in ``metric``, the number in ``value``."""
         answer = self._api.get("query", params={"query": promql})
         assert answer.is_success, answer.text
         return [

@@ -1,4 +1,4 @@
-"""The files of an image, read from the archive that a node imports: nothing is run or mounted."""
+"""Reads the files of an image from its archive, without running or mounting the image."""
 
 import json
 import posixpath
@@ -13,7 +13,7 @@ WHITEOUT = ".wh."
 
 
 def layer_sizes(archive: Path) -> list[int]:
-    """Bytes of each layer, unpacked, from the bottom up."""
+    """Return the unpacked size of each layer in bytes, from the lowest layer up."""
     with tarfile.TarFile(archive) as outer:
         return [outer.getmember(name).size for name in _layer_names(outer)]
 
@@ -30,8 +30,8 @@ class ImageFiles:
     """An open archive.
 
     Attributes:
-        config: of the image: its user, entry point and labels.
-        layers: from the bottom up, each by path without a leading slash.
+        config: configuration of the image: its user, entry point and labels.
+        layers: from the lowest layer up, each by path without a leading slash.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -52,7 +52,7 @@ class ImageFiles:
         return content.read(limit)
 
     def above(self, own: int) -> dict[str, Entry]:
-        """What the topmost layers of together `own` bytes hold."""
+        """Return the content of the topmost layers, which together have `own` bytes."""
         found: dict[str, Entry] = {}
         for layer in reversed(self.layers):
             if own <= 0:
@@ -84,7 +84,7 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its size unpacked, in bytes, and what it holds."""
+    """One layer: its unpacked size in bytes, and its content."""
 
     size: int
     entries: dict[str, Entry]
@@ -97,7 +97,7 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
 
 
 def _layer_names(outer: tarfile.TarFile) -> list[str]:
-    """Members of the archive. A layer that the image has twice is a link to the first."""
+    """Yield the members of the archive. A layer that occurs twice is a link to the first copy."""
     members = map(outer.getmember, _json(outer, "manifest.json")[0]["Layers"])
     return [
         posixpath.normpath(member.linkname) if member.issym() else member.name for member in members

@@ -1,7 +1,8 @@
 """The images that the pods of the tests run, built from this checkout by `images/build`.
 
-Their base is made by debootstrap, because a test machine may reach no image registry.
-``python -m tests.e2e.images`` builds them ahead, because the sandbox of the tests has no network.
+debootstrap creates their base, because a test machine may have no access to an image registry.
+``python -m tests.e2e.images`` builds the images in advance, because the sandbox of the tests has no
+network.
 """
 
 import fcntl
@@ -31,12 +32,12 @@ SOURCES: Final = (
     "README.md",
     "LICENSE",
 )
-"""Files and folders of the checkout that the images are built from."""
+"""Files and folders of the checkout from which the images are built."""
 TAG: Final = "e2e"
 ABOVE_BASE_LIMITS: Final = {"operator": 200e6, "runner": 550e6}
-"""In bytes: of the layers above the base."""
+"""Sizes in bytes of the layers above the base."""
 KEPT: Final = 3
-"""Sets of archives, each of 2 GB: other branches and checkouts have their own."""
+"""Number of sets of archives to keep, of 2 GB each: other checkouts have their own sets."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Image:
 
     Attributes:
         kind: operator or runner.
-        name: of the image.
-        folder: with the archive.
+        name: name of the image.
+        folder: folder of the archive.
     """
 
     kind: str
@@ -64,18 +65,18 @@ class Image:
 
     @property
     def size(self) -> int:
-        """Bytes of all layers, unpacked."""
+        """Return the unpacked size of all layers in bytes."""
         return sum(layer_sizes(self.archive))
 
     @property
     def above_base(self) -> int:
-        """Bytes of the layers above the base; a base that debootstrap makes is one layer."""
+        """Return the size of the layers above the base; a debootstrap base is one layer."""
         return sum(layer_sizes(self.archive)[1:])
 
 
 @dataclass(frozen=True)
 class Images:
-    """The operator's, the runner's, and a repository's own, which stands on a runner."""
+    """The images of the operator, of the runner, and of a repository, built on a runner."""
 
     operator: Image
     runner: Image
@@ -84,7 +85,7 @@ class Images:
 
 @cache
 def images() -> Images:
-    """Built in minutes on a bare machine, found in milliseconds where no source has changed."""
+    """Return the images; a build takes minutes, and is skipped if no source has changed."""
     folder = _archives()
     return Images(
         Image("operator", "feature-lineage-operator", folder),
@@ -102,7 +103,7 @@ def sizes() -> str:
 
 
 def digest() -> str:
-    """Of everything that the archives are built from: the same digest needs no build."""
+    """Return the digest of all files from which the archives are built."""
     found = hashlib.sha256(f"{containerfile(TAG)}{REQUIREMENTS}".encode())
     for file in (Path("/etc/os-release"), *_files()):
         content = file.read_bytes()
@@ -120,7 +121,7 @@ def _files() -> Iterator[Path]:
 
 
 def _archives() -> Path:
-    """The folder of the archives. The lock is for processes that would build the same twice."""
+    """Return the folder of the archives; a lock prevents that two processes build the same."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     sets = root / "feature-lineage-operator" / "images" / "e2e"
     sets.mkdir(parents=True, exist_ok=True)
@@ -142,7 +143,7 @@ def _archives() -> Path:
 def _build(folder: Path) -> None:
     archives = str(folder / "archives")
     _images_build("operator", "runner", TAG=TAG, EXTRAS="", ARCHIVES=archives)
-    # No node imports the runner with an extra: the repository's own image has its layers.
+    # The node does not import the runner with an extra: the repository's image has its layers.
     _images_build("runner", TAG=f"{TAG}-{EXTRA}", EXTRAS=EXTRA, ARCHIVES="")
     own = folder / "ranking-runner"
     own.mkdir()
@@ -158,7 +159,7 @@ def _images_build(*names: str, **variables: str) -> None:
         try:
             status = process.wait()
         except KeyboardInterrupt:
-            # The terminal interrupts the script, too, which then clears its store.
+            # The terminal interrupts the script too, and the script then removes its store.
             with suppress(KeyboardInterrupt):
                 process.wait()
             raise

@@ -1,7 +1,7 @@
-"""What a tenant's repo might try where its jobs run; it prints what came of each attempt.
+"""Attacks that the repo of a tenant could try in its jobs; prints the result of each attempt.
 
-It is committed into a feature repo, whose code imports it. Standard library only: it stands for
-code of whose making nobody knows anything.
+The file is committed to a feature repo, whose code imports it. It uses the standard library only,
+because it represents untrusted code.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ CLONE_NEWUSER = 0x10000000
 
 
 def ask(url: str, method: str = "GET", body: object = None, *headers: str) -> int | str:
-    """The status that answers a request with the job's own token."""
+    """Return the status of a request with the token of the job."""
     given = dict(header.split(": ") for header in headers)
     patch = "application/merge-patch+json"
     request = urllib.request.Request(
@@ -46,7 +46,7 @@ def ask(url: str, method: str = "GET", body: object = None, *headers: str) -> in
 
 
 def attempt(what: Callable[[], object]) -> str:
-    """The kernel's own word for what it refuses, "" where it does not."""
+    """Return the kernel's error text if the kernel refuses the call, else ""."""
     try:
         what()
     except OSError as error:
@@ -55,7 +55,7 @@ def attempt(what: Callable[[], object]) -> str:
 
 
 def call(name: str, *arguments: object) -> Callable[[], None]:
-    """A function of the C library that says -1 for no."""
+    """Call a function of the C library that returns -1 on failure."""
 
     def made() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -151,21 +151,21 @@ def at_the_kernel() -> dict[str, str]:
 
 
 def given_to_root() -> None:
-    """A program that would run as root, were it root's."""
+    """Write a program that tries to run as root."""
     program = Path("/tmp/program")
     program.write_text("x")
     os.chown(program, 0, 0)
 
 
 def gains_nothing_by_setuid() -> str:
-    """What a program of root's with the set-user-ID bit is when this process starts it."""
+    """Return the output of a set-user-ID program of root that this process starts."""
     command = "find / -xdev -perm -4000 -type f 2>/dev/null; grep NoNewPrivs /proc/self/status"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     return done.stdout.split()[-1]
 
 
 def processes() -> list[str]:
-    """The programs this process sees."""
+    """Return the programs that this process can see."""
     return sorted({path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")})
 
 

@@ -9,7 +9,7 @@ class LogCheck:
     """Checks each line and each restart once, also of pods that were deleted meanwhile.
 
     Attributes:
-        killed: by pod, the run that was killed on purpose; another pod takes its place.
+        killed: by pod, the run that a test killed; another pod replaces that pod.
     """
 
     def __init__(self, logs: ContainerLogs) -> None:
@@ -19,15 +19,16 @@ class LogCheck:
         self._ended: set[ContainerRun] = set()
 
     def kills(self, pod: str) -> None:
-        """Call this before the pod is killed."""
+        """Register a pod; call this before the pod is killed."""
         self._logs.open_new_files()
         self.killed[pod] = max(run.number for run in self._logs.runs() if run.pod == pod)
 
     def new_errors(self, *expected: str) -> list[str]:
-        """Errors and restarts since the last call.
+        """Return errors and restarts since the last call.
 
         Args:
-            expected: how errors begin that are none; a process that logs one may end by it.
+            expected: prefixes of errors that a test causes; the process may end after such an
+                error.
         """
         found = []
         for run, line in self._logs.news():
@@ -46,5 +47,5 @@ class LogCheck:
         return found
 
     def _is_stale_restart(self, run: ContainerRun) -> bool:
-        """Whether a kubelet began it that had not heard yet that its pod, killed here, is gone."""
+        """Whether a kubelet started the run before it knew that the killed pod was deleted."""
         return run.number > self.killed.get(run.pod, run.number)

@@ -1,7 +1,7 @@
-"""What the containers of a namespace logged, read where their node keeps it.
+"""Log lines of the containers of a namespace, read from the files of the node.
 
-`kubectl logs` knows of pods that are there, and of the last two runs of a container. A file that
-was opened while it was there is read to its end, whatever has become of the pod by then.
+`kubectl logs` returns only logs of existing pods, and of the last two runs of a container. This
+class keeps files open, and so reads them to the end after the pod is deleted.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ class ContainerRun:
     """A container from its start to its end.
 
     Attributes:
-        pod: its name.
-        number: 0 is the first; each further one is a restart.
+        pod: name of the pod.
+        number: 0 for the first run; each further one is a restart.
     """
 
     pod: str
@@ -30,11 +30,11 @@ class ContainerRun:
 
 @dataclass
 class _Log:
-    """A file that is written to.
+    """A file that is still written.
 
     Attributes:
-        begun: of the record that is not whole yet.
-        text: of the line that is not whole yet: a long one is several records.
+        begun: the start of an incomplete record.
+        text: the start of an incomplete line: a long line consists of several records.
     """
 
     run: ContainerRun
@@ -43,7 +43,7 @@ class _Log:
     text: str = ""
 
     def lines(self) -> Iterator[Line]:
-        """What was written since."""
+        """Return the text written since the last call."""
         *records, self.begun = (self.begun + self.file.read()).split(b"\n")
         for record in records:
             _time, _stream, tag, *content = record.decode(errors="replace").split(" ", 3)
@@ -54,10 +54,10 @@ class _Log:
 
 
 class ContainerLogs:
-    """The logs of a namespace's pods, of one container each.
+    """The logs of the pods of a namespace, with one container each.
 
     Args:
-        folder: where the kubelet keeps them.
+        folder: folder in which the kubelet keeps the logs.
     """
 
     def __init__(self, folder: Path, namespace: str) -> None:
@@ -66,11 +66,11 @@ class ContainerLogs:
         self._logs: dict[int, _Log] = {}
 
     def open_new_files(self) -> None:
-        """Open what is new; to be called before pods are made to go."""
+        """Open new files; call this before pods are deleted."""
         for path in sorted(self._folder.glob(self._pattern)):
-            with contextlib.suppress(FileNotFoundError):  # its pod is going; it was opened before
+            with contextlib.suppress(FileNotFoundError):  # its pod is being deleted; opened before
                 file = path.open("rb")
-                inode = os.fstat(file.fileno()).st_ino  # what grew too large gets another name
+                inode = os.fstat(file.fileno()).st_ino  # a log that becomes too large is renamed
                 if inode in self._logs:
                     file.close()
                 else:
@@ -78,11 +78,11 @@ class ContainerLogs:
                     self._logs[inode] = _Log(ContainerRun(pod, int(path.stem)), file)
 
     def runs(self) -> set[ContainerRun]:
-        """All that were ever seen."""
+        """Return all runs that were ever seen."""
         return {log.run for log in self._logs.values()}
 
     def news(self) -> Iterator[tuple[ContainerRun, Line]]:
-        """What was logged since this was asked last."""
+        """Return the lines since the last call."""
         self.open_new_files()
         for log in sorted(self._logs.values(), key=lambda each: each.run):
             for line in log.lines():
@@ -94,7 +94,7 @@ class ContainerLogs:
 
 
 def _parsed(text: str) -> Line:
-    """A line that is no JSON object is a crash, and shows as one."""
+    """A line that is not a JSON object is returned as an error, because it is from a crash."""
     with contextlib.suppress(ValueError):
         if isinstance(line := json.loads(text), dict):
             return line

@@ -1,7 +1,8 @@
 """A real node for a control plane: containerd, kubelet, kube-proxy, CoreDNS and a scheduler.
 
-It lives in the sandbox (`tests/e2e/sandbox`), whose network holds nothing else, so addresses and
-ports are fixed, and whose end is the end of everything that is started here.
+The node runs in the sandbox (`tests/e2e/sandbox`). The network of the sandbox contains nothing
+else, so addresses and ports are fixed. The end of the sandbox stops everything that is started
+here.
 """
 
 import os
@@ -42,7 +43,7 @@ NETWORK: Final = Network(
         "--kubelet-preferred-address-types=InternalIP",
     ),
 )
-"""Of a control plane that has a node."""
+"""Network of a control plane that has a node."""
 
 _PROCESSES: Final = ("kubelet", "kube-proxy", "containerd")
 
@@ -51,11 +52,11 @@ class Node:
     """The one node of a control plane.
 
     Args:
-        plane: started with `NETWORK`.
+        plane: the control plane, started with `NETWORK`.
 
     Attributes:
-        started_in: seconds that `start` took.
-        pod_logs: folder of what containers print.
+        started_in: duration of `start` in seconds.
+        pod_logs: folder of the output of containers.
     """
 
     started_in: float = 0.0
@@ -67,10 +68,10 @@ class Node:
         self._socket = self._folder / "containerd.sock"
 
     def start(self) -> None:
-        """Start it and return once it is ready and names resolve.
+        """Start the node, and return when it is ready and DNS names resolve.
 
         Raises:
-            RuntimeError: it does not come up; with what its kubelet printed.
+            RuntimeError: the node does not become ready; with the output of its kubelet.
         """
         began = time.monotonic()
         self._write_files()
@@ -110,11 +111,11 @@ class Node:
         self.started_in = time.monotonic() - began
 
     def load(self, archive: Path) -> None:
-        """Import an image archive, as a registry would hand it over."""
+        """Import an image archive, instead of a pull from a registry."""
         self._ctr("image", "import", str(archive))
 
     def pids(self, pod: str, namespace: str) -> list[int]:
-        """First processes of the containers of a pod that run."""
+        """Return the first processes of the running containers of a pod."""
         labels = (
             f'labels."io.kubernetes.pod.name"=={pod}',
             f'labels."io.kubernetes.pod.namespace"=={namespace}',
@@ -126,7 +127,7 @@ class Node:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Nothing on the node moves: its pods are frozen, its kubelet and containerd stopped."""
+        """Freeze the node: its pods are frozen, its kubelet and containerd stopped."""
         freezer = Path("/sys/fs/cgroup/freezer", os.environ[CGROUP], "freezer.state")
         pids = [self._plane.pids[name] for name in _PROCESSES]
         for pid in pids:
@@ -182,6 +183,6 @@ class Node:
         write_private(self._folder / "kubelet.key", serving.key)
 
     def _serve_names(self) -> None:
-        """The DNS service points at CoreDNS, which runs beside the node."""
+        """The DNS service refers to CoreDNS, which runs next to the node."""
         ports: Ports = {"dns": ("UDP", 53, 53), "dns-tcp": ("TCP", 53, 53)}
         host_service(self._plane, "kube-system", "kube-dns", ports, ADDRESS, DNS)

@@ -1,4 +1,4 @@
-"""What containerd, kubelet, kube-proxy and CoreDNS read, and the image that keeps a pod's place."""
+"""Configuration files of containerd, kubelet, kube-proxy and CoreDNS, and the pause image."""
 
 import hashlib
 import io
@@ -19,11 +19,11 @@ DNS: Final = "10.96.0.10"
 PAUSE: Final = "localhost/pause:dev"
 POD_LOGS: Final = "pod-logs"
 CGROUP: Final = "FEATURE_LINEAGE_E2E_CGROUP"
-"""Variable with the cgroup that the sandbox made for the node."""
+"""Environment variable with the cgroup that the sandbox created for the node."""
 
 
 def write_files(folder: Path, plane: Path, admin: Path) -> None:
-    """Write them into the node's folder.
+    """Write the files into the node's folder.
 
     Args:
         plane: folder of the control plane.
@@ -75,7 +75,7 @@ def _cni(folder: Path) -> dict[str, Any]:
 
 
 def _containerd(folder: Path) -> str:
-    # Lowering oom_score_adj may be denied to root itself, and then no container starts.
+    # Root itself may not be allowed to lower oom_score_adj, and then no container starts.
     return f"""\
 version = 2
 root = "{folder}/containerd"
@@ -113,7 +113,7 @@ def _kubelet(folder: Path, plane: Path) -> dict[str, Any]:
         "clusterDomain": "cluster.local",
         "clusterDNS": [DNS],
         "resolvConf": "",
-        # Until a pod sees a Secret that has changed; a minute by default.
+        # The time until a pod sees a changed Secret; a minute by default.
         "syncFrequency": "10s",
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
@@ -142,7 +142,7 @@ def _kube_proxy(admin: Path) -> dict[str, Any]:
 
 
 def pause_archive(folder: Path) -> Path:
-    """What holds a pod's namespaces open, as an image of one file."""
+    """The program that keeps the namespaces of a pod open, as an image with one file."""
     shutil.copy(binary("pause"), folder / "pause")
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as packed:

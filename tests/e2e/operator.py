@@ -18,23 +18,23 @@ from tests.e2e.logs import ContainerLogs
 SELECTOR: Final = f"app.kubernetes.io/instance={RELEASE}"
 LEADER_SECONDS: Final = 90.0
 LEASE_LOST: Final = "LeaseLost: "
-"""How a process ends whose node stood still: the Lease may be somebody else's by then."""
+"""The log message of a process whose node was frozen: another process may have the Lease."""
 
 
 @dataclass(frozen=True)
 class Leader:
-    """A replica that leads: its pod, and the first process of its container."""
+    """The leader: its pod, and the first process of its container."""
 
     pod: str
     pid: int
 
 
 class InstalledOperator:
-    """A release, with two replicas.
+    """A release with two replicas.
 
     Attributes:
-        helm: with the cluster's kubeconfig.
-        judge: of all that its pods log.
+        helm: Helm with the kubeconfig of the cluster.
+        judge: check of all log lines of its pods.
     """
 
     def __init__(self, environment: E2eEnvironment, helm: Helm) -> None:
@@ -57,13 +57,13 @@ class InstalledOperator:
         }
 
     def install(self) -> None:
-        """As docs/install.md does: a namespace, the credential of MLflow, one command."""
+        """Install as docs/install.md says: a namespace, the credential of MLflow, one command."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         login = dict(zip(("username", "password"), OPERATOR, strict=True))
         self._apply(
             {"kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}},
             self.mlflow_secret(**login),
-            # For Prometheus: each pod has a name of its own here, ready or not.
+            # For Prometheus: each pod has its own name here, ready or not.
             {
                 "kind": "Service",
                 "metadata": {"name": "pods", "namespace": NAMESPACE},
@@ -92,15 +92,15 @@ class InstalledOperator:
         self._apply(self.mlflow_secret(username, password))
 
     def uninstall(self) -> None:
-        """As docs/uninstall.md does, with both replicas at work."""
+        """Uninstall as docs/uninstall.md says, while both replicas run."""
         self._logs.open_new_files()
         self.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
 
     def leader(self) -> Leader:
-        """The replica that holds the Lease, once it is one that was not killed here.
+        """Return the replica that holds the Lease, if the test has not killed that replica.
 
         Raises:
-            AssertionError: nobody leads for `LEADER_SECONDS`.
+            AssertionError: there is no leader for `LEADER_SECONDS`.
         """
         watch = self._kubectl.command(
             *("-n", NAMESPACE, "get", "leases", f"--field-selector=metadata.name={RELEASE}"),
@@ -119,9 +119,10 @@ class InstalledOperator:
         raise AssertionError(f"nobody leads after {LEADER_SECONDS:.0f} s: {list(self.pods())}")
 
     def kill(self, leader: Leader) -> None:
-        """SIGKILL, this very moment; another pod takes the place of its pod.
+        """Send SIGKILL immediately; another pod replaces the pod.
 
-        A container that is killed again and again would be started later each time.
+        Without a new pod, the kubelet would delay the start of a container that is killed
+        repeatedly.
         """
         self.log_check.kills(leader.pod)
         with contextlib.suppress(ProcessLookupError):
@@ -130,14 +131,14 @@ class InstalledOperator:
         self._kubectl("-n", NAMESPACE, *delete)
 
     def pods(self) -> dict[str, dict[str, Any]]:
-        """The pods of the release by name."""
+        """Return the pods of the release by name."""
         listed = json.loads(
             self._kubectl("-n", NAMESPACE, "get", "pods", "-l", SELECTOR, "-o", "json")
         )
         return {each["metadata"]["name"]: each for each in listed["items"]}
 
     def scale(self, replicas: int) -> None:
-        """Have that many replicas, and return once they are there, or gone."""
+        """Scale to this number of replicas, and return when they run or are deleted."""
         name = f"deployment/{RELEASE}"
         self._logs.open_new_files()
         self._kubectl("-n", NAMESPACE, "scale", name, f"--replicas={replicas}")

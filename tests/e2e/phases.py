@@ -1,4 +1,4 @@
-"""What kstatus, Argo CD and Flux make of an object in each phase of its life, in this order."""
+"""The results of kstatus, Argo CD and Flux for an object in each phase, in this order."""
 
 from typing import Final
 
@@ -14,6 +14,6 @@ STUCK: Final = ("Terminating", "Progressing", "Failed")
 
 
 def words(body: Object) -> tuple[str, str, str]:
-    """What they say of an object as the API server has it."""
+    """Return their results for an object on the API server."""
     (judgement,) = judge([body])
     return judgement.words

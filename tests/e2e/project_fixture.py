@@ -34,13 +34,12 @@ WITHOUT_TRIPS = FEATURES.replace('Field(name="trips", dtype=Int64),', "").replac
 ALLOW = "featurelineage.io/allow-breaking"
 
 JOB_SECONDS = 240.0
-"""A job takes seconds on an idle machine; importing Feast alone takes most of a minute on a busy
-one."""
+"""A job takes seconds on an idle machine; importing Feast takes most of a minute on a busy one."""
 
 EVENT_SECONDS = 60.0
 
 MADE: tuple[Kind, ...] = (JOBS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
-"""What the operator makes in a project's namespace."""
+"""Kinds of objects that the operator creates in the namespace of a project."""
 
 _numbers = count(1)
 
@@ -49,11 +48,11 @@ Holds = Callable[[Object | None], bool]
 
 @dataclass
 class ProjectFixture:
-    """One project with its model, named alike, in a namespace.
+    """One project with its model, with the same name, in a namespace.
 
     Args:
-        admin: of an administrator.
-        name: of the resources; Feast's project and the model take it in.
+        admin: client of an administrator.
+        name: name of the resources; part of the names of Feast's project and the model.
     """
 
     admin: Api
@@ -64,7 +63,7 @@ class ProjectFixture:
 
     @property
     def project(self) -> str:
-        """Feast's project, of nobody else on the shared servers."""
+        """The name of the Feast project, which is unique on the shared servers."""
         return f"{self.name}_{self.namespace.removeprefix('test-')}"
 
     @property
@@ -72,7 +71,7 @@ class ProjectFixture:
         """The registered model."""
         return f"{self.project}_model"
 
-    # What people do
+    # Actions of users
 
     async def create_model(self, **spec: Any) -> Object:
         body = {
@@ -82,11 +81,11 @@ class ProjectFixture:
         return await self.create(MODELS, {**body, **spec})
 
     async def change(self, **spec: Any) -> None:
-        """Merge into the project's spec."""
+        """Merge a patch into the spec of the project."""
         await self.admin.patch(PROJECTS, self.namespace, self.name, {"spec": spec})
 
     async def annotate(self, **annotations: str) -> None:
-        """On the project; ``_`` stands for ``-`` in a name, which is one of the operator's."""
+        """Annotate the project; in a name, which is one of the operator's, ``_`` is ``-``."""
         named = {f"featurelineage.io/{k.replace('_', '-')}": v for k, v in annotations.items()}
         body = {"metadata": {"annotations": named}}
         await self.admin.patch(PROJECTS, self.namespace, self.name, body)
@@ -95,27 +94,27 @@ class ProjectFixture:
         await self.annotate(reconcile_requested_at=str(next(_numbers)))
 
     def train(self, *refs: str, alias: str | None = "champion") -> str:
-        """A version of the model, recorded as Feast does it; its number."""
+        """Register a version of the model, recorded as Feast does it; return its number."""
         service = {"feast.feature_service": "driver_activity_v1"}
         return self.mlflow.train(
             self.model, self.project, list(refs or REFS), alias=alias, **service
         )
 
-    # What they see
+    # Queries
 
     async def until(self, holds: Holds, seconds: float = JOB_SECONDS) -> Object:
-        """The project, once that holds."""
+        """Return the project when `holds` is true of it."""
         return await until(self.admin, PROJECTS, self.namespace, self.name, holds, seconds)
 
     async def until_model(self, holds: Holds, seconds: float = 120.0) -> Object:
         return await until(self.admin, MODELS, self.namespace, self.name, holds, seconds)
 
     async def until_made(self, kind: Kind, name: str, holds: Holds) -> Object:
-        """Something the operator makes, once that holds."""
+        """Return an object of the operator when `holds` is true of it."""
         return await until(self.admin, kind, self.namespace, name, holds, JOB_SECONDS)
 
     async def until_in_phase(self, phase: str) -> str:
-        """The pod of the namespace's one job, once it tells that it is in that phase."""
+        """Return the pod of the namespace's one job when the pod is in that phase."""
         async with asyncio.timeout(JOB_SECONDS):
             while not (pods := [each async for each in self.admin.list(PODS, self.namespace)]):
                 await asyncio.sleep(0.1)
@@ -137,7 +136,7 @@ class ProjectFixture:
             await follower.wait()
 
     async def made(self, kind: Kind) -> list[str]:
-        """Names of what the operator made of a kind for this project, sorted."""
+        """Return the sorted names of the operator's objects of a kind for the project."""
         listed = [each async for each in self.admin.list(kind, self.namespace)]
         return sorted(
             each["metadata"]["name"]
@@ -146,7 +145,7 @@ class ProjectFixture:
         )
 
     async def events(self, reason: str, kind: Kind = PROJECTS) -> list[Object]:
-        """Events about the project, or the model, with a reason."""
+        """Return the Events with a reason about the project or the model."""
         listed = [each async for each in self.admin.list(EVENTS, self.namespace)]
         return [
             each
@@ -156,10 +155,10 @@ class ProjectFixture:
         ]
 
     async def until_event(self, reason: str, kind: Kind = PROJECTS) -> Object:
-        """The one Event with a reason, which is told a moment after the status says so.
+        """Return the one Event with a reason, which comes a moment after the status.
 
         Raises:
-            ValueError: it was told several times, with other words each time.
+            ValueError: there are several, with different messages.
         """
         async with asyncio.timeout(EVENT_SECONDS):
             while not (found := await self.events(reason, kind)):
@@ -168,7 +167,7 @@ class ProjectFixture:
         return event
 
     def ops_runs(self) -> list[dict[str, Any]]:
-        """Ops runs, in the order in which the operations started."""
+        """Return the ops runs, in the order in which the operations started."""
         return self.mlflow.ops_runs(self.project)
 
     def tags(self, version: str = "1") -> dict[str, str]:
@@ -185,7 +184,7 @@ def _runs(pod: Object | None) -> bool:
 
 
 def recorded(number: int) -> Holds:
-    """The project has so many operations behind it, none in flight, and all are in MLflow."""
+    """Return when this number of operations has ended, none is in flight, and all are in MLflow."""
 
     def holds(body: Object | None) -> bool:
         status = (body or {}).get("status", {})
@@ -200,7 +199,7 @@ def recorded(number: int) -> Holds:
 
 
 def running(body: Object | None) -> bool:
-    """A job of the project was let go: it runs, or waits for a node."""
+    """Return the job of the project after it was resumed: it runs, or waits for a node."""
     return (body or {}).get("status", {}).get("operation", {}).get("phase") == "Running"
 
 
@@ -209,6 +208,6 @@ def both(*all_of: Holds) -> Holds:
 
 
 def state(body: Object, type_: str) -> tuple[str, str]:
-    """Status and reason of a condition, ("", "") where there is none."""
+    """Return status and reason of a condition, ("", "") if there is none."""
     found = condition(body, type_)
     return found.get("status", ""), found.get("reason", "")

@@ -1,4 +1,4 @@
-"""Asking what tells nobody by itself: Prometheus, and kubectl's tables."""
+"""Polls sources that send no events: Prometheus, and kubectl's tables."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,10 +19,10 @@ async def until_prometheus_says(
     holds: Callable[[float], bool],
     seconds: float = PROMETHEUS_SECONDS,
 ) -> float:
-    """The one sample of a query, once `holds` is true of it.
+    """Return the one sample of a query when `holds` is true of it.
 
     Raises:
-        AssertionError: not within `seconds`; with what it says.
+        AssertionError: not within `seconds`; with the last samples.
     """
     found: list[dict[str, Any]] = []
     try:
@@ -37,6 +37,6 @@ async def until_prometheus_says(
 
 
 def columns(table: str) -> dict[str, str]:
-    """The one row that kubectl prints, by the names of its columns."""
+    """Return the one row that kubectl prints, by the names of its columns."""
     header, row = (line.split() for line in table.splitlines())
     return dict(zip(header, row, strict=True))

@@ -1,7 +1,7 @@
-"""How soon all is right again once whatever was in the way is gone.
+"""Measures how soon the project recovers after the cause of a problem is removed.
 
-What a job itself takes is its repo's, and the machine's; all else is the operator's. A container's
-times are whole seconds.
+The time of a job itself depends on its repo and on the machine; the rest is the operator's. The
+times of a container are whole seconds.
 """
 
 import time
@@ -16,11 +16,11 @@ from feature_lineage.kube.kinds import PODS, PROJECT_LABEL
 RECOVERY_SECONDS: Final = 60.0
 
 taken: Final[list[float]] = []
-"""Seconds of each recovery of this session, without those of jobs."""
+"""Seconds of each recovery in this session, without the time of jobs."""
 
 
 async def recovered(fixture: ProjectFixture, since: float, holds: Holds) -> Object:
-    """The project once that holds: in time, counted from `since`, by the wall's clock.
+    """Return the project when `holds` is true, within the limit, counted from `since` (wall clock).
 
     Raises:
         AssertionError: it took longer.
@@ -31,10 +31,10 @@ async def recovered(fixture: ProjectFixture, since: float, holds: Holds) -> Obje
 
 
 async def in_time(fixture: ProjectFixture, since: float) -> None:
-    """Return if it is no later than it may be for what has come by now.
+    """Return if the limit for this state has not passed.
 
     Raises:
-        AssertionError: it is.
+        AssertionError: the limit has passed.
     """
     took = time.time() - since
     jobs = await _seconds_of_jobs(fixture, since)
@@ -44,7 +44,7 @@ async def in_time(fixture: ProjectFixture, since: float) -> None:
 
 
 async def _seconds_of_jobs(fixture: ProjectFixture, since: float) -> float:
-    """How long containers of the project's jobs have run since; one runs at a time."""
+    """Return how long containers of the project's jobs have run since; one runs at a time."""
     now, ran = time.time(), 0.0
     mine = f"{PROJECT_LABEL}={fixture.name}"
     async for pod in fixture.admin.list(PODS, fixture.namespace, labels=mine):

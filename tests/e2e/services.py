@@ -1,10 +1,10 @@
-"""Servers that run beside the cluster, under names that its pods know."""
+"""Servers outside the cluster, with DNS names for the pods."""
 
 import yaml
 from tests.cluster.controlplane import ControlPlane
 
 Ports = dict[str, tuple[str, int, int]]
-"""By name: protocol, the Service's port, the server's port."""
+"""By name: protocol, port of the Service, port of the server."""
 
 
 def host_service(
@@ -15,7 +15,7 @@ def host_service(
     address: str,
     cluster_ip: str | None = None,
 ) -> None:
-    """Apply a Service for a server that listens at an address outside of the pods' network."""
+    """Apply a Service for a server with an address outside the pod network."""
     metadata = {"name": name, "namespace": namespace}
     service = {
         "apiVersion": "v1",

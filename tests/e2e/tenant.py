@@ -1,5 +1,4 @@
-"""A tenant: a namespace that enforces restricted pods, a repo on the Git server, a database, and
-what the people of a team do there."""
+"""A tenant: a namespace for restricted pods, a repo on the Git server, a database, user actions."""
 
 import subprocess
 import sys
@@ -39,15 +38,15 @@ RESTRICTED = {
 
 @dataclass
 class Tenant(ProjectFixture):
-    """One team with one project and one model, named alike, in a namespace of its own."""
+    """One team with one project and one model, with the same name, in its own namespace."""
 
     environment: E2eEnvironment = field(kw_only=True)
     password: str = field(default="the-first-password", repr=False)
 
-    # What the platform gives a tenant
+    # Set up by the platform
 
     def prepare(self) -> None:
-        """Namespace, database, Secrets and the permission to read those the operator needs."""
+        """Create namespace, database and Secrets, and grant the operator those that it needs."""
         self.environment.create_database(self.project, self.password)
         authority = self.environment.git.authority.decode()
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -63,7 +62,7 @@ class Tenant(ProjectFixture):
         return secret("feature-store", **{"feature_store.yaml": yaml.safe_dump(self.store())})
 
     def store(self) -> dict[str, Any]:
-        """Feast's own configuration, as it lies in a Secret."""
+        """Feast's configuration, as it is in a Secret."""
         where = f"{POSTGRES_HOST}:{POSTGRES_PORT}/{self.project}"
         return {
             "project": self.project,
@@ -90,15 +89,15 @@ class Tenant(ProjectFixture):
         grant(self.kubectl, self.namespace, *secrets)
 
     def apply(self, *objects: Object) -> None:
-        """kubectl apply in the tenant's namespace; v1 where an object says nothing."""
+        """Run kubectl apply in the namespace of the tenant; the default apiVersion is v1."""
         whole = [{"apiVersion": "v1", **each} for each in objects]
         text = yaml.safe_dump_all(whole)
         self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=text)
 
-    # What people do
+    # Actions of users
 
     def commit(self, features: str = FEATURES, **files: str) -> str:
-        """Push a commit of the repo; its id."""
+        """Push a commit of the repo; return its id."""
         git, tree = self.environment.git, self.environment.git.folder / f"{self.project}.tree"
         if not tree.exists():
             git.create(self.project)
@@ -128,23 +127,23 @@ class Tenant(ProjectFixture):
         return await self.create(PROJECTS, {**body, **spec})
 
     def train_in_a_pod(self) -> None:
-        """Train a champion on the feature service, as a data scientist's Job does."""
+        """Train a champion on the feature service, as the Job of a data scientist does."""
         self.run("train", f"python /scripts/trainer.py {SERVICE} {self.model}")
 
     def run_feast(self, *commands: str, project: str = "") -> None:
-        """What a team's own CI does: Feast's commands, in the folder of feature_store.yaml.
+        """Run Feast's commands in the folder of feature_store.yaml, as the CI of a team does.
 
         Args:
-            project: another one, in the same registry.
+            project: another project in the same registry.
         """
         rename = f"sed -i 's/^project: .*/project: {project or self.project}/' feature_store.yaml"
         self.run("ci", " && ".join((rename, *(f"feast {command}" for command in commands))))
 
     def run(self, name: str, command: str) -> None:
-        """A Job of the team's own, on the runner's image: clones the repo, then runs `command`.
+        """Run a Job of the team on the runner's image: clone the repo, then run `command`.
 
         Raises:
-            KubectlFailed: it does not complete.
+            KubectlFailed: the Job does not complete.
         """
         self.apply(
             secret("mlflow-login", username=ADMIN[0], password=ADMIN[1]),
@@ -164,7 +163,7 @@ class Tenant(ProjectFixture):
             kubectl("-n", self.namespace, "delete", job, "--cascade=foreground")
 
     def online_rows(self) -> int:
-        """How many rows the online store holds for the view."""
+        """Return the number of rows of the view in the online store."""
         table = f"{self.project}_{VIEW}"
         found = self.environment.rows(
             self.project,
@@ -174,7 +173,7 @@ class Tenant(ProjectFixture):
 
 
 def grant(kubectl: Kubectl, namespace: str, *secrets: str) -> None:
-    """As the owner of a namespace does, with the command that the docs show."""
+    """Grant Secrets as the owner of a namespace does, with the command in the docs."""
     command = str(Path(sys.executable).with_name("feature-lineage"))
     granted = subprocess.run(
         [command, "grant", *secrets, "-n", namespace], check=True, capture_output=True, text=True
@@ -183,7 +182,7 @@ def grant(kubectl: Kubectl, namespace: str, *secrets: str) -> None:
 
 
 def own_job(tenant: Tenant, name: str, command: str) -> Object:
-    """Clones with a token into a volume, then runs `command` there."""
+    """Clone with a token into a volume, then run `command` there."""
     url = f"https://x-access-token:$(TOKEN)@{GIT_HOST}/{tenant.project}.git"
     contained = {
         "allowPrivilegeEscalation": False,
@@ -250,7 +249,7 @@ def own_job(tenant: Tenant, name: str, command: str) -> Object:
 
 
 def secret(name: str, **data: str) -> Object:
-    """A Secret with these texts."""
+    """Create a Secret with these texts."""
     return {"kind": "Secret", "metadata": {"name": name}, "stringData": data}
 
 

@@ -1,4 +1,4 @@
-"""A tenant's code is contained: from inside a real job it tries what it should not get."""
+"""The code of a tenant has no more permissions than documented: a real job tries attacks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ REFUSED = {
     "write a setting": "Read-only file system",
     "read the host's log": "No such file or directory",
 }
-"""What the kernel says; "Operation not permitted" to all else."""
+"""Error texts of the kernel; "Operation not permitted" for all others."""
 
 
 async def job_of(tenant: Tenant) -> str:
@@ -47,7 +47,7 @@ async def test_code_of_a_repo_gets_nowhere_but_to_its_own_report(
         source={"image": {"path": "/nowhere"}},
         featureStoreYaml=None,
         mlflow=None,
-        runtime={"nodeSelector": {"disk": "fast"}},  # its job, and its report, are there for long
+        runtime={"nodeSelector": {"disk": "fast"}},  # its job and its report are kept for long
     )
     near = await job_of(neighbour)
     tries = f"import intruder\n\nintruder.main({tenant.name!r}, {near!r})\n"
@@ -66,7 +66,7 @@ async def test_code_of_a_repo_gets_nowhere_but_to_its_own_report(
     assert found["setuid"] == "1", "no_new_privs: a set-user-ID program is like any other"
     assert {"containerd", "kubelet"}.isdisjoint(found["processes"])
     assert found["processes"] != []
-    # Nothing of what was tried left a trace.
+    # None of the attempts changed anything.
     assert await neighbour.made(JOBS) == [near]
 
 
@@ -98,7 +98,7 @@ async def test_operator_reads_only_granted_secrets(
         assert not await may("escalate", "roles", **roles)
         assert not await may("bind", "roles", **roles)
 
-    # It runs where only restricted pods may be, as every pod of its release does.
+    # It runs where only restricted pods are allowed, like every pod of its release.
     for pod in operator.pods().values():
         (container,) = pod["spec"]["containers"]
         security = container["securityContext"]

@@ -1,5 +1,4 @@
-"""A project goes: at once with what it applied left alone, or with its objects, once nobody in
-production needs them."""
+"""A deletion keeps the Feast objects, or deletes them if no promoted model uses them."""
 
 import asyncio
 
@@ -35,7 +34,7 @@ async def test_delete_removes_objects_without_promoted_models(
 ) -> None:
     tenant = create_tenant("gone")
     tenant.commit()
-    # A neighbour in the same registry, applied by somebody else.
+    # Another project in the same registry, which another tool applied.
     tenant.run_feast("apply", project="neighbour")
     tenant.train()
     await tenant.create_project(deletionPolicy="Delete")

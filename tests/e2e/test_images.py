@@ -1,4 +1,4 @@
-"""The images are small, run without root, and hold their locked packages and byte code."""
+"""The images are small, run without root, and contain their locked packages and byte code."""
 
 import re
 import stat
@@ -21,7 +21,7 @@ UNCOMPILED = re.compile(r"/(test|tests|idlelib|lib2to3|turtledemo)/")
 
 @pytest.fixture(scope="module", params=["operator", "runner", "own"])
 def image(request: pytest.FixtureRequest) -> Image:
-    """The operator's, the runner's, or a repository's own, which has to be a runner, too."""
+    """The image of the operator, of the runner, or of a repository, which must be a runner too."""
     found: Image = getattr(images(), request.param)
     return found
 
@@ -69,7 +69,7 @@ def test_no_added_file_is_setuid_or_world_writable(image: Image, files: ImageFil
 
 
 def test_added_files_are_packages_users_and_byte_code(image: Image, files: ImageFiles) -> None:
-    """Nothing is of the machine that built it. A mount leaves an empty file: /etc/hosts."""
+    """The image has no file of the build machine. A mount leaves an empty file: /etc/hosts."""
     ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
     added = [
         path
@@ -82,7 +82,7 @@ def test_added_files_are_packages_users_and_byte_code(image: Image, files: Image
 
 
 def test_every_module_has_its_byte_code(files: ImageFiles) -> None:
-    """Python uses byte code that names the time and the size of its source."""
+    """Python uses byte code that contains the time and the size of its source."""
     stale = []
     for path, entry in files.files.items():
         root = re.match(r"(venv|usr)/lib/python3\.\d+/", path)
@@ -112,7 +112,7 @@ def test_label_package_and_checkout_have_one_version(files: ImageFiles) -> None:
 
 
 def test_an_extra_and_a_package_add_only_themselves() -> None:
-    """Their layers hold no second copy of what the layers below hold."""
+    """Their layers contain no second copy of files of the layers below."""
     assert images().own.above_base - images().runner.above_base < ADDED_LIMIT
 
 
@@ -133,7 +133,7 @@ def test_it_has_its_locked_packages_and_those_added(image: Image, files: ImageFi
     locked = {name for name, _ in pins}
     added = installed.keys() - locked
     assert {(name, installed[name]) for name in installed.keys() & locked} <= pins
-    # An extra may bring more, for older versions of Python.
+    # An extra may contain more, for older versions of Python.
     assert added >= ADDED if image == images().own else added == set()
     if image.kind == "operator":
         assert {"feast", "mlflow-skinny", "pandas"} & installed.keys() == set()

@@ -1,6 +1,6 @@
-"""What keeps a job from beginning, and what ends it: told by cause, as Kubernetes says it.
+"""Causes that prevent the start of a job or end it, reported with the text of Kubernetes.
 
-`tests/cluster/jobs` tells the operator such causes; here a kubelet, a scheduler and a kernel do.
+`tests/cluster/jobs` simulates such causes; here a kubelet, a scheduler and a kernel cause them.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from feature_lineage.kube.jobs.names import CANCELLED
 from feature_lineage.kube.kinds import JOBS, PODS
 
 TOLD_SECONDS = 20.0
-"""Until a cause is told, where ten are looked for at once on a busy machine: 2 to 4 s were seen."""
+"""Limit until a cause is reported, ten at once on a busy machine; 2 to 4 s were seen."""
 MENDED_SECONDS = 60.0
-"""From a mended project until its new job has ended, ten of them at once."""
+"""Limit from a corrected project until its new job has ended, ten at once."""
 SLEEPS = FEATURES + "\nimport time\n\ntime.sleep(600)\n"
 MOUNTED = {"volumeMounts": [{"name": "nope", "mountPath": "/nope"}]}
 VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key": "k"}}}
@@ -33,12 +33,12 @@ VARIABLE = {"name": "NOPE", "valueFrom": {"secretKeyRef": {"name": "nope", "key"
 
 @dataclass(frozen=True)
 class Cause:
-    """Why the job of a project does not begin.
+    """A cause for which the job of a project does not start.
 
     Attributes:
-        name: of the project.
-        runtime: what it asks for.
-        reason, words: what its conditions have to say.
+        name: name of the project.
+        runtime: spec.runtime of the project.
+        reason, words: expected reason and words in its conditions.
     """
 
     name: str
@@ -111,10 +111,10 @@ CAUSES = (
 
 
 async def waiting(tenant: Tenant, cause: Cause, **runtime: Any) -> tuple[Tenant, float]:
-    """A project in the tenant's namespace, once it tells why its job waits, and after how long."""
+    """Create a project; return it when its conditions report the cause, and the time it took."""
     fixture, began = replace(tenant, name=cause.name), time.monotonic()
     await fixture.create_project(
-        # Once it begins, it says that the image has no such folder: no need to import Feast.
+        # A job that starts reports that the image has no such folder; so it need not import Feast.
         source={"image": {"path": "/nowhere"}},
         featureStoreYaml=None,
         mlflow=None,
@@ -163,13 +163,13 @@ async def test_a_job_that_waited_until_its_deadline_says_what_for(
 
 @dataclass(frozen=True)
 class End:
-    """How the one attempt of a job ends.
+    """A cause that ends the one attempt of a job.
 
     Attributes:
-        name: of the tenant.
-        reason, words: what its conditions have to say.
-        runtime: what it asks for.
-        features: the repo's code.
+        name: name of the tenant.
+        reason, words: expected reason and words in its conditions.
+        runtime: spec.runtime of the project.
+        features: code of the repo.
     """
 
     name: str
@@ -186,7 +186,7 @@ def at_most(memory: str) -> dict[str, Any]:
 MEMORY = "spec.runtime.resources.limits.memory"
 KILLED = End("killed", "JobFailed", ("ended with exit code 137",), features=SLEEPS)
 ENDS = (
-    # The worker is killed, and whoever watches over it tells: only a cgroup v2 takes all along.
+    # The kernel kills the worker, and its supervisor reports; cgroup v2 would kill both.
     End("greedy", "JobFailed", ("for want of memory", MEMORY), at_most("160Mi")),
     End("cramped", "JobFailed", ("OOMKilled", MEMORY), at_most("24Mi")),
     End(

@@ -1,6 +1,6 @@
-"""The operator is killed after each of its writes, and at random moments of jobs that run.
+"""The operator is killed after each of its writes, and at random moments of running jobs.
 
-Whatever happens in between, the end is the one of an undisturbed run, and nothing is there twice.
+The end state is always that of an undisturbed run, and nothing exists twice.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ def ended(job: Object | None) -> bool:
 
 
 async def first_ops_run(fixture: ProjectFixture) -> None:
-    """MLflow tells nobody of what it is given: asking is the only way to know."""
+    """MLflow sends no events: the only way is to poll."""
     async with asyncio.timeout(JOB_SECONDS):
         while not await asyncio.to_thread(fixture.ops_runs):
             await asyncio.sleep(0.02)
 
 
 def points(job: str) -> dict[str, Point]:
-    """What the operator writes over an apply, in its order."""
+    """The writes of the operator during an apply, in order."""
     return {
         "its Job": lambda h: h.until_made(JOBS, job, lambda body: body is not None),
         "that the Job may go": lambda h: h.until_made(
@@ -142,7 +142,7 @@ def seconds(operation: dict[str, str]) -> float:
 
 
 def shape(project: Object) -> dict[str, Any]:
-    """A status without names, digests and times: what two runs of one story have in common."""
+    """A status without names, digests and times, so two runs of one scenario can be compared."""
     status = project["status"]
     return {
         "conditions": {

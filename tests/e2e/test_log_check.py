@@ -1,4 +1,4 @@
-"""Who judges all scenes misses nothing: not what a pod said that is gone, nor a second restart."""
+"""The log check misses nothing: neither logs of deleted pods nor a second restart."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ LOST = f"{LEASE_LOST}lease a/b was not renewed for 6 s; this process ends"
 
 
 class Disk:
-    """Logs as a kubelet lays them out, and containerd writes them."""
+    """Logs with the layout of a kubelet and the format of containerd."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,7 +1,7 @@
-"""Scene 2 and 3 of a team's life: from `helm install` to the last record of a deletion.
+"""The main scenario of a team: from `helm install` to the last record of a deletion.
 
-Real pods, a real Git server, SQL registry and online store in PostgreSQL, an MLflow server that
-checks hosts and passwords, a Prometheus that scrapes the operator.
+It uses real pods, a real Git server, an SQL registry and online store in PostgreSQL, an MLflow
+server that checks hosts and passwords, and a Prometheus that scrapes the operator.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ driver_acceptance = FeatureService(
 )
 INTERVAL_SECONDS = 2.0
 JOB_SECONDS = 60.0
-"""What one interval and one job may take on a busy machine; the bench says what they take."""
+"""Limit for one interval and one job on a busy machine; the benchmarks measure them."""
 
 
 @pytest.mark.slow
@@ -69,8 +69,8 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     assert words(await tenant.until_model(says("Ready", "False", "ModelNotFound"))) == WORKING
     assert project["status"]["applied"]["revision"] == first
     assert project["metadata"]["finalizers"] == [FINALIZER]
-    # Until its minute has come, a model is trained in a pod, on what was applied, through Feast's
-    # own integration.
+    # Before the next tick, a pod trains a model on the applied features, with Feast's own
+    # integration.
     async with asyncio.TaskGroup() as meanwhile:
         meanwhile.create_task(asyncio.to_thread(tenant.train_in_a_pod))
         await tenant.until(both(recorded_at_least(2), says("Fresh", "True")), 180)
@@ -81,7 +81,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     materializations = f'feast_materialization_result_total{{namespace="{tenant.namespace}"}}'
     await until_prometheus_says(environment, f"sum({materializations})", lambda value: value >= 1)
 
-    # The model is linked to what was applied, and verified.
+    # The model is linked to the applied features, and verified.
     model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
     verified(model)
     assert words(model) == READY
@@ -99,7 +99,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     project = await tenant.until(recorded(number + 1))
     await tenant.until_model(says("Ready", "True"))
 
-    # A breaking one is stopped, and condition, Event and metric name it.
+    # A breaking commit is blocked, and condition, Event and metric name it.
     applied, third = project["status"]["applied"], tenant.commit(WITHOUT_TRIPS)
     project = await tenant.until(both(says("Applied", "False", "Blocked"), recorded(number + 2)))
     assert words(project) == FAILED
@@ -122,7 +122,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     for part in (TRIPS, tenant.model, ALLOW, plan["digest"][:12]):
         assert part in told
 
-    # A permission for this very plan lets it through, once, with its reason on record.
+    # A permission for exactly this plan permits it once, and its reason is recorded.
     await tenant.annotate(allow_breaking=f"{plan['digest'][:12]}: the ranker is retired")
     project = await tenant.until(both(says("Applied", "True"), recorded(number + 3)))
     assert project["status"]["applied"]["revision"] == third
@@ -141,7 +141,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     )
     shown_by_kubectl(kubectl, tenant, third)
 
-    # What is asked to take its objects along does, and leaves a record and nothing else.
+    # A project with deletionPolicy Delete deletes its objects, and leaves only a record.
     tenant.mlflow.delete("registered-models/alias", name=tenant.model, alias="champion")
     await tenant.until_model(says("Ready", "False", "AliasNotFound"))
     await admin.delete(MODELS, tenant.namespace, tenant.name)
@@ -160,7 +160,7 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
 
 
 def checks_hosts_and_passwords(environment: E2eEnvironment) -> None:
-    """MLflow, of whoever asks: here is what the operator has to get right."""
+    """Return the result of a query on MLflow, the state that the operator must write."""
     url, login = f"{environment.mlflow.url}/api/2.0/mlflow/experiments/get?experiment_id=0", ADMIN
     asked = {
         "as it should be": httpx.get(url, auth=login),
@@ -176,7 +176,7 @@ def checks_hosts_and_passwords(environment: E2eEnvironment) -> None:
 
 
 def recorded_at_least(number: int) -> Holds:
-    """That many operations are behind the project, and MLflow has them all."""
+    """Return when this number of operations has ended, and all are in MLflow."""
 
     def holds(body: Object | None) -> bool:
         operations = (body or {}).get("status", {}).get("operations", ())
@@ -186,7 +186,7 @@ def recorded_at_least(number: int) -> Holds:
 
 
 def quiet(body: Object | None) -> bool:
-    """No operation is in flight, and MLflow has all there were."""
+    """Return when no operation is in flight, and all are in MLflow."""
     status = (body or {}).get("status", {})
     return "operation" not in status and recorded_at_least(1)(body)
 

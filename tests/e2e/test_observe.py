@@ -30,7 +30,7 @@ async def test_beside_a_plain_feast_apply(
     )
     await tenant.create_model()
 
-    # What CI applied is seen, by a job that reads and writes nothing.
+    # A job that only reads detects what CI applied.
     project = await tenant.until(both(says("Ready", "True"), says("Fresh", "True")))
     assert project["status"]["counts"]["featureViews"] == 1
     (view,) = project["status"]["featureViews"]
@@ -45,7 +45,7 @@ async def test_beside_a_plain_feast_apply(
         environment, f"feast_feature_freshness_seconds{{{labels}}}", lambda age: 0 < age < 2 * 86400
     )
 
-    # CI applies a change that breaks the champion; nobody asked us, but everybody is told.
+    # CI applies a change that breaks the champion: the operator could not block it, but reports it.
     tenant.commit(WITHOUT_TRIPS)
     tenant.run_feast("apply")
     await tenant.request_reconcile()

@@ -1,4 +1,4 @@
-"""Servers go away and come back: MLflow for the whole of an apply, the node for a minute."""
+"""Outages: MLflow during a whole apply, the node for a minute."""
 
 import asyncio
 import time
@@ -37,15 +37,15 @@ async def test_mlflow_outage_blocks_applies_and_loses_no_record(
     model = await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
     assert model["status"]["lineage"]["verdict"] == "Verified"
 
-    # Away for all of an apply that may use what was known: it is recorded later, although the
-    # operator that saw it is dead by then.
+    # An outage during a whole apply that may use the last facts: the apply is recorded later, also
+    # after the operator that ran it is killed.
     with environment.without_mlflow():
         tenant.commit(WIDER)
         project = await tenant.until(both(says("Applied", "True"), ended(2)))
         await tenant.until(says("Recorded", "False", "MLflowUnavailable"))
         assert state(project, "Ready") == ("True", "Succeeded")
         operator.kill(await asyncio.to_thread(operator.leader))
-        # The next change would need a guard that nobody can give.
+        # The next change would need a guard, which is not available.
         await tenant.change(apply={"protection": {"onGuardUnavailable": "Block"}})
         refused = tenant.commit(FEATURES)
         project = await tenant.until(says("Applied", "False", "GuardUnavailable"))
@@ -59,7 +59,7 @@ async def test_mlflow_outage_blocks_applies_and_loses_no_record(
     model = await tenant.until_model(both(says("Ready", "True"), says("Resolved", "True")))
     await in_time(tenant, answers)
     assert model["status"]["lineage"]["verdict"] == "Verified"
-    assert await tenant.events("Unknown", MODELS) == []  # nor was it anything else in between
+    assert await tenant.events("Unknown", MODELS) == []  # and it had no other state in between
     runs = tenant.ops_runs()
     ids = [run["tags"]["featurelineage.io/operation-id"] for run in runs]
     assert ids == [each["id"] for each in reversed(project["status"]["operations"])]
@@ -69,7 +69,7 @@ async def test_mlflow_outage_blocks_applies_and_loses_no_record(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.errors(LEASE_LOST)  # the node's clock goes on
+@pytest.mark.errors(LEASE_LOST)  # the clock of the node continues
 async def test_a_node_that_stops_for_a_minute_in_the_middle_of_a_job(
     create_tenant: CreateTenant, environment: E2eEnvironment
 ) -> None:
@@ -91,7 +91,7 @@ async def test_a_node_that_stops_for_a_minute_in_the_middle_of_a_job(
 
 
 def ended(number: int) -> Holds:
-    """So many operations have ended, recorded or not."""
+    """Return when this number of operations has ended, recorded or not."""
 
     def holds(body: Object | None) -> bool:
         return len((body or {}).get("status", {}).get("operations", ())) == number

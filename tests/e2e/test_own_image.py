@@ -1,4 +1,4 @@
-"""A package or an extra that the runner lacks is named, and is in an image of docs/images.md."""
+"""A missing package or extra is named, and an image of docs/images.md contains it."""
 
 import asyncio
 from typing import Any
@@ -35,19 +35,19 @@ def ride(asked: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({{"kilometres": haversine_vector(a, b, normalize=True)}})
 """
 REDIS = {"type": EXTRA, "connection_string": "redis.data.svc.cluster.local:6379"}
-"""There is none: applying a view for the first time does not ask it."""
+"""There is no such server: the first apply of a view does not contact it."""
 
 
 @pytest.fixture(scope="module")
 def image(environment: E2eEnvironment) -> str:
-    """The repository's own, on the node."""
+    """The image of the repository, on the node."""
     with environment.timed("a repository's image"):
         environment.node.load(images().own.archive)
     return images().own.reference
 
 
 async def until_rejected(tenant: Tenant, message: str, **store: Any) -> None:
-    """On the runner as it is, one repo for all, whose feature_store.yaml differs in `store`."""
+    """Projects on the unchanged runner with one repo, whose `store` sections differ."""
     tenant.commit(FEATURES + DISTANCE)
     text = yaml.safe_dump({**tenant.store(), **store})
     tenant.apply(secret("feature-store", **{"feature_store.yaml": text}))

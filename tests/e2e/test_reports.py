@@ -1,6 +1,6 @@
-"""A job's pod is deleted in the middle; its report is deleted, emptied, tampered with.
+"""The pod of a job is deleted while it runs; its report is deleted, emptied or changed.
 
-One attempt is lost, and says so; the next one is right, and the operation has one record.
+One attempt is lost and says so; the next one succeeds, and the operation has one record.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from feature_lineage.operations.protocol import Outcome
 from feature_lineage.reasons import Reason
 
 OBJECTS = 4
-"""Of the repo: entity, source, view and service."""
+"""Contents of the repo: entity, source, view and service."""
 
 Spoil = Callable[[Api, Tenant, str], Awaitable[object]]
 
@@ -40,7 +40,7 @@ async def empty(admin: Api, tenant: Tenant, name: str) -> None:
 
 
 async def tamper(admin: Api, tenant: Tenant, name: str) -> None:
-    """Another report in the place of this one, under its manifest."""
+    """Replace the report by another one, under the same manifest."""
     found = await admin.get(CONFIG_MAPS, tenant.namespace, name)
     (key,) = found["binaryData"]
     other = base64.b64encode(gzip.compress(b"{}")).decode()
@@ -97,7 +97,7 @@ async def test_a_pod_that_is_deleted_in_the_middle(create_tenant: CreateTenant, 
     jobs = [f"{operation['id']}-1", f"{operation['id']}-2"]
     assert await tenant.made(JOBS) == jobs
     first, second = [await read_report(admin, tenant.namespace, job) for job in jobs]
-    # What the first one was about to do, the second one did, all of it.
+    # The second attempt did everything that the first one was about to do.
     assert first is not None
     assert (first.outcome, first.reason, first.counts) == (Outcome.FAILED, Reason.INTERRUPTED, {})
     assert second is not None

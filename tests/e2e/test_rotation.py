@@ -1,5 +1,7 @@
-"""Secrets are rotated under a running operator: it finds out by itself, and says what is wrong
-while only one side has changed."""
+"""Secrets change while the operator runs: it uses the new values without a restart.
+
+While only one side has changed, the conditions say what is wrong.
+"""
 
 import pytest
 from tests.cluster.host.polling import condition, says
@@ -24,7 +26,7 @@ async def test_the_token_of_git(create_tenant: CreateTenant, environment: E2eEnv
         message = condition(project, "SourceReady")["message"]
         assert "secretRef" in message
         assert GIT_TOKEN not in message
-        assert condition(project, "Applied")["status"] == "True"  # what is in effect stays so
+        assert condition(project, "Applied")["status"] == "True"  # the revision in effect is kept
 
         tenant.apply(secret("git-token", token="the-next-token"))
         commit = tenant.commit(COMMENTED)
@@ -64,13 +66,13 @@ async def test_the_operators_own_password_of_mlflow(
     await tenant.until(both(recorded(1), says("FactsCurrent", "True")))
     name, password = OPERATOR
 
-    # For the rest of the session: nobody needs the old one any more.
+    # For the rest of the session: the old password is not needed any more.
     change_password(environment.mlflow, name, "the-next-password-of-12")
     project = await tenant.until(says("FactsCurrent", "False"))
     assert password not in condition(project, "FactsCurrent")["message"]
 
     operator.rotate(name, "the-next-password-of-12")
-    # The kubelet shows a changed Secret in its own time.
+    # The kubelet updates a mounted Secret with a delay.
     await tenant.until(says("FactsCurrent", "True"))
     tenant.commit(COMMENTED)
     await tenant.until(recorded(2))

@@ -1,5 +1,4 @@
-"""What an owner says about its jobs is what their processes find, on a floor that stands; and a
-report is as large as a project may be."""
+"""The processes of jobs have the `spec.runtime` of their project, and reports may be large."""
 
 import json
 from typing import Any
@@ -59,7 +58,7 @@ print("WITNESS " + json.dumps(found), flush=True)
 
 
 async def seen(admin: Api, tenant: Tenant, job: str) -> Any:
-    """What the repo's code printed for us."""
+    """Return the text that the code of the repo printed for the test."""
     report = await read_report(admin, tenant.namespace, job)
     assert report is not None
     (line,) = (each for each in report.output_tail.splitlines() if each.startswith(MARK))
@@ -112,7 +111,7 @@ async def test_a_job_is_what_its_owner_says_on_a_floor_that_stands(
         secret("own", k="of the secret"),
         {"kind": "ConfigMap", "metadata": {"name": "own"}, "data": {"f": "of the file", "X": "2"}},
     )
-    # A taint keeps everybody else's pods off, and those that run where they are.
+    # A taint keeps all other pods off the node, and running pods where they are.
     kubectl("taint", "node", "node1", "gpu=yes:NoSchedule")
     try:
         tenant.commit(WITNESS + FEATURES)
@@ -148,7 +147,7 @@ async def test_a_job_is_what_its_owner_says_on_a_floor_that_stands(
     assert pod["spec"]["enableServiceLinks"] is False
     assert {"name": "own-pull"} in pod["spec"]["imagePullSecrets"]
 
-    # Once it is on record, and not before, it is let go of.
+    # The Job expires after its operation was recorded, and not before.
     job = await tenant.until_made(JOBS, name, lambda body: ttl(body) is not None)
     assert ttl(job) == 3600
 
@@ -159,7 +158,7 @@ def ttl(job: Object | None) -> int | None:
 
 
 def job_is_as_promised(job: Object, project: Object) -> None:
-    """Of one attempt, which Kubernetes never repeats but for disruptions."""
+    """The pod of one attempt, which Kubernetes repeats only after a disruption."""
     (owner,) = job["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"]) == ("FeatureStoreProject", project["metadata"]["uid"])
     spec = job["spec"]
@@ -175,12 +174,12 @@ def each_rule(spec: Object) -> list[dict[str, Any]]:
 
 
 def features(number: int) -> Holds:
-    """The project counts so many."""
+    """Return when the project counts this number of features."""
     return lambda body: (body or {}).get("status", {}).get("counts", {}).get("features") == number
 
 
 def wide(noise: int) -> str:
-    """Ten thousand features; `noise` are bytes that do not compress, for each of them."""
+    """Ten thousand features; `noise` adds incompressible bytes to each."""
     return f"""
 import random
 from datetime import timedelta

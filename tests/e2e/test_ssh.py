@@ -1,5 +1,7 @@
-"""A repository over ssh: the operator resolves its ref and a job fetches it, each as nobody, with
-the ssh client of its image and the key of a Secret."""
+"""A repository over ssh, with the ssh client of the images and the key of a Secret.
+
+The operator resolves the ref, and a job fetches the commit. Both run as user 65532.
+"""
 
 from pathlib import Path
 
@@ -52,7 +54,7 @@ async def test_ssh_repository_is_applied_with_the_right_key(
         tenant.apply(keys(server, server.other_key))
         project = await tenant.until(says("SourceReady", "False", "AuthFailed"))
         assert "secretRef" in condition(project, "SourceReady")["message"]
-        assert condition(project, "Applied")["status"] == "True"  # what is in effect stays so
+        assert condition(project, "Applied")["status"] == "True"  # the revision in effect is kept
 
         tenant.apply(keys(server, server.key))
         second = commit(server, tenant, f"{FEATURES}\n# Another commit, the same features.\n")

@@ -1,4 +1,4 @@
-"""Trains and registers a model in a pod, as a data scientist's script does, who knows no operator.
+"""Trains and registers a model in a pod, as the script of a data scientist does.
 
 It runs in the folder of feature_store.yaml, on the runner's image: ``trainer.py SERVICE MODEL``.
 """
@@ -13,7 +13,7 @@ from feast import FeatureStore
 
 
 class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """A sum of features, each with its weight."""
+    """A sum of features with weights."""
 
     def __init__(self, weights: Any) -> None:
         self.weights = weights

@@ -1,7 +1,7 @@
 """Uninstalls the release while the operator runs, and checks what docs/uninstall.md promises.
 
-A project is there to stay: its first job fails, which takes no time, and what was made for it is
-the same.
+A project is kept during the uninstall: its first job fails, which is fast, and the operator creates
+the same objects for it.
 """
 
 import time
@@ -18,7 +18,7 @@ from feature_lineage.api import GROUP, VERSION
 from feature_lineage.kube.jobs.names import report_names, request_name
 
 SECONDS: Final = 60.0
-"""For namespaces that are being deleted, and for the garbage collector."""
+"""Limit for the deletion of namespaces, and for the garbage collector."""
 TENANT: Final = "stays"
 PROJECT: Final = "driver"
 KINDS: Final = (
@@ -31,7 +31,7 @@ KINDS: Final = (
 CUSTOM: Final = (f"featurestoreprojects.{GROUP}", f"trainedmodels.{GROUP}")
 
 Objects = Set[str]
-"""Each as ``Kind namespace/name``; a pod by the name that others of its owner have, too."""
+"""Each as ``Kind namespace/name``; pods by the name that all pods of their owner share."""
 
 YOURS: Final[Objects] = {
     *(f"CustomResourceDefinition /{name}" for name in CUSTOM),
@@ -40,15 +40,15 @@ YOURS: Final[Objects] = {
     f"Service {NAMESPACE}/pods",
     f"Secret {TENANT}/own",
     *(f"{kind} {TENANT}/{RELEASE}-secret-own" for kind in ("Role", "RoleBinding")),
-    # Kubernetes' own.
+    # Objects of Kubernetes itself.
     *(f"ConfigMap {name}/kube-root-ca.crt" for name in (NAMESPACE, TENANT)),
     *(f"ServiceAccount {name}/default" for name in (NAMESPACE, TENANT)),
 }
-"""What stays until you delete it, or was never of the release."""
+"""Objects that remain until a user deletes them, or that do not belong to the release."""
 
 
 def cluster_objects(kubectl: Kubectl, *more: str) -> Objects:
-    """All objects of the cluster that may have to do with a release, a project or a team."""
+    """Return all objects of the cluster that may belong to a release, a project or a team."""
     fields = "{.kind} {.metadata.namespace}/{.metadata.name}"
     rows = f'jsonpath={{range .items[*]}}{fields}{{"\\n"}}{{end}}'
     listed = kubectl("get", ",".join((*KINDS, *more)), "-A", "-o", rows).splitlines()
@@ -56,13 +56,13 @@ def cluster_objects(kubectl: Kubectl, *more: str) -> Objects:
 
 
 def check_uninstall(kubectl: Kubectl, operator: InstalledOperator, before: Objects) -> None:
-    """Uninstall the release, then delete the project that was left.
+    """Uninstall the release, then delete the remaining project.
 
     Args:
-        before: what was there before the release was installed.
+        before: the objects before the release was installed.
 
     Raises:
-        AssertionError: something else stays than has to, or the operator made mistakes over it.
+        AssertionError: other objects remain, or the operator logged an error meanwhile.
     """
 
     def left() -> Objects:
@@ -79,7 +79,7 @@ def check_uninstall(kubectl: Kubectl, operator: InstalledOperator, before: Objec
 
 
 def _failed_project(kubectl: Kubectl) -> str:
-    """A team whose project is there to stay; the name of its job, once that has ended."""
+    """Create a team with a project that is kept; return the name of its job after its end."""
     project = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "FeatureStoreProject",
@@ -100,7 +100,7 @@ def _failed_project(kubectl: Kubectl) -> str:
 
 
 def _of_the_project(job: str) -> Objects:
-    """What stays as long as the project does."""
+    """Objects that exist as long as the project."""
     return {
         f"FeatureStoreProject {TENANT}/{PROJECT}",
         *(f"{kind} {TENANT}/{job}" for kind in ("Job", "Pod")),
@@ -113,13 +113,13 @@ def _of_the_project(job: str) -> Objects:
 
 
 def _until(found: Callable[[], Objects], expected: Objects) -> None:
-    """Return once exactly that is found.
+    """Return when exactly these objects exist.
 
     Raises:
-        AssertionError: it is something else after `SECONDS`.
+        AssertionError: other objects exist after `SECONDS`.
     """
     deadline = time.monotonic() + SECONDS
     while (last := found()) != expected and time.monotonic() < deadline:
-        time.sleep(0.5)  # it is about some twenty kinds
+        time.sleep(0.5)  # it concerns about twenty kinds
 
     assert last == expected

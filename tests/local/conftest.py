@@ -1,4 +1,4 @@
-"""Real Feast, real MLflow, no cluster: what the scenes of the local host share."""
+"""Real Feast and real MLflow without a cluster: shared fixtures of the tests of the local host."""
 
 import asyncio
 import itertools
@@ -28,12 +28,12 @@ def mlflow(mlflow_server: Server) -> MLflow:
 
 @pytest.fixture
 def unique() -> Callable[[str], str]:
-    """Names that no other test has on the shared server."""
+    """Names that no other test uses on the shared server."""
     return lambda stem: f"{stem}_{next(_numbers)}"
 
 
 class EventRecorder(Listener):
-    """Records what a host does."""
+    """Records the actions of a host."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -59,7 +59,7 @@ class EventRecorder(Listener):
 async def run_once(
     folder: Path, recorder: EventRecorder | None = None, *, deadline: float = 300
 ) -> bool:
-    """What ``feature-lineage local FOLDER --once`` does."""
+    """Run ``feature-lineage local FOLDER --once``."""
     async with (
         asyncio.timeout(deadline),
         LocalHost(folder, folder / ".feature-lineage", recorder or EventRecorder()) as host,

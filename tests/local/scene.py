@@ -1,4 +1,4 @@
-"""A small real scene: a Feast repo with data, manifests, and a model version that names its run."""
+"""A small real setup: a Feast repo with data, manifests, and a model version with its run."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,7 +100,7 @@ def model_manifest(model: str, *, name: str = "ranker", **spec: Any) -> dict[str
 
 
 def backfill(name: str = "initial") -> dict[str, Any]:
-    """The last month, in one piece."""
+    """The last month, in one chunk."""
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = (end - MONTH).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"name": name, "start": start, "end": end.strftime("%Y-%m-%dT%H:%M:%SZ"), "chunk": "60d"}
@@ -108,14 +108,14 @@ def backfill(name: str = "initial") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class MLflow:
-    """MLflow's REST API as a user's training script would drive it."""
+    """MLflow's REST API as a user's training script calls it."""
 
     url: str
     auth: tuple[str, str] | None = None
 
     @cached_property
     def _api(self) -> httpx.Client:
-        """Each client reads the machine's certificate authorities, for longer than it asks."""
+        """Cached: a new client reads the machine's certificates, which is slower than a request."""
         return httpx.Client(base_url=f"{self.url}/api/2.0/mlflow", auth=self.auth, timeout=60)
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class MLflow:
     def train(
         self, model: str, project: str, refs: list[str], *, alias: str | None = None, **tags: str
     ) -> str:
-        """A training run tagged as Feast does, and a version registered from it; its number."""
+        """Create a run with Feast's tags, register a version from it, and return its number."""
         recorded = {
             "feast.project": project,
             "feast.feature_refs": ",".join(refs),
@@ -169,7 +169,7 @@ class MLflow:
         return {tag["key"]: tag["value"] for tag in found.get("tags", [])}
 
     def ops_runs(self, project: str) -> list[dict[str, Any]]:
-        """Ops runs of a project, oldest first, each with tags, params and metrics as dicts."""
+        """Return a project's ops runs, oldest first, with tags, params and metrics as dicts."""
         answer = self._api.get(
             "experiments/get-by-name", params={"experiment_name": f"{project}-feast-ops"}
         )
@@ -195,7 +195,7 @@ class MLflow:
         ]
 
     def artifacts(self, run_id: str) -> list[str]:
-        """Paths of a run's artifacts, sorted."""
+        """Return the sorted paths of a run's artifacts."""
         found = self.get("artifacts/list", run_id=run_id).get("files", [])
         return sorted(item["path"] for item in found)
 

@@ -13,7 +13,7 @@ KINDS = {"fsp": "FeatureStoreProject", "ftm": "TrainedModel"}
 
 @dataclass(frozen=True)
 class ResourceState:
-    """One resource as the state folder shows it."""
+    """One resource as the state folder stores it."""
 
     resource: dict[str, Any]
     events: tuple[dict[str, str], ...]
@@ -23,12 +23,12 @@ class ResourceState:
         return dict(self.resource["status"])
 
     def condition(self, name: str) -> dict[str, Any]:
-        """A condition by type; empty when there is none."""
+        """Return a condition by type; empty if there is none."""
         found = (item for item in self.status["conditions"] if item["type"] == name)
         return next(found, {})
 
     def state(self, name: str) -> tuple[str, str]:
-        """(status, reason) of a condition; ("", "") when there is none."""
+        """Return (status, reason) of a condition; ("", "") if there is none."""
         found = self.condition(name)
         return found.get("status", ""), found.get("reason", "")
 
@@ -39,7 +39,7 @@ class ResourceState:
         return next(dict(view) for view in self.status["featureViews"] if view["name"] == name)
 
     def event_messages(self, reason: str) -> list[str]:
-        """Messages of events with this reason, oldest first."""
+        """Return the messages of events with this reason, oldest first."""
         return [event["message"] for event in self.events if event["reason"] == reason]
 
 
@@ -48,7 +48,7 @@ def state_file(folder: Path, name: str, kind: str = "fsp") -> Path:
 
 
 def read_state(folder: Path, name: str = "driver", kind: str = "fsp") -> ResourceState:
-    """A resource of the folder, with its events."""
+    """Read a resource of the folder, with its events."""
     from feature_lineage.local.event_log import read_events
     from feature_lineage.local.state_folder import StateFolder
     from feature_lineage.ports import Key
@@ -60,7 +60,7 @@ def read_state(folder: Path, name: str = "driver", kind: str = "fsp") -> Resourc
 
 
 def registry_of(repo: Path) -> dict[str, list[str]]:
-    """What Feast's registry file holds: feature views with features as ``view:feature``."""
+    """Return the content of Feast's registry file: views with features as ``view:feature``."""
     from feast.protos.feast.core.Registry_pb2 import Registry
 
     path = repo / "data" / "registry.db"
@@ -78,7 +78,7 @@ def registry_of(repo: Path) -> dict[str, list[str]]:
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file below a folder with its time and content."""
+    """Return every file below a folder with its time and content."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""Manifests and state folders that cannot be used: exit code 2, what and where, nothing lost."""
+"""Unusable manifests and state folders: exit code 2, a message with the error, no data loss."""
 
 import asyncio
 from collections.abc import Callable
@@ -46,7 +46,7 @@ DAMAGED = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder whose one project is suspended: looking at it costs no job."""
+    """A folder whose one project is suspended, so a reconcile starts no job."""
     write_repo(tmp_path / "repo", "paused")
     write_yaml(tmp_path / "manifests.yaml", project_manifest("paused", suspend=True))
     return tmp_path
@@ -80,7 +80,7 @@ def test_bad_manifests_are_all_told_at_once_and_nothing_changes(folder: Path) ->
 async def test_running_host_keeps_the_last_valid_manifests(
     folder: Path,
 ) -> None:
-    """Without --once: a bad file is told, the project stays; a right one is taken up."""
+    """Without --once: an invalid file is reported and the project kept; a corrected one is used."""
     recorder = AwaitableRecorder()
     stop = asyncio.Event()
     host = LocalHost(folder, folder / ".feature-lineage", recorder)
@@ -133,7 +133,7 @@ def test_a_state_folder_in_use_is_left_alone(folder: Path) -> None:
         assert "is in use by another host (process " in second.stderr
         assert "name another folder with --state" in second.stderr
         assert files_of(state.root) == before
-        # Looking takes no lock, and another state folder is another host.
+        # `describe` takes no lock, and another state folder is another host.
         assert command("get", str(folder)).returncode == 0
         elsewhere = command("local", str(folder), "--once", "--state", str(folder / "elsewhere"))
         assert elsewhere.returncode == 1
@@ -142,7 +142,7 @@ def test_a_state_folder_in_use_is_left_alone(folder: Path) -> None:
 
 
 def test_a_state_folder_that_cannot_be_written_says_so(folder: Path) -> None:
-    """We may be root, whom no permission stops: a file stands where a folder has to be."""
+    """Under root no permission is denied, so the test puts a file where a folder is needed."""
     (folder / ".feature-lineage").write_text("")
     whole = command("local", str(folder), "--once")
     assert whole.returncode == 2
@@ -177,7 +177,7 @@ async def test_a_state_file_that_is_damaged_is_named_and_kept(folder: Path) -> N
 
 
 class AwaitableRecorder(EventRecorder):
-    """A listener one can wait for."""
+    """A listener that a test can wait for."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Repos that cannot be applied: each says what is wrong and where, and nothing is written."""
+"""Repos that cannot be applied: each message says what is wrong and where; nothing is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ for _ in range(10):
 sys.stdout.flush()
 """
 BROKEN: dict[str, tuple[str, str, str, str]] = {
-    # name: what features.py begins with, reason, fact, next step
+    # name: start of features.py, reason, fact, next step
     "syntax": ("def f(:\n", "InvalidRepo", "features.py:1: SyntaxError", ""),
     "import": (
         "from feast import Nothing\n",
@@ -44,11 +44,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
 async def test_bad_repo_is_explained_and_writes_nothing(
     tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
-    """All in one folder: none stands in the way of the good one, nor of any other."""
+    """All of them in one folder: the good project is not affected, and neither are the others."""
     projects = {name: unique(name) for name in (*BROKEN, *WRONG, "loud")}
 
     def manifest(name: str) -> dict[str, Any]:
-        # An endless repo is not tried again: it would be just as endless.
+        # A repo that does not end is not retried: it would run to its deadline again.
         runtime = {"timeout": "10s", "retries": 0} if name == "endless" else {"retries": 0}
         source = {"local": {"path": name}}
         return project_manifest(projects[name], name=name, source=source, runtime=runtime)
@@ -83,13 +83,13 @@ async def test_bad_repo_is_explained_and_writes_nothing(
         assert "applied" not in project_.status, name
     assert (tmp_path / "corrupt" / "data" / "registry.db").read_bytes() == garbage
 
-    # What a repo prints is drained, not kept: ten megabytes change nothing.
+    # The output of a repo is read but not kept: ten megabytes have no effect.
     assert read_state(tmp_path, "loud").state("Ready")[0] == "True"
     assert registry_of(tmp_path / "loud")["services"] == ["driver_activity_v1"]
     state = tmp_path / ".feature-lineage"
     assert sum(path.stat().st_size for path in state.rglob("*") if path.is_file()) < 1 << 20
 
-    # Whoever asks gets another try, as a package may have been installed; what is right is applied.
+    # A requested reconcile retries, because a package may have been installed; the repo is applied.
     (tmp_path / "syntax" / "features.py").write_text(FEATURES)
     write_yaml(tmp_path / "manifests.yaml", *map(manifest, ["syntax", "package", "misnamed"]))
     recorder = EventRecorder()

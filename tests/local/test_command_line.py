@@ -1,4 +1,4 @@
-"""The command line as people and pipelines meet it: exit codes, texts, JSON; it writes nothing."""
+"""The command line for users and pipelines: exit codes, texts, JSON; queries write nothing."""
 
 import json
 from collections.abc import Callable
@@ -36,12 +36,12 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     )
     folder = str(tmp_path)
 
-    # Before anything ran there is something to see already, and nothing is made by looking.
+    # Before the first run, the commands already print the resources, and create nothing.
     empty = command("get", folder)
     assert (empty.returncode, empty.stderr) == (0, "")
     assert not (tmp_path / ".feature-lineage").exists()
 
-    # One resource is not Ready: 1, and the lines say which and why.
+    # One resource is not Ready: exit code 1, and the lines say which and why.
     missing = command("local", folder, "--once")
     assert (missing.returncode, missing.stdout) == (1, "")
     assert "= fsp/driver  Ready, Succeeded" in missing.stderr
@@ -88,7 +88,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     assert unknown.returncode == 2
     assert "there is no nobody; the folder has: fsp/driver, ftm/ranker" in unknown.stderr
 
-    # The pull-request check: 3 when it would break the champion, and nothing is written by asking.
+    # The pull-request check: 3 when it would break the champion, and nothing is written.
     (repo / "features.py").write_text(
         FEATURES.replace('Field(name="trips", dtype=Int64),', "").replace(
             '[["conv_rate", "trips"]]', '[["conv_rate"]]'
@@ -109,7 +109,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     assert f"- feature_view {TRIPS}" in breaks.stdout
     assert plan["digest"][:12] in breaks.stdout
 
-    # 1 when there can be no plan, with the reason; 0 when nothing stands against it.
+    # 1 when there can be no plan, with the reason; 0 when the plan may be applied.
     (repo / "features.py").write_text("def f(:\n")
     unreadable = command("plan", folder)
     assert unreadable.returncode == 1

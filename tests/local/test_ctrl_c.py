@@ -65,7 +65,7 @@ async def test_interrupted_host_leaves_no_process(
 
 
 def appears(path: Path, host: "subprocess.Popen[str]") -> str:
-    """What the repo's code writes once it runs."""
+    """A file that the code of the repo writes when it runs."""
     deadline = time.monotonic() + PATIENCE
     while not path.exists():
         assert host.poll() is None, host.communicate()
@@ -75,7 +75,7 @@ def appears(path: Path, host: "subprocess.Popen[str]") -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process still does anything; one that nobody waited for does not."""
+    """Whether a process still runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A view that cannot be materialized fails alone, says why, and is tried again alone."""
+"""A view that cannot be materialized fails alone, reports the cause, and is retried alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
     (repo / "data" / "gone.parquet").unlink()
     whole.drop(columns="event_timestamp").to_parquet(repo / "data" / "timeless.parquet")
     write_yaml(tmp_path / "m.yaml", project_manifest(project, mlflow.url, backfills=[backfill()]))
-    assert await run_once(tmp_path)  # a failing view makes no project unready
+    assert await run_once(tmp_path)  # a failing view does not affect Ready
 
     partial = read_state(tmp_path)
     assert partial.state("Ready")[0] == "True"
@@ -68,7 +68,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
     assert operation["notBefore"] > until
     assert partial.event_messages("ViewsFailing")
 
-    # The data is there again. Asked for, the retry does not wait, and leaves alone what is done.
+    # The data exists again. A requested retry does not wait, and skips the finished views.
     for name in ("gone", "timeless"):
         whole.to_parquet(repo / "data" / f"{name}.parquet")
     online = views["driver_hourly_stats"]["attemptedAt"]

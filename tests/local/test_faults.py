@@ -1,8 +1,8 @@
 """The local host dies before and after every port call, and is started again: same end state.
 
-A host that dies here is really gone: nothing of it cleans up, its jobs run on, and the next host
-knows only what is in the state folder, the job folders, Feast and MLflow. Each host dies at the
-first call that none has died at, over one scene; the scene must end as if nobody had died.
+A crashed host has no further effect: it does not clean up, its jobs continue, and the next host
+knows only the state folder, the job folders, Feast and MLflow. In one scenario each host crashes at
+the first call at which no host has crashed yet. The end state must be the same as without crashes.
 """
 
 import asyncio
@@ -43,23 +43,23 @@ CALLS = {
 }
 METHODS = frozenset(f"{port}.{method}" for port, methods in CALLS.items() for method in methods)
 LAST = frozenset({"events.emit", "jobs.release"})
-"""Called once all is written: where hosts die at each write, one comes to these by luck."""
+"""Called after all is written; a host that crashes at each write calls these only by chance."""
 
 MOST_DEATHS = 400
 
 
 class LocalHostCrashed(BaseException):
-    """Not an Exception: nothing in the code may catch it."""
+    """Not an Exception, so that no code catches it."""
 
 
 @dataclass
 class PortCrashPlan:
-    """Where hosts die: at each distinct call of these methods, once.
+    """The calls at which hosts crash: each distinct call of these methods, once.
 
     Attributes:
         methods: each as ``port.method``.
-        moment: ``before`` or ``after`` the call has its effect.
-        died_at: the calls that already killed a host: port and method, and what they said.
+        moment: ``before`` or ``after`` the effect of the call.
+        died_at: the calls at which hosts crashed: port, method and arguments.
     """
 
     methods: frozenset[str]
@@ -74,7 +74,7 @@ class PortCrashPlan:
 
 
 class CrashingPort:
-    """Stands before a port and lets the host die at its calls."""
+    """Wraps a port and lets the host crash at its calls."""
 
     def __init__(self, target: Any, name: str, crash_plan: PortCrashPlan) -> None:
         self._target = target
@@ -101,7 +101,7 @@ class CrashingPort:
 
 
 def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """What makes this call another one than the last: its subject, without times."""
+    """Return what distinguishes a call from other calls: its subject, without times."""
     said = []
     for value in (*args, *kwargs.values()):
         if hasattr(value, "metadata"):
@@ -123,7 +123,7 @@ def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 
 async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
-    """One host's life; True when it came to its end."""
+    """Run one host; return whether it ran to its end."""
 
     def wrap(ports: Ports) -> Ports:
         mortal = {
@@ -141,7 +141,7 @@ async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
     except LocalHostCrashed:
         return False
     finally:
-        # What the kernel does for a dead process: its locks and sockets go. Its jobs stay.
+        # What the kernel does after a crash: it closes locks and sockets. The jobs continue.
         host.jobs.abandon()
         host.state.release()
         await host.registries.close()
@@ -149,7 +149,7 @@ async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
 
 
 def write_scene(folder: Path, mlflow: MLflow, project: str) -> str:
-    """One project with one backfill, one model; returns the model's name."""
+    """One project with one backfill, and one model; returns the name of the model."""
     write_repo(folder / "repo", project)
     model = f"{project}_model"
     refs = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
@@ -163,7 +163,7 @@ def write_scene(folder: Path, mlflow: MLflow, project: str) -> str:
 
 
 def check_end(folder: Path, mlflow: MLflow, project: str, model: str) -> None:
-    """The state that an undisturbed host reaches, and exactly one ops run for each operation."""
+    """Check the state of an undisturbed run, and exactly one ops run for each operation."""
     resources = folder / ".feature-lineage" / "resources"
     status = yaml.safe_load((resources / "FeatureStoreProject/default/driver.yaml").read_text())[
         "status"
@@ -229,7 +229,7 @@ async def test_crashes_at_every_port_call_give_the_same_end(
 async def test_a_killed_process_leaves_nothing_wrong(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str], seed: int
 ) -> None:
-    """A real process, killed at a seeded random moment of its work, jobs and all or not."""
+    """A real process, killed at a random moment (fixed seed), with or without its jobs."""
     project = unique("killed")
     model = write_scene(tmp_path, mlflow, project)
     chance = random.Random(seed)

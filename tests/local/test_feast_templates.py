@@ -15,9 +15,9 @@ from tests.local.state_reader import read_state, registry_of
 async def test_feasts_own_templates_are_applied_unmodified(
     tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
-    """Those that need no service and no package beyond ours, and one that does.
+    """Templates that need no service and no other package, and one that needs a package.
 
-    The minimal one has paths to fill in, which spec.featureStoreYaml does.
+    The minimal template has paths to fill in; spec.featureStoreYaml sets them.
     """
     local, nlp, minimal = unique("local"), unique("nlp"), unique("minimal")
     milvus = unique("milvus")
@@ -67,7 +67,7 @@ async def test_feasts_own_templates_are_applied_unmodified(
 
 
 def init(folder: Path, templates: dict[str, str]) -> None:
-    """What ``feast init -t TEMPLATE NAME`` does, for several in one process."""
+    """Run ``feast init -t TEMPLATE NAME`` in this process, for several templates."""
     code = f"""
 import sys
 from feast.repo_operations import init_repo

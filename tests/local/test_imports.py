@@ -1,4 +1,4 @@
-"""What the operator's own process never loads: Feast, MLflow and pandas belong to jobs."""
+"""Modules that the process of the operator never loads: Feast, MLflow and pandas are for jobs."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def test_the_operator_loads_neither_feast_nor_mlflow_nor_pandas(module: str) -> 
 
 
 def test_the_command_line_loads_only_what_a_command_needs() -> None:
-    """``--help`` is typed while somebody waits."""
+    """``--help`` must be fast, because a user waits for it."""
     late = {"pydantic", "aiohttp", "httpx", "yaml", "kopf", "kubernetes"}
     code = f"import sys, feature_lineage.cli.main; print(*sorted(sys.modules.keys() & {late!r}))"
 

@@ -1,4 +1,4 @@
-"""The main line: apply, materialize, link, tag, record; then quiet; then the next revision."""
+"""The main scenario: apply, materialize, link, tag, record; no changes; then the next revision."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +38,12 @@ async def test_repo_is_applied_materialized_and_linked(
         model_manifest(model, readyRequires=["Lineage", "Freshness"]),
     )
 
-    # The model is not there yet; nothing of that stands in the project's way.
+    # The model does not exist yet, which does not affect the project.
     assert not await run_once(tmp_path)
     applied_and_materialized(tmp_path, repo)
     assert read_state(tmp_path, "ranker", "ftm").state("Ready") == ("False", "ModelNotFound")
 
-    # Trained against the registry that stands: its baseline is that of training.
+    # Trained on the current registry: its baseline is the registry at training time.
     mlflow.train(
         model, project, REFS, alias="champion", **{"feast.feature_service": "driver_activity_v1"}
     )
@@ -55,7 +55,7 @@ async def test_repo_is_applied_materialized_and_linked(
     tagged(mlflow, model, read_state(tmp_path).status["applied"])
     recorded(mlflow, project, read_state(tmp_path).status)
 
-    # Nothing happened since: nothing is written, told or started.
+    # Nothing changed since: nothing is written, reported or started.
     files, runs = files_of(tmp_path), mlflow.ops_runs(project)
     recorder = EventRecorder()
     assert await run_once(tmp_path, recorder)
@@ -128,7 +128,7 @@ def linked_and_verified(folder: Path, model: str) -> None:
 
 def tagged(mlflow: MLflow, model: str, applied: dict[str, Any]) -> None:
     tags = mlflow.version_tags(model, "1")
-    assert tags["feast.feature_views"] == "mine"  # what is there stays
+    assert tags["feast.feature_views"] == "mine"  # existing objects remain
     assert tags["feast.feature_refs"] == ",".join(REFS)
     assert tags["feast.feature_count"] == "2"
     assert tags["feast.feature_service"] == "driver_activity_v1"

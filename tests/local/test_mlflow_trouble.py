@@ -1,4 +1,4 @@
-"""MLflow refuses, lies, stalls or goes away: nothing unguarded happens and no record is lost."""
+"""MLflow refuses, answers wrongly, hangs or is down: no unguarded apply, and no lost record."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ from feature_lineage.local.host import LocalHost
 from feature_lineage.ports import Ports
 
 LONGEST = 45.0
-"""Seconds for a pass over all servers; one deadline is 18 s, and only one of them stalls."""
+"""Seconds for a read of all servers; one deadline is 18 s, and only one of them hangs."""
 
 PASSWORD = "hunter2-is-not-shown"
 HOST_CHECK = "Invalid Host header - possible DNS rebinding attack detected"
@@ -67,7 +67,7 @@ TROUBLES: dict[str, tuple[Script | None, str, str]] = {
 async def test_without_facts_nothing_is_applied(
     tmp_path: Path,
 ) -> None:
-    """Seven servers, each bad in its own way, met in one pass."""
+    """Seven servers with different faults, read in one run."""
     write_repo(tmp_path / "repo", "unseen")
     documents: list[dict[str, Any]] = [
         {
@@ -112,7 +112,7 @@ async def test_without_facts_nothing_is_applied(
 
 
 async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> None:
-    """A Secret that is not there, and a server of a platform that a single machine is not."""
+    """A Secret that does not exist, and a platform's server, which a local host does not have."""
     write_repo(tmp_path / "repo", "unnamed")
     secretive, served = (project_manifest(f"un{name}", name=name) for name in ("keyed", "served"))
     auth = {"bearer": {"secretRef": {"name": "absent"}}}
@@ -135,7 +135,7 @@ async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> N
 async def test_operations_are_recorded_after_an_outage(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:
-    """MLflow goes away while a job runs; what was decided before stands, the next waits for it."""
+    """MLflow stops while a job runs; the decided operation continues, and the next one waits."""
     project = unique("outage")
     repo = write_repo(tmp_path / "repo", project)
     async with tcp_forwarder(mlflow.url) as forwarder:
@@ -161,7 +161,8 @@ async def test_operations_are_recorded_after_an_outage(
         assert registry_of(repo)["services"] == ["driver_activity_v1"]
         assert len(list((tmp_path / ".feature-lineage" / "jobs").iterdir())) == 1
 
-        # Still away: a new revision is not applied without a guard, and nothing is forgotten.
+        # MLflow is still down: a new revision is not applied without a guard, and no record is
+        # lost.
         (repo / "features.py").write_text(FEATURES.replace("driver_activity_v1", "renamed"))
         assert not await run_once(tmp_path)
         waiting = read_state(tmp_path)
@@ -196,7 +197,7 @@ async def all_servers() -> AsyncIterator[dict[str, str]]:
 
 
 class TcpForwarder:
-    """A way to a server that can be shut: then the port refuses connections."""
+    """A connection to a server that a test can close: then the port refuses connections."""
 
     def __init__(self, url: str) -> None:
         self._host, self._port = urlsplit(url).hostname, urlsplit(url).port
@@ -239,7 +240,7 @@ async def tcp_forwarder(url: str) -> AsyncIterator[TcpForwarder]:
 
 
 class ClosesForwarder:
-    """A job runner during whose jobs MLflow goes away."""
+    """A job runner that stops MLflow during its jobs."""
 
     def __init__(self, jobs: Any, forwarder: TcpForwarder) -> None:
         self._jobs = jobs

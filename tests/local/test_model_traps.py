@@ -1,4 +1,4 @@
-"""What models do behind one's back: moved, recreated, named by others, without a run, shared."""
+"""Special cases of models: moved aliases, versions without a run, shared or recreated models."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,23 +47,23 @@ async def test_models_are_followed_whatever_is_done_to_them(
     assert verdicts(tmp_path, "moved", "copied", "foreign", "shared-a") == ["Verified"] * 4
     assert read_state(tmp_path, "moved", "ftm").status["lineage"]["features"] == [TRIPS]
 
-    # A version made from an alias of another model inherits the run behind it.
+    # A version created from an alias of another model inherits the run of that version.
     assert read_state(tmp_path, "copied", "ftm").status["lineage"]["features"] == [TRIPS]
     assert mlflow.version_tags(copied, "1")["feast.feature_refs"] == TRIPS
 
-    # Without a run, the declared service tells the features; nothing tells when it was trained.
+    # Without a run, the declared service defines the features, and the time of training is unknown.
     declared = read_state(tmp_path, "bare", "ftm").status["lineage"]
     assert declared["verdict"] == "Unchanged"
     assert declared["origin"] == "Declared"
     assert declared["featureService"] == "driver_activity_v1"
     assert sorted(declared["features"]) == [CONV_RATE, TRIPS]
 
-    # A run in MLflow's bin is still on record.
+    # A deleted run in MLflow is still recorded.
     assert read_state(tmp_path, "orphan", "ftm").status["lineage"]["features"] == [TRIPS]
 
     assert mlflow.version_tags(foreign, "1")[VERDICT] == "Verified"
 
-    # The alias moves on; a younger resource stands for the same version; one is made anew.
+    # The alias moves; a younger resource represents the same version; a resource is created again.
     mlflow.set_alias(moved, "champion", "2")
     first = read_state(tmp_path, "foreign", "ftm").status["resolved"]
     mlflow.delete("registered-models/delete", name=foreign)
@@ -92,7 +92,7 @@ async def test_models_are_followed_whatever_is_done_to_them(
     assert younger.status["lineage"]["verdict"] == "Verified"
     assert read_state(tmp_path, "shared-a", "ftm").state("Tagged")[0] == "True"
 
-    # The alias goes, the model goes: each is said, with what there is instead.
+    # The alias and then the model are deleted: each message says so, and lists what exists instead.
     mlflow.delete("registered-models/alias", name=moved, alias="champion")
     mlflow.set_alias(moved, "challenger", "1")
     mlflow.delete("registered-models/delete", name=shared)
@@ -119,7 +119,7 @@ class TrapSetup:
         write_yaml(self.folder / "manifests.yaml", project, *models)
 
     def copy(self, model: str, source: str) -> None:
-        """Register a version from anywhere, without naming a run."""
+        """Register a version from any source, without a run."""
         self.mlflow.post("registered-models/create", name=model)
         self.mlflow.post("model-versions/create", name=model, source=source)
         self.mlflow.set_alias(model, "champion", "1")

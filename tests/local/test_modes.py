@@ -1,4 +1,4 @@
-"""PlanOnly plans, Observe watches what others do, suspend stops; none writes the registry."""
+"""PlanOnly plans, Observe reads what others write, suspend stops; none writes the registry."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,8 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
     assert observed.status["counts"]["featureViews"] == 1
     assert read_state(tmp_path, "ranker", "ftm").status["lineage"]["verdict"] == "Unchanged"
 
-    # Somebody else materializes and applies a break: both are seen, neither is undone.
+    # Another tool materializes, and applies a breaking change: both are detected, neither is
+    # undone.
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = end - timedelta(days=3)
     feast(
@@ -95,5 +96,5 @@ async def test_what_is_planned_observed_or_suspended_is_not_written(
         "driver_hourly_stats:acc_rate",
         "driver_hourly_stats:conv_rate",
     ]
-    # The plan and the suspension stand as they were: nothing to tell.
+    # The plan and the suspension are unchanged: there is nothing to report.
     assert {event.key.name for event in recorder.events} == {"observed", "ranker"}

@@ -1,4 +1,4 @@
-"""Whose project it is: the older of two resources, and what others applied needs a permission."""
+"""The older of two resources owns a project; deleting others' objects needs a permission."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ async def test_older_project_owns_and_adoption_needs_permission(
     assert not await run_once(tmp_path)
     assert read_state(tmp_path, "z-older").state("Ready")[0] == "True"
 
-    # Their objects are not in this repo: the first apply would delete them, and does not.
+    # Their objects are not in this repo: the first apply would delete them, so it stops.
     stopped = read_state(tmp_path, "adopter")
     assert stopped.state("Applied") == ("False", "AdoptionWouldDelete")
     assert stopped.state("Stalled") == ("True", "AdoptionWouldDelete")
@@ -42,7 +42,7 @@ async def test_older_project_owns_and_adoption_needs_permission(
     assert f'{ANNOTATION}: "{digest}: <why>"' in stopped.message("Applied")
     assert (theirs / "data" / "registry.db").read_bytes() == registry
 
-    # A younger resource for the same project in the same registry stands back for good.
+    # A younger resource for the same project in the same registry never applies.
     documents.append(project_manifest(owned, name="a-younger", source={"local": {"path": "owned"}}))
     adopter["metadata"]["annotations"] = {ANNOTATION: f"{digest}: moved here"}
     write_yaml(tmp_path / "manifests.yaml", *documents)
@@ -66,7 +66,7 @@ async def test_older_project_owns_and_adoption_needs_permission(
         "why": "moved here",
     }
 
-    # Without the older one the younger goes on by itself.
+    # Without the older resource, the younger one continues automatically.
     write_yaml(tmp_path / "manifests.yaml", *documents[1:])
     await run_once(tmp_path)
     assert await run_once(tmp_path)
@@ -75,7 +75,7 @@ async def test_older_project_owns_and_adoption_needs_permission(
 
 
 def make_older(folder: Path, name: str) -> None:
-    """Let a resource have been there since yesteryear."""
+    """Set the creation time of a resource to an earlier year."""
     path = state_file(folder, name)
     resource = yaml.safe_load(path.read_text())
     resource["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"

@@ -1,4 +1,4 @@
-"""A breaking change is blocked, with who is hurt; it goes ahead once nobody is, or if allowed."""
+"""A breaking change is blocked and names the affected models; a moved alias or permission helps."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     mlflow.train(model, project, [TRIPS, CONV_RATE], alias="champion")
     assert await run_once(tmp_path)
 
-    # Who uses it can be asked beforehand, and the answer is complete.
+    # The models that use a view can be listed in advance, and the list is complete.
     reach = json.loads(command("impact", str(tmp_path), TRIPS, "-o", "json").stdout)
     assert [(i["model"], i["version"], i["aliases"]) for i in reach[0]["items"]] == [
         (model, "1", ["champion"])
@@ -53,7 +53,7 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
         typo.stderr
     )
 
-    # The champion uses what the commit drops: nothing is applied, and it says why.
+    # The champion uses a feature that the commit deletes: nothing is applied, with the reason.
     in_effect, registry = read_state(tmp_path).status["applied"], registry_bytes(repo)
     (repo / "features.py").write_text(WITHOUT_TRIPS)
     assert not await run_once(tmp_path)
@@ -80,13 +80,14 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert (run["status"], run["tags"]["featurelineage.io/result"]) == ("FAILED", "Blocked")
     assert "feast.feature_views_changed" not in run["tags"]
 
-    # Blocked once is blocked: looking again starts no job.
+    # A blocked plan stays blocked: another reconcile starts no job.
     recorder = EventRecorder()
     assert not await run_once(tmp_path, recorder)
     assert recorder.events == []
     assert len(read_state(tmp_path).status["operations"]) == 2
 
-    # The alias moves to a version that needs nothing of what goes: the next look applies it.
+    # The alias moves to a version without the deleted feature: the next reconcile applies the
+    # commit.
     mlflow.train(model, project, [CONV_RATE], alias="champion")
     assert await run_once(tmp_path)
     free = read_state(tmp_path)
@@ -97,13 +98,13 @@ async def test_a_breaking_change_is_blocked_unblocked_and_overridden(
     assert TRIPS not in registry_of(repo)["features"]
     assert read_state(tmp_path, "ranker", "ftm").status["resolved"]["version"] == "2"
 
-    # A permission for this very plan lets it through, once, and is on record.
+    # A permission for exactly this plan permits it once, and is recorded.
     (repo / "features.py").write_text(WITHOUT_CONV_RATE)
     assert not await run_once(tmp_path)
     digest = read_state(tmp_path).status["plan"]["digest"]
     manifests[0]["metadata"]["annotations"] = {ANNOTATION: f"{digest[:12]}: the ranker is retired"}
     write_yaml(tmp_path / "manifests.yaml", *manifests)
-    assert not await run_once(tmp_path)  # now the model is broken, and says so itself
+    assert not await run_once(tmp_path)  # now the model is broken, and its status says so
     allowed = read_state(tmp_path)
     assert allowed.state("Ready")[0] == "True"
     assert allowed.status["plan"]["verdict"] == "Allowed"

@@ -1,4 +1,4 @@
-"""A due tick materializes once; of many missed ticks only the newest; too late is skipped."""
+"""A due tick materializes once; of missed ticks only the newest runs; a late tick is skipped."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     assert fresh.state("Materialized") == ("Unknown", "NeverRun")
     assert "last" not in by_name(fresh.status)["hourly"]
 
-    # As if the resource had been there for three days, and the host had not.
+    # The state of a resource that is three days old, while no host was running.
     resource = fresh.resource
     earlier = datetime.now(UTC) - timedelta(days=3)
     resource["metadata"]["creationTimestamp"] = f"{earlier:%Y-%m-%dT%H:%M:%SZ}"
@@ -65,7 +65,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
         "feast.materialize.end_date": last,
     }
 
-    # Done is done.
+    # A finished tick is not repeated.
     recorder = EventRecorder()
     assert await run_once(tmp_path, recorder)
     assert recorder.events == []
@@ -73,7 +73,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
 
 
 def yesterday() -> str:
-    """Every day, last time about 21 hours ago."""
+    """A schedule that runs every day, last about 21 hours ago."""
     return f"0 {(datetime.now(UTC).hour + 3) % 24} * * *"
 
 

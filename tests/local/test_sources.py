@@ -1,4 +1,4 @@
-"""Where a repo comes from: a Git branch or a ConfigMap; each change there is the next revision."""
+"""Sources of a repo: a Git branch or a ConfigMap; each change is the next revision."""
 
 import subprocess
 from collections.abc import Callable
@@ -40,7 +40,7 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
     assert registry_of(tree)["services"] == registry_of(copy)["services"] == ["driver_activity_v1"]
     before = read_state(folder, "mapped").status["applied"]["revision"]
 
-    # The next commit, and the next content; the registries beside the code stay what they are.
+    # The next commit, and the next content; the registries next to the code are kept.
     (origin / "features" / "repo" / "features.py").write_text(WIDER)
     second = commit(origin, "second")
     write_yaml(folder / "manifests.yaml", *projects, config_map(mapped, WIDER))
@@ -53,7 +53,7 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
         applied = read_state(folder, name).status["applied"]
         assert (applied["created"], applied["updated"], applied["deleted"]) == (0, 1, 0)
 
-    # What is named is gone: that is said, and what is in effect stays in effect.
+    # The named ref is deleted: the condition says so, and the revision in effect is kept.
     git(origin, "branch", "-m", "main", "trunk")
     write_yaml(folder / "manifests.yaml", *projects)
     assert not await run_once(folder)
@@ -95,7 +95,7 @@ def commit(folder: Path, message: str) -> str:
 
 
 def working_tree(folder: Path, name: str) -> Path:
-    """Where the local host keeps the repo of a project that is no folder of its own."""
+    """Where the local host keeps the repo of a project that is not a local folder."""
     home = folder / ".feature-lineage" / "repos" / "default" / name
     (settings,) = home.rglob("feature_store.yaml")
     return settings.parent

@@ -1,4 +1,4 @@
-"""Fixtures on real servers, for conftests to import; a session shares one server of a kind."""
+"""Fixtures with real servers, for conftests to import; a session shares one server of each kind."""
 
 import atexit
 import tempfile
@@ -12,9 +12,9 @@ from tests.servers.mlflow import Server, launch_mlflow
 
 @cache
 def shared_mlflow() -> Server:
-    """The one MLflow server of this process, started at first use; gone with it, however it ends.
+    """The one MLflow server of this process, started at first use; ended with the process.
 
-    Cached here rather than by pytest: a fixture that several conftests import is several fixtures.
+    Cached here and not by pytest: a fixture that several conftests import is several fixtures.
     """
     folder = Path(tempfile.mkdtemp(prefix="mlflow-"))
     reaper = ReaperClient("mlflow-reaper-")

@@ -1,4 +1,4 @@
-"""Git servers that are Git's own: repositories, and smart HTTP over TLS by ``http-backend``."""
+"""Git servers with Git's own programs: repositories, and smart HTTP over TLS."""
 
 import base64
 import os
@@ -13,10 +13,10 @@ from tests.cluster.pki import Authority
 
 
 class Repositories:
-    """A folder of bare repositories, as stock Git makes them: NAME.git, with a branch main.
+    """A folder of bare repositories, NAME.git, with a branch main and Git's default settings.
 
     Args:
-        folder: where repositories are; made where missing.
+        folder: folder of the repositories; created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class Repositories:
         folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, name: str, *options: str) -> Path:
-        """An empty repository beside a working tree that pushes to it; where it lies."""
+        """Create an empty repository and a working tree that pushes to it; return its path."""
         bare, tree = self.folder / f"{name}.git", self.folder / f"{name}.tree"
         run_git(self.folder, "init", "-q", "--bare", "-b", "main", *options, str(bare))
         run_git(self.folder, "init", "-q", "-b", "main", *options, str(tree))
@@ -50,7 +50,7 @@ class Repositories:
         return run_git(self.folder / f"{name}.tree", *arguments)
 
     def bare(self, name: str, *arguments: str, content: bytes | None = None) -> str:
-        """Run git in the repository itself, past what a client would refuse to push."""
+        """Run git in the repository itself, for objects that a client would refuse to push."""
         return run_git(self.folder / f"{name}.git", *arguments, content=content)
 
 
@@ -58,17 +58,18 @@ class GitServer(Repositories):
     """Serves the repositories of a folder at https://localhost:PORT/NAME.git.
 
     Args:
-        folder: where repositories are; made where missing.
-        login: ``user:password`` that is asked for; "" for nobody.
-        protocol: newest version of Git's protocol that is spoken. With 2 a commit is had by its
-            id; with 0 only what a branch or tag points to, unless the repository allows more.
-        address: where it listens; a free port where that is 0.
-        names: that its certificate is good for.
+        folder: folder of the repositories; created if missing.
+        login: ``user:password`` that is required; "" for no login.
+        protocol: newest version of Git's protocol that the server supports. With 2, a client can
+            fetch a commit by its id; with 0, only the commits of branches and tags, unless the
+            repository allows more.
+        address: address of the server; 0 as the port is a free port.
+        names: names in its certificate.
 
     Attributes:
-        authority: certificate (PEM) of the server's authority, which nobody else trusts.
-        asked: number of requests that were let in.
-        moved: where requests are sent instead, "" for nowhere.
+        authority: certificate (PEM) of the server's authority, which no other program trusts.
+        asked: number of accepted requests.
+        moved: target of redirects; "" for none.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class GitServer(Repositories):
 
 
 def run_git(folder: Path, *arguments: str, content: bytes | None = None) -> str:
-    """Git as nobody in particular, with no configuration but the repository's."""
+    """Run Git without any configuration of the user or machine."""
     environment = {
         "PATH": os.environ["PATH"],
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -1,4 +1,4 @@
-"""The MLflow server that tests and the demo share; `examples` holds it, for it imports no tests."""
+"""The MLflow server that tests and the demo share; in `examples`, because it imports no tests."""
 
 from examples.mlflow_server import START_DEADLINE, Server, free_port, launch_mlflow, start_mlflow
 

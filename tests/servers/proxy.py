@@ -1,4 +1,4 @@
-"""A proxy that https goes through by CONNECT: it sees which host, and nothing of what is said."""
+"""A proxy for https with CONNECT: it sees the host, and no content."""
 
 import base64
 import selectors
@@ -9,10 +9,10 @@ from typing import Any, Self
 
 
 class Proxy:
-    """Listens on loopback.
+    """A server on loopback.
 
     Args:
-        login: ``user:password`` that is asked for; "" for nobody.
+        login: ``user:password`` that is required; "" for no login.
 
     Attributes:
         asked: ``host:port`` and headers of each request.

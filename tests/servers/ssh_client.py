@@ -1,7 +1,7 @@
-"""An ssh client for a machine without one: the part of OpenSSH's that Git and this product use.
+"""An ssh client for machines without one: the part of OpenSSH that Git and this product use.
 
-It takes OpenSSH's arguments, makes the same checks, and fails with OpenSSH's messages and exit
-code, in which the product finds the cause. `test_ssh_client.py` compares both clients.
+The client accepts OpenSSH's arguments, makes the same checks, and fails with OpenSSH's messages and
+exit code, from which the product derives the cause. `test_ssh_client.py` compares both clients.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import asyncssh
 
 
 def path_with_ssh(folder: Path) -> str:
-    """PATH, with this client in front, as a program in `folder`, if the machine has no client."""
+    """PATH with this client first, as a program in `folder`, if the machine has no client."""
     path = os.environ["PATH"]
     return path if shutil.which("ssh") else f"{install(folder)}:{path}"
 
@@ -31,11 +31,11 @@ def install(folder: Path) -> Path:
 
 
 class _Refused(Exception):
-    """What OpenSSH prints before it exits with 255."""
+    """Print an error as OpenSSH does, and exit with 255."""
 
 
 class _Client(asyncssh.SSHClient):
-    """Remembers the host key that known_hosts does not have."""
+    """Records a host key that is not in known_hosts."""
 
     refused = ""
 

@@ -20,10 +20,10 @@ class SshServer(Repositories):
     USER is the user that runs the test. A session runs git-shell and nothing else.
 
     Args:
-        folder: of the repositories; created if missing.
-        protocol: newest version of Git's protocol that is spoken. A stock server of OpenSSH passes
-            no environment on, so the version stays at 0.
-        address: of this machine.
+        folder: folder of the repositories; created if missing.
+        protocol: newest version of Git's protocol that the server supports. OpenSSH passes no
+            environment by default, so the version is 0.
+        address: an address of this machine.
 
     Attributes:
         key: private key that is accepted.
@@ -44,12 +44,12 @@ class SshServer(Repositories):
 
     @property
     def host(self) -> str:
-        """How known_hosts names the server."""
+        """The name of the server in known_hosts."""
         return f"[{self.address}]:{self.port}"
 
     @property
     def known_hosts(self) -> str:
-        """The line with the server's own key."""
+        """The line with the key of the server."""
         return f"{self.host} {self.public('host')}"
 
     def url(self, name: str) -> str:
@@ -95,7 +95,7 @@ class SshServer(Repositories):
             await self._stop.wait()
 
     async def _run(self, session: "asyncssh.SSHServerProcess[bytes]") -> None:
-        """Git's own shell for such servers: upload-pack and its like, and nothing else."""
+        """Git's own shell for servers: it runs only upload-pack and similar commands."""
         shell = await asyncio.create_subprocess_exec(
             *("git-shell", "-c", session.command or ""),
             stdin=PIPE,
@@ -119,7 +119,7 @@ class SshServer(Repositories):
 
 
 class _Login(asyncssh.SSHServer):
-    """One connection: the server's user, with the server's key."""
+    """One connection: the user and the key of the server."""
 
     def __init__(self, server: SshServer) -> None:
         self._server = server
@@ -143,7 +143,7 @@ async def _copy(
     source: "asyncio.StreamReader | asyncssh.SSHReader[bytes]",
     sink: "asyncio.StreamWriter | asyncssh.SSHWriter[bytes]",
 ) -> None:
-    """Until the source ends, or nobody reads the sink any more."""
+    """Copy until the source ends, or the sink is closed."""
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await source.read(65536):
             sink.write(data)

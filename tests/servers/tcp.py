@@ -1,4 +1,4 @@
-"""Servers that misbehave: each connection is handed to a script instead of to a web server."""
+"""Servers with faults: a script, instead of a web server, handles each connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +10,7 @@ Script = Callable[["Seen", asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Seen:
-    """One request as it came in."""
+    """One request."""
 
     line: str
     headers: dict[str, str]
@@ -19,7 +19,7 @@ class Seen:
 
 @dataclass
 class BadServer:
-    """Where it listens and what it saw."""
+    """Address of the server, and its requests."""
 
     url: str
     seen: list[Seen] = field(default_factory=list)
@@ -27,7 +27,7 @@ class BadServer:
 
 @asynccontextmanager
 async def bad_server(script: Script) -> AsyncIterator[BadServer]:
-    """Listen on loopback; `script` writes the answer to each request, or does not."""
+    """Listen on loopback; `script` writes the answer to each request, or none."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,12 +58,12 @@ async def bad_server(script: Script) -> AsyncIterator[BadServer]:
 def answer(
     status: int, body: bytes | str = b"{}", *, kind: str = "application/json", **headers: str
 ) -> Script:
-    """The same answer to everything; header names with ``_`` for ``-``."""
+    """Send the same answer to everything; in header names, ``_`` is ``-``."""
     return sequence((status, body, kind, headers))
 
 
 def sequence(*answers: tuple[int, bytes | str, str, dict[str, str]]) -> Script:
-    """One answer after the other, then the last for ever."""
+    """Send one answer after the other, then repeat the last one."""
     rest = list(answers)
 
     async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
@@ -78,5 +78,5 @@ def sequence(*answers: tuple[int, bytes | str, str, dict[str, str]]) -> Script:
 
 
 async def silence(seen: Seen, writer: asyncio.StreamWriter) -> None:
-    """Takes the request and never answers."""
+    """Accept the request and never answer."""
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Operators behind a bad network, and what they must end up with."""
+"""Fixtures: operators with a faulty network, and the state that they must reach."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ _undisturbed: dict[str, environment.State] = {}
 
 @pytest.fixture
 def start_operator(start_at_once: StartOperator) -> StartOperator:
-    """Starts a replica, with more patience for a machine on which much else goes on."""
+    """Start replicas with longer timeouts, because other processes use the same machine."""
 
     async def start(**given: Any) -> Operator:
         operator = await start_at_once(ready=False, **given)
@@ -35,7 +35,7 @@ def start_operator(start_at_once: StartOperator) -> StartOperator:
 
 @pytest.fixture
 async def proxy(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[FaultProxy]:
-    """The way of the test's operator to the API server."""
+    """The proxy between the operator of the test and the API server."""
     async with FaultProxy(operator_kubeconfig, tmp_path) as way:
         yield way
 
@@ -44,7 +44,7 @@ async def proxy(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Faul
 async def undisturbed(
     admin: Api, kubectl: Kubectl, start_operator: StartOperator
 ) -> environment.State:
-    """The final state without any fault; built once, in a namespace of its own."""
+    """The final state without any fault; computed once, in its own namespace."""
     if not _undisturbed:
         calm = f"calm-{uuid.uuid4().hex[:10]}"
         kubectl("create", "namespace", calm)

@@ -24,10 +24,10 @@ from feature_lineage.kube.kinds import (
 )
 
 OWNED = (JOBS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
-"""What the operator makes, owners before what they own."""
+"""The kinds that the operator creates; owners come before owned objects."""
 
 _LAST_ATTEMPT = ("reason", "message")
-"""Of an operation: why the attempt before could not be started. The end is the same without."""
+"""Fields of an operation that say why an earlier attempt could not start; they are not compared."""
 
 PROJECT_NAMES = tuple(f"p{number}" for number in range(4))
 MODEL_NAMES = tuple(f"m{number}" for number in range(6))
@@ -54,7 +54,7 @@ def model(name: str, of: str, alias: str = "champion") -> Object:
 
 
 async def begin(api: Api, namespace: str) -> None:
-    """A repo, projects with jobs to run and one without its repo, and models of them."""
+    """Create a repo, projects with and without a repo, and models of these projects."""
     repo = {"metadata": {"name": "repo"}, "data": {"feature_store.yaml": "project: p0\n"}}
     await api.create(CONFIG_MAPS, namespace, repo)
     for name in PROJECT_NAMES:
@@ -64,21 +64,21 @@ async def begin(api: Api, namespace: str) -> None:
 
 
 async def begun(api: Api, namespace: str) -> None:
-    """Return once the operator has written a status for each resource."""
+    """Return after the operator has written a status for each resource."""
     for kind, names in ((PROJECTS, PROJECT_NAMES), (MODELS, MODEL_NAMES)):
         for name in names:
             await until(api, kind, namespace, name, seen)
 
 
 async def delete(api: Api, namespace: str) -> None:
-    """A project without a model, a model, and the model of a project that stays."""
+    """Delete a project without models, a model, and the model of a project that is kept."""
     await api.delete(PROJECTS, namespace, "p2")
     await api.delete(MODELS, namespace, "m2")
     await api.delete(MODELS, namespace, "m0")
 
 
 async def edit(api: Api, namespace: str) -> None:
-    """A source that is another one now, a project that rests, a model that follows another."""
+    """Change the source of a project, suspend a project, and let a model follow another one."""
     source = {"spec": {"source": {"configMapRef": {"name": "repo"}}}}
     await api.patch(PROJECTS, namespace, "p3", source)
     await api.patch(PROJECTS, namespace, "p1", {"spec": {"suspend": True}})
@@ -91,14 +91,14 @@ async def create(api: Api, namespace: str) -> None:
 
 
 async def change(api: Api, namespace: str) -> None:
-    """All of it."""
+    """Make all of these changes."""
     await delete(api, namespace)
     await edit(api, namespace)
     await create(api, namespace)
 
 
 def seen(body: Object | None) -> bool:
-    """Whether the operator has told what it thinks of an object as it is now."""
+    """Whether the status of an object is of its current spec, and no operation of it waits."""
     if body is None:
         return False
     status = body.get("status") or {}
@@ -109,7 +109,7 @@ def seen(body: Object | None) -> bool:
 
 
 async def quiet_state(api: Api, namespace: str) -> State:
-    """The state once everything is seen and nothing has changed for two seconds."""
+    """Return the state when everything is handled and nothing has changed for 2 s."""
     before: State = {}
     while True:
         now = await state(api, namespace)
@@ -123,10 +123,10 @@ async def quiet_state(api: Api, namespace: str) -> State:
 
 
 async def state(api: Api, namespace: str) -> State:
-    """All statuses, and the names of all that was made, without times and versions.
+    """Return all statuses and the names of all created objects, without times and versions.
 
-    What belongs to a project that is gone is Kubernetes' garbage collector's, which takes its
-    time after an outage.
+    Objects of a deleted project are left out: Kubernetes' garbage collector deletes them, and it is
+    slow after an outage.
     """
     found: State = {}
     owners: set[str] = set()
@@ -148,7 +148,7 @@ async def state(api: Api, namespace: str) -> State:
 
 
 def _ours(item: Object, owners: set[str]) -> bool:
-    """Whether the operator made it, and for something that is still there."""
+    """Whether the operator created the object, for an owner that still exists."""
     metadata = item["metadata"]
     if (metadata.get("labels") or {}).get(MANAGED_BY) != MANAGER:
         return False
@@ -158,13 +158,13 @@ def _ours(item: Object, owners: set[str]) -> bool:
 
 
 async def becomes(api: Api, namespace: str, expected: State, seconds: float = 120.0) -> None:
-    """Return once all is as `expected`; else fail with what differs."""
+    """Return when the state is as `expected`; otherwise fail with the differences."""
     found: State = {}
     try:
         async with asyncio.timeout(seconds):
             while found != expected:
                 if found:
-                    await asyncio.sleep(0.25)  # many objects of many kinds: no one watch tells
+                    await asyncio.sleep(0.25)  # many objects of many kinds: one watch is not enough
                 found = await state(api, namespace)
     except TimeoutError:
         raise AssertionError(f"after {seconds:.0f} s:\n{_difference(expected, found)}") from None
@@ -177,7 +177,7 @@ def _difference(expected: State, found: State) -> str:
     return "\n".join(difflib.unified_diff(was, now, "expected", "found", n=6, lineterm=""))
 
 
-_DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")  # of what is in it, the namespace is a part
+_DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")  # the namespace is part of the content
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -187,13 +187,13 @@ def _plain(text: str, namespace: str) -> Any:
 
 
 def names_in(metrics: str, namespace: str) -> set[str]:
-    """Names of the resources that a scrape tells of."""
+    """Return the names of the resources in a scrape."""
     lines = (line for line in metrics.splitlines() if f'namespace="{namespace}"' in line)
     return {name for line in lines for name in re.findall(r'\bname="([^"]+)"', line)}
 
 
 def names(of: State) -> set[str]:
-    """Names of the custom resources of a state."""
+    """Return the names of the custom resources in a state."""
     kinds = (PROJECTS.kind, MODELS.kind)
     return {key.split("/")[1] for key in of if key.split("/")[0] in kinds}
 
@@ -201,11 +201,11 @@ def names(of: State) -> set[str]:
 async def until_scrape_shows(
     operator: Operator, namespace: str, expected: set[str], seconds: float = 60.0
 ) -> None:
-    """Return once the metrics tell of exactly these resources."""
+    """Return when the metrics contain exactly these resources."""
     found: set[str] = set()
     try:
         async with asyncio.timeout(seconds):
             while (found := names_in(await operator.metrics(), namespace)) != expected:
-                await asyncio.sleep(0.25)  # nothing tells when a scrape would change
+                await asyncio.sleep(0.25)  # there is no event for a change of the metrics
     except TimeoutError:
         assert found == expected, f"after {seconds:.0f} s"

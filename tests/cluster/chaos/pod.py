@@ -1,4 +1,4 @@
-"""A pod of the operator: its process is started again when it ends, as the kubelet does it."""
+"""A pod of the operator: restarts the process when it ends, as the kubelet does."""
 
 import asyncio
 from contextlib import suppress
@@ -8,18 +8,18 @@ import httpx
 from tests.cluster.host.process import Operator
 
 RESTART_SECONDS = 1.0
-"""The kubelet's first restart comes at once, the next after 10 s, then 20 s; this one hurries."""
+"""The kubelet restarts at once, then after 10 s, then after 20 s; this class restarts sooner."""
 
 READY_SECONDS = 180.0
 """Several control planes and operators may share two cores."""
 
 
 class RestartingPod:
-    """Keeps an operator running that was started.
+    """Restarts an operator whenever its process ends.
 
     Attributes:
-        operator: its process is the newest one.
-        exits: exit codes of those before it.
+        operator: the newest process.
+        exits: exit codes of the processes before it.
     """
 
     def __init__(self, operator: Operator) -> None:
@@ -37,7 +37,7 @@ class RestartingPod:
             await self._kubelet
 
     async def restarted(self, seconds: float = READY_SECONDS) -> None:
-        """Return once a process was replaced."""
+        """Return after a process was replaced."""
         async with asyncio.timeout(seconds):
             await self._restarted.wait()
 
@@ -51,7 +51,7 @@ class RestartingPod:
 
 
 async def trouble(operator: Operator, seconds: float = READY_SECONDS) -> str:
-    """What ``/readyz`` says of an operator that is not ready, once its port is open."""
+    """Return the text of ``/readyz`` of an operator that is not ready, when its port is open."""
     async with asyncio.timeout(seconds), httpx.AsyncClient(base_url=operator.url) as client:
         while True:
             with suppress(httpx.TransportError):

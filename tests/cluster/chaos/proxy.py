@@ -1,9 +1,8 @@
-"""A bad network between one operator and a real API server: what goes wrong is what a test says.
+"""A proxy with faults between one operator and a real API server; each test orders the faults.
 
-It passes requests on as they are and serves plain HTTP on loopback, so that an operator needs no
-more than a kubeconfig of its own: its bearer token goes through. Nothing is made up but the faults:
-an answer that a test orders, a connection that breaks, an event of a watch that is lost, told twice
-or told late.
+The proxy forwards requests unchanged and serves plain HTTP on loopback, so an operator needs only
+its own kubeconfig: the proxy forwards the bearer token. Only the faults are artificial: an answer
+that a test orders, a connection that breaks, an event of a watch that is lost, repeated or delayed.
 """
 
 import asyncio
@@ -32,13 +31,13 @@ _REASONS = {
     503: "ServiceUnavailable",
 }
 HOLD_SECONDS = 2.0
-"""An event that is held back for its successor goes alone where none comes for so long."""
+"""A held event is sent alone if no later event of its object comes within this time."""
 
 Event = dict[str, Any]
 
 
 class Fault(Enum):
-    """What happens to a request that is not just answered with an error."""
+    """A fault other than an error status."""
 
     HANG = "it reaches nobody, and no answer ever comes"
     HELD = "it waits until the test lets it go, and is then passed on"
@@ -48,16 +47,16 @@ class Fault(Enum):
 
 @dataclass
 class Rule:
-    """The next requests of a kind go wrong.
+    """A fault for the next requests that match.
 
     Attributes:
-        method: regular expression of the whole method.
+        method: regular expression for the whole method.
         path: regular expression, searched in path and query.
-        fault: an HTTP status to answer with, or a `Fault`.
-        left: how many more.
-        hits: how many so far.
-        spent: set once none is left.
-        let_go: to be set, of requests that are held.
+        fault: the HTTP status to answer with, or a `Fault`.
+        left: number of requests that still get the fault.
+        hits: number of requests that got the fault.
+        spent: set when no request is left.
+        let_go: a test sets this event to release requests that are held.
     """
 
     method: str
@@ -83,8 +82,8 @@ class RecordedRequest:
     """One request.
 
     Attributes:
-        at: `time.monotonic` when it came.
-        status: of the answer; 0: there was none.
+        at: `time.monotonic` at which the request arrived.
+        status: status of the answer; 0: there was no answer.
     """
 
     method: str
@@ -94,7 +93,7 @@ class RecordedRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything besides the Lease."""
+        """Whether the request changes an object other than the Lease."""
         return self.method != "GET" and "/leases" not in self.path
 
     @property
@@ -103,24 +102,24 @@ class RecordedRequest:
 
 
 class _Broken(Exception):
-    """The connection to the operator is to break."""
+    """Raised to close the connection to the operator."""
 
 
 class FaultProxy:
-    """The way of one operator to the API server.
+    """The connection between one operator and the API server.
 
     Args:
-        kubeconfig: of the operator on the straight way, with a token.
-        folder: for the kubeconfig of this way.
+        kubeconfig: kubeconfig of the operator with a token, for the direct connection.
+        folder: folder for the kubeconfig that uses this proxy.
 
     Attributes:
-        asked: every request that was answered or broken off, in the order of their ends; a watch
-            is there when it ends.
-        lose: which events of watches are lost.
-        twice: whether each event is told two times.
-        late: whether an event is held back until the next one of its object was told.
-        told_late: set once that happened.
-        revoked: tokens that are not taken any more.
+        asked: requests that were answered or broken off, ordered by their ends; a watch is added
+            when it ends.
+        lose: decides which events of watches are lost.
+        twice: whether each event is sent twice.
+        late: whether an event is held until the next event of its object was sent.
+        told_late: set when an event was sent late.
+        revoked: tokens that are rejected.
     """
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
@@ -140,7 +139,7 @@ class FaultProxy:
         self.revoked: set[str] = set()
         self._opening = asyncio.Condition()
         self._off = False
-        self._live: dict[int, web.BaseRequest] = {}  # requests have no hash
+        self._live: dict[int, web.BaseRequest] = {}  # requests are not hashable
         self._streams: dict[int, tuple[web.BaseRequest, web.StreamResponse]] = {}
 
     async def __aenter__(self) -> Self:
@@ -167,40 +166,40 @@ class FaultProxy:
         await self._session.close()
 
     def fail(self, method: str, path: str, fault: int | Fault, times: int = 1) -> Rule:
-        """The next requests that match go wrong; see `Rule`."""
+        """Add a fault for the next requests that match; see `Rule`."""
         rule = Rule(method, path, fault, times)
         self.rules.append(rule)
         return rule
 
     def heal(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self.rules.clear()
         self.lose, self.twice, self.late = lambda _: False, False, False
         self._off = False
 
     def cut_off(self) -> None:
-        """All connections break, and new ones too, until `heal`."""
+        """Break all connections, and refuse new ones until `heal`."""
         self._off = True
         _break(self._live.values())
 
     def cut_streams(self) -> None:
-        """The watches that are open break; new ones are served."""
+        """Break the open watches; new watches are served."""
         _break(request for request, _ in self._streams.values())
 
     def send_error(self, code: int) -> None:
-        """The watches that are open are told an error, which ends them."""
+        """Send an error to the open watches, which ends them."""
         status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
         line = json.dumps({"type": "ERROR", "object": {**status, "message": "a test's"}}).encode()
         for _, response in tuple(self._streams.values()):
             asyncio.get_running_loop().create_task(response.write(line + b"\n"))
 
     async def opens(self, count: int) -> None:
-        """Return once so many watches were opened in all."""
+        """Return after this number of watches was opened in total."""
         async with self._opening:
             await self._opening.wait_for(lambda: self.opened >= count)
 
     def writes(self, since: float = 0.0) -> Iterator[RecordedRequest]:
-        """What was changed, or was to be, besides the Lease."""
+        """Return the requests that change, or try to change, an object other than the Lease."""
         return (each for each in self.asked if each.writes and each.at >= since)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -285,7 +284,7 @@ class FaultProxy:
 
 
 class _Late:
-    """Events of one watch that are held back, one of an object at most."""
+    """Events of one watch that are held; at most one per object."""
 
     def __init__(self, response: web.StreamResponse, tasks: asyncio.TaskGroup) -> None:
         self._response = response
@@ -293,7 +292,7 @@ class _Late:
         self._held: dict[str, bytes] = {}
 
     def hold(self, event: Event, line: bytes) -> bool:
-        """Whether it is held back: of two in a row of an object, the first is."""
+        """Whether an event is held: the first of two successive events of an object is held."""
         uid = event["object"]["metadata"]["uid"]
         if uid in self._held or event["type"] == "DELETED":
             return False
@@ -314,7 +313,7 @@ class _Late:
 
 
 async def _lines(upstream: aiohttp.ClientResponse) -> Any:
-    """Lines of any length, which aiohttp's own iterator does not read."""
+    """Read lines of any length; the iterator of aiohttp has a limit."""
     rest = b""
     async for chunk in upstream.content.iter_any():
         *whole, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""The API server is away for a minute, or just for the operator: nothing is missed."""
+"""The API server is unavailable for a minute, or only for the operator: no change is missed."""
 
 import asyncio
 import copy
@@ -31,7 +31,7 @@ SPACE = "away"
 def plane(
     start_control_plane: Callable[..., ControlPlane], chart_objects: list[Object]
 ) -> ControlPlane:
-    """A control plane of the test's own, with what the chart grants and a namespace."""
+    """A control plane only for this test, with the permissions of the chart and a namespace."""
     plane = start_control_plane(CRDS)
     plane.kubectl("create", "namespace", SPACE)
     grant_permissions(plane, chart_objects)
@@ -67,7 +67,7 @@ async def test_what_happens_while_the_api_server_returns_is_all_seen(
     assert await operator.end() == 0
 
     assert "featurestoreprojects" in why
-    assert exits == [1]  # the Lease was lost, which ends the process; the new one waits
+    assert exits == [1]  # the operator ended because it lost the Lease; its next process waits
     assert last == first
     assert seconds < ALL_SEEN_SECONDS
     errors = [line["message"] for line in operator.errors()]
@@ -101,7 +101,7 @@ async def test_disconnected_operator_finds_deletions(
 async def test_all_objects_may_be_deleted_while_the_operator_is_away(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
-    """A listing of nothing tells nothing by itself, and a watch that is refused ends kopf."""
+    """A relist of nothing reports no change, and kopf ends when a watch is refused."""
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     async with asyncio.timeout(30):
         await proxy.opens(len(WATCHED))  # a replica is ready before it watches
@@ -123,7 +123,7 @@ async def test_all_objects_may_be_deleted_while_the_operator_is_away(
 async def _as_soon_as_it_answers(
     act: Callable[[Api, str], "asyncio.Future[None]"], admin: Api
 ) -> None:
-    """Do something at the first moment at which the API server lets it be done."""
+    """Repeat an action until the API server accepts it."""
     async with asyncio.timeout(90):
         while True:
             with suppress(ApiUnavailable):

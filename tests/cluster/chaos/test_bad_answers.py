@@ -1,4 +1,4 @@
-"""Requests that are refused, never answered, or answered to nobody: the end is the same."""
+"""Requests that are refused, never answered, or whose answer is lost: the end state is the same."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from feature_lineage.kube.kinds import PROJECTS
 
 REFUSALS = (429, 500, 503)
 NO_LEASE = r"^(?!.*/leases)"
-"""Any path but that of the Lease, whose loss ends the process: see `test_two_replicas`."""
+"""Any path except that of the Lease: its loss ends the process, see `test_two_replicas`."""
 
 
 async def test_conflicts_in_a_row_are_read_again_and_written_at_last(
@@ -80,7 +80,7 @@ async def test_hanging_requests_time_out_alone(
     for name in ("p1", "p2", "p3"):
         await until(admin, PROJECTS, namespace, name, environment.seen)
     other = time.monotonic() - began
-    await environment.change(admin, namespace)  # also the model whose status hangs
+    await environment.change(admin, namespace)  # also the model whose status request is held
     await until(admin, PROJECTS, namespace, "p0", environment.seen)
     hanging = time.monotonic() - began
     await environment.becomes(admin, namespace, undisturbed)
@@ -99,7 +99,7 @@ async def test_what_was_done_and_never_answered_is_not_done_twice(
 ) -> None:
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     statuses = proxy.fail("PATCH", "/status", Fault.LOST, 5)
-    # Of two projects: a start that failed is tried again after half a minute.
+    # These are two projects: a start that failed is repeated after half a minute.
     creates = [proxy.fail("POST", f"/{kind}", Fault.LOST) for kind in ("jobs", "configmaps")]
     cuts = proxy.fail("PATCH", "/status", Fault.CUT, 5)
     await environment.begin(admin, namespace)

@@ -1,4 +1,4 @@
-"""Events lost, told twice or told in the wrong order: what is known in the end is right."""
+"""Events are lost, repeated or sent in the wrong order: the cache is correct in the end."""
 
 import asyncio
 
@@ -52,7 +52,7 @@ async def test_late_event_does_not_restore_a_deleted_object(
     async with asyncio.timeout(30):
         await proxy.delivered_late.wait()
     proxy.late = False
-    # Told after the two events of the other one, which came in the wrong order.
+    # This event comes after the two events of the other object, which came in the wrong order.
     await admin.patch(PROJECTS, namespace, "stays", {"spec": {"suspend": True}})
     await until(admin, PROJECTS, namespace, "stays", environment.seen)
     scraped = environment.names_in(await operator.metrics(), namespace)
@@ -69,8 +69,11 @@ async def test_lost_watch_events_are_made_up_for(
     undisturbed: environment.State,
     start_operator: StartOperator,
 ) -> None:
-    """Whoever loses events loses other packets, too: a renewal of the Lease fails as well, which
-    has the names compared. Where nothing hints at a loss it takes minutes: see `test_intake`."""
+    """A renewal of the Lease fails too, and the operator compares the names.
+
+    A network that loses events loses other packets too. Without any such sign the comparison takes
+    minutes: see `test_informer`.
+    """
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     pid = operator.pid
     await environment.begin(admin, namespace)
@@ -94,7 +97,7 @@ async def test_an_error_in_every_watch_ends_nothing(
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     await admin.create(PROJECTS, namespace, environment.project("p0", "none"))
     await until(admin, PROJECTS, namespace, "p0", environment.seen)
-    for code in (410, 500):  # kopf lists again after the one, and ends by the other
+    for code in (410, 500):  # kopf lists again after the first error, and ends after the second
         opened = proxy.opened
         proxy.send_error(code)
         async with asyncio.timeout(60):

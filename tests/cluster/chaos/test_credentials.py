@@ -1,4 +1,4 @@
-"""A token that the API server takes no longer: the watch goes on with the one there is by then."""
+"""The API server revokes a token: the watch continues with the new token."""
 
 import asyncio
 from pathlib import Path
@@ -32,7 +32,7 @@ class WatchRecorder:
         self.restarts += 1
 
     async def seen(self, name: str) -> None:
-        """Return once an object of this name was reported."""
+        """Return after an object of this name was reported."""
         async with asyncio.timeout(30):
             while name not in self.names:
                 self._news.clear()
@@ -42,7 +42,7 @@ class WatchRecorder:
 async def test_watch_continues_with_a_rotated_token(
     admin: Api, kubectl: Kubectl, namespace: str, proxy: FaultProxy, tmp_path: Path
 ) -> None:
-    """As in a pod: the kubelet replaces the file, and a hook reads it before each request."""
+    """As in a pod: the kubelet replaces the file, and a hook reads the file before each request."""
     old, new = (
         kubectl("create", "token", RELEASE, f"--namespace={NAMESPACE}").strip() for _ in range(2)
     )
@@ -83,7 +83,7 @@ async def test_watch_continues_with_a_rotated_token(
 async def test_refused_token_costs_no_event_and_no_restart(
     admin: Api, namespace: str, proxy: FaultProxy, start_operator: StartOperator
 ) -> None:
-    """kopf gives up a token that was refused once; it is begun again, with the same one."""
+    """kopf ends when a token is refused once; it is started again, with the same token."""
     operator = await start_operator(kubeconfig=proxy.kubeconfig)
     async with asyncio.timeout(30):
         await proxy.opens(len(WATCHED))  # a replica is ready before it watches

@@ -34,7 +34,7 @@ async def terminate(operator: Operator) -> None:
     operator.process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(30):
         while not any("stopping;" in line["message"] for line in operator.lines()):
-            await asyncio.sleep(0.05)  # a file that grows tells nobody
+            await asyncio.sleep(0.05)  # there is no event for a growing file
 
 
 def cancelled(operator: Operator) -> list[str]:
@@ -64,7 +64,7 @@ async def test_a_reconcile_in_progress_ends_before_the_process(
     assert code == 0
     assert not environment.seen(while_held)
     assert environment.seen(await admin.get(PROJECTS, namespace, "p0"))
-    assert not environment.seen(await admin.get(PROJECTS, namespace, "later"))  # whoever leads next
+    assert not environment.seen(await admin.get(PROJECTS, namespace, "later"))  # the next leader
     assert cancelled(operator) == []
     assert await holder(admin, namespace) == ""
     assert operator.errors() == []

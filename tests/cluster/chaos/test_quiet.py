@@ -1,4 +1,4 @@
-"""Where nothing happens nothing is written, however much was known before."""
+"""Without changes nothing is written, whatever the operator did before."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Two replicas: one acts, the other knows everything, and takes over when the first one goes."""
+"""Two replicas: one leads, the follower has a current cache and takes over when the leader ends."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ LEASE = "feature-lineage-operator"
 
 @pytest.fixture
 async def ways(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[list[FaultProxy]]:
-    """One way for each replica: who asked for what is told by the way it came."""
+    """A proxy for each replica, so a test knows which replica sent a request."""
     async with (
         FaultProxy(operator_kubeconfig, tmp_path) as one,
         FaultProxy(operator_kubeconfig, tmp_path) as two,
@@ -35,7 +35,7 @@ async def ways(operator_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[list[
 async def replicas(
     admin: Api, namespace: str, ways: list[FaultProxy], start_operator: StartOperator
 ) -> list[Operator]:
-    """A leader that has acted, and a follower that is ready."""
+    """A leader that has written statuses, and a follower that is ready."""
     leader = await start_operator(kubeconfig=ways[0].kubeconfig)
     await environment.begin(admin, namespace)
     await environment.begun(admin, namespace)
@@ -92,7 +92,7 @@ async def test_stopped_leader_hands_over_within_5_seconds(
     seconds = time.monotonic() - asked
 
     assert await ending == 0
-    assert await follower.end() == 0  # so that all it wrote was answered
+    assert await follower.end() == 0  # so that all its writes were answered
     assert seconds < HANDOVER_SECONDS
     assert max(each.at for each in ways[0].writes()) < min(each.at for each in ways[1].writes())
     assert leader.errors() == follower.errors() == []

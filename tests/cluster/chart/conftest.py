@@ -1,4 +1,4 @@
-"""Helm without a cluster, and with one that has none of our CRDs."""
+"""Helm without a cluster, and with a cluster that has none of our CRDs."""
 
 import zlib
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ PROMETHEUS = "github.com/prometheus-operator/prometheus-operator"
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Helm that knows no cluster."""
+    """Helm without a cluster."""
     return Helm(tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """A control plane of the chart's own, without CRDs: releases are as wide as the cluster."""
+    """A control plane without CRDs, only for the chart: releases contain cluster-scoped objects."""
     with ControlPlane() as started:
         yield started
 
@@ -38,9 +38,10 @@ def prometheus_crds() -> Path:
 
 @pytest.fixture
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """kubectl as the administrator; what the test made is gone afterwards.
+    """kubectl as the administrator; deletes the objects of the test afterwards.
 
-    A test's namespaces and the roles of a release bear `MINE`; CRDs may be somebody else's.
+    The namespaces of a test and the roles of a release have the label `MINE`. Other CRDs of the
+    cluster are not deleted.
     """
     yield control_plane.kubectl
     crds = [crd["metadata"]["name"] for crd in crd_documents()]
@@ -55,7 +56,7 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.fixture
 def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
-    """A namespace of the test's own."""
+    """A namespace only for this test."""
     return new_namespace(kubectl, f"chart-{zlib.crc32(request.node.nodeid.encode()):08x}")
 
 

@@ -1,4 +1,4 @@
-"""What tests on a cluster share: namespaces, access reviews."""
+"""Helpers for the tests on a cluster: namespaces, access reviews."""
 
 import json
 import time
@@ -11,7 +11,7 @@ MINE: Final = "app.kubernetes.io/part-of=feature-lineage-operator"
 
 
 def new_namespace(kubectl: Kubectl, name: str) -> str:
-    """Create a namespace that goes after the test."""
+    """Create a namespace that is deleted after the test."""
     key, _, value = MINE.partition("=")
     kubectl(
         *("create", "-f", "-"),
@@ -36,7 +36,7 @@ class Request(NamedTuple):
 
 
 def allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> set[Request]:
-    """Those of the requests that the API server would let this user make."""
+    """Return those of the requests that the API server allows this user."""
     asked = list(requests)
     reviews = [_review(user, request) for request in asked]
     answers = kubectl(
@@ -48,7 +48,7 @@ def allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> set[Req
 
 
 def becomes_allowed(kubectl: Kubectl, user: str, requests: Iterable[Request]) -> bool:
-    """Whether a user gets these rights within 30 s: aggregation is a controller's work."""
+    """Whether a user gets these permissions within 30 s: a controller aggregates the roles."""
     asked = set(requests)
     deadline = time.monotonic() + 30
     while asked - allowed(kubectl, user, asked):

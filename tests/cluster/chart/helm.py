@@ -1,4 +1,4 @@
-"""Helm, as a user runs it, on the project's chart."""
+"""Runs Helm on the project's chart, as a user does."""
 
 import copy
 import json
@@ -20,15 +20,16 @@ Values = dict[str, Any]
 
 
 class HelmFailed(RuntimeError):
-    """Helm ended with an error; the message is what it printed."""
+    """Helm ended with an error; the message is its output."""
 
 
 class Helm:
-    """Helm with one kubeconfig, or with none at all.
+    """Helm with one kubeconfig, or with none.
 
     Args:
-        home: folder for what it would keep in the user's home.
-        kubeconfig: of the cluster that releases go to; without it, only what needs no cluster.
+        home: folder for the files that Helm keeps in the home of a user.
+        kubeconfig: kubeconfig of the cluster for releases; without it only commands that need no
+            cluster work.
     """
 
     def __init__(self, home: Path, kubeconfig: Path | None = None) -> None:
@@ -40,10 +41,10 @@ class Helm:
         }
 
     def __call__(self, *arguments: str, values: Values | None = None) -> str:
-        """Run it and return what it prints.
+        """Run Helm and return its output.
 
         Raises:
-            HelmFailed: with all that it printed.
+            HelmFailed: with the whole output.
         """
         with_values = () if values is None else ("--values", "-")
         done = subprocess.run(
@@ -59,10 +60,10 @@ class Helm:
         return done.stdout
 
     def render(self, values: Values | None = None, *arguments: str) -> list[Object]:
-        """Every object of the chart, without a cluster.
+        """Render every object of the chart, without a cluster.
 
         Raises:
-            HelmFailed: the values are not as the schema has them, or a template refuses them.
+            HelmFailed: the schema rejects the values, or a template does.
         """
         key = json.dumps([values or {}, arguments])
         if key not in self._rendered:
@@ -76,7 +77,7 @@ class Helm:
 
 
 def only(objects: list[Object], kind: str, suffix: str = "") -> Object:
-    """The one object of a kind, of those whose name ends so."""
+    """Return the one object of a kind whose name ends with `suffix`."""
     (found,) = (o for o in of(objects, kind) if o["metadata"]["name"].endswith(suffix))
     return found
 

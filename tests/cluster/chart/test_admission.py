@@ -1,4 +1,4 @@
-"""A real API server accepts what the chart renders, field by field."""
+"""A real API server accepts the rendered chart, and checks each field."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +16,12 @@ STRICT = ("--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
 
 @pytest.fixture(scope="module", autouse=True)
 def namespaces(control_plane: ControlPlane) -> None:
-    """Those that the values name; they admit restricted pods only."""
+    """Namespaces that the values name; they admit restricted pods only."""
     objects: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
         for name in (NAMESPACE, "team-a", "team-b")
     ]
-    # A process that took tests of this module from another comes here more than once.
+    # A process that took tests of this module from another process runs this more than once.
     control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=manifest_list(objects))
 
 
@@ -72,7 +72,7 @@ def test_a_security_context_that_is_weakened_is_refused_there(helm: Helm, kubect
 
 
 def pod_and_account(helm: Helm, values: dict[str, Any]) -> list[dict[str, Any]]:
-    """A pod as the Deployment's controller would make it, under an account that exists."""
+    """Create a pod as the controller of the Deployment would, with an existing service account."""
     template = only(helm.render(values), "Deployment")["spec"]["template"]
     spec = {**template["spec"], "serviceAccountName": "default"}
     metadata = {**template["metadata"], "name": "operator", "namespace": NAMESPACE}

@@ -1,4 +1,4 @@
-"""What the chart repeats of the project is what the project says."""
+"""The generated files of the chart are the same as their sources in the project."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def test_rules_are_the_alerts_of_the_documentation_word_by_word(helm: Helm) -> N
 
 
 def leaves(value: Any, path: str = "") -> set[str]:
-    """Paths of the defaults, down to what is a value to its user."""
+    """Return the paths of the defaults, down to the values that a user sets."""
     if isinstance(value, dict) and value and path not in WHOLE:
         return set().union(*(leaves(v, f"{path}.{k}".lstrip(".")) for k, v in value.items()))
     return {path}

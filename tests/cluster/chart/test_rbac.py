@@ -1,4 +1,4 @@
-"""What the chart grants: each rule for a reason, in both scopes, and to users what is theirs."""
+"""The permissions of the chart: each rule has a reason, in both scopes, and for users."""
 
 import json
 from typing import Any
@@ -84,7 +84,7 @@ def test_bindings_bind_only_the_operator(helm: Helm, name: str) -> None:
 
 
 def installed(releases: Helm, namespace: str, values: dict[str, Any]) -> str:
-    """Install a release; the user name of its operator."""
+    """Install a release, and return the user name of its operator."""
     releases("install", RELEASE, str(CHART), "--namespace", namespace, values=values)
     return account(namespace)
 
@@ -184,7 +184,7 @@ MODEL = json.dumps(
 
 
 def user(control_plane: ControlPlane, namespace: str, role: str) -> tuple[Kubectl, str]:
-    """kubectl as somebody with one of the usual roles in a namespace, and who that is."""
+    """kubectl as a user with one of the usual roles in a namespace, and the name of the user."""
     name = f"{role}-of-{namespace}"
     binding = ("-n", namespace, "create", "rolebinding", name, f"--clusterrole={role}")
     control_plane.kubectl(*binding, f"--user={name}")

@@ -1,4 +1,4 @@
-"""A release from its installation to its end, and what it leaves."""
+"""A release from its installation to its removal, and the objects that remain."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def upgrade(
 
 
 def create_project(kubectl: Kubectl, namespace: str) -> str:
-    """A resource of ours; its UID."""
+    """Create a resource of ours, and return its UID."""
     kubectl("wait", "--for=condition=Established", PROJECTS, "--timeout=30s")
     kubectl("-n", namespace, "create", "-f", str(PROJECT))
     return uid(kubectl, namespace)
@@ -44,7 +44,7 @@ def uid(kubectl: Kubectl, namespace: str) -> str:
 
 
 def owned(kubectl: Kubectl, namespace: str) -> list[str]:
-    """Names of what the release made in its namespace."""
+    """Return the names of the objects that the release created in its namespace."""
     label = f"--selector=app.kubernetes.io/instance={RELEASE}"
     return kubectl("-n", namespace, "get", OWNED, label, "-o", "name").split()
 
@@ -99,7 +99,7 @@ def test_definitions_stay_when_somebody_else_takes_them_over(
 
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    """The chart as it was before a column and a field of its definitions."""
+    """The chart of an earlier version, without a column and a field of the CRDs."""
     chart = shutil.copytree(CHART, tmp_path / "older")
     definition = chart / "files/crds/featurelineage.io_featurestoreprojects.yaml"
     crd = yaml.safe_load(definition.read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def test_upgrade_and_rollback_change_the_crds(
 
 
 def suspend(kubectl: Kubectl, namespace: str) -> str:
-    """Set the field and read what was stored."""
+    """Set the field, and return the stored value."""
     there = ("-n", namespace, "patch", "fsp", NAME, "--type=merge", "-o")
     return kubectl(
         *there, "jsonpath={.spec.suspend}", "-p", json.dumps({"spec": {"suspend": True}})

@@ -1,4 +1,4 @@
-"""Which values make which objects, and what the operator is told by them."""
+"""Which values create which objects and which configuration of the operator."""
 
 import hashlib
 import re

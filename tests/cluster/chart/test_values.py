@@ -1,4 +1,4 @@
-"""Values that mean nothing are refused before anything is installed, and the message names them."""
+"""Wrong values are rejected before anything is installed, and the message names them."""
 
 import re
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_bad_values_are_named(helm: Helm, values: dict[str, Any], named: str) ->
     with pytest.raises(HelmFailed) as failed:
         helm.render(values)
 
-    # Helm 3.17 writes `- image.digest:` for what later ones write as `- at '/image/digest':`.
+    # Helm 3.17 writes `- image.digest:` where later versions write `- at '/image/digest':`.
     dotted = re.escape(named.removeprefix("/").replace("/", "."))
     assert named in str(failed.value) or re.search(f"^- {dotted}:", str(failed.value), re.MULTILINE)
 

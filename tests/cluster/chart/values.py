@@ -1,4 +1,4 @@
-"""Sets of values that between them render every line of every template."""
+"""Sets of values that together render every line of every template."""
 
 from typing import Final
 

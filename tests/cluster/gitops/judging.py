@@ -1,6 +1,6 @@
-"""What GitOps tools make of an object, by their own code and by the examples that users are handed.
+"""How GitOps tools rate an object: runs the code of the tools with the files in `examples/`.
 
-`judge/` is a small Go program: kstatus itself, Argo CD's way to run a health script, and the
+`judge/` is a small Go program. It contains kstatus, the health script runner of Argo CD, and the
 evaluator of Flux's kustomize-controller.
 """
 
@@ -27,7 +27,7 @@ _SECONDS: Final = 60.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one tool says: its own word, and why."""
+    """The result of one tool: its own term, and the reason."""
 
     status: str
     message: str
@@ -39,12 +39,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What each tool says of one object.
+    """The results of all tools for one object.
 
     Attributes:
-        kstatus: InProgress, Failed, Current or Terminating; by nothing but the object.
+        kstatus: InProgress, Failed, Current or Terminating; computed from the object only.
         argo: Progressing, Healthy, Degraded or Suspended; Unknown if the script fails.
-        flux: InProgress, Failed or Current; Unknown if an expression fails: Flux waits then too.
+        flux: InProgress, Failed or Current; Unknown if an expression fails, in which case Flux
+            waits too.
     """
 
     kstatus: Verdict
@@ -58,13 +59,13 @@ class Judgement:
 
 
 def judge(objects: Iterable[Mapping[str, Any]]) -> list[Judgement]:
-    """What the tools say of these objects, in their order.
+    """Return the results for these objects, in the same order.
 
     Args:
-        objects: whole, as an API server hands them out: ``metadata.generation`` included.
+        objects: complete objects as an API server returns them, with ``metadata.generation``.
 
     Raises:
-        RuntimeError: the examples or an object cannot be read; the message says why.
+        RuntimeError: the examples or an object cannot be read; the message has the reason.
     """
     done = subprocess.run(
         [_program(), "-argocd-cm", ARGOCD, "-flux", FLUX],
@@ -83,7 +84,7 @@ def judge(objects: Iterable[Mapping[str, Any]]) -> list[Judgement]:
 
 @cache
 def _program() -> Path:
-    """The judge, built once for each content of its module."""
+    """Return the path of the program, which is built once for each content of its module."""
     digest = hashlib.sha256()
     for source in sorted(_MODULE.iterdir()):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())

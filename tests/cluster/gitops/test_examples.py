@@ -1,4 +1,4 @@
-"""The manifests under `examples/gitops` are what a person can use as they stand."""
+"""The manifests below `examples/gitops` can be used without changes."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ def overlay(environment: str) -> Path:
 
 
 def listed(folder: Path) -> set[Path]:
-    """Every file that a kustomization and those below it name."""
+    """Return every file that a kustomization and its bases name."""
     (kustomization,) = read(folder / "kustomization.yaml")
     files = {folder / "kustomization.yaml"}
     patches = [patch["path"] for patch in kustomization.get("patches", ()) if "path" in patch]
@@ -49,7 +49,7 @@ def listed(folder: Path) -> set[Path]:
 
 @cache
 def rendered(folder: Path) -> list[Object]:
-    """A folder as both tools render it."""
+    """Render a folder as both tools do."""
     command = [binary("kubectl"), "kustomize", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(yaml.safe_load_all(done.stdout))
@@ -61,7 +61,7 @@ def of_kind(environment: str, kind: str) -> Object:
 
 
 def flux(environment: str) -> dict[str, Object]:
-    """What Flux syncs in the cluster of an environment, by name."""
+    """The objects that Flux syncs in the cluster of an environment, by name."""
     return {
         each["metadata"]["name"]: each for each in rendered(EXAMPLES / "clusters" / environment)
     }
@@ -93,7 +93,7 @@ def test_an_overlay_renders_and_its_resources_validate(environment: str) -> None
 def test_the_api_server_takes_an_overlay(
     environment: str, kubectl: Kubectl, namespace: str
 ) -> None:
-    """In a namespace of the test's own, all at once, and with nothing that it does not know."""
+    """Apply all of them in a namespace of the test; unknown fields are errors."""
     objects = [each for each in rendered(overlay(environment)) if each["kind"] != "Namespace"]
     there = yaml.safe_dump_all(
         {**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in objects
@@ -133,7 +133,7 @@ def test_operator_reads_only_named_secrets(
 
 
 def secrets(value: Any) -> Iterator[str]:
-    """Names of the Secrets that a spec refers to."""
+    """Return the names of the Secrets that a spec refers to."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key in ("secretRef", "secretKeyRef"):
@@ -166,7 +166,7 @@ def test_both_tools_judge_both_kinds() -> None:
 
 
 def test_both_kinds_are_judged_alike() -> None:
-    """So a correction of one is not forgotten in the other."""
+    """So that a correction in one file is made in the other file too."""
     (config,) = read(ARGOCD)
     checks = [check for each in read(FLUX) for check in each["spec"]["healthCheckExprs"]]
     words = ("inProgress", "failed", "current")

@@ -1,7 +1,7 @@
-"""What Argo CD, Flux and kstatus make of every state that the core can put an object in.
+"""How Argo CD, Flux and kstatus rate every state in which the operator can leave an object.
 
-The statuses are those that `decide` and `decide_model` compute; the scripts and expressions are
-those of `examples/gitops`.
+`decide` and `decide_model` compute the statuses; the scripts and expressions are those of
+`examples/gitops`.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ CHAMPION = version("1", "champion")
 
 
 def project(scenario: ProjectScenario) -> Object:
-    """The project as an API server would hand it out."""
+    """The project as an API server returns it."""
     return {
         "apiVersion": "featurelineage.io/v1alpha1",
         "kind": "FeatureStoreProject",
@@ -78,7 +78,7 @@ def blocked() -> ProjectScenario:
 
 
 def unblocked() -> ProjectScenario:
-    """The protected model is gone, and the plan is made anew."""
+    """The protected model is deleted, and the plan is made again."""
     scenario = blocked()
     scenario.guard = guard("another_model")
     scenario.reconcile()
@@ -175,7 +175,7 @@ def observed() -> ProjectScenario:
 
 
 def not_read() -> ProjectScenario:
-    """The registry that others write cannot be read for now."""
+    """The registry, which another tool writes, cannot be read."""
     scenario = ProjectScenario(mlflow=MLFLOW, apply={"mode": "Observe"}, runtime={"retries": 0})
     scenario.reconcile()
     scenario.end("Failed", reason="JobFailed", message="no route to the registry")
@@ -195,7 +195,7 @@ def materializing() -> ProjectScenario:
 
 
 def unseen_change() -> ProjectScenario:
-    """What stands between a change of the spec and the operator's next status."""
+    """The state after a change of the spec and before the next status of the operator."""
     scenario = applied()
     scenario.change(apply={"prune": False})
     return scenario
@@ -277,7 +277,7 @@ PROJECTS: dict[str, tuple[Callable[[], ProjectScenario], tuple[str, str, str], s
 def trained(
     item: LinkedVersion | None = None, resource: TrainedModel | None = None, **known: Any
 ) -> Object:
-    """A TrainedModel with the status that `decide_model` gives it, as an API server has it."""
+    """A TrainedModel with the status of `decide_model`, as an API server returns it."""
     resource = resource or model()
     decision = decide_model(observed_model(resource, item, **known))
     return {
@@ -297,7 +297,7 @@ def seen_before(verdict: Verdict, **spec: Any) -> TrainedModel:
 
 
 def out(resource: TrainedModel) -> Object:
-    """That model while MLflow does not answer, after a restart: nothing is in memory."""
+    """The same model while MLflow does not answer, after a restart: the cache is empty."""
     return trained(None, resource, view=None, failure=OUTAGE)
 
 
@@ -371,7 +371,7 @@ CASES: dict[str, tuple[Callable[[], Object], tuple[str, str, str], str]] = {
 
 @pytest.fixture(scope="module")
 def judgements() -> dict[str, Judgement]:
-    """All in one run of the judge."""
+    """Rate all of them in one run of the program."""
     objects = {name: make() for name, (make, _, _) in CASES.items()}
     return dict(zip(objects, judge(objects.values()), strict=True))
 
@@ -386,7 +386,7 @@ def test_the_tools_agree_on(name: str, judgements: dict[str, Judgement]) -> None
 
 @pytest.mark.parametrize("new", [project(ProjectScenario()), trained(linked(CHAMPION))])
 def test_object_without_status_is_current_for_kstatus_only(new: Object) -> None:
-    """Why Flux is handed expressions. One that names a field of no status fails: Flux waits."""
+    """Why Flux needs expressions: one about a missing field fails, and Flux waits."""
     bare = {key: value for key, value in new.items() if key != "status"}
 
     (judgement,) = judge([bare])
@@ -397,7 +397,7 @@ def test_object_without_status_is_current_for_kstatus_only(new: Object) -> None:
 
 
 def test_unobserved_generation_is_not_ready() -> None:
-    """What a default in the schema, `status: {observedGeneration: -1}`, makes of a new object."""
+    """The effect of the default in the schema, `observedGeneration: -1`, on a new object."""
     new = {**project(ProjectScenario()), "status": {"observedGeneration": -1}}
 
     (judgement,) = judge([new])

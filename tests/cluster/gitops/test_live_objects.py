@@ -1,4 +1,4 @@
-"""What an API server makes of the manifests, and what the tools make of that."""
+"""How the tools rate the manifests after an API server has stored them."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def live(kubectl: Kubectl, namespace: str, manifest: dict[str, Any]) -> dict[str
 def test_defaults_are_no_drift_for_a_comparison_on_the_server(
     kubectl: Kubectl, namespace: str, manifest: dict[str, Any]
 ) -> None:
-    """Argo CD's server-side diff: what a server-side apply would change."""
+    """Argo CD's server-side diff: the changes that a server-side apply would make."""
     text = json.dumps(manifest)
     kubectl("-n", namespace, "apply", "--server-side", ARGO, "-f", "-", stdin=text)
     before = live(kubectl, namespace, manifest)
@@ -55,7 +55,7 @@ def test_defaults_are_no_drift_for_a_comparison_on_the_server(
     command = ("apply", "--server-side", ARGO, "--dry-run=server", "-o", "json", "-f", "-")
     after = json.loads(kubectl("-n", namespace, *command, stdin=text))
 
-    assert before["spec"] != manifest["spec"]  # there are defaults to speak of
+    assert before["spec"] != manifest["spec"]  # the object has defaults
     assert after["spec"] == before["spec"]
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
 
@@ -87,7 +87,7 @@ def test_a_new_object_is_ready_for_neither_argo_cd_nor_flux(
 
 
 def test_what_the_operator_writes_is_no_drift(kubectl: Kubectl, namespace: str) -> None:
-    """A status, a finalizer, and the annotations that people set by hand."""
+    """A status, a finalizer, and the annotations that users set by hand."""
     text = json.dumps(PROJECT)
     apply = ("-n", namespace, "apply", "--server-side", ARGO, "-f", "-")
     kubectl(*apply, stdin=text)

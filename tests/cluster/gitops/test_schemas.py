@@ -1,4 +1,4 @@
-"""Argo CD and Flux take the examples: judged by their own CRDs on an API server, field by field."""
+"""The CRDs of Argo CD and Flux accept the examples; an API server checks each field."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Operators with the permissions of the chart; each test that starts one ends it."""
+"""Operators with the permissions of the chart; each test stops the operators that it started."""
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,13 +15,13 @@ StartOperator = Callable[..., Awaitable[Operator]]
 
 @pytest.fixture(scope="session")
 def chart_objects(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
-    """What the chart renders with its default values."""
+    """The objects that the chart renders with its default values."""
     return Helm(tmp_path_factory.mktemp("helm")).render()
 
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(cluster: Cluster, chart_objects: list[Object]) -> Path:
-    """Of the operator's ServiceAccount, with what the chart grants it over all namespaces."""
+    """Kubeconfig of the operator's ServiceAccount, with the chart's permissions everywhere."""
     grant_permissions(cluster, chart_objects)
     return cluster.service_account_kubeconfig(NAMESPACE, RELEASE)
 
@@ -34,10 +34,11 @@ async def start_operator(
     namespace: str,
     tmp_path: Path,
 ) -> AsyncIterator[StartOperator]:
-    """Starts a replica that watches the test's namespace, with a Lease of the test's own.
+    """Start a replica that watches the namespace of the test, with its own Lease.
 
-    Arguments: `ready` (wait for it, True), `kubeconfig`, `environment`, `program` (what is run in
-    place of the command), and fields of its configuration, such as ``namespaces``.
+    Arguments: `ready` (wait until the replica is ready; default True), `kubeconfig`, `environment`,
+    `program` (runs instead of the command), and fields of the configuration, such as
+    ``namespaces``.
     """
     started: list[Operator] = []
     grant_lease(cluster, copy.deepcopy(chart_objects), namespace)

@@ -26,7 +26,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class HostCrashed(BaseException):
-    """Not an Exception: nothing in the code may catch it."""
+    """Not an Exception, so that no code catches it."""
 
 
 @dataclass
@@ -34,8 +34,8 @@ class HostRun:
     """The run of one host.
 
     Attributes:
-        over: set when it dies.
-        buried: set once nothing of it is left in this process.
+        over: set when the host crashes.
+        buried: set when all its tasks in this process have ended.
     """
 
     crashed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,12 +46,12 @@ class CrashPlan:
     """The writes at which hosts crash: each distinct write once.
 
     Args:
-        moment_of: when, by the name of a write: ``before`` or ``after`` it has its effect, or
-            ``never``.
+        moment_of: when the host crashes, by the name of a write: ``before`` or ``after`` its
+            effect, or ``never``.
 
     Attributes:
-        died_at: the names of the writes, in the order of the deaths.
-        life: of the host that lives now, or lived last.
+        died_at: names of the writes at which hosts crashed, in order.
+        life: the run of the host that is running, or that ran last.
     """
 
     def __init__(self, moment_of: Callable[[str], Moment]) -> None:
@@ -61,10 +61,10 @@ class CrashPlan:
         self.host_run = HostRun()
 
     async def write(self, name: str, send: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """Send a write, unless that is the end of who sends it.
+        """Send a write, or crash the host.
 
         Raises:
-            HostCrashed: it was, and nobody is left who could be told.
+            HostCrashed: the host crashed at this write.
         """
         host_run = self.host_run
         await self._crash_at(host_run, "before", name)
@@ -111,7 +111,7 @@ class CrashingApi(Api):
 
 
 def crashing_mlflow(crash_plan: CrashPlan) -> Middleware:
-    """What a gateway to MLflow does for a host that may die."""
+    """Middlewares of a gateway to MLflow that crash the host."""
 
     @web.middleware
     async def through(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -130,9 +130,9 @@ def crashing_mlflow(crash_plan: CrashPlan) -> Middleware:
 async def restarting_hosts(
     configuration: Configuration, config: OperatorConfig, identity: Identity, crash_plan: CrashPlan
 ) -> AsyncIterator[None]:
-    """Have a host work, and another one when it dies; the last one ends as a process is asked to.
+    """Run a host, and another one after each crash; the last host is stopped normally.
 
-    All of them are the same pod, whose container is started again.
+    All hosts are the same pod, whose container is started again.
     """
     stop = asyncio.Event()
     threads: list[Thread] = []
@@ -161,14 +161,14 @@ async def restarting_hosts(
 
 
 def _thread_that_stops_kopf(host: Manager) -> Thread:
-    """kopf's thread takes most of a second to end, which nobody has to wait for."""
+    """The tests do not wait for the end of kopf's thread, which takes most of a second."""
     thread = Thread(target=host._informer.stop, daemon=True)
     host._informer.stop = thread.start  # type: ignore[method-assign]
     return thread
 
 
 async def _run_host(host: Manager, host_run: HostRun, stop: asyncio.Event) -> None:
-    """Until the host dies, is asked to end, or loses its Lease to a busy machine."""
+    """Return when the host crashes, is stopped, or loses its Lease because the machine is busy."""
     running = asyncio.create_task(host.run(stop))
     crashing = asyncio.create_task(host_run.crashed.wait())
     try:

@@ -1,4 +1,4 @@
-"""A gateway in front of a real MLflow server: asks who comes, and lets a test hold the door."""
+"""A gateway in front of a real MLflow server: checks a login, and can hold requests."""
 
 import asyncio
 import base64
@@ -14,16 +14,16 @@ DROPPED = {"host", "authorization", "content-length", "transfer-encoding", "cont
 
 @dataclass
 class Gateway:
-    """What passes through it.
+    """The state of a gateway.
 
     Args:
-        login: whom it lets through, "" anybody.
+        login: the login that is accepted; "": any.
 
     Attributes:
-        url: its address.
-        opened: cleared, it holds every request until it is set again.
-        waiting: set while it holds one.
-        refused: how many it has refused.
+        url: address of the gateway.
+        opened: if cleared, the gateway holds every request until this is set again.
+        waiting: set while the gateway holds a request.
+        refused: number of refused requests.
     """
 
     login: str = ""
@@ -44,9 +44,9 @@ async def gateway(
     """Serve until the end of the block.
 
     Args:
-        mlflow: address of the server behind it.
-        login: ``user:password`` that it asks for.
-        middlewares: what is done with each request before it is passed on, and with its answer.
+        mlflow: address of the server behind the gateway.
+        login: ``user:password`` that the gateway requires.
+        middlewares: process each request before it is forwarded, and its answer.
     """
     mlflow_gateway = Gateway(login)
     mlflow_gateway.opened.set()

@@ -1,4 +1,4 @@
-"""Permissions one by one, and operators that lack some of them."""
+"""Single permissions, and operators that lack some of them."""
 
 import asyncio
 import copy
@@ -17,7 +17,7 @@ REVIEWS = Kind("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAcc
 
 
 class Permission(NamedTuple):
-    """One verb on one resource; ``trainedmodels/status`` is a resource of its own."""
+    """One verb on one resource; ``trainedmodels/status`` is a separate resource."""
 
     group: str
     resource: str
@@ -25,12 +25,12 @@ class Permission(NamedTuple):
 
     @property
     def refusal(self) -> str:
-        """What the API server says to whoever lacks it."""
+        """The message of the API server for a missing permission."""
         return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}"'
 
 
 def permissions(rules: Iterable[dict[str, Any]]) -> set[Permission]:
-    """What rules grant, one by one."""
+    """Return the permissions of these rules, one by one."""
     return {
         Permission(group, resource, verb)
         for rule in rules
@@ -41,21 +41,21 @@ def permissions(rules: Iterable[dict[str, Any]]) -> set[Permission]:
 
 
 def granted(objects: list[Object]) -> set[Permission]:
-    """What the chart grants the operator where it watches."""
+    """Return the permissions that the chart grants the operator in the watched namespaces."""
     return permissions(only(objects, "ClusterRole", f":{RELEASE}")["rules"])
 
 
 def granted_at_home(objects: list[Object]) -> set[Permission]:
-    """What the chart grants the operator in its own namespace alone: the Lease."""
+    """Return the permissions in the namespace of the release only: those for the Lease."""
     return permissions(rule for role in of(objects, "Role") for rule in role["rules"])
 
 
 class Account:
-    """A ServiceAccount in a test's namespace that stands for the operator's there.
+    """A ServiceAccount in a namespace of a test, used as the account of an operator.
 
     Attributes:
-        kubeconfig: of it.
-        environment: tells the operator who it is.
+        kubeconfig: kubeconfig of the account.
+        environment: environment variables that name the account.
     """
 
     def __init__(self, admin: Api, namespace: str, kubeconfig: Path) -> None:
@@ -66,7 +66,7 @@ class Account:
         self._may: set[Permission] = set()
 
     async def may(self, wanted: set[Permission]) -> None:
-        """Grant exactly this, and return once the API server goes by it."""
+        """Grant exactly these permissions, and return when the API server applies them."""
         rules = [
             {"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]}
             for one in sorted(wanted)
@@ -75,7 +75,7 @@ class Account:
         async with asyncio.timeout(30):
             for one in wanted ^ self._may:
                 while await self._is_allowed(one) is not (one in wanted):
-                    await asyncio.sleep(0.05)  # RBAC tells nobody when it has heard
+                    await asyncio.sleep(0.05)  # there is no event for a change of permissions
         self._may = set(wanted)
 
     async def _is_allowed(self, one: Permission) -> bool:
@@ -99,7 +99,7 @@ class Account:
 
 
 async def make_account(admin: Api, cluster: Cluster, namespace: str) -> Account:
-    """An account that may do nothing yet."""
+    """Create an account without permissions."""
     await _apply(admin, SERVICE_ACCOUNTS, namespace, {})
     role = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": ACCOUNT}
     subject = {"kind": SERVICE_ACCOUNTS.kind, "name": ACCOUNT, "namespace": namespace}

@@ -1,4 +1,4 @@
-"""Waiting for what the API server says, by watching it: no polling, no pauses."""
+"""Waits for a state on the API server with a watch, without polling or sleeping."""
 
 import asyncio
 import json
@@ -17,17 +17,17 @@ Condition = dict[str, Any]
 
 
 class NeverHappened(AssertionError):
-    """What was waited for did not come; the message tells the last state."""
+    """The awaited state did not come; the message contains the last state."""
 
 
 def condition(body: Object | None, type_: str) -> Condition:
-    """A condition of an object, {} where it has none of this type."""
+    """Return the condition of an object, or {} if there is none of this type."""
     conditions = (body or {}).get("status", {}).get("conditions") or ()
     return next((each for each in conditions if each["type"] == type_), {})
 
 
 def says(type_: str, status: str, reason: str = "") -> Callable[[Object | None], bool]:
-    """Holds once a condition has this status, and this reason where one is given."""
+    """Return a check: the condition has this status, and this reason if one is given."""
 
     def holds(body: Object | None) -> bool:
         found = condition(body, type_)
@@ -48,7 +48,7 @@ async def until(
     holds: Callable[[Object | None], bool],
     seconds: float = SECONDS,
 ) -> Object:
-    """The object once `holds` is true of it; {} where that means that it is gone.
+    """Return the object when `holds` is true of it; {} if the object is deleted by then.
 
     Raises:
         NeverHappened: not within `seconds`.
@@ -62,7 +62,7 @@ async def until(
                 except NotFound:
                     last = None
                 except ApiUnavailable:
-                    await asyncio.sleep(0.2)  # a server that is being started again
+                    await asyncio.sleep(0.2)  # the server is being started again
                     continue
                 if holds(last):
                     return last or {}
@@ -79,7 +79,7 @@ async def until(
 
 
 async def _changes(api: Api, kind: Kind, namespace: str, name: str, since: str | None) -> Any:
-    """Each new state of an object, None when it is deleted, until the stream ends."""
+    """Yield each new state of an object, and None after its deletion, until the stream ends."""
     query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": "30"}
     if since is not None:
         query["resourceVersion"] = since
@@ -97,5 +97,5 @@ async def _changes(api: Api, kind: Kind, namespace: str, name: str, since: str |
                 return
             yield None if event["type"] == "DELETED" else event["object"]
     except (OSError, asyncio.IncompleteReadError) as error:
-        del error  # the server went away: look again
+        del error  # the connection was lost: watch again
         await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The operator as a process of its own, as its pod would run it, with the chart's permissions."""
+"""Runs the operator as a separate process, as its pod would, with the chart's permissions."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,18 @@ RBAC_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "Ro
 
 
 def grant_permissions(cluster: Cluster, objects: list[Object]) -> None:
-    """Apply what the chart grants, and nothing else of it; its namespace is made."""
+    """Apply the roles of the chart, and create the namespace of the release."""
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     granted = of(objects, *RBAC_KINDS)
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([made, *granted]))
 
 
 def grant_lease(cluster: Cluster, objects: list[Object], namespace: str) -> None:
-    """The chart's permission on the Lease, in a namespace of the test's instead of the release's:
-    so each test has a Lease of its own, for the same ServiceAccount."""
+    """Create the chart's permission for the Lease, in the namespace of the test.
+
+    In a release it is in the namespace of the release. So each test has its own Lease, with the
+    same ServiceAccount.
+    """
     granted = [
         each
         for each in of(objects, "Role", "RoleBinding")
@@ -49,11 +52,11 @@ class Operator:
     """One replica.
 
     Args:
-        kubeconfig: whom it acts as.
-        config: of the operator, as in its file; a free port is taken.
-        folder: for its files.
-        namespace: where its Lease is.
-        program: what is run, before its arguments.
+        kubeconfig: kubeconfig of its account.
+        config: configuration as in its file; the port is a free one.
+        folder: folder for its files.
+        namespace: namespace of its Lease.
+        program: the program that is run, before its arguments.
     """
 
     kubeconfig: Path
@@ -75,7 +78,7 @@ class Operator:
         return self.process.pid
 
     async def start(self) -> None:
-        """Start it, and return once it is ready: it has listed all it watches."""
+        """Start the operator, and return when it is ready: it has listed all watched kinds."""
         port = _free_port()
         self.config = {"runner": {"image": "runner.example/runner:1"}, **self.config, "port": port}
         file = self.folder / f"{self.name}.yaml"
@@ -101,10 +104,10 @@ class Operator:
         self.url = f"http://127.0.0.1:{port}"
 
     async def ready(self, seconds: float = 60.0) -> None:
-        """Return once ``/readyz`` says so.
+        """Return when ``/readyz`` answers 200.
 
         Raises:
-            AssertionError: it ended, or is not ready in time; with its log.
+            AssertionError: the operator ended, or is not ready in time; with its log.
         """
         assert self.process is not None
         async with httpx.AsyncClient(base_url=self.url) as client:
@@ -114,7 +117,7 @@ class Operator:
                         with contextlib.suppress(httpx.TransportError):
                             if (await client.get("/readyz")).status_code == 200:
                                 return
-                        await asyncio.sleep(0.05)  # a port that is not open yet tells nobody
+                        await asyncio.sleep(0.05)  # there is no event for an opened port
         raise AssertionError(f"the operator is not ready:\n{self.log.read_text()}")
 
     async def metrics(self) -> str:
@@ -122,7 +125,7 @@ class Operator:
             return (await client.get("/metrics")).raise_for_status().text
 
     def lines(self) -> Iterator[Line]:
-        """What it logged; a line that is no JSON is a crash, and shows as one."""
+        """Return the log lines; a line that is not JSON is from a crash, and raises an error."""
         for text in self.log.read_text().splitlines():
             try:
                 yield json.loads(text)
@@ -133,7 +136,7 @@ class Operator:
         return [line for line in self.lines() if line["level"] in ("error", "critical")]
 
     async def end(self, sign: signal.Signals = signal.SIGTERM, seconds: float = 40.0) -> int:
-        """Send a signal and wait for the end; returns the exit code."""
+        """Send a signal, wait for the end, and return the exit code."""
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(sign)

@@ -1,4 +1,4 @@
-"""A project whose repo is in a ConfigMap and whose stores are on a claim, and its model."""
+"""A project with its repo in a ConfigMap and its stores on a claim, and its model."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ from feature_lineage.kube.kinds import PROJECTS
 
 @dataclass
 class HostProject(ProjectFixture):
-    """One project and its model, named alike, in a namespace; its stores are on a claim.
+    """One project and its model, with the same name, in a namespace; the stores are on a claim.
 
     Args:
-        folder: of the claim.
-        door: where the operator finds MLflow.
+        folder: folder of the claim.
+        door: the address at which the operator finds MLflow.
     """
 
     folder: Path = field(kw_only=True)
@@ -29,11 +29,11 @@ class HostProject(ProjectFixture):
 
     @property
     def stores(self) -> Path:
-        """What the claim ``stores`` holds."""
+        """Write the content of the claim ``stores``."""
         return self.folder / "repo" / "data"
 
     def prepare(self) -> None:
-        """Repo and data."""
+        """Create the repo and its data."""
         write_repo(self.folder / "repo", self.project)
         self.stores.chmod(0o777)
         store = FEATURE_STORE.format(project=self.project).replace("data/", "/stores/")
@@ -56,7 +56,7 @@ class HostProject(ProjectFixture):
         return await self.create(PROJECTS, {**body, **spec})
 
     async def until_tagged(self, wanted: dict[str, set[str]]) -> None:
-        """Versions have these tags; MLflow tells nobody, so asking is the only way to know."""
+        """Wait until versions have these tags; MLflow sends no events, so this polls."""
         found: dict[str, set[str]] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(JOB_SECONDS):
@@ -65,7 +65,7 @@ class HostProject(ProjectFixture):
         assert found == wanted, found
 
     def online_rows(self) -> dict[str, int]:
-        """How many values each table of the online store holds."""
+        """Return the number of values in each table of the online store."""
         with contextlib.closing(sqlite3.connect(self.stores / "online.db")) as store:
             tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             count = "SELECT count(*) FROM "

@@ -1,4 +1,4 @@
-"""Resources as a user applies them, and what a test waits for in their status."""
+"""Resources as a user applies them, and checks of their status."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,7 +10,7 @@ from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.kinds import MODELS, PROJECTS, Kind
 
 IMAGE: Final = {"image": {"path": "/repo"}}
-"""A source that nothing has to be there for."""
+"""A source that needs no other object."""
 
 Holds = Callable[[Object | None], bool]
 
@@ -31,7 +31,7 @@ async def create(
 
 
 async def create_project(admin: Api, namespace: str, name: str = "ranking", **spec: Any) -> Object:
-    """A project of one Feast project of the same name; from an image, unless `spec` says else."""
+    """A project whose Feast project has the same name; from an image, unless `spec` differs."""
     whole = {"project": name.replace("-", "_"), "source": IMAGE, **spec}
     return await create(admin, PROJECTS, namespace, name, whole)
 
@@ -39,24 +39,24 @@ async def create_project(admin: Api, namespace: str, name: str = "ranking", **sp
 async def create_model(
     admin: Api, namespace: str, name: str = "m", project: str = "ranking", **spec: Any
 ) -> Object:
-    """A model of a project of the same namespace, unless `spec` says else."""
+    """A model of a project in the same namespace, unless `spec` differs."""
     reference = {"projectRef": {"name": project}, "model": {"name": name, "alias": "champion"}}
     return await create(admin, MODELS, namespace, name, {**reference, **spec})
 
 
 async def request_reconcile(admin: Api, kind: Kind, namespace: str, name: str, why: str) -> None:
-    """Ask for a look by the annotation."""
+    """Request a reconcile by the annotation."""
     metadata = {"annotations": {RECONCILE_REQUESTED_AT: why}}
     await admin.patch(kind, namespace, name, {"metadata": metadata})
 
 
 async def change(admin: Api, kind: Kind, namespace: str, name: str, **spec: Any) -> Object:
-    """Patch the spec; returns the object with its new generation."""
+    """Patch the spec, and return the object with its new generation."""
     return await admin.patch(kind, namespace, name, {"spec": spec})
 
 
 def has_condition(type_: str, reason: str, *words: str) -> Holds:
-    """Holds once a condition has this reason, and these words in its message."""
+    """Return a check: a condition has this reason, and its message contains these words."""
 
     def holds(body: Object | None) -> bool:
         found = condition(body, type_)
@@ -67,18 +67,18 @@ def has_condition(type_: str, reason: str, *words: str) -> Holds:
 
 
 def observed(body: Object | None) -> bool:
-    """Holds once the status is of the newest spec."""
+    """Whether the status is of the newest spec."""
     status = (body or {}).get("status", {})
     generation = (body or {"metadata": {}})["metadata"].get("generation")
     return generation is not None and status.get("observedGeneration") == generation
 
 
 def handled(why: str) -> Holds:
-    """Holds once the status answers a request to look."""
+    """Return a check: the status answers a request for a reconcile."""
     return lambda body: (body or {}).get("status", {}).get("lastHandledReconcileAt") == why
 
 
 def running(body: Object | None) -> bool:
-    """Holds once the job of the operation in flight was seen at work."""
+    """Whether the operator has seen that the job of the operation in flight runs."""
     operation = (body or {}).get("status", {}).get("operation") or {}
     return operation.get("phase") == "Running"

@@ -1,4 +1,4 @@
-"""The finalizer: there exactly while a deletion has work to do, and no namespace hangs on it."""
+"""The finalizer exists only while a deletion has work to do, and blocks no namespace."""
 
 from typing import Any
 
@@ -51,11 +51,11 @@ async def test_the_finalizer_comes_and_goes_with_the_deletion_policy(
     await admin.patch(PROJECTS, namespace, "ranking", {"metadata": {"finalizers": None}})
     await change(admin, PROJECTS, namespace, "ranking", deletionPolicy="Delete")
     await until(admin, PROJECTS, namespace, "ranking", has_finalizer(True))
-    # Somebody takes it away: it is back when the project is looked at.
+    # A user removes the finalizer: the next reconcile of the project adds it again.
     await admin.patch(PROJECTS, namespace, "ranking", {"metadata": {"finalizers": None}})
     await request_reconcile(admin, PROJECTS, namespace, "ranking", "finalizer")
     await until(admin, PROJECTS, namespace, "ranking", has_finalizer(True))
-    # It applied nothing: there is nothing to delete.
+    # The project applied nothing, so there is nothing to delete.
     await admin.delete(PROJECTS, namespace, "ranking")
     await until(admin, PROJECTS, namespace, "ranking", gone)
     assert [job async for job in admin.list(JOBS, namespace)] == []
@@ -84,7 +84,7 @@ APPLIED = {
     "observedGeneration": 1,
     "sequence": 1,
 }
-"""As after an apply: there is something to delete."""
+"""Set the status that follows an apply, so that there is something to delete."""
 
 
 async def applied_project(admin: Api, namespace: str, **spec: Any) -> Object:

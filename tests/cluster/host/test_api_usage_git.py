@@ -1,4 +1,4 @@
-"""What is wrong with a Git source, in the words of its condition, until somebody mends it."""
+"""The condition names the problem of a Git source until a user corrects it."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECTS, SECRETS
 TOKEN: Final = "glpat-tr0ub4dor"
 LOGIN: Final = f"x-access-token:{TOKEN}"
 STRAIGHT: Final = {"NO_PROXY": "*", "no_proxy": "*"}
-"""Whatever proxy the tests are run behind."""
+"""No proxy of the test environment is used."""
 
 WHOLE: Final = {"branch": "main", "tag": None, "commit": None}
 
@@ -35,10 +35,10 @@ class Trouble:
     """A source that cannot be resolved.
 
     Attributes:
-        url: with HERE for the server that there is, and AWAY for one that does not listen.
-        status, reason: of SourceReady.
-        words: of its message: what it is about, and the next step.
-        ref: which commit.
+        url: HERE stands for the running server, and AWAY for a server that does not listen.
+        status, reason: the status and reason of SourceReady.
+        words: words in the message: the object, and the next step.
+        ref: the ref of the source.
     """
 
     url: str
@@ -112,7 +112,7 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 
 @pytest.fixture
 async def git(admin: Api, kubectl: Kubectl, namespace: str, server: GitServer) -> dict[str, Any]:
-    """What every source has: a token that the operator may read, and the server's authority."""
+    """The common part of all sources: a token that the operator may read, and the CA."""
     granted = grant_manifests(("git",), namespace, NAMESPACE, RELEASE)
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(granted))
     secret = {"metadata": {"name": "git"}, "stringData": {"token": TOKEN}}
@@ -124,7 +124,7 @@ async def git(admin: Api, kubectl: Kubectl, namespace: str, server: GitServer) -
 
 
 def _away() -> str:
-    """Where nobody listens."""
+    """Return an address at which no server listens."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         return f"https://localhost:{closed.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""MLflow servers as the platform hands them out: by name, with its credential, or not at all."""
+"""The MLflow servers of the platform: by name, with their credential, or not allowed."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LOGIN = "operator:tr0ub4dor"
 
 
 def secret(folder: Path, login: str) -> Path:
-    """A Secret of type basic-auth, as it is mounted; a rotation replaces the files."""
+    """A mounted Secret of type basic-auth; a rotation replaces the files."""
     folder.mkdir(exist_ok=True)
     for key, value in zip(("username", "password"), login.split(":"), strict=True):
         (folder / key).write_text(value + "\n")

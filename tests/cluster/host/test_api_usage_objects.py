@@ -1,4 +1,4 @@
-"""What the operator makes besides statuses: Events once, access put right, Jobs left alone."""
+"""Objects of the operator besides statuses: Events once, roles repaired, other Jobs unchanged."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ access = "feature-lineage-runner-ranking"
 
 
 async def job_of(admin: Api, namespace: str, attempt: int) -> Object:
-    """The Job of an attempt, once it was let go."""
+    """Return the Job of an attempt after it was resumed."""
     status = (
         await until(
             admin,
@@ -44,7 +44,7 @@ def _operation(body: Object | None) -> Object:
 
 
 async def fail(admin: Api, namespace: str, job: Object) -> None:
-    """Its pod fails, as far as anybody can see."""
+    """Set the status of its pod to failed."""
     name = job["metadata"]["name"]
     await until(
         admin, JOBS, namespace, name, lambda body: (body or {})["status"].get("active", 0) == 1
@@ -67,7 +67,7 @@ async def fail(admin: Api, namespace: str, job: Object) -> None:
 
 
 async def the_event(admin: Api, namespace: str, times: int) -> Object:
-    """The one Event of the project, once it says that it happened so often."""
+    """Return the one Event of the project when its count has this value."""
     async with asyncio.timeout(60):
         while True:  # the status is written first, then the Event
             found = [
@@ -82,7 +82,7 @@ async def the_event(admin: Api, namespace: str, times: int) -> Object:
 
 
 def account_of(job: Object) -> str:
-    """The ServiceAccount of a job; its Role and RoleBinding are named alike."""
+    """Return the ServiceAccount of a job; its Role and RoleBinding have the same name."""
     return str(job["spec"]["template"]["spec"]["serviceAccountName"])
 
 

@@ -1,4 +1,4 @@
-"""References over namespaces: who is not allowed learns nothing, not even that it is there."""
+"""References to other namespaces: a model without permission learns nothing about the project."""
 
 import re
 
@@ -13,7 +13,7 @@ from feature_lineage.kube.kinds import EVENTS, MODELS, PROJECTS
 
 
 async def unresolved_status(admin: Api, namespace: str, name: str) -> Object:
-    """The status of a model that is not resolved, without what differs by nature."""
+    """The status of a model that is not resolved, without the fields that always differ."""
     found = await until(
         admin, MODELS, namespace, name, says("Resolved", "False", "RefNotPermitted")
     )

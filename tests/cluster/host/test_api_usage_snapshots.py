@@ -1,4 +1,4 @@
-"""Registry snapshots in ConfigMaps, kept by an operator with what the chart grants."""
+"""Registry snapshots in ConfigMaps, kept by an operator with the permissions of the chart."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

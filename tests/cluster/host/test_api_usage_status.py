@@ -1,4 +1,4 @@
-"""Statuses: written when they change and only then, by whoever knows the newest object."""
+"""Statuses are written only if they change, and only from the newest version of the object."""
 
 import asyncio
 import re
@@ -30,12 +30,12 @@ HOURLY = {"name": "hourly", "incremental": {}}
 
 
 async def passes(operator: Operator) -> dict[str, float]:
-    """Passes that went well, by kind."""
+    """Return the number of successful reconciles, by kind."""
     return {kind: float(count) for kind, count in PASSES.findall(await operator.metrics())}
 
 
 async def until_passed(operator: Operator, times: int) -> None:
-    """Return once each kind has had that many more passes."""
+    """Return after each kind had this number of further reconciles."""
     before = await passes(operator)
     async with asyncio.timeout(180):
         while True:
@@ -50,7 +50,7 @@ def version(body: Object) -> str:
 
 
 def writes(control_plane: ControlPlane, namespace: str) -> list[str]:
-    """What the operator wrote in a namespace, but for its Lease."""
+    """Return the writes of the operator in a namespace, without those of its Lease."""
     return [
         f"{record.verb} {record.uri}"
         for record in control_plane.audit()
@@ -105,7 +105,7 @@ async def test_second_process_writes_no_status(
 
 
 async def until_lead(operator: Operator) -> None:
-    """Return once it has looked at something of each kind."""
+    """Return after the operator has reconciled a resource of each kind."""
     async with asyncio.timeout(60):
         while len(await passes(operator)) < 2:
             await asyncio.sleep(0.2)
@@ -200,7 +200,7 @@ async def test_operator_side_errors_are_shown_until_corrected(
         schedule = {**HOURLY, **wrong, **right}
         await change(admin, PROJECTS, namespace, "ranking", schedules=[schedule])
         found = await until(admin, PROJECTS, namespace, "ranking", at_work)
-        # Ready was False all the time.
+        # Ready was False the whole time.
         assert condition(found, "Ready")["lastTransitionTime"] == since
         await change(admin, PROJECTS, namespace, "ranking", schedules=[{**HOURLY, **wrong}])
     assert operator.errors() == []

@@ -1,7 +1,8 @@
-"""The cluster host dies at each of its writes, and another one takes over: same end state.
+"""The cluster host crashes at each of its writes, and another one takes over: same end state.
 
-One scene has all that it writes: an apply, a backfill, a model whose alias moves on, and a deletion
-that takes the project's objects along. Each host dies at the first write that none has died at.
+One scenario contains all writes: an apply, a backfill, a model whose alias moves, and a deletion
+that deletes the objects of the project. Each host crashes at the first write at which no host has
+crashed yet.
 """
 
 import copy
@@ -34,7 +35,7 @@ from feature_lineage.models.baseline import REGISTRY_DIGEST_TAG
 from feature_lineage.operations.records import OPERATION_ID_TAG
 
 TOLD: Final = ("ApplySucceeded", "BackfillSucceeded", "DeleteSucceeded")
-"""Events; each is told last in its pass, so a host that dies at every write comes to none."""
+"""Events; each is the last write of its reconcile, so a host that always crashes sends none."""
 
 AROUND_EVENTS: Final[dict[str, Moment]] = {
     "Event ApplySucceeded of a FeatureStoreProject": "before",
@@ -99,7 +100,7 @@ project's status: 3 of 3 recorded
 Job delete-3-1: ttlSecondsAfterFinished
 finalizer removed
 """
-"""What is written at least, about in this order; how much a status says at once is chance."""
+"""The writes that must happen, about in this order; how many changes one status contains varies."""
 
 APPLIED: Final = {
     "conditions": {
@@ -131,7 +132,7 @@ TAGS: Final = {
 
 @pytest.fixture
 def crash_plan(moments: Moment | dict[str, Moment]) -> CrashPlan:
-    """Hosts die at one moment of every write, or each at its own of those that are named."""
+    """Hosts crash at one moment of every write, or each at its own moment of the named writes."""
     if isinstance(moments, str):
         return CrashPlan(lambda _: moments)
     return CrashPlan(lambda write: moments.get(write, "never"))
@@ -141,7 +142,7 @@ def crash_plan(moments: Moment | dict[str, Moment]) -> CrashPlan:
 async def host_project(
     admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path, crash_plan: CrashPlan
 ) -> AsyncIterator[HostProject]:
-    """A place whose MLflow is the one of all tests, behind a door that hosts may die at."""
+    """A project whose MLflow is the shared server, behind a gateway at which hosts may crash."""
     mlflow = MLflow(shared_mlflow().url)
     async with gateway(mlflow.url, middlewares=[crashing_mlflow(crash_plan)]) as gateway_:
         host_project = HostProject(

@@ -1,4 +1,4 @@
-"""A resource that is applied has a status at once, written through the API server it came from."""
+"""A new resource has a status immediately, written through the API server."""
 
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.polling import condition, gone, says, until

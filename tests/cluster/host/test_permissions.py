@@ -1,4 +1,4 @@
-"""A permission that is taken away is named where one looks, and all goes on once it is back."""
+"""A missing permission is named in the status or log, and work continues once it is granted."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ OF_A_JOB = (
     Permission(BATCH, "jobs", "patch"),
 )
 PASSED_ON = Permission("", "configmaps", "patch")
-"""Nobody may grant what he has not: a project's jobs patch their own report."""
+"""RBAC lets an account grant only its own permissions: the jobs of a project patch their report."""
 
 StartWithout = Callable[..., Awaitable[tuple[Operator, Account, set[Permission]]]]
 
@@ -70,7 +70,7 @@ async def start_without(
     chart_objects: list[Object],
     start_operator: StartOperator,
 ) -> StartWithout:
-    """Starts an operator with all that the chart grants but for these; `config` is its own."""
+    """Start an operator with all permissions of the chart except these, and its own `config`."""
 
     async def start(
         *missing: Permission, **config: Any
@@ -88,7 +88,7 @@ async def start_without(
 
 
 TRIES_SEEN = 120
-"""Tenths of a second: the list is tried again every 5 s."""
+"""In tenths of a second: the list is repeated every 5 s."""
 
 
 async def test_missing_permission_is_named_by_the_condition(
@@ -169,7 +169,7 @@ async def test_named_grant_command_makes_the_secret_readable(
     await request_reconcile(admin, PROJECTS, namespace, "ranking", "granted")
 
     if who == "mlflow":
-        # Read now; what answers nobody is the server.
+        # The server does not answer the second read either.
         unanswered = has_condition("Applied", "GuardUnavailable", "127.0.0.1:9")
         await until(admin, PROJECTS, namespace, "ranking", unanswered)
     else:
@@ -197,7 +197,7 @@ async def test_missing_list_permission_makes_it_unready(
 
 
 async def until_refused(client: httpx.AsyncClient, missing: Permission) -> None:
-    """Return once the readiness probe has failed for this, for longer than one try takes."""
+    """Return after the readiness probe has failed with this text for longer than one retry."""
     seen = 0
     async with asyncio.timeout(90):
         while seen < TRIES_SEEN:
@@ -208,7 +208,7 @@ async def until_refused(client: httpx.AsyncClient, missing: Permission) -> None:
 
 
 async def logged(operator: Operator, words: str) -> None:
-    """Return once the operator has logged a line with these words."""
+    """Return after the operator has logged a line with these words."""
     try:
         async with asyncio.timeout(60):
             while not any(words in line["message"] for line in operator.lines()):

@@ -1,8 +1,8 @@
-"""What an operator writes, named so that each distinct write has a name of its own, in each run.
+"""Names for the writes of an operator: each distinct write has the same name in each run.
 
-Names are without digests and times: what is written twice for the same reason is the same write.
-Of what a job needs before it may go, and of what goes into an ops run, each sort has one name for
-all jobs and runs: `test_starting` and the contract of `tracking` take these one by one.
+Names contain no digests and times: a write that is repeated for the same reason has the same name.
+For the objects of a job and the parts of an ops run, each kind has one name for all jobs and runs;
+`test_starting` and the contract tests of `tracking` test these one by one.
 """
 
 import json
@@ -20,21 +20,21 @@ _ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
 class Writes:
-    """Names of the writes of one scene with one project: some go by those before them."""
+    """The names of the writes in one scenario with one project; some depend on earlier writes."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[str]] = {}
         self._operation = ""
 
     def to_api_server(self, method: str, path: str, body: Object) -> str:
-        """The name of a request, "" where it is none of the leader's work."""
+        """Return the name of a request, or "" if the request is not part of the leader's work."""
         _, _, rest = path.partition("/namespaces/")
         _, plural, name, subresource = (*rest.split("/"), "", "")[:4]
         metadata = body.get("metadata") or {}
         name = name or metadata.get("name", "")
         match plural, subresource:
             case "leases", _:
-                return ""  # how leaders follow each other has tests of its own
+                return ""  # the change of leaders has its own tests
             case "events", _:
                 about = (body.get("regarding") or {}).get("kind", "")
                 return f"Event {body['reason']} of a {about}" if method == "POST" else "Event again"
@@ -51,7 +51,7 @@ class Writes:
         return f"{body.get('kind')} {_plain(name)}"
 
     def to_mlflow(self, method: str, path: str, content: bytes) -> str:
-        """The name of a request, "" where it only asks."""
+        """Return the name of a request, or "" if the request only reads."""
         if path.startswith(_ARTIFACTS):
             return f"artifact {path.rpartition('/')[2]}" if method == "PUT" else ""
         call = path.removeprefix(_MLFLOW)
@@ -78,7 +78,7 @@ class Writes:
         return f"{method} {path}"
 
     def _project(self, status: Object) -> str:
-        """What a patch says of the operation in flight and of those behind it."""
+        """Return the name of a patch: its operation in flight, and its finished operations."""
         said = []
         operation = status.get("operation") or {}
         if "id" in operation:
@@ -100,7 +100,7 @@ class Writes:
         return f"a job's {'request' if name.endswith('-request') else 'report'}"
 
     def _nth(self, sort: str, known_as: str) -> int:
-        """The number of a thing among those of its sort, in the order in which they came."""
+        """Return the number of an object of its kind, in the order of the first writes."""
         known = self._known.setdefault(sort, [])
         if known_as not in known:
             known.append(known_as)

@@ -1,4 +1,4 @@
-"""An operator that may do what jobs take and nothing else, a project, and requests."""
+"""An operator that has only the permissions for jobs, a project, and requests."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 
 @pytest.fixture(scope="session")
 def operator_account(cluster: Cluster) -> str:
-    """Kubeconfig of an account with `OPERATOR_RULES`, everywhere."""
+    """Kubeconfig of an account with `OPERATOR_RULES` in all namespaces."""
     name = f"operator-{uuid.uuid4().hex[:6]}"
     kubectl = cluster.kubectl
     kubectl("create", "namespace", name)
@@ -48,14 +48,14 @@ def jobs(operator: Api) -> KubeJobs:
 
 @pytest.fixture
 def restricted(kubectl: Kubectl, namespace: str) -> str:
-    """The namespace, enforcing the pod security standard ``restricted``."""
+    """The namespace, which enforces the pod security standard ``restricted``."""
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     return namespace
 
 
 @pytest.fixture
 async def project(admin: Api, restricted: str) -> Callable[..., Any]:
-    """Creates a FeatureStoreProject there; arguments are fields of its spec."""
+    """Create a FeatureStoreProject in the namespace; the arguments are fields of its spec."""
 
     async def create(name: str = "driver", **spec: Any) -> Project:
         return await Project.create(admin, restricted, name, spec)

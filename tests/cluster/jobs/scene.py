@@ -1,4 +1,4 @@
-"""A project on the API server, requests for its jobs, and what the operator may do there."""
+"""A project on the API server, requests for its jobs, and the permissions of the operator."""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ OPERATOR_RULES = [
     },
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"]},
 ]
-"""All that jobs take; the right to a ConfigMap is also what the runners' Roles are made of."""
+"""All permissions that jobs need; the operator passes the one on ConfigMaps to the runners."""
 
 IMAGE = {"image": {"path": "/repo"}}
 
@@ -36,7 +36,7 @@ def apply_yaml(kubectl: Kubectl, *objects: dict[str, Any]) -> None:
 
 @dataclass
 class Project:
-    """A FeatureStoreProject as the API server has it."""
+    """Return a FeatureStoreProject as the API server stores it."""
 
     resource: FeatureStoreProject
 

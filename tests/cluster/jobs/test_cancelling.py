@@ -1,4 +1,4 @@
-"""A job that cannot start is cancelled when its pod would be made differently now."""
+"""A job that cannot start is cancelled if its pod would now be created differently."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Why a job does not begin, or left no report: Kubernetes' own words, wherever they are."""
+"""The cause for which a job does not start or has no report: the text of Kubernetes."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ async def pod_of(admin: Api, namespace: str) -> Object:
 
 
 async def set_pod_status(admin: Api, pod: Object, **status: Any) -> None:
-    """Say about a pod what a scheduler or kubelet would."""
+    """Write the status or Event of a pod that a scheduler or kubelet would write."""
     metadata = pod["metadata"]
     await admin.patch(
         PODS, metadata["namespace"], metadata["name"], {"status": status}, subresource="status"
@@ -234,7 +234,7 @@ async def test_a_disrupted_pod_is_replaced(admin: Api, jobs: KubeJobs, project: 
 
 
 async def warn(kubectl: Kubectl, pod: Object, reason: str, note: str) -> None:
-    """A Warning about a pod, as kubelets write them: through the core API."""
+    """A Warning about a pod, through the core API, as kubelets write it."""
     import json
 
     metadata = pod["metadata"]

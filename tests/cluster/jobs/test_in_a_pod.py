@@ -1,4 +1,4 @@
-"""Real jobs on a node that stands in: from request to the report that is read back."""
+"""Real jobs on a simulated node: from the request to the report."""
 
 import asyncio
 import base64
@@ -54,7 +54,7 @@ stats = FeatureView(
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Path:
-    """What the claim ``stores`` holds: a parquet file, and room for the rest."""
+    """Create the content of the claim ``stores``: a parquet file, and a folder for the stores."""
     folder = tmp_path / "stores"
     folder.mkdir()
     folder.chmod(0o777)
@@ -65,7 +65,7 @@ def stores(tmp_path: Path) -> Path:
 
 
 def repo(kubectl: Kubectl, namespace: str, **files: str) -> str:
-    """A ConfigMap ``repo``; returns its revision."""
+    """Create a ConfigMap ``repo``, and return its revision."""
     contents = {"feature_store.yaml": FEATURE_STORE, "defs__features.py": FEATURES, **files}
     metadata = {"name": "repo", "namespace": namespace}
     apply_yaml(
@@ -192,7 +192,7 @@ async def test_feature_store_yaml_in_a_secret_is_read_by_the_job(
         },
     )
     async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
-        # What a caller knows of it does not travel either.
+        # The field that only the caller knows is not in the request either.
         request = mine.request(revision=revision, feature_store_yaml=text)
         await jobs.start(request, mine.resource)
         facts = await end_of(jobs, request.operation_id, mine)

@@ -1,4 +1,4 @@
-"""A report gets through whole or not at all, written with nothing but the runner's own token."""
+"""A report is read whole or not at all, written with only the token of the runner."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ def report(snapshot: RegistrySnapshot | None = None, job: str = JOB) -> JobRepor
 
 
 def snapshot(views: int, features: int, *, noise: int = 0) -> RegistrySnapshot:
-    """A registry; `noise` adds bytes to each view that do not compress."""
+    """Return a registry; `noise` adds incompressible bytes to each view."""
     dice = random.Random(7)
     made = {}
     for number in range(views):
@@ -54,7 +54,7 @@ def snapshot(views: int, features: int, *, noise: int = 0) -> RegistrySnapshot:
 
 
 async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
-    """The API server as a pod of the project reaches it: with its token, and no other right."""
+    """The API server as a pod of the project uses it: with its token, and no other permission."""
     account = access_name(project.resource)
     path = SERVICE_ACCOUNTS.path(project.namespace, account, "token")
     made = await admin._request("POST", path, body={"spec": {}})

@@ -1,4 +1,4 @@
-"""What an owner says about its pods reaches them, where restricted pods are all there may be."""
+"""The `spec.runtime` of a project reaches its pods, in a namespace for restricted pods."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""A job starts once, whatever happens to the operator while it starts it."""
+"""A job starts once, wherever the operator crashes during the start."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,11 +22,11 @@ NewProject = Callable[..., Any]
 
 
 class JobHostCrashed(BaseException):
-    """Nothing in the code may catch it."""
+    """Not an Exception, so that no code catches it."""
 
 
 class CrashingClient:
-    """An `Api` whose host dies at its n-th writing request, before or after it has its effect."""
+    """An `Api` whose host crashes at its n-th writing request, before or after the effect."""
 
     def __init__(self, api: Api, at: int, *, after: bool) -> None:
         self._api, self._left, self._after = api, at, after

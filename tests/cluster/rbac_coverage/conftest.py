@@ -1,7 +1,7 @@
-"""What is judged once all of `tests/cluster` has run, in a pytest of its own.
+"""Checks that need the whole of `tests/cluster` to have run; they run in a separate pytest.
 
-A part of the suite asks for a part of what the operator may ask for: judged by that, the rest would
-look spare. So what the last run left is judged only if every test of the suite was played in it.
+A part of the suite makes only a part of the operator's requests, so other permissions would look
+unused. Therefore the last run is checked only if it ran every test of the suite.
 """
 
 import os
@@ -21,10 +21,10 @@ _judged = pytest.StashKey[str]()
 
 @pytest.fixture(scope="session")
 def whole_run(pytestconfig: pytest.Config) -> Run:
-    """The last run of the suite.
+    """The record of the last run of the suite.
 
     Raises:
-        AssertionError: there was none, or something was left out of it.
+        AssertionError: there was no run, or it left out a test.
     """
     assert pytestconfig.cache is not None
     file = kept(pytestconfig.cache)
@@ -51,7 +51,7 @@ def pytest_terminal_summary(
 
 
 def _suite() -> set[str]:
-    """The node ids of all its tests."""
+    """Return the node ids of all tests of the suite."""
     options = ("--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, SUITE],
@@ -59,7 +59,7 @@ def _suite() -> set[str]:
         env={
             name: value
             for name, value in os.environ.items()
-            if "PYTEST" not in name and name != VARIABLE  # they may leave something out
+            if "PYTEST" not in name and name != VARIABLE  # they may leave out tests
         },
         capture_output=True,
         text=True,

@@ -1,10 +1,10 @@
-"""The chart grants what the operator asked for over the whole suite, and nothing else.
+"""The chart grants the permissions that the operator used over the whole suite, and no others.
 
-Who counts is the chart's own ServiceAccount, and those that stand for it in `tests/cluster/jobs`. A
-test that takes a permission away on purpose acts as another (`tests.cluster.host.permissions`).
+Counted are the ServiceAccount of the chart, and those that replace it in `tests/cluster/jobs`. A
+test that removes a permission on purpose uses another account (`tests.cluster.host.permissions`).
 
-A server-side apply is a patch for the audit log even where it creates; that it created shows in the
-answer, 201, and that this takes `create` in `tests/cluster/host/test_permissions.py`, where each
+The audit log calls a server-side apply a patch also if it creates an object. The answer 201 shows
+the creation. `tests/cluster/host/test_permissions.py` shows that this needs `create`: there, each
 permission of a job is missing in turn.
 """
 
@@ -21,12 +21,12 @@ OPERATOR = re.compile(
     rf"system:serviceaccount:({NAMESPACE}:{RELEASE}|operator-[0-9a-f]{{6}}:operator)"
 )
 REFUSED_BY_RBAC = ("cannot ", "attempting to grant RBAC permissions not currently held")
-"""How the messages tell that from a 403 of admission: a quota, a namespace that goes."""
+"""Messages of a 403 by RBAC; admission (a quota, a namespace in deletion) has other messages."""
 
 
 @pytest.fixture
 def asked(whole_run: Run) -> list[AuditRecord]:
-    """What the operator asked all API servers of the run for."""
+    """Return the requests of the operator to all API servers of the run."""
     return [each for each in whole_run.asked if each.resource and OPERATOR.fullmatch(each.user)]
 
 
@@ -36,7 +36,7 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 
 def taken(record: AuditRecord) -> set[Permission]:
-    """The permissions that a request took."""
+    """Return the permissions that a request needed."""
     resource = "/".join(part for part in (record.resource, record.subresource) if part)
     verbs = (
         {record.verb, "create"} if (record.verb, record.code) == ("patch", 201) else {record.verb}
@@ -53,7 +53,7 @@ def test_what_was_asked_for_is_what_is_granted(
 ) -> None:
     objects = helm.render()
     by_default = granted(objects) | granted_at_home(objects)
-    # Tenants grant it secret by secret, or the platform with this value.
+    # Tenants grant single Secrets, or the platform grants all with this value.
     widened = helm.render({"rbac": {"secrets": "WatchedNamespaces"}})
     of_secrets = permissions(only(widened, "ClusterRole", ":secrets")["rules"])
     used = all_taken(record for record in asked if record.allowed)

@@ -1,4 +1,4 @@
-"""Our ops runs carry what Feast's own logger writes for the same operation: keys, types, texts."""
+"""Our ops runs have the keys, types and texts that Feast's own logger writes for an operation."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ END = START + timedelta(hours=1)
 
 @dataclass
 class Written:
-    """Stands in for MlflowClient, and keeps what Feast's logger writes."""
+    """Replaces MlflowClient, and records what Feast's logger writes."""
 
     experiment: str = ""
     name: str = ""

@@ -1,4 +1,4 @@
-"""One warm process and one PostgreSQL server for all of the runner's contract tests."""
+"""One process with Feast imported and one PostgreSQL server for contract tests of the runner."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    # Not under pytest's folder, which the next pytest shuts to others.
+    # Not below pytest's folder: the next pytest process denies other users access to it.
     with (
         tempfile.TemporaryDirectory(prefix="postgres-") as folder,
         start_postgres(folder) as server,
@@ -38,7 +38,7 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Repo:
-    """A repo on a file registry."""
+    """A repo with a file registry."""
     path = tmp_path / "repo"
     return Repo(path, on_disk("file", path))
 
@@ -48,9 +48,9 @@ _databases = count(1)
 
 @pytest.fixture
 def build(tmp_path: Path, request: pytest.FixtureRequest) -> Build:
-    """Make a repo on a registry of the given kind: file, sqlite or postgres.
+    """Create a repo with a registry of the given kind: file, sqlite or postgres.
 
-    Repos of one kind in one test share registry and online store, as projects do.
+    Repos of the same kind in one test share registry and online store, as projects do.
     """
     stores: dict[str, Stores] = {}
     numbers = count(1)

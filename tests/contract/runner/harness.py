@@ -1,4 +1,4 @@
-"""Two ways to run an operation in tests: as its own process, and forked off a warm one."""
+"""Two ways to run an operation in tests: in a new process, or forked from a process with Feast."""
 
 import json
 import os
@@ -25,7 +25,7 @@ Part = ApplyRequest | MaterializeRequest | DeleteRequest
 
 
 def request(kind: str, repo: Path, part: Part | None = None, **fields: Any) -> JobRequest:
-    """A request of any kind; `part` is its apply, materialize or delete section."""
+    """Build a request of any kind; `part` is its apply, materialize or delete section."""
     sections = {"plan": "apply"}
     body = {} if part is None else {sections.get(kind, kind): part}
     fields = {"operation_id": f"op-{kind}", "project": PROJECT, "revision": "r1", **fields}
@@ -34,7 +34,7 @@ def request(kind: str, repo: Path, part: Part | None = None, **fields: Any) -> J
 
 @dataclass
 class Finished:
-    """One run of ``python -m feature_lineage.runner``."""
+    """The result of one ``python -m feature_lineage.runner``."""
 
     code: int
     report: JobReport
@@ -43,7 +43,7 @@ class Finished:
 
 
 class Cli:
-    """The runner as hosts start it."""
+    """Runs the runner as hosts do."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -96,7 +96,7 @@ class Zygote:
         return self._process.stdout.readline().strip()
 
     def post(self, job: JobRequest, kill: dict[str, Any] | None = None) -> None:
-        """Have it run, without waiting."""
+        """Start an operation without waiting."""
         assert self._process.stdin is not None
         body = {"request": json.loads(encode(job)), "kill": kill}
         self._process.stdin.write(json.dumps(body) + "\n")
@@ -107,7 +107,7 @@ class Zygote:
         return answer
 
     def send(self, job: JobRequest, kill: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run it; the raw answer."""
+        """Run an operation; return the raw answer."""
         self.post(job, kill)
         return self.receive()
 

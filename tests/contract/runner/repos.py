@@ -1,4 +1,4 @@
-"""Feature repos for the runner's tests: what a repo looks like, and what changes in it."""
+"""Feature repos for the tests of the runner, and changes of their contents."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,7 +127,7 @@ class Repo:
         return self
 
     def rich(self) -> "Repo":
-        """One of every kind of object."""
+        """A repo with one object of every kind."""
         return self.write(HELPERS, "helpers.py").write(RICH)
 
     def edit(self, old: str, new: str, name: str = "features.py") -> "Repo":
@@ -142,7 +142,7 @@ class Repo:
 
 
 def frame() -> pd.DataFrame:
-    """Three drivers, one row each, an hour apart."""
+    """Three drivers with one row each, an hour apart."""
     hours = [timedelta(hours=hour) for hour in (1, 2, 3)]
     return pd.DataFrame(
         {
@@ -157,7 +157,7 @@ def frame() -> pd.DataFrame:
 
 
 def simple(**views: str) -> str:
-    """The text of a repo with plain feature views over one source."""
+    """Return the text of a repo with plain feature views over one source."""
     parts = [
         """
         from datetime import timedelta

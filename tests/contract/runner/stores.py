@@ -1,4 +1,4 @@
-"""Registries and online stores for the runner's tests, and how to look into them without Feast."""
+"""Registries and online stores for the tests of the runner, and queries without Feast."""
 
 import hashlib
 import sqlite3
@@ -17,10 +17,10 @@ class Stores:
     """A registry and an online store.
 
     Attributes:
-        kind: file, sqlite or postgres; of the registry.
-        yaml: their part of feature_store.yaml.
-        folder: where the files are, if they are files.
-        url: of the PostgreSQL database, if it is one.
+        kind: kind of the registry: file, sqlite or postgres.
+        yaml: the sections of feature_store.yaml for both.
+        folder: folder of the files, if they are files.
+        url: URL of the PostgreSQL database, if there is one.
     """
 
     kind: str
@@ -29,27 +29,27 @@ class Stores:
     url: str = ""
 
     def tables(self, project: str) -> set[str]:
-        """Views that have an online table."""
+        """Return the views that have an online table."""
         prefix = f"{project}_"
         with self._online() as connection:
             names = [row[0] for row in connection.execute(self._listing).fetchall()]
         return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
     def rows(self, project: str, view: str) -> list[Any]:
-        """What the online store holds of a view."""
+        """Return the content of the online store for a view."""
         with self._online() as connection:
             found = connection.execute(f'SELECT * FROM "{project}_{view}"').fetchall()
         return sorted(map(repr, found))
 
     def registry_state(self) -> str:
-        """Digest of everything the registry's storage holds, byte by byte."""
+        """Return the digest of all bytes in the registry's storage."""
         if self.kind == "file":
             path = self.folder / "registry.db"
             return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
         return hashlib.sha256(repr(sorted(self._registry_rows())).encode()).hexdigest()
 
     def execute(self, statement: str) -> None:
-        """Change the SQL registry behind everybody's back."""
+        """Change the SQL registry as another writer would."""
         with self._registry() as connection:
             connection.execute(statement)
             connection.commit()
@@ -93,7 +93,7 @@ class Stores:
 
 
 def on_disk(kind: str, repo: Path) -> Stores:
-    """A file or SQLite registry beside an online store in SQLite, under a repo's ``data``."""
+    """A file or SQLite registry and an online store in SQLite, below ``data`` of a repo."""
     folder = repo / "data"
     registry = {
         "file": f"registry: {folder}/registry.db",

@@ -1,4 +1,4 @@
-"""What an apply makes of a changed repo, and what it refuses to touch."""
+"""The effects of an apply of a changed repo, and what an apply refuses to change."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -107,7 +107,7 @@ def test_without_pruning_nothing_is_deleted(repo: Repo, zygote: Zygote) -> None:
 def test_a_registry_that_moves_between_plan_and_apply(
     kind: str, build: Build, zygote: Zygote
 ) -> None:
-    """The repo's own code plays the somebody else who writes after the plan has read."""
+    """The code of the repo acts as another writer, after the plan has read the registry."""
     repo = build(kind).views(a="trips:Int64", b="trips:Int64")
     base = zygote.run(request("apply", repo.path)).snapshot
     stores = repo.stores

@@ -1,4 +1,4 @@
-"""Repos that misbehave: each ends as a report that names the file, and nothing is written."""
+"""Repos with faulty code: each report names the file, and nothing is written."""
 
 import pytest
 from tests.contract.runner.harness import Zygote, request
@@ -98,7 +98,7 @@ def test_files_that_import_would_pass_over(name: str, repo: Repo, zygote: Zygote
 
 
 def test_code_that_is_merely_odd(repo: Repo, zygote: Zygote) -> None:
-    """Equal definitions twice, a dash in a name, a changed directory: none of it is wrong."""
+    """Equal definitions twice, a dash in a name and a changed directory are not errors."""
     repo.views(a="trips:Int64").write(
         """
         import os, tempfile

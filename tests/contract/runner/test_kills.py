@@ -1,7 +1,7 @@
 """kill -9 at any moment of an apply: the registry is the old one or the new one, never a mixture.
 
-Some kills strike around named calls, where it hurts most; the others at seeded random moments of
-the apply phase. After each, one more run must bring everything in order.
+Some kills happen before or after critical calls; the others at random moments of the apply phase,
+with a fixed seed. After each kill, one more run must complete the apply.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Feast's own type checks hold in a job, though each is compiled at its first call only."""
+"""Feast's type checks work in a job, although each is compiled only on its first call."""
 
 import json
 import subprocess

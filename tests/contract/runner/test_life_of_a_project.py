@@ -1,4 +1,4 @@
-"""A project from its first plan to its deletion, on every kind of registry, beside a neighbour."""
+"""A project from its first plan to its deletion, on every registry, next to another project."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Materialization, view by view: windows, rows, times, and failures that stay on their own."""
+"""Materialization view by view: windows, rows, times, and failures of single views."""
 
 from datetime import timedelta
 
@@ -122,7 +122,7 @@ def test_repo_code_is_not_imported(repo: Repo, zygote: Zygote) -> None:
 
 
 def test_intervals_of_another_process_are_not_lost(repo: Repo, zygote: Zygote) -> None:
-    """Feast writes a file registry from its cache; here each write reads it anew."""
+    """Feast writes a file registry from its cache; here each write reads the file again."""
     zygote.run(request("apply", repo.views(a="trips:Int64", b="trips:Int64").path))
     slow = pd.concat([frame()] * 1)
     slow.to_parquet(repo.path / "data/stats.parquet")

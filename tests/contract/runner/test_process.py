@@ -1,4 +1,4 @@
-"""The runner as a process: reports whatever happens, and leaves nothing behind."""
+"""The runner as a process: it always reports, and leaves no process or file behind."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ openlineage: {enabled: true, transport_type: http, transport_url: "http://127.0.
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """Where temporary files go; empty again afterwards."""
+    """The folder for temporary files; empty afterwards."""
     path = tmp_path / "scratch"
     path.mkdir()
     return path
@@ -82,7 +82,7 @@ def appears(path: Path, seconds: float = 90) -> str:
 
 
 def test_two_machines_come_to_one_digest(tmp_path: Path, scratch: Path) -> None:
-    """Another hash seed and directory; and Feast's own reporting, switched on, costs nothing."""
+    """Another hash seed and directory change nothing, and Feast's own reporting does not either."""
     reports = []
     for seed in ("1", "2"):
         path = tmp_path / f"repo{seed}"
@@ -178,7 +178,7 @@ def test_the_deadline_takes_the_whole_group(repo: Repo, cli: Cli) -> None:
 
 
 def test_ending_the_supervisor_ends_the_worker(tmp_path: Path) -> None:
-    """Asked to stop, it reports; killed, it takes the worker with it all the same."""
+    """When stopped, the runner reports; when killed, the worker is killed too."""
     repos, clis, processes = [], [], []
     for name in ("asked", "killed"):
         path = tmp_path / name

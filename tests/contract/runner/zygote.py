@@ -1,4 +1,4 @@
-"""Runs operations without paying for ``import feast`` each time: one process imports, then forks.
+"""Runs operations without an ``import feast`` for each: one process imports it, then forks.
 
 Started as a script. Each line on stdin is a command; each answer is a line on stdout:
 
@@ -6,8 +6,8 @@ Started as a script. Each line on stdin is a command; each answer is a line on s
      "call": 1} | {"after": seconds}}
     → {"report": {...} | null, "status": wait status, "seconds": float}
 
-The child runs exactly what the worker runs after its imports. It is killed either by itself, with
-SIGKILL, around a named call, or by this process after some time.
+The child runs the same code as the worker after its imports. The child kills itself with SIGKILL
+before or after a named call, or this process kills the child after some time.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 def main() -> None:
     import feast
 
-    # What reading a feature_store.yaml and materializing would otherwise import in every child.
+    # Modules that reading a feature_store.yaml and materializing would import in every child.
     import feast.infra.compute_engines.local.compute
     import feast.infra.offline_stores.dask
     import feast.infra.online_stores.postgres_online_store.postgres
@@ -35,7 +35,7 @@ def main() -> None:
     from feature_lineage.runner.progress import ProgressPipe
 
     answers = os.dup(1)
-    os.dup2(2, 1)  # what repos print is not an answer
+    os.dup2(2, 1)  # the output of repos is not an answer
     os.write(answers, b"ready\n")
     for line in sys.stdin:
         command = json.loads(line)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def arm(target: str, when: str, call: int = 1) -> None:
-    """Have this process kill itself around a call of `target`."""
+    """Let this process kill itself before or after a call of `target`."""
     module, _, path = target.partition(":")
     owner = importlib.import_module(module)
     *parents, name = path.split(".")
@@ -83,7 +83,7 @@ def arm(target: str, when: str, call: int = 1) -> None:
 
 
 def follow(child: int, read: int, kill_after: float | None) -> tuple[dict | None, int]:
-    """The child's report and wait status; `kill_after` counts from the start of its apply phase."""
+    """Return the child's report and wait status; `kill_after` starts with its apply phase."""
     data, report, kill_at = b"", None, None
     while True:
         left = None if kill_at is None else max(0.0, kill_at - time.monotonic())

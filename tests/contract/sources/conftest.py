@@ -1,4 +1,4 @@
-"""Real Git servers: over TLS with a login, and behind ssh; and an ssh client where none is."""
+"""Real Git servers, over TLS with a login and over ssh, and an ssh client if none is installed."""
 
 from collections.abc import Iterator
 from pathlib import Path

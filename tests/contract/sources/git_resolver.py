@@ -1,4 +1,4 @@
-"""Asks a Git server as the cluster's operator does, with the Secrets that tenants make."""
+"""Resolves refs as the operator in a cluster does, with the Secrets of tenants."""
 
 import base64
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ TOKEN = {"token": b"t0k3n\n"}
 
 
 def key_of(server: SshServer) -> dict[str, bytes]:
-    """The Secret that its key makes."""
+    """The Secret with this key."""
     return {"ssh-privatekey": server.key, "known_hosts": server.known_hosts.encode()}
 
 
@@ -25,7 +25,7 @@ async def resolve(
     authority: bytes | None = None,
     **ref: str,
 ) -> str:
-    """The commit, as the cluster's operator finds it; branch main where `ref` says nothing."""
+    """Return the commit that the operator finds; branch main if `ref` is not set."""
     objects: list[Secret | ConfigMap] = []
     if secret is not None:
         data = {key: base64.b64encode(value).decode() for key, value in secret.items()}
@@ -46,7 +46,7 @@ def project(
     login: bool = False,
     bundle: bool = False,
 ) -> FeatureStoreProject:
-    """A project of that source, with the Secret ``git`` and the authority of ConfigMap ``ca``."""
+    """A project with that source, with the Secret ``git`` and the CA in ConfigMap ``ca``."""
     git: dict[str, Any] = {"url": url, "ref": ref or {"branch": "main"}}
     if login:
         git["secretRef"] = {"name": "git"}

@@ -1,4 +1,4 @@
-"""Fetches a repository as a job's pod does: from its order and what is mounted."""
+"""Fetches a repository as the pod of a job does: with its order and its mounts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,12 @@ from feature_lineage.sources.source_kinds import fetch
 
 
 class GitSourcePod:
-    """A pod that was given a Git source.
+    """A pod with a Git source.
 
     Args:
-        home: folder of what the pod has mounted and what it makes.
-        secret: the mounted Secret, None where the project names none.
-        authority: the mounted authorities, None where the project names none.
+        home: folder of the mounts and files of the pod.
+        secret: the mounted Secret, or None if the project names none.
+        authority: the mounted certificate authorities, or None if the project names none.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class GitSourcePod:
         (home / "ca.crt").write_bytes(authority or b"")
 
     def fetch(self, commit: str, path: str = ".") -> Path:
-        """The folder of feature_store.yaml at that commit."""
+        """Return the folder of feature_store.yaml at that commit."""
         return fetch(self._order(commit, path), self.repo.parent)
 
     def report(self, commit: str, path: str) -> JobReport:
-        """What becomes of the whole operation."""
+        """Run the whole operation, and return its report."""
         return execute(self._order(commit, path), self.repo.parent)
 
     def _order(self, commit: str, path: str) -> PodRequest:
@@ -64,5 +64,5 @@ class GitSourcePod:
 
     @property
     def commits(self) -> list[str]:
-        """Every commit that came along."""
+        """Return every commit that was fetched."""
         return run_git(self.repo, "rev-list", "--all", "HEAD").split()

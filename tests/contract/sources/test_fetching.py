@@ -1,4 +1,4 @@
-"""A job's pod fetches exactly its commit from a real Git server, whatever became of it since."""
+"""The pod of a job fetches exactly its commit from a real Git server, also after later pushes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def pod(https: GitServer, tmp_path: Path) -> GitSourcePod:
 
 @pytest.fixture(params=["https", "https, old protocol", "ssh", "ssh, new protocol"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """Servers as they come out of the box, and a pod that knows how to ask each."""
+    """Servers with default settings, and a pod with the credential of each."""
     folder, home = tmp_path / "served", tmp_path / "pod"
     protocol = 0 if request.param in ("ssh", "https, old protocol") else 2
     if request.param.startswith("ssh"):
@@ -118,7 +118,7 @@ def test_a_repository_that_has_no_commit_at_all(served: Served) -> None:
 
 
 def test_how_far_an_old_commit_is_looked_for(tmp_path: Path) -> None:
-    """Between 100 and 2000 commits back it is found; a long history takes a second look."""
+    """A commit 100 to 2000 commits back is found with a second fetch."""
     with GitServer(tmp_path / "served", protocol=0) as server:
         server.commit("team", store="x")
         first = server.tree("team", "rev-parse", "HEAD").strip()

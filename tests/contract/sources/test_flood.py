@@ -1,4 +1,4 @@
-"""A server that lists branches without end takes neither the operator's memory nor its time."""
+"""A server that lists branches without end: memory and time of the operator are limited."""
 
 import ssl
 import threading
@@ -30,7 +30,7 @@ class Endless(BaseHTTPRequestHandler):
             while True:
                 self.wfile.write(many)
         except OSError:
-            pass  # git has had enough
+            pass  # git has ended the connection
 
     def log_message(self, *_: object) -> None:
         return
@@ -38,7 +38,7 @@ class Endless(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
-    """Address and authority of the server."""
+    """Address and CA of the server."""
     authority = Authority()
     credential = authority.issue("git", addresses=("localhost",))
     pair = tmp_path / "tls.pem"
@@ -56,7 +56,7 @@ def endless(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
 async def test_a_list_without_end_is_cut_off(
     endless: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git, "LS_REMOTE_SECONDS", 60.0)  # so that it is the memory that ends it
+    monkeypatch.setattr(git, "LS_REMOTE_SECONDS", 60.0)  # so that the memory limit ends git
     url, authority = endless
     with pytest.raises(TransientError, match="its list of refs is too long") as caught:
         await resolve(url, None, authority)

@@ -1,4 +1,4 @@
-"""A host that takes the connection and says nothing is given up in time; nothing stays behind."""
+"""A host that accepts the connection and never answers: requests end, and no process remains."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from feature_lineage.workqueue.workers import WorkerPool
 
 @pytest.fixture
 async def silent() -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """Port of a server that never says a word, and whether somebody came."""
+    """Port of a server that never answers, and an event for its first connection."""
     came = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,7 +35,7 @@ async def silent() -> AsyncIterator[tuple[int, asyncio.Event]]:
 
 
 def running(port: int) -> list[str]:
-    """Command lines that name the port."""
+    """Return the command lines that name the port."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -86,11 +86,11 @@ async def test_who_no_longer_wants_to_know_leaves_nothing_running(
 
 
 class Team:
-    """Forty projects on a host that never answers and one on a host that does, on 16 workers.
+    """Forty projects on a host that never answers, one on a host that does, and 16 workers.
 
     Attributes:
-        told: what the newest look at each project came to.
-        asking: looks that wait for their host now.
+        told: result of the newest reconcile of each project.
+        asking: number of reconciles that wait for their host.
     """
 
     def __init__(self, silent_port: int, good: GitServer) -> None:
@@ -119,7 +119,7 @@ class Team:
             self.good_found.set()
 
     def enqueue_all(self) -> None:
-        """At all, at the good one last."""
+        """Enqueue all projects, the one on the good host last."""
         for name in self._urls:
             self.queue.enqueue(Key("FeatureStoreProject", "ml", name))
 
@@ -134,7 +134,7 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
         commit = good.commit("team", store="x")
         team = Team(port, good)
         working = asyncio.create_task(team.queue.run())
-        team.enqueue_all()  # nobody knows yet
+        team.enqueue_all()  # no result is known yet
         await team.queue.quiet()
         before = dict(team.told)
         team.good_found.clear()

@@ -1,4 +1,4 @@
-"""What a repository holds does nothing to the pod that fetches it; what is not there is named."""
+"""The content of a repository has no effect on the pod that fetches it; missing paths are named."""
 
 import contextlib
 from pathlib import Path
@@ -20,7 +20,7 @@ def pod(https: GitServer, tmp_path: Path) -> GitSourcePod:
 
 
 def raw_commit(server: GitServer, *entries: tuple[str, str, str]) -> str:
-    """A commit whose root holds these entries (mode, name, content), past all of Git's checks."""
+    """Create a commit with these root entries (mode, name, content), without Git's checks."""
     server.commit("team", store="x")
     tree = b""
     for mode, name, content in entries:
@@ -173,7 +173,7 @@ def test_another_scheme_is_refused_before_anything_runs(tmp_path: Path) -> None:
     ],
 )
 async def test_ssh_goes_to_the_host_that_was_looked_at_or_nowhere(url: str, tmp_path: Path) -> None:
-    """Git takes an address apart by rules of its own."""
+    """Git parses an address by its own rules."""
     asked, ssh = tmp_path / "asked", tmp_path / "ssh"
     ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{asked}\nexit 1\n')
     ssh.chmod(0o755)

@@ -1,4 +1,4 @@
-"""https goes through the proxy of the process's environment, and the login stays inside."""
+"""https uses the proxy of the environment, and the proxy does not see the login."""
 
 import base64
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ async def test_https_goes_through_the_proxy(
 
     assert commit == await resolve(f"{https.url}/team.git", TOKEN, https.authority)
     assert {where for where, _ in proxy.asked} == {f"localhost:{https.port}"}
-    # The login of the Git server is said inside, where only that server hears it.
+    # The login of the Git server is sent inside the tunnel, where only that server can read it.
     said = str(proxy.asked)
     assert "t0k3n" not in said
     assert base64.b64encode(LOGIN.encode()).decode() not in said

@@ -1,4 +1,4 @@
-"""What a job could not fetch is told by its report, under a reason that a condition may have."""
+"""The report of a job says what could not be fetched, with a reason for a condition."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.operations.protocol import ExitCode, Outcome
 
 DONE_FOR = ("SubmodulesUnsupported", "HostNotAllowed", "InvalidRepo")
-"""Nothing helps but another commit or another spec: no attempt is wasted on them."""
+"""Only another commit or another spec can succeed: no attempt is used."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The operator resolves refs on real servers, and says what is wrong where it cannot."""
+"""The operator resolves refs on real servers, and reports why a ref cannot be resolved."""
 
 import socket
 from pathlib import Path
@@ -19,7 +19,7 @@ from feature_lineage.errors import (
 
 
 def problem(caught: pytest.ExceptionInfo[FeatureLineageError]) -> tuple[str, str]:
-    """Reason and message of an error that a condition can show, and show without secrets."""
+    """Return the reason and the message of an error, which contain no secrets."""
     error = caught.value
     assert error.reason in PROJECT_REASONS[ProjectCondition.SOURCE_READY]
     assert "t0k3n" not in error.message
@@ -221,7 +221,7 @@ async def test_a_redirect_is_not_followed(https: GitServer, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("scheme", ["https", "ssh"])
 async def test_a_host_where_nobody_listens(scheme: str, ssh: SshServer) -> None:
-    with socket.socket() as bound:  # bound and not listening: nobody else comes by this port
+    with socket.socket() as bound:  # bound and not listening: no other process gets the port
         bound.bind(("127.0.0.1", 0))
         url = f"{scheme}://127.0.0.1:{bound.getsockname()[1]}/team.git"
         with pytest.raises(TransientError, match="check the network") as caught:

@@ -1,4 +1,4 @@
-"""The ssh client of the tests does what the installed one does, as far as the product sees."""
+"""The ssh client of the tests behaves like the installed one, as far as the product needs."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ UseOwnClient = Callable[[], None]
 
 @pytest.fixture
 def use_own_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UseOwnClient:
-    """From the call on, ssh is the client of the tests."""
+    """After this call, ssh is the client of the tests."""
     folder = install(tmp_path / "own-client")
     return lambda: monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 

@@ -1,4 +1,4 @@
-"""A real MLflow server, and plain REST calls to put things on it."""
+"""A real MLflow server, and plain REST calls that create objects on the server."""
 
 import time
 import uuid
@@ -18,7 +18,7 @@ __all__ = ["mlflow_server"]
 
 
 class Rest:
-    """MLflow's REST API, spelled out: what the tests put there does not go through our client."""
+    """MLflow's REST API without our client, so that a fault of our client does not hide itself."""
 
     def __init__(self, url: str, **headers: str) -> None:
         self.url = url
@@ -84,7 +84,7 @@ class Rest:
         return {tag["key"]: tag["value"] for tag in found["model_version"].get("tags", ())}
 
     def get_artifact(self, run_id: str, path: str) -> int:
-        """The status of reading an artifact through the server."""
+        """Return the status of a read of an artifact through the server."""
         query = {"run_id": run_id, "path": path}
         return self._client.get("/get-artifact", params=query).status_code
 

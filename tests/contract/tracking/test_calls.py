@@ -1,4 +1,4 @@
-"""Every call of the client against a real server: that MLflow has it and means what we think."""
+"""Every call of the client on a real server: MLflow has the call, and it means what we expect."""
 
 import pytest
 from tests.contract.tracking.conftest import Rest, unique
@@ -41,7 +41,7 @@ async def test_search_versions_orders_and_filters(client: MLflowClient, rest: Re
 
 
 async def test_tags_and_aliases_do_not_move_last_updated(client: MLflowClient, rest: Rest) -> None:
-    """Why there are whole readings at all; a server that changes this makes them cheaper."""
+    """Why full reads exist at all; a server that changes this makes them cheaper."""
     name = rest.model()
     rest.version(name)
     before = await client.get_version(name, "1")
@@ -163,7 +163,7 @@ async def test_artifacts_go_up_and_down(client: MLflowClient, rest: Rest) -> Non
 
 
 async def test_a_missing_alias_is_a_rejection_not_a_404(client: MLflowClient, rest: Rest) -> None:
-    """Why aliases are read from the list of models, where a missing one is simply not there."""
+    """Why aliases are read from the list of models: a missing alias is simply not in that list."""
     name = rest.model()
     with pytest.raises(RequestRejected) as error:
         await client._get("registered-models/alias", {"name": name, "alias": "champion"})

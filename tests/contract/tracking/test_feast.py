@@ -1,4 +1,4 @@
-"""What Feast itself leaves in MLflow, as the view shows it."""
+"""The records that Feast writes to MLflow, as our view of the registry shows them."""
 
 import json
 import os

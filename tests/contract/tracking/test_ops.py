@@ -1,4 +1,4 @@
-"""Ops runs on a real server: exactly one per operation, complete, whatever happened in between."""
+"""Ops runs on a real server: exactly one per operation, and complete, after any failure."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def ops(experiment: str, **more: Any) -> OpsRun:
 
 
 def whole(raw: dict[str, Any], run: OpsRun) -> bool:
-    """The run in MLflow says all that the record says."""
+    """The run in MLflow contains everything in the record."""
     info, data = raw["info"], raw["data"]
     tags = {OPERATION_ID_TAG: run.operation_id, RECORDED_TAG: "true"} | dict(run.tags)
     return (
@@ -126,7 +126,7 @@ Fault = Callable[[str], bool]
 
 
 async def broken_off(client: MLflowClient, run: OpsRun, at: int, *, arrived: bool) -> bool:
-    """Record with the connection lost at call number `at`; False when there was no such call."""
+    """Record, and lose the connection at call number `at`; False if there was no such call."""
     real = client.http.body
     calls = 0
 
@@ -154,7 +154,7 @@ async def broken_off(client: MLflowClient, run: OpsRun, at: int, *, arrived: boo
 async def test_a_crash_at_any_call_ends_in_one_whole_run(
     client: MLflowClient, rest: Rest, arrived: bool
 ) -> None:
-    """The operator dies before or after each single call of a record; the next one completes it."""
+    """The operator dies before or after each single call; the next record completes the run."""
     at = 1
     while True:
         run = ops(unique("ops"))

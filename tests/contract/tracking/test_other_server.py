@@ -1,4 +1,4 @@
-"""A server that is set up differently: workspaces, and artifacts that it does not proxy."""
+"""A server with another setup: workspaces, and artifacts that the server does not proxy."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -58,7 +58,7 @@ async def test_an_unwritable_storage_does_not_stop_the_record(
     run = ops(**{REGISTRY_DIGEST_TAG: HELD.digest})
     registry = MLflowRegistry(MLflowServer(mlflow_server.url))
     rest = Rest(mlflow_server.url)
-    # A bucket without its client library or credentials, as seen from the server.
+    # A bucket without its client library or credentials, as the server sees it.
     body = {"name": run.experiment, "artifact_location": "gs://no-such-bucket/x"}
     experiment = rest.post("experiments/create", **body)["experiment_id"]
 

@@ -1,4 +1,4 @@
-"""The registry view against a real server: every trap of MLflow's registry, one by one."""
+"""The registry view on a real server: each special case of MLflow's registry."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ NOW = timedelta(0)
 
 @pytest_asyncio.fixture
 async def polled(mlflow_server: Server) -> AsyncIterator[MLflowRegistry]:
-    """A registry that was read once: its next reading is of the news."""
+    """A registry that was read once, so the next read is incremental."""
     registry = MLflowRegistry(MLflowServer(mlflow_server.url))
     await registry.view(max_age=NOW, full=True)
     yield registry
@@ -234,7 +234,7 @@ async def test_a_running_run_is_followed_until_it_ends(polled: MLflowRegistry, r
 async def test_sources_lead_to_the_run(
     registry: MLflowRegistry, rest: Rest, mlflow_server: Server
 ) -> None:
-    """This server fills in the run by itself; what older ones stored without it is played here."""
+    """This server sets the run itself; the test imitates an older server that stored no run."""
     experiment = rest.experiment()
     run_id = rest.run(experiment, project="p")
     model_id = rest.logged_model(experiment, run_id)

@@ -1,4 +1,4 @@
-"""Tags on versions: written where they were meant, shown at once, one call each."""
+"""Tags on versions: written to the right version, visible at once, one call each."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Servers that are out, slow, not MLflow, or refuse: the error, its message, and how soon."""
+"""Servers that are down, slow, not MLflow, or refuse: the error, its message, and its delay."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ CREATE = Call("POST", "/api/2.0/mlflow/runs/create", json={})
 
 @asynccontextmanager
 async def http(url: str, **more: Any) -> AsyncIterator[Http]:
-    """Retries do not wait here; `pauses` tells how long they would have."""
+    """Retries do not wait here; `pauses` records their delays."""
     pauses: list[float] = []
 
     async def pause(seconds: float) -> None:
@@ -359,7 +359,7 @@ async def test_a_refusal_is_no_outage() -> None:
 
 
 async def test_mlflow_itself_refuses_an_unknown_host_name(mlflow_server: Server) -> None:
-    """The real server: healthy by its own account, and every call is a 403 that is not JSON."""
+    """A real server that reports itself healthy and answers every call with a 403 without JSON."""
     client = MLflowClient(MLflowServer(mlflow_server.url))
     client.http._client.headers["Host"] = "mlflow.ml:5000"
     with pytest.raises(HostNotAllowed) as error:

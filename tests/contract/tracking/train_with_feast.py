@@ -1,6 +1,6 @@
-"""Trains with Feast's own MLflow integration, in a process of its own; prints the runs' ids.
+"""Trains with Feast's own MLflow integration, in a separate process; prints the ids of the runs.
 
-Run by `test_feast`: importing feast costs seconds and changes the process it is imported into.
+`test_feast` runs this file: the import of feast takes seconds and changes its process.
 """
 
 import json

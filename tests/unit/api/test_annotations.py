@@ -1,4 +1,4 @@
-"""Annotations that let a plan through: for that plan only, and never without a reason."""
+"""Annotations that permit a plan: only that plan, and never without a reason."""
 
 import pytest
 

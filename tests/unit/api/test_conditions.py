@@ -1,4 +1,4 @@
-"""Conditions: when their time moves, and which reasons there are."""
+"""Conditions: when their transition time changes, and their reasons."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,8 @@
-"""The corpus, judged by the local validator.
+"""The corpus, checked by the local validator.
 
-A bad manifest names its error in the first line, `# expect:`. Where an API server words it
-differently, `# cluster:` says how; `# local-only:` marks what only the local validator can know.
+A bad manifest names its error in the first line, `# expect:`. If an API server words it
+differently, `# cluster:` has that text; `# local-only:` marks errors that only the local validator
+can detect.
 """
 
 from pathlib import Path

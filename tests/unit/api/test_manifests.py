@@ -1,4 +1,4 @@
-"""Manifests from text: all errors at once, each with its place; nothing leaks or runs away."""
+"""Manifests from text: all errors at once, each with its place; no secret in an error; limits."""
 
 import base64
 

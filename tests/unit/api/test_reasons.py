@@ -1,4 +1,4 @@
-"""Each reason is written once, used, explained, and raised by errors that match it."""
+"""Each reason is defined once, used, explained, and raised by matching error classes."""
 
 import ast
 import re
@@ -20,15 +20,15 @@ OTHER_MEANINGS = {
     "api/crd.py": {"Broken", "Stale"},  # titles of columns
     "cli/show.py": {"Blocked"},  # a result
     "kube/jobs/failure_cause.py": {"DeadlineExceeded", "Unschedulable"},  # Kubernetes' reasons
-    "operations/explain.py": {"Broken"},  # harm
-    "operations/protection.py": {"Broken", "Changed"},  # harm
-    "operations/protocol.py": {"Broken"},  # harm
+    "operations/explain.py": {"Broken"},  # effect of a plan
+    "operations/protection.py": {"Broken", "Changed"},  # effect of a plan
+    "operations/protocol.py": {"Broken"},  # effect of a plan
 }
-"""Strings with another meaning than the reason of the same text, by module."""
+"""Strings with another meaning than the reason with the same text, by module."""
 
 
 def is_vocabulary(node: ast.AST) -> bool:
-    """Whether it is a `StrEnum` or a `Literal[...]`, which define values of their own."""
+    """Whether the node is a `StrEnum` or a `Literal[...]`, which define their own values."""
     if isinstance(node, ast.ClassDef):
         return "StrEnum" in map(ast.unparse, node.bases)
     return isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
@@ -43,16 +43,17 @@ def strings(node: ast.AST) -> Iterator[ast.Constant]:
 
 
 def literals(module: str) -> set[str]:
-    """The reasons that a module writes as text.
+    """Return the reasons that a module writes as text.
 
-    `Warning` is also a type of Event, `Succeeded` a result of an operation and a phase of a pod.
+    `Warning` is also a type of Event; `Succeeded` is also a result of an operation and a phase of a
+    pod.
     """
     known = {str(reason) for reason in Reason} - {Reason.WARNING, Reason.SUCCEEDED}
     return {node.value for node in strings(TREES[module]) if node.value in known}
 
 
 def error_classes() -> dict[str, bool]:
-    """Every error class by its name: whether it is terminal."""
+    """Return every error class by name: whether it is terminal."""
     terminal = {
         name: issubclass(value, errors.TerminalError)
         for name, value in vars(errors).items()
@@ -70,7 +71,7 @@ def error_classes() -> dict[str, bool]:
 
 
 def raised() -> Iterator[tuple[str, Reason]]:
-    """Pairs of an error class and a reason that one expression or class body writes together."""
+    """Return pairs of an error class and a reason in one expression or class body."""
     classes = error_classes()
     for node in (node for tree in TREES.values() for node in ast.walk(tree)):
         given: list[ast.expr] = []

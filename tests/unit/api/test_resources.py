@@ -1,4 +1,4 @@
-"""The two resources: defaults, frozenness, and that what is printed reads back the same."""
+"""The two resources: defaults, immutability, and a round trip through JSON."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Scalars: what they accept, what they compute with, and that they print as they were written."""
+"""Scalars: accepted values, their use in computations, and the text that they print."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""The benchmarks run, so that they cannot rot; what they measure is nobody's failure."""
+"""The benchmarks run; their results do not fail a test."""
 
 import pytest
 from benchmarks.__main__ import NAMES, PURE, benchmark, main

@@ -1,4 +1,4 @@
-"""`feature-lineage grant`: what lets the operator read single Secrets."""
+"""`feature-lineage grant`: the Roles that allow the operator to read single Secrets."""
 
 import yaml
 from click.testing import CliRunner

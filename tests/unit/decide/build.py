@@ -1,4 +1,4 @@
-"""A project or a model with plain values around it, for the tests of `decide`.
+"""A project or a model with plain values for the tests of `decide`.
 
 `ProjectScenario` is a host without I/O: it passes observed values to `decide`, applies the decision
 as a host does, and serializes the status to JSON and back, as the API server would.
@@ -41,7 +41,7 @@ from feature_lineage.operations.protection import Guard, GuardedModel, Impact
 from feature_lineage.operations.protocol import JobReport, JobRequest, ViewReport
 from feature_lineage.reconcile.sinks.kubernetes_events import event_of
 
-# No whole second: what a status keeps must survive JSON, which knows no fractions.
+# The time has a fraction of a second, because a status must survive JSON without fractions.
 NOW = datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 PLAN = "d" * 64
@@ -82,19 +82,19 @@ def view_report(name: str, result: str = "Succeeded", **more: Any) -> ViewReport
 
 
 class ProjectScenario:
-    """A FeatureStoreProject on git and MLflow, a clock, and a host that does as it is told.
+    """A FeatureStoreProject on git and MLflow, a clock, and a host that applies each decision.
 
     Attributes:
-        source, models, snapshot, elders: what the next look sees.
-        jobs: by job name, as the runner has them.
-        started: names of all jobs that were started, in order.
-        requests: what they were started with, by job name.
-        taken_back: what jobs waited for that were ended before they began, by job name.
-        forgotten: names of jobs that may go.
+        source, models, snapshot, elders: the input of the next reconcile.
+        jobs: state of the jobs by name, as the runner reports it.
+        started: names of all started jobs, in order.
+        requests: the requests of these jobs, by job name.
+        taken_back: why jobs waited that were cancelled before they started, by job name.
+        forgotten: names of released jobs.
         runs: operation id → MLflow run.
-        refusal: why no job can be started, None where jobs start.
+        refusal: why no job can be started; None if jobs start.
         happened: domain events so far.
-        events: reasons of the Kubernetes Events made of them.
+        events: reasons of the Kubernetes Events for them.
     """
 
     def __init__(self, **spec: Any) -> None:
@@ -134,7 +134,7 @@ class ProjectScenario:
 
     @property
     def operation(self) -> OperationStatus:
-        """The operation in flight; of two, the one that writes."""
+        """The operation in flight; if there are two, the writing one."""
         assert self.status.in_flight, "no operation is in flight"
         return self.status.in_flight[0]
 
@@ -145,7 +145,7 @@ class ProjectScenario:
 
     @property
     def request(self) -> JobRequest:
-        """What the newest job was started with."""
+        """The request of the newest job."""
         return self.requests[self.started[-1]]
 
     def observed(self, *, requested: bool = False) -> ObservedProject:
@@ -177,10 +177,10 @@ class ProjectScenario:
     def reconcile(
         self, *, requested: bool = False, dies_after: int | None = None
     ) -> Decision[FeatureStoreProjectStatus]:
-        """One pass: decide, keep, write, act, write what came of it, forget.
+        """Reconcile once: decide, store the status, write it, act, store the results, release jobs.
 
         Args:
-            dies_after: the host dies after so many effects; `restart` is what follows.
+            dies_after: the host crashes after this number of effects; call `restart` afterwards.
         """
         observed = self.observed(requested=requested)
         decision = decide(observed)
@@ -223,7 +223,7 @@ class ProjectScenario:
         yield
 
     def restart(self) -> None:
-        """A host starts: jobs that the one before was about to forget are forgotten."""
+        """Start a host: it releases the jobs that the crashed host was about to release."""
         self._forget(set(self.jobs) - self._needed(self.status))
 
     def _needed(self, status: FeatureStoreProjectStatus) -> frozenset[str]:
@@ -243,7 +243,7 @@ class ProjectScenario:
         self.jobs.setdefault(name, JobFacts(running=True))
 
     def rest(self) -> None:
-        """Look until nothing changes any more; an operation in flight goes on."""
+        """Reconcile until nothing changes; an operation in flight continues."""
         for _ in range(10):
             before = self.status
             decision = self.reconcile()
@@ -252,17 +252,17 @@ class ProjectScenario:
         raise AssertionError("it never comes to rest")
 
     def end(self, outcome: str, **fields: Any) -> Decision[FeatureStoreProjectStatus]:
-        """The job in flight ends with this report, and the project is looked at."""
+        """End the job in flight with this report, and reconcile the project."""
         self.reports(self.operation, outcome, **fields)
         return self.reconcile()
 
     def reports(self, operation: OperationStatus, outcome: str, **fields: Any) -> None:
-        """The job of an operation in flight ends with this report."""
+        """End the job of an operation in flight with this report."""
         report = self.report(outcome, operation, **fields)
         self.jobs[operation.job] = JobFacts(running=False, report=report)
 
     def crash(self, reason: str = "JobFailed", message: str = "killed") -> Decision[Any]:
-        """The job in flight ends without a report."""
+        """End the job in flight without a report."""
         self.jobs[self.job] = JobFacts(running=False, reason=reason, message=message)
         return self.reconcile()
 
@@ -284,7 +284,7 @@ class ProjectScenario:
         )
 
     def apply(self, revision: str = A) -> "ProjectScenario":
-        """The revision is pushed, applied and in effect."""
+        """Push a revision, and apply it."""
         self.source = SourceFacts(revision)
         self.reconcile()
         self.end("Succeeded", views=(view_report("stats", ""), view_report("extra", "")))
@@ -294,7 +294,7 @@ class ProjectScenario:
         self.source = SourceFacts(revision)
 
     def change(self, **spec: Any) -> None:
-        """Another spec: a part that is a mapping is merged, anything else replaced."""
+        """Change the spec: a part that is a mapping is merged, anything else is replaced."""
         self.spec = merged(self.spec, spec)
         self.metadata = {**self.metadata, "generation": self.metadata["generation"] + 1}
 
@@ -320,19 +320,19 @@ class ProjectScenario:
         return next(c for c in self.status.conditions if c.type == type_)
 
     def says(self, type_: str) -> tuple[str, str]:
-        """Status and reason of a condition; ("", "") where it does not exist."""
+        """Return status and reason of a condition; ("", "") if there is none."""
         return next(
             ((c.status, c.reason) for c in self.status.conditions if c.type == type_), ("", "")
         )
 
 
 def shown(events: Iterable[DomainEvent]) -> list[Event]:
-    """The Kubernetes Events that are made of domain events."""
+    """Return the Kubernetes Events for domain events."""
     return [made for event in events if (made := event_of(event)) is not None]
 
 
 def through_json(status: FeatureStoreProjectStatus) -> FeatureStoreProjectStatus:
-    """The status as it comes back from where it is kept; nothing of it may be lost."""
+    """Return the status after a round trip through JSON; nothing may be lost."""
     kept = FeatureStoreProjectStatus.model_validate(status.as_dict())
     assert kept == status
     return kept
@@ -352,7 +352,7 @@ def hourly(name: str = "hourly", **fields: Any) -> dict[str, Any]:
 
 
 def backfill(name: str = "past", days: int = 2, **fields: Any) -> dict[str, Any]:
-    """Whole days from the first of November on, a day a chunk."""
+    """Whole days from the first of November, one day per chunk."""
     return {
         "name": name,
         "start": "2026-11-01T00:00:00Z",
@@ -365,7 +365,7 @@ REFS = (FeatureRef("stats", "conv_rate"), FeatureRef("stats", "trips"))
 
 
 def version(number: str = "1", *aliases: str, **tags: str) -> ModelVersion:
-    """A version of driver_model; `tags` in snake_case of Feast's or our own keys."""
+    """A version of driver_model; `tags` are Feast's or our own keys in snake_case."""
     return ModelVersion(
         "driver_model",
         number,
@@ -383,7 +383,7 @@ def linked(
     reason: str | None = None,
     **link: Any,
 ) -> LinkedVersion:
-    """The version with its features and this verdict; None: the registry is unseen."""
+    """The version with its features and this verdict; None: the registry was not read."""
     fields = {
         "refs": REFS,
         "service": "activity",
@@ -435,7 +435,7 @@ def observed_model(
     versions: Iterable[ModelVersion] = (),
     **fields: Any,
 ) -> ObservedModel:
-    """What is known of a model whose project is applied and whose MLflow answers."""
+    """The input of a model whose project is applied and whose MLflow answers."""
     project = ProjectScenario(mlflow=MLFLOW).apply().project
     known = registry_view(*versions, *([item.version] if item else ()))
     return ObservedModel(

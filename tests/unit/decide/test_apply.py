@@ -1,4 +1,4 @@
-"""Applying: what starts a job, what its end means, and what is tried again."""
+"""Applies: what starts a job, how its end is handled, and what is repeated."""
 
 from datetime import timedelta
 
@@ -154,7 +154,7 @@ def test_another_text_for_feature_store_yaml_is_another_apply() -> None:
 
 
 def test_a_revert_is_a_new_operation() -> None:
-    """A→B→A: the third apply has the inputs of the first and another id."""
+    """A→B→A: the third apply has the inputs of the first one and another id."""
     scenario = ProjectScenario().apply(A).apply(B).apply(A)
 
     ids = [operation.id for operation in scenario.status.operations]
@@ -276,7 +276,7 @@ def test_block_is_planned_again_when_protected_models_move() -> None:
 
 
 def test_block_with_an_outdated_guard_is_planned_again() -> None:
-    """What the job was held against counts, not what is known when it ends."""
+    """The guard that the job used counts, not the guard at the end of the job."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.guard = guard("driver_model")
     scenario.reconcile()
@@ -398,7 +398,7 @@ def test_no_retries_means_no_second_attempt() -> None:
 
 
 def test_a_job_that_stepped_back_is_tried_again_at_once() -> None:
-    """The guard was too old, or the registry moved: nothing was done, nothing failed."""
+    """The guard was too old, or the registry changed: nothing was done, and no retry is used."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.reconcile()
 
@@ -458,7 +458,7 @@ def test_newer_commit_replaces_one_that_backs_off() -> None:
 
 
 def test_reverted_commit_is_not_retried() -> None:
-    """A is in effect, B fails and waits, A is back: B must not get another attempt."""
+    """A is in effect, B failed and waits, A is back: B must not get another attempt."""
     scenario = ProjectScenario(mlflow=MLFLOW).apply(A)
     scenario.push(B)
     scenario.reconcile()
@@ -526,7 +526,7 @@ def test_running_job_of_an_older_commit_ends() -> None:
 
 
 def test_nothing_is_planned_on_models_that_nobody_could_read() -> None:
-    """The guard fails closed."""
+    """Without a guard nothing is applied."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.outage, scenario.read_at = OUTAGE, None
 
@@ -614,7 +614,7 @@ def test_unresolved_source_delays_only_applies() -> None:
 
 
 def test_job_needs_the_text_of_feature_store_yaml() -> None:
-    """With the repo's own text it might write another registry."""
+    """With the repo's own feature_store.yaml the job might write another registry."""
     scenario = ProjectScenario(featureStoreYaml={"secretKeyRef": {"name": "feast", "key": "yaml"}})
     scenario.source = SourceFacts(A, "project: driver_ranking")
     scenario.reconcile()
@@ -673,7 +673,7 @@ def test_first_apply_that_deletes_foreign_objects_stalls() -> None:
     ],
 )
 def test_observed_registry_is_not_adopted(outcome: str, fields: dict[str, str]) -> None:
-    """feature_store.yaml moves to a registry that others fill; the next commit is no second one."""
+    """feature_store.yaml moves to a registry of others: the next commit is still a first apply."""
     scenario = ProjectScenario().apply()
     scenario.push(B)
     scenario.reconcile()
@@ -704,7 +704,7 @@ def test_another_project_in_the_same_registry_is_adopted_anew() -> None:
 
 
 def test_any_report_gives_a_valid_status() -> None:
-    """A report is untrusted: its reason is no condition reason until it looks like one."""
+    """A report is untrusted: its reason is used only if it has the form of a condition reason."""
     scenario = ProjectScenario(runtime={"retries": 0})
     scenario.reconcile()
 

@@ -1,4 +1,4 @@
-"""The conditions of a project: complete, true to their words, and dated by their flips."""
+"""The conditions of a project: complete, correct, and with the time of their last transition."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +27,7 @@ ALWAYS = set(ProjectCondition) - {ProjectCondition.RECONCILING, ProjectCondition
 
 
 def fresh(until: str | None, *, mode: str = "Auto", **freshness: object) -> ProjectScenario:
-    """A project in effect whose view `stats` is materialized until then."""
+    """A project in effect whose view `stats` is materialized until `until`."""
     scenario = ProjectScenario(freshness=freshness or None, apply={"mode": mode})
     scenario.reconcile()
     moment = at(until) if until else None
@@ -175,7 +175,7 @@ def test_view_becomes_stale_by_time_and_requeues() -> None:
 
 
 def test_facts_that_are_too_old_to_call_a_view_stale_do_not() -> None:
-    """Somebody else may have materialized since the registry was read."""
+    """Another tool may have materialized since the registry was read."""
     scenario = fresh("11:50", mode="Observe", views=[{"name": "stats", "maxAge": "30m"}])
     assert scenario.says("Fresh") == ("True", "Succeeded")
 
@@ -331,7 +331,7 @@ def test_a_revision_is_dated_by_when_it_was_first_seen() -> None:
 
 
 def test_reasons_are_those_the_api_names() -> None:
-    """What is not True says why in a word that programs may rely on."""
+    """A condition that is not True has a reason that programs may rely on."""
     plays = [ProjectScenario(suspend=True), fresh(None, maxAge="1h"), fresh("10:00", maxAge="1h")]
     stuck = ProjectScenario(mlflow=MLFLOW)
     stuck.outage, stuck.read_at = OUTAGE, None
@@ -354,5 +354,5 @@ def test_unchanged_guard_changes_no_condition() -> None:
 
 
 def replace_counts(before: object, scenario: ProjectScenario) -> object:
-    """Totals follow the snapshot by one pass; nothing else may differ."""
+    """The totals follow the snapshot one reconcile later; everything else is the same."""
     return before.model_copy(update={"counts": scenario.status.counts})  # type: ignore[attr-defined]

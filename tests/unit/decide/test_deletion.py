@@ -1,4 +1,4 @@
-"""Deletion: what goes with the resource, what stands in its way, what it waits for."""
+"""Deletion: what is deleted with the resource, what prevents a deletion, and what it waits for."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from feature_lineage.decide.observed import OlderOwner
 
 
 def going(**spec: object) -> ProjectScenario:
-    """A project in effect whose objects go with it."""
+    """A project in effect with deletionPolicy Delete."""
     return ProjectScenario(mlflow=MLFLOW, deletionPolicy="Delete", **spec).apply()
 
 

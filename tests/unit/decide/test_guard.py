@@ -1,4 +1,4 @@
-"""What a guard holds of the versions that are promoted."""
+"""The content of a guard for the promoted versions."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The two lanes: what reads runs beside what writes, and a long reading job gives way."""
+"""The two lanes: reading operations run beside writing ones, and a long one yields to others."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +39,7 @@ def writing(scenario: ProjectScenario) -> OperationStatus:
 
 
 def both(**spec: Any) -> ProjectScenario:
-    """A materialization runs, and the registry is being read beside it."""
+    """A materialization runs, and an operation reads the registry at the same time."""
     scenario = ProjectScenario(
         mlflow=MLFLOW, registry={"pollInterval": "10m"}, schedules=[hourly()], **spec
     )
@@ -146,7 +146,7 @@ def test_a_deletion_waits_for_both_lanes() -> None:
 
 @pytest.fixture
 def measuring(monkeypatch: pytest.MonkeyPatch) -> ProjectScenario:
-    """A materialization stands for a long reading job, which the table gives another lane."""
+    """A materialization acts as a long reading operation; the test puts it into the other lane."""
     table = cast("dict[OperationKind, Any]", KINDS)
     long = replace(KINDS[OperationKind.MATERIALIZE], lane=Lane.READING, priority=2, yields=True)
     monkeypatch.setitem(table, OperationKind.MATERIALIZE, long)
@@ -156,7 +156,7 @@ def measuring(monkeypatch: pytest.MonkeyPatch) -> ProjectScenario:
     scenario.apply().rest()
     scenario.now = at("12:31")
     scenario.reconcile()
-    if reading(scenario).kind is OperationKind.OBSERVE:  # it goes first
+    if reading(scenario).kind is OperationKind.OBSERVE:  # it starts first
         scenario.reports(reading(scenario), "Succeeded")
         scenario.reconcile()
         scenario.reconcile()

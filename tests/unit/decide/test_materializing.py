@@ -1,4 +1,4 @@
-"""Materializing: schedules, backfills, and views that fail one by one."""
+"""Materializations: schedules, backfills, and views that fail one by one."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ FIRST, SECOND, THIRD = (f"2026-11-0{day}T00:00:00Z" for day in (1, 2, 3))
 
 
 def applied(**spec: object) -> ProjectScenario:
-    """A project that is in effect, at noon."""
+    """A project in effect, at noon."""
     return ProjectScenario(**spec).apply()
 
 

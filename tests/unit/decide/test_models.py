@@ -1,4 +1,4 @@
-"""`decide` for a TrainedModel: which version, what became of its features, what is written."""
+"""`decide` for a TrainedModel: the version, the verdict on its features, and the writes."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -56,7 +56,7 @@ def reconcile(observed: ObservedModel) -> Decision[TrainedModelStatus]:
 
 
 def says(decision: Decision[TrainedModelStatus], type_: str) -> tuple[str, str]:
-    """Status and reason of a condition; ("", "") where it does not exist."""
+    """Return status and reason of a condition; ("", "") if there is none."""
     found = (c for c in decision.status.conditions if c.type == type_)
     return next(((c.status, c.reason) for c in found), ("", ""))
 
@@ -68,7 +68,7 @@ def message(decision: Decision[TrainedModelStatus], type_: str) -> str:
 def after(
     decision: Decision[TrainedModelStatus], resource: TrainedModel | None = None
 ) -> TrainedModel:
-    """The resource with the status that was decided."""
+    """The resource with the decided status."""
     return (resource or model()).model_copy(update={"status": decision.status})
 
 
@@ -186,7 +186,7 @@ def test_an_outage_keeps_the_last_facts_also_over_a_restart() -> None:
 
 
 def test_broken_model_stays_stalled_during_an_outage() -> None:
-    """Both at once would leave it to the order of the conditions what kstatus makes of it."""
+    """With both, the result of kstatus would depend on the order of the conditions."""
     before = after(reconcile(observed_model(model(), linked(TAGGED, Verdict.BROKEN))))
 
     decision = reconcile(observed_model(before, None, view=None, failure=OUTAGE))
@@ -258,7 +258,7 @@ def test_what_ready_requires(
 
 
 def served(until: str | None, **spec: Any) -> Any:
-    """The project whose view `stats` is materialized until then."""
+    """The project whose view `stats` is materialized until `until`."""
     scenario = ProjectScenario(mlflow=MLFLOW, **spec)
     scenario.reconcile()
     hours, minutes = map(int, until.split(":")) if until else (0, 0)
@@ -319,7 +319,7 @@ def test_tags_are_written_once() -> None:
 
 @pytest.mark.parametrize("got_through", range(len(OWN) + len(FEAST) + 1))
 def test_tags_that_mlflow_took_in_part_tell_no_other_baseline(got_through: int) -> None:
-    """MLflow takes them one by one, and may be gone, or this process, after any of them."""
+    """Tags are written one by one, and MLflow or this process may stop after any of them."""
     first = linked(CHAMPION)
     tags = dict(list(written(reconcile(observed_model(model(), first))).items())[:got_through])
 
@@ -434,7 +434,7 @@ def test_deleted_resource_writes_nothing() -> None:
 
 
 def moved(status: TrainedModelStatus, to: LinkedVersion, **fields: Any) -> Any:
-    """A later look at the alias, which now points there."""
+    """A later reconcile, after the alias has moved to this version."""
     resource = model().model_copy(update={"status": status})
     return reconcile(observed_model(resource, to, now=NOW + timedelta(hours=1), **fields))
 

@@ -1,4 +1,4 @@
-"""Suspended, planning only, or watching what somebody else applies."""
+"""Suspended projects, PlanOnly, and Observe."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ from feature_lineage.decide.project.job_request import apply_request
 
 
 def watching(**more: object) -> ProjectScenario:
-    """A project that somebody else applies, read once an hour."""
+    """A project that another tool applies, read once an hour."""
     return ProjectScenario(apply={"mode": "Observe"}, **more)
 
 
@@ -84,7 +84,7 @@ def test_no_attempt_follows_while_the_project_is_suspended() -> None:
 
 
 def test_an_intent_is_held_while_the_project_is_suspended() -> None:
-    """Written down, and suspended before its job was started."""
+    """Written to the status, and suspended before its job was started."""
     scenario = ProjectScenario()
     scenario.reconcile()
     scenario.jobs.clear()
@@ -243,7 +243,7 @@ def test_registry_is_read_without_a_source() -> None:
 
 
 def test_a_secret_that_is_missing_is_looked_for_again() -> None:
-    """Nothing else would wake such a project."""
+    """No other event would enqueue such a project."""
     scenario = ProjectScenario(
         apply={"mode": "Observe"},
         source=None,
@@ -313,7 +313,7 @@ def test_an_apply_that_waits_is_given_up_when_others_take_over() -> None:
 
 
 def test_materialization_replaces_a_failed_observation() -> None:
-    """Else a schedule, which puts off the next look, would leave the project unready for good."""
+    """Otherwise a schedule, which delays the next reconcile, would leave the project not Ready."""
     scenario = watching(runtime={"retries": 0})
     scenario.reconcile()
     scenario.end("Succeeded")

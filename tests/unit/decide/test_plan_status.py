@@ -1,4 +1,4 @@
-"""A plan as the status shows it: one entry an object, capped, with totals."""
+"""A plan in the status: one entry per object, limited, with totals."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ MOVED = Problem("stats:trips", ProblemKind.SOURCE_CHANGED)
 
 
 def shown(of: Plan) -> PlanStatus:
-    """The plan after a trip through the status of a project."""
+    """The plan after a round trip through the status of a project."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.reconcile()
     scenario.end("Blocked", reason="Blocked", plan=of)

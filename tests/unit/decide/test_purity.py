@@ -1,4 +1,4 @@
-"""Decisions take the time as a value. `.importlinter` forbids the imports that would do more."""
+"""Decisions get the time as a value. `.importlinter` forbids imports with effects."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which operation of a lane goes first, and that none waits for ever."""
+"""Which operation of a lane starts first; none waits without end."""
 
 from datetime import UTC, datetime, timedelta
 

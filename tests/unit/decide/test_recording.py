@@ -1,4 +1,4 @@
-"""Recording in MLflow: every operation once, and none leaves the list before."""
+"""Records in MLflow: every operation once; none leaves the list before it is recorded."""
 
 import pytest
 from tests.unit.decide.build import MLFLOW, OUTAGE, A, B, ProjectScenario
@@ -12,7 +12,7 @@ from feature_lineage.operations.records import SNAPSHOT_ARTIFACT
 
 
 def fail_often(scenario: ProjectScenario, times: int) -> None:
-    """As many operations that end at once."""
+    """Many operations that end at once."""
     scenario.change(runtime={"retries": 0})
     for number in range(times):
         scenario.push(f"{number:040x}")
@@ -164,7 +164,7 @@ def test_what_was_superseded_is_recorded_as_what_it_was() -> None:
     [(Result.SUCCEEDED, True), (Result.PLANNED, True), (Result.BLOCKED, False)],
 )
 def test_a_snapshot_is_on_record_once_a_run_holds_it(result: Result, *, held: bool) -> None:
-    """MLflow's timeline counts runs that succeeded: one that did not holds no snapshot for it."""
+    """MLflow's timeline uses successful runs only, so a failed run has no snapshot for it."""
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     scenario.push(B)
     scenario.reconcile()

@@ -1,4 +1,4 @@
-"""A job that cannot be started for a reason that only a change of the spec removes."""
+"""A job that cannot be started until the spec changes."""
 
 import pytest
 from tests.unit.decide.build import MLFLOW, B, ProjectScenario, at, backfill, hourly

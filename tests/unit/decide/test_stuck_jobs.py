@@ -1,4 +1,4 @@
-"""A job that cannot begin says so for as long as it waits, and makes way for one that may."""
+"""A job that cannot start reports the cause while it waits, and is replaced by a newer one."""
 
 import pytest
 from tests.unit.decide.build import MLFLOW, A, B, ProjectScenario, hourly
@@ -36,7 +36,7 @@ def test_what_a_job_waits_for_is_told_until_it_begins(reason: str, message: str)
 def waits(
     scenario: ProjectScenario, *, outdated: bool = False, reason: str = "Unschedulable"
 ) -> None:
-    """The job in flight does not begin, for that reason."""
+    """The job in flight does not start, for this reason."""
     message = NO_NODE if reason else ""
     scenario.jobs[scenario.job] = JobFacts(
         running=True, reason=reason, message=message, begun=False, outdated=outdated
@@ -44,7 +44,7 @@ def waits(
 
 
 def ends_before_it_began(scenario: ProjectScenario) -> None:
-    """The job that was taken back is over."""
+    """The cancelled job has ended."""
     message = f"{NO_NODE}; taken back before it began"
     scenario.jobs[scenario.job] = JobFacts(
         running=False, reason="Unschedulable", message=message, begun=False

@@ -1,7 +1,7 @@
-"""Statuses that the version with one lane wrote, with a job in flight: none starts a second job.
+"""Statuses of the version with one lane, with a job in flight: none starts a second job.
 
-`recorded/one_lane.json` was written by commit 342f8f4: metadata, spec, status and the names of the
-jobs that were started, with the digest of an apply's inputs.
+Commit 342f8f4 wrote `recorded/one_lane.json`: metadata, spec, status, the names of the started
+jobs, and the digest of the inputs of an apply.
 """
 
 import json
@@ -27,7 +27,7 @@ OWNER = OlderOwner(Key("FeatureStoreProject", "ml", "old"), "registry-9", True)
 
 
 def upgraded(name: str) -> ProjectScenario:
-    """The project as this version finds it; the job in flight runs."""
+    """The project as this version finds it, with its running job."""
     recorded = RECORDED[name]
     scenario = ProjectScenario()
     scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
@@ -92,7 +92,7 @@ def test_an_upgrade_applies_nothing_anew(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_operations_have_the_ids_they_had(name: str) -> None:
-    """Played again from the start, so that a status lost or restored finds its jobs by name."""
+    """Run again from the start, so that a lost or restored status finds its jobs by name."""
     recorded = RECORDED[name]
     scenario = ProjectScenario()
     scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
@@ -111,7 +111,7 @@ def test_operations_have_the_ids_they_had(name: str) -> None:
 
 
 def test_of_two_reading_operations_the_newer_stays() -> None:
-    """A downgrade and an upgrade leave one in each field."""
+    """A downgrade and an upgrade leave an operation in each field."""
     scenario = upgraded("an Observe")
     old = scenario.status.operation
     assert old is not None

@@ -1,4 +1,4 @@
-"""An operation that waited for something says so until its job runs, and not afterwards."""
+"""An operation that waited reports the cause until its job runs, and not afterwards."""
 
 from tests.unit.decide.build import MLFLOW, ProjectScenario
 
@@ -7,7 +7,7 @@ from feature_lineage.decide.facts import JobFacts
 
 
 def started(**operation: object) -> ProjectScenario:
-    """A play whose first apply is decided on, with something left from before its job ran."""
+    """A scenario whose first apply is decided, with a cause from before its job ran."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.reconcile()
     status = scenario.status

@@ -1,4 +1,4 @@
-"""Reading the documentation: its pages, and the blocks, tables and sections of one."""
+"""Reads the documentation: its pages, and the blocks, tables and sections of a page."""
 
 import importlib.util
 import re
@@ -21,7 +21,7 @@ LIMITS = ROOT / "docs/limits.md"
 
 
 class Block(NamedTuple):
-    """A fenced block: what stands behind the fence, the text, and the line it begins at."""
+    """A fenced block: the text behind the fence, the content, and its first line number."""
 
     info: str
     text: str
@@ -44,7 +44,7 @@ def prose(page: Path) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Cells of every row of every table, headers and rulers left out."""
+    """Return the cells of every row of every table, without headers and rulers."""
     found: list[list[str]] = []
     for line in text.splitlines():
         if re.match(r"\|[\s|:-]+\|$", line):
@@ -66,7 +66,7 @@ def names_in(cell: str) -> list[str]:
 
 
 def quoted(page: Path) -> str:
-    """Every block that is no command."""
+    """Return every block that is not a command."""
     return "\n".join(block.text for block in blocks(page) if block.info in ("", "console"))
 
 

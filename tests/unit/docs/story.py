@@ -1,6 +1,6 @@
-"""What the task pages tell: one project, its champion, and the commit that would break it.
+"""The scenario of the task pages: one project, its champion, and a breaking commit.
 
-Computed by the code that computes it in a cluster, so that the pages quote what is really said.
+The code of the operator computes it, so the pages quote real messages.
 """
 
 from typing import Final
@@ -48,8 +48,8 @@ def plan_of(
     """The plan of a commit.
 
     Args:
-        unknown: protected versions whose features are not known.
-        allowed: digest of the plan that somebody permits.
+        unknown: protected versions without known features.
+        allowed: digest of the plan that a user permits.
         policy: fields of the request, such as ``protection="Warn"``.
     """
     permission = PlanOverride(plan_digest=allowed, why=WHY) if allowed else None
@@ -65,19 +65,19 @@ def plan_of(
 
 
 def message(plan: Plan, *, permitted: str = "") -> str:
-    """What condition and Event say of a blocked plan."""
+    """The message of condition and Event for a blocked plan."""
     return explain(plan, BREAKING, overrides=(permitted,))
 
 
 def in_effect(**spec: object) -> ProjectScenario:
-    """The project, applied and at rest."""
+    """The project after an apply, without work to do."""
     scenario = ProjectScenario(mlflow=MLFLOW, **spec).apply(IN_EFFECT)
     scenario.rest()
     return scenario
 
 
 def blocked() -> ProjectScenario:
-    """The breaking commit was pushed, planned and stopped."""
+    """The project after the breaking commit was pushed, planned and blocked."""
     scenario = in_effect()
     scenario.push(BREAKING)
     scenario.reconcile()

@@ -1,4 +1,4 @@
-"""The page about a blocked change quotes what is said, and promises what is done."""
+"""The page about a blocked change quotes real messages and describes real behaviour."""
 
 import json
 
@@ -37,7 +37,7 @@ def permitted(why: str = WHY) -> str:
 
 
 def allowed() -> ProjectScenario:
-    """The breaking commit is let through by the annotation of the page, and applied."""
+    """The annotation of the page permits the breaking commit, and the commit is applied."""
     scenario = blocked()
     scenario.annotate(PERMISSION, permitted())
     scenario.reconcile()
@@ -190,7 +190,7 @@ def test_taking_the_annotation_off_applies_once_more() -> None:
 
 
 def test_old_permission_allows_the_same_plan_again() -> None:
-    """Why the page asks to take a permission off that was used."""
+    """Why the page says to remove a permission that was used."""
     left_behind = short(plan_of().digest)
 
     assert plan_of(AFTER, BEFORE, allowed=left_behind).verdict is PlanVerdict.CLEAN

@@ -1,4 +1,4 @@
-"""What the documentation says is what the code does, as far as a program can tell."""
+"""The documentation agrees with the code, as far as a program can check."""
 
 import re
 import shlex
@@ -37,7 +37,7 @@ from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequ
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking import ops
 
-# Its YAML is Prometheus' rules, which its own test reads.
+# Its YAML contains Prometheus rules, which another test reads.
 NO_MANIFESTS = {ROOT / "docs/metrics.md"}
 SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
 
@@ -68,7 +68,7 @@ def test_only_whole_manifests_and_known_languages_are_fenced(page: Path) -> None
 
 
 def commands(page: Path) -> Iterator[tuple[int, list[str]]]:
-    """Every command of a block and of a piece of code in the text, as words."""
+    """Return every command in a block or in inline code, as words."""
     for block in blocks(page):
         for number, line in enumerate(block.text.splitlines(), block.line + 1):
             text = line.strip().removeprefix("- ").removeprefix("run: ")
@@ -105,7 +105,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 
 
 def parses(arguments: list[str]) -> None:
-    """Read a command line as `main` would, without doing anything."""
+    """Parse a command line as `main` would, without running the command."""
     try:
         with main.make_context("feature-lineage", list(arguments)) as context:
             if not (words := [*context._protected_args, *context.args]):
@@ -118,7 +118,7 @@ def parses(arguments: list[str]) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """As the usual viewers derive them from headings."""
+    """Return the anchor that the usual viewers derive from a heading."""
     found = set()
     for heading in re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def documented(page: Path, condition: str) -> set[str]:
-    """Reasons in the table of one condition."""
+    """Return the reasons in the table of one condition."""
     text = section(page, f"### `{condition}`")
     return {name for cells in rows(text) for name in names_in(cells[0])}
 
@@ -175,7 +175,7 @@ OF_READY = {
     },
     MODEL_PAGE: {Reason.SUCCEEDED},
 }
-"""Reasons that Ready does not take from another condition."""
+"""Reasons of other conditions that Ready does not use."""
 
 
 @pytest.mark.parametrize("page", [PROJECT_PAGE, MODEL_PAGE], ids=["project", "model"])
@@ -190,7 +190,7 @@ NOT_OF_CONDITIONS = {
     *(Reason.API_SERVER_UNAVAILABLE, Reason.NOT_LEADING, Reason.LEASE_LOST),
     *(Reason.WATCHING_ENDED, Reason.INTERRUPTED),
 }
-"""Of Events, of the log, and of errors that a condition shows under another reason."""
+"""Reasons of Events, of the log, and of errors that a condition shows with another reason."""
 
 
 def test_every_reason_of_a_condition_is_documented() -> None:

@@ -1,4 +1,4 @@
-"""The lists of `docs/how-to-add.md` are short, name files that exist, and are enforced."""
+"""The lists of `docs/how-to-add.md` are short, name existing files, and are enforced."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_the_page_covers_what_people_add() -> None:
 
 
 def test_every_kind_of_operation_has_a_check_that_makes_it_due() -> None:
-    """A plan takes the place of an apply where spec.apply.mode is PlanOnly."""
+    """A plan replaces an apply if spec.apply.mode is PlanOnly."""
     assert set(CHECKS) | {OperationKind.PLAN} == set(OperationKind)
 
 

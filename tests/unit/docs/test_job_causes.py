@@ -1,4 +1,4 @@
-"""The table of a job's troubles quotes what the code says of them."""
+"""The table of job failures quotes the messages of the code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ class CauseRow(NamedTuple):
 
 
 def table() -> dict[str, CauseRow]:
-    """Cause → reasons and what the message has."""
+    """Cause → reasons and expected words in the message."""
     return {
         cause: CauseRow(names_in(reason), message)
         for cause, reason, message, _ in rows(section(OPERATIONS, HEADING))
@@ -153,7 +153,7 @@ def test_a_cause_is_told_as_the_page_quotes_it(cause: str) -> None:
 
 
 def test_every_other_row_has_a_test_of_its_own() -> None:
-    """A disruption is no end of a job; a store on its own disk is found by the runner."""
+    """A disruption does not end a job; the runner detects a store on its own disk."""
     others = {told: row for told, row in table().items() if not any(map(told.startswith, CAUSES))}
 
     assert [row.reasons for row in others.values()] == [[], ["EphemeralStore"]]

@@ -1,4 +1,4 @@
-"""What the pages say of the operator's process and of its numbers is what the code has."""
+"""The pages about the operator's process and its numbers agree with the code."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ def test_the_table_of_the_configuration_file_is_current() -> None:
 
 
 def table(page: Path, heading: str, number: int = 0) -> dict[str, str]:
-    """First and second cell of every row of a section's table, the first one by default."""
+    """Return first and second cell of every row of a section's table, the first one by default."""
     tables = re.split(r"\n(?!\|)", section(page, heading))
     found = [dict(cells[:2] for cells in rows(text.strip())) for text in tables if "|---" in text]
     return found[number]

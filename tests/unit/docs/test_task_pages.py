@@ -1,4 +1,4 @@
-"""The task pages quote what is really said, and promise what is really done."""
+"""The task pages quote real messages and describe real behaviour."""
 
 import re
 import subprocess
@@ -114,7 +114,7 @@ def test_harmful_plan_in_plan_only_mode_emits_no_warning(outcome: str) -> None:
 
 
 class Refusing:
-    """An API server that has no Secret, or keeps it to itself."""
+    """An API server without the Secret, or without permission to read it."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""What a model relies on, view kind by view kind."""
+"""The definitions that a model depends on, for each kind of view."""
 
 from collections.abc import Callable
 
@@ -139,7 +139,7 @@ def test_views_that_feed_each_other_in_a_cycle_are_read() -> None:
 
 
 def test_the_latest_definition_does_not_change_a_pinned_one() -> None:
-    """Feast freezes a version; the snapshot holds the latest one only."""
+    """Feast keeps versions of views; the snapshot contains the latest one only."""
     was = _defined(REAL, "driver_hourly_stats@v1:conv_rate")
     now = _defined(edited(REAL, _set(ttl="1s", features=[])), "driver_hourly_stats@v1:conv_rate")
 
@@ -189,7 +189,7 @@ def test_code_of_a_feeding_view_counts_once_all_code_is_known() -> None:
 
 
 class TestService:
-    """A service's projections, by the real names of the views."""
+    """The projections of a service, by the real names of the views."""
 
     def test_a_partial_projection_in_its_order(self) -> None:
         assert list(map(str, service_refs(REAL, "driver_activity_v1") or ())) == [

@@ -1,4 +1,4 @@
-"""The semantic diff: what a change means, in one word."""
+"""The semantic diff: the effect of a change, in one word."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Freshness: time alone makes stale, old facts never do."""
+"""Freshness: a view becomes stale by time alone, but never because of old facts."""
 
 from datetime import timedelta
 

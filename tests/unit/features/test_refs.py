@@ -1,4 +1,4 @@
-"""References: one spelling, read and written in one place."""
+"""References: one format, with one parser and one writer."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The registry snapshot: an identity that does not depend on order, and a strict reader."""
+"""The registry snapshot: a digest that does not depend on order, and a strict reader."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def test_a_snapshot_survives_being_written_and_read(snapshot: RegistrySnapshot) 
 
 
 def test_other_code_under_the_same_registry_is_another_snapshot() -> None:
-    """A registry has no place for it, and says the same; a baseline must tell them apart."""
+    """A registry does not store the difference and stays the same; a baseline must detect it."""
     plain, real = some.real_snapshot(), some.real_snapshot()
     known = RegistrySnapshot(real.project, real.objects, {"transformed": "0" * 64})
 
@@ -87,7 +87,7 @@ _json = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["features", "sources", "entities", "name", "ttl"]), _json))
 def test_a_spec_of_any_shape_is_read_without_an_error(spec: dict[str, Any]) -> None:
-    """The reader checks objects, not what is in them: reading them must not raise."""
+    """The reader checks objects but not their content; reading the content must not fail."""
     objects = {
         "on_demand_feature_view": {"v": spec},
         "feature_view": {"w": spec},

@@ -1,4 +1,4 @@
-"""A server for a test, and requests to it."""
+"""A server for a test, and requests to this server."""
 
 import http.client
 import socket
@@ -26,7 +26,7 @@ def serving(
 
 
 def streamed(pieces: Callable[[], Iterator[bytes]]) -> list[web.RouteDef]:
-    """``/pieces`` streams what a call of `pieces` makes."""
+    """``/pieces`` streams the result of a call of `pieces`."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return await stream(request, pieces(), "text/plain")
@@ -42,7 +42,7 @@ def get(connection: http.client.HTTPConnection, path: str, **headers: str) -> tu
 
 @contextmanager
 def sent(connection: http.client.HTTPConnection, request: bytes) -> Iterator[socket.socket]:
-    """A connection of its own to the same server, with these bytes written to it."""
+    """A separate connection to the same server, on which these bytes are written."""
     with socket.create_connection((connection.host, connection.port), timeout=10) as client:
         client.sendall(request)
         yield client

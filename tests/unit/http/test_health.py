@@ -1,4 +1,4 @@
-"""Health probes, and what `/healthz` shows of an event loop."""
+"""Health probes, and how `/healthz` checks an event loop."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ def test_blocked_event_loop_fails_the_probe() -> None:
     async def main() -> None:
         task = asyncio.create_task(beat.run())
         await asyncio.sleep(0)
-        block()  # what no coroutine may do
+        block()  # a coroutine must never block
         await asyncio.to_thread(beaten.wait, 30)
         task.cancel()
 

@@ -1,4 +1,4 @@
-"""Streamed answers: sent while they are made, whole or visibly broken off."""
+"""Streamed answers: sent while they are produced, and complete or visibly aborted."""
 
 import gzip
 import http.client
@@ -116,7 +116,7 @@ def test_a_client_that_reads_nothing_is_disconnected(
         assert ended.wait(30)
         received = b"".join(iter(lambda: client.recv(65536), b""))
 
-    assert received.count(PIECE[:1]) < made < 32 * 2**20  # the kernel's buffers, and little more
+    assert received.count(PIECE[:1]) < made < 32 * 2**20  # about the size of the kernel's buffers
     assert [record.levelname for record in caplog.records] == ["INFO"]
     assert caplog.messages == [UNREAD]
 

@@ -1,4 +1,4 @@
-"""The archives of `tests/e2e` are those of the checkout as it is, and are built once."""
+"""The archives of `tests/e2e` are those of the current checkout, and are built once."""
 
 import io
 import json
@@ -46,12 +46,12 @@ def waiting(*arguments):
 subprocess.Popen.wait = waiting
 images.images()
 """
-"""Builds; opens `waiting` once the build is being waited for."""
+"""Build the archives; open `waiting` when another process waits for the build."""
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Small sources, and an `images/build` that notes its calls in `builds`."""
+    """Small sources, and an `images/build` that records its calls in `builds`."""
     for source in SOURCES:
         path = tmp_path / source
         if (CHECKOUT / source).is_dir():

@@ -1,4 +1,4 @@
-"""`images/build` with a buildah that notes its commands; the real one runs in `tests/e2e`."""
+"""`images/build` with a buildah that records its commands; `tests/e2e` runs the real one."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def build(*names: str) -> tuple[int, str, str]:
 
 
 def commands(folder: Path, verb: str) -> list[str]:
-    """Those of buildah that begin with `verb`."""
+    """Return the commands of buildah that begin with `verb`."""
     lines = (folder / "commands").read_text().splitlines()
     return [line for line in lines if line.split()[0] == verb]
 

@@ -1,4 +1,4 @@
-"""What the Containerfile relies on in the locks, checked without a build."""
+"""The entries of the locks that the Containerfile needs, checked without a build."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ UNFIT = {"flink"}
 
 
 def fixed() -> set[str]:
-    """Packages whose version no extra may replace, read from the Containerfile."""
+    """Packages that no extra may replace, read from the Containerfile."""
     content = (CHECKOUT / "images" / "Containerfile").read_text(encoding="utf-8")
     found = re.search(r"sed -nE 's/\^\(\(([a-z|-]+)\)==", content)
     assert found is not None

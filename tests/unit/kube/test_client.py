@@ -1,4 +1,4 @@
-"""How the API server is reached."""
+"""The connection to the API server."""
 
 from pathlib import Path
 

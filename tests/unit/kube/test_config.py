@@ -1,4 +1,4 @@
-"""The operator's own configuration file."""
+"""The configuration file of the operator."""
 
 from pathlib import Path
 

@@ -26,7 +26,7 @@ class FixedClock:
 
 
 class EventServer:
-    """Keeps events; `errors` are raised by the next requests, one each."""
+    """Records events; the next requests raise `errors`, one each."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Any]] = {}
@@ -171,7 +171,7 @@ async def test_the_attempts_to_count_are_limited() -> None:
     await events.emit(blocked())
 
     assert len(server.requests) == 6
-    assert events.unwritten == 0  # gone is gone: not worth a word
+    assert events.unwritten == 0  # the project is deleted: nothing to report
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The Event that tells the cause is found among those that repeat its name."""
+"""The Event with the cause is found among those that repeat its name."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The Job of a project: what its owner may say, and what stands whatever its owner says."""
+"""The Job of a project: what its owner may set, and what the owner cannot change."""
 
 import json
 from typing import Any
@@ -324,5 +324,5 @@ def test_a_job_is_outdated_when_its_template_differs() -> None:
     assert is_outdated(made, wanted, RunnerDefaults("runner.example/runner:2"))
     forbidden = {"volumes": [{"name": "x", "hostPath": {"path": "/"}}]}
     assert is_outdated(made, project(runtime=forbidden), DEFAULTS)
-    made["metadata"].pop("annotations")  # of an operator that did not note it
+    made["metadata"].pop("annotations")  # of an operator that did not record the cause
     assert not is_outdated(made, project(runtime={"nodeSelector": {"disk": "fast"}}), DEFAULTS)

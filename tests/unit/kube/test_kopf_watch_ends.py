@@ -13,7 +13,7 @@ from feature_lineage.kube.cache.kopf_watch import MAX_ENDS, KopfWatch, WatchingE
 
 
 class FailingWatch(KopfWatch):
-    """Watches nothing and ends so many times; then it stays."""
+    """Watches nothing and ends this number of times; then it keeps running."""
 
     endings = 1
     runs = 0
@@ -60,7 +60,7 @@ async def test_kopf_that_ends_repeatedly_ends_the_watch() -> None:
 
 
 async def test_kopf_restarts_after_a_permanent_failure() -> None:
-    """Nothing that kopf waits for may keep its loop from its end."""
+    """Nothing that kopf waits for may prevent the end of its loop."""
     asked: list[str] = []
 
     async def refuse(request: web.Request) -> web.Response:

@@ -46,7 +46,7 @@ def simulate(scene: Callable[["LeaseServer"], Coroutine[Any, Any, None]]) -> Non
 
 
 class LeaseServer:
-    """Keeps leases as the API server does, as far as versions of objects go."""
+    """Stores Leases as the API server does, including the versions of objects."""
 
     def __init__(self) -> None:
         self.leases: dict[str, dict[str, Any]] = {}
@@ -352,7 +352,7 @@ def test_slow_server_keeps_the_renewal_interval() -> None:
         holding = asyncio.create_task(one.hold())
         await asyncio.sleep(100)
         writes = server.writes
-        server.edit(renewTime="2026-11-26T03:15:00.000000Z")  # costs three requests
+        server.edit(renewTime="2026-11-26T03:15:00.000000Z")  # needs three requests
         await asyncio.sleep(100)
 
         assert writes >= 100 / 2 - 1

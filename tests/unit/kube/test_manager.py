@@ -1,4 +1,4 @@
-"""The resync enqueues every resource, not all at once; probes are always answered."""
+"""The resync enqueues every resource, spread over time; probes are always answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -55,7 +55,7 @@ class DelayRecorder:
 
 @pytest.fixture
 async def host() -> AsyncIterator[Manager]:
-    """One that knows many models, and whose API server is away."""
+    """A manager that knows many models, and whose API server is unavailable."""
     config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0})
     hurried = config.model_copy(update={"resync_interval": INTERVAL})
     async with Api(Configuration(host="http://127.0.0.1:1")) as api:
@@ -83,7 +83,7 @@ async def test_a_resync_is_spread_over_the_interval(
     assert set(queue.delays) == set(host.resources.all_keys())
     assert min(first) >= 0
     assert max(first) <= interval
-    # Of twenty that are expected in each tenth; fewer than three: once in 200,000 runs.
+    # Twenty are expected in each tenth; fewer than three happen once in 200,000 runs.
     assert all(tenths.count(each) >= 3 for each in range(10))
     assert first != second
 

@@ -35,7 +35,7 @@ def applied(target: Any, patch: Any) -> Any:
 
 
 def exact(value: Any) -> Any:
-    """A value that equals another one only where JSON says so: True is not 1."""
+    """A value that is equal to another one only if JSON says so: True is not 1."""
     if isinstance(value, dict):
         return {key: exact(inner) for key, inner in value.items()}
     if isinstance(value, list):

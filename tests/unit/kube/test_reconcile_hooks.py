@@ -1,4 +1,4 @@
-"""What the cluster host does with errors of a reconcile, and with deleted resources."""
+"""How the cluster host handles errors of a reconcile, and deleted resources."""
 
 from typing import Any
 

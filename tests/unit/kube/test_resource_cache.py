@@ -66,7 +66,7 @@ def test_recreated_object_replaces_the_old_one(store):
 
 
 def test_object_read_by_name_counts_in_any_version(store):
-    """A cluster that was restored from a backup counts from an earlier version on."""
+    """A cluster that was restored from a backup continues with an earlier version."""
     store.take(body(version=10))
 
     assert store.take(body(version=3, uid="u2"), read=True) == key()

@@ -1,4 +1,4 @@
-"""What a glob allows, and that no spelling of another host slips through."""
+"""The addresses that a glob allows; no spelling of another host is allowed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A job at work that is cancelled reports that it was interrupted, and spends no attempt."""
+"""A running job that is cancelled reports that it was interrupted, and uses no attempt."""
 
 import asyncio
 from pathlib import Path

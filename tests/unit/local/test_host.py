@@ -18,7 +18,7 @@ MANY = 1000
 
 
 class FailingResources:
-    """Refuses to save, so often; everything else is the host's."""
+    """Raises an error for this number of saves; the rest is that of the host."""
 
     def __init__(self, target: Any, failures: int) -> None:
         self._target = target

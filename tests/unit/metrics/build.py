@@ -1,4 +1,4 @@
-"""A project and its models at one moment, as their statuses tell it."""
+"""A project and its models at one moment, with plain statuses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
 
 def at(**ago: float) -> str:
-    """RFC 3339, that long before `NOW`."""
+    """RFC 3339 time, this long before `NOW`."""
     return f"{NOW - timedelta(**ago):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -73,7 +73,7 @@ def lineage(*views: str, verdict: str = "Verified", **more: Any) -> dict[str, An
 
 
 def snapshot(*views: str, on_demand: dict[str, str] | None = None) -> RegistrySnapshot:
-    """A registry of views that are served online, and on-demand views fed by one each."""
+    """A registry of views that are served online, and on-demand views over one of them each."""
     return RegistrySnapshot(
         "driver_ranking",
         {

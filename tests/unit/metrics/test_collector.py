@@ -1,4 +1,4 @@
-"""Gauges as text: what a scrape says of given resources at a given moment."""
+"""Gauges as text: a scrape of given resources at a given moment."""
 
 import re
 from collections.abc import Iterator
@@ -162,7 +162,7 @@ def text_of(registry: Collector) -> str:
 
 
 def samples_of(state: State, now: datetime = NOW, *, name: str = "") -> str:
-    """The lines that carry a value; only those of one metric where it is named."""
+    """Return the lines with a value; if a metric is named, only those of that metric."""
     lines = re.findall(r".*\n", text_of(registry_of(state, now)))
     return "".join(
         line for line in lines if not line.startswith("#") and (not name or f"{name}{{" in line)

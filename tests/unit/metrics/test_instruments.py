@@ -1,4 +1,4 @@
-"""What is counted as it happens."""
+"""Counters and histograms."""
 
 import os
 import subprocess
@@ -194,7 +194,7 @@ def test_gauges_do_not_use_the_default_registry() -> None:
 
 
 def test_importing_leaves_the_environment_alone() -> None:
-    """Feast sets a variable that makes counters files; this package must not."""
+    """Feast sets a variable that stores counters in files; this package must not."""
     code = "import os; before = dict(os.environ); import feature_lineage.metrics; "
     code += "assert before == dict(os.environ)"
 

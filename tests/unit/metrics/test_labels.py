@@ -1,4 +1,4 @@
-"""Label values come from registries that anybody may fill."""
+"""Label values come from registries with content of any user."""
 
 from hypothesis import given
 from hypothesis import strategies as st

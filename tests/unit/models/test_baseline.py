@@ -1,4 +1,4 @@
-"""What a version is compared with."""
+"""The baseline of a version."""
 
 from datetime import timedelta
 
@@ -80,7 +80,7 @@ def test_history_that_starts_later_says_nothing() -> None:
 
 
 def _seen(day: float, digest: str, until: float | None = None) -> SnapshotRecord:
-    """Applied by somebody else, seen at `day` and again at `until`."""
+    """A registry that another tool applied, read at `day` and again at `until`."""
     return SnapshotRecord(
         EPOCH + day * DAY,
         digest,

@@ -1,4 +1,4 @@
-"""A version's Feast keys that were copied from a declaration count as no record of their own."""
+"""Feast keys that were copied from a declaration are not records."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ def version(tags: dict[str, str]) -> ModelVersion:
 
 
 def test_a_copy_of_a_declaration_is_no_record() -> None:
-    """Else the declaration could never be changed: its own copy would contradict it."""
+    """Otherwise the declaration could never be changed: its own copy would contradict it."""
     copy = own_records(version({**COPIED, DECLARED_TAG: "driver_activity_v1"}))
 
     assert list(records_of(copy, None)) == []

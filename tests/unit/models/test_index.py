@@ -1,4 +1,4 @@
-"""The reverse index: complete, paged, and the same as looking through everything."""
+"""The reverse index: complete, paged, and the same result as a search in all versions."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which features a version used: every trap that Feast's records lay, one test each."""
+"""The features of a version: one test for each special case of Feast's records."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def _tagged(**tags: str) -> ModelVersion:
 
 
 def _cut(recorded: list[str], **more: str) -> TrainingRun:
-    """A run whose list Feast cut off."""
+    """A run whose list of features Feast truncated."""
     run = training_run(recorded, **more)
     text = ",".join(recorded)
     assert len(text) > 4990
@@ -70,7 +70,7 @@ def test_a_deleted_run_still_tells_its_features() -> None:
 
 
 def test_a_list_counts_but_not_a_larger_service_it_names() -> None:
-    """Feast names the smallest superset; no model is held to a service it never asked."""
+    """Feast names the smallest superset; a model needs no service that it did not request."""
     actual = resolve_link(VERSION, training_run(PAIR, V1), REAL)
 
     assert _texts(actual) == PAIR
@@ -171,7 +171,7 @@ def test_a_list_with_another_count_is_rejected() -> None:
 
 
 def test_of_several_retrievals_only_what_is_recorded_is_known() -> None:
-    """The last one wins in every tag: a whole list, attributed to no service."""
+    """The last retrieval wins in every tag: a whole list, attributed to no service."""
     actual = resolve_link(VERSION, training_run(["globals_view:g"]), REAL)
 
     assert (_texts(actual), actual.reason, actual.service) == (["globals_view:g"], None, "")
@@ -211,7 +211,7 @@ def test_names_beyond_ascii_are_names() -> None:
 
 
 class TestVersionTags:
-    """A version without a run, or with tags that somebody wrote."""
+    """A version without a run, or with tags that a user wrote."""
 
     def test_they_are_the_list_where_there_is_no_run(self) -> None:
         version = _tagged(
@@ -235,7 +235,7 @@ class TestVersionTags:
         assert (actual.origin, _texts(actual)) == (Origin.REGISTRY, V1_REFS)
 
     def test_a_services_name_alone_may_be_a_guess(self) -> None:
-        """It is all that Feast's register_model writes."""
+        """Feast's register_model writes only this."""
         actual = resolve_link(_tagged(feature_service=V1), None, REAL)
 
         assert actual.reason is Reason.AMBIGUOUS
@@ -270,7 +270,7 @@ class TestVersionTags:
 
 
 class TestDeclared:
-    """What the resource declares, against what is recorded."""
+    """The declaration of the resource, compared with the records."""
 
     def test_a_declaration_alone_is_the_list(self) -> None:
         actual = resolve_link(VERSION, None, REAL, V1)
@@ -363,7 +363,7 @@ def test_features_of_another_project_are_rejected(version: ModelVersion, run: Tr
 
 
 class TestWithoutRegistry:
-    """The registry is not always seen yet."""
+    """The registry may not have been read yet."""
 
     def test_a_recorded_list_is_known_all_the_same(self) -> None:
         actual = resolve_link(VERSION, training_run(PAIR, V1), None, project="driver_ranking")
@@ -382,7 +382,7 @@ class TestWithoutRegistry:
 
 
 def test_a_service_is_read_as_it_was_at_training_time() -> None:
-    """A service that lost a feature since is a change of the service, not another list."""
+    """A service that lost a feature later is a change of the service, not another list."""
     now = edited(REAL, lambda o: o["feature_service"][V1]["features"].pop())
 
     actual = resolve_link(VERSION, training_run(V1_REFS, V1), now, trained_on=REAL)

@@ -1,4 +1,4 @@
-"""The verdicts of the API, exactly."""
+"""The verdicts and their exact text in the API."""
 
 from collections.abc import Callable
 
@@ -269,7 +269,7 @@ def test_what_is_certain_of_a_cut_list_can_be_broken() -> None:
 
 
 class TestUnseen:
-    """Of what was not seen, nothing is said."""
+    """Views that were not read have no verdict."""
 
     def test_no_registry(self) -> None:
         actual = judge(_link(), REAL, "Training", None)
@@ -297,7 +297,7 @@ class TestUnseen:
         assert (same.verdict, other.verdict) == (Verdict.VERIFIED, Verdict.UNKNOWN)
 
     def test_a_feature_that_the_baseline_lacks_is_not_verified(self) -> None:
-        """The registry was read between a change and a training: seen, but not as it was."""
+        """The registry was read between a change and a training: known, but another one."""
         actual = judge(_link(), edited(REAL, _without_conv), "Training", REAL)
 
         assert actual.verdict is Verdict.UNCHANGED

@@ -71,7 +71,7 @@ def model(
     aliases: tuple[str, ...] = ("champion",),
     service: str = "",
 ) -> GuardedModel:
-    """A protected version trained on these features as the baseline defines them."""
+    """A protected version, trained on these features as the baseline defines them."""
     definitions = define_all(baseline, [FeatureRef.parse(ref) for ref in refs])
     assert len(definitions) == len(refs), "the baseline must define what the model was trained on"
     return GuardedModel(name, version, aliases, service, definitions)

@@ -1,4 +1,4 @@
-"""The record of an operation: Feast's keys for what happened, ours for who and how it ended."""
+"""The ops run of an operation: Feast's keys for what happened, and ours for who and the result."""
 
 import json
 from datetime import datetime, timedelta

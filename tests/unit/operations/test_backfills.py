@@ -1,4 +1,4 @@
-"""Backfills: each piece once, together exactly the range."""
+"""Backfills: each chunk once, together exactly the range."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

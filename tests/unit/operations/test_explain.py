@@ -1,4 +1,4 @@
-"""What a blocked plan says: the commit, the feature, the models, the next step; and no more."""
+"""The message of a blocked plan: the commit, the feature, the models, the next step."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Operation ids: fit to name a Job, and another one for every other operation."""
+"""Operation ids: valid as the name of a Job, and different for each operation."""
 
 import re
 

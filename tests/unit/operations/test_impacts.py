@@ -1,4 +1,4 @@
-"""Whom a plan makes worse off: what it causes counts, what was there before does not."""
+"""The models that a plan affects: only problems that the plan causes count."""
 
 from dataclasses import replace
 
@@ -142,7 +142,7 @@ def test_what_a_model_suffers(
 
 
 def unjudged(*refs: str, service: str = "") -> GuardedModel:
-    """A version whose features are known, and no definition of them."""
+    """A version with known features, and no definitions of them."""
     parsed = tuple(FeatureRef.parse(ref) for ref in refs)
     return GuardedModel("driver_model", "3", ("champion",), service, (), parsed)
 

@@ -1,4 +1,4 @@
-"""The table of operation kinds: complete, and the same on the wire as before there was one."""
+"""The table of operation kinds: complete, and compatible with earlier versions."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ def test_what_writes_is_in_the_writing_lane() -> None:
 
 
 def test_kinds_of_one_command_have_the_same_job() -> None:
-    """A job knows its command only, so nothing that a job depends on may differ."""
+    """A job knows only its command, so kinds with the same command must not differ for a job."""
     for kind, traits in KINDS.items():
         of_command = KINDS[kind_of_command(traits.command)]
         for name in (

@@ -1,4 +1,4 @@
-"""May this commit be applied? Every way to yes, and every way to no."""
+"""Whether a commit may be applied: every case with yes, and every case with no."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -110,7 +110,7 @@ def test_models_whose_features_are_not_known(
 
 
 def test_model_without_a_baseline_is_protected() -> None:
-    """As on a registry in use, before anything of it was read."""
+    """As on a registry in use, before any part of it was read."""
     unjudged = replace(CHAMPION, features=(), refs=(FeatureRef("stats", "conv_rate"),))
 
     found = plan(request(unjudged), BREAKING)

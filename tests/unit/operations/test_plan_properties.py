@@ -1,4 +1,4 @@
-"""What holds for every plan, whatever the registries and whoever is protected."""
+"""Properties of every plan, for any registries and any protected models."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ VIEWS = ("stats", "orders", "drivers")
 FEATURES = ("a", "b", "c")
 REFS = [FeatureRef(name, feature) for name in VIEWS for feature in FEATURES]
 
-# Made once: what a strategy makes itself of is found out anew for each that is made.
+# Built once, because Hypothesis analyses each new strategy again.
 columns = st.dictionaries(
     st.sampled_from(FEATURES), st.sampled_from(["FLOAT", "INT64"]), max_size=3
 )
@@ -36,7 +36,7 @@ views = st.builds(
 services = st.dictionaries(view_names, columns).map(
     lambda members: {"svc": service(members)} if members else {}
 )
-# Few names and few values, so that two of them meet often and differ somewhere.
+# Few names and few values, so that two of them often meet and differ somewhere.
 registries = st.builds(
     registry,
     st.dictionaries(view_names, views),
@@ -95,7 +95,7 @@ def test_unblocked_plan_keeps_protected_features(
             for ref in set(model.refs) - known:
                 assert (define(current, ref) is None) or (define(after, ref) is not None)
             for was in model.features:
-                # Asked of the registry itself, not of the comparison that protection uses.
+                # Computed from the registry itself, not by the comparison that protection uses.
                 now = define(current, was.ref)
                 if now is not None and (now.dtype, now.join_keys) == (was.dtype, was.join_keys):
                     then = define(after, was.ref)

@@ -1,4 +1,4 @@
-"""A request or report is read as it was written, or refused when it was damaged."""
+"""A request or report is read as it was written, or rejected if it was damaged."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Which versions are protected, and what travels with a job."""
+"""Which versions are protected, and which facts about them a job gets."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Schedules: due like a CronJob, right through daylight saving, never ahead of the clock."""
+"""Schedules: due like a CronJob, correct in daylight saving, and never before the time."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -38,7 +38,7 @@ def schedule(
 
 
 def at(text: str) -> datetime:
-    """A moment of 2026-11-20, or any written in full."""
+    """A time on 2026-11-20, or any time in full."""
     return datetime.fromisoformat(text if "T" in text else f"2026-11-20T{text}+00:00")
 
 
@@ -202,7 +202,7 @@ def test_due_agrees_with_walking_forward_tick_by_tick(
 ) -> None:
     since = now - back
     walked = []
-    # A day earlier, where no hour is ambiguous; then only what counts.
+    # A day earlier, where no hour is ambiguous; then only later ticks count.
     for tick in CronSim(cron, (since - timedelta(days=1)).astimezone(ZoneInfo(zone))):
         moment = tick.astimezone(UTC)
         if moment > now:

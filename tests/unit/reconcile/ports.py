@@ -1,4 +1,4 @@
-"""The ports in memory: everything the controller does lands in one log, in order."""
+"""The ports in memory: all effects of the reconciler are recorded in one log, in order."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,19 +21,20 @@ from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 
 class FakePorts:
-    """One clock, one MLflow, one job runner; `log` tells what was done, `fail` what does not work.
+    """A clock, MLflow and a job runner; `log` records effects, `fail` defines failures.
 
     Attributes:
-        log: (verb, what) in order.
-        asked: readings of MLflow, and whether in full.
-        resolved, histories: how often the source was resolved, MLflow's timeline was read.
-        made: how many TrainedModels were made for those who asked by registered model.
-        fetched: how often a kept snapshot was read.
-        searched: digests that were looked for in MLflow.
-        told: what MLflow's ops runs tell of the registry.
-        fail: verb → the error it raises.
-        reports: by job name; a job without one runs.
-        waiting: by job name, what is known of one that does not begin.
+        log: (verb, object) in order.
+        asked: reads of MLflow, and whether they were full.
+        resolved, histories: number of times that the source was resolved, and MLflow's timeline
+            read.
+        made: number of TrainedModels that were created for queries by registered model.
+        fetched: number of reads of a stored snapshot.
+        searched: digests that were searched in MLflow.
+        told: facts about the registry in MLflow's ops runs.
+        fail: verb → the error that it raises.
+        reports: reports by job name; a job without one is running.
+        waiting: by job name, the cause for which a job does not start.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class FakePorts:
         self.resources[resource.kind, resource.metadata.name] = resource
 
     def does(self, verb: str, what: str) -> None:
-        """Note an effect, or fail where it is to fail."""
+        """Record an effect, or fail if it has to fail."""
         if verb in self.fail:
             raise self.fail[verb]
         self.log.append((verb, what))
@@ -122,7 +123,7 @@ class _Resources:
 
 
 def _shape(resource: FeatureStoreProject | TrainedModel) -> str:
-    """What a status says, in a word."""
+    """Return a status in one word."""
     if isinstance(resource, TrainedModel):
         return "model"
     operation, operations = resource.status.operation, resource.status.operations
@@ -167,7 +168,7 @@ class _Jobs:
 
 
 class _Registries:
-    """One registry for all, which the platform names, too; places are those of the real ones."""
+    """One registry for all projects, also for the platform's name; addresses are the real ones."""
 
     def __init__(self, fakes: FakePorts) -> None:
         self.registry = Registry(fakes)
@@ -184,7 +185,7 @@ class _Registries:
 
 
 class Registry:
-    """An MLflow server that holds versions and ops runs."""
+    """An MLflow server with versions and ops runs."""
 
     def __init__(self, fakes: FakePorts) -> None:
         self.fakes = fakes

@@ -1,4 +1,4 @@
-"""What a pass asks the world for, and what it goes on without."""
+"""What a reconcile reads from other systems, and how it continues without an answer."""
 
 import asyncio
 import gc
@@ -46,7 +46,7 @@ PLATFORMS = {"trackingUri": None, "serverRef": "free"}
 
 
 class ObserverSetup:
-    """An applied project, a world around it, and one memory over all passes."""
+    """An applied project, its environment, and one cache over all reconciles."""
 
     def __init__(self, **spec: Any) -> None:
         scenario = ProjectScenario(**{"mlflow": MLFLOW, **spec}).apply()
@@ -58,7 +58,7 @@ class ObserverSetup:
         self.fakes.add(self.project)
 
     def version(self, **tags: str) -> ModelVersion:
-        """A version that was trained a day before the host kept anything."""
+        """A version that was trained a day before the host stored any snapshot."""
         made = replace(version("1", "champion"), tags={**TAGS, **tags})
         self.fakes.versions["1"] = made
         return made
@@ -221,7 +221,7 @@ async def test_mlflow_s_timeline_is_read_at_most_every_ten_minutes() -> None:
     scene = ObserverSetup()
     for minutes, reads in ((0, 1), (5, 1), (6, 2)):
         scene.later(minutes=minutes)
-        scene.version(at=str(minutes))  # another view: the facts are computed anew
+        scene.version(at=str(minutes))  # another view: the facts are computed again
         await scene.observe()
         assert scene.fakes.histories == reads
 

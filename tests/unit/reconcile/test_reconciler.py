@@ -1,4 +1,4 @@
-"""The controller: its order is the promise, and what fails is told and tried again."""
+"""The reconciler: the order of its effects, and how failures are reported and repeated."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,7 +33,7 @@ OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
 
 
 class ReconcilerSetup:
-    """A world, a controller over it, and one project."""
+    """An environment, a reconciler, and one project."""
 
     def __init__(self, **spec: object) -> None:
         self.fakes = FakePorts()
@@ -52,12 +52,12 @@ class ReconcilerSetup:
         return self.project.status.operation.job
 
     async def reconcile(self) -> ReconcileResult:
-        """One pass; the log holds what it did."""
+        """Reconcile once; `log` has the effects."""
         self.fakes.log.clear()
         return await self.controller.reconcile_project(self.project)
 
     async def restart(self) -> None:
-        """Another process, with nothing in its memory."""
+        """Replace the reconciler by that of a new process, with an empty cache."""
         self.controller = Reconciler(self.fakes.ports())
 
     def job_ends(self, outcome: Outcome = Outcome.SUCCEEDED) -> None:
@@ -193,7 +193,7 @@ async def test_starts_that_fail_use_up_no_retry() -> None:
 
 
 async def test_the_intent_is_enough_for_whoever_starts_again() -> None:
-    """Killed between the written intent and the job's start."""
+    """Killed between the written intent and the start of the job."""
     scene = ReconcilerSetup()
     await scene.reconcile()
     scene.fakes.requests.clear()
@@ -205,7 +205,7 @@ async def test_the_intent_is_enough_for_whoever_starts_again() -> None:
 
 
 async def test_nothing_is_recorded_twice_by_whoever_starts_again() -> None:
-    """Killed after MLflow took the run and before the status said so: the id converges there."""
+    """Killed after MLflow stored the run and before the status: the id leads to the same run."""
     scene = ReconcilerSetup()
     await scene.reconcile()
     await scene.reconcile()
@@ -253,7 +253,7 @@ async def test_mlflow_outage_leaves_the_job_running() -> None:
 
 
 async def ended() -> tuple[ReconcilerSetup, str]:
-    """A job that has ended, one pass before anybody knows."""
+    """A job that has ended, one reconcile before the operator knows."""
     scene = ReconcilerSetup()
     await scene.reconcile()
     await scene.reconcile()
@@ -326,7 +326,7 @@ async def test_job_without_a_required_record_is_released() -> None:
 
 
 class ActionLimit:
-    """Whether a controller may act: so many times, and then no more."""
+    """Whether a reconciler may act: this number of times, and then no more."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -402,7 +402,7 @@ async def test_a_source_that_fails_is_a_condition_and_no_error() -> None:
 
 
 async def test_what_cannot_be_kept_is_not_spoken_of() -> None:
-    """No status names a snapshot that is not there."""
+    """No status names a snapshot that does not exist."""
     scene = ReconcilerSetup()
     await scene.reconcile()
     await scene.reconcile()
@@ -648,7 +648,7 @@ async def test_job_that_cannot_start_is_cancelled(fails: bool) -> None:
 
 
 async def test_a_refused_schedule_ends_one_operation_a_tick() -> None:
-    """Nothing but the spec can change a refusal: the tick is over, and the next one is another."""
+    """Only a change of the spec can succeed: the tick is over, and the next tick is another one."""
     each_minute = {"name": "each", "cron": "* * * * *", "incremental": {}}
     scene = await ReconcilerSetup(schedules=[each_minute]).applied()
     scene.job_ends()  # of the tick before

@@ -1,6 +1,6 @@
-"""One project over months in seconds: whatever happens, in whatever order, the promises hold.
+"""Simulates one project over months, with random events in any order, and checks invariants.
 
-Jobs end in any way or are lost, MLflow comes and goes, people change their minds, the host dies
+Jobs end in any way or are lost, MLflow stops and starts, users change the spec, the host crashes
 between any two effects. Time is a value.
 """
 
@@ -73,7 +73,7 @@ MEANWHILE = st.sampled_from(
 
 
 class OneProject(RuleBasedStateMachine):
-    """A project and everything that can happen to it."""
+    """A project and all random events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,13 +176,13 @@ class OneProject(RuleBasedStateMachine):
 
     @rule()
     def a_good_day(self) -> None:
-        """Whatever stands in the way goes, and a commit is applied."""
+        """Remove all obstacles, so that a commit is applied."""
         self._heal()
         self._reconcile_until_quiet()
 
     @rule(count=st.integers(1, 14), down=st.booleans())
     def a_bad_day(self, count: int, down: bool) -> None:
-        """One bad commit after another, and MLflow may be out."""
+        """One bad commit after another, while MLflow may be down."""
         if down:
             self.scenario.outage = OUTAGE
             self.scenario.change(apply={"protection": {"mode": "Warn"}})
@@ -204,7 +204,7 @@ class OneProject(RuleBasedStateMachine):
 
     @rule()
     def nothing_happens_for_a_while(self) -> None:
-        """A quiet project is left alone: no write, no job, no event, no look in vain."""
+        """A project without changes has no write, no job, no event, and no useless reconcile."""
         self.scenario.rest()
         before = self.scenario.status
         decision = self.scenario.reconcile()
@@ -379,13 +379,13 @@ class OneProject(RuleBasedStateMachine):
         assert all(len(condition.message) <= 2000 for condition in status.conditions)
 
     def teardown(self) -> None:
-        """Everything is well again and stays so: everything comes to a good end."""
+        """All problems end, and then everything succeeds."""
         scenario = self.scenario
         if not scenario.status.conditions:
             return
         self._heal()
         self._reconcile_until_quiet()
-        scenario.later(hours=2)  # a look at the registry that failed waits for its interval
+        scenario.later(hours=2)  # a failed read of the registry waits for its interval
         self._reconcile_until_quiet()
         scenario.rest()
 

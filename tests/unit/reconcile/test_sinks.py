@@ -1,4 +1,4 @@
-"""Domain events reach every sink; one that fails holds up neither a reconcile nor the others."""
+"""Domain events reach every sink; a failed sink delays neither a reconcile nor the others."""
 
 import logging
 from dataclasses import dataclass, fields

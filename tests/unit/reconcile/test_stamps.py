@@ -1,4 +1,4 @@
-"""States of the resources on one registered model, told by the hosts without making any."""
+"""States of the resources on one registered model, without creating the resources."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A pass over a model that had nothing to do is spared until what it depends on has changed."""
+"""A model without work is not reconciled until something that it depends on has changed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,10 +18,10 @@ from feature_lineage.reconcile.reconciler import Reconciler
 
 
 class Followed(ObserverSetup):
-    """A scene with a model that was looked at until nothing was left to do.
+    """An environment with a model that was reconciled until nothing was left to do.
 
     Attributes:
-        worked_out: how many passes did more than glance.
+        worked_out: number of reconciles that did more than compare the inputs.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:

@@ -1,4 +1,4 @@
-"""One registry has one id, and secrets are found wherever they are written."""
+"""One registry has one id, and secrets are found in every place."""
 
 from pathlib import Path
 

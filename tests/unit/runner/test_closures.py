@@ -1,4 +1,4 @@
-"""What a user-defined function reaches in its repo, and what it does not."""
+"""The code that a user-defined function uses in its repo."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ Digest = Callable[[str, str], str]
 
 @pytest.fixture
 def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digest]:
-    """Import a repo of two files and digest what its ``function`` reaches."""
+    """Import a repo of two files and return the digest of the code that its ``function`` uses."""
     loaded: list[str] = []
 
     def of(text: str, lib: str = LIB) -> str:
@@ -147,7 +147,7 @@ def test_another_file_of_the_repo_changes_it(digest: Digest) -> None:
     ],
 )
 def test_what_does_not_change_it(old: str, new: str, digest: Digest) -> None:
-    """Where it is, how it is written, what it does not reach."""
+    """Its location, its formatting, and code that it does not use."""
     assert digest(BASE, LIB) == digest(BASE.replace(old, new), LIB)
 
 

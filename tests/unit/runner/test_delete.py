@@ -1,4 +1,4 @@
-"""When a project's objects may not go; that they do go is a contract."""
+"""When the objects of a project may not be deleted; contract tests delete them."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -29,7 +29,7 @@ CHAMPION = GuardedModel(
 
 
 class Empty(Job):
-    """A job on a registry that does not exist: nothing is there to remove."""
+    """A job on a registry that does not exist: there is nothing to delete."""
 
     def read(self) -> Any:
         return SimpleNamespace(exists=False, proto=None)

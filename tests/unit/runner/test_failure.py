@@ -1,4 +1,4 @@
-"""Whose fault it was, and where: one line for people."""
+"""The cause and the place of a failure, in one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A pod puts its repo in place, and hands its report over to a server that has its moods."""
+"""A pod fetches its repo, and publishes its report to a server with faults."""
 
 import gzip
 import json
@@ -47,7 +47,7 @@ def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> PodRe
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """A ConfigMap as the kubelet mounts it: links into a folder that is replaced whole."""
+    """A ConfigMap as the kubelet mounts it: links into a folder that is replaced as a whole."""
     folder = tmp_path / "mounted"
     (folder / "..2026_11_20").mkdir(parents=True)
     (folder / "..data").symlink_to("..2026_11_20")
@@ -105,7 +105,7 @@ def test_a_path_that_does_not_exist_has_a_mount_point() -> None:
 
 
 class UnreliableServer(BaseHTTPRequestHandler):
-    """Answers with the statuses it is given, then with 200."""
+    """Answers with the given statuses, then with 200."""
 
     def do_PATCH(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,4 +1,4 @@
-"""Builds a job's report from the worker's result."""
+"""The report of a job from the worker's result."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Source code is compared by what it means."""
+"""Source code is compared by its meaning."""
 
 import pytest
 
@@ -35,5 +35,5 @@ def test_what_does_not_parse_is_compared_as_text() -> None:
 
 
 def test_the_digest_stays_over_python_versions() -> None:
-    """`syntax` must not move with the interpreter: digests are compared over years."""
+    """`syntax` must not change with the interpreter: digests are compared over years."""
     assert code_digest(TEXT)[:8] == "e9f8ba63"

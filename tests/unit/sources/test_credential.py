@@ -1,4 +1,4 @@
-"""From a Secret to what Git reads of it."""
+"""The files for Git from a Secret."""
 
 import base64
 import shlex

@@ -1,4 +1,4 @@
-"""Git: which URLs and refs it is asked for at all, and how it is ended."""
+"""Git: which URLs and refs are requested, and how Git is ended."""
 
 import asyncio
 import os
@@ -123,7 +123,7 @@ async def test_a_missing_git_is_reported(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git that holds a lock file for long and takes it away when it is asked to end."""
+    """A git that holds a lock file for long and removes it when it is asked to end."""
     lock = tmp_path / "index.lock"
     script = tmp_path / "git"
     script.write_text(
@@ -131,7 +131,7 @@ def slow_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "for _ in $(seq 200); do sleep 0.05; done\n"
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(git_process, "GRACE_SECONDS", 60.0)  # however busy the machine is
+    monkeypatch.setattr(git_process, "GRACE_SECONDS", 60.0)  # also on a busy machine
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     return lock
 

@@ -1,4 +1,4 @@
-"""What Git's last words mean: words of real servers, of several versions."""
+"""The meaning of Git's error output: texts of real servers, of several versions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a cluster cannot resolve says so by the reason that is documented for it."""
+"""A source that a cluster cannot resolve has the documented reason."""
 
 from collections.abc import Mapping
 

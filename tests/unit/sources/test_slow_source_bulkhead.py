@@ -25,7 +25,7 @@ class BulkheadSetup:
         self._open: list[object] = []  # a context that is garbage collected is left
 
     def send(self, project: str) -> Callable[[BaseException | None], None]:
-        """Start a request; the function that is returned ends it, with an answer or an error."""
+        """Start a request; the returned function ends it, with an answer or an error."""
         context = self.bulkhead.slot(project)
         context.__enter__()
         self._open.append(context)

@@ -1,4 +1,4 @@
-"""The revision of a folder: what defines features counts, and editors may work in it meanwhile."""
+"""The revision of a folder: only files that define features count, also while a user edits them."""
 
 from pathlib import Path
 

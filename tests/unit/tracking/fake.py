@@ -1,4 +1,4 @@
-"""A registry in memory that pages and forgets as MLflow does, and a clock that stands still."""
+"""A registry in memory that pages and drops deleted rows as MLflow does, and a fixed clock."""
 
 import asyncio
 from collections.abc import Callable, Sequence

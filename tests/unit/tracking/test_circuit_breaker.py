@@ -1,4 +1,4 @@
-"""While a server is out: who may look, when, and what the others hear. Time is simulated."""
+"""While a server is down: who may probe, when, and the error of the others. Time is simulated."""
 
 from datetime import UTC, datetime, timedelta
 

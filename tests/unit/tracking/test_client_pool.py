@@ -1,4 +1,4 @@
-"""Who shares a server, when a credential is read again, and what is forgotten."""
+"""Which projects share a server, when a credential is read again, and what is removed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TOKEN = {"bearer": {"secretRef": {"name": "mlflow"}}}
 
 
 class Secrets:
-    """One secret in every namespace."""
+    """One Secret in every namespace."""
 
     def __init__(self) -> None:
         self.token = b"first"
@@ -42,7 +42,7 @@ def secrets() -> Secrets:
 
 @dataclass
 class Platforms:
-    """A server of the platform's; how often its files were read."""
+    """A server of the platform, and the number of reads of its files."""
 
     tracking_uri: str
     workspace: str = ""
@@ -55,7 +55,7 @@ class Platforms:
 
 @pytest.fixture
 def platform() -> dict[str, Platforms]:
-    """What a serverRef may name."""
+    """The servers that a serverRef may name."""
     return {
         "bound": Platforms(URI, "platform"),
         "free": Platforms(f"{URI}/"),

@@ -1,4 +1,4 @@
-"""Where MLflow is and as whom: what is accepted, and that no secret shows."""
+"""The address and credential of MLflow: accepted values, and no secret in a message."""
 
 import pytest
 

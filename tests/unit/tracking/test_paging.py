@@ -1,4 +1,4 @@
-"""Which pages are asked for, and what offset paging may not hide."""
+"""Which pages are requested; offset paging must not hide a version."""
 
 from typing import Any
 
@@ -41,14 +41,14 @@ async def test_a_deletion_between_two_pages_hides_no_known_version(
     client.calls.clear()
 
     def delete_one(call: str) -> None:
-        # Just before the second page: version 3 moves onto the first, which was read already.
+        # Just before the second page: version 3 moves to the first page, which was already read.
         if client.calls.count("versions") == 2 and len(client.rows) == 6:
             del client.rows[0]
 
     client.before_call = delete_one
     found = await read_all(client, START, before)
 
-    # Version 1 was seen on the first page; the next whole reading drops it.
+    # Version 1 was seen on the first page; the next full read removes it.
     assert numbers(found) == {"m": {"1", "2", "3", "4", "5", "6"}}
     assert numbers(await read_all(client, START, found)) == {"m": {"2", "3", "4", "5", "6"}}
 

@@ -1,4 +1,4 @@
-"""MLflow's JSON as facts."""
+"""The facts from MLflow's JSON."""
 
 import sys
 from datetime import UTC, datetime

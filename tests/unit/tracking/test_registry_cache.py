@@ -1,4 +1,4 @@
-"""One reading for all who ask: how many calls it takes, and what stays when it fails."""
+"""One read for all callers: the number of calls, and what is kept if it fails."""
 
 import asyncio
 from datetime import timedelta
@@ -113,7 +113,7 @@ async def test_a_late_caller_gets_a_reading_that_is_fresh_enough(
 
 
 async def _read_in_the_background(shared: RegistryCache, client: Any) -> None:
-    """Let a reading that nobody waits for come to its end."""
+    """Let a read that no caller waits for end."""
     client.gate.set()
     while shared._refresh_task is not None:
         await asyncio.sleep(0)

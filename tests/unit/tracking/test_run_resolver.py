@@ -1,4 +1,4 @@
-"""From a version's source to the run that made it."""
+"""From the source of a version to the run that created it."""
 
 from datetime import UTC, datetime
 

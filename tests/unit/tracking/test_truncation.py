@@ -1,4 +1,4 @@
-"""What MLflow takes, and where the rest goes."""
+"""The limits of MLflow, and how longer values are stored."""
 
 import json
 from datetime import UTC, datetime

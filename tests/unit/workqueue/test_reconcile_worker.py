@@ -1,4 +1,4 @@
-"""How a reconcile ends, and what is enqueued next, on either host."""
+"""The result of a reconcile, and what is enqueued next, on both hosts."""
 
 import asyncio
 from collections.abc import Iterable

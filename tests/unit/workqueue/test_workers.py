@@ -1,4 +1,4 @@
-"""Workers: each key once at a time, and a stop that finishes keys in progress."""
+"""Workers: one key is processed by one worker at a time; a stop finishes keys in progress."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ class BlockedPool:
     """Workers whose work waits until `let` is set.
 
     Attributes:
-        begun: keys in the order in which workers took them.
+        begun: keys in the order in which workers started them.
     """
 
     def __init__(self, workers: int = 2) -> None:
