@@ -1,4 +1,4 @@
-"""Every error that the operator raises on purpose, by what the caller has to do about it.
+"""Every error that the operator raises on purpose, grouped by the reaction of the caller.
 
     FeatureLineageError
     ├── TransientError                 try again, with back-off
@@ -21,7 +21,7 @@ from feature_lineage.reasons import Reason
 
 
 class FeatureLineageError(Exception):
-    """Base of the tree.
+    """Base class of all errors.
 
     Args:
         message: names the object, the fact and the next step.
@@ -71,7 +71,7 @@ class NotFound(WaitingError):
 
 
 class TerminalError(FeatureLineageError):
-    """Nothing helps until the spec, the source or an annotation changes."""
+    """Only a change of the spec, the source or an annotation can help."""
 
     reason = Reason.INVALID
 
@@ -87,19 +87,19 @@ class HostNotAllowed(TerminalError):
 
 
 class InvalidManifest(TerminalError):
-    """A resource does not validate; the message lists every field at fault."""
+    """A resource does not validate; the message lists every wrong field."""
 
     reason = Reason.INVALID_MANIFEST
 
 
 class InvalidReport(TerminalError):
-    """A job's report is too large, does not parse, or is of another protocol."""
+    """A job's report is too large, does not parse, or has another protocol."""
 
     reason = Reason.RUNNER_INCOMPATIBLE
 
 
 class RequestRejected(TerminalError):
-    """The server understood the request and will never accept it as it is.
+    """The server understood the request and will never accept it.
 
     Args:
         error_code: the server's own code, such as MLflow's ``INVALID_PARAMETER_VALUE``.

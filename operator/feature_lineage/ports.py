@@ -1,7 +1,7 @@
-"""What the core needs from the world, and nothing else: the seams between it and its hosts.
+"""The ports of the core: protocols that the hosts implement.
 
-The cluster host and the local host implement these; fault tests wrap them. Every method may raise
-the errors of `feature_lineage.errors`; none returns an empty answer for a failure.
+The cluster host and the local host implement them; fault tests wrap them. Every method may raise
+the errors of `feature_lineage.errors`; no method returns an empty answer for a failure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,12 +23,12 @@ ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
 
 @dataclass(frozen=True, slots=True)
 class ModelStamp:
-    """What tells states of a TrainedModel apart without making it.
+    """Identifies a state of a TrainedModel without building the model.
 
     Attributes:
         state: equal for equal states, such as uid and ``resourceVersion``.
-        namespace: where it is.
-        project: the project it refers to, permitted or not.
+        namespace: namespace of the resource.
+        project: the project that it refers to, permitted or not.
     """
 
     state: object
@@ -37,7 +37,7 @@ class ModelStamp:
 
     @classmethod
     def of(cls, model: TrainedModel) -> "ModelStamp":
-        """Of one that is there whole; a host without versions has but one object a state."""
+        """The stamp of a resource; without a ``resourceVersion`` the object itself is the state."""
         metadata, reference = model.metadata, model.spec.project_ref
         home = Key("FeatureStoreProject", reference.namespace or metadata.namespace, reference.name)
         version = metadata.resource_version
@@ -58,7 +58,7 @@ class RegistryAddress:
 
 
 class Resources(Protocol):
-    """The custom resources as the host knows them, and the one way to write their status."""
+    """The custom resources as the host knows them, and the writer of their statuses."""
 
     def project(self, namespace: str, name: str) -> FeatureStoreProject | None: ...
 
@@ -69,34 +69,34 @@ class Resources(Protocol):
     def models(self) -> Iterable[TrainedModel]: ...
 
     def models_named(self, name: str) -> Iterable[TrainedModel]:
-        """Those that stand for versions of one registered model; as cheap as there are few."""
+        """The TrainedModels for one registered model; the cost grows with their number only."""
         ...
 
     def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
-        """The states of those; a glance of each model asks for them: nothing is made for it."""
+        """The stamps of these TrainedModels, without building the TrainedModels."""
         ...
 
     async def save(self, resource: ResourceT) -> ResourceT:
-        """Write the status of a resource; returns it as it stands then.
+        """Write the status of a resource; returns the resource with the written status.
 
         Raises:
-            TransientError: it is no longer what the status was computed from.
+            TransientError: the resource has changed since the status was computed.
         """
         ...
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present, aware, in UTC."""
+        """The current time, aware, in UTC."""
         ...
 
 
 class SourceResolver(Protocol):
     async def resolve(self, project: FeatureStoreProject) -> SourceFacts:
-        """Find the newest revision the spec names; starts no job.
+        """Find the newest revision for the spec; starts no job.
 
         Raises:
-            NotFound: ref, path, secret or config map is not there.
+            NotFound: the ref, path, Secret or ConfigMap does not exist.
             AccessRefused: a server refuses the credential, or a permission is missing.
             HostNotAllowed: the address may not be used.
             TransientError: the host does not answer.
@@ -106,21 +106,21 @@ class SourceResolver(Protocol):
 
 class JobRunner(Protocol):
     async def start(self, request: JobRequest, project: FeatureStoreProject) -> None:
-        """Start a job named after its operation id; one that is there already is left alone.
+        """Start a job with the operation id as its name; an existing one is not changed.
 
-        The host puts the repo where the job finds it: `request.repo` is the host's to fill.
+        The host provides the repo to the job, and sets `request.repo`.
         """
         ...
 
     async def state(self, operation_id: str, project: FeatureStoreProject) -> JobFacts | None:
-        """What became of a job; None when there is none of that name, or it never began."""
+        """The state of a job; None if there is none with this name, or if it never began."""
         ...
 
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
-        """End a job, whether it has begun or not; it is over once nothing of it can run any more.
+        """End a job, whether it has begun or not; it has ended when no part of it can run any more.
 
         A job that has begun is asked to stop, and reports ``Interrupted``. Cancelling a job twice
-        is fine, and so is cancelling a job that is over.
+        has no further effect, and neither has cancelling a job that has ended.
 
         Args:
             why: ``Reason: message``; ``state`` reports both of a job that ends without a report.
@@ -128,71 +128,72 @@ class JobRunner(Protocol):
         ...
 
     async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
-        """The operation is on record: its job may go. Releasing a job twice is fine."""
+        """Release a job whose operation is recorded. A second call has no further effect."""
         ...
 
 
 class ModelRegistry(Protocol):
-    """One MLflow server, seen with one credential."""
+    """One MLflow server, used with one credential."""
 
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True
     ) -> RegistryView:
-        """The model registry, no older than `max_age`; `full` reads all of it anew.
+        """The model registry, no older than `max_age`; `full` reads everything again.
 
-        Without `wait`, the last good reading will do while a newer one is under way: the host
-        wakes whom its news concern.
+        Without `wait`, the last good read is returned while a newer one is in progress; the host
+        enqueues the models that the newer one changes.
         """
         ...
 
     @property
     def last_view(self) -> RegistryView | None:
-        """The last good reading, however old; survives an outage."""
+        """The last good read, however old; an outage does not remove it."""
         ...
 
     async def record(self, run: OpsRun) -> str:
-        """Make the ops run of one operation true; returns its id. Converges to exactly one."""
+        """Create or complete the one ops run of an operation; returns its id."""
         ...
 
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        """The timeline of the registry, as recorded by the ops runs."""
+        """The timeline of the registry from the ops runs."""
         ...
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """A snapshot kept with an ops run."""
+        """The snapshot that an ops run contains."""
         ...
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        """Write tags on a version, after looking that it still is that version."""
+        """Write tags on a version, after a check that it is still the same version."""
         ...
 
     async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
-        """Remove tags from a version; absent ones are fine."""
+        """Remove tags from a version; a missing tag is no error."""
         ...
 
 
 class ModelRegistries(Protocol):
     async def of(self, project: FeatureStoreProject) -> ModelRegistry | None:
-        """The server a project names, shared by all that name it alike; None when it names none.
+        """The server that a project names, shared by all with the same name; None if it names none.
 
         Raises:
-            NotFound: a secret or config map is not there.
+            NotFound: a Secret or ConfigMap does not exist.
         """
         ...
 
     def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
-        """The address of that server, without a request: every reconcile of a model compares it.
+        """The address of that server, without a request: every reconcile of a model needs it.
 
-        None when the project names none, or one that it may not have.
+        None if the project names none, or one that it may not use.
         """
         ...
 
 
 class SnapshotStore(Protocol):
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
-        """Keep a snapshot and its place in the timeline.
+        """Store a snapshot, and add it to the timeline.
 
-        Putting the newest one again, at a later moment, says that it stood until then.
+        Storing the newest snapshot again, at a later time, records that it was unchanged until
+        then.
         """
         ...
 
@@ -202,25 +203,26 @@ class SnapshotStore(Protocol):
 
 
 class Events(Protocol):
-    """Where Kubernetes Events, or what stands for them, are written."""
+    """The writer of Kubernetes Events, or of their replacement on a local host."""
 
     async def emit(self, event: Event) -> None: ...
 
 
 class Sink(Protocol):
-    """Where domain events go; `reconcile.sinks.registered` names all of them."""
+    """A receiver of domain events; `reconcile.sinks.registered` lists all of them."""
 
     async def emit(self, event: DomainEvent) -> None:
-        """Make something of an event, or pass it over.
+        """Handle an event, or ignore it.
 
-        An error is logged and counted, and holds up no reconcile; the event is lost to this sink.
+        An error is logged and counted, and does not fail the reconcile; the sink does not get the
+        event again.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything a reconcile may touch; built once by the host."""
+    """All ports of a reconcile; the host creates them once."""
 
     clock: Clock
     resources: Resources

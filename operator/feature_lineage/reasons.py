@@ -1,8 +1,7 @@
 """Every reason of a condition, an Event or an error, and whether it is terminal.
 
-A reason is CamelCase text in a status, a report or a log. What a job reports may be any other text:
-such a reason is shown as it is, and is not terminal. Which condition has which reasons is in
-`api.conditions`.
+A reason is CamelCase text in a status, a report or a log. A job may report any other text: such a
+reason is shown as it is, and is not terminal. `api.conditions` lists the reasons of each condition.
 """
 
 from enum import StrEnum
@@ -12,12 +11,12 @@ TERMINAL: Final = True
 
 
 class Reason(StrEnum):
-    """One reason; a comment says what it states about the resource.
+    """One reason; its comment explains its meaning.
 
     Attributes:
-        terminal: nothing helps until the spec, the source or an annotation changes. A job that
-            reports it is not retried, a project that has it in `Applied` is `Stalled`, and it is
-            raised as a `TerminalError` only.
+        terminal: only a change of the spec, the source or an annotation can help. A job that
+            reports such a reason is not retried, a project that has it in `Applied` is `Stalled`,
+            and only a `TerminalError` has it.
     """
 
     terminal: bool
@@ -30,7 +29,7 @@ class Reason(StrEnum):
 
     # Of any condition
     SUCCEEDED = "Succeeded"  # the condition is True
-    PROGRESSING = "Progressing"  # work on it is in progress, or waits for its turn
+    PROGRESSING = "Progressing"  # work on it is in progress, or waits
     SUSPENDED = "Suspended"  # spec.suspend is true
     INVALID_MANIFEST = "InvalidManifest", TERMINAL  # a field or an annotation is not valid
 
@@ -62,9 +61,9 @@ class Reason(StrEnum):
     REGISTRY_MOVED = "RegistryMoved"  # another writer changed the registry during the job
 
     # Of a job: Applied or Materialized
-    INVALID_REPO = "InvalidRepo", TERMINAL  # the repo's code or feature_store.yaml is at fault
+    INVALID_REPO = "InvalidRepo", TERMINAL  # the repo's code or feature_store.yaml has an error
     PROJECT_MISMATCH = "ProjectMismatch", TERMINAL  # it names another Feast project
-    EPHEMERAL_STORE = "EphemeralStore", TERMINAL  # a store lies on the job's own disk
+    EPHEMERAL_STORE = "EphemeralStore", TERMINAL  # a store is on the job's own disk
     REGISTRY_UNREADABLE = "RegistryUnreadable"  # the registry cannot be read
     JOB_FAILED = "JobFailed"  # the job crashed, was killed or could not start
     DEADLINE_EXCEEDED = "DeadlineExceeded"  # the job took longer than its timeout
@@ -119,7 +118,7 @@ class Reason(StrEnum):
 
     # Of errors only: in the log, or until a condition names a reason of its own
     ERROR = "Error"  # any error of the operator
-    TRANSIENT_ERROR = "TransientError"  # a failure that may pass
+    TRANSIENT_ERROR = "TransientError"  # a failure that may be temporary
     WAITING = "Waiting"  # something else has to happen first
     NOT_FOUND = "NotFound"  # the named object does not exist
     INVALID = "Invalid"  # the input is not valid

@@ -1,8 +1,8 @@
-"""The custom resources of `featurelineage.io/v1alpha1`: what users may write and read, once.
+"""The custom resources of `featurelineage.io/v1alpha1`: their fields, defaults and rules.
 
-The CRDs under `crds/` are generated from these types, and the same types validate manifests where
-no API server is: on a laptop, and in a pull-request check. Everything outside this package sees
-validated, frozen values.
+The CRDs under `crds/` are generated from these types. The same types validate manifests without an
+API server: on a laptop, and in a pull-request check. All other packages get validated, frozen
+values.
 """
 
 from feature_lineage.api.base import API_VERSION, GROUP, VERSION

@@ -1,4 +1,4 @@
-"""Annotations that people put on resources: their names, and how their values are read."""
+"""Annotations that users set on resources: their names, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGEST_AND_WHY = re.compile(r"(?P<digest>\S+?):\s+(?P<why>\S.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Override:
-    """A person's permission, with the reason that is recorded.
+    """The permission of a user, with the reason that is recorded.
 
     `plan_digest` is empty for allow-delete, which is about the project and not about a plan.
     """
@@ -33,9 +33,9 @@ class Override:
 
 
 def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | None:
-    """The permission of this kind, or None where the annotation is absent.
+    """The permission of this kind, or None if the annotation is absent.
 
-    Raises InvalidManifest when the annotation does not say what it permits, and why.
+    Raises InvalidManifest if the annotation has no plan digest or no reason.
     """
     name = f"{GROUP}/{kind}"
     value = annotations.get(name)

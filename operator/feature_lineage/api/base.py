@@ -1,8 +1,8 @@
-"""What every type of the API shares: camelCase outside, snake_case inside, rules written once.
+"""The base of all API types: camelCase in YAML, snake_case in Python, rules between fields.
 
-A rule that a schema cannot express ("exactly one of …") lives beside the fields it is about, as a
-`Rule`: the CEL expression goes into the CRD for the API server, the Python predicate runs here,
-and both fail with the same message.
+A rule that a schema cannot express ("exactly one of …") is next to its fields, as a `Rule`. The API
+server evaluates the CEL expression of the CRD, and this package evaluates the Python predicate.
+Both fail with the same message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Rule:
 
 
 class ApiModel(BaseModel):
-    """Base of everything: frozen, and populated by YAML name or by Python name."""
+    """Base class: frozen, and populated by YAML name or by Python name."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
@@ -38,13 +38,14 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The value as Kubernetes spells it: camelCase, JSON types only, absent fields left out."""
+        """The value as Kubernetes spells it: camelCase, JSON types only, without absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
-        # The API server prunes nulls of fields that are not nullable, and none of ours is.
+        # The API server does not remove nulls of fields that are not nullable, and all our fields
+        # are so.
         if isinstance(data, dict) and None in data.values():
             return {key: value for key, value in data.items() if value is not None}
         return data
@@ -69,7 +70,7 @@ class ApiModel(BaseModel):
 
 
 class StatusModel(ApiModel):
-    """Base of status types: a field that a newer operator wrote is passed over, not an error."""
+    """Base of status types: a field that a newer operator wrote is ignored, and not an error."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -1,6 +1,6 @@
 """Condition types, the reasons of each, and how a condition replaces its predecessor.
 
-`lastTransitionTime` changes only with the status, so it gives the time since when it holds.
+`lastTransitionTime` changes only with the status, so it is the time since which the status holds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _OF_A_JOB = frozenset(
         *(_R.RUNNER_INCOMPATIBLE, _R.REPORT_TOO_LARGE, _R.FORBIDDEN),
     }
 )
-"""Of a job that does not start, or ends before its work began."""
+"""Reasons of a job that does not start, or that ends before its work starts."""
 
 PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.SOURCE_READY: frozenset(
@@ -106,12 +106,12 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
 
 
 def reason_in(type_: ProjectCondition | ModelCondition, reason: str, otherwise: Reason) -> str:
-    """The reason under which a condition shows a failure.
+    """Return the reason with which a condition shows a failure.
 
     Args:
-        type_: the condition, which is not Ready, Reconciling or Stalled.
-        reason: of the failure.
-        otherwise: for a failure whose reason the condition does not have.
+        type_: type of the condition; not Ready, Reconciling or Stalled.
+        reason: reason of the failure.
+        otherwise: the reason if the condition cannot have that of the failure.
     """
     known = PROJECT_REASONS[type_] if isinstance(type_, ProjectCondition) else MODEL_REASONS[type_]
     return reason if reason in known else otherwise
@@ -140,5 +140,5 @@ def set_condition(
 
 
 def remove_condition(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
-    """`conditions` without this type: Reconciling and Stalled exist only while True."""
+    """Return `conditions` without this type: Reconciling and Stalled exist only while True."""
     return tuple(condition for condition in conditions if condition.type != type_)

@@ -30,7 +30,7 @@ def _decode(data: dict[str, str]) -> dict[str, bytes]:
 
 
 class Secret(ApiModel):
-    """A `v1` Secret. Its values appear in no repr."""
+    """A `v1` Secret. Its values are never part of a repr."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

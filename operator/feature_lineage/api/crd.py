@@ -1,6 +1,6 @@
-"""The CustomResourceDefinitions, generated from the pydantic models: `crds/` is its output.
+"""Generates the CustomResourceDefinitions in `crds/` from the pydantic models.
 
-`python -m feature_lineage.api.crd --output-dir crds` writes the files anew.
+`python -m feature_lineage.api.crd --output-dir crds` writes the files.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _AGE = Column("Age", ".metadata.creationTimestamp", "date", "Time since the crea
 
 @dataclass(frozen=True)
 class Definition:
-    """What a CRD says about a kind beside its schema."""
+    """The properties of a kind in its CRD besides the schema."""
 
     resource: type[ApiModel]
     spec: type[ApiModel]

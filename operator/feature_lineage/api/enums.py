@@ -1,10 +1,10 @@
-"""The closed vocabularies of the API, as `StrEnum`s: a value is its YAML spelling."""
+"""The enumerations of the API, as `StrEnum`s: a value is its YAML spelling."""
 
 from enum import StrEnum
 
 
 class ApplyMode(StrEnum):
-    """Who changes the registry."""
+    """Which operator or tool changes the registry."""
 
     AUTO = "Auto"
     PLAN_ONLY = "PlanOnly"
@@ -20,7 +20,7 @@ class ProtectionMode(StrEnum):
 
 
 class Harm(StrEnum):
-    """What a change can do to a model."""
+    """The effect of a change on a model."""
 
     BROKEN = "Broken"
     CHANGED = "Changed"
@@ -34,7 +34,7 @@ class OnUnknown(StrEnum):
 
 
 class OnGuardUnavailable(StrEnum):
-    """What happens to a plan when MLflow cannot be asked."""
+    """What happens to a plan if MLflow does not answer."""
 
     BLOCK = "Block"
     USE_LAST = "UseLast"
@@ -48,7 +48,7 @@ class DeletionPolicy(StrEnum):
 
 
 class NamespacesFrom(StrEnum):
-    """Whose TrainedModels may reference a project."""
+    """The namespaces whose TrainedModels may reference a project."""
 
     SAME = "Same"
     ALL = "All"
@@ -56,7 +56,7 @@ class NamespacesFrom(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """What happens when the declared and the recorded feature service differ."""
+    """What happens if the declared and the recorded feature service differ."""
 
     REPORT = "Report"
     USE_DECLARED = "UseDeclared"
@@ -71,14 +71,14 @@ class TagsMode(StrEnum):
 
 
 class ReadyRequirement(StrEnum):
-    """What a TrainedModel's Ready asks for beyond being resolved."""
+    """The requirements of a TrainedModel's Ready, besides a resolved version."""
 
     LINEAGE = "Lineage"
     FRESHNESS = "Freshness"
 
 
 class OperationKind(StrEnum):
-    """What an operation does; its Job runs the runner's command of the same name."""
+    """The kind of an operation; its Job runs the runner's command with the same name."""
 
     APPLY = "Apply"
     PLAN = "Plan"
@@ -89,10 +89,10 @@ class OperationKind(StrEnum):
 
 
 class OperationPhase(StrEnum):
-    """How far the operation in flight is."""
+    """The phase of the operation in flight."""
 
-    PENDING = "Pending"  # decided and written down; its Job may not exist yet
-    RUNNING = "Running"  # its Job was seen
+    PENDING = "Pending"  # decided and written to the status; its Job may not exist yet
+    RUNNING = "Running"  # its Job exists
     BACKING_OFF = "BackingOff"  # the last attempt failed; the next starts at `notBefore`
 
 
@@ -106,7 +106,7 @@ class Result(StrEnum):
 
 
 class PlanVerdict(StrEnum):
-    """What protection says about a plan."""
+    """The verdict of the protection on a plan."""
 
     CLEAN = "Clean"
     ALLOWED = "Allowed"
@@ -114,7 +114,7 @@ class PlanVerdict(StrEnum):
 
 
 class ChangeAction(StrEnum):
-    """What a plan does to one object."""
+    """The action of a plan on one object."""
 
     CREATE = "Create"
     UPDATE = "Update"
@@ -122,14 +122,14 @@ class ChangeAction(StrEnum):
 
 
 class MaterializedBy(StrEnum):
-    """Who materialized a view last."""
+    """Which tool materialized a view last."""
 
     OPERATOR = "Operator"
     EXTERNAL = "External"
 
 
 class BackfillState(StrEnum):
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -138,7 +138,7 @@ class BackfillState(StrEnum):
 
 
 class OverrideKind(StrEnum):
-    """Which annotation let an operation through."""
+    """The annotation that permitted an operation."""
 
     ALLOW_BREAKING = "allow-breaking"
     ALLOW_ADOPTION = "allow-adoption"
@@ -146,7 +146,7 @@ class OverrideKind(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What is known about a model's features, compared with its baseline."""
+    """The result of the comparison of a model's features with its baseline."""
 
     VERIFIED = "Verified"
     UNCHANGED = "Unchanged"
@@ -157,7 +157,7 @@ class Verdict(StrEnum):
 
 
 class LineageOrigin(StrEnum):
-    """Which record a model's list of features was taken from."""
+    """The record from which a model's list of features was taken."""
 
     RUN_TAG = "RunTag"
     ARTIFACT = "Artifact"
@@ -167,7 +167,7 @@ class LineageOrigin(StrEnum):
 
 
 class BaselineFrom(StrEnum):
-    """Which moment a baseline describes."""
+    """The moment that a baseline describes."""
 
     TRAINING = "Training"
     FIRST_SIGHT = "FirstSight"

@@ -1,8 +1,8 @@
-"""Manifests from text: what an API server would say about them, said without one.
+"""Validates manifests from text with the rules of an API server, without an API server.
 
-The local host and the pull-request check read folders of YAML through this module. It stops at
-nothing short of a syntax error: every document is judged, and all errors come back together, each
-with its file, line, object and field.
+The local host and the pull-request check read folders of YAML with this module. Only a syntax error
+stops it: every document is validated, and all errors are returned together, each with its file,
+line, object and field.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KINDS: dict[tuple[str, str], type[Resource]] = {
 
 @dataclass(frozen=True)
 class Manifest:
-    """A validated resource, and where it stands: `source` is the file, `line` counts from 1."""
+    """A validated resource with its place: `source` is the file, `line` counts from 1."""
 
     resource: Resource
     source: str
@@ -48,10 +48,10 @@ def load_manifests(
     Args:
         text: the YAML.
         source: the name of the file, for messages.
-        on_skip: called with each document of a foreign kind, which is not read.
+        on_skip: called with each document of another kind, which is not read.
 
     Raises:
-        InvalidManifest: with one line for each thing that is wrong in any of the documents.
+        InvalidManifest: with one line for each error in any of the documents.
     """
     manifests: list[Manifest] = []
     errors: list[str] = []
@@ -73,10 +73,10 @@ def load_manifests(
 
 
 def parse(kind: type[ResourceT], content: Mapping[str, Any]) -> ResourceT:
-    """An object as the API server sends it, validated.
+    """Validate an object as the API server sends it.
 
-    Raises InvalidManifest with one line for each field that is wrong: an object may be older than
-    the CRD, or newer than this operator.
+    Raises InvalidManifest with one line for each wrong field: an object may be older than the CRD,
+    or newer than this operator.
     """
     try:
         return kind.model_validate(dict(content), by_alias=True, by_name=False)

@@ -1,4 +1,4 @@
-"""Kubernetes' own types as far as this project reads them: object metadata and conditions."""
+"""Kubernetes' own types: the part of object metadata and conditions that this project reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from feature_lineage.api.types import ATOMIC, DnsName, ListType, Timestamp
 
 
 class OwnerReference(ApiModel):
-    """Who owns an object: it is garbage-collected with its owner."""
+    """The owner of an object: the object is garbage-collected with its owner."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -26,7 +26,7 @@ class OwnerReference(ApiModel):
 
 
 class ObjectMeta(ApiModel):
-    """The part of an object's metadata that this project reads; the rest is passed over."""
+    """The part of an object's metadata that this project reads; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -68,9 +68,9 @@ class Condition(StatusModel):
 ConditionSet = Annotated[tuple[Condition, ...], ListType("map", ("type",))]
 
 UNSEEN: Final = -1
-"""``status.observedGeneration`` of an object that no operator has looked at yet: the CRD's default.
+"""``status.observedGeneration`` before the first reconcile of an object: the default of the CRD.
 
-Without it kstatus, and with it Flux, takes an object without a status for one that is done.
+Without this default, kstatus and Flux would treat an object without a status as done.
 """
 
 ObservedGeneration = Annotated[

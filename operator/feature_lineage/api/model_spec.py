@@ -40,7 +40,7 @@ class ModelRef(ApiModel):
 
 
 class TagsSpec(ApiModel):
-    """What is written on the model version."""
+    """The tags that are written on the model version."""
 
     mode: TagsMode = Field(
         TagsMode.ALL,
@@ -50,7 +50,7 @@ class TagsSpec(ApiModel):
 
 
 class ModelFreshness(ApiModel):
-    """How fresh the features of the model must be."""
+    """The freshness objective for the features of the model."""
 
     max_age: Annotated[Duration, AtLeast("1s")] = Field(
         description="Objective of this model, if stricter than that of the project; at least 1s."

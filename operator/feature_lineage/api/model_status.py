@@ -1,4 +1,4 @@
-"""`status` of a TrainedModel: which version was resolved, and what is known about its features."""
+"""`status` of a TrainedModel: its version, and the state of its features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
 
 
 class ResolvedStatus(StatusModel):
-    """The model version that the alias or version stands for."""
+    """The model version of the alias or version in the spec."""
 
     version: str = Field(description="The version.")
     aliases: Annotated[tuple[str, ...], SET] = Field((), description="All its aliases.")
@@ -25,7 +25,7 @@ class ResolvedStatus(StatusModel):
 
 
 class SchemaDigest(StatusModel):
-    """What the features were, and what they are, each as a digest."""
+    """Digests of the features in the baseline and in the current registry."""
 
     baseline: str | None = Field(None, description="Digest of the features in the baseline.")
     baseline_from: BaselineFrom | None = Field(
@@ -35,7 +35,7 @@ class SchemaDigest(StatusModel):
 
 
 class LineageStatus(StatusModel):
-    """The features of the resolved version, and what is known about them."""
+    """The features of the resolved version, and their verdict."""
 
     feature_service: str | None = Field(None, description="The feature service, where known.")
     declared_service: str | None = Field(None, description="The service the spec declares.")
@@ -67,7 +67,7 @@ class LineageStatus(StatusModel):
 
 
 class ModelFreshnessStatus(StatusModel):
-    """How fresh the features are: times, not ages."""
+    """The freshness of the features, as times and not as ages."""
 
     oldest_view: str | None = Field(None, description="The view that is furthest behind.")
     materialized_until: Timestamp | None = Field(None, description="How far that view is.")
@@ -85,7 +85,7 @@ class HistoryEntry(StatusModel):
 
 
 class TrainedModelStatus(StatusModel):
-    """What is known about a registered model."""
+    """The observed state of a registered model."""
 
     observed_generation: ObservedGeneration = Field(
         None, description="The generation of the spec this status is about."

@@ -1,6 +1,6 @@
-"""How a project's jobs run: the part of a pod that users may set, as Kubernetes spells it.
+"""How a project's jobs run: the fields of a pod that users may set, as Kubernetes spells them.
 
-Shallow types are written out, so that a typo is found early. Deep types (volumes, affinity,
+Shallow types are defined here, so that a typo is found early. Deep types (volumes, affinity,
 security context) are passed on unchanged: Kubernetes validates them when the Job is created.
 """
 
@@ -68,7 +68,7 @@ class ResourceFieldRef(ApiModel):
 
 @exactly_one_of("secret_key_ref", "config_map_key_ref", "field_ref", "resource_field_ref")
 class EnvVarSource(ApiModel):
-    """Where the value of an environment variable comes from."""
+    """The source of an environment variable's value."""
 
     secret_key_ref: OptionalKeyRef | None = Field(None, description="A key of a Secret.")
     config_map_key_ref: OptionalKeyRef | None = Field(None, description="A key of a ConfigMap.")
@@ -113,7 +113,7 @@ class Volume(ApiModel):
 
 
 class VolumeMount(ApiModel):
-    """Where a volume appears in the container."""
+    """The mount path of a volume in the container."""
 
     name: DnsLabel = Field(description="Name of the volume.")
     mount_path: Text = Field(description="Path in the container.")
@@ -129,7 +129,7 @@ class VolumeMount(ApiModel):
 
 
 class Toleration(ApiModel):
-    """A taint that does not keep a job off a node."""
+    """A taint that the pods of jobs tolerate."""
 
     key: str | None = Field(None, description="Key of the taint; every key when absent.")
     operator: Literal["Exists", "Equal", "Lt", "Gt"] | None = Field(

@@ -1,4 +1,4 @@
-"""`status` of a FeatureStoreProject: the observed state, and what must survive a restart.
+"""`status` of a FeatureStoreProject: the observed state, and the state that a restart needs.
 
 A field is absent until its value is known. The code that writes a list caps it, unhealthy items
 first; a total counts all items.
@@ -43,7 +43,7 @@ class RegistryStatus(StatusModel):
 
 
 class OperationView(StatusModel):
-    """What an operation in flight does to one view."""
+    """The effect of an operation in flight on one view."""
 
     name: str = Field(description="Name of the feature view.")
     start: Timestamp | None = Field(None, description="Beginning of the window, inclusive.")
@@ -92,12 +92,12 @@ class OperationStatus(StatusModel):
 
     @property
     def job(self) -> str:
-        """Name of the job of this attempt: each attempt has a job of its own."""
+        """Name of the job of this attempt: each attempt has its own job."""
         return f"{self.id}-{self.attempt}"
 
 
 class LastApply(StatusModel):
-    """How the last apply, or plan, ended."""
+    """The result of the last apply or plan."""
 
     operation_id: str | None = Field(None, description="The operation.")
     inputs_digest: str | None = Field(None, description="Digest of everything it depended on.")
@@ -127,7 +127,7 @@ class AppliedStatus(StatusModel):
 
 
 class PlanChange(StatusModel):
-    """What a plan does to one Feast object."""
+    """The change of one Feast object in a plan."""
 
     kind: str = Field(description="Kind of the object, such as feature_view.")
     name: str = Field(description="Name of the object.")
@@ -136,7 +136,7 @@ class PlanChange(StatusModel):
 
 
 class ProblemStatus(StatusModel):
-    """One difference between what a model was trained on and what it is served."""
+    """One difference between the features at training time and now."""
 
     feature: str = Field(description="The feature, or view, it is about.")
     kind: str = Field(description="What differs, such as type or source.")
@@ -147,7 +147,7 @@ class ProblemStatus(StatusModel):
 
 
 class PlanImpact(StatusModel):
-    """What a plan does to one model version."""
+    """The effect of a plan on one model version."""
 
     model: str = Field(description="Name of the registered model.")
     version: str = Field(description="Its version.")
@@ -157,7 +157,7 @@ class PlanImpact(StatusModel):
 
 
 class PlanStatus(StatusModel):
-    """What the newest revision would do."""
+    """The plan of the newest revision."""
 
     revision: str | None = Field(None, description="The revision.")
     digest: str | None = Field(
@@ -244,7 +244,7 @@ class OverrideStatus(StatusModel):
 
 
 class OperationViewResult(StatusModel):
-    """How an operation ended for one view."""
+    """The result of an operation for one view."""
 
     name: str = Field(description="Name of the view.")
     result: Result = Field(description="How it ended.")
@@ -326,6 +326,6 @@ class FeatureStoreProjectStatus(StatusModel):
 
     @property
     def in_flight(self) -> tuple[OperationStatus, ...]:
-        """The operations in flight; the one that writes comes first."""
+        """The operations in flight; the writing one comes first."""
         both = (self.operation, self.reading_operation)
         return tuple(operation for operation in both if operation is not None)

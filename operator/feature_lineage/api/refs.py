@@ -1,4 +1,4 @@
-"""References to Secrets and ConfigMaps: always by name, always in the resource's own namespace."""
+"""References to Secrets and ConfigMaps, by name and in the namespace of the resource."""
 
 from __future__ import annotations
 

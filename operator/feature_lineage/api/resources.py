@@ -1,4 +1,4 @@
-"""The two custom resources, whole."""
+"""The two custom resources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _short_name = rule(
 
 @_short_name
 class FeatureStoreProject(ApiModel):
-    """A Feast project: where it comes from, how it is applied, and what it may not break."""
+    """A Feast project: its source, how changes are applied, and which models are protected."""
 
     api_version: Literal["featurelineage.io/v1alpha1"] = Field(
         API_VERSION, description="Version of this API."

@@ -1,4 +1,4 @@
-"""When views are materialized: recurring schedules and one-off backfills."""
+"""Materializations of views: recurring schedules and one-off backfills."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ ViewNames = Annotated[tuple[Text, ...], Field(max_length=500), SET]
 
 
 class Incremental(ApiModel):
-    """From where each view's last materialization ended, until now."""
+    """A window from the end of each view's last materialization until now."""
 
 
 class Window(ApiModel):
@@ -117,7 +117,7 @@ class Schedule(ApiModel):
     holds=lambda self: self.start < self.end,
 )
 class Backfill(ApiModel):
-    """A past range to materialize once; it runs again when its content changes."""
+    """A past range to materialize once; changed content is materialized again."""
 
     name: DnsLabel = Field(description="Name of the backfill, unique in the project.")
     views: ViewNames = Field((), description="Which feature views; all of the project when empty.")

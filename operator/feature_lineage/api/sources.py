@@ -1,4 +1,4 @@
-"""Where a feature repository comes from: the kinds of `spec.source`."""
+"""The kinds of `spec.source`: where a feature repository comes from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Commit = Annotated[
 
 @exactly_one_of("branch", "tag", "commit")
 class GitRef(ApiModel):
-    """Which commit of a Git repository."""
+    """The commit of a Git repository."""
 
     branch: Text | None = Field(None, description="The newest commit of this branch.")
     tag: Text | None = Field(None, description="The commit of this tag.")
@@ -74,13 +74,13 @@ class GitSource(ApiModel):
 
 
 class ImageSource(ApiModel):
-    """A feature repository baked into the runner's image."""
+    """A feature repository in the runner's image."""
 
     path: PathInImage = Field(description="Directory of feature_store.yaml in the image.")
 
 
 class LocalSource(ApiModel):
-    """A folder of this machine. Only the local host reads it; a cluster says so and stalls."""
+    """A folder of this machine, for the local host only; a cluster rejects it."""
 
     path: Annotated[str, Field(min_length=1, max_length=4096)] = Field(
         description="Directory of feature_store.yaml, relative to the manifest folder."
@@ -89,7 +89,7 @@ class LocalSource(ApiModel):
 
 @exactly_one_of("git", "config_map_ref", "image", "local")
 class Source(ApiModel):
-    """Where the feature repository comes from."""
+    """The source of the feature repository."""
 
     git: GitSource | None = Field(None, description="A Git repository.")
     config_map_ref: ObjectRef | None = Field(

@@ -1,8 +1,8 @@
-"""From pydantic's JSON schema to the structural schema that Kubernetes demands of a CRD.
+"""Converts pydantic's JSON schema to the structural schema that Kubernetes requires in a CRD.
 
-Kubernetes knows no `$ref`, no `anyOf` for "or null" and no `additionalProperties: false`; it prunes
-what it does not know instead. Anything this module does not recognise is an error, so that a new
-type in the models cannot slip into a CRD half-translated.
+Kubernetes supports no `$ref`, no `anyOf` for "or null" and no `additionalProperties: false`;
+instead it removes unknown fields. A construct that this module does not recognise is an error, so
+that no new type in the models gets an incomplete schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TRANSLATED = {"title", "default", "properties", "items", "additionalProperties"
 
 
 def structural_schema(model: type[BaseModel], *, defaults: bool) -> Json:
-    """The model as a structural schema; `defaults` says whether the API server fills fields in.
+    """The model as a structural schema; with `defaults`, the API server sets default values.
 
     Raises ValueError for a construct that has no structural form.
     """
@@ -63,7 +63,7 @@ class _Translation:
             result["default"] = default
         if "items" in schema:
             result["items"] = self.translate(schema["items"])
-        # The API server drops an empty map, and a GitOps tool would see a difference for ever.
+        # The API server drops an empty map, and a GitOps tool would always see a difference.
         if schema.get("properties"):
             result["properties"] = {
                 name: self.translate(value) for name, value in schema["properties"].items()
@@ -71,7 +71,7 @@ class _Translation:
         return result | self._extra_fields(schema)
 
     def _resolve(self, schema: Json) -> Json:
-        """Follow `$ref`, and take "this or null" as this: absent says the same."""
+        """Resolve `$ref`, and replace "this or null" by this: absent has the same meaning."""
         if "anyOf" in schema:
             outer = {key: value for key, value in schema.items() if key != "anyOf"}
             choices = [choice for choice in schema["anyOf"] if choice.get("type") != "null"]
@@ -93,9 +93,9 @@ class _Translation:
 
 
 def _without_empty(default: Any) -> Any:
-    """Leave out empty lists and maps: absent says the same, and would not print `[]` everywhere.
+    """Leave out empty lists and maps: an absent default has the same meaning and is shorter.
 
-    Objects are spelled out, because Kubernetes judges a default before it fills fields in.
+    Objects have all their fields, because Kubernetes validates a default before it adds fields.
     """
     if isinstance(default, dict):
         parts = {key: _without_empty(value) for key, value in default.items()}

@@ -1,7 +1,6 @@
-"""The scalar and list types of the API: what Python computes with, and how the CRD says it.
+"""The scalar and list types of the API, with their Python values and their CRD schemas.
 
-Each type carries both its Python check and its part of the CRD schema, so that the two cannot
-drift apart.
+Each type contains its Python check and its part of the CRD schema, so that the two agree.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Json = dict[str, Any]
 
-# Five digits a part and 24 characters stay below 1,100 years: no date arithmetic overflows.
+# Five digits per part and 24 characters stay below 1,100 years: no date arithmetic overflows.
 DURATION_PATTERN = r"^([0-9]{1,5}(ms|s|m|h|d))+$"
 DURATION_MAX_LENGTH = 24
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class Duration(timedelta):
-    """A `timedelta` that remembers how it was written: `Duration("1h30m")` prints as `1h30m`.
+    """A `timedelta` that keeps its text: `Duration("1h30m")` prints as `1h30m`.
 
-    Raises ValueError for text that is not numbers with the units ms, s, m, h or d.
+    Raises ValueError for text other than numbers with the units ms, s, m, h or d.
     """
 
     text: str
@@ -92,7 +91,7 @@ class Duration(timedelta):
 
 @dataclass(frozen=True)
 class AtLeast:
-    """Annotation of a `Duration`: the smallest value that makes sense, at most one day."""
+    """Annotation of a `Duration`: the smallest allowed value, at most one day."""
 
     minimum: str
 
@@ -104,7 +103,8 @@ class AtLeast:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> Json:
-        # CEL's duration() knows no days. Any whole day passes; what is left has only zero days.
+        # CEL's duration() has no days. A duration with a day other than zero passes; only the
+        # others are compared.
         cel = (
             "self.matches('[1-9][0-9]*d') ||"
             f" duration(self.replace('0d', '0s')) >= duration('{self.minimum}')"

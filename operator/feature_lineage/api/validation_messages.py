@@ -1,7 +1,7 @@
-"""What pydantic found wrong, in the words of somebody who has to fix a manifest.
+"""Converts pydantic's errors to messages for users who have to correct a manifest.
 
-A complaint states the fact and the next step. It repeats a value only where the value is a name the
-user chose from a list or a pattern; values of Secrets are never repeated.
+A message has the fact and the next step. It repeats a value only if the user chose it from a list
+of names or by a pattern. Values of Secrets are never repeated.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def path_text(loc: Sequence[str | int]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Advice for a word that is not known: the one that was probably meant, or all there are."""
+    """Advice for an unknown word: the word that was probably meant, or all allowed words."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(known)}"
 
 
 def complaint(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """One error of pydantic as fact and next step; `model` is what was validated."""
+    """One error of pydantic as fact and next step; `model` is the validated model."""
     kind, loc = detail["type"], detail["loc"]
     if kind == "missing":
         return "is required"
@@ -56,7 +56,7 @@ def complaint(detail: ErrorDetails, model: type[BaseModel]) -> str:
 def validation_messages(
     error: ValidationError, model: type[BaseModel]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each thing that is wrong: where, and "field: fact and next step"."""
+    """Each error: its path, and "field: fact and next step"."""
     for detail in error.errors(include_url=False):
         path = tuple(detail["loc"])
         fact = complaint(detail, model)

@@ -1,8 +1,8 @@
-"""YAML as an API server reads it, with the line of every field.
+"""Parses YAML as an API server does, and keeps the line of every field.
 
-PyYAML alone keeps the last of two equal keys, turns dates into objects and forgets where a value
-stood. Here twins are errors, dates stay text, and every path knows its line, so that a message can
-point at it. Anchors work; a document that expands without end does not.
+PyYAML alone keeps the last of two equal keys, turns dates into objects, and does not keep line
+numbers. Here equal keys are errors, dates stay text, and every path has its line for messages.
+Anchors are supported; a document that expands without end is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 
-MAX_CHARACTERS = 3 * 1024 * 1024  # etcd takes 1.5 MiB an object; a folder's file may hold several
+MAX_CHARACTERS = 3 * 1024 * 1024  # etcd accepts 1.5 MiB per object; a file may hold several
 _MAX_NODES = 200_000
 _MAX_DEPTH = 64
 _TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong with the text itself. `line` counts from 1."""
+    """An error in the text itself. `line` counts from 1."""
 
     line: int
     message: str
@@ -41,27 +41,27 @@ class Fault:
 
 @dataclass(frozen=True)
 class Document:
-    """One document: its content, the line of each path, and what was wrong with the text."""
+    """One document: its content, the line of each path, and the errors in its text."""
 
     content: Any
     lines: dict[Path, int]
     faults: tuple[Fault, ...]
 
     def line_of(self, path: Path) -> int:
-        """The line of this path or, for a field that is missing, of the nearest one around it."""
+        """The line of this path; for a missing field, the line of the nearest existing parent."""
         while path not in self.lines and path:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 class TooLargeError(ValueError):
-    """A document that expands or nests beyond what any real manifest needs."""
+    """The error for a document that expands or nests far more than real manifests."""
 
 
 def read_documents(text: str) -> Iterator[Document | Fault]:
-    """The documents of a YAML text in order; a Fault in place of what could not be read.
+    """Yield the documents of a YAML text in order, or a Fault for a document with an error.
 
-    After a syntax error nothing more can be read, so that Fault is the last item.
+    After a syntax error the rest of the text cannot be parsed, so that Fault is the last item.
     """
     if len(text) > MAX_CHARACTERS:
         yield Fault(1, f"the text has {len(text)} characters, more than {MAX_CHARACTERS}: split it")
@@ -107,7 +107,7 @@ class _Reading:
         try:
             return self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
-            # The error's own text quotes the value, and the value may be a secret.
+            # The text of the error quotes the value, and the value may be a secret.
             self._faults.append(Fault(node.start_mark.line + 1, f"not a value of type {node.tag}"))
             return None
 

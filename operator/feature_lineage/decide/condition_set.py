@@ -1,4 +1,4 @@
-"""Builds the conditions of one status, with the house rules applied in one place."""
+"""Builds the conditions of one status by the common rules."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +14,9 @@ class ConditionSet:
     """The conditions of one resource while a decision computes them.
 
     Args:
-        current: as last written.
-        now: when a flip happens.
-        generation: of the spec they are computed from.
+        current: the conditions in the current status.
+        now: transition time of a condition whose status changes.
+        generation: generation of the spec from which the conditions are computed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What `decide` decides: the new status, and the actions that the host carries out."""
+"""The result of `decide`: the new status, and the actions for the host."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ StatusT = TypeVar("StatusT")
 
 @dataclass(frozen=True, slots=True)
 class KeepSnapshot:
-    """Keep the snapshot of a finished job before any status speaks of it."""
+    """Store the snapshot of a finished job before a status refers to it."""
 
     snapshot: RegistrySnapshot
     at: datetime
@@ -24,14 +24,14 @@ class KeepSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """Start the job of `status.operation`, which is written down by now."""
+    """Start the job of `status.operation`, which has been written by then."""
 
     request: JobRequest
 
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """End a job: what it waits for may never come, or another operation goes first."""
+    """End a job: its cause of waiting may never end, or another operation has priority."""
 
     job: str
     why: str
@@ -39,7 +39,7 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Make the ops run of a finished operation true in MLflow."""
+    """Create or complete the ops run of a finished operation in MLflow."""
 
     operation_id: str
 
@@ -61,15 +61,15 @@ Action = KeepSnapshot | StartJob | CancelJob | Record | SetTags | DeleteTags
 
 @dataclass(frozen=True)
 class Decision(Generic[StatusT]):
-    """What follows from an observation.
+    """The decision that follows from an observation.
 
     Attributes:
-        status: the new status, equal to the old one where nothing changed.
-        before: actions without which the status must not be written.
+        status: the new status; equal to the old one if nothing changed.
+        before: actions that must succeed before the status is written.
         after: actions that the written status announces.
-        events: what happened; given to the sinks once the status is written.
-        requeue_at: when to reconcile again at the latest; None: only when something changes.
-        finished: the resource is being deleted and nothing is left to do.
+        events: domain events; the sinks get them after the status is written.
+        requeue_at: latest time of the next reconcile; None: only when something changes.
+        finished: the resource is being deleted and no work is left.
     """
 
     status: StatusT

@@ -1,6 +1,6 @@
 """Domain events: what happened to a resource, as typed values that a decision carries.
 
-The sinks in `reconcile.sinks` make something of them: Kubernetes Events, lines of the log.
+The sinks in `reconcile.sinks` turn them into Kubernetes Events and log lines.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from feature_lineage.decide.facts import Key
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Something that happened to one resource.
+    """A domain event about one resource.
 
     Attributes:
         key: the resource.
@@ -22,11 +22,11 @@ class DomainEvent:
 
 @dataclass(frozen=True, slots=True)
 class OperationEvent(DomainEvent):
-    """Something that happened to an operation of a project.
+    """A domain event about an operation of a project.
 
     Attributes:
-        operation: its id.
-        kind: what it does.
+        operation: id of the operation.
+        kind: kind of the operation.
     """
 
     operation: str
@@ -38,7 +38,7 @@ class OperationStarted(OperationEvent):
     """An operation was decided on; its first job starts now.
 
     Attributes:
-        revision: what it works on, "" where it needs none.
+        revision: revision of the operation; "" if it needs none.
     """
 
     revision: str
@@ -59,12 +59,12 @@ class AttemptFailed(OperationEvent):
 
 @dataclass(frozen=True, slots=True)
 class OperationEnded(OperationEvent):
-    """An operation is over and on the list of operations.
+    """An operation has ended, and is on the list of operations.
 
     Attributes:
-        attempts: how many it took.
-        reason: condition reason, "" where it succeeded.
-        superseded: another operation took its place before its next attempt.
+        attempts: number of attempts.
+        reason: condition reason; "" if it succeeded.
+        superseded: another operation replaced it before its next attempt.
     """
 
     result: Result
@@ -76,7 +76,7 @@ class OperationEnded(OperationEvent):
 
 @dataclass(frozen=True, slots=True)
 class OperationWithdrawn(OperationEvent):
-    """An operation left the status without a result: it is not needed now, or starts anew later."""
+    """An operation left the status without a result: not needed now, or started again later."""
 
     reason: str
 
@@ -86,8 +86,8 @@ class PlanBlocked(OperationEvent):
     """Protection or adoption stopped a plan.
 
     Attributes:
-        plan: digest that a permission would have to name.
-        impacts: how many models the plan would affect.
+        plan: the plan digest that a permission has to name.
+        impacts: number of models that the plan would affect.
     """
 
     revision: str
@@ -98,7 +98,7 @@ class PlanBlocked(OperationEvent):
 
 @dataclass(frozen=True, slots=True)
 class PermissionUsed(OperationEvent):
-    """An annotation let an operation through.
+    """An annotation permitted an operation.
 
     Attributes:
         why: the reason given in the annotation.
@@ -110,21 +110,21 @@ class PermissionUsed(OperationEvent):
 
 @dataclass(frozen=True, slots=True)
 class ModelsHurt(OperationEvent):
-    """An apply changed what protected models were trained on."""
+    """An apply changed features on which protected models were trained."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobWarned(OperationEvent):
-    """A job's report holds a warning."""
+    """The report of a job contains a warning."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpecRefused(DomainEvent):
-    """The spec or an annotation asks for something that cannot be done."""
+    """The spec or an annotation requests something that is not possible."""
 
     reason: str
     message: str
@@ -136,7 +136,7 @@ class VersionLinked(DomainEvent):
 
     Attributes:
         model: registered model.
-        service: feature service that the version uses, "" where none is known.
+        service: feature service of the version; "" if it is not known.
     """
 
     model: str
@@ -146,10 +146,10 @@ class VersionLinked(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class VerdictChanged(DomainEvent):
-    """The verdict about a model's features is another one than before.
+    """The verdict on a model's features has changed.
 
     Attributes:
-        before: None where there was none.
+        before: the verdict before; None if there was none.
     """
 
     before: Verdict | None

@@ -1,4 +1,4 @@
-"""The parts of an observation: names of resources, and what a host reports of sources and jobs."""
+"""The parts of an observation: names of resources, and the state of sources and jobs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class SourceFacts:
 
     Attributes:
         revision: commit sha, or ``sha256:…`` of a tree; "" without a source.
-        feature_store_yaml: text that replaces the repo's file, None where the spec names none.
+        feature_store_yaml: text that replaces the file of the repo; None if the spec names none.
     """
 
     revision: str
@@ -39,14 +39,14 @@ class JobFacts:
     """A job as its host sees it.
 
     Attributes:
-        running: still going.
-        report: what it wrote, None while running or when it wrote none.
-        reason: condition reason when it ended without a report, such as ``JobFailed``, or when it
-            cannot begin, such as ``ImagePullFailed``; "" otherwise.
-        message: what is known of that.
-        begun: something of it runs or ran; what has not begun can be taken back.
-        outdated: it has not begun, and would be made differently today.
-        cancelled: the operator has asked for its end.
+        running: the job has not ended.
+        report: the report of the job; None while it runs, or if it wrote none.
+        reason: condition reason if the job ended without a report, such as ``JobFailed``, or if it
+            cannot start, such as ``ImagePullFailed``; "" otherwise.
+        message: the cause, for users.
+        begun: a part of the job runs or ran; a job that has not begun can be cancelled.
+        outdated: the job has not begun, and would be created differently now.
+        cancelled: the operator has cancelled the job.
     """
 
     running: bool
@@ -60,7 +60,7 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling a user once."""
+    """An event about which a user is informed once."""
 
     key: Key
     kind: Literal["Normal", "Warning"]

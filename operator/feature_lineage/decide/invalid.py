@@ -1,4 +1,4 @@
-"""The conditions of an object that the API server accepted and this version cannot read."""
+"""The conditions of an object that the API server accepted and this version cannot parse."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from feature_lineage.reasons import Reason
 def invalid_conditions(
     current: tuple[Condition, ...], problem: str, now: datetime, generation: int | None
 ) -> tuple[Condition, ...]:
-    """Not Ready and Stalled, for the same reason in a project and in a model."""
+    """Set Ready to False and Stalled to True, with the same reason for a project and a model."""
     conditions = ConditionSet(current, now, generation)
     conditions.false(C.READY, Reason.INVALID_MANIFEST, problem)
     conditions.only_while(C.STALLED, True, Reason.INVALID_MANIFEST, problem)

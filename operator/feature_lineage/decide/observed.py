@@ -1,4 +1,4 @@
-"""Everything known about one resource at one moment; `decide` makes a decision from it."""
+"""The observation of one resource at one moment, from which `decide` makes a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ from feature_lineage.operations.protection import Guard
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something could not be known; an error as a value.
+    """A fact that could not be read; an error as a value.
 
     Attributes:
         reason: condition reason.
         message: object, fact, next step.
-        terminal: nothing helps until spec, source or annotation changes.
-        outage: a shared server is out.
+        terminal: only a change of spec, source or annotation can help.
+        outage: a shared server does not answer.
     """
 
     reason: str
@@ -50,11 +50,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class LinkedVersion:
-    """A model version of one project, with all that follows from the facts about it.
+    """A model version of one project, with everything computed from the facts about it.
 
     Attributes:
-        baseline: which registry it is compared with.
-        judgement: verdict against the registry as last read; None while that is unseen.
+        baseline: the registry with which the version is compared.
+        judgement: verdict against the registry as last read; None if it was never read.
     """
 
     version: ModelVersion
@@ -65,13 +65,13 @@ class LinkedVersion:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What MLflow says about one project.
+    """The facts of MLflow about one project.
 
     Attributes:
-        read_at: age of the oldest fact; None when MLflow was never read.
+        read_at: time of the oldest fact; None if MLflow was never read.
         linked: versions that name the project, by model and version.
-        guard: the protected ones among them; None when MLflow was never read.
-        failure: why the facts are not newer, None when they are current.
+        guard: the protected versions among them; None if MLflow was never read.
+        failure: why the facts are not newer; None if they are current.
     """
 
     read_at: datetime | None
@@ -85,8 +85,8 @@ class OlderOwner:
     """An older resource for the same Feast project.
 
     Attributes:
-        registry_id: of its registry, "" while not known.
-        tried: it has tried to apply; without a registry id now, it will not have one soon.
+        registry_id: id of its registry; "" if it is not known.
+        tried: it has tried to apply; without a registry id by now, it will not get one soon.
     """
 
     key: Key
@@ -96,16 +96,17 @@ class OlderOwner:
 
 @dataclass(frozen=True)
 class ObservedProject:
-    """Everything known about one FeatureStoreProject at one moment.
+    """The observation of one FeatureStoreProject at one moment.
 
     Attributes:
-        requested: a reconcile was requested: back-off does not hold.
-        deleted: its manifest is gone, or it has a deletion timestamp.
-        source: resolved revision, or why not; None where the spec has no source.
-        feature_store_yaml_digest: of the text that replaces the repo's file, "" without one.
-        jobs: of the operations in flight, by name; those that exist.
-        models: None where the spec names no MLflow server.
-        snapshot: of `status.registry.digest`.
+        requested: a reconcile was requested, so back-off is ignored.
+        deleted: its manifest was removed, or it has a deletion timestamp.
+        source: the resolved revision, or the failure; None if the spec has no source.
+        feature_store_yaml_digest: digest of the text that replaces the file of the repo; "" without
+            one.
+        jobs: existing jobs of the operations in flight, by name.
+        models: None if the spec names no MLflow server.
+        snapshot: the snapshot with the digest in `status.registry.digest`.
     """
 
     resource: FeatureStoreProject
@@ -122,23 +123,24 @@ class ObservedProject:
         return self.resource.metadata.deletion_timestamp is not None
 
     def job_of(self, operation: OperationStatus) -> JobFacts | None:
-        """The job of this attempt of an operation; None where there is none."""
+        """The job of this attempt of an operation; None if there is none."""
         return self.jobs.get(operation.job)
 
 
 @dataclass(frozen=True)
 class ObservedModel:
-    """Everything known about one TrainedModel at one moment.
+    """The observation of one TrainedModel at one moment.
 
     Attributes:
-        project: the project it refers to; None when missing or not permitted (they read the same).
-        view: MLflow as last read; None when never.
+        project: the project that it refers to; None if it is missing or not permitted, which are
+            treated alike.
+        view: MLflow as last read; None if it was never read.
         failure: why the view is not newer.
-        linked: the version its alias or number stands for.
-        older_owners: older resources on the same model version of the same server, by name.
-        left: the version the alias pointed to before, where it still exists.
-        snapshot: the project's registry as last read.
-        states: of the project's views; None: as its status says.
+        linked: the version of its alias or number.
+        older_owners: names of older resources for the same model version on the same server.
+        left: the version to which the alias pointed before, if it still exists.
+        snapshot: the registry of the project as last read.
+        states: states of the project's views; None: use those in its status.
     """
 
     resource: TrainedModel

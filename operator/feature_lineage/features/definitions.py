@@ -58,7 +58,7 @@ class Missing:
     """The result of looking up a feature that the snapshot does not define.
 
     Attributes:
-        what: what is missing: the view, or the feature in it.
+        what: the missing part: the view, or the feature in it.
         view: the missing view: the referenced one, or one that feeds it.
     """
 
@@ -105,7 +105,7 @@ def define_all(
 def look_up(
     snapshot: RegistrySnapshot, ref: FeatureRef, service: str = ""
 ) -> FeatureDefinition | Missing:
-    """The feature as the snapshot defines it, or what is missing."""
+    """The feature as the snapshot defines it, or its missing part."""
     view = _view(snapshot, ref.view)
     if view is None:
         return Missing(ref, "view", ref.view)

@@ -15,11 +15,11 @@ BEAT_SECONDS: Final = 1.0
 LIMIT_SECONDS: Final = 15.0
 
 Check = Callable[[], str]
-"""Returns what is wrong, "" if nothing is. Called on the server's thread; must not block."""
+"""Return the problem, or "" if there is none. Called on the server's thread; must not block."""
 
 
 def probe_routes(checks: Mapping[str, Check]) -> list[web.RouteDef]:
-    """Serve checks by path, such as ``/healthz``: 200 if nothing is wrong, else 503 and what is."""
+    """Serve checks by path, such as ``/healthz``: 200, or 503 with the problem."""
 
     async def probe(request: web.Request) -> web.Response:
         wrong = checks[request.path]()
@@ -51,6 +51,6 @@ class Heartbeat:
             await asyncio.sleep(BEAT_SECONDS)
 
     def check(self) -> str:
-        """What is wrong, "" if nothing is; for any thread."""
+        """Return the problem, or "" if there is none; for any thread."""
         silent = self._monotonic() - self._last
         return f"the event loop has not run for {silent:.0f} s" if silent > self._limit else ""

@@ -24,7 +24,7 @@ STOP_SECONDS: Final = 0.05
 """Longest wait of `HttpServer.stop` for answers that are being sent, before they are cut off."""
 
 _log = logging.getLogger(__name__)
-_log.addFilter(  # a malformed request is an error of its client, which may be anybody
+_log.addFilter(  # a malformed request is an error of its client, which may be any client
     lambda record: not isinstance((record.exc_info or (None, None))[1], HttpProcessingError)
 )
 

@@ -124,7 +124,7 @@ def read_config(path: Path) -> OperatorConfig:
     """Read the configuration file.
 
     Raises:
-        InvalidManifest: it is not there or does not validate; with every error.
+        InvalidManifest: the file is missing or does not validate; with every error.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

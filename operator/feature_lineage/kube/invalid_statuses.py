@@ -1,4 +1,4 @@
-"""Writes the status of objects that the API server accepted and this version cannot read."""
+"""Writes the status of objects that the API server accepted and this version cannot parse."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ class InvalidStatuses:
         self._api = api
 
     async def write(self, key: Key, problem: str) -> Object:
-        """Write the problem into Ready and Stalled; the rest of the status stays.
+        """Write the problem into Ready and Stalled; the rest of the status is kept.
 
         Returns:
             the object as it was read.
@@ -45,7 +45,7 @@ class InvalidStatuses:
 
 
 def _conditions(status: Object, generation: int, message: str) -> list[Object]:
-    """The conditions of a status with the problem; one that does not validate is left out."""
+    """The conditions of a status with the problem, without those that do not validate."""
     current = []
     for each in status.get("conditions") or ():
         try:

@@ -1,4 +1,4 @@
-"""The kinds this operator reads or writes, and where the API server keeps them."""
+"""The kinds that this operator reads or writes, and their paths on the API server."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -61,7 +61,7 @@ LEASES: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM: Final = {kind.kind: kind for kind in (PROJECTS, MODELS)}
 
 MANAGER: Final = "feature-lineage-operator"
-"""Field manager of what is applied, and value of ``app.kubernetes.io/managed-by``."""
+"""Field manager of applied objects, and value of ``app.kubernetes.io/managed-by``."""
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 PROJECT_LABEL: Final = f"{GROUP}/project"

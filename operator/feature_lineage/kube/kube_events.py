@@ -126,7 +126,7 @@ class KubeEvents:
 
 
 def shortened(text: str) -> str:
-    """A text, cut to the size of a note in bytes of UTF-8."""
+    """A text, truncated to the size of a note in bytes of UTF-8."""
     data = text.encode(errors="replace")
     if len(data) <= NOTE_BYTES:
         return data.decode()

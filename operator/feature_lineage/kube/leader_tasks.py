@@ -1,4 +1,4 @@
-"""What only the leader does: enqueues every resource, and releases jobs that nobody needs."""
+"""The tasks of the leader: enqueues every resource, and releases jobs that are not needed."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ class LeaderTasks:
                 self._queue.enqueue_after(key, random.uniform(0, interval))  # noqa: S311 - spread
 
     async def release_orphaned_jobs(self) -> None:
-        """Release the jobs that no project needs, but for those of an invalid project.
+        """Release the jobs that no project needs, except those of an invalid project.
 
         Jobs are listed before the statuses are read, so a job that starts meanwhile is not listed;
         a status that the watch has not reported yet is read by the relist.

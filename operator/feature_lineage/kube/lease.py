@@ -183,7 +183,7 @@ class LeaderElector:
 
     async def _renewed(self) -> bool:
         while True:
-            if not self._lease:  # deleted by somebody
+            if not self._lease:  # deleted by another client
                 if await self._create():
                     return True
             elif self.holder != self._identity:

@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line in a pod, text on a terminal, each with the resource it is about.
+"""Logs: one JSON object per line in a pod, text on a terminal, each with its resource.
 
-Every record that is written during a reconcile, by whatever module, carries the resource. Records
-of kopf name a resource themselves.
+Every record that any module writes during a reconcile has the resource. Records of kopf name a
+resource themselves.
 """
 
 import json as json_
@@ -16,10 +16,10 @@ from feature_lineage.reconcile.listener import Listener
 from feature_lineage.workqueue.reconcile_worker import current_key
 
 QUIET: Final = {
-    "httpx": logging.WARNING,  # INFO is a line a request, with its URL
+    "httpx": logging.WARNING,  # INFO is a line per request, with its URL
     "httpcore": logging.WARNING,  # DEBUG has headers
     "aiohttp.access": logging.WARNING,
-    "kopf.objects": logging.WARNING,  # INFO is a line an event: all resources, at each start
+    "kopf.objects": logging.WARNING,  # INFO is a line per event: all resources, at each start
     "asyncio": logging.WARNING,
 }
 """Lowest levels of verbose loggers, whatever level is configured."""
@@ -47,7 +47,7 @@ def setup(level: str | int, *, json: bool, stream: TextIO | None = None) -> None
 
     Args:
         level: a name such as ``INFO``, or a number.
-        json: one JSON object a line; text otherwise.
+        json: one JSON object per line; text otherwise.
         stream: stderr by default.
     """
     handler = logging.StreamHandler(stream or sys.stderr)

@@ -142,7 +142,7 @@ class Manager:
         )
 
     def readiness(self) -> str:
-        """Why this process is not ready, "" once it is; a follower is ready, too."""
+        """Why this process is not ready; "" if it is. A follower can be ready, too."""
         return self._informer.problem
 
     def enqueue(self, key: Key, spec_hash: object = None) -> None:
@@ -151,11 +151,11 @@ class Manager:
             self.queue.enqueue(key, spec_hash)
 
     def enqueue_after(self, key: Key, seconds: float) -> None:
-        """Enqueue a resource in so many seconds."""
+        """Enqueue a resource in this number of seconds."""
         self.queue.enqueue_after(key, seconds)
 
     def forget(self, key: Key) -> None:
-        """Remove what is kept of a deleted resource."""
+        """Remove all data about a deleted resource."""
         self._worker.forget(key)
         self._snapshots.forget(key)
         self.metrics.removed(key)
@@ -209,7 +209,7 @@ class Manager:
                 self.enqueue(key)
 
     async def _drain(self) -> None:
-        """Wait for reconciles in progress; the next leader does what they have not done."""
+        """Wait for reconciles in progress; the next leader does the rest."""
         _log.info("stopping; waiting for the reconciles in progress")
         self.queue.stop()
         try:

@@ -23,5 +23,5 @@ def merge_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Equal as JSON: Python also takes 1, 1.0 and True for the same."""
+    """Equal as JSON: Python also treats 1, 1.0 and True as equal."""
     return bool(old == new) and json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Kubernetes' MicroTime: what leases and events are stamped with."""
+"""Kubernetes' MicroTime, the format of times in Leases and Events."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The operator's process: configuration in, exit code out."""
+"""The process of the operator: reads the configuration, runs the manager, sets the exit code."""
 
 import asyncio
 import gc

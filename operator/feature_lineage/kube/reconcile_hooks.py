@@ -1,4 +1,4 @@
-"""What the cluster host does around a reconcile: finalizers, invalid objects, outdated objects."""
+"""The steps of the cluster host around a reconcile: finalizers, invalid and outdated objects."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class ClusterHooks:
     """`Hooks` of the cluster host.
 
     Args:
-        forget: removes what is kept of a resource that was found to be deleted before the watch
+        forget: removes the data about a resource that was found to be deleted before the watch
             reported the deletion.
         enqueue_after: enqueues a key after so many seconds.
     """
@@ -72,7 +72,7 @@ class ClusterHooks:
         await self._release(resource.metadata, key)
 
     async def recover(self, key: Key, error: Exception) -> Recovery:
-        """Read the resource again after a conflict, or where it may have been deleted."""
+        """Read the resource again after a conflict, or if it may have been deleted."""
         if isinstance(error, Conflict):
             _log.debug("%s", error)
             await self._read_again(key)
@@ -114,7 +114,7 @@ class ClusterHooks:
         return found
 
     async def _released_with_namespace(self, metadata: ObjectMeta, key: Key) -> bool:
-        """Release a deleted project whose namespace is being deleted; whether that is so.
+        """Release a deleted project if its namespace is being deleted; return whether it is.
 
         Nothing can be created in such a namespace, so a deletion job cannot run.
         """
@@ -152,5 +152,5 @@ class ClusterHooks:
 
 
 def _held(metadata: ObjectMeta) -> bool:
-    """Whether only finalizers, ours among them, keep an object from its deletion."""
+    """Whether only finalizers, ours among them, delay the deletion of an object."""
     return metadata.deletion_timestamp is not None and FINALIZER in metadata.finalizers

@@ -4,8 +4,8 @@
     feature-lineage-registry-<project>-<digest>-<piece>   one snapshot, gzipped
 
 Older snapshots are in the ops runs in MLflow, where the reconciler finds them. The project owns the
-ConfigMaps. Only the leader writes them, so it reads a timeline once and keeps it; a ConfigMap that
-somebody deletes is written again after the next job that reads the registry.
+ConfigMaps. Only the leader writes them, so it reads a timeline once and keeps it. A deleted
+ConfigMap is written again after the next job that reads the registry.
 """
 
 import base64
@@ -68,7 +68,7 @@ class KubeSnapshots:
         if project is None:
             raise NotFound(f"{key} is deleted: its snapshot is not kept")
         stored = await self._read_once(key)
-        # Also an existing one: somebody may have deleted or changed it.
+        # Also an existing one: it may have been deleted or changed.
         pieces = {**dict(stored.pieces), snapshot.digest: await self._write(project, snapshot)}
         history = _with(stored.history, record)
         dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
@@ -116,7 +116,7 @@ class KubeSnapshots:
         if known is not None:
             return known
         found = await self._api.find(CONFIG_MAPS, key.namespace, timeline_name(key.name))
-        # None, or that of a deleted project of this name: then there are no snapshots yet.
+        # None, or that of a deleted project with this name: then there are no snapshots yet.
         own = found is not None and _owned(found, project)
         stored = _read(found, key) if own and found is not None else _Stored()
         return self._stored.setdefault(name, stored)  # another call may have stored one
@@ -222,7 +222,7 @@ def _count(number: object) -> int:
 
 
 def _unpacked(packed: bytes) -> RegistrySnapshot | None:
-    """The snapshot, None if the bytes are none: anybody with edit on ConfigMaps may change them."""
+    """The snapshot; None if the bytes are not one: users with edit can change ConfigMaps."""
     try:
         reader = zlib.decompressobj(wbits=31)
         text = reader.decompress(packed, MAX_BYTES)

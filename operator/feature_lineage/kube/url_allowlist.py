@@ -1,12 +1,12 @@
-"""Which tracking URIs and Git hosts a project may name: globs that a crafted URL cannot bypass.
+"""Checks which tracking URIs and Git hosts a project may name, by globs.
 
 A glob of tracking URIs is ``http(s)://host[:port][/path]``, one of Git hosts ``host[:port]``. It is
-held against an address part by part: a star stands for text within one label of the host (between
-dots), one segment of the path (between slashes), or for the whole port. So
-``https://mlflow.*.example.org`` allows one label in that place, and never a host that only has the
-rest in its path.
+compared with an address part by part: a star matches text within one label of the host (between
+dots), one segment of the path (between slashes), or the whole port. So
+``https://mlflow.*.example.org`` allows one label in that place, and never a host whose path only
+contains the rest.
 
-What does not look like a plain address is not allowed, whatever it may mean to who parses it next.
+An address that is not a plain one is not allowed, because another parser could read it differently.
 """
 
 import ipaddress
@@ -32,15 +32,15 @@ _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """A tracking URI, or a pattern of some, by its parts.
+    """The parts of a tracking URI, or of a pattern for tracking URIs.
 
     Attributes:
         host: labels of a name, or one literal IPv6 address; in lower case.
-        port: a number, or a star; that of the scheme where the text has none.
-        path: segments; none is the root and nothing below.
+        port: a number, or a star; the default of the scheme if the text has none.
+        path: segments; none means only the root.
 
     Raises:
-        ValueError: the text is no such address.
+        ValueError: the text is not such an address.
     """
 
     scheme: str
@@ -61,7 +61,7 @@ class Glob:
         return cls(scheme, _labels(text, found["host"].lower()), port, path)
 
     def allows(self, uri: str) -> bool:
-        """Whether this pattern stands for that (normalized) tracking URI."""
+        """Whether this pattern matches that (normalized) tracking URI."""
         try:
             named = Glob.parse(uri)
         except ValueError:
@@ -78,14 +78,14 @@ class Glob:
 
 @dataclass(frozen=True, slots=True)
 class HostGlob:
-    """A Git host, or a pattern of some: ``host[:port]``.
+    """A Git host, or a pattern for Git hosts: ``host[:port]``.
 
     Attributes:
-        host: as of a `Glob`.
-        port: a number, or a star; "" is that of the scheme, whichever it is.
+        host: as in `Glob`.
+        port: a number, or a star; "" is the default of the scheme.
 
     Raises:
-        ValueError: the text is no such thing.
+        ValueError: the text is not a host.
     """
 
     host: tuple[str, ...]
@@ -99,7 +99,7 @@ class HostGlob:
         return cls(_labels(text, found["host"].lower()), _port(text, found["port"]))
 
     def allows(self, url: str) -> bool:
-        """Whether this pattern stands for the host of that https or ssh URL."""
+        """Whether this pattern matches the host of that https or ssh URL."""
         found = _REPOSITORY.fullmatch(url)
         if found is None or "*" in found["host"] or found["port"] == "*":
             return False
@@ -114,7 +114,7 @@ class HostGlob:
 
 
 def _port(text: str, port: str | None) -> str:
-    """The port as it is compared, "" where none is written."""
+    """The port for the comparison; "" if none is written."""
     if port is None or port == "*":
         return port or ""
     if not 0 < int(port) < 65536:
@@ -130,7 +130,8 @@ def _labels(text: str, host: str) -> tuple[str, ...]:
             raise ValueError(f'"{text}" has no IPv6 address in its brackets') from error
     labels = tuple(host.split("."))
     if _NUMBER.fullmatch(labels[-1]) and "*" not in host:
-        # 2130706433 and 0x7f.1 are 127.0.0.1 to a resolver, and one or two labels to a star.
+        # A resolver reads 2130706433 and 0x7f.1 as 127.0.0.1; a star would match them as one or two
+        # labels.
         try:
             ipaddress.IPv4Address(host)
         except ValueError as error:

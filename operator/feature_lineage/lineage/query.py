@@ -19,7 +19,7 @@ from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project
 
 SERVICE: Final = "service/"
-"""What the name of a feature service starts with, where a view, feature or service can be meant."""
+"""Prefix of the name of a feature service, where a view, feature or service can be named."""
 
 MAX_INDEXES: Final = 16
 """Indexes in memory; one of 10,000 versions with 20 features each takes 6 MB."""
@@ -27,7 +27,7 @@ MAX_INDEXES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class _BuiltIndex:
-    """An index with what it was built from.
+    """An index, with the inputs from which it was built.
 
     Attributes:
         facts: weak: an unused index must not keep replaced facts in memory.
@@ -41,8 +41,8 @@ class _BuiltIndex:
 class LineageQuery:
     """Owns the reverse index of each project.
 
-    An index is built when it is first asked for, from the linked versions and the registry
-    snapshot of the project's last reconcile, and built again once either has changed.
+    An index is built at its first use, from the linked versions and the registry snapshot of the
+    project's last reconcile, and built again after either has changed.
 
     Args:
         ports: reads snapshots that are not in memory.
@@ -75,7 +75,7 @@ class LineageQuery:
         Raises:
             NotFound: neither the registry nor a model has the name.
             ServerUnavailable: MLflow was not read yet.
-            TerminalError: the name is not spelled like any of them.
+            TerminalError: the name has none of these forms.
         """
         built = await self._built(project)
         affected = _affected_by(built.index, name)
@@ -103,7 +103,7 @@ class LineageQuery:
             return built
 
     async def _snapshot(self, project: FeatureStoreProject, digest: str) -> RegistrySnapshot | None:
-        """The snapshot that the versions were linked with; None where no registry was read."""
+        """The snapshot with which the versions were linked; None if no registry was read."""
         if not digest:
             return None
         found = await self._cache.snapshots.read(self._ports, project, None, {digest})
@@ -124,7 +124,7 @@ def _affected_by(index: ReverseIndex, name: str) -> AffectedVersions:
 
 
 def _check_known(project: FeatureStoreProject, snapshot: RegistrySnapshot, name: str) -> None:
-    """Refuse an unknown name: a typo must not read as "no model uses this"."""
+    """Refuse an unknown name: a typo must not give the answer "no model uses this"."""
     views = {view: spec for _, view, spec in snapshot.views()}
     known = {f"{SERVICE}{service}" for service in snapshot.objects.get("feature_service", {})}
     known |= set(views)

@@ -91,7 +91,7 @@ def short(key: Key) -> str:
 
 
 def progress_of(path: Path) -> str:
-    """The newest progress of a running job as words, "" before the first one."""
+    """The newest progress of a running job as words; "" before the first progress."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

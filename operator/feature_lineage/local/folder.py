@@ -138,7 +138,7 @@ class LocalResources:
         return resource
 
     def drop(self, key: Key) -> None:
-        """Remove a deleted resource for which no work is left."""
+        """Remove a deleted resource that has no work left."""
         self._state.delete(key)
         self._hold(key, None)
 

@@ -1,4 +1,4 @@
-"""The local host: the same reconciler as in a cluster, on a folder of manifests.
+"""The local host: the reconciler of both hosts, on a folder of manifests.
 
 A changed file, an ended job, a due time, or a change in MLflow enqueues a resource. One worker
 reconciles the resources, one after another.
@@ -75,7 +75,7 @@ class LocalHost:
         self._worker = ReconcileWorker(self, self.resources, self.reconciler, listener)
         self._queue = self._worker.queue
         self._edits = 0
-        """How often the user changed files: as a spec hash, a new number ends a back-off."""
+        """The number of file changes by the user; as a spec hash, a new number ends a back-off."""
 
     async def __aenter__(self) -> "LocalHost":
         self.state.acquire()
@@ -93,7 +93,7 @@ class LocalHost:
     def load(self, *, keep: bool = True) -> Manifests:
         """Read the folder; when a resource is new or changed, enqueue all resources.
 
-        A resource may be one that another refers to, or competes with.
+        Another resource may refer to it, or compete with it.
 
         Args:
             keep: write new and changed resources to the state folder.
@@ -144,18 +144,18 @@ class LocalHost:
             await task
 
     async def prepare(self, key: Key) -> Resource | None:
-        """See `Hooks`: there is nothing to prepare."""
+        """See `Hooks`: nothing is prepared."""
         return self.resources.get(key)
 
     async def finish(self, key: Key, resource: Resource) -> None:
-        """See `Hooks`: remove the resource, which any other may have referred to."""
+        """See `Hooks`: remove the resource, to which any other may have referred."""
         del resource
         self.resources.drop(key)
         self._worker.forget(key)
         self._enqueue_all()
 
     async def recover(self, key: Key, error: Exception) -> Recovery:
-        """See `Hooks`: a state folder that cannot be used ends the host."""
+        """See `Hooks`: an unusable state folder ends the host."""
         del key
         if isinstance(error, StateUnusable):
             raise error

@@ -1,4 +1,4 @@
-"""The folder of one job: what it holds, and what it shows of the job.
+"""The folder of one job: its files, and the state of the job.
 
 jobs/<operation id>/
     request.json   written first
@@ -102,7 +102,7 @@ class JobFolder:
         return None
 
     def ended(self) -> JobFacts | None:
-        """The outcome of a job that does not run; None: no process was started for it."""
+        """The outcome of a job that is not running; None: no process was started for it."""
         if self.report.exists():
             return self._reported()
         if not self.pid_file.exists() and not (self.path / "spawned").exists():

@@ -1,4 +1,4 @@
-"""A plan on this machine: what the newest revision of a project would change and break.
+"""Plans on this machine: what the newest revision of a project would change and break.
 
 A plan has the same facts, preconditions, job and policy as an apply.
 """
@@ -30,9 +30,9 @@ class Planned:
 
     Attributes:
         plan: None if it could not be made.
-        problem: why not, "" otherwise.
+        problem: why there is no plan; "" otherwise.
         overrides: digests of plans that annotations permit.
-        warnings: of the job.
+        warnings: warnings of the job.
     """
 
     key: Key
@@ -88,7 +88,7 @@ async def _run(
     project, ended = observed.resource, asyncio.Event()
     jobs = SubprocessJobs(folder, lambda _: ended.set(), host.objects, host.source)
     apply = apply_request(observed, project.status, observed.snapshot)
-    # A plan with an empty state folder is for the place where the project is applied.
+    # With an empty state folder, the plan is made as on the host that applies the project.
     known = host.state.load(key_of(project)) is not None
     request = JobRequest(
         operation_id="plan",

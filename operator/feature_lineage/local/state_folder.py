@@ -42,10 +42,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class StateFolder:
-    """What the local host keeps between two runs.
+    """The data that the local host keeps between two runs.
 
     Args:
-        root: the folder; `acquire` makes it.
+        root: the folder; `acquire` creates it.
     """
 
     def __init__(self, root: Path) -> None:

@@ -36,7 +36,7 @@ class SubprocessJobs:
     """`JobRunner` of the local host.
 
     Args:
-        folder: of the folders of jobs.
+        folder: parent of the folders of jobs.
         on_end: called with the operation id when a job ends that this host watches.
         objects: for ``valueFrom`` of the project's environment.
         source: prepares the repo for a job.

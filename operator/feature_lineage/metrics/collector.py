@@ -37,7 +37,7 @@ class StateCollector:
         self._now = now or _now
 
     def describe(self) -> Iterable[Metric]:
-        """The families without samples: registering asks for names only."""
+        """The families without samples: the registration needs only names."""
         return [family(definition) for definition in GAUGES]
 
     def collect(self) -> Iterator[Metric]:

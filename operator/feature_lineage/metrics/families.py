@@ -74,13 +74,13 @@ def family(
 ) -> Metric:
     """A family whose samples are computed when read; without `rows`, its name and help only."""
     metric = Metric(definition.name, definition.help, definition.type)
-    # The library only ever iterates over samples; its annotation asks for a list.
+    # The library only iterates over samples, although its annotation requires a list.
     metric.samples = cast("list[Sample]", _Samples(definition, rows))
     return metric
 
 
 class _Only:
-    """One family, in the shape of a registry."""
+    """One family, in the form of a registry."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
@@ -92,13 +92,12 @@ class _Only:
 def exposition(registry: Collector) -> Iterator[bytes]:
     """The registry in Prometheus' text format, piece by piece, as the library would write it.
 
-    Two differences. Lines of our own families are put together here, in half the library's time:
-    ten thousand models must fit into a scrape timeout on a slice of a core. And ``_created``
-    series, one more for every counter and histogram, are left out: Prometheus finds resets
-    without them.
+    There are two differences. Lines of our own families are built here, in half the library's time:
+    ten thousand models must fit into a scrape timeout on a part of a core. And ``_created`` series,
+    one more for every counter and histogram, are left out: Prometheus detects resets without them.
     """
     for metric in registry.collect():
-        # A list by its annotation, ours by what `family` put there.
+        # A list by its annotation; `family` put our samples there.
         ours: object = metric.samples
         part = Metric(metric.name, metric.documentation, metric.type)
         if not isinstance(ours, _Samples):
@@ -113,6 +112,6 @@ def exposition(registry: Collector) -> Iterator[bytes]:
 
 @lru_cache(maxsize=16384)
 def _spelled(text: str) -> str:
-    """A label value as it stands between quotes, by the text format's three rules."""
+    """A label value between quotes, by the three rules of the text format."""
     clean = label(text)
     return clean.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,4 +1,4 @@
-"""What a host does, as counters, and the state of its resources when they are scraped."""
+"""Counts the actions of a host, and exports the state of its resources at each scrape."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 
 class MetricsListener(Listener):
-    """Counts what the host does; its registry has all that ``/metrics`` shows."""
+    """Counts the actions of a host; its registry has everything that ``/metrics`` shows."""
 
     def __init__(self) -> None:
         self.instruments = Instruments()
@@ -41,7 +41,7 @@ class MetricsListener(Listener):
                 self.removed(key)
 
     def removed(self, key: Key) -> None:
-        """Drop the series of a deleted resource."""
+        """Remove the series of a deleted resource."""
         if key.kind == "FeatureStoreProject":
             self.instruments.project_removed(key.namespace, key.name)
 

@@ -1,6 +1,6 @@
 """`/metrics` in Prometheus' text format, sent while its lines are made.
 
-The library's server renders everything first, which at ten thousand models takes more memory than
+The library's server renders everything first. For ten thousand models this needs more memory than
 the rest of the operator.
 """
 

@@ -20,7 +20,7 @@ MATERIALIZABLE = frozenset({"feature_view", "stream_feature_view"})
 
 @dataclass(frozen=True, slots=True)
 class FactTimes:
-    """When the facts about a project's models were read.
+    """The times at which the facts about a project's models were read.
 
     Attributes:
         mlflow: age of the oldest fact in the last good view of MLflow; None: never read.
@@ -52,7 +52,7 @@ class ConditionSample:
     """A condition without its message.
 
     Attributes:
-        since: when its status last flipped, in seconds since 1970.
+        since: when its status last changed, in seconds since 1970.
     """
 
     type: str
@@ -67,7 +67,7 @@ class LineageSample:
 
     Attributes:
         views: feature views, as far as the status lists them.
-        views_total: how many there are.
+        views_total: the number of all views.
     """
 
     service: str

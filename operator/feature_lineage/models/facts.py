@@ -62,10 +62,10 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class RegistryView:
-    """One reading of an MLflow server's model registry.
+    """The model registry of an MLflow server, as read at one time.
 
     Attributes:
-        read_at: when all of it was last read: the oldest fact in it is not older.
+        read_at: time of the last full read: no fact is older.
         versions: by model, then by version.
         runs: training runs that versions name, by id.
     """

@@ -155,7 +155,7 @@ class ReverseIndex:
 
     @cached_property
     def _computed(self) -> dict[tuple[str, str], set[tuple[str, str]]]:
-        """(view, feature) → what is computed from it, one step on."""
+        """(view, feature) → features that are computed directly from it."""
         steps: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for _, name, spec in self._snapshot.views() if self._snapshot is not None else ():
             if "sources" in spec or "source_views" in spec:

@@ -1,4 +1,4 @@
-"""Finds out which features a model version uses, from records that may be cut or wrong.
+"""Finds the features of a model version, from records that may be truncated or wrong.
 
 Feast records the features of a training run in tags. It cuts them at 4,990 characters, overwrites
 them at the next retrieval, and names the smallest service that has all the features, whether or not

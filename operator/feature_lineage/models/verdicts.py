@@ -1,4 +1,4 @@
-"""Gives the verdict on a model version: does the registry still define its features as trained?
+"""Computes the verdict on a model version: are its features still defined as at training time?
 
 Broken: serving fails or returns wrong values. Changed: the features differ from those of training.
 Verified: no difference from the definitions at training time. Unchanged: none since first sight.
@@ -203,7 +203,7 @@ def _changed(evidence: _Evidence) -> _Finding | None:
 
 
 def _no_difference(evidence: _Evidence) -> _Finding:
-    """A feature that the baseline lacks was first seen later, so it is not verified."""
+    """A feature that the baseline lacks was first read later, so it is not verified."""
     verified = evidence.trained and not evidence.unseen
     verdict = Verdict.VERIFIED if verified else Verdict.UNCHANGED
     if evidence.link.reason is Reason.SERVICE_MISMATCH:

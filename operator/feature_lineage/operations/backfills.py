@@ -24,7 +24,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a backfill is, in chunks."""
+    """The progress of a backfill, in chunks."""
 
     done: int
     total: int
@@ -73,7 +73,7 @@ def next_chunk(
 
 
 def progress(backfill: Backfill, completed_through: datetime | None) -> Progress:
-    """How many chunks are done, of how many.
+    """The number of finished chunks, and of all chunks.
 
     Raises:
         InvalidManifest: the range is empty or the chunk has no length.

@@ -1,4 +1,4 @@
-"""Builds the message for a blocked or harmful plan: fact, affected models, next step.
+"""Builds the message for a plan that is blocked or affects models: fact, models, next step.
 
 The message is shown in a condition and an Event. Its length is limited: the worst impacts come
 first, and the next step is always kept.

@@ -20,7 +20,7 @@ _GONE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE})
 def impacts(
     models: Iterable[GuardedModel], current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Impact, ...]:
-    """Protected versions that going from `current` to `desired` makes worse, sorted."""
+    """Protected versions that the change from `current` to `desired` makes worse, sorted."""
     found: list[Impact] = []
     for model in models:
         problems = _worsened(_with_definitions(model, current), current, desired)
@@ -59,7 +59,7 @@ def _with_definitions(model: GuardedModel, current: RegistrySnapshot) -> Guarded
 def _worsened(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Problem, ...]:
-    """New problems of the features as served by the service, and of the features on their own.
+    """New problems of the features, both through the service and without it.
 
     Both count: a feature that was removed from the service is needed to restore the service.
     """

@@ -41,7 +41,7 @@ class KindTraits:
         writes_registry: its job changes the Feast registry.
         writes_online_store: its job changes the online store.
         verified: a process without repo code compares the registry with the report.
-        yields: it takes long, and is interrupted for an operation of its lane that goes first.
+        yields: it takes long, and is cancelled for an operation of its lane with priority.
         feast_name: the operation as Feast records it, "" where Feast has no name for it.
         success: the result of a successful operation.
     """
@@ -60,12 +60,12 @@ class KindTraits:
 
     @property
     def plans(self) -> bool:
-        """It compares the newest revision with the registry, and ends as `status.lastApply`."""
+        """Whether it compares the newest revision with the registry, for `status.lastApply`."""
         return self.request is RequestPart.APPLY
 
     @property
     def materializes(self) -> bool:
-        """It loads views into the online store."""
+        """Whether it loads views into the online store."""
         return self.request is RequestPart.MATERIALIZE
 
 

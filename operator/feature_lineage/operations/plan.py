@@ -21,7 +21,7 @@ _NAMED: Final = re.compile(rf"[0-9a-f]{{{SHORT},64}}")
 
 @dataclass(frozen=True)
 class Plan:
-    """What an apply would do.
+    """The effects of an apply.
 
     Attributes:
         digest: identity of the changes and impacts; named by an override.
@@ -30,11 +30,10 @@ class Plan:
         impacts: protected versions with new problems, sorted.
         online_tables_dropped: feature views whose online table is dropped.
         unknown_models: versions of the project whose features are not known.
-        adoption_deletes: objects somebody else applied that a first apply would delete,
-            as ``kind/name``.
+        adoption_deletes: objects of others that a first apply would delete, as ``kind/name``.
         reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete`` or
             ``GuardUnavailable``.
-        let_through: what allows the impacts, as a sentence; "" where there are none, or blocked.
+        let_through: what permits the impacts, as a sentence; "" if there are none, or if blocked.
     """
 
     digest: str
@@ -114,7 +113,7 @@ def short(digest: str) -> str:
 
 
 def names_plan(given: str, digest: str) -> bool:
-    """Whether the user's text names this plan: its digest, or 12 hex digits or more of it."""
+    """Whether the user's text names this plan: its digest, or 12 or more hex digits of it."""
     given = given.strip().lower()
     return _NAMED.fullmatch(given) is not None and digest.startswith(given)
 

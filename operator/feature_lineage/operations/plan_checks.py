@@ -88,7 +88,7 @@ def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
 
 
 def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
-    """A protected model would fail, or be served other features than it was trained on."""
+    """A protected model would fail, or would get other features than at training time."""
     request = policy_input.request
     if request.protection != "Enforce" or not blocking(policy_input.impacts, request.block_on):
         return None
@@ -110,7 +110,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     stale_guard,
     # Before protection: it applies in every protection mode.
     adoption_deletes,
-    # Known impacts before possible ones.
+    # Known impacts come before possible ones.
     breaks_protected_models,
     # Last, and only if onUnknown is Block.
     unknown_models_at_risk,

@@ -32,7 +32,7 @@ class _Message(BaseModel):
 
 
 class GitCheckout(_Message):
-    """A Git repository, and how to reach it.
+    """A Git repository and its mounted credentials.
 
     Attributes:
         url: URL of the repository, without credentials.
@@ -48,7 +48,7 @@ class GitCheckout(_Message):
 
 
 class PodSource(_Message):
-    """Where a pod finds its repo. At most one field is set; none for a project without a repo.
+    """The source of a pod's repo. At most one field is set; none for a project without a repo.
 
     Attributes:
         git: a repository to fetch the request's `revision` from.
@@ -167,7 +167,7 @@ def read_manifest(text: str, operation: str) -> ReportManifest:
 
 
 def _damaged(message: str) -> InvalidReport:
-    """The error for a report that is damaged: the next attempt may succeed."""
+    """The error for a damaged report: the next attempt may succeed."""
     return InvalidReport(message, reason=Reason.JOB_FAILED)
 
 

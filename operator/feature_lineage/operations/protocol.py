@@ -32,14 +32,14 @@ class ExitCode(IntEnum):
 
 
 class Outcome(StrEnum):
-    """How an operation ended."""
+    """The outcome of an operation."""
 
     SUCCEEDED = "Succeeded"
     PARTIAL = "Partial"  # materialize: some views failed
     PLANNED = "Planned"
     BLOCKED = "Blocked"
     FAILED = "Failed"
-    STEPPED_BACK = "SteppedBack"  # stale guard, or the registry moved: rebuild and try again
+    STEPPED_BACK = "SteppedBack"  # old guard, or changed registry: repeat with new inputs
 
 
 class _Message(BaseModel):
@@ -74,7 +74,7 @@ Snapshot = Annotated[
 
 
 class PlanOverride(_Message):
-    """A user's permission for one plan."""
+    """The permission of a user for one plan."""
 
     plan_digest: str
     why: str
@@ -85,9 +85,9 @@ class ApplyRequest(_Message):
 
     Attributes:
         prune: delete objects of this project that are no longer in the repo.
-        adopted: registry id of the registry that this resource applied this project to, "" where
-            it applied to none: in any other, deletions need adoption. ``None`` for a plan without
-            apply: it lists deletions and adopts nothing.
+        adopted: id of the registry to which this resource applied this project; "" if it applied to
+            none: in any other registry, deletions need adoption. ``None`` for a plan without apply,
+            which lists deletions and adopts nothing.
         guard: protected models; ``None`` switches protection off.
         max_guard_age_seconds: with an older guard the job stops before it changes anything.
         protection: Enforce blocks, Warn allows and reports.
@@ -114,7 +114,7 @@ class ApplyRequest(_Message):
 
 
 class ViewWindow(_Message):
-    """What to materialize of one view.
+    """The view and the window of a materialization.
 
     Attributes:
         name: feature view.
@@ -140,14 +140,15 @@ class MaterializeRequest(_Message):
 
 
 class DeleteRequest(_Message):
-    """Remove this project's objects, never another project's.
+    """Deletes the objects of this project, never those of another project.
 
     Attributes:
         guard: refuses while protected models use the project, known features or not.
         max_guard_age_seconds: with an older guard the job stops before it changes anything.
-        allow: the user's reason for deleting all the same.
+        allow: the user's reason to delete although models use the project.
         owned_elsewhere: registry ids that an older resource owns for this project.
-        adopted: id of the registry this resource applied to; no other is touched.
+        adopted: id of the registry to which this resource applied; the job changes no other
+            registry.
     """
 
     guard: Guard | None = None
@@ -286,7 +287,7 @@ def decode_report(text: bytes) -> JobReport:
 
 
 def unparsable(what: str, error: ValidationError) -> InvalidReport:
-    """The error of a message between operator and runner that is of another version, or none."""
+    """The error of a message between operator and runner with another or no version."""
     first = error.errors(include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return InvalidReport(

@@ -1,4 +1,4 @@
-"""The audit record of one operation: an MLflow run with Feast's own tags, params and metrics.
+"""The ops run of one operation: an MLflow run with Feast's own tags, params and metrics.
 
 `audit` builds these values from operations and reports; `tracking` writes them to MLflow,
 converging to exactly one run per operation id.
@@ -62,9 +62,9 @@ class Operation:
     """An operation as the operator recorded it, independent of a job report.
 
     Attributes:
-        id, kind, project: which.
+        id, kind, project: identity of the operation.
         resource: ``namespace/name`` of the FeatureStoreProject.
-        revision: commit or tree, "" where it has none.
+        revision: commit or digest; "" if it has none.
         started_at, ended_at: as the operator observed it (aware); a report is more precise.
         attempt: 1 is the first.
         override: the annotation that allowed it and the user's reason, "" without one.
@@ -92,7 +92,7 @@ class Operation:
 
     @property
     def feast_name(self) -> str:
-        """The operation as Feast records it, "" where Feast has no name for it."""
+        """The operation as Feast records it; "" if Feast has no name for it."""
         traits = KINDS[self.kind]
         if traits.materializes and self.incremental:
             return f"{traits.feast_name}_incremental"

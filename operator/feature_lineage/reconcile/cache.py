@@ -1,4 +1,4 @@
-"""Values that reconciles share; losing them costs time and nothing else."""
+"""Values that reconciles share; without them, reconciles only take longer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
 @dataclass
 class ReconcileCache:
-    """What the reconciles of one process share.
+    """Values that the reconciles of one process share.
 
     Attributes:
         snapshots: registry snapshots by digest.
@@ -42,7 +42,7 @@ class ReconcileCache:
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
 
     def forget(self, key: Key) -> None:
-        """Drop what belongs to a deleted resource."""
+        """Remove the values of a deleted resource."""
         for values in (self.facts, self.sources, self.timelines, self.states, self.jobs):
             values.pop(key, None)
         self.snapshots.forget(key)
@@ -58,7 +58,7 @@ class ResolvedSource:
     facts: SourceFacts
 
     def holds(self, project: FeatureStoreProject, now: datetime) -> bool:
-        """Whether `facts` can be used again: never for folders and ConfigMaps, which are cheap."""
+        """Whether `facts` can be used again; folders and ConfigMaps are always read again."""
         spec, source = project.spec, project.spec.source
         if source is None or not source.is_polled:
             return False

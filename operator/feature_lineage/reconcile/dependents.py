@@ -1,4 +1,4 @@
-"""Which other resources to reconcile after the reconcile of a project."""
+"""Determines which other resources to reconcile after the reconcile of a project."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class References(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What other resources read of a project's status.
+    """The part of a project's status that other resources read.
 
     Attributes:
         by_models: by its TrainedModels; an outage of MLflow is a condition.
@@ -42,10 +42,10 @@ class _Read:
 
 
 class Dependents:
-    """Compares a project with what its dependents were last enqueued for.
+    """Compares a project with the state for which its dependents were last enqueued.
 
-    The status before the reconcile does not suffice: a reconcile that failed after its first write
-    has changed the status and enqueued nobody.
+    The status before the reconcile is not enough: a reconcile that failed after its first write has
+    changed the status and enqueued no dependents.
     """
 
     def __init__(self, references: References) -> None:

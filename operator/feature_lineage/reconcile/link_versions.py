@@ -1,4 +1,4 @@
-"""Links and judges the versions of one project against the registries they were trained on."""
+"""Links the versions of one project and computes their verdicts, with their baselines."""
 
 import logging
 from collections.abc import Iterable

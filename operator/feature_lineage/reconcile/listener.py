@@ -1,4 +1,4 @@
-"""Receivers of what a host does: metrics, the terminal, the log, a test."""
+"""Receivers of the actions of a host: metrics, the terminal, the log, a test."""
 
 from feature_lineage.decide.facts import Event, Key, Resource
 from feature_lineage.errors import InvalidManifest
@@ -6,7 +6,7 @@ from feature_lineage.reconcile.reconciler import ReconcileResult
 
 
 class Listener:
-    """Receives what a host does, as it happens; ignores what a subclass does not override."""
+    """Receives the actions of a host; a subclass overrides the methods that it needs."""
 
     def event(self, event: Event) -> None:
         """A Kubernetes Event, on a host that has no API server to write the Event to."""
@@ -33,7 +33,7 @@ class Listener:
 
 
 class Listeners(Listener):
-    """Passes everything on to several listeners, in their order."""
+    """Passes every call on to several listeners, in their order."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners

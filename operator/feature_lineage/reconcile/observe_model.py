@@ -63,7 +63,7 @@ def _known_link(
     snapshot: RegistrySnapshot | None,
     version: ModelVersion,
 ) -> LinkedVersion | None:
-    """The link that the project's reconcile computed from the same facts; None where none."""
+    """The link that the project's reconcile computed from the same facts; None if there is none."""
     if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
         return None
     cached = cache.facts.get(key_of(inputs.project))

@@ -1,6 +1,6 @@
-"""Gathers everything `decide` needs to know about one resource, through the ports.
+"""Observes one project through the ports, as input of `decide`.
 
-What cannot be known becomes a `Failure` in the observation; nothing is left out silently.
+A fact that cannot be read becomes a `Failure` in the observation.
 """
 
 from dataclasses import replace
@@ -39,11 +39,11 @@ async def observe_project(
     requested: bool = False,
     planning: bool = False,
 ) -> ObservedProject:
-    """Everything known about one project.
+    """The observation of one project.
 
     Args:
         requested: a reconcile was requested.
-        planning: the facts about models must be fresh enough for a guard in any case.
+        planning: the facts about models must always be fresh enough for a guard.
     """
     annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
     asked = requested or (
@@ -64,13 +64,13 @@ async def observe_project(
     fresh = planning or guard_is_needed(observed, inputs)
     models = await _model_facts(ports, memory, observed, fresh=fresh)
     if not fresh and guard_is_needed(replace(observed, models=models), inputs):
-        # What was read shows that the guard has changed: the job is held against a fresh one.
+        # The facts show that the guard has changed: the job needs a current guard.
         models = await _model_facts(ports, memory, observed, fresh=True)
     return replace(observed, models=models, now=ports.clock.now())
 
 
 def _with_known_code(job: JobFacts, known: RegistrySnapshot | None) -> JobFacts:
-    """A job that did not import the repo cannot know the code behind unchanged views; we do."""
+    """A job that did not import the repo lacks closures of unchanged views; the host has them."""
     report = job.report
     if report is None or report.snapshot is None or known is None:
         return job
@@ -111,7 +111,7 @@ async def _jobs(
 
 
 def _older_owners(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
-    """Older resources for the same Feast project; by creation, then name."""
+    """Older resources for the same Feast project, ordered by creation, then by name."""
     own = seniority(project)
     return tuple(
         OlderOwner(
@@ -145,7 +145,7 @@ async def _model_facts(
     except FeatureLineageError as error:
         failure = Failure.of(error)
         view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile asks no more of it
+        registry = None  # an outage: this reconcile sends no further requests
     if view is None:
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""

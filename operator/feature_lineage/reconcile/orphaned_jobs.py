@@ -20,8 +20,8 @@ async def release_orphaned_jobs(
     Args:
         found: the jobs of the host. A host whose jobs may start meanwhile lists them before the
             projects are read.
-        job_of: how the host names a job of a project.
-        release: of one of `found`; jobs are released in the order of their names.
+        job_of: returns the name of a job of a project on this host.
+        release: releases one of `found`; jobs are released in the order of their names.
     """
     needed = {
         job_of(project, job)

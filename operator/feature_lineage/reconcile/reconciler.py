@@ -1,8 +1,8 @@
-"""One reconcile, top to bottom: gather, decide, write the status, act, write what came of it.
+"""One reconcile: observe, decide, write the status, act, write the results.
 
-Both hosts run exactly this. The order is the promise: what a status speaks of is kept before it is
-written, the intent to start a job is written before the job starts, and a job is released only
-once its report is not needed any more.
+Both hosts run this code. The order matters: a snapshot is stored before a status names it, the
+intent to start a job is written before the job starts, and a job is released only when its report
+is not needed any more.
 """
 
 import logging
@@ -54,15 +54,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """The result of one reconcile, as a host needs it.
+    """The result of one reconcile, for a host.
 
     Attributes:
-        resource: with its status as written.
-        requeue_at: when to reconcile again at the latest; None: only when something changes.
-        requeue: something was done: reconcile again immediately.
+        resource: the resource with the written status.
+        requeue_at: latest time of the next reconcile; None: only when something changes.
+        requeue: an action was done: reconcile again immediately.
         wrote: the status changed.
-        finished: the resource is gone and nothing is left to do for it.
-        sink_errors: how often a domain event did not reach a sink.
+        finished: the resource is deleted and no work is left for it.
+        sink_errors: number of domain events that did not reach a sink.
     """
 
     resource: FeatureStoreProject | TrainedModel
@@ -74,11 +74,11 @@ class ReconcileResult:
 
 
 class Reconciler:
-    """Reconciles resources through the ports; holds nothing that a restart would miss.
+    """Reconciles resources through the ports; has no state that a restart would lose.
 
     Args:
-        ports: the world.
-        may_act: asked before each action; once it is False, another process may be acting.
+        ports: the ports of the host.
+        may_act: checked before each action; False if another process may be the leader.
     """
 
     def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
@@ -89,18 +89,18 @@ class Reconciler:
         self._no_ops: dict[Key, NoOpReconcile] = {}
 
     def now(self) -> datetime:
-        """The present, by the clock that decisions use."""
+        """The current time, from the clock of the decisions."""
         return self._ports.clock.now()
 
     def forget(self, key: Key) -> None:
-        """The resource is gone: nothing of it is remembered."""
+        """Remove all data about a deleted resource."""
         self._memory.forget(key)
         self._no_ops.pop(key, None)
 
     def facts_of(
         self, project: FeatureStoreProject
     ) -> tuple[RegistrySnapshot | None, ModelFacts | None]:
-        """What the last reconcile of a project knew: its registry, and the facts of MLflow."""
+        """The registry and the MLflow facts of the last reconcile of a project."""
         digest = project.status.registry.digest if project.status.registry else None
         remembered = self._memory.facts.get(key_of(project))
         return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
@@ -111,7 +111,7 @@ class Reconciler:
         """Reconcile a project once.
 
         Args:
-            requested: a reconcile was requested: back-off does not hold.
+            requested: a reconcile was requested, so back-off is ignored.
         """
         observed = await observe_project(self._ports, self._memory, project, requested=requested)
         decision = decide(observed)
@@ -131,7 +131,7 @@ class Reconciler:
         return ReconcileResult(
             final,
             self._requeue_at(decision, results),
-            # The conditions name a job that could not be started now, not when it is tried again.
+            # The conditions name a job that could not be started now, not at the next attempt.
             requeue=acted or bool(decision.before) or bool(results.not_started),
             wrote=final.status != project.status,
             finished=decision.finished,
@@ -139,7 +139,7 @@ class Reconciler:
         )
 
     async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
-        """Reconcile a model once; without a change since the last time, nothing is done."""
+        """Reconcile a model once; nothing is done if nothing has changed since the last time."""
         inputs = await model_inputs(self._ports, model)
         no_op = self._no_ops.get(key_of(model))
         if no_op is not None and no_op.holds(inputs, self.now()):
@@ -171,7 +171,7 @@ class Reconciler:
     def _given_up(
         self, before: ResourceT, written: ResourceT, decision: Decision[Any]
     ) -> ReconcileResult:
-        """The result where the process may not act any more; its successor finds the intent."""
+        """The result if the process may not act any more; its successor finds the intent."""
         soon = self._ports.clock.now() + RETRY_START
         requeue_at = min(soon, decision.requeue_at) if decision.requeue_at else soon
         return ReconcileResult(written, requeue_at, wrote=written.status != before.status)
@@ -189,7 +189,7 @@ class Reconciler:
     async def _act(
         self, action: Action, project: FeatureStoreProject, results: ActionResults
     ) -> ActionResults:
-        """Carry out one action; returns the results with what came of it."""
+        """Carry out one action; returns the results including this one."""
         try:
             if isinstance(action, StartJob):
                 await self._ports.jobs.start(action.request, project)
@@ -212,7 +212,7 @@ class Reconciler:
         return results
 
     async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
-        """Id of the ops run of an operation; None where there is nothing to record."""
+        """Id of the ops run of an operation; None if nothing is recorded."""
         registry = await self._ports.registries.of(project)
         listed = next(
             (op for op in project.status.operations if op.id == action.operation_id), None
@@ -221,8 +221,7 @@ class Reconciler:
             return None
         job = await self._ports.jobs.state(listed.job, project) if listed.job else None
         if job is not None and job.report is not None and listed.registry_digest is not None:
-            # As it was kept, with the code behind it: a job that read the registry alone
-            # reported less.
+            # The stored one, with the closures: a job that only read the registry reported none.
             kept = await self._memory.snapshots.read(
                 self._ports, project, None, {listed.registry_digest}
             )
@@ -250,8 +249,8 @@ class Reconciler:
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
         """Release the jobs whose report is not needed any more.
 
-        What was needed is remembered, since neither a spec that asks for no more records nor a
-        host that refused is seen in the status; after a restart the host lets go of such jobs.
+        The jobs that were needed are remembered: a spec that records no more operations, or a
+        failed release, is not visible in the status. After a restart the host releases such jobs.
         """
         key = key_of(after)
         needed = needed_jobs(after.status, recorded=records_operations(after.spec))

@@ -39,7 +39,7 @@ class SnapshotCache:
         return self._snapshots.get(digest)
 
     async def current(self, ports: Ports, project: FeatureStoreProject) -> RegistrySnapshot | None:
-        """The snapshot that the project's status names; None where it names none or is lost."""
+        """The snapshot in the project's status; None if the status names none, or it is lost."""
         registry = project.status.registry
         if registry is None or registry.digest is None:
             return None
@@ -72,7 +72,7 @@ class SnapshotCache:
         return found
 
     def forget(self, key: Key) -> None:
-        """Drop what belongs to a deleted project; other projects may use the same snapshots."""
+        """Remove the entries of a deleted project; other projects may use the same snapshots."""
         self._missing = {read: at for read, at in self._missing.items() if read[0] != key}
 
     def _keep(self, digest: str, snapshot: RegistrySnapshot) -> None:

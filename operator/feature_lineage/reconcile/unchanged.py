@@ -47,7 +47,7 @@ class ModelInputs:
         """These inputs for a later `same`, without the view, which has all of MLflow's models.
 
         Args:
-            written: the resource as this reconcile left it.
+            written: the resource after this reconcile.
         """
         before, after = self.stamp, ModelStamp.of(written)
         others = tuple((after if stamp == before else stamp, at) for stamp, at in self.others)
@@ -67,7 +67,7 @@ class ModelInputs:
 
 
 async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
-    """The inputs of a model; MLflow is read where the last reading is too old."""
+    """The inputs of a model; MLflow is read if the last read is too old."""
     project = _project_of(ports, ModelStamp.of(model))
     if project is None or project.spec.mlflow is None:
         return ModelInputs(ModelStamp.of(model), project)
@@ -99,7 +99,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
 
 @dataclass(frozen=True, slots=True)
 class NoOpReconcile:
-    """A reconcile that had nothing to write and nothing to do.
+    """A reconcile without a write and without an action.
 
     Attributes:
         inputs: everything it depended on besides the time.
@@ -115,7 +115,7 @@ class NoOpReconcile:
 
 
 def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
-    """The project that a model refers to; None where it is missing or not permitted."""
+    """The project that a model refers to; None if it is missing or not permitted."""
     project = ports.resources.project(stamp.project.namespace, stamp.project.name)
     if project is None:
         return None

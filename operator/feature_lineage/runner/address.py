@@ -27,7 +27,7 @@ def secrets_in(value: Any) -> tuple[str, ...]:
 
 
 def registry_address(kind: str, path: str, repo: Path) -> str:
-    """Where a registry is, normalized and without credentials."""
+    """The address of a registry, normalized and without credentials."""
     parts = urlsplit(path)
     if kind == "sql":
         if parts.scheme.startswith("sqlite"):

@@ -19,7 +19,7 @@ from feature_lineage.runner.syntax import syntax
 
 
 class _NotWalkableError(Exception):
-    """The traversal reached a value without a stable representation."""
+    """A value without a stable representation was reached."""
 
 
 def closures_of(contents: Any, repo: Path) -> dict[str, str]:
@@ -29,8 +29,8 @@ def closures_of(contents: Any, repo: Path) -> dict[str, str]:
         contents: Feast's ``RepoContents``.
         repo: the repo's root, resolved.
 
-    Where a function cannot be walked the digest covers every Python file of the repo instead:
-    the digest then also changes for unrelated edits, but misses none.
+    If the code of a function cannot be analysed, the digest covers every Python file of the repo
+    instead: it then also changes for unrelated edits, but misses none.
     """
     result, whole = {}, ""
     for view in (

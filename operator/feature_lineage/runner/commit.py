@@ -40,7 +40,7 @@ _REGISTRY_CHANGED: Final = (
 
 @dataclass(frozen=True)
 class Changes:
-    """What to write.
+    """The objects to write.
 
     Attributes:
         contents: the repo's live objects, inferred.
@@ -135,7 +135,7 @@ def commit(
         changes.write(registry, store.project)
         prepare()
         publish(registry.cached_registry_proto, registry_store(config, repo), before)
-    else:  # a registry server, Snowflake: no transaction to be had; what is there is compared
+    else:  # a registry server, Snowflake: there is no transaction, so the registry is only compared
         found = snapshot_of(store.registry.proto(), store.project, store.project)
         if found.objects_digest != expected:
             raise SteppedBack(_REGISTRY_CHANGED)

@@ -35,7 +35,7 @@ DOING: Final = {
 
 @dataclass
 class WorkerResult:
-    """What the supervisor received from the worker and observed of its process.
+    """The messages of the worker to the supervisor, and the state of its process.
 
     Attributes:
         report: the report as the worker sent it, not validated; None until it arrives.

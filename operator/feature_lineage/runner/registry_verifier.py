@@ -23,7 +23,7 @@ def needed(request: JobRequest) -> bool:
 
 
 def fork(request: JobRequest, requests: int, replies: int, also_close: int) -> None:
-    """Fork the verifier; returns in the worker only.
+    """Fork the verifier; returns only in the worker.
 
     The configuration is read before the fork, so that all modules are imported and the verifier
     answers within milliseconds. If the configuration is invalid, there is no fork: the worker

@@ -55,7 +55,7 @@ def desired_snapshot(store: FeatureStore, contents: RepoContents, current: Any) 
     """The registry as it would be with only these objects applied.
 
     Args:
-        current: the registry's message, for references to what is applied already.
+        current: the registry's message, for references to applied objects.
     """
     store._registry = memory_registry(store, current)
     store._validate_all_feature_views(

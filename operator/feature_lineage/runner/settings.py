@@ -1,7 +1,7 @@
 """Reads feature_store.yaml and opens a `FeatureStore` with reporting disabled.
 
-Feast's own MLflow and OpenLineage reporting is switched off in memory: it would duplicate the
-audit record, blocks for minutes when MLflow is down, and reports an apply before it is committed.
+Feast's own MLflow and OpenLineage reporting is switched off in memory: it would duplicate the ops
+run, blocks for minutes when MLflow is down, and reports an apply before it is committed.
 """
 
 import os
@@ -35,7 +35,7 @@ class Settings:
         config: the file as Feast parses it.
         registry_type: such as ``file`` or ``sql``.
         registry_id: digest of the registry's type and address, credentials left out.
-        secrets: what must not appear in anything that is shown.
+        secrets: values that must not be shown.
     """
 
     config: RepoConfig

@@ -108,7 +108,7 @@ class Worker:
         self._events, self._requests, self._replies = events_read, request_write, reply_read
 
     def watch(self, deadline: float, signals: Sequence[str], log: Any) -> WorkerResult:
-        """Read until the report is complete, the worker has exited, or the job has to stop."""
+        """Read until the report is complete, the worker has exited, or the job must stop."""
         result = WorkerResult()
         lines = {self._events: b"", self._replies: b""}
         verify_until: float | None = None

@@ -18,7 +18,7 @@ REPO_DIR: Final = f"{MOUNTS}/repo"
 
 
 class ConfigMapSourceKind(SourceKind[ObjectRef]):
-    """A key is the name of a file; ``__`` in it stands for ``/``."""
+    """A key is the name of a file; ``__`` in it is replaced by ``/``."""
 
     pod_field = "files"
 

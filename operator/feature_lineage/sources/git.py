@@ -43,7 +43,7 @@ def check_url(url: str, schemes: frozenset[str]) -> None:
     """
     fault = _fault(url, schemes)
     if fault:
-        # What is before the host or after the path may be a password or a token.
+        # The part before the host or after the path may be a password or a token.
         shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
         raise HostNotAllowed(f"source.git.url {shown[:200]!r} {fault}")
 

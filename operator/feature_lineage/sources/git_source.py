@@ -169,7 +169,7 @@ async def _check_out(
 
 
 def _check_programs(url: str) -> None:
-    """Find git and ssh, which a tenant's image may lack."""
+    """Find git and ssh, which the image of a tenant may lack."""
     for program in ("git", "ssh") if urlsplit(url).scheme == "ssh" else ("git",):
         if shutil.which(program) is None:
             raise TerminalError(

@@ -23,7 +23,7 @@ class ImageSourceKind(SourceKind[ImageSource]):
     ) -> str:
         if host.runner_image is None:
             raise _no_image()
-        # The tag may get another digest, which only a node finds out.
+        # The tag may get another digest, which only a node detects.
         return f"image:{project.spec.runtime.image or host.runner_image}"
 
     async def prepare(

@@ -1,4 +1,4 @@
-"""The parts of a kind of `spec.source`, and what a host contributes to each kind."""
+"""The interface of a kind of `spec.source`, and the parts that a host provides to it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SpecT = TypeVar("SpecT")
 
 
 class SourceChanged(WaitingError):
-    """The source changed after the operation was decided on: the job has the wrong revision."""
+    """The source changed after the operation was decided: the job has the wrong revision."""
 
     reason = Reason.PROGRESSING
 
@@ -43,7 +43,7 @@ class GitAccess:
 
 @dataclass(frozen=True, slots=True)
 class SourceHost:
-    """What a host contributes to the source kinds.
+    """The parts that a host provides to the source kinds.
 
     Attributes:
         objects: reads ConfigMaps and Secrets.
@@ -106,14 +106,14 @@ class SourceKind(ABC, Generic[SpecT]):
 
     @abstractmethod
     def pod_source(self, spec: SpecT) -> PodSource:
-        """What a pod gets to know about the source: paths and URLs, never contents of Secrets.
+        """The description of the source for a pod: paths and URLs, never contents of Secrets.
 
         Raises:
             TerminalError: a pod cannot use a source of this kind.
         """
 
     def mounts(self, spec: SpecT) -> tuple[PodMount, ...]:
-        """What a pod mounts for this source."""
+        """The mounts of a pod for this source."""
         return ()
 
     @abstractmethod
@@ -126,6 +126,6 @@ class SourceKind(ABC, Generic[SpecT]):
             exact: the job imports the repo, so that no revision but `revision` will do.
 
         Raises:
-            SourceChanged: what is mounted has another revision.
+            SourceChanged: the mounted files have another revision.
             FeatureLineageError: the repo cannot be provided.
         """

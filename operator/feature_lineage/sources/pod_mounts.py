@@ -1,4 +1,4 @@
-"""What the operator mounts into a job's pod for a source, and how the pod reads it."""
+"""The mounts of a job's pod for a source, and how the pod reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from feature_lineage.errors import TerminalError
 from feature_lineage.reasons import Reason
 
 MOUNTS: Final = "/etc/feature-lineage"
-"""Parent folder of everything the operator mounts, but the pod's own folder."""
+"""Parent folder of the operator's mounts, except the pod's own folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def mounted_keys(folder: Path) -> dict[str, bytes]:
         return {
             path.name: path.read_bytes()
             for path in sorted(folder.iterdir())
-            if not path.name.startswith("..")  # such as ..data, which the kubelet makes
+            if not path.name.startswith("..")  # such as ..data, which the kubelet creates
         }
     except OSError as error:
         raise unreadable(folder, error) from error

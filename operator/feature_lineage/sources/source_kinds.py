@@ -1,4 +1,4 @@
-"""The table of source kinds, and what it is used for on the way into a pod.
+"""The table of source kinds, and the functions that use it for a pod.
 
 Nothing here may import `decide`, `ports` or `reconcile`: the runner imports this module.
 """
@@ -36,7 +36,7 @@ def kind_of(source: Source) -> tuple[SourceKind[Any], Any]:
 
 
 def pod_source(source: Source | None) -> PodSource:
-    """What a pod gets to know about the source.
+    """The description of the source for a pod.
 
     Raises:
         TerminalError: a pod cannot use a source of this kind.
@@ -48,7 +48,7 @@ def pod_source(source: Source | None) -> PodSource:
 
 
 def mounts(source: Source | None) -> tuple[PodMount, ...]:
-    """What a pod mounts for the source."""
+    """The mounts of a pod for the source."""
     if source is None:
         return ()
     kind, spec = kind_of(source)
@@ -62,7 +62,7 @@ def fetch(order: PodRequest, home: Path) -> Path:
         home: the pod's own folder.
 
     Raises:
-        SourceChanged: what is mounted is not the revision of the request.
+        SourceChanged: the mounted files have another revision than the request.
         FeatureLineageError: the repo cannot be provided.
     """
     request = order.request

@@ -187,7 +187,7 @@ class Http:
 
 
 class _Retryable(Exception):
-    """A failure of one attempt that a retry may not have."""
+    """A failure of one attempt that may succeed if it is repeated."""
 
     def __init__(self, error: ServerUnavailable, after: float = 0.0) -> None:
         super().__init__(error.message)

@@ -1,8 +1,8 @@
-"""Turns MLflow's answers into JSON objects or into errors that name the next step.
+"""Converts MLflow's answers to JSON objects, or to errors that name the next step.
 
-MLflow answers an unknown host, an unknown route and a missing permission in three forms, two of
-which are not JSON; proxies in front of MLflow have their own. Each becomes one error of
-`feature_lineage.errors`, with the server, the fact and the next step in its message.
+MLflow answers an unknown host, an unknown route and a missing permission in three formats, two of
+which are not JSON; proxies in front of MLflow have their own formats. Each answer becomes one error
+of `feature_lineage.errors`, with the server, the fact and the next step in its message.
 """
 
 import json
@@ -27,7 +27,7 @@ class ServerFailed(ServerUnavailable):
 
 
 def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
-    """The server does not answer; `fact` is what was observed."""
+    """The error for a server that does not answer; `fact` is the observation."""
     return ServerUnavailable(
         f"MLflow at {server.tracking_uri} is not available: {fact};"
         " check that the server runs and that this host may reach it"
@@ -35,7 +35,7 @@ def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
 
 
 def closed(server: MLflowServer) -> ServerUnavailable:
-    """This process closed the client while it was still in use."""
+    """The error for a client that this process closed while it was in use."""
     return ServerUnavailable(
         f"the connection to MLflow at {server.tracking_uri} was closed, because its credential was"
         " rotated or it was not used; the next reconcile opens a new one"
@@ -43,7 +43,7 @@ def closed(server: MLflowServer) -> ServerUnavailable:
 
 
 def too_large(server: MLflowServer, call: str, max_bytes: int) -> RequestRejected:
-    """An answer above the size limit."""
+    """The error for an answer above the size limit."""
     return RequestRejected(
         f"MLflow at {server.tracking_uri} answers {call} with more than {max_bytes} bytes;"
         " it is not read",
@@ -52,7 +52,7 @@ def too_large(server: MLflowServer, call: str, max_bytes: int) -> RequestRejecte
 
 
 def unexpected_answer(server: MLflowServer, call: str, fact: str) -> ServerUnavailable:
-    """An answer that is not MLflow's."""
+    """The error for an answer that is not from MLflow."""
     return ServerUnavailable(
         f"MLflow at {server.tracking_uri} answers {call} with {fact};"
         " check that trackingUri leads to MLflow itself, not to a proxy's or a login page"
@@ -79,7 +79,7 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
 def refusal(
     server: MLflowServer, call: str, status: int, location: str, body: bytes
 ) -> FeatureLineageError:
-    """The error of an answer with a status other than 200."""
+    """The error for an answer with a status other than 200."""
     code, message = _error_of(body)
     said = f"{code}: {message}" if code else _excerpt(body)
     if 300 <= status < 400:

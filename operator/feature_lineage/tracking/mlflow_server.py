@@ -58,11 +58,11 @@ class MLflowServer:
         workspace: MLflow workspace, "" for the server's default.
         credential: `BasicAuth`, `BearerToken` or None.
         ca_bundle: PEM text of certificates trusted besides the public ones, "" for none.
-        connect_deadline: seconds until a connection must stand.
+        connect_deadline: seconds until a connection must be established.
         read_deadline: seconds until an answer must be complete, once connected.
 
     Raises:
-        InvalidManifest: the URI is of another scheme, carries a credential, or a CA does not parse.
+        InvalidManifest: the URI has another scheme or a credential, or a CA does not parse.
     """
 
     tracking_uri: str
@@ -114,7 +114,7 @@ def _normalized(uri: str) -> str:
     except ValueError as error:
         raise InvalidManifest(f"MLflow trackingUri does not parse: {error}") from error
     if parts.username is not None or parts.password is not None:
-        # The URI itself is not repeated: it holds a secret.
+        # The URI itself is not repeated: it contains a secret.
         raise InvalidManifest(
             f"MLflow trackingUri of host {host} carries a user or password;"
             " remove it there and name a secret under auth"

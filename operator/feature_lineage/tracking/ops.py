@@ -142,7 +142,7 @@ def _number(value: float) -> float | str:
 
 
 def _batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Batches of at most the number and size that one call takes."""
+    """Split items into batches with at most the number and size for one call."""
     batch: dict[str, str] = {}
     size = 0
     for key, value in values.items():

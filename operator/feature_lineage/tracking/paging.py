@@ -1,7 +1,8 @@
-"""Reads the model registry page by page, in full or what has changed.
+"""Reads the model registry page by page, in full or only the changes.
 
 MLflow pages by offset: a deletion between two pages shifts the rest and hides one entry. And MLflow
-does not change ``last_updated_timestamp`` with tags, aliases or deletions. Hence two ways to read:
+does not change ``last_updated_timestamp`` with tags, aliases or deletions. Therefore there are two
+ways to read:
 
 * `read_all`: every model and version. Where there are several pages, an entry that is missing
 counts as

@@ -84,7 +84,7 @@ class MLflowRegistry:
         return await self._timeline.history(experiment)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """A snapshot stored with an ops run, its digest checked; None where there is none."""
+        """A snapshot stored with an ops run, with its digest checked; None if there is none."""
         return await self._timeline.snapshot(experiment, digest)
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -1,8 +1,8 @@
-"""Reads training runs in bulk and caches finished ones for good.
+"""Reads training runs in bulk, and caches finished runs permanently.
 
-For lineage, a finished run does not change any more. So a reading of the registry requests only the
-runs of new versions and running ones. Runs that a crash left unfinished are read only at full
-readings.
+The lineage tags of a finished run do not change any more. So a read of the registry requests only
+the runs of new versions, and running ones. Runs that a crash left unfinished are read only at full
+reads.
 """
 
 import json
@@ -26,11 +26,11 @@ FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
 IDS_PER_CALL: Final = 500
 MAX_RUN_AGE: Final = timedelta(hours=1)
-"""A run that is unfinished for longer is read again only at full readings."""
+"""A run that is unfinished for longer is read again only at full reads."""
 
 
 class TrainingRuns:
-    """The runs that versions name, cached."""
+    """The training runs of versions, with a cache."""
 
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
@@ -42,10 +42,10 @@ class TrainingRuns:
     async def of(
         self, run_ids: Iterable[str], *, now: datetime, full: bool
     ) -> Mapping[str, TrainingRun]:
-        """The runs of these ids that the server has, with deleted ones.
+        """The runs with these ids on the server, including deleted ones.
 
         Args:
-            run_ids: ids; ids that MLflow cannot have created are ignored.
+            run_ids: run ids; ids that MLflow cannot have created are ignored.
             now: unfinished runs that started within `MAX_RUN_AGE` before are read again.
             full: read all unfinished runs again, runs that were missing, and artifacts that could
                 not be read; drop runs that no version names any more.
@@ -104,7 +104,7 @@ class TrainingRuns:
 
 
 def _references(body: bytes) -> tuple[str, ...] | None:
-    """The references in a ``feast_features.json``; None where it is no JSON list of strings."""
+    """The references in a ``feast_features.json``; None if it is not a JSON list of strings."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

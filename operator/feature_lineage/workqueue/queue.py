@@ -24,9 +24,9 @@ class _Entry:
 
     Attributes:
         due: when a worker may take the key, in seconds of the caller's clock; None: not queued.
-        ticket: of the newest entry of the key in the heap; older ones are void.
+        ticket: ticket of the newest entry of the key in the heap; older entries are void.
         spec_hash: the newest one that the key was enqueued with.
-        failures: in a row.
+        failures: number of failures in a row.
         backoff_until: the end of the back-off.
         processing: a worker has the key.
         dirty: enqueued while a worker had the key.
@@ -83,7 +83,8 @@ class WorkQueue(Generic[KeyT]):
         """Make a key due now, or at the end of its back-off.
 
         Args:
-            spec_hash: changes with what the user asks for; a change ends a back-off. None: unknown.
+            spec_hash: changes when the user changes the spec or an annotation; a change ends a
+                back-off. None: unknown.
         """
         entry = self._entry(key)
         if spec_hash is not None and spec_hash != entry.spec_hash:

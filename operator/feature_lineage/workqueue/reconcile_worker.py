@@ -1,8 +1,8 @@
 """The reconcile of one key, for both hosts: errors, back-off, and what is enqueued next.
 
-What only one host does is in its `Hooks`: finalizers and conflicts in a cluster, the state folder
-on a single machine. The one broad ``except`` of both hosts is here: the failure of one resource
-does not affect another.
+The steps of one host only are in its `Hooks`: finalizers and conflicts in a cluster, the state
+folder on a single machine. The one broad ``except`` of both hosts is here: the failure of one
+resource does not affect another.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Recovery(Enum):
 
 
 class Hooks(Protocol):
-    """What only one of the hosts does around a reconcile."""
+    """The steps that only one of the hosts does around a reconcile."""
 
     async def prepare(self, key: Key) -> Resource | None:
         """The resource to reconcile; None: there is nothing to reconcile."""

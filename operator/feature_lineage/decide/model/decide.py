@@ -25,7 +25,7 @@ from feature_lineage.reasons import Reason
 
 UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
 _NOT_REPORTED: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
-"""First verdicts without an Event; 10,000 models would be 10,000 Events."""
+"""First verdicts get no Event: 10,000 models would have 10,000 Events."""
 
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
@@ -62,7 +62,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
 
 
 def unresolved(observed: ObservedModel) -> Failure | None:
-    """Why the resource stands for no model version; None where it stands for one."""
+    """Why the resource has no model version; None if it has one."""
     spec, project = observed.resource.spec, observed.project
     if project is None:
         name = spec.project_ref.name
@@ -126,7 +126,7 @@ def _actions(observed: ObservedModel) -> tuple[Action, ...]:
         tags = tags_to_write(linked, spec, project.spec.project, revision)
         if tags:
             actions.append(SetTags(linked.version, tags))
-    # The alias was moved or deleted: nothing updates the verdict on its former version any more.
+    # The alias was moved or deleted, so the verdict tag on its former version is removed.
     left = observed.left
     if left is not None and VERDICT_TAG in left.tags:
         actions.append(DeleteTags(left, (VERDICT_TAG,)))
@@ -134,7 +134,7 @@ def _actions(observed: ObservedModel) -> tuple[Action, ...]:
 
 
 def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[DomainEvent]:
-    """Another version, and another verdict."""
+    """Events for another version, and for another verdict."""
     key, linked, known = key_of(observed.resource), observed.linked, observed.resource.status
     version = known.resolved.version if known.resolved is not None else None
     if linked is not None and linked.version.version != version:

@@ -19,7 +19,7 @@ from feature_lineage.operations.protection import (
 
 
 def versions_of(view: RegistryView, project: str) -> tuple[ModelVersion, ...]:
-    """Versions that name the Feast project, on themselves or on their training run."""
+    """Versions that name the Feast project, themselves or through their training run."""
     found = []
     for versions in view.versions.values():
         for version in versions.values():
@@ -81,7 +81,7 @@ def guarded_version(
     snapshot: RegistrySnapshot | None,
     policy: Protection,
 ) -> GuardedVersion | None:
-    """The features of a protected version as trained; None where it is not protected."""
+    """The features of a protected version at training time; None if it is not protected."""
     version = item.version
     if not protected_aliases(version.aliases, policy.aliases, version.name, policy.models):
         return None
@@ -100,7 +100,7 @@ def _definitions(
     baselines: Mapping[str, RegistrySnapshot],
     snapshot: RegistrySnapshot | None,
 ) -> tuple[FeatureDefinition, ...]:
-    """Definitions that the baseline has; the plan adds those that it lacks."""
+    """The definitions in the baseline; the plan adds the missing ones."""
     trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
     against = trained_on or snapshot
     if against is None or not item.link.complete:

@@ -1,4 +1,4 @@
-"""Until when a reconcile of a model is a no-op, as long as its inputs stay the same."""
+"""Computes until when a reconcile of a model is a no-op while its inputs stay the same."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,13 +23,13 @@ def no_op_until(
     decision: Decision[TrainedModelStatus],
     now: datetime,
 ) -> datetime | None:
-    """When the next reconcile may have something to do; None: it may have at once.
+    """The time at which the next reconcile may have work; None: immediately.
 
     Args:
-        observed: what `decision` was made from.
-        written: the model as this reconcile left it.
+        observed: the observation from which `decision` was made.
+        written: the model after this reconcile.
     """
-    # A snapshot that could not be read may be readable the next time, without any change.
+    # A snapshot that could not be read may be readable at the next attempt, without any event.
     if decision.after or decision.finished or _snapshot_missing(observed):
         return None
     if written.status != observed.resource.status:

@@ -1,4 +1,4 @@
-"""The status of a TrainedModel: version, lineage, freshness, and what its alias pointed to."""
+"""Computes the status of a TrainedModel: version, lineage, freshness, history of the alias."""
 
 from typing import Final
 
@@ -74,9 +74,9 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
 
 
 def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessStatus | None:
-    """Freshness of the least fresh view that serves the model, in times rather than ages.
+    """Freshness of the least fresh view of the model, as times and not as ages.
 
-    None while the registry or the model's features are not known.
+    None if the registry or the features of the model are not known.
     """
     judged = _judge_freshness(observed, linked)
     if judged is None:
@@ -114,7 +114,7 @@ def _same_version(observed: ObservedModel, linked: LinkedVersion) -> bool:
 
 
 def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntry, ...]:
-    """The versions the alias pointed to, newest first; empty for a pinned version."""
+    """The versions to which the alias pointed, newest first; empty for a pinned version."""
     status, now = observed.resource.status, observed.now
     if observed.resource.spec.model.alias is None:
         return ()
@@ -129,7 +129,7 @@ def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntr
 
 
 def closed(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
-    """The history with its newest entry ended, once the alias no longer points to that version."""
+    """The history; its newest entry is ended if the alias has left that version."""
     past = observed.resource.status.history
     if not past or past[0].to is not None or observed.view is None:
         return past

@@ -1,8 +1,7 @@
 """Decides which tags to write on a model version.
 
-Feast's own tags are written where they are missing. Other values are never overwritten, unless the
-resource says that its declaration counts. The baseline is written once, the verdict when it
-changes.
+Feast's own tags are written if they are missing. Other values are overwritten only if the resource
+sets `onConflict: UseDeclared`. The baseline is written once, the verdict when it changes.
 """
 
 from collections.abc import Mapping
@@ -36,11 +35,11 @@ _TAGGED_VERDICTS = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANG
 def tags_to_write(
     linked: LinkedVersion, spec: TrainedModelSpec, project: str, revision: str | None
 ) -> dict[str, str]:
-    """Tags that the version lacks or that have another value; empty where all are written.
+    """Tags that are missing on the version or have another value; empty if all are written.
 
     Args:
         project: the Feast project.
-        revision: the applied revision, None where nothing was applied.
+        revision: the applied revision; None if nothing was applied.
     """
     if spec.tags.mode is TagsMode.OFF or spec.suspend:
         return {}
@@ -60,7 +59,7 @@ def _own(linked: LinkedVersion, present: Mapping[str, str], revision: str | None
         wanted[BASELINE_DIGEST_TAG] = schema
         if revision:
             wanted[REVISION_TAG] = revision
-        # Written last: MLflow takes tags one by one, and this one marks the choice as complete.
+        # Written last: MLflow accepts tags one by one, and this one marks the choice as complete.
         wanted[REGISTRY_DIGEST_TAG] = baseline.digest
     if judgement is not None and (judgement.verdict in _TAGGED_VERDICTS or VERDICT_TAG in present):
         wanted[VERDICT_TAG] = str(judgement.verdict)

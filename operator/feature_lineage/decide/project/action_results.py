@@ -1,6 +1,6 @@
-"""What the actions of a reconcile led to, and what that means for the status.
+"""Updates the status with the results of the actions of a reconcile.
 
-An action that failed is no error of the reconcile: it is a fact, which a condition states.
+A failed action is not an error of the reconcile: it is a fact, which a condition reports.
 """
 
 from collections.abc import Mapping
@@ -29,24 +29,24 @@ from feature_lineage.errors import WaitingError
 from feature_lineage.reasons import Reason
 
 MOVED: Final = WaitingError.reason
-"""The repo is not what it was when the operation was decided: what it is now is decided next."""
+"""The repo has changed since the operation was decided: the next reconcile decides again."""
 
 RETRY_START: Final = timedelta(seconds=30)
 CHANGED: Final = timedelta(seconds=1)
 STARTING: Final = (
     PROJECT_REASONS[ProjectCondition.APPLIED] | PROJECT_REASONS[ProjectCondition.SOURCE_READY]
 )
-"""Why a job does not start, by the reasons of the conditions; anything else is a failed job."""
+"""Reasons of a job that does not start, for its conditions; others become JobFailed."""
 
 
 @dataclass(frozen=True)
 class ActionResults:
-    """What the actions of one reconcile led to.
+    """The results of the actions of one reconcile.
 
     Attributes:
         recorded: operation id → MLflow run id.
-        not_started: job → why it could not be started.
-        not_recorded: why MLflow did not take something.
+        not_started: job → failure of its start.
+        not_recorded: failure of a write to MLflow.
     """
 
     recorded: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class ActionResults:
 
     @property
     def retry_after(self) -> timedelta:
-        """How long to wait after a failure; a second where only the repo has changed."""
+        """The time to wait after a failure; one second if only the repo has changed."""
         moved = all(failure.reason == MOVED for failure in self.not_started.values())
         return CHANGED if moved and self.not_recorded is None else RETRY_START
 
@@ -70,11 +70,11 @@ def conclude(
     results: ActionResults,
     now: datetime,
 ) -> Step:
-    """The status, and what happened, once it is known what the actions led to.
+    """The status and the domain events after the results of the actions are known.
 
     Args:
-        status: as it was written before the actions.
-        now: when they were done.
+        status: the status that was written before the actions.
+        now: time at which the actions were done.
     """
     observed = replace(observed, now=now.replace(microsecond=0))
     step = Step(with_runs(status, results.recorded))
@@ -90,7 +90,7 @@ def conclude(
 def _not_started(
     observed: ObservedProject, step: Step, operation: OperationStatus, failure: Failure
 ) -> Step:
-    """The operation has failed where only the spec can help, else its start is tried again."""
+    """Fail the operation if only a change of the spec can help; otherwise start it again later."""
     if failure.reason not in STARTING:
         failure = replace(failure, reason=Reason.JOB_FAILED)
     if failure.terminal:
@@ -108,7 +108,7 @@ def _not_started(
 def conclude_model(
     status: TrainedModelStatus, results: ActionResults, now: datetime
 ) -> TrainedModelStatus:
-    """The status once it is known whether MLflow took the tags."""
+    """The status after MLflow has accepted or refused the tags."""
     if results.not_recorded is None:
         return status
     conditions = _refused(status.conditions, ModelCondition.TAGGED, results.not_recorded, now)

@@ -1,4 +1,4 @@
-"""How one attempt of an operation ended, and what a next attempt starts from."""
+"""The result of one attempt of an operation, and the start of the next attempt."""
 
 import re
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """How one attempt ended, whether or not it left a report.
+    """The result of one attempt, with or without a report.
 
     Attributes:
-        result: how the operation would be shown if it ended here.
-        retry: whether another attempt may help.
-        unspent: the attempt does not count (the job stepped back before it did anything).
+        result: the result of the operation if it ended now.
+        retry: whether another attempt may succeed.
+        unspent: the attempt uses no retry (the job stopped before it changed anything).
     """
 
     result: Result
@@ -35,7 +35,7 @@ class AttemptOutcome:
 
 
 def outcome_of(job: JobFacts) -> AttemptOutcome:
-    """Judge a job that is not running any more; what its report says is not to be trusted."""
+    """The result of a job that has ended; its report is untrusted."""
     report = job.report
     if report is None:
         message = job.message[:MAX_MESSAGE]
@@ -70,7 +70,7 @@ def _reason(report: JobReport, otherwise: str) -> str:
 def backing_off(
     operation: OperationStatus, ended: AttemptOutcome, report: JobReport | None, now: datetime
 ) -> OperationStatus:
-    """The operation as it waits for its next attempt; views that are done are not repeated."""
+    """The operation while it waits for its next attempt; finished views are not repeated."""
     failures = operation.failures + (not ended.unspent)
     wait = now + delay(operation.id, operation.attempt if ended.unspent else failures)
     if ended.unspent and operation.attempt <= 2:
@@ -90,7 +90,7 @@ def backing_off(
 
 
 def _views_after(operation: OperationStatus, report: JobReport | None) -> tuple[OperationView, ...]:
-    """The operation's views with what became of them; one that meant every view names them now."""
+    """The views of the operation with their results; views that were not named are added."""
     done = {view.name: view for view in (report.views if report else ()) if view.result}
     start, end = operation.window_start, operation.window_end
     every = (

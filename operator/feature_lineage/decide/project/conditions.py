@@ -1,6 +1,6 @@
 """The conditions of a FeatureStoreProject: one small function each.
 
-Ready means that the newest revision is in effect. What never makes a project unready is in
+Ready means that the newest revision is in effect. Conditions that do not affect Ready are in
 `non_gating_conditions`.
 """
 
@@ -36,10 +36,10 @@ def conditions_of(
     inputs: str,
     judged: Mapping[str, Freshness],
 ) -> ConditionSet:
-    """Every condition of the project, as of this reconcile.
+    """Set every condition of the project for this reconcile.
 
     Args:
-        inputs: digest of everything that an apply depends on.
+        inputs: digest of all inputs of an apply.
     """
     metadata = observed.resource.metadata
     conditions = ConditionSet(status.conditions, observed.now, metadata.generation or None)
@@ -86,7 +86,7 @@ def _applied(
 def _observed(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
-    """Only an Observe counts: another kind of the reading lane has a condition of its own."""
+    """Only an Observe counts: other kinds in the reading lane have their own conditions."""
     reading = status.reading_operation
     if (
         reading is not None
@@ -95,7 +95,7 @@ def _observed(
     ):
         _in_flight(observed, reading, conditions)
         return
-    # An operation that read the registry after a failed Observe makes up for it.
+    # A later operation that read the registry replaces a failed Observe.
     reads = (op for op in status.operations if op.registry_digest or _is_observe(op))
     newest = next(reads, None)
     if newest is not None and _is_observe(newest) and newest.result is Result.FAILED:
@@ -186,7 +186,7 @@ def _deleting(
 def _deletion_blocked(
     observed: ObservedProject, status: FeatureStoreProjectStatus
 ) -> Failure | None:
-    """Why the project's objects are still there, once nothing is tried any more."""
+    """Why the objects of the project still exist after the last retry."""
     policy = observed.resource.spec.deletion_policy
     if policy is not DeletionPolicy.DELETE or status.operation is not None:
         return None
@@ -199,7 +199,7 @@ def _deletion_blocked(
 def _stalled(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> Failure | None:
-    """Why the project cannot go on until its spec, source or annotations change; None if it can."""
+    """Why the project waits for a change of spec, source or annotations; None if it does not."""
     if observed.deleted:
         return _deletion_blocked(observed, status)
     source, applied = observed.source, conditions.get(C.APPLIED)

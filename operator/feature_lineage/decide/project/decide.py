@@ -1,7 +1,7 @@
-"""`decide` for a FeatureStoreProject: a pure function from what is observed to what to do.
+"""`decide` for a FeatureStoreProject: a pure function from an observation to a decision.
 
-It reads top to bottom: follow the jobs in flight, start what is due, describe the state. Each step
-takes a value and returns one.
+The steps are in order: follow the jobs in flight, start due operations, describe the state. Each
+step takes a value and returns a new one.
 """
 
 from dataclasses import replace
@@ -35,8 +35,8 @@ WAITING: Final = timedelta(minutes=1)
 
 
 def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
-    """What follows from everything known about one project."""
-    # A status holds whole seconds: it must be the same when it is read back.
+    """The decision for one project."""
+    # A status has whole seconds: it must be equal after it was stored and read again.
     now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     inputs = inputs_digest(observed)
     step = into_lanes(Step(observed.resource.status, observed.snapshot))
@@ -73,7 +73,7 @@ def note_source(observed: ObservedProject, step: Step) -> Step:
 
 
 def note_new_schedules(observed: ObservedProject, step: Step) -> Step:
-    """A schedule that joins a resource begins now: no tick before was ever its own."""
+    """Add the schedules of the spec; a new schedule has no ticks before now."""
     if step.status.observed_generation is None:
         return step
     known = {state.name for state in step.status.schedules}
@@ -86,10 +86,10 @@ def note_new_schedules(observed: ObservedProject, step: Step) -> Step:
 
 
 def note_backfills(observed: ObservedProject, step: Step) -> Step:
-    """A backfill whose content changed is a new one; the same content never runs twice.
+    """Add the backfills of the spec; changed content is a new backfill, equal content is not.
 
-    What is done stays listed though its manifest entry goes, so that it is not done again when
-    that comes back. A failed one goes on when a reconcile is requested.
+    A finished backfill stays in the list when its entry in the spec is removed, so that the same
+    entry does not run again later. A failed backfill continues when a reconcile is requested.
     """
     known = {state.name: state for state in step.status.backfills}
     named = {spec.name for spec in observed.resource.spec.backfills}
@@ -108,7 +108,7 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
 
 
 def record_operations(observed: ObservedProject, step: Step) -> Step:
-    """Every operation that MLflow does not have yet, oldest first, while MLflow answers."""
+    """Record every operation that is not in MLflow yet, oldest first, while MLflow answers."""
     spec, models = observed.resource.spec, observed.models
     recorded = records_operations(spec)
     step = step.update(operations=listed(step.status.operations, recorded))
@@ -121,7 +121,7 @@ def record_operations(observed: ObservedProject, step: Step) -> Step:
 
 
 def note_ticks(observed: ObservedProject, step: Step) -> Step:
-    """When each schedule runs next, and the ticks that were skipped."""
+    """The next tick of each schedule, and the skipped ticks."""
     known = {state.name: state for state in step.status.schedules}
     states, next_ticks = [], []
     for schedule in observed.resource.spec.schedules:
@@ -136,7 +136,7 @@ def note_ticks(observed: ObservedProject, step: Step) -> Step:
 
 
 def describe(observed: ObservedProject, step: Step, inputs: str) -> Step:
-    """Freshness of the views, totals and conditions, by the registry as it is known now."""
+    """Compute freshness of the views, totals and conditions from the current registry snapshot."""
     judged = judge_views(observed.resource.spec, step.status, step.snapshot, observed.now)
     step = step.requeued(item.next_stale_at for item in judged.values() if item.next_stale_at)
     status = with_freshness(step.status, observed.resource.spec, judged)
@@ -149,7 +149,7 @@ def describe(observed: ObservedProject, step: Step, inputs: str) -> Step:
 
 
 def poll(observed: ObservedProject, step: Step, now: datetime) -> Step:
-    """When source, MLflow and registry are due to be read again; none of it within a second."""
+    """The next time to read source, MLflow and registry; at least a second from now."""
     spec = observed.resource.spec
     moments = list(step.requeue)
     if spec.source is not None:
@@ -166,13 +166,13 @@ def poll(observed: ObservedProject, step: Step, now: datetime) -> Step:
 
 
 def is_finished(observed: ObservedProject, status: FeatureStoreProjectStatus) -> bool:
-    """Whether a deleted resource may go: retained, or deleted and on record."""
+    """Whether a deleted resource may be removed: Retain, or its deletion is done and recorded."""
     spec = observed.resource.spec
     if not observed.deleted or status.in_flight:
         return False
     unrecorded = any(operation.mlflow_run_id is None for operation in status.operations)
     if records_operations(spec) and unrecorded:
-        return False  # no audit run is lost
+        return False  # no ops run is lost
     if spec.deletion_policy is DeletionPolicy.RETAIN or not own_registry(spec, status):
         return True
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)

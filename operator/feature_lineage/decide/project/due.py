@@ -1,6 +1,6 @@
-"""Which operation is due: every reason for a project to start a job, one check a kind.
+"""Decides which operation is due: one check for each kind of operation.
 
-One operation runs in each lane at a time; `due_operation` says which of those due goes first.
+Each lane runs one operation at a time; `due_operation` orders the due ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ Check = Callable[[DecisionInput], DueOperation | None]
 
 
 def next_operation(given: DecisionInput, lane: Lane) -> DueOperation | None:
-    """The one operation to start now in a lane, or None where none is due or may start."""
+    """The operation to start now in a lane; None if none is due or permitted."""
     observed = given.observed
     due = (check(given) for kind, check in CHECKS.items() if KINDS[kind].lane is lane)
     may_start = [
@@ -41,7 +41,7 @@ def next_operation(given: DecisionInput, lane: Lane) -> DueOperation | None:
 
 
 def _deletion(given: DecisionInput) -> DueOperation | None:
-    """A deleted project whose policy says so takes its Feast objects with it."""
+    """A deleted project with deletionPolicy Delete deletes its Feast objects."""
     observed, status = given.observed, given.status
     if not observed.deleted or observed.resource.spec.deletion_policy is not DeletionPolicy.DELETE:
         return None
@@ -58,7 +58,7 @@ def _deletion(given: DecisionInput) -> DueOperation | None:
 
 
 def _apply(given: DecisionInput) -> DueOperation | None:
-    """The newest revision, where it is not what was applied last."""
+    """The newest revision, if it differs from the last apply."""
     observed, status = given.observed, given.status
     if not apply_is_due(given):
         return None
@@ -74,8 +74,8 @@ def _apply(given: DecisionInput) -> DueOperation | None:
 
 
 def apply_is_due(given: DecisionInput) -> bool:
-    """Whether there is something to apply: new inputs, a failure that is to be tried again by
-    request, or a block whose guard has changed since.
+    """Whether an apply is due: new inputs, a requested retry after a failure, or a changed guard
+    after a blocked plan.
     """
     observed, last = given.observed, given.status.last_apply
     if observed.deleted or observed.resource.spec.apply.mode is ApplyMode.OBSERVE:
@@ -90,10 +90,10 @@ def apply_is_due(given: DecisionInput) -> bool:
 
 
 def guard_is_needed(observed: ObservedProject, inputs: str) -> bool:
-    """Whether a job may start now that is held against the guard, which has to be fresh then.
+    """Whether a job that needs the guard may start now; the guard must be current then.
 
     Args:
-        inputs: digest of everything that an apply depends on.
+        inputs: digest of all inputs of an apply.
     """
     status, spec = observed.resource.status, observed.resource.spec
     operation, last = status.operation, status.last_apply
@@ -112,7 +112,7 @@ def guard_is_needed(observed: ObservedProject, inputs: str) -> bool:
 
 
 def _guard_is_known(observed: ObservedProject) -> bool:
-    """Whether MLflow was read, or need not be."""
+    """Whether MLflow was read, or is not needed."""
     return observed.resource.spec.mlflow is None or _guard(observed) is not None
 
 
@@ -128,7 +128,7 @@ def _guard(observed: ObservedProject) -> str | None:
 
 
 def _observe(given: DecisionInput) -> DueOperation | None:
-    """Another writer may have changed the registry: it is read again when the last time is old."""
+    """Another writer may have changed the registry: it is read again when the last read is old."""
     observed, status = given.observed, given.status
     interval = observed.resource.spec.registry_poll_interval
     if observed.deleted or interval is None:
@@ -147,10 +147,10 @@ def _observe(given: DecisionInput) -> DueOperation | None:
 
 
 def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:
-    """When the registry was last read, or an attempt to read it ended.
+    """The time of the last read of the registry, or of the last failed attempt.
 
-    An operation of another kind counts if it read the registry; else the registry is as old as
-    before, and the operation puts off no Observe.
+    An operation of another kind counts if it read the registry. Otherwise the registry is as old as
+    before, and the operation does not delay an Observe.
     """
     observed = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
     seen = status.registry.observed_at if status.registry else None
@@ -164,4 +164,4 @@ CHECKS: Final[Mapping[OperationKind, Check]] = {
     OperationKind.BACKFILL: chunk_due,
     OperationKind.OBSERVE: _observe,
 }
-"""The check of each kind; a plan takes the place of an apply."""
+"""The check of each kind; a plan replaces an apply."""

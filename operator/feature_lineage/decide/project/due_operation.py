@@ -1,8 +1,8 @@
-"""An operation that is due, and which of those due in a lane starts first.
+"""A due operation, and the order of the due operations in a lane.
 
-Deleting and applying come before all else. Behind them work waits for up to an hour: fresh ticks go
-before backfill chunks, but what has waited longer than that ranks with the ticks. So neither does a
-tick starve behind a long backfill, nor a backfill behind a schedule that is always due.
+Deletions and applies come first. Then ticks come before backfill chunks, unless a chunk has waited
+for more than an hour: then it has the rank of a tick. So a long backfill does not delay ticks
+without end, and a schedule that is always due does not delay a backfill without end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ USUAL: Final[Mapping[Lane, OperationKind]] = {
     Lane.WRITING: OperationKind.MATERIALIZE,
     Lane.READING: OperationKind.OBSERVE,
 }
-"""The kind of each lane that anything ranks with which has waited for longer than `PATIENCE`."""
+"""The kind in each lane whose rank any operation gets that has waited longer than `PATIENCE`."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class DueOperation:
     """An operation that is due.
 
     Attributes:
-        since: since when it could have started: the tick, or the end of the chunk before.
-        inputs_digest: of everything it depends on.
-        revision: what it works on.
-        window_start, window_end: of a materialization; no start means incremental.
-        views: to materialize; empty means every materializable view.
+        since: the time from which it could have started: the tick, or the end of the previous
+            chunk.
+        inputs_digest: digest of all its inputs.
+        revision: its revision.
+        window_start, window_end: window of a materialization; no start means incremental.
+        views: views to materialize; empty means every materializable view.
     """
 
     kind: OperationKind
@@ -48,7 +49,7 @@ class DueOperation:
 
 @dataclass(frozen=True)
 class DecisionInput:
-    """What a check goes by: what was observed, the status so far, and the inputs of an apply."""
+    """The input of a check: the observation, the status so far, and the inputs of an apply."""
 
     observed: ObservedProject
     status: FeatureStoreProjectStatus
@@ -56,7 +57,7 @@ class DecisionInput:
 
 
 def most_urgent(due: Iterable[DueOperation], now: datetime) -> DueOperation | None:
-    """The operation that starts first; None where none is due."""
+    """The operation that starts first; None if none is due."""
     return min(due, key=lambda each: urgency(each.kind, each.since, now), default=None)
 
 
@@ -66,7 +67,7 @@ def urgency(
     """The rank of an operation in its lane; the smallest goes first.
 
     Args:
-        since: since when it could have started.
+        since: the time from which it could have started.
     """
     rank, usual = KINDS[kind].priority, KINDS[USUAL[KINDS[kind].lane]].priority
     if rank > usual and now - since > PATIENCE:

@@ -27,12 +27,12 @@ def end_events(
     *,
     superseded: bool,
 ) -> Iterator[DomainEvent]:
-    """What the end of an operation means to those who are not the operator.
+    """The domain events for the end of an operation.
 
     Args:
-        record: the operation as it joins the list.
-        message: what happened, in full.
-        report: of its last job.
+        record: the operation as it is in the list.
+        message: the full message.
+        report: report of its last job.
     """
     of = (key_of(project), record.id, record.kind)
     plan = report.plan if report is not None else None
@@ -43,7 +43,7 @@ def end_events(
         yield PlanBlocked(*of, revision, plan.digest, len(plan.impacts), reason)
     if record.override is not None:
         yield PermissionUsed(*of, record.override.kind, record.override.why)
-    # What was let through is not hidden: a promoted model may have no resource that turns red.
+    # A permitted impact gets an Event: there may be no TrainedModel whose status would show it.
     traits = KINDS[record.kind]
     applied = traits.plans and traits.writes_registry and result is Result.SUCCEEDED
     if plan is not None and applied and (harm := explain_applied_impacts(plan, revision)):

@@ -1,4 +1,4 @@
-"""Operations of the past: as the status lists them, and as the ops runs that MLflow shall hold."""
+"""Finished operations: the list in the status, and their ops runs in MLflow."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -82,7 +82,7 @@ def records_operations(spec: FeatureStoreProjectSpec) -> bool:
 
 
 def needed_jobs(status: FeatureStoreProjectStatus, *, recorded: bool) -> frozenset[str]:
-    """Names of the jobs whose report is still needed: in flight, or not on record yet."""
+    """Names of the jobs whose report is still needed: in flight, or not recorded yet."""
     needed = {
         operation.job
         for operation in status.operations
@@ -107,7 +107,7 @@ def with_runs(
 def ops_run_of(
     project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
 ) -> OpsRun:
-    """The audit record of one operation, as complete as what is left of its job."""
+    """The ops run of one operation, as complete as the remaining data of its job allows."""
     mlflow, metadata = project.spec.mlflow, project.metadata
     assert mlflow is not None
     earlier = {
@@ -142,7 +142,7 @@ def ops_run_of(
 
 
 def _whole(listed: OperationRecord, report: JobReport) -> JobReport:
-    """The last attempt's report, with the views that an earlier attempt had done."""
+    """The last attempt's report, with the views that an earlier attempt finished."""
     done = {view.name: view for view in listed.views if view.result is Result.SUCCEEDED}
     views = tuple(
         view.model_copy(update={"result": "Succeeded", "rows": done[view.name].rows})

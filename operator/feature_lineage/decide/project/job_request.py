@@ -1,4 +1,4 @@
-"""From an operation to the request its job reads."""
+"""Builds the request of a job from an operation."""
 
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
@@ -24,12 +24,12 @@ def job_request(
     snapshot: RegistrySnapshot | None,
     operation: OperationStatus,
 ) -> JobRequest:
-    """Everything that the job of this attempt of the operation needs.
+    """The request of the job of this attempt of the operation.
 
     Args:
-        observed: by the reconcile that starts the job: the guard is as fresh as that.
-        status: as it is written before the job starts.
-        snapshot: the registry that the status names; None while it is not known.
+        observed: the observation of the reconcile that starts the job, which has the newest guard.
+        status: the status that is written before the job starts.
+        snapshot: the registry in the status; None if it is not known.
     """
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
@@ -81,15 +81,15 @@ def apply_request(
 
 
 def _adopted(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str | None:
-    """The registry whose objects are known to be this resource's own.
+    """The registry whose objects this resource applied.
 
-    Not the registry of `status.registry`: that one may only have been read, or refused.
+    This is not always `status.registry`, which may only have been read, or refused.
     """
     return None if spec.apply.mode is not ApplyMode.AUTO else own_registry(spec, status)
 
 
 def own_registry(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> str:
-    """Id of the registry this resource applied its project to; "" where it never did."""
+    """Id of the registry to which this resource applied its project; "" if it never did."""
     applied = status.applied
     return (applied.registry_id or "") if applied and applied.project == spec.project else ""
 
@@ -134,7 +134,7 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
 
 
 def inputs_digest(observed: ObservedProject) -> str:
-    """Everything an apply depends on but the facts about models: another digest, another apply."""
+    """Digest of all inputs of an apply but the facts about models; a new digest is a new apply."""
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
     annotations = observed.resource.metadata.annotations

@@ -1,4 +1,4 @@
-"""The life of an operation: decided on, running, waiting for another attempt, ended.
+"""The life of an operation: decided, running, waiting for another attempt, ended.
 
 Every end of an operation, whatever its cause, goes through `end_operation`.
 """
@@ -47,11 +47,11 @@ RUNNING_INTERVAL: Final = timedelta(seconds=60)
 WAITING_INTERVAL: Final = timedelta(seconds=30)
 NOTHING_WRITTEN: Final = (Outcome.BLOCKED, Outcome.PLANNED)
 STARTING_INTERVAL: Final = timedelta(seconds=5)
-"""No change of a Job says why its pod does not begin: the reason has to be asked for."""
+"""A job that does not start sends no events, so its state is read again after this time."""
 
 
 def follow_job(observed: ObservedProject, step: Step, lane: Lane) -> Step:
-    """The operation in flight as its job is now: not there, running, or ended."""
+    """Update the operation in flight by the state of its job: missing, running, or ended."""
     operation = step.operation(lane)
     if operation is None or operation.phase is OperationPhase.BACKING_OFF:
         return step
@@ -74,19 +74,19 @@ def _running(
 ) -> Step:
     running: dict[str, Any] = {"phase": OperationPhase.RUNNING}
     if operation.failures == 0:
-        # What it waited for is over, and no attempt has failed.
+        # Its cause of waiting has ended, and no attempt has failed.
         running |= {"reason": None, "message": None}
     step = step.with_operation(operation.model_copy(update=running))
     in_vain = not job.begun and job.reason and not job.cancelled
     if in_vain and (job.outdated or outdated(observed, operation)):
-        # What it waits for may never come, or only with what the project asks for now.
+        # Its cause of waiting may never end, or may end only with the current spec.
         step = step.acting(CancelJob(operation.job, f"{job.reason}: {job.message}"))
     interval = WAITING_INTERVAL if job.reason else STARTING_INTERVAL
     return step.requeued((observed.now + (RUNNING_INTERVAL if job.begun else interval),))
 
 
 def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
-    """Whether what the operation would do is not asked for any more, while no job of it began."""
+    """Whether the operation is not wanted any more, while none of its jobs has begun."""
     spec = observed.resource.spec
     if _void(observed, operation):
         return True
@@ -103,7 +103,7 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
 
 
 def _void(observed: ObservedProject, operation: OperationStatus) -> bool:
-    """Whether the deletion of the resource, as it is asked for now, leaves nothing of it to do."""
+    """Whether the deletion of the resource, as now requested, leaves the operation without work."""
     if operation.kind is OperationKind.DELETE:
         return observed.resource.spec.deletion_policy is DeletionPolicy.RETAIN
     return observed.deleted
@@ -135,7 +135,7 @@ def _attempt_ended(
 
 
 def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
-    """Write the intent down; the job is started once that is written."""
+    """Write the operation to the status; its job is started after the write."""
     guard = observed.models.guard if observed.models else None
     if KINDS[operation.kind].plans and guard is not None:
         operation = operation.model_copy(update={"guard_digest": guard_digest(guard)})
@@ -153,13 +153,13 @@ def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> 
 def withdraw(
     observed: ObservedProject, step: Step, operation: OperationStatus, reason: str
 ) -> Step:
-    """The operation leaves the status without a result; what is due then starts anew."""
+    """The operation leaves the status without a result; due operations then start again."""
     withdrawn = OperationWithdrawn(key_of(observed.resource), operation.id, operation.kind, reason)
     return step.without_operation(operation).telling(withdrawn)
 
 
 def supersede(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
-    """The operation ends without another attempt; its schedule or backfill goes on without it."""
+    """End the operation without another attempt; its schedule or backfill continues."""
     running = operation.phase is OperationPhase.RUNNING
     message = "its job is gone" if running else operation.message or "failed"
     ended = AttemptOutcome(
@@ -182,11 +182,11 @@ def end_operation(
     *,
     superseded: bool = False,
 ) -> Step:
-    """The operation is over: it joins the list, and all its report says is taken over at once.
+    """End the operation: add it to the list, and take over the content of its report.
 
     Args:
-        report: of its last job; None where there is none.
-        superseded: what it was part of is not over: its tick or chunk is due again.
+        report: report of its last job; None if there is none.
+        superseded: its tick or chunk is not finished, and is due again.
     """
     if report is not None and operation.overtaken_by is not None:
         report = _overtaken(report)
@@ -221,14 +221,14 @@ def end_operation(
 
 
 def _overtaken(report: JobReport) -> JobReport:
-    """The report without what an operation in the other lane has made old meanwhile."""
+    """The report without the parts that an operation in the other lane has made outdated."""
     return report.model_copy(update={"snapshot": None, "views": ()})
 
 
 def _keeping_snapshot(
     step: Step, operation: OperationStatus, ended: AttemptOutcome, report: JobReport | None
 ) -> Step:
-    """The step that keeps a report's snapshot; what was read before a write is older than it."""
+    """Store the snapshot of a report, unless it was read before a later write."""
     if report is None or report.snapshot is None:
         return step
     applied = operation.kind is OperationKind.APPLY and ended.result is Result.SUCCEEDED

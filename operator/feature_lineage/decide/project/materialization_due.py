@@ -1,4 +1,4 @@
-"""Which materialization is due: the ticks of schedules and the chunks of backfills."""
+"""Decides which materialization is due: ticks of schedules and chunks of backfills."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -37,9 +37,9 @@ def tick_due(given: DecisionInput) -> DueOperation | None:
 def schedule_state(
     schedule: Schedule, status: FeatureStoreProjectStatus, observed: ObservedProject
 ) -> schedules.Due:
-    """When a schedule ran last, is due now, and comes next.
+    """The last, the due and the next tick of a schedule.
 
-    Ticks count from the resource's creation, or from when the schedule joined it.
+    Ticks count from the creation of the resource, or from the addition of the schedule.
     """
     last = next((entry.last for entry in status.schedules if entry.name == schedule.name), None)
     created = observed.resource.metadata.creation_timestamp
@@ -47,7 +47,7 @@ def schedule_state(
 
 
 def chunk_due(given: DecisionInput) -> DueOperation | None:
-    """The next chunk of the first backfill that is not done."""
+    """The next chunk of the first unfinished backfill."""
     revision = _in_effect(given)
     if revision is None:
         return None
@@ -74,14 +74,14 @@ def chunk_due(given: DecisionInput) -> DueOperation | None:
 
 
 def _end_of_work_before(status: FeatureStoreProjectStatus) -> datetime | None:
-    """When the newest operation of the lane ended: until then no chunk could start."""
+    """The end of the newest operation in the lane: before, no chunk could start."""
     lane = KINDS[OperationKind.BACKFILL].lane
     ends = (op.finished_at for op in status.operations if KINDS[op.kind].lane is lane)
     return next(ends, None)
 
 
 def _in_effect(given: DecisionInput) -> str | None:
-    """The revision materializations run at; None while nothing is in effect."""
+    """The revision of materializations; None if no revision is in effect."""
     observed, status = given.observed, given.status
     if observed.deleted or status.registry is None or status.registry.digest is None:
         return None

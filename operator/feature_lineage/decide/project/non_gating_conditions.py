@@ -1,6 +1,6 @@
-"""The conditions that never make a project unready: Materialized, Fresh, FactsCurrent, Recorded.
+"""The conditions that do not affect Ready: Materialized, Fresh, FactsCurrent, Recorded.
 
-A late view, an audit that waits and facts that are old must not turn a rollout red.
+A late view, a missing record or old facts must not fail a rollout.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def set_non_gating_conditions(
     judged: Mapping[str, Freshness],
     conditions: ConditionSet,
 ) -> None:
-    """Set the four, as of this reconcile."""
+    """Set the four conditions for this reconcile."""
     _materialized(observed, status, conditions)
     _fresh(conditions, judged, status)
     _facts_current(observed, status, conditions)
@@ -59,7 +59,7 @@ def _materialized(
 def _never_came_to_its_views(
     observed: ObservedProject, status: FeatureStoreProjectStatus
 ) -> Failure | None:
-    """Why the newest materialization did nothing for any view: no view's own result tells."""
+    """Why the newest materialization did nothing for any view, which no result of a view shows."""
     operation = status.operation
     if operation is not None and KINDS[operation.kind].materializes:
         why = waiting_reason(observed, operation)
@@ -146,4 +146,4 @@ def _recorded(
         conditions.unknown(
             C.RECORDED, Reason.PROGRESSING, f"{waiting} operations are being recorded"
         )
-    # Otherwise what was found out at the last attempt stands until this one ends.
+    # Otherwise the result of the last attempt stays until this attempt ends.

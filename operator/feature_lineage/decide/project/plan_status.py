@@ -1,4 +1,4 @@
-"""A plan as the status shows it: one entry an object, capped, with totals."""
+"""Converts a plan to its form in the status: one entry per object, limited, with totals."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -36,7 +36,7 @@ _DELETED = frozenset({ChangeClass.DELETED})
 def plan_status(
     plan: Plan, revision: str | None, before: PlanStatus | None, now: datetime
 ) -> PlanStatus:
-    """A plan as the status shows it: capped, with totals."""
+    """The plan in the status: limited, with totals."""
     blocked = plan.verdict is PlanVerdict.BLOCKED
     since = before.blocked_since if before and before.blocked_since else now
     return PlanStatus(
@@ -72,7 +72,7 @@ def plan_status(
 
 
 def _changes(changes: Iterable[Change]) -> tuple[PlanChange, ...]:
-    """One entry an object: what happens to it, and the details."""
+    """One entry per object, with its action and details."""
     grouped: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
         grouped.setdefault((change.kind, change.name), []).append(change)

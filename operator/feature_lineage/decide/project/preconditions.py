@@ -1,6 +1,7 @@
-"""What has to hold before a job starts, in the first attempt of an operation and in later ones.
+"""The preconditions of a job, for the first attempt of an operation and for later ones.
 
-Whose project it is, what models say, what its annotations permit, and whether it may work at all.
+They check the owner of the project, the facts about models, the permissions by annotation, and
+`spec.suspend`.
 """
 
 from feature_lineage.api.annotations import override
@@ -19,15 +20,15 @@ from feature_lineage.reasons import Reason
 
 
 def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
-    """Why no job of this kind may start now; None when it may."""
+    """Why no job of this kind may start now; None if it may start."""
     if observed.resource.spec.suspend and not observed.deleted:
         return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
     source = observed.source
     if isinstance(source, Failure) and (
         KINDS[kind].plans
-        # Without the text that replaces the repo's, a job would work on another registry.
+        # Without the text that replaces the file of the repo, a job would use another registry.
         or observed.resource.spec.feature_store_yaml is not None
-        # Jobs take the address that the spec has now, and bring the credential there.
+        # Jobs use the address in the current spec, and would send the credential to that address.
         or source.reason == Reason.HOST_NOT_ALLOWED
     ):
         return source
@@ -39,7 +40,7 @@ def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None
 
 
 def permission_failure(observed: ObservedProject) -> Failure | None:
-    """An annotation that does not say what it permits, and why: nothing is done on a guess."""
+    """The failure for a permission without a digest or a reason; None if there is none."""
     try:
         for kind in OverrideKind:
             override(observed.resource.metadata.annotations, kind)
@@ -49,7 +50,7 @@ def permission_failure(observed: ObservedProject) -> Failure | None:
 
 
 def guard_failure(observed: ObservedProject) -> Failure | None:
-    """Why no apply may be planned for want of facts about models; None when there are enough."""
+    """Why an apply may not be planned without newer facts about models; None if it may be."""
     protection = observed.resource.spec.apply.protection
     models = observed.models
     if models is None or protection.mode is not ProtectionMode.ENFORCE:
@@ -75,7 +76,7 @@ def guard_failure(observed: ObservedProject) -> Failure | None:
 
 
 def owner_failure(observed: ObservedProject) -> Failure | None:
-    """An older resource for the same project goes first, until its registry is known to differ."""
+    """An older resource for the same project has priority, unless its registry differs."""
     for older_owner in observed.older_owners:
         if not older_owner.registry_id and not older_owner.tried:
             return Failure(
@@ -85,7 +86,7 @@ def owner_failure(observed: ObservedProject) -> Failure | None:
 
 
 def waiting_reason(observed: ObservedProject, operation: OperationStatus | None) -> Failure | None:
-    """What keeps the operation in flight from going on: its next attempt, or a job that waits."""
+    """Why the operation in flight does not continue: the next attempt, or a job that waits."""
     if operation is None:
         return None
     job = observed.job_of(operation)

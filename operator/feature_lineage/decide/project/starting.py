@@ -1,4 +1,4 @@
-"""Starts what is due in a lane: a next attempt, another operation in its place, or a new one."""
+"""Starts the due operation in a lane: the next attempt, a replacement, or a new operation."""
 
 from feature_lineage.api.enums import OperationKind, OperationPhase
 from feature_lineage.api.project_status import OperationStatus
@@ -18,10 +18,10 @@ from feature_lineage.reasons import Reason
 
 
 def start_due(observed: ObservedProject, step: Step, lane: Lane, inputs: str) -> Step:
-    """Start in a lane what goes first, where no job of the lane is at work.
+    """Start the first operation of a lane, if no job of the lane is running.
 
     Args:
-        inputs: digest of everything that an apply depends on.
+        inputs: digest of all inputs of an apply.
     """
     operation = step.operation(lane)
     if operation is not None and operation.phase is OperationPhase.BACKING_OFF:
@@ -58,7 +58,7 @@ def _try_again(observed: ObservedProject, step: Step, operation: OperationStatus
 
 
 def _takes_the_place(due: DueOperation, operation: OperationStatus) -> bool:
-    """An apply with other inputs, or a deletion, takes the place of whatever waits."""
+    """An apply with other inputs, or a deletion, replaces an operation that waits."""
     if due.kind is OperationKind.DELETE:
         return operation.kind is not OperationKind.DELETE
     return KINDS[due.kind].plans and due.inputs_digest != operation.inputs_digest
@@ -75,7 +75,7 @@ def _goes_before(observed: ObservedProject, due: DueOperation, operation: Operat
 def _give_way(
     observed: ObservedProject, step: Step, operation: OperationStatus, due: DueOperation
 ) -> Step:
-    """End the job at work for one that goes first; its attempt does not count."""
+    """Cancel the running job for an operation with priority; its attempt uses no retry."""
     job = observed.job_of(operation)
     at_work = job is not None and job.running and not job.cancelled
     if not at_work or not _goes_before(observed, due, operation):
@@ -85,7 +85,7 @@ def _give_way(
 
 
 def _decided(observed: ObservedProject, step: Step, due: DueOperation) -> OperationStatus:
-    """The operation as it is written down."""
+    """The operation as it is in the status."""
     sequence = step.status.sequence + 1
     metadata = observed.resource.metadata
     return OperationStatus(

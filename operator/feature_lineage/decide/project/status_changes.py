@@ -1,4 +1,4 @@
-"""What the end of an operation changes in each part of a project's status but its own list."""
+"""Changes of the status at the end of an operation, except its list of operations."""
 
 from datetime import datetime
 from typing import Any
@@ -33,7 +33,7 @@ from feature_lineage.operations.protocol import JobReport
 def registry_after(
     current: RegistryStatus | None, report: JobReport, operation_id: str, now: datetime
 ) -> RegistryStatus:
-    """The registry as a report describes it; what the report does not say stays."""
+    """The registry in the report; values that the report does not contain are kept."""
     seen = report.snapshot is not None
     kept = current or RegistryStatus()
     return RegistryStatus(
@@ -51,7 +51,7 @@ def apply_changes(
     report: JobReport | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """How the apply or plan ended, its plan, and the revision in effect."""
+    """The result of the apply or plan, its plan, and the revision in effect."""
     changes: dict[str, Any] = {
         "last_apply": LastApply(
             operation_id=operation.id,
@@ -91,7 +91,7 @@ def backfills_after(
     now: datetime,
     spec: FeatureStoreProjectSpec,
 ) -> tuple[BackfillStatus, ...]:
-    """The backfill of the operation: failed, at its end, or ready for its next chunk."""
+    """The backfill of the operation: failed, finished, or ready for its next chunk."""
     ends = {backfill.name: backfill.end for backfill in spec.backfills}
     changed = []
     for backfill in status.backfills:
@@ -116,7 +116,7 @@ def backfills_after(
 def schedules_after(
     status: FeatureStoreProjectStatus, operation: OperationStatus
 ) -> tuple[ScheduleStatus, ...]:
-    """The schedules, the tick of the operation being over."""
+    """The schedules after the tick of the operation."""
     states = {state.name: state for state in status.schedules}
     name = operation.schedule or ""
     state = states.get(name, ScheduleStatus(name=name))
@@ -127,7 +127,7 @@ def schedules_after(
 def override_used(
     observed: ObservedProject, operation: OperationStatus, report: JobReport | None
 ) -> OverrideStatus | None:
-    """The annotation that let the operation through; None where none was needed or is valid."""
+    """The annotation that permitted the operation; None if none was needed or valid."""
     annotations = observed.resource.metadata.annotations
     if permission_failure(observed) is not None:
         return None

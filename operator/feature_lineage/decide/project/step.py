@@ -16,14 +16,14 @@ FIELDS: Final = {Lane.WRITING: "operation", Lane.READING: "reading_operation"}
 
 @dataclass(frozen=True)
 class Step:
-    """What is decided so far.
+    """The decision so far.
 
     Attributes:
-        status: so far.
-        snapshot: the registry that `status.registry` names; None while it is not known.
-        before: actions without which the status must not be written.
+        status: status so far.
+        snapshot: the snapshot of `status.registry`; None if it is not known.
+        before: actions that must succeed before the status is written.
         after: actions that the written status announces.
-        events: what happened.
+        events: domain events so far.
         requeue: times of another reconcile without an event, such as the next tick of a schedule.
     """
 
@@ -47,7 +47,7 @@ class Step:
         return replace(self, events=(*self.events, *events))
 
     def requeued(self, moments: Iterable[datetime]) -> "Step":
-        """The step with moments of another reconcile."""
+        """The step with times of another reconcile."""
         return replace(self, requeue=(*self.requeue, *moments))
 
     def operation(self, lane: Lane) -> OperationStatus | None:
@@ -60,14 +60,14 @@ class Step:
         return self.update(**{FIELDS[KINDS[operation.kind].lane]: operation})
 
     def without_operation(self, operation: OperationStatus) -> "Step":
-        """The step with nothing in the lane of the operation's kind."""
+        """The step without an operation in the lane of the operation's kind."""
         return self.update(**{FIELDS[KINDS[operation.kind].lane]: None})
 
 
 def into_lanes(step: Step) -> Step:
-    """Each operation in the lane of its kind; of two that only read, the newer one stays.
+    """Put each operation into the lane of its kind; of two that only read, keep the newer one.
 
-    A version that had one lane only kept every operation in `status.operation`.
+    A version with only one lane kept every operation in `status.operation`.
     """
     operation, reading = step.status.operation, step.status.reading_operation
     if operation is None or KINDS[operation.kind].lane is Lane.WRITING:

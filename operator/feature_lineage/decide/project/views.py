@@ -1,4 +1,4 @@
-"""The views of a project: what reports say of each, their freshness, and the totals."""
+"""The views of a project: their results from reports, their freshness, and the totals."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ MAX_ERROR: Final = 500
 
 
 def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
-    """Freshness objectives: of views that have their own, and of all others."""
+    """Freshness objectives: of views that have their own, and the one of all others."""
     if spec.freshness is None:
         return {}, None
     return {view.name: view.max_age for view in spec.freshness.views}, spec.freshness.max_age
@@ -38,7 +38,7 @@ def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Dura
 def view_states(
     spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
 ) -> dict[str, ViewState]:
-    """What is known of the materialization of each view."""
+    """The known state of the materialization of each view."""
     own, every = objectives(spec)
     return {
         view.name: ViewState(
@@ -55,7 +55,7 @@ def view_states(
 def observed_at(
     spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
 ) -> datetime | None:
-    """Since when another writer may have materialized; None where only the operator does."""
+    """The time since which another writer may have materialized; None if only the operator does."""
     if spec.apply.mode is not ApplyMode.OBSERVE or status.registry is None:
         return None
     return status.registry.observed_at
@@ -98,7 +98,7 @@ def with_freshness(
 def counts(
     observed: ObservedProject, snapshot: RegistrySnapshot | None, judged: Mapping[str, Freshness]
 ) -> Counts:
-    """Totals, also behind lists that are capped; what is not known now stays as it was."""
+    """Totals, also of items beyond the limits of lists; unknown totals keep their value."""
     before = observed.resource.status.counts or Counts()
     stale = (Reason.STALE, Reason.NEVER_MATERIALIZED)
     now = {
@@ -136,7 +136,7 @@ def _registry_counts(snapshot: RegistrySnapshot | None) -> dict[str, int]:
 def with_views(
     status: FeatureStoreProjectStatus, report: JobReport | None, now: datetime
 ) -> FeatureStoreProjectStatus:
-    """Take over what a report says of each view; a view that left the registry leaves the list."""
+    """Take over the results of each view from a report; remove views that left the registry."""
     if report is None or not report.views:
         return status
     known = {view.name: view for view in status.feature_views}

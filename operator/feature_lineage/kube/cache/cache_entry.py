@@ -1,4 +1,4 @@
-"""What the cache keeps of one object: a compressed copy, and the values that it is found by."""
+"""The entry of the cache for one object: a compressed copy, and the values of the indexes."""
 
 import zlib
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What is kept of one object.
+    """The cache entry of one object.
 
     Attributes:
         uid: identity; another uid is another object of the same name.

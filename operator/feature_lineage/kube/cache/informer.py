@@ -24,7 +24,7 @@ RELIST_RETRY_SECONDS: Final = 5.0
 RELIST_AGAIN_SECONDS: Final = 10.0
 """After an outage, kopf may connect later than the relist, so a second relist follows the first."""
 KOPF_LIST_SECONDS: Final = 1.0
-"""kopf reports a list object by object; the relist follows when no object has come for so long."""
+"""kopf reports a list object by object; the relist follows when no object came for this time."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class ResourceEventHandler(Protocol):
     """Receives changes of resources."""
 
     def enqueue(self, key: Key, spec_hash: object = None) -> None:
-        """A resource was created or changed; `spec_hash` changes with what the user asks for."""
+        """A resource was created or changed; `spec_hash` changes with spec and annotations."""
         ...
 
     def forget(self, key: Key) -> None:
@@ -51,8 +51,8 @@ class Informer:
         retry: seconds until a relist after one that failed.
 
     Attributes:
-        problem: why the cache is not complete, "" once it is.
-        synced: set once everything was listed.
+        problem: why the cache is not complete; "" if it is.
+        synced: set after everything was listed.
     """
 
     def __init__(

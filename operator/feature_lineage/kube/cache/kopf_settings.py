@@ -1,6 +1,6 @@
 """kopf's settings: lists and watches only, retries without end, little memory per object.
 
-- ``idle_timeout``: for so long, kopf keeps a task, a queue and a whole body for each object.
+- ``idle_timeout``: kopf keeps a task, a queue and a whole body for each object for this time.
 - The diffbase storage does nothing: kopf would compute a digest of every object for handlers that
   do not exist.
 - ``error_backoffs`` never ends: when it ends, kopf ends because one server was unavailable.

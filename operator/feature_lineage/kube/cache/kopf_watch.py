@@ -1,11 +1,11 @@
-"""kopf in a thread of its own: lists and watches, and reports what happens as `WatchEvent`s.
+"""Runs kopf in a separate thread: it lists and watches, and reports changes as `WatchEvent`s.
 
-kopf reconnects and authenticates; it has no handlers that change anything, so it writes nothing:
-no annotations, finalizers or progress. It has an event loop of its own, because it cancels every
-task of its loop when it ends, and sets the process's signal handlers where it can.
+kopf reconnects and authenticates. It has no handlers that change anything, so it writes nothing: no
+annotations, finalizers or progress. It has its own event loop, because it cancels every task of its
+loop when it ends, and sets the signal handlers of the process if it can.
 
 - An error in a watch stream that is no 410 ends kopf: it is started again.
-- Many of kopf's log records of level ERROR are no errors: see `kopf_logs`.
+- Many of kopf's log records of level ERROR are not errors: see `kopf_logs`.
 - kopf gets no ``stop_flag``, but is cancelled: it would await a `threading.Event` in an executor
   that never ends, so that kopf could not end, and any other flag delays its end by 5 s.
 - When kopf ends, it cancels its tasks once and waits for them without limit; a task that asks for
@@ -38,7 +38,7 @@ STOP_SECONDS: Final = 5.0
 CANCEL_SECONDS: Final = 1.0
 SLICE_SECONDS: Final = 0.01
 MAX_ENDS: Final = 5
-"""After so many ends in a row, each within `STABLE_SECONDS`, kopf is not started again."""
+"""After this number of ends in a row, each within `STABLE_SECONDS`, kopf is not started again."""
 STABLE_SECONDS: Final = 60.0
 RESTART_SECONDS: Final = 3.0
 

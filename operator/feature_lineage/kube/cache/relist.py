@@ -1,4 +1,4 @@
-"""Finds changes that the watch has lost, above all deletions: kopf loses them when it lists again.
+"""Finds changes that the watch has lost, mainly deletions: kopf loses them when it lists again.
 
 A list of metadata costs a tenth of one of whole objects. An object that was cached before the list
 and is not in it was deleted; an object that is new, or newer than the cached one, is read.

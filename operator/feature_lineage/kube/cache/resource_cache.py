@@ -19,7 +19,7 @@ from feature_lineage.ports import ModelStamp, ResourceT
 
 MAX_DELETED_UIDS: Final = 4096
 MAX_RECENT: Final = 64
-"""Whole TrainedModels that are kept: a reconcile asks for the same ones several times."""
+"""Number of whole TrainedModels that are kept: a reconcile reads the same ones several times."""
 
 IndexT = TypeVar("IndexT")
 
@@ -57,7 +57,7 @@ class ResourceCache:
         return list(self._projects.values())
 
     def models(self) -> Iterable[TrainedModel]:
-        """Each one is unpacked when the iteration comes to it; one deleted by then is left out.
+        """Each one is unpacked when the iteration reaches it; a deleted one is left out.
 
         A scrape iterates in another thread.
         """
@@ -137,7 +137,7 @@ class ResourceCache:
         return self._entries.get(key)
 
     def invalid(self, key: Key) -> str | None:
-        """Why an object does not validate; None where it does, or where there is none."""
+        """Why an object does not validate; None if it does, or if there is none."""
         entry = self._entries.get(key)
         return None if entry is None or entry.valid else entry.packed.decode()
 

@@ -1,4 +1,4 @@
-"""Why a job does not start, or ended without a report: the cause in one sentence.
+"""Finds the cause for which a job does not start or ended without a report.
 
 Kubernetes reports causes in several places: the conditions of the Job, the conditions of the pod,
 the state of the container, and Events. Only Events have the cause when a pod was not created or a
@@ -89,7 +89,7 @@ def cancellation(job: Object) -> Cause | None:
 
 
 def waiting_cause(pod: Object) -> Cause | None:
-    """Why a pod does not run, by its status; None where the status has no cause."""
+    """Why a pod does not run, by its status; None if the status has no cause."""
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
@@ -114,7 +114,7 @@ def is_starting(pod: Object) -> bool:
 
 
 def cause_in_events(events: Sequence[Object]) -> Cause | None:
-    """The cause in the newest warning with details; None where there is no warning.
+    """The cause in the newest warning with details; None if there is no warning.
 
     Args:
         events: of a job that has no pod, or of its pod.

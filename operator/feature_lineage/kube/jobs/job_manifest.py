@@ -137,7 +137,7 @@ def owned_by_job(job: Object) -> list[Object]:
 
 
 def pod_request(project: FeatureStoreProject, request: JobRequest) -> PodRequest:
-    """The pod's request: it has the paths of what is mounted, and not the contents.
+    """The pod's request: it has the paths of the mounts, and not their contents.
 
     Raises:
         TerminalError: a pod cannot use a source of this kind.

@@ -1,4 +1,4 @@
-"""Domain events as Kubernetes Events: what `kubectl describe` and `describe` show."""
+"""Converts domain events to Kubernetes Events, which `kubectl describe` and `describe` show."""
 
 from feature_lineage.api.enums import Result, Verdict
 from feature_lineage.decide.events import (
@@ -19,7 +19,7 @@ class KubernetesEvents:
     """A sink.
 
     Args:
-        events: where Events are written.
+        events: the writer of Events.
     """
 
     def __init__(self, events: Events) -> None:
@@ -31,7 +31,7 @@ class KubernetesEvents:
 
 
 def event_of(event: DomainEvent) -> Event | None:
-    """The Event of a domain event; None of one that status or another Event shows already."""
+    """The Event of a domain event; None if the status or another Event already shows it."""
     match event:
         case OperationEnded(superseded=False):
             warning = event.result in (Result.FAILED, Result.BLOCKED)

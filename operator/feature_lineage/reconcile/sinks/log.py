@@ -28,7 +28,7 @@ class LogLines:
 
 
 def line_of(event: DomainEvent) -> str | None:
-    """The line of a domain event; None of one that is not worth a line."""
+    """The line of a domain event; None if the event is not logged."""
     match event:
         case OperationStarted():
             return f"operation started {_operation(event)} revision={event.revision or '-'}"

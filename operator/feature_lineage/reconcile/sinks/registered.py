@@ -1,4 +1,4 @@
-"""The sinks of domain events; a new one is a file beside this one and a line here."""
+"""The list of the sinks of domain events; a new sink is a file in this package and a line here."""
 
 import logging
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ def registered(ports: Ports) -> tuple[Sink, ...]:
 
 
 async def emit(sinks: Iterable[Sink], events: Iterable[DomainEvent]) -> int:
-    """Give each event to each sink; a sink that fails holds up neither the reconcile nor others.
+    """Give each event to each sink; a failed sink affects neither the reconcile nor other sinks.
 
     Returns:
-        How often an event did not reach a sink.
+        The number of events that did not reach a sink.
 
     Raises:
-        StateUnusable: nothing can be kept on this machine any more.
+        StateUnusable: the state folder cannot be written any more.
     """
     sinks = tuple(sinks)
     errors = 0
