@@ -84,12 +84,6 @@ class _View:
     definitions: dict[str, FeatureDefinition] = field(default_factory=dict)
 
 
-def define(snapshot: RegistrySnapshot, ref: FeatureRef) -> FeatureDefinition | None:
-    """The feature as the snapshot defines it; None where it is missing (see `look_up`)."""
-    found = look_up(snapshot, ref)
-    return found if isinstance(found, FeatureDefinition) else None
-
-
 def define_all(
     snapshot: RegistrySnapshot, refs: Iterable[FeatureRef], service: str = ""
 ) -> tuple[FeatureDefinition, ...]:

@@ -41,20 +41,16 @@ _METADATA_ONLY: Final = (
 _log = logging.getLogger(__name__)
 
 
-async def connect(kubeconfig: str = "", context: str = "") -> "Api":
-    """Connect with a given kubeconfig or context, else as the pod's account, else as kubectl does.
+async def connect(kubeconfig: str = "") -> "Api":
+    """Connect with a given kubeconfig, else as the pod's account, else as kubectl does.
 
     Raises:
         TerminalError: there is no configuration.
     """
     configuration = Configuration()
     try:
-        if kubeconfig or context:
-            await load_kube_config(
-                config_file=kubeconfig or None,
-                context=context or None,
-                client_configuration=configuration,
-            )
+        if kubeconfig:
+            await load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
             try:
                 load_incluster_config(client_configuration=configuration)

@@ -3,7 +3,7 @@
 The algorithm is client-go's. A candidate measures with its own clock for how long the record is
 unchanged, and ignores the times in the record: clocks of nodes differ. Every write has the
 ``resourceVersion`` that it is based on, so only one of two candidates succeeds. The holder stops
-well before others may take over: `renew` is shorter than `duration`, and starts before the request
+well before others may take over: `RENEW` is shorter than `DURATION`, and starts before the request
 that last renewed the Lease.
 """
 
@@ -24,8 +24,11 @@ from feature_lineage.kube.microtime import micro_time
 from feature_lineage.reasons import Reason
 
 DURATION: Final = 10.0
+"""Seconds without renewal after which others take over; written to the Lease."""
 RENEW: Final = 6.0
+"""Seconds after the last renewal at which the holder stops."""
 RETRY: Final = 2.0
+"""Seconds between two attempts, and the deadline of one request."""
 JITTER: Final = 0.2
 """Waits are shorter by up to this share, never longer than `RETRY`."""
 
@@ -47,9 +50,6 @@ class LeaderElector:
     Args:
         identity: unique among the processes that run at one time, such as the name of a pod: a
             container is started again only after it has ended.
-        duration: seconds without renewal after which others take over; written to the Lease.
-        renew: seconds after the last renewal at which the holder stops.
-        retry: seconds between two attempts, and the deadline of one request.
         on_outage_end: called when a renewal succeeds after one that failed.
         monotonic: a monotonic clock, in seconds.
         now: the wall clock, for the times in the Lease, which no decision depends on.
@@ -65,21 +65,14 @@ class LeaderElector:
         name: str,
         identity: str,
         *,
-        duration: float = DURATION,
-        renew: float = RENEW,
-        retry: float = RETRY,
         on_outage_end: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = microtime.now,
     ) -> None:
-        assert retry < renew < duration
         self._api = api
         self._namespace = namespace
         self._name = name
         self._identity = identity
-        self._duration = duration
-        self._renew = renew
-        self._retry = retry
         self._on_outage_end = on_outage_end
         self._monotonic = monotonic
         self._now = now
@@ -104,12 +97,12 @@ class LeaderElector:
         _log.info("waiting for %s", self)
         while True:
             started = self._monotonic()
-            if await self._attempt(self._acquired, self._renew):
+            if await self._attempt(self._acquired, RENEW):
                 self._leading = True
                 _log.info("%s is held by this process, %s", self, self._identity)
                 return
             expiry = self._until_expiry()
-            await self._pause(started, expiry if expiry > 0 else self._retry)
+            await self._pause(started, expiry if expiry > 0 else RETRY)
 
     async def hold(self) -> None:
         """Renew until cancelled.
@@ -122,7 +115,7 @@ class LeaderElector:
             started, left = self._monotonic(), self._until_lost()
             if left <= 0:
                 why = self.problem or "this process got no CPU time"
-                raise self._lost(f"was not renewed for {self._renew:.0f} s: {why}")
+                raise self._lost(f"was not renewed for {RENEW:.0f} s: {why}")
             if await self._attempt(self._renewed, left):
                 if failed:
                     self._on_outage_end()
@@ -138,7 +131,7 @@ class LeaderElector:
         """
         if self._leading:
             self._leading = False
-            if await self._attempt(self._released, self._renew):
+            if await self._attempt(self._released, RENEW):
                 _log.info("%s is released", self)
 
     def __str__(self) -> str:
@@ -210,7 +203,7 @@ class LeaderElector:
 
     async def _read(self) -> bool:
         """Read the Lease; whether there is one."""
-        async with asyncio.timeout(self._retry):
+        async with asyncio.timeout(RETRY):
             found = await self._api.find(LEASES, self._namespace, self._name)
         self._keep(found or {})
         return bool(self._lease)
@@ -239,7 +232,7 @@ class LeaderElector:
 
     async def _write(self, request: Awaitable[Object]) -> None:
         sent = self._monotonic()
-        async with asyncio.timeout(self._retry):
+        async with asyncio.timeout(RETRY):
             written = await request
         self._keep(written)
         self._renewed_at = sent
@@ -254,7 +247,7 @@ class LeaderElector:
     def _own_spec(self) -> Object:
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": round(self._duration),
+            "leaseDurationSeconds": round(DURATION),
             "renewTime": self._stamp(),
         }
 
@@ -264,17 +257,17 @@ class LeaderElector:
     def _until_expiry(self) -> float:
         """Seconds until the Lease of another holder may be taken.
 
-        Never less than `duration`, which the holder relies on, whatever was edited.
+        Never less than `DURATION`, which the holder relies on, whatever was edited.
         """
         promised = float(_spec(self._lease).get("leaseDurationSeconds") or 0)
-        return self._changed_at + max(promised, self._duration) - self._monotonic()
+        return self._changed_at + max(promised, DURATION) - self._monotonic()
 
     def _until_lost(self) -> float:
-        return self._renewed_at + self._renew - self._monotonic()
+        return self._renewed_at + RENEW - self._monotonic()
 
     async def _pause(self, since: float, limit: float) -> None:
         """Wait for the next attempt, `limit` seconds at most."""
-        wait = self._retry * random.uniform(1 - JITTER, 1)  # noqa: S311 - no secret
+        wait = RETRY * random.uniform(1 - JITTER, 1)  # noqa: S311 - no secret
         wait -= self._monotonic() - since
         await asyncio.sleep(max(0.0, min(wait, limit)))
 

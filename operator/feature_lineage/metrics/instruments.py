@@ -5,9 +5,6 @@ of a resource are removed when the resource is deleted.
 """
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from time import monotonic
 from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -76,17 +73,6 @@ class Instruments:
     def sinks_failed(self, errors: int) -> None:
         """Count domain events that did not reach a sink."""
         self._sink_errors.inc(errors)
-
-    @contextmanager
-    def timed(self, kind: Kind) -> Iterator[None]:
-        """Count and time one reconcile; exceptions are re-raised."""
-        start = monotonic()
-        try:
-            yield
-        except Exception as error:
-            self.reconciled(kind, result_of(error), monotonic() - start)
-            raise
-        self.reconciled(kind, "success", monotonic() - start)
 
     def project_changed(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
         """Count operations and view materializations that ended between two statuses.

@@ -15,20 +15,18 @@ from feature_lineage.operations.protection import Impact
 from feature_lineage.reasons import Reason
 
 MAX_LENGTH: Final = 1024
+"""In bytes of UTF-8, as the limit of an Event."""
 _MAX_ITEM: Final = 240
 _SHA: Final = re.compile(r"(?:sha256:)?[0-9a-f]{40,64}")
 
 
-def explain(
-    plan: Plan, revision: str, *, overrides: Iterable[str] = (), limit: int = MAX_LENGTH
-) -> str:
-    """The message for a blocked plan; "" for any other plan.
+def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
+    """The message for a blocked plan of at most `MAX_LENGTH`; "" for any other plan.
 
     Args:
         plan: the plan that was made.
         revision: the commit or digest from which the plan was made.
         overrides: the plan digests in permissions; the message mentions one of another plan.
-        limit: maximum length in bytes of UTF-8, because the limit of an Event is in bytes.
     """
     if plan.verdict is not PlanVerdict.BLOCKED:
         return ""
@@ -43,7 +41,7 @@ def explain(
         case Reason.GUARD_UNAVAILABLE:
             fact = f"{subject}: the facts about the protected models are too old to decide"
             step = ". The operator tries again when MLflow answers."
-            return _fit(f"{fact}", [], "", step, limit)
+            return _fit(f"{fact}", [], "", step)
         case Reason.ADOPTION_WOULD_DELETE:
             fact = f"{subject}: its first apply to this registry would delete objects that "
             fact += f"others applied ({len(plan.adoption_deletes)}): "
@@ -54,7 +52,7 @@ def explain(
                 else ""
             )
             step = f"{also}.{stale} Add them to the repo, set apply.prune to false, or annotate "
-            return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan), limit)
+            return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
         case _:
             doubt = (
                 f"; the features of {_versions(len(plan.unknown_models), 'more ')} are not known"
@@ -67,18 +65,17 @@ def explain(
                 fact = f"{subject}: the features of {_versions(len(plan.unknown_models))} are not "
                 fact += "known, so it may break "
                 items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
-                return _fit(fact, items, ", ", step, limit)
+                return _fit(fact, items, ", ", step)
             fact = f"{subject}: it would affect {_versions(len(plan.impacts))}: "
-            return _fit(fact, _impact_phrases(plan), "; ", step, limit)
+            return _fit(fact, _impact_phrases(plan), "; ", step)
 
 
-def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGTH) -> str:
+def explain_applied_impacts(plan: Plan, revision: str) -> str:
     """Impacts of an applied plan and what allowed it; "" if there are none.
 
     Args:
         plan: the plan that was applied.
         revision: the commit or digest from which the plan was made.
-        limit: maximum length in bytes of UTF-8.
     """
     if not plan.impacts:
         return ""
@@ -86,7 +83,7 @@ def explain_applied_impacts(plan: Plan, revision: str, *, limit: int = MAX_LENGT
     fact += f"{_versions(len(plan.impacts))}: "
     # A runner of an older version does not report what allowed the plan.
     by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
-    return _fit(fact, _impact_phrases(plan), "; ", by, limit)
+    return _fit(fact, _impact_phrases(plan), "; ", by)
 
 
 def short_revision(revision: str) -> str:
@@ -147,9 +144,9 @@ def _versions(count: int, more: str = "") -> str:
     return f"{count} {more}protected model version{'' if count == 1 else 's'}"
 
 
-def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> str:
+def _fit(fact: str, items: list[str], separator: str, step: str) -> str:
     """As many items as fit, followed by the number of the others."""
-    room = limit - _size(fact + step)
+    room = MAX_LENGTH - _size(fact + step)
     shown: list[str] = []
     for index, item in enumerate(items):
         left = len(items) - index - 1
@@ -159,7 +156,7 @@ def _fit(fact: str, items: list[str], separator: str, step: str, limit: int) -> 
         shown.append(item)
     left = len(items) - len(shown)
     more = (f" and {left} more" if shown else f"{left} in all") if left else ""
-    return _clip(f"{fact}{separator.join(shown)}{more}{step}", limit)
+    return _clip(f"{fact}{separator.join(shown)}{more}{step}", MAX_LENGTH)
 
 
 def _size(text: str) -> int:

@@ -86,7 +86,11 @@ class MLflowClient:
         await self._post("model-versions/set-tag", body, idempotent=True)
 
     async def delete_version_tag(self, name: str, version: str, key: str) -> None:
-        """Remove a tag; a missing tag is no error."""
+        """Remove a tag; a missing tag is no error.
+
+        Raises:
+            NotFound: the version is gone.
+        """
         body = {"name": name, "version": version, "key": key}
         path = API + "model-versions/delete-tag"
         await self.http.value(Call("DELETE", path, json=body, idempotent=True))

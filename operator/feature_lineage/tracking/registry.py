@@ -9,16 +9,12 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
-from feature_lineage.tracking import tags as version_tags
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.client import MLflowClient, utc_now
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
-from feature_lineage.tracking.registry_cache import (
-    FULL_REFRESH_INTERVAL,
-    OnRegistryChange,
-    RegistryCache,
-)
+from feature_lineage.tracking.registry_cache import OnRegistryChange, RegistryCache
+from feature_lineage.tracking.tags import set_version_tag
 from feature_lineage.tracking.timeline import TimelineReader
 
 
@@ -31,7 +27,6 @@ class MLflowRegistry:
     Args:
         server: address and credential.
         now: the current time, aware, in UTC.
-        full_refresh_interval: age of the last full reading at which the next reading is full.
         on_change: called with the names of registered models that have changed.
     """
 
@@ -40,14 +35,11 @@ class MLflowRegistry:
         server: MLflowServer,
         *,
         now: Callable[[], datetime] = utc_now,
-        full_refresh_interval: timedelta = FULL_REFRESH_INTERVAL,
         on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self.server = server
         self._client = MLflowClient(server, now=now)
-        self._view = RegistryCache(
-            self._client, now=now, full_refresh_interval=full_refresh_interval, on_change=on_change
-        )
+        self._view = RegistryCache(self._client, now=now, on_change=on_change)
         self._ops = OpsRuns(self._client)
         self._timeline = TimelineReader(self._client)
 
@@ -98,9 +90,7 @@ class MLflowRegistry:
             return
         await self._check_same_version(version)
         for key, value in tags.items():
-            await version_tags.set_version_tag(
-                self._client, version.name, version.version, key, value
-            )
+            await set_version_tag(self._client, version.name, version.version, key, value)
             self._view.record_tag_write(version, {key: value})
 
     async def delete_version_tags(self, version: ModelVersion, keys: tuple[str, ...]) -> None:
@@ -109,9 +99,7 @@ class MLflowRegistry:
             if keys:
                 await self._check_same_version(version)
             for key in keys:
-                await version_tags.delete_version_tag(
-                    self._client, version.name, version.version, key
-                )
+                await self._client.delete_version_tag(version.name, version.version, key)
                 self._view.record_tag_write(version, {key: None})
         except NotFound:
             return

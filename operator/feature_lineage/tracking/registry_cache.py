@@ -24,6 +24,7 @@ from feature_lineage.tracking.run_resolver import RunResolver, VersionKey
 from feature_lineage.tracking.training import TrainingRuns
 
 FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
+"""Age of the last full reading at which the next reading is full."""
 PAUSE_FACTOR: Final = 4
 """The pause between two readings that only age makes due, in durations of the last reading."""
 MAX_PAUSE: Final = timedelta(minutes=2)
@@ -49,7 +50,6 @@ class RegistryCache:
     Args:
         client: of that server and credential.
         now: the current time, aware, in UTC.
-        full_refresh_interval: age of the last full reading at which the next reading is full.
         on_change: called with the names of registered models that differ from the last view.
     """
 
@@ -58,12 +58,10 @@ class RegistryCache:
         client: MLflowClient,
         *,
         now: Callable[[], datetime],
-        full_refresh_interval: timedelta = FULL_REFRESH_INTERVAL,
         on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self._client = client
         self._now = now
-        self._full_refresh_interval = full_refresh_interval
         self._on_change = on_change
         self._run_resolver = RunResolver(client)
         self._training = TrainingRuns(client)
@@ -189,11 +187,7 @@ class RegistryCache:
     async def _read_registry(self, full: bool) -> None:
         began = self._now()
         before = self._reading
-        whole = (
-            full
-            or before is None
-            or not _within(before.read_at, began, self._full_refresh_interval)
-        )
+        whole = full or before is None or not _within(before.read_at, began, FULL_REFRESH_INTERVAL)
         if whole or before is None:
             reading = await read_all(self._client, began, before)
         else:

@@ -1,4 +1,4 @@
-"""Writes and removes one tag of a model version in one HTTP call; MLflow's client makes two.
+"""Writes one tag of a model version in one HTTP call; MLflow's client makes two.
 
 The caller checks that the version was not deleted and created again (`registry`).
 """
@@ -35,12 +35,3 @@ async def set_version_tag(
             reason=Reason.TAG_TOO_LONG,
         )
     await client.set_version_tag(name, version, key, value)
-
-
-async def delete_version_tag(client: MLflowClient, name: str, version: str, key: str) -> None:
-    """Remove a tag; a missing tag is no error.
-
-    Raises:
-        NotFound: the version is gone.
-    """
-    await client.delete_version_tag(name, version, key)

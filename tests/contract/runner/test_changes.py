@@ -7,7 +7,7 @@ from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
 
-from feature_lineage.features.definitions import define
+from feature_lineage.features.definitions import define_all
 from feature_lineage.features.diff import ChangeClass
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -27,8 +27,7 @@ KINDS = ("file", "sqlite", "postgres")
 
 def guard(snapshot: RegistrySnapshot, *refs: str, age: timedelta = timedelta()) -> Guard:
     """A guard with one model that was trained on these features of this registry."""
-    found = tuple(define(snapshot, FeatureRef.parse(ref)) for ref in refs)
-    features = tuple(item for item in found if item is not None)
+    features = define_all(snapshot, map(FeatureRef.parse, refs))
     assert len(features) == len(refs)
     model = GuardedModel("driver_model", "3", ("champion",), "", features)
     return Guard(datetime.now(UTC) - age, (model,))

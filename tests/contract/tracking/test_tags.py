@@ -9,7 +9,7 @@ from feature_lineage.errors import NotFound, RequestRejected
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.tracking import MLflowRegistry
 from feature_lineage.tracking.client import MLflowClient
-from feature_lineage.tracking.tags import delete_version_tag, set_version_tag
+from feature_lineage.tracking.tags import set_version_tag
 
 NOW = timedelta(0)
 
@@ -29,8 +29,8 @@ async def test_a_tag_is_set_replaced_and_removed(client: MLflowClient, rest: Res
     await set_version_tag(client, name, "1", key, "Brisé 💥")
     assert rest.tags(name, "1") == {key: "Brisé 💥"}
 
-    await delete_version_tag(client, name, "1", key)
-    await delete_version_tag(client, name, "1", key)
+    await client.delete_version_tag(name, "1", key)
+    await client.delete_version_tag(name, "1", key)
     assert rest.tags(name, "1") == {}
 
 
@@ -52,7 +52,7 @@ async def test_a_version_that_is_not_there(client: MLflowClient, rest: Rest) -> 
     name = rest.model()
     for call in (
         set_version_tag(client, name, "1", "k", "v"),
-        delete_version_tag(client, name, "1", "k"),
+        client.delete_version_tag(name, "1", "k"),
         set_version_tag(client, name + "-none", "1", "k", "v"),
     ):
         with pytest.raises(NotFound):

@@ -12,7 +12,6 @@ from feature_lineage.features.definitions import (
     GONE,
     FeatureDefinition,
     Missing,
-    define,
     define_all,
     feeding_views,
     look_up,
@@ -27,8 +26,8 @@ CONV_PLUS = FeatureRef("transformed", "conv_plus")
 
 
 def _defined(snapshot: RegistrySnapshot, text: str) -> FeatureDefinition:
-    found = define(snapshot, FeatureRef.parse(text))
-    assert found is not None
+    found = look_up(snapshot, FeatureRef.parse(text))
+    assert isinstance(found, FeatureDefinition)
     return found
 
 
@@ -81,7 +80,7 @@ def test_it_is_said_what_is_missing(text: str, what: str, view: str) -> None:
     ref = FeatureRef.parse(text)
 
     assert look_up(REAL, ref) == Missing(ref, what, view)  # type: ignore[arg-type]
-    assert define(REAL, ref) is None
+    assert define_all(REAL, [ref]) == ()
 
 
 def test_an_on_demand_view_reports_a_missing_source_view() -> None:

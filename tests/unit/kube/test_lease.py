@@ -14,7 +14,7 @@ import pytest
 from feature_lineage.errors import NotFound
 from feature_lineage.kube.api_errors import ApiUnavailable, Conflict, Forbidden
 from feature_lineage.kube.kinds import LEASES, Kind
-from feature_lineage.kube.lease import LeaderElector, LeaseLost
+from feature_lineage.kube.lease import DURATION, RENEW, RETRY, LeaderElector, LeaseLost
 
 START = datetime(2026, 11, 26, 3, 14, 48, 123456, tzinfo=UTC)
 
@@ -139,6 +139,10 @@ async def failed(task: Awaitable[None]) -> LeaseLost:
     with pytest.raises(LeaseLost) as caught:
         await task
     return caught.value
+
+
+def test_a_holder_stops_before_others_may_take_over() -> None:
+    assert RETRY < RENEW < DURATION
 
 
 def test_first_candidate_leads_with_a_client_go_record() -> None:

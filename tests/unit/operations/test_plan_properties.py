@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.operations.build import NOW, registry, request, service, view
 
-from feature_lineage.features.definitions import define, define_all
+from feature_lineage.features.definitions import FeatureDefinition, define_all, look_up
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.models.verdicts import BREAKING
@@ -79,6 +79,14 @@ def plan_of(
     )
 
 
+def defined(snapshot: RegistrySnapshot, ref: FeatureRef) -> bool:
+    return isinstance(look_up(snapshot, ref), FeatureDefinition)
+
+
+def same(one: FeatureDefinition, other: FeatureDefinition) -> bool:
+    return (one.dtype, one.join_keys) == (other.dtype, other.join_keys)
+
+
 @given(registries, registries, guarded_models, st.booleans())
 def test_unblocked_plan_keeps_protected_features(
     current: RegistrySnapshot,
@@ -93,14 +101,14 @@ def test_unblocked_plan_keeps_protected_features(
         for model in models:
             known = {was.ref for was in model.features}
             for ref in set(model.refs) - known:
-                assert (define(current, ref) is None) or (define(after, ref) is not None)
+                assert not defined(current, ref) or defined(after, ref)
             for was in model.features:
                 # Computed from the registry itself, not by the comparison that protection uses.
-                now = define(current, was.ref)
-                if now is not None and (now.dtype, now.join_keys) == (was.dtype, was.join_keys):
-                    then = define(after, was.ref)
-                    assert then is not None
-                    assert (then.dtype, then.join_keys) == (was.dtype, was.join_keys)
+                now = look_up(current, was.ref)
+                if isinstance(now, FeatureDefinition) and same(now, was):
+                    then = look_up(after, was.ref)
+                    assert isinstance(then, FeatureDefinition)
+                    assert same(then, was)
 
 
 @given(registries, guarded_models)
