@@ -249,7 +249,7 @@ def test_a_view_pinned_to_an_old_version(kind: str, build: Build, zygote: Zygote
     spec = report.snapshot.objects["feature_view"]["a"]
     assert [field["name"] for field in spec["features"]] == ["trips"]
     assert len(report.warnings) == 1
-    assert "'a' otherwise than the repo declares it" in report.warnings[0]
+    assert "'a' in another form than the repo declares it" in report.warnings[0]
 
 
 def test_a_protected_project_is_not_deleted(repo: Repo, zygote: Zygote) -> None:
