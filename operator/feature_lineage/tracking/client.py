@@ -5,6 +5,7 @@ Errors are those of `http.Http.body`; an answer of an unexpected shape is a `Ser
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -233,25 +234,14 @@ class MLflowClient:
         """
         root = proxied_root(artifact_uri)
         if root is not None:
-            target = ARTIFACTS + quote(f"{root}/{path}".lstrip("/"))
-            call = Call(
-                "PUT",
-                target,
-                content=content,
-                idempotent=True,
-                deadline_factor=ARTIFACT_DEADLINE_FACTOR,
-            )
+            call = Call("PUT", ARTIFACTS + quote(f"{root}/{path}".lstrip("/")))
         else:
             query = {"run_uuid": run_id, "path": path}
-            call = Call(
-                "POST",
-                "/ajax-api/2.0/mlflow/upload-artifact",
-                query,
-                content=content,
-                idempotent=True,
-                deadline_factor=ARTIFACT_DEADLINE_FACTOR,
-            )
-        await self.http.body(call)
+            call = Call("POST", "/ajax-api/2.0/mlflow/upload-artifact", query)
+        factor = ARTIFACT_DEADLINE_FACTOR
+        await self.http.body(
+            replace(call, content=content, idempotent=True, deadline_factor=factor)
+        )
 
     async def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
         return await self.http.value(Call("GET", API + path, query, idempotent=True))
