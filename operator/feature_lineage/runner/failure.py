@@ -6,7 +6,7 @@ while the repo's code runs, else ``JobFailed``.
 
 import os
 import traceback
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.errors import SteppedBack, one_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
+from feature_lineage.runner.report_builder import report_of
 
 
 def report(
@@ -35,16 +36,12 @@ def report(
                 f"while {DOING.get(progress.phase_name, progress.phase_name)}: {one_line(error)}"
             )
             traceback.print_exception(error)
-    return JobReport(
-        operation_id=request.operation_id,
-        kind=request.kind,
-        project=request.project,
-        revision=request.revision,
-        outcome=outcome,
+    return report_of(
+        request,
+        outcome,
+        started,
         reason=reason,
         message=message,
-        started_at=started,
-        finished_at=datetime.now(UTC),
         feast_version=version("feast"),
         seconds=progress.seconds,
     )

@@ -22,6 +22,7 @@ from feature_lineage.runner.canonical import SECTIONS, snapshot_of
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
+from feature_lineage.runner.report_builder import report_of
 from feature_lineage.runner.settings import Settings, open_store
 
 
@@ -64,15 +65,10 @@ class Job:
 
     def report(self, outcome: Outcome, **fields: Any) -> JobReport:
         """The worker's report; the supervisor adds output and verification."""
-        request = self.request
-        return JobReport(
-            operation_id=request.operation_id,
-            kind=request.kind,
-            project=request.project,
-            revision=request.revision,
-            outcome=outcome,
-            started_at=self.started,
-            finished_at=datetime.now(UTC),
+        return report_of(
+            self.request,
+            outcome,
+            self.started,
             feast_version=feast.__version__,
             registry_type=self.settings.registry_type,
             online_store_type=self.settings.online_store_type,

@@ -1,29 +1,25 @@
 """Reports that the pod writes itself, because no worker ran or its report is too large."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.reasons import Reason
+from feature_lineage.runner.report_builder import report_of
 from feature_lineage.sources.interface import SourceChanged
 
 
 def not_started(request: JobRequest, error: FeatureLineageError, started: datetime) -> JobReport:
     """The report of an operation whose repo could not be provided."""
     outcome = Outcome.STEPPED_BACK if isinstance(error, SourceChanged) else Outcome.FAILED
-    return _report(request, outcome, error.reason, str(error), started)
+    return report_of(request, outcome, started, reason=error.reason, message=str(error))
 
 
 def interrupted(request: JobRequest, started: datetime) -> JobReport:
     """The report of an operation that SIGTERM ended before the worker started."""
-    return _report(
-        request,
-        Outcome.FAILED,
-        Reason.INTERRUPTED,
-        "stopped while fetching the repo: SIGTERM",
-        started,
-    )
+    message = "stopped while fetching the repo: SIGTERM"
+    return report_of(request, Outcome.FAILED, started, reason=Reason.INTERRUPTED, message=message)
 
 
 def too_large(report: JobReport, error: FeatureLineageError) -> JobReport:
@@ -40,20 +36,4 @@ def too_large(report: JobReport, error: FeatureLineageError) -> JobReport:
             "views": (),
             "warnings": (),
         }
-    )
-
-
-def _report(
-    request: JobRequest, outcome: Outcome, reason: str, message: str, started: datetime
-) -> JobReport:
-    return JobReport(
-        operation_id=request.operation_id,
-        kind=request.kind,
-        project=request.project,
-        revision=request.revision,
-        outcome=outcome,
-        reason=reason,
-        message=message,
-        started_at=started,
-        finished_at=datetime.now(UTC),
     )

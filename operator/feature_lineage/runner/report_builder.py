@@ -26,26 +26,42 @@ _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 VERIFIED_OUTCOMES: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL)
 
 
+def report_of(request: JobRequest, outcome: Outcome, started: datetime, **fields: Any) -> JobReport:
+    """The report of a job that ends now."""
+    return JobReport(
+        operation_id=request.operation_id,
+        kind=request.kind,
+        project=request.project,
+        revision=request.revision,
+        outcome=outcome,
+        started_at=started,
+        finished_at=datetime.now(UTC),
+        **fields,
+    )
+
+
 def build_report(request: JobRequest, result: WorkerResult, started: float) -> JobReport:
     """The report of this job; every result gives a report."""
-    common = {
-        "finished_at": datetime.now(UTC),
-        "output_tail": _tail(result.output, result.secrets),
-    }
+    tail = _tail(result.output, result.secrets)
+
+    def failed(reason: Reason, message: str) -> JobReport:
+        began = datetime.fromtimestamp(started, UTC)
+        fields = {"reason": reason, "message": message, "output_tail": tail}
+        return report_of(request, Outcome.FAILED, began, **fields)
+
     if result.report is None:
-        reason, message = _without_report(request, result)
-        return _failed(request, started, reason, message, common)
+        return failed(*_without_report(request, result))
     try:
         report = JobReport.model_validate(result.report)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         message = f"the worker's report does not parse: {where}: {first['msg']}"
-        return _failed(request, started, Reason.JOB_FAILED, message, common)
+        return failed(Reason.JOB_FAILED, message)
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
-        message = "the worker's report belongs to another operation"
-        return _failed(request, started, Reason.JOB_FAILED, message, common)
-    report = _redacted(report, result.secrets).model_copy(update=common)
+        return failed(Reason.JOB_FAILED, "the worker's report belongs to another operation")
+    ended = {"finished_at": datetime.now(UTC), "output_tail": tail}
+    report = _redacted(report, result.secrets).model_copy(update=ended)
     traits = KINDS[report.kind]
     if not (traits.verified or traits.imports_repo_code):
         return report.model_copy(update={"verified": report.snapshot is not None})
@@ -94,22 +110,6 @@ def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, 
     if result.phase in REPO_PHASES:
         return Reason.INVALID_REPO, f"the repo's code ended the process ({how}) {doing}"
     return Reason.JOB_FAILED, f"the worker ended without a report ({how}) {doing}"
-
-
-def _failed(
-    request: JobRequest, started: float, reason: Reason, message: str, common: dict[str, Any]
-) -> JobReport:
-    return JobReport(
-        operation_id=request.operation_id,
-        kind=request.kind,
-        project=request.project,
-        revision=request.revision,
-        outcome=Outcome.FAILED,
-        reason=reason,
-        message=message,
-        started_at=datetime.fromtimestamp(started, UTC),
-        **common,
-    )
 
 
 def _tail(output: bytes, secrets: list[str]) -> str:
