@@ -41,3 +41,20 @@ def standing_at(history: Iterable[SnapshotRecord], moment: datetime) -> Snapshot
 def following(history: Iterable[SnapshotRecord], record: SnapshotRecord) -> SnapshotRecord | None:
     """The next record; None for the newest."""
     return min((later for later in history if later.at > record.at), default=None)
+
+
+def extended(
+    history: tuple[SnapshotRecord, ...], record: SnapshotRecord
+) -> tuple[SnapshotRecord, ...]:
+    """The history, oldest first, with one more record, or with its newest one seen again."""
+    if history and history[-1].digest == record.digest:
+        return (*history[:-1], history[-1].seen_again(record))
+    return tuple(sorted((*history, record)))
+
+
+def rows_of(history: Iterable[SnapshotRecord]) -> list[list[str | None]]:
+    """``[at, digest, revision, seen_until]`` for each record, as a host keeps them in JSON."""
+    return [
+        [r.at.isoformat(), r.digest, r.revision, r.seen_until.isoformat() if r.seen_until else None]
+        for r in history
+    ]

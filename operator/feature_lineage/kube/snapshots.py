@@ -22,7 +22,7 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidReport, NotFound
-from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
@@ -70,7 +70,7 @@ class KubeSnapshots:
         stored = await self._read_once(key)
         # Also an existing one: it may have been deleted or changed.
         pieces = {**dict(stored.pieces), snapshot.digest: await self._write(project, snapshot)}
-        history = _with(stored.history, record)
+        history = extended(stored.history, record)[-KEPT_RECORDS:]
         dropped = list(pieces.items())[:-KEPT_SNAPSHOTS]
         stored = _Stored(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
         await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, stored))
@@ -141,14 +141,6 @@ class KubeSnapshots:
         return len(pieces)
 
 
-def _with(
-    history: tuple[SnapshotRecord, ...], record: SnapshotRecord
-) -> tuple[SnapshotRecord, ...]:
-    if history and history[-1].digest == record.digest:
-        return (*history[:-1], history[-1].seen_again(record))
-    return tuple(sorted((*history, record)))[-KEPT_RECORDS:]
-
-
 def _config_map(project: FeatureStoreProject, name: str) -> Object:
     return {
         "apiVersion": CONFIG_MAPS.api_version,
@@ -165,7 +157,7 @@ def _timeline(project: FeatureStoreProject, stored: _Stored) -> Object:
     return {
         **_config_map(project, timeline_name(project.metadata.name)),
         "data": {
-            "history.json": json.dumps(_rows(stored.history)),
+            "history.json": json.dumps(rows_of(stored.history)),
             "snapshots.json": json.dumps(stored.pieces),
         },
     }
@@ -174,13 +166,6 @@ def _timeline(project: FeatureStoreProject, stored: _Stored) -> Object:
 def _owned(config_map: Object, project: FeatureStoreProject) -> bool:
     owners = config_map["metadata"].get("ownerReferences") or ()
     return any(owner.get("uid") == project.metadata.uid for owner in owners)
-
-
-def _rows(history: tuple[SnapshotRecord, ...]) -> list[list[str | None]]:
-    return [
-        [r.at.isoformat(), r.digest, r.revision, r.seen_until.isoformat() if r.seen_until else None]
-        for r in history
-    ]
 
 
 def _read(config_map: Object, key: Key) -> _Stored:

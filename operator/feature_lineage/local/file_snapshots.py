@@ -5,13 +5,12 @@ snapshots/<namespace>/<name>/history.json  the timeline of the registry
 """
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import StateUnusable
-from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.state_folder import StateFolder, write_atomically
 
@@ -28,13 +27,9 @@ class FileSnapshots:
         if not path.exists():
             write_atomically(path, snapshot.to_json())
         history = await self.history(key)
-        if history and history[-1].digest == record.digest:
-            after = (*history[:-1], history[-1].seen_again(record))
-            if _rows(after) == _rows(history):
-                return
-        else:
-            after = tuple(sorted((*history, record)))
-        write_atomically(folder / "history.json", json.dumps(_rows(after), indent=0))
+        before, after = rows_of(history), rows_of(extended(history, record))
+        if after != before:
+            write_atomically(folder / "history.json", json.dumps(after, indent=0))
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
         try:
@@ -54,15 +49,6 @@ class FileSnapshots:
 
     def _folder(self, key: Key) -> Path:
         return self._root / key.namespace / key.name
-
-
-def _rows(records: Iterable[SnapshotRecord]) -> list[list[str]]:
-    """``[at, digest, revision]``, and `seen_until` where there is one."""
-    return [
-        [r.at.isoformat(), r.digest, r.revision]
-        + ([r.seen_until.isoformat()] if r.seen_until is not None else [])
-        for r in records
-    ]
 
 
 def _record(at: str, digest: str, revision: str, seen_until: str | None = None) -> SnapshotRecord:
