@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
 from feature_lineage.api.enums import OnConflict, ReadyRequirement, TagsMode
-from feature_lineage.api.types import SET, AtLeast, DnsLabel, DnsName, Duration, Pattern, Text
+from feature_lineage.api.types import SET, DnsLabel, DnsName, Duration, Pattern, Text, at_least
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -52,7 +52,7 @@ class TagsSpec(ApiModel):
 class ModelFreshness(ApiModel):
     """The freshness objective for the features of the model."""
 
-    max_age: Annotated[Duration, AtLeast("1s")] = Field(
+    max_age: Annotated[Duration, at_least("1s")] = Field(
         description="Objective of this model, if stricter than that of the project; at least 1s."
     )
 

@@ -15,7 +15,6 @@ from feature_lineage.api.refs import ObjectRef
 from feature_lineage.api.types import (
     ATOMIC,
     MAP_BY_NAME,
-    AtLeast,
     DataKey,
     DnsLabel,
     DnsName,
@@ -25,6 +24,7 @@ from feature_lineage.api.types import (
     PodFragment,
     Quantity,
     Text,
+    at_least,
 )
 
 EnvName = Annotated[
@@ -180,7 +180,7 @@ class RuntimeSpec(ApiModel):
     security_context: PodFragment | None = Field(
         None, description="Security context of the jobs' pods, such as fsGroup."
     )
-    timeout: Annotated[Duration, AtLeast("10s")] = Field(
+    timeout: Annotated[Duration, at_least("10s")] = Field(
         Duration("1h"), description="How long one job may take, at least 10s."
     )
     retries: StrictInt = Field(

@@ -24,12 +24,12 @@ from feature_lineage.api.sources import Source
 from feature_lineage.api.types import (
     MAP_BY_NAME,
     SET,
-    AtLeast,
     Check,
     DnsLabel,
     Duration,
     Pattern,
     Text,
+    at_least,
 )
 
 _HTTP_URL = r"^https?://[^@/?#\s]+(/[^?#\s]*)?$"
@@ -102,7 +102,7 @@ class Protection(ApiModel):
         OnGuardUnavailable.BLOCK,
         description="What to do while MLflow is down: Block, or UseLast facts up to maxGuardAge.",
     )
-    max_guard_age: Annotated[Duration, AtLeast("1s")] = Field(
+    max_guard_age: Annotated[Duration, at_least("1s")] = Field(
         Duration("10m"), description="How old facts about models may be for an apply, at least 1s."
     )
 
@@ -128,7 +128,7 @@ class ApplySpec(ApiModel):
 class RegistrySpec(ApiModel):
     """How changes of the Feast registry by other tools are detected."""
 
-    poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
+    poll_interval: Annotated[Duration, at_least("1s")] = Field(
         Duration("1h"), description="How often a short job reads the registry, at least 1s."
     )
 
@@ -137,7 +137,7 @@ class ViewFreshness(ApiModel):
     """The objective of one feature view."""
 
     name: Text = Field(description="Name of the feature view.")
-    max_age: Annotated[Duration, AtLeast("1s")] = Field(
+    max_age: Annotated[Duration, at_least("1s")] = Field(
         description="How old its newest materialization may be, at least 1s."
     )
 
@@ -145,7 +145,7 @@ class ViewFreshness(ApiModel):
 class ProjectFreshness(ApiModel):
     """How fresh the online store must be."""
 
-    max_age: Annotated[Duration, AtLeast("1s")] | None = Field(
+    max_age: Annotated[Duration, at_least("1s")] | None = Field(
         None, description="The objective of every view without its own, at least 1s."
     )
     views: Annotated[tuple[ViewFreshness, ...], MAP_BY_NAME] = Field(
@@ -190,7 +190,7 @@ class MlflowSpec(ApiModel):
     ca_bundle: KeySource | None = Field(
         None, description="Certificate authorities (PEM) to trust for this server."
     )
-    poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
+    poll_interval: Annotated[Duration, at_least("1s")] = Field(
         Duration("30s"), description="How often to read aliases and new versions, at least 1s."
     )
     log_operations: StrictBool = Field(

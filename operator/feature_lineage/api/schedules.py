@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel, exactly_one_of, rule
 from feature_lineage.api.pods import ResourceRequirements
-from feature_lineage.api.types import SET, AtLeast, DnsLabel, Duration, Pattern, Text, Timestamp
+from feature_lineage.api.types import SET, DnsLabel, Duration, Pattern, Text, Timestamp, at_least
 
 
 def _cron_field(value: str) -> str:
@@ -77,7 +77,7 @@ class Incremental(ApiModel):
 class Window(ApiModel):
     """A window that ends `delay` before the scheduled time and is `duration` long."""
 
-    duration: Annotated[Duration, AtLeast("1s")] = Field(
+    duration: Annotated[Duration, at_least("1s")] = Field(
         description="Length of the window, at least 1s."
     )
     delay: Duration = Field(
@@ -98,12 +98,12 @@ class Schedule(ApiModel):
         None, description="From where each view's last materialization ended, until now."
     )
     window: Window | None = Field(None, description="A fixed window before the scheduled time.")
-    starting_deadline: Annotated[Duration, AtLeast("10s")] = Field(
+    starting_deadline: Annotated[Duration, at_least("10s")] = Field(
         Duration("30m"),
         description="How late a run may still start, at least 10s; else it is skipped.",
     )
     suspend: StrictBool = Field(False, description="Whether this schedule pauses.")
-    timeout: Annotated[Duration, AtLeast("10s")] | None = Field(
+    timeout: Annotated[Duration, at_least("10s")] | None = Field(
         None, description="How long one run may take, at least 10s; runtime.timeout when absent."
     )
     resources: ResourceRequirements | None = Field(
@@ -123,6 +123,6 @@ class Backfill(ApiModel):
     views: ViewNames = Field((), description="Which feature views; all of the project when empty.")
     start: Timestamp = Field(description="Beginning of the range, inclusive.")
     end: Timestamp = Field(description="End of the range, exclusive.")
-    chunk: Annotated[Duration, AtLeast("1m")] = Field(
+    chunk: Annotated[Duration, at_least("1m")] = Field(
         Duration("1d"), description="Length of the piece one job does, at least 1m."
     )

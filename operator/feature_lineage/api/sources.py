@@ -9,7 +9,7 @@ from pydantic import Field
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
 from feature_lineage.api.refs import KeySource, ObjectRef
-from feature_lineage.api.types import AtLeast, Check, Duration, Pattern, Text
+from feature_lineage.api.types import Check, Duration, Pattern, Text, at_least
 
 _GIT_URL = r"^(https://[^@/?#\s]+/[^?#\s]+|ssh://[^/?#:\s]+(:[0-9]+)?/[^?#\s]+|file:///[^?#\s]+)$"
 
@@ -100,7 +100,7 @@ class Source(ApiModel):
     local: LocalSource | None = Field(
         None, description="A folder of this machine; for the local host only."
     )
-    poll_interval: Annotated[Duration, AtLeast("1s")] = Field(
+    poll_interval: Annotated[Duration, at_least("1s")] = Field(
         Duration("5m"),
         description="How often to look for a new revision, at least 1s; starts no pod.",
     )

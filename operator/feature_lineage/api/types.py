@@ -6,6 +6,7 @@ Each type contains its Python check and its part of the CRD schema, so that the 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -89,53 +90,25 @@ class Duration(timedelta):
         return {"type": "string", "pattern": DURATION_PATTERN, "maxLength": DURATION_MAX_LENGTH}
 
 
-@dataclass(frozen=True)
-class AtLeast:
-    """Annotation of a `Duration`: the smallest allowed value, at most one day."""
-
-    minimum: str
+class _Checked(ABC):
+    """Annotation whose check each value has to pass."""
 
     def __get_pydantic_core_schema__(
         self, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> Json:
-        # CEL's duration() has no days. A duration with a day other than zero passes; only the
-        # others are compared.
-        cel = (
-            "self.matches('[1-9][0-9]*d') ||"
-            f" duration(self.replace('0d', '0s')) >= duration('{self.minimum}')"
-        )
-        return {
-            **handler(schema),
-            "x-kubernetes-validations": [{"rule": cel, "message": self._message}],
-        }
-
-    @property
-    def _message(self) -> str:
-        return f"must be at least {self.minimum}"
-
-    def _check(self, value: Duration) -> Duration:
-        if value < Duration(self.minimum):
-            raise PydanticCustomError("minimum", "{fact}", {"fact": self._message})
-        return value
+    @abstractmethod
+    def _check(self, value: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(_Checked):
     """Annotation of a scalar: a named check with one message for Python and for the API server."""
 
     message: str
     cel: str
     holds: Callable[[Any], bool] | None = None  # None: only the API server can check it (`oldSelf`)
-
-    def __get_pydantic_core_schema__(
-        self, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -153,17 +126,24 @@ class Check:
         return value
 
 
+def at_least(minimum: str) -> Check:
+    """Annotation of a `Duration`: the smallest allowed value, at most one day."""
+    # CEL's duration() has no days. A duration with a day other than zero passes; only the
+    # others are compared.
+    return Check(
+        f"must be at least {minimum}",
+        "self.matches('[1-9][0-9]*d') ||"
+        f" duration(self.replace('0d', '0s')) >= duration('{minimum}')",
+        lambda value: value >= Duration(minimum),
+    )
+
+
 @dataclass(frozen=True)
-class Pattern:
+class Pattern(_Checked):
     """Annotation of a string: `pattern` of the schema, with a hint of what to write."""
 
     regex: str
     hint: str
-
-    def __get_pydantic_core_schema__(
-        self, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -178,16 +158,11 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class ListType:
+class ListType(_Checked):
     """Annotation of a list: how server-side apply merges it, and what may not occur twice in it."""
 
     kind: Literal["map", "set", "atomic"]
     keys: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(
-        self, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._no_twins, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -197,7 +172,7 @@ class ListType:
             extra["x-kubernetes-list-map-keys"] = list(self.keys)
         return {**handler(schema), **extra}
 
-    def _no_twins(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.kind == "atomic":
             return items
         seen: set[Any] = set()

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel
-from feature_lineage.api.types import AtLeast, DnsLabel, Duration, Text
+from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.kube.url_allowlist import Glob, HostGlob
@@ -97,7 +97,7 @@ class OperatorConfig(ApiModel):
     )
     runner: RunnerConfig = Field(description="How jobs run.")
     workers: int = Field(16, ge=1, le=256, description="How many resources are reconciled at once.")
-    resync_interval: Annotated[Duration, AtLeast("10s")] = Field(
+    resync_interval: Annotated[Duration, at_least("10s")] = Field(
         Duration("10m"), description="How often every resource is reconciled without an event."
     )
     port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from feature_lineage.api.types import AtLeast, Duration, Timestamp, format_timestamp
+from feature_lineage.api.types import Duration, Timestamp, at_least, format_timestamp
 
 UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -60,7 +60,7 @@ def test_what_is_not_a_duration_says_how_to_write_one(text):
 
 
 def test_a_minimum_is_inclusive():
-    ten_seconds = TypeAdapter(Annotated[Duration, AtLeast("10s")])
+    ten_seconds = TypeAdapter(Annotated[Duration, at_least("10s")])
 
     assert ten_seconds.validate_python("10s") == timedelta(seconds=10)
     with pytest.raises(ValidationError, match="must be at least 10s"):
