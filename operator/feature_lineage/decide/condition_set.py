@@ -6,6 +6,7 @@ from enum import StrEnum
 from feature_lineage.api import Condition
 from feature_lineage.api.conditions import find_condition, remove_condition, set_condition
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import cut
 
 MAX_MESSAGE = 2000
 
@@ -46,13 +47,11 @@ class ConditionSet:
         return find_condition(self.values, type_)
 
     def _set(self, type_: StrEnum, status: str, reason: str, message: str) -> None:
-        if len(message) > MAX_MESSAGE:
-            message = message[: MAX_MESSAGE - 1] + "…"
         new = Condition(
             type=str(type_),
             status=status,
             reason=reason,
-            message=message,
+            message=cut(message, MAX_MESSAGE),
             last_transition_time=self._now,
             observed_generation=self._generation,
         )

@@ -35,6 +35,7 @@ from feature_lineage.operations.records import (
     Operation,
     OpsRun,
 )
+from feature_lineage.shorten import one_line
 
 MAX_TAG: Final = 5000  # what an MLflow server of any age accepts
 MAX_VIEW_METRICS: Final = 200  # the rest is in the artifact
@@ -230,5 +231,4 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _line(text: str) -> str:
     printable = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text)
-    line = " ".join(printable.split())
-    return line if len(line) <= MAX_TAG else f"{line[: MAX_TAG - 1]}…"
+    return one_line(printable, MAX_TAG)

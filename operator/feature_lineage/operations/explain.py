@@ -13,6 +13,7 @@ from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
 from feature_lineage.operations.protection import Impact
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import one_line
 
 MAX_LENGTH: Final = 1024
 """In bytes of UTF-8, as the limit of an Event."""
@@ -33,7 +34,7 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
     subject = f"commit {short_revision(revision)} is not applied"
     others = [given for given in overrides if given and not names_plan(given, plan.digest)]
     stale = (
-        f" The permission given for plan {_clip(others[0], 16)} is not for this plan."
+        f" The permission given for plan {one_line(others[0], 16)} is not for this plan."
         if others
         else ""
     )
@@ -45,7 +46,7 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
         case Reason.ADOPTION_WOULD_DELETE:
             fact = f"{subject}: its first apply to this registry would delete objects that "
             fact += f"others applied ({len(plan.adoption_deletes)}): "
-            items = [_clip(name, _MAX_ITEM) for name in plan.adoption_deletes]
+            items = [one_line(name, _MAX_ITEM) for name in plan.adoption_deletes]
             also = (
                 f"; it would also affect {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
                 if plan.impacts
@@ -64,7 +65,7 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
             if not plan.impacts:
                 fact = f"{subject}: the features of {_versions(len(plan.unknown_models))} are not "
                 fact += "known, so it may break "
-                items = [_clip(name, _MAX_ITEM) for name in plan.unknown_models]
+                items = [one_line(name, _MAX_ITEM) for name in plan.unknown_models]
                 return _fit(fact, items, ", ", step)
             fact = f"{subject}: it would affect {_versions(len(plan.impacts))}: "
             return _fit(fact, _impact_phrases(plan), "; ", step)
@@ -82,7 +83,7 @@ def explain_applied_impacts(plan: Plan, revision: str) -> str:
     fact = f"commit {short_revision(revision)} is applied and affects "
     fact += f"{_versions(len(plan.impacts))}: "
     # A runner of an older version does not report what allowed the plan.
-    by = f". {_clip(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
+    by = f". {one_line(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
     return _fit(fact, _impact_phrases(plan), "; ", by)
 
 
@@ -90,13 +91,13 @@ def short_revision(revision: str) -> str:
     """A commit shortened to 12 digits; any other revision unchanged."""
     if _SHA.fullmatch(revision):
         return revision[: len("sha256:") + 12] if ":" in revision else revision[:12]
-    return _clip(revision, 40) or "of unknown revision"
+    return one_line(revision, 40) or "of unknown revision"
 
 
 def describe(problem: Problem) -> str:
     """One problem as a phrase that begins with the feature."""
-    subject = _clip(problem.feature, 80)
-    was, now = _clip(problem.was, 40), _clip(problem.now, 40)
+    subject = one_line(problem.feature, 80)
+    was, now = one_line(problem.was, 40), one_line(problem.now, 40)
     step = f" from {was} to {now}" if was and now else ""
     match problem.kind:
         case ProblemKind.FEATURE_GONE:
@@ -129,7 +130,7 @@ def _impact(impact: Impact) -> str:
     problems = sorted(impact.problems, key=lambda problem: (problem.kind not in BREAKING, problem))
     phrase = describe(problems[0]) if problems else ""
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"{_clip(who + aliases, 100)}: {phrase}{more}"
+    return f"{one_line(who + aliases, 100)}: {phrase}{more}"
 
 
 def _worst_first(impact: Impact) -> tuple[bool, str, str]:
@@ -156,13 +157,8 @@ def _fit(fact: str, items: list[str], separator: str, step: str) -> str:
         shown.append(item)
     left = len(items) - len(shown)
     more = (f" and {left} more" if shown else f"{left} in all") if left else ""
-    return _clip(f"{fact}{separator.join(shown)}{more}{step}", MAX_LENGTH)
+    return one_line(f"{fact}{separator.join(shown)}{more}{step}", MAX_LENGTH)
 
 
 def _size(text: str) -> int:
     return len(text.encode(errors="replace"))
-
-
-def _clip(text: str, limit: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

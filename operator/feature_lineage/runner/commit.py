@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 
 from feature_lineage.features.delta import ObjectDelta
 from feature_lineage.runner.canonical import snapshot_of
-from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, SteppedBack, one_line
+from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, SteppedBack, error_line
 from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of
 from feature_lineage.runner.repo import memory_registry
 
@@ -59,7 +59,7 @@ class Changes:
         try:
             self._write(registry, project)
         except (FeastError, ValueError) as error:
-            raise InvalidRepo(f"Feast refuses to register it: {one_line(error)}") from error
+            raise InvalidRepo(f"Feast refuses to register it: {error_line(error)}") from error
 
     def _write(self, registry: Any, project: str) -> None:
         contents = self.contents
@@ -262,6 +262,6 @@ def lock_tables(connection: Any) -> bool:
             return True
     except OperationalError as error:
         raise RegistryUnreadable(
-            f"the SQL registry stayed locked by another writer: {one_line(error)}"
+            f"the SQL registry stayed locked by another writer: {error_line(error)}"
         ) from error
     return False

@@ -1,7 +1,12 @@
 """Errors with which the worker ends an operation."""
 
+from typing import Final
+
 from feature_lineage.errors import TerminalError, TransientError, WaitingError
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import one_line
+
+MAX_LINE: Final = 600
 
 
 class InvalidRepo(TerminalError):
@@ -26,9 +31,7 @@ class SteppedBack(WaitingError):
     reason = Reason.REGISTRY_MOVED
 
 
-def one_line(error: BaseException, limit: int = 600) -> str:
-    """``ValueError: text``, on one line of at most ``limit`` characters."""
-    text = " ".join(str(error).split())
+def error_line(error: BaseException) -> str:
+    """``ValueError: text``, on one line of at most `MAX_LINE` characters."""
     name = type(error).__name__
-    line = f"{name}: {text}" if text else name
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return one_line(f"{name}: {error}" if str(error).strip() else name, MAX_LINE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
 from feature_lineage.reasons import Reason
-from feature_lineage.runner.errors import SteppedBack, one_line
+from feature_lineage.runner.errors import SteppedBack, error_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 from feature_lineage.runner.report_builder import report_of
 
@@ -33,7 +33,7 @@ def report(
         case _:
             outcome, reason = Outcome.FAILED, Reason.JOB_FAILED
             message = (
-                f"while {DOING.get(progress.phase_name, progress.phase_name)}: {one_line(error)}"
+                f"while {DOING.get(progress.phase_name, progress.phase_name)}: {error_line(error)}"
             )
             traceback.print_exception(error)
     return report_of(
@@ -65,7 +65,7 @@ def repo_fault(error: BaseException, repo: Path) -> str:
         case RecursionError():
             return f"{prefix}RecursionError: the repo's code calls itself without end"
         case _:
-            return prefix + one_line(error)
+            return prefix + error_line(error)
 
 
 def _location(error: BaseException, repo: Path) -> str:

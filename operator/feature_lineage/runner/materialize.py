@@ -26,7 +26,7 @@ from feature_lineage.operations.protocol import (
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
-from feature_lineage.runner.errors import RegistryUnreadable, one_line
+from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
 from feature_lineage.runner.reader import views_of
 
@@ -170,7 +170,7 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
                 f"a column is missing in the data{of_source}: {error.args[0] if error.args else ''}"
             )
         case _:
-            return one_line(error)
+            return error_line(error)
 
 
 def _emit_view(job: Job, report: ViewReport) -> None:

@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, one_line
+from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, error_line
 
 # Registry message field → SQL table and its column; the same for every Feast SQL registry.
 _TABLES = {
@@ -80,14 +80,14 @@ class RegistryReader:
             store = FeatureStore(repo_path=str(self._repo), config=self._config)
             return Reading(store.registry.proto(), exists=True)
         except ArgumentError as error:
-            raise InvalidRepo(f"registry.path is no database URL: {one_line(error)}") from error
+            raise InvalidRepo(f"registry.path is no database URL: {error_line(error)}") from error
         except SQLAlchemyError as error:
             raise RegistryUnreadable(
-                f"the SQL registry cannot be read: {one_line(error)}"
+                f"the SQL registry cannot be read: {error_line(error)}"
             ) from error
         except (OSError, DecodeError) as error:
             raise RegistryUnreadable(
-                f"the registry at {registry.path} cannot be read: {one_line(error)}; "
+                f"the registry at {registry.path} cannot be read: {error_line(error)}; "
                 "restore it from a backup if this stays"
             ) from error
 

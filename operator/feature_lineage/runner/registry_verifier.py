@@ -13,7 +13,7 @@ from pathlib import Path
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.canonical import snapshot_of
-from feature_lineage.runner.errors import InvalidRepo, one_line
+from feature_lineage.runner.errors import InvalidRepo, error_line
 from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import Settings, load_settings
 
@@ -55,5 +55,5 @@ def _registry_message(settings: Settings, repo: Path) -> bytes:
         digest = snapshot_of(reading.proto, project, project).objects_digest
         message = {"event": "registry", "digest": digest}
     except Exception as error:  # noqa: BLE001  the supervisor reports a failed read
-        message = {"event": "registry", "error": one_line(error)}
+        message = {"event": "registry", "error": error_line(error)}
     return json.dumps(message).encode() + b"\n"

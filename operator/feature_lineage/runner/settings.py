@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from feature_lineage.errors import TerminalError
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
-from feature_lineage.runner.errors import InvalidRepo, one_line
+from feature_lineage.runner.errors import InvalidRepo, error_line
 
 FILE_NAME: Final = "feature_store.yaml"
 _EXTRA: Final = re.compile(r"feast\[([^\]]+)\]")
@@ -63,11 +63,11 @@ def load_settings(repo: Path, text: str | None) -> Settings:
         except FileNotFoundError as error:
             raise InvalidRepo(f"there is no {FILE_NAME} in the repo: is the path right?") from error
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRepo(f"{what} cannot be read: {one_line(error)}") from error
+            raise InvalidRepo(f"{what} cannot be read: {error_line(error)}") from error
     try:
         raw = yaml.safe_load(os.path.expandvars(text))
     except yaml.YAMLError as error:
-        raise InvalidRepo(f"{what} is no YAML: {one_line(error)}") from error
+        raise InvalidRepo(f"{what} is no YAML: {error_line(error)}") from error
     if not isinstance(raw, dict):
         raise InvalidRepo(f"{what} must hold a mapping, with a project and a registry")
     config, registry = _validate(raw, what)
@@ -88,7 +88,7 @@ def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise InvalidRepo(f"{what} is not valid: {where}: {first['msg']}") from error
     except (FeastError, ValueError, TypeError) as error:
-        raise InvalidRepo(f"{what} is not valid: {_package(error) or one_line(error)}") from error
+        raise InvalidRepo(f"{what} is not valid: {_package(error) or error_line(error)}") from error
     if not isinstance(registry, RegistryConfig) or not registry.path:
         raise InvalidRepo(f"{what} is not valid: registry: give it a path")
     scheme = urlsplit(str(registry.path)).scheme

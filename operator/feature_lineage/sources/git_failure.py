@@ -17,6 +17,7 @@ from feature_lineage.errors import (
     TransientError,
 )
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import cut
 
 MAX_FACT: Final = 300
 
@@ -199,5 +200,4 @@ def _tidy(line: str) -> str:
 
 def _fact(line: str) -> str:
     fact = _VARIABLE.sub("", _PREFIX.sub("", line)).rstrip(". ")
-    fact = _KEY_FILE.sub("the key ssh-privatekey", fact)
-    return fact if len(fact) <= MAX_FACT else fact[: MAX_FACT - 1] + "…"
+    return cut(_KEY_FILE.sub("the key ssh-privatekey", fact), MAX_FACT)

@@ -12,6 +12,7 @@ from typing import Final
 
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.records import OpsRun
+from feature_lineage.shorten import cut
 
 OMITTED_TAG: Final = "featurelineage.io/omitted-tags"
 FULL_VALUES_ARTIFACT: Final = "full_values.json"
@@ -32,14 +33,14 @@ def truncated(run: OpsRun) -> OpsRun:
         full = {"tags": full_tags, "params": full_params}
         artifacts[FULL_VALUES_ARTIFACT] = canonical_json(full)
     omitted = sorted(key for key in full_tags if key.startswith("feast."))
-    kept = {key: _cut(value, MAX_TAG) for key, value in tags.items() if key not in omitted}
+    kept = {key: cut(value, MAX_TAG) for key, value in tags.items() if key not in omitted}
     if omitted:
-        kept[OMITTED_TAG] = _cut(",".join(omitted), MAX_TAG)
+        kept[OMITTED_TAG] = cut(",".join(omitted), MAX_TAG)
     return replace(
         run,
-        name=_cut(_storable(run.name), MAX_KEY),
+        name=cut(_storable(run.name), MAX_KEY),
         tags=kept,
-        params={key: _cut(value, MAX_PARAM) for key, value in params.items()},
+        params={key: cut(value, MAX_PARAM) for key, value in params.items()},
         metrics={_key(key): value for key, value in run.metrics.items()},
         artifacts=artifacts,
     )
@@ -56,7 +57,3 @@ def _key(key: str) -> str:
 def _storable(text: str) -> str:
     """Replace lone surrogates, which are no UTF-8, and NUL, which PostgreSQL does not store."""
     return text.encode(errors="replace").decode().replace("\0", "�")
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

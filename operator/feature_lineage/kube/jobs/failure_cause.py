@@ -13,6 +13,7 @@ from typing import Any, Final
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import CANCELLED
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import one_line
 
 MAX_MESSAGE: Final = 1000
 _IMAGE: Final = frozenset(
@@ -85,7 +86,7 @@ def cancellation(job: Object) -> Cause | None:
     reason, _, message = why.partition(": ")
     if reason != Reason.INTERRUPTED:
         message += "; cancelled before it started: the project has changed since then"
-    return Cause(reason, _one_line(message))
+    return Cause(reason, _line(message))
 
 
 def waiting_cause(pod: Object) -> Cause | None:
@@ -93,16 +94,14 @@ def waiting_cause(pod: Object) -> Cause | None:
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return Cause(
-                Reason.UNSCHEDULABLE, _one_line(condition.get("message") or "no node fits")
-            )
+            return Cause(Reason.UNSCHEDULABLE, _line(condition.get("message") or "no node fits"))
     reason, message = _waiting_state(status)
     if reason in _IMAGE:
         image = pod["spec"]["containers"][0].get("image", "")
-        return Cause(Reason.IMAGE_PULL_FAILED, _one_line(f"image {image}: {reason}: {message}"))
+        return Cause(Reason.IMAGE_PULL_FAILED, _line(f"image {image}: {reason}: {message}"))
     if reason not in _STARTING:
         return Cause(
-            Reason.JOB_FAILED, _one_line(f"the job's container cannot start: {reason}: {message}")
+            Reason.JOB_FAILED, _line(f"the job's container cannot start: {reason}: {message}")
         )
     return None
 
@@ -125,10 +124,10 @@ def cause_in_events(events: Sequence[Object]) -> Cause | None:
         return None
     reason, note = str(event.get("reason")), str(event.get("note") or "")
     if reason == "FailedScheduling":
-        return Cause(Reason.UNSCHEDULABLE, _one_line(note))
+        return Cause(Reason.UNSCHEDULABLE, _line(note))
     if reason in _IMAGE or (reason in ("Failed", "BackOff") and "image" in note.lower()):
-        return Cause(Reason.IMAGE_PULL_FAILED, _one_line(note))
-    return Cause(Reason.JOB_FAILED, _one_line(f"the job's pod cannot start: {reason}: {note}"))
+        return Cause(Reason.IMAGE_PULL_FAILED, _line(note))
+    return Cause(Reason.JOB_FAILED, _line(f"the job's pod cannot start: {reason}: {note}"))
 
 
 def end_cause(job: Object, pod: Object | None, in_events: Cause | None) -> Cause:
@@ -145,17 +144,15 @@ def end_cause(job: Object, pod: Object | None, in_events: Cause | None) -> Cause
         cause = in_events or (waiting_cause(pod) if pod else None)
         before = f"; before that: {cause.message}" if cause else ""
         return Cause(
-            Reason.DEADLINE_EXCEEDED, _one_line(f"the job took longer than {seconds} s{before}")
+            Reason.DEADLINE_EXCEEDED, _line(f"the job took longer than {seconds} s{before}")
         )
     if pod is not None and (found := _pod_end(pod)) is not None:
-        return Cause(Reason.JOB_FAILED, _one_line(found))
+        return Cause(Reason.JOB_FAILED, _line(found))
     if condition.get("type") == "Complete":
         return Cause(Reason.JOB_FAILED, "the job ended without a report; its ConfigMap is empty")
     if in_events is not None:
         return in_events
-    return Cause(
-        Reason.JOB_FAILED, _one_line(f"the job failed: {reason}: {message}; its pod is gone")
-    )
+    return Cause(Reason.JOB_FAILED, _line(f"the job failed: {reason}: {message}; its pod is gone"))
 
 
 def _pod_end(pod: Object) -> str | None:
@@ -219,6 +216,5 @@ def _last_seen(event: Object) -> str:
     )
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
+def _line(text: str) -> str:
+    return one_line(text, MAX_MESSAGE)
