@@ -164,7 +164,7 @@ Seen = Callable[[Callable[[dict[str, Any]], bool]], Any]
 @asynccontextmanager
 async def watched(tenant: Any, kind: Any) -> AsyncIterator[Seen]:
     """Waits for an object of the namespace that is as wanted, with the moment it was told of."""
-    told: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
+    updates: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
     listed = asyncio.Event()
     reading = await asyncio.create_subprocess_exec(
         *tenant.kubectl.command("-n", tenant.namespace, "get", kind.plural, "-w", "-o", "json"),
@@ -186,13 +186,13 @@ async def watched(tenant: Any, kind: Any) -> AsyncIterator[Seen]:
                 except ValueError:
                     break
                 text = text[end:]
-                await told.put((time.perf_counter(), event["object"]))
+                await updates.put((time.perf_counter(), event["object"]))
                 listed.set()  # what was there before is told first
 
     async def until(holds: Callable[[dict[str, Any]], bool]) -> tuple[float, dict[str, Any]]:
         async with asyncio.timeout(300):
             while True:
-                moment, body = await told.get()
+                moment, body = await updates.get()
                 if holds(body):
                     return moment, body
 

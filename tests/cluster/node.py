@@ -135,16 +135,16 @@ class NodeStandIn:
         """Wait for the process; SIGTERM when the pod is deleted, SIGKILL after its grace period."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         waiting = asyncio.create_task(process.wait())
-        told: float | None = None
+        kill_at: float | None = None
         loop = asyncio.get_running_loop()
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=POLL_SECONDS)
             now = await self._api.find(PODS, namespace, name)
             grace = ((now or {}).get("metadata") or {}).get("deletionGracePeriodSeconds")
-            if (now is None or grace is not None) and told is None:
-                told = loop.time() + (grace or 0)
+            if (now is None or grace is not None) and kill_at is None:
+                kill_at = loop.time() + (grace or 0)
                 _signal_first(process.pid, signal.SIGTERM)
-            if told is not None and loop.time() > told:
+            if kill_at is not None and loop.time() > kill_at:
                 _signal_first(process.pid, signal.SIGKILL)
         code = waiting.result()
         return 128 - code if code < 0 else code

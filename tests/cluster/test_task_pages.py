@@ -86,8 +86,8 @@ def pasted(page: str) -> list[Block]:
 
 
 def ready(status: str, reason: str) -> list[dict[str, str]]:
-    told = {"type": "Ready", "status": status, "reason": reason, "message": ""}
-    return [{**told, "lastTransitionTime": "2026-11-26T07:00:00Z"}]
+    condition = {"type": "Ready", "status": status, "reason": reason, "message": ""}
+    return [{**condition, "lastTransitionTime": "2026-11-26T07:00:00Z"}]
 
 
 def table(printed: str) -> list[list[str]]:

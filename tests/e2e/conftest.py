@@ -28,8 +28,8 @@ _worker_summaries: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    told = "errors(*beginnings): errors that the operator may log in this scene"
-    config.addinivalue_line("markers", told)
+    marker = "errors(*beginnings): errors that the operator may log in this test"
+    config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,12 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With several processes, each has its own environment; one of them prints a summary of all."""
-    getattr(session.config, "workeroutput", {})["told"] = list(_summary())
+    getattr(session.config, "workeroutput", {})["summary"] = list(_summary())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _worker_summaries.extend(getattr(node, "workeroutput", {}).get("told", ()))
+    _worker_summaries.extend(getattr(node, "workeroutput", {}).get("summary", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -50,9 +50,9 @@ async def _seconds_of_jobs(fixture: ProjectFixture, since: float) -> float:
     async for pod in fixture.admin.list(PODS, fixture.namespace, labels=mine):
         for container in pod["status"].get("containerStatuses", ()):
             state = container["state"]
-            told = state.get("running") or state.get("terminated") or {}
-            if began := told.get("startedAt"):
-                ended = told.get("finishedAt")
+            times = state.get("running") or state.get("terminated") or {}
+            if began := times.get("startedAt"):
+                ended = times.get("finishedAt")
                 until = _moment(ended) if ended else now
                 ran += max(0.0, until - max(_moment(began), since))
     return ran

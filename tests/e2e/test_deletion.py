@@ -68,13 +68,13 @@ async def test_a_deletion_that_is_stuck_says_why(
     tenant.commit()
     await tenant.create_project(deletionPolicy="Delete", runtime={"retries": 0})
     await tenant.until(recorded(1))
-    environment.change_password(tenant.project, "nobody was told")
+    environment.change_password(tenant.project, "a new password")
 
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)
     project = await tenant.until(says("Ready", "False", "DeletionBlocked"))
     assert "password" in condition(project, "Ready")["message"]
 
-    tenant.password = "nobody was told"
+    tenant.password = "a new password"
     tenant.apply(tenant.feature_store_secret())
     await tenant.request_reconcile()
     await tenant.until(gone)

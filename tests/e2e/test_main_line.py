@@ -118,9 +118,9 @@ async def test_from_helm_install_to_the_last_record_of_a_deletion(
     )
     blocked = f'namespace="{tenant.namespace}",type="Applied",reason="Blocked"'
     assert len(await samples(environment, f"feature_lineage_condition{{{blocked}}}")) == 1
-    told = kubectl("-n", tenant.namespace, "describe", "fsp", tenant.name)
+    output = kubectl("-n", tenant.namespace, "describe", "fsp", tenant.name)
     for part in (TRIPS, tenant.model, ALLOW, plan["digest"][:12]):
-        assert part in told
+        assert part in output
 
     # A permission for exactly this plan permits it once, and its reason is recorded.
     await tenant.annotate(allow_breaking=f"{plan['digest'][:12]}: the ranker is retired")

@@ -76,9 +76,9 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     assert [item["kind"] for item in as_json] == ["FeatureStoreProject", "TrainedModel"]
     assert [item["metadata"]["name"] for item in as_yaml] == ["driver", "ranker"]
 
-    told = command("describe", folder).stdout
+    output = command("describe", folder).stdout
     for part in ("FeatureStoreProject default/driver", "TrainedModel default/ranker", "LineageVer"):
-        assert part in told
+        assert part in output
     status = read_state(tmp_path).status
     one = command("describe", folder, "fsp/driver").stdout
     assert status["operations"][0]["id"] in one

@@ -268,17 +268,17 @@ class FaultProxy:
     async def _pass_on(
         self, event: Event, line: bytes, response: web.StreamResponse, late: "_Late"
     ) -> None:
-        told = event["type"] in ("ADDED", "MODIFIED", "DELETED")
-        if told and self.lose(event):
+        is_change = event["type"] in ("ADDED", "MODIFIED", "DELETED")
+        if is_change and self.lose(event):
             self.lost += 1
             return
-        if told and self.late and late.hold(event, line):
+        if is_change and self.late and late.hold(event, line):
             return
         await response.write(line)
-        if told and self.twice:
+        if is_change and self.twice:
             self.repeated += 1
             await response.write(line)
-        if told and await late.release(event["object"]["metadata"]["uid"]):
+        if is_change and await late.release(event["object"]["metadata"]["uid"]):
             self.delayed += 1
             self.delivered_late.set()
 

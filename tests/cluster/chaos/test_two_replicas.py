@@ -49,10 +49,10 @@ async def test_a_follower_is_ready_and_tells_of_no_resource(
     namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas
-    told = [environment.names_in(await each.metrics(), namespace) for each in replicas]
+    exported = [environment.names_in(await each.metrics(), namespace) for each in replicas]
 
-    assert told[0] == {*environment.PROJECT_NAMES, *environment.MODEL_NAMES}
-    assert told[1] == set()
+    assert exported[0] == {*environment.PROJECT_NAMES, *environment.MODEL_NAMES}
+    assert exported[1] == set()
     assert list(ways[0].writes())
     assert list(ways[1].writes()) == []
     assert leader.errors() == follower.errors() == []

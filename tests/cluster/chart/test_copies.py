@@ -91,11 +91,11 @@ WHOLE = {"resources", "runner.resources", "podSecurityContext", "securityContext
 
 
 def test_every_value_has_a_default_a_schema_and_a_meaning() -> None:
-    told = dict(values(SCHEMA, SCHEMA, ""))
-    own = {path for path in told if "[]" not in path and path != "global"}
+    documented = dict(values(SCHEMA, SCHEMA, ""))
+    own = {path for path in documented if "[]" not in path and path != "global"}
 
     assert own == leaves(DEFAULTS)
-    assert [path for path, field in told.items() if not field.get("description")] == []
+    assert [path for path, field in documented.items() if not field.get("description")] == []
 
 
 def test_the_readme_names_every_kind_that_is_rendered(helm: Helm) -> None:

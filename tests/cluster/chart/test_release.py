@@ -185,7 +185,7 @@ def test_missing_prometheus_operator_stops_the_release(
 
 def test_the_documentation_tells_these_ways() -> None:
     text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"--(take-ownership|force-conflicts|create-namespace)\b", text))
+    options = set(re.findall(r"--(take-ownership|force-conflicts|create-namespace)\b", text))
 
-    assert told == {"take-ownership", "force-conflicts", "create-namespace"}
+    assert options == {"take-ownership", "force-conflicts", "create-namespace"}
     assert "invalid ownership metadata" in text

@@ -150,9 +150,9 @@ def test_the_operator_reads_the_configuration_file(helm: Helm, tmp_path: Path, n
 
 
 def test_release_name_with_a_dot_makes_a_valid_lease(helm: Helm) -> None:
-    told = config(helm.render({"fullnameOverride": "lineage.prod"}))
+    settings = config(helm.render({"fullnameOverride": "lineage.prod"}))
 
-    assert told["leaderElection"]["leaseName"] == "lineage-prod"
+    assert settings["leaderElection"]["leaseName"] == "lineage-prod"
 
 
 def test_the_configuration_file_names_the_namespaces(helm: Helm) -> None:
@@ -183,7 +183,7 @@ def test_credentials_and_cas_are_mounted_where_the_file_says(helm: Helm) -> None
         for mount in pod(objects)["containers"][0]["volumeMounts"]
         if mount.get("readOnly")
     }
-    told = [
+    paths = [
         path
         for server in config(objects)["mlflowServers"]
         for path in (server.get("credentialDir"), server.get("caFile", "").rpartition("/")[0])
@@ -191,10 +191,10 @@ def test_credentials_and_cas_are_mounted_where_the_file_says(helm: Helm) -> None
     ]
     ca = {"items": [{"key": "bundle.pem", "path": "ca.crt"}]}
 
-    assert set(told) == set(mounted) - {"/etc/feature-lineage/config.yaml"}
-    assert mounted[told[0]]["secret"]["secretName"] == "mlflow-prod"
-    assert mounted[told[1]]["configMap"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
-    assert mounted[told[2]]["secret"].items() >= {"secretName": "lab-ca", **ca}.items()
+    assert set(paths) == set(mounted) - {"/etc/feature-lineage/config.yaml"}
+    assert mounted[paths[0]]["secret"]["secretName"] == "mlflow-prod"
+    assert mounted[paths[1]]["configMap"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert mounted[paths[2]]["secret"].items() >= {"secretName": "lab-ca", **ca}.items()
 
 
 def test_changed_configuration_restarts_the_pods(helm: Helm) -> None:

@@ -33,8 +33,8 @@ class Verdict:
     message: str
 
     @classmethod
-    def parse(cls, told: Mapping[str, str]) -> Self:
-        return cls(told["status"], told["message"])
+    def parse(cls, result: Mapping[str, str]) -> Self:
+        return cls(result["status"], result["message"])
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def judge(objects: Iterable[Mapping[str, Any]]) -> list[Judgement]:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
     return [
-        Judgement(**{tool: Verdict.parse(told) for tool, told in json.loads(line).items()})
+        Judgement(**{tool: Verdict.parse(result) for tool, result in json.loads(line).items()})
         for line in done.stdout.splitlines()
     ]
 

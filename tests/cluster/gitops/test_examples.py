@@ -232,8 +232,8 @@ def test_the_page_shows_what_the_examples_say() -> None:
 
 def test_the_page_says_what_each_folder_holds() -> None:
     page = (ROOT / "docs/gitops.md").read_text(encoding="utf-8")
-    told = [EXAMPLES / name for name in re.findall(r"^\| \[`([a-z/]+)`\]", page, re.MULTILINE)]
+    folders = [EXAMPLES / name for name in re.findall(r"^\| \[`([a-z/]+)`\]", page, re.MULTILINE)]
 
-    assert [folder for folder in told if not folder.is_dir()] == []
+    assert [folder for folder in folders if not folder.is_dir()] == []
     for path in EXAMPLES.rglob("*.yaml"):
-        assert any(path.is_relative_to(folder) for folder in told), path
+        assert any(path.is_relative_to(folder) for folder in folders), path

@@ -60,8 +60,8 @@ def has_condition(type_: str, reason: str, *words: str) -> Holds:
 
     def holds(body: Object | None) -> bool:
         found = condition(body, type_)
-        told = found.get("message", "")
-        return found.get("reason") == reason and all(word in told for word in words)
+        message = found.get("message", "")
+        return found.get("reason") == reason and all(word in message for word in words)
 
     return holds
 

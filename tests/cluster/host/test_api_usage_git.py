@@ -149,11 +149,11 @@ async def test_repository_error_is_shown_until_it_is_corrected(
     for name, trouble in TROUBLES.items():
         source = {"url": placed(trouble.url), "ref": dict([trouble.ref]), **git}
         await create_project(admin, namespace, name, source={"git": source})
-    told = {}
+    projects = {}
     for name, trouble in TROUBLES.items():
         words = [placed(word) for word in trouble.words]
         there = has_condition("SourceReady", trouble.reason, *words)
-        told[name] = await until(admin, PROJECTS, namespace, name, there)
+        projects[name] = await until(admin, PROJECTS, namespace, name, there)
     for name in TROUBLES:
         good = {"url": f"{server.url}/team.git", "ref": WHOLE}
         await change(admin, PROJECTS, namespace, name, source={"git": good})
@@ -161,10 +161,10 @@ async def test_repository_error_is_shown_until_it_is_corrected(
         mended = await until(admin, PROJECTS, namespace, name, says("SourceReady", "True"))
         assert condition(mended, "Stalled").get("reason") != TROUBLES[name].reason
 
-    found = {name: condition(body, "SourceReady")["status"] for name, body in told.items()}
+    found = {name: condition(body, "SourceReady")["status"] for name, body in projects.items()}
     assert found == {name: trouble.status for name, trouble in TROUBLES.items()}
-    assert all(condition(body, "Ready")["status"] == "False" for body in told.values())
-    said = json.dumps(told) + operator.log.read_text() + await operator.metrics()
+    assert all(condition(body, "Ready")["status"] == "False" for body in projects.values())
+    said = json.dumps(projects) + operator.log.read_text() + await operator.metrics()
     assert TOKEN not in said
     assert base64.b64encode(LOGIN.encode()).decode() not in said
     assert operator.errors() == []

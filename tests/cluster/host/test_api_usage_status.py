@@ -181,7 +181,7 @@ async def test_operator_side_errors_are_shown_until_corrected(
 ) -> None:
     operator = await start_operator()
     await create_project(admin, namespace, schedules=[{**HOURLY, **wrong}])
-    told = has_condition("Ready", "InvalidManifest", f"spec.schedules[0].{field}")
+    is_invalid = has_condition("Ready", "InvalidManifest", f"spec.schedules[0].{field}")
 
     def at_work(body: Object | None) -> bool:
         return (
@@ -190,7 +190,7 @@ async def test_operator_side_errors_are_shown_until_corrected(
         )
 
     for round_ in ("first", "again"):
-        found = await until(admin, PROJECTS, namespace, "ranking", told)
+        found = await until(admin, PROJECTS, namespace, "ranking", is_invalid)
         assert observed(found)
         assert condition(found, "Stalled")["message"] == condition(found, "Ready")["message"]
         assert condition(found, "Reconciling") == {}

@@ -186,8 +186,8 @@ async def test_missing_list_permission_makes_it_unready(
         await until_refused(client, missing)
 
         assert (await client.get("/healthz")).status_code == 200
-        told = [line for line in operator.lines() if missing.refusal in line["message"]]
-        assert len(told) == 1
+        lines = [line for line in operator.lines() if missing.refusal in line["message"]]
+        assert len(lines) == 1
 
     await account.may(has | {missing})
     await operator.ready()
@@ -229,9 +229,9 @@ async def test_forbidden_status_write_is_logged(
     assert jobs == []
     await account.may(has | {missing})
     await until(admin, PROJECTS, namespace, "ranking", says("Applied", "False", "Progressing"))
-    told = [line for line in operator.lines() if missing.refusal in line["message"]]
-    assert 1 <= len(told) <= 12
-    assert {line["level"] for line in told} == {"warning"}
+    lines = [line for line in operator.lines() if missing.refusal in line["message"]]
+    assert 1 <= len(lines) <= 12
+    assert {line["level"] for line in lines} == {"warning"}
     assert operator.errors() == []
 
 

@@ -112,8 +112,8 @@ def _plain(name: str) -> str:
 
 
 def _conditions(status: Object) -> str:
-    told = (f"{each['type']} {each['status']}" for each in status.get("conditions") or ())
-    return ", ".join(told) or "+".join(sorted(status))
+    conditions = (f"{each['type']} {each['status']}" for each in status.get("conditions") or ())
+    return ", ".join(conditions) or "+".join(sorted(status))
 
 
 def _pairs(body: Object) -> dict[str, str]:

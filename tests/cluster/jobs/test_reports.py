@@ -158,12 +158,12 @@ async def test_the_report_is_written_when_the_api_server_is_back(
         await KubeJobs(admin, RunnerDefaults(image="x")).start(mine.request(), mine.resource)
         server = await runner_of(mine, admin, tmp_path)
         plane.kill_apiserver()
-        told: list[str] = []
+        reasons: list[str] = []
         waits = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def tell(why: str, _seconds: float) -> None:
-            told.append(why)
+            reasons.append(why)
             loop.call_soon_threadsafe(waits.set)
 
         handing = asyncio.create_task(hand_over(server, mine, made, 120.0, tell))
@@ -172,4 +172,4 @@ async def test_the_report_is_written_when_the_api_server_is_back(
         await handing
 
         assert await read_report(admin, "away", JOB) == made
-    assert "Connection refused" in told[0]
+    assert "Connection refused" in reasons[0]

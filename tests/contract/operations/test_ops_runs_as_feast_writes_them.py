@@ -76,7 +76,7 @@ def assert_same(written: Written, run: OpsRun) -> None:
     assert feast_part(run.metrics) == written.metrics
 
 
-def ours(kind: OperationKind, *, incremental: bool = False, **told: Any) -> OpsRun:
+def ours(kind: OperationKind, *, incremental: bool = False, **fields: Any) -> OpsRun:
     report = JobReport(
         operation_id="op",
         kind=kind,
@@ -84,7 +84,7 @@ def ours(kind: OperationKind, *, incremental: bool = False, **told: Any) -> OpsR
         outcome=Outcome.SUCCEEDED,
         started_at=START,
         finished_at=END,
-        **told,
+        **fields,
     )
     operation = Operation("op", kind, "p", "ns/p", START, END, incremental=incremental)
     return ops_run(operation, report, experiment_suffix="-feast-ops")

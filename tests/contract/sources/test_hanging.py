@@ -89,7 +89,7 @@ class Team:
     """Forty projects on a host that never answers, one on a host that does, and 16 workers.
 
     Attributes:
-        told: result of the newest reconcile of each project.
+        results: result of the newest reconcile of each project.
         asking: number of reconciles that wait for their host.
     """
 
@@ -100,7 +100,7 @@ class Team:
         )
         self._urls = {f"p{n}": f"https://127.0.0.1:{silent_port}/r{n}.git" for n in range(40)}
         self._urls["good"] = f"{good.url}/team.git"
-        self.told: dict[str, str] = {}
+        self.results: dict[str, str] = {}
         self.asking = 0
         self.good_found = asyncio.Event()
         self.queue = WorkerPool(self._work, workers=16)
@@ -109,9 +109,9 @@ class Team:
         self.asking += 1
         try:
             named = project(self._urls[key.name], {"branch": "main"}, name=key.name, bundle=True)
-            self.told[key.name] = (await self._source.resolve(named)).revision
+            self.results[key.name] = (await self._source.resolve(named)).revision
         except FeatureLineageError as error:
-            self.told[key.name] = error.message
+            self.results[key.name] = error.message
         finally:
             self.asking -= 1
             self.queue.done(key)
@@ -136,7 +136,7 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
         working = asyncio.create_task(team.queue.run())
         team.enqueue_all()  # no result is known yet
         await team.queue.quiet()
-        before = dict(team.told)
+        before = dict(team.results)
         team.good_found.clear()
 
         team.enqueue_all()
@@ -147,8 +147,8 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
         await working
 
     assert held <= slow_source_bulkhead.SLOTS
-    assert team.told.pop("good") == before.pop("good") == commit
-    assert ["git ls-remote did not end within 4 s" in told for told in before.values()] == [
+    assert team.results.pop("good") == before.pop("good") == commit
+    assert ["git ls-remote did not end within 4 s" in message for message in before.values()] == [
         True
     ] * 40
-    assert team.told == before
+    assert team.results == before

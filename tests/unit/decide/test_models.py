@@ -107,7 +107,7 @@ def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "fields", "reason", "told"),
+    ("resource", "fields", "reason", "words"),
     [
         pytest.param(
             model(), {"project": None}, "RefNotPermitted", "FeatureStoreProject ranking", id="ref"
@@ -139,12 +139,12 @@ def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
     ],
 )
 def test_why_there_is_no_version(
-    resource: TrainedModel, fields: dict[str, Any], reason: str, told: str
+    resource: TrainedModel, fields: dict[str, Any], reason: str, words: str
 ) -> None:
     decision = reconcile(observed_model(resource, None, **fields))
 
     assert says(decision, "Resolved") == says(decision, "Ready") == ("False", reason)
-    assert told in message(decision, "Resolved")
+    assert words in message(decision, "Resolved")
     assert says(decision, "Reconciling") == ("True", reason)
     assert says(decision, "LineageVerified") == ("Unknown", "RegistryUnseen")
     assert says(decision, "Tagged") == ("False", "Progressing")

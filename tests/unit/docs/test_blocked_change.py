@@ -82,10 +82,10 @@ def test_the_event_says_the_same() -> None:
 
 def test_the_parts_of_the_message_are_explained_in_their_order() -> None:
     text = message(plan_of())
-    told = [
+    first_cells = [
         part for cells in rows(section(BLOCKED, "## What the message says")) for part in [cells[0]]
     ]
-    parts = [part.strip("`") for part in told if part.strip("`") in text]
+    parts = [part.strip("`") for part in first_cells if part.strip("`") in text]
 
     assert len(parts) == 5
     assert sorted(parts, key=text.index) == parts
@@ -117,13 +117,13 @@ def test_the_metrics_are_those_of_a_scrape() -> None:
     ],
 )
 def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:
-    told = [
+    first_cells = [
         names_in(cells[0])
         for cells in rows(section(BLOCKED, "## What the message says"))
         if len(cells) == 2
     ]
 
-    assert any(part and part[0] in said for part in told)
+    assert any(part and part[0] in said for part in first_cells)
 
 
 def test_permission_for_another_plan_has_the_page_text() -> None:

@@ -203,8 +203,8 @@ def test_every_reason_of_a_condition_is_documented() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_no_metric_is_made_up(page: Path) -> None:
     known = {definition.name for definition in CATALOGUE}
-    told = re.findall(r"\b(feature_lineage_\w+|feast_(?:feature|materialization)_\w+)", read(page))
-    used = {re.sub(r"(_seconds)_(bucket|sum|count)$", r"\1", name) for name in told}
+    named = re.findall(r"\b(feature_lineage_\w+|feast_(?:feature|materialization)_\w+)", read(page))
+    used = {re.sub(r"(_seconds)_(bucket|sum|count)$", r"\1", name) for name in named}
 
     assert used <= known
 
@@ -232,19 +232,19 @@ def test_every_tag_and_artifact_of_an_ops_run_is_documented() -> None:
         for name, value in vars(module).items()
         if name.endswith(("_TAG", "_ARTIFACT")) and isinstance(value, str)
     }
-    told = {name for cells in rows(text) for name in names_in(cells[0])}
+    documented = {name for cells in rows(text) for name in names_in(cells[0])}
 
-    assert told == values
+    assert documented == values
 
 
 def test_contributing_lists_the_packages_of_the_gate() -> None:
     (installed,) = re.findall(
         r"^packages=\((.*?)\)", read(ROOT / ".ci/run"), re.DOTALL | re.MULTILINE
     )
-    told = re.findall(r"`apt-get install ([^`]+)`", read(ROOT / "CONTRIBUTING.md"))
+    packages = re.findall(r"`apt-get install ([^`]+)`", read(ROOT / "CONTRIBUTING.md"))
     everywhere = {"git", "make", "openssh-client", "python3-venv"}
 
-    assert set(" ".join(told).split()) | everywhere == set(installed.split())
+    assert set(" ".join(packages).split()) | everywhere == set(installed.split())
 
 
 def test_modules_that_are_named_exist() -> None:

@@ -142,19 +142,19 @@ CAUSES: Final[dict[str, tuple[Callable[[], Cause | None], ...]]] = {
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_cause_is_told_as_the_page_quotes_it(cause: str) -> None:
-    (row,) = (row for told, row in table().items() if told.startswith(cause))
+    (row,) = (row for text, row in table().items() if text.startswith(cause))
     findings = [found() for found in CAUSES[cause]]
 
     assert {found.reason for found in findings if found} == set(row.reasons)
-    told = " ".join(found.message for found in findings if found)
+    messages = " ".join(found.message for found in findings if found)
     for quoted in names_in(row.message):
         for part in quoted.split("…"):
-            assert part.strip() in told
+            assert part.strip() in messages
 
 
 def test_every_other_row_has_a_test_of_its_own() -> None:
     """A disruption does not end a job; the runner detects a store on its own disk."""
-    others = {told: row for told, row in table().items() if not any(map(told.startswith, CAUSES))}
+    others = {text: row for text, row in table().items() if not any(map(text.startswith, CAUSES))}
 
     assert [row.reasons for row in others.values()] == [[], ["EphemeralStore"]]
 

@@ -52,11 +52,11 @@ def table(page: Path, heading: str, number: int = 0) -> dict[str, str]:
 
 
 def test_operator_options_are_documented_with_defaults() -> None:
-    told = table(OPERATIONS, "### The process")
+    documented = table(OPERATIONS, "### The process")
     options = {option.opts[0]: option for option in operator_command.params}
 
-    assert {names_in(cell)[0] for cell in told} == options.keys()
-    for cell, default in told.items():
+    assert {names_in(cell)[0] for cell in documented} == options.keys()
+    for cell, default in documented.items():
         name, *environment = names_in(cell)
         option = options[name]
         assert isinstance(option, click.Option)
@@ -87,10 +87,10 @@ def test_the_fields_of_a_log_line_are_documented() -> None:
     record = logging.LogRecord("x", logging.ERROR, "f", 1, "m", (), caught)
     record.k8s_ref = {"kind": "TrainedModel", "namespace": "ml", "name": "m"}
     line = json.loads(JsonFormatter().format(record))
-    told = table(OPERATIONS, "### Probes and logs", 1)
+    documented = table(OPERATIONS, "### Probes and logs", 1)
 
-    assert [names_in(cell)[0] for cell in told] == list(line)
-    assert names_in(told["`object`"]) == list(line["object"])
+    assert [names_in(cell)[0] for cell in documented] == list(line)
+    assert names_in(documented["`object`"]) == list(line["object"])
 
 
 def seconds(text: str) -> float:
@@ -127,12 +127,12 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         ],
         "a credential of MLflow is read again after": [client_pool.CREDENTIAL_AGE.total_seconds()],
     }
-    told = {
+    documented = {
         what: [seconds(each) for each in re.findall(r"\d+ (?:s|min|h)\b", time)]
         for what, time in table(OPERATIONS, "### Times").items()
     }
 
-    assert told == known
+    assert documented == known
 
 
 def kib(number: int) -> str:
@@ -195,7 +195,7 @@ def test_the_reasons_that_no_retry_mends_are_those_of_the_code() -> None:
 
 
 def test_the_globs_of_hosts_allow_what_the_page_says() -> None:
-    told = {
+    documented = {
         glob: cells[1]
         for cells in rows(section(OPERATIONS, "### The configuration file"))
         if len(cells) == 2
@@ -203,21 +203,24 @@ def test_the_globs_of_hosts_allow_what_the_page_says() -> None:
     }
     here, elsewhere = "https://git.example.org/r", "ssh://git@git.example.org:8443/r"
 
-    assert told.keys() == {
+    assert documented.keys() == {
         "git.example.org",
         "git.example.org:8443",
         "git.example.org:*",
         "*.example.org",
         "*",
     }
-    globs = {glob: HostGlob.parse(glob) for glob in told}
-    assert [glob for glob in told if not globs[glob].allows(here)] == ["git.example.org:8443", "*"]
-    assert [glob for glob in told if globs[glob].allows(elsewhere)] == [
+    globs = {glob: HostGlob.parse(glob) for glob in documented}
+    assert [glob for glob in documented if not globs[glob].allows(here)] == [
+        "git.example.org:8443",
+        "*",
+    ]
+    assert [glob for glob in documented if globs[glob].allows(elsewhere)] == [
         "git.example.org:8443",
         "git.example.org:*",
     ]
     for name in ("example.org", "a.b.example.org"):
-        assert f"`{name}`" in told["*.example.org"]
+        assert f"`{name}`" in documented["*.example.org"]
         assert not globs["*.example.org"].allows(f"https://{name}/r")
 
 

@@ -132,13 +132,13 @@ async def test_secrets_are_asked_for_in_the_words_of_the_page(
 ) -> None:
     api: Any = Refusing(error)
     objects = KubeObjects(api, "feature-lineage/feature-lineage-operator")
-    told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
+    messages = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
 
     with pytest.raises((AccessRefused, NotFound)) as caught:
         await objects.contents("Secret", "ml", "features-git")
 
     assert caught.value.reason == reason
-    assert told[reason].replace("\\|", "|") == caught.value.message
+    assert messages[reason].replace("\\|", "|") == caught.value.message
 
 
 def first_days() -> list[list[str]]:
@@ -147,19 +147,19 @@ def first_days() -> list[list[str]]:
 
 async def test_missing_branch_has_the_message_of_the_page(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--bare", tmp_path], check=True)
-    told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
+    messages = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
 
     with pytest.raises(NotFound) as caught:
         await git.resolve_ref(f"file://{tmp_path}", GitRef(branch="main"))
 
-    assert caught.value.message.replace(f"file://{tmp_path}", REPOSITORY) == told["RefNotFound"]
+    assert caught.value.message.replace(f"file://{tmp_path}", REPOSITORY) == messages["RefNotFound"]
 
 
 async def test_host_not_allowed_has_the_message_of_the_page() -> None:
     (block,) = (block for block in blocks(FIRST) if block.info == "yaml")
     project, _ = (each.resource for each in load_manifests(block.text, FIRST.name))
     assert isinstance(project, FeatureStoreProject)
-    told = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
+    messages = {names_in(cells[0])[0]: cells[1] for cells in first_days()}
     spec = project.spec.model_copy(update={"feature_store_yaml": None})
     no_secrets: Any = None
     source = cluster_sources(no_secrets, "", lambda url: url != REPOSITORY)
@@ -167,7 +167,7 @@ async def test_host_not_allowed_has_the_message_of_the_page() -> None:
     with pytest.raises(HostNotAllowed) as caught:
         await source.resolve(project.model_copy(update={"spec": spec}))
 
-    assert told["HostNotAllowed"] == caught.value.message
+    assert messages["HostNotAllowed"] == caught.value.message
 
 
 def test_page_repositories_are_on_an_allowed_host() -> None:

@@ -275,9 +275,9 @@ def test_a_delta_is_all_that_differs(was: RegistrySnapshot, data: st.DataObject)
 def test_whatever_differs_has_a_change(was: RegistrySnapshot, data: st.DataObject) -> None:
     now = data.draw(some.edits(was))
 
-    told = {(change.kind, change.name) for change in diff(was, now)}
+    changed = {(change.kind, change.name) for change in diff(was, now)}
 
-    assert {(item.kind, item.name) for item in delta(was, now)} <= told
+    assert {(item.kind, item.name) for item in delta(was, now)} <= changed
 
 
 @given(some.snapshots(), st.data())

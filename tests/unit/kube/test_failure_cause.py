@@ -25,9 +25,9 @@ def test_the_newest_event_with_details_is_used() -> None:
         warning("Failed", 'Error: configmap "nope" not found', 2),
     ]
 
-    told = cause_in_events(events)
-    assert told is not None
-    assert told.message == 'the job\'s pod cannot start: Failed: Error: configmap "nope" not found'
+    cause = cause_in_events(events)
+    assert cause is not None
+    assert cause.message == 'the job\'s pod cannot start: Failed: Error: configmap "nope" not found'
 
 
 def test_an_event_that_is_no_warning_is_ignored() -> None:

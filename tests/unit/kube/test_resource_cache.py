@@ -96,9 +96,9 @@ def test_end_of_an_old_job_spares_its_successor(store):
 def test_newest_state_stays_in_any_order(store, seed):
     chance = random.Random(seed)
     states = [body(version=n, featureService=f"s{n}") for n in range(1, 9)]
-    told = [*states, *chance.choices(states, k=8)]
-    chance.shuffle(told)
-    for each in told:
+    events = [*states, *chance.choices(states, k=8)]
+    chance.shuffle(events)
+    for each in events:
         store.take(each)
 
     assert store.get(key()).spec.feature_service == "s8"
@@ -180,43 +180,43 @@ def test_the_indexes_are_empty_after_the_last_deletion(store):
     assert (store._entries, store._projects, store._by_model, store._by_project) == ({}, {}, {}, {})
 
 
-def told_store() -> tuple[ResourceCache, list[set[str]]]:
-    told: list[set[str]] = []
-    return ResourceCache(None, lambda names: told.append(set(names))), told
+def recorded_store() -> tuple[ResourceCache, list[set[str]]]:
+    changes: list[set[str]] = []
+    return ResourceCache(None, lambda names: changes.append(set(names))), changes
 
 
 def test_model_stamps_omit_status():
-    store, told = told_store()
+    store, changes = recorded_store()
     store.take(body(version=1))
-    assert told == [{"ranker"}]
+    assert changes == [{"ranker"}]
 
-    told.clear()
+    changes.clear()
     written = body(version=2)
     written["metadata"]["generation"] = 1
     written["status"] = {"observedGeneration": 1}
     store.take(written)
-    assert told == []
+    assert changes == []
 
     store.take(body(version=3, model={"name": "other", "alias": "champion"}))
-    assert told == [{"ranker", "other"}]
+    assert changes == [{"ranker", "other"}]
 
-    told.clear()
+    changes.clear()
     store.drop(key())
-    assert told == [{"other"}]
+    assert changes == [{"other"}]
 
 
 def test_project_change_enqueues_related_models():
-    store, told = told_store()
+    store, changes = recorded_store()
     elsewhere = {"projectRef": {"name": "q"}}
     store.take(body("own", uid="1"))
     store.take(body("twin", uid="2", **elsewhere))
     store.take(body("stranger", uid="3", model={"name": "x", "alias": "a"}, **elsewhere))
-    told.clear()
+    changes.clear()
     project = {**body("p", uid="4"), "kind": "FeatureStoreProject"}
     project["spec"] = {"project": "ranking", "source": {"image": {"path": "/repo"}}}
 
     store.take(project)
     store.drop(Key("FeatureStoreProject", "ml", "p"))
 
-    assert told == [{"ranker"}, {"ranker"}]
+    assert changes == [{"ranker"}, {"ranker"}]
     assert store.keys_named({"ranker"}) == [key("own"), key("twin")]

@@ -69,9 +69,9 @@ def test_alerts_are_rules_as_prometheus_reads_them() -> None:
 def test_each_alert_comes_with_what_to_do() -> None:
     alerts = re.findall(r"- alert: (\w+)", DOCS)
     table = DOCS.partition("### What to do about an alert\n")[2]
-    told = re.findall(r"^\| (\w+) \| \S", table, re.MULTILINE)
+    documented = re.findall(r"^\| (\w+) \| \S", table, re.MULTILINE)
 
-    assert told == ["alert", *alerts]
+    assert documented == ["alert", *alerts]
 
 
 def test_numbers_are_the_codes() -> None:

@@ -63,8 +63,8 @@ def report(
     )
 
 
-def recorded(done: Operation, told: JobReport | None) -> OpsRun:
-    return ops_run(done, told, experiment_suffix="-feast-ops")
+def recorded(done: Operation, job_report: JobReport | None) -> OpsRun:
+    return ops_run(done, job_report, experiment_suffix="-feast-ops")
 
 
 def feasts(run: OpsRun) -> dict[str, str]:

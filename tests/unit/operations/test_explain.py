@@ -119,17 +119,17 @@ def test_facts_that_are_too_old() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_", "told"),
+    ("given_", "mentioned"),
     [
         pytest.param("feedfacecafe", True, id="a permission for another plan is pointed out"),
         pytest.param("0123456789ab", False, id="one for this plan is not"),
         pytest.param("", False, id="none is not"),
     ],
 )
-def test_permissions_for_other_plans(given_: str, told: bool) -> None:
+def test_permissions_for_other_plans(given_: str, mentioned: bool) -> None:
     text = explain(blocked(impact()), COMMIT, overrides=[given_])
 
-    assert told is ("The permission given for plan feedfacecafe is not for this plan." in text)
+    assert mentioned is ("The permission given for plan feedfacecafe is not for this plan." in text)
 
 
 @pytest.mark.parametrize("verdict", [PlanVerdict.CLEAN, PlanVerdict.ALLOWED])

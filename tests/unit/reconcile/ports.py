@@ -31,7 +31,7 @@ class FakePorts:
         made: number of TrainedModels that were created for queries by registered model.
         fetched: number of reads of a stored snapshot.
         searched: digests that were searched in MLflow.
-        told: facts about the registry in MLflow's ops runs.
+        recorded: facts about the registry in MLflow's ops runs.
         fail: verb → the error that it raises.
         reports: reports by job name; a job without one is running.
         waiting: by job name, the cause for which a job does not start.
@@ -51,7 +51,7 @@ class FakePorts:
         self.runs: list[OpsRun] = []
         self.asked: list[bool] = []
         self.resolved = 0
-        self.told: tuple[SnapshotRecord, ...] = ()
+        self.recorded: tuple[SnapshotRecord, ...] = ()
         self.histories = 0
         self.made = 0
         self.fetched = 0
@@ -217,7 +217,7 @@ class Registry:
         self.fakes.histories += 1
         if "history" in self.fakes.fail:
             raise self.fakes.fail["history"]
-        return self.fakes.told
+        return self.fakes.recorded
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
         self.fakes.searched.append(digest)

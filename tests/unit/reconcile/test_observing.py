@@ -205,7 +205,7 @@ async def test_a_failure_is_not_remembered_and_needs_no_full_reading() -> None:
 async def test_an_old_version_has_its_baseline_from_mlflow() -> None:
     scene = ObserverSetup()
     scene.version()
-    scene.fakes.told = (
+    scene.fakes.recorded = (
         SnapshotRecord(NOW - timedelta(days=2), OLD, "a"),
         SnapshotRecord(NOW + timedelta(days=1), "f" * 64, "b"),
     )
@@ -322,8 +322,8 @@ async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
     older_owner = scene.fakes.resources["TrainedModel", "elder"]
     assert not isinstance(older_owner, FeatureStoreProject)
     refused = Condition(type="Tagged", status=status, reason=reason, last_transition_time=NOW)
-    told = older_owner.status.model_copy(update={"conditions": (refused,)})
-    scene.fakes.add(older_owner.model_copy(update={"status": told}))
+    status = older_owner.status.model_copy(update={"conditions": (refused,)})
+    scene.fakes.add(older_owner.model_copy(update={"status": status}))
 
     assert await _elders_of(scene, resource) == ()
 

@@ -161,10 +161,10 @@ def test_the_piece_with_the_manifest_is_written_last(
     }
 
 
-def for_seconds(seconds: float, told: list[str] | None = None) -> Retries:
+def for_seconds(seconds: float, reasons: list[str] | None = None) -> Retries:
     def tell(why: str, _seconds: float) -> None:
-        if told is not None:
-            told.append(why)
+        if reasons is not None:
+            reasons.append(why)
 
     return Retries(time.monotonic() + seconds, tell)
 
@@ -174,13 +174,13 @@ def hand_over(api: ApiServer, retries: Retries) -> None:
 
 
 def test_every_pause_is_logged_with_its_cause(api: ApiServer, unreliable_server: Any) -> None:
-    told: list[str] = []
+    reasons: list[str] = []
     unreliable_server.statuses[:] = [503, 429, 500, 401, 403] * 3
-    hand_over(api, for_seconds(10, told))
+    hand_over(api, for_seconds(10, reasons))
 
     assert [name for name, _, _ in unreliable_server.taken] == ["r-0"]
-    assert len(told) == 15
-    assert told[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
+    assert len(reasons) == 15
+    assert reasons[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
 
 
 def test_retries_end_at_the_deadline(api: ApiServer, unreliable_server: Any) -> None:
@@ -253,7 +253,11 @@ def test_a_report_too_large_becomes_a_short_one() -> None:
         finished_at=now,
         registry_id="r",
     )
-    told = too_large(report, TerminalError("9 bytes", reason="ReportTooLarge"))
-    assert (told.outcome, told.reason, told.registry_id) == (Outcome.FAILED, "ReportTooLarge", "r")
-    assert told.exit_code is ExitCode.TERMINAL
-    assert "apply ended (Succeeded), but 9 bytes" in told.message
+    short = too_large(report, TerminalError("9 bytes", reason="ReportTooLarge"))
+    assert (short.outcome, short.reason, short.registry_id) == (
+        Outcome.FAILED,
+        "ReportTooLarge",
+        "r",
+    )
+    assert short.exit_code is ExitCode.TERMINAL
+    assert "apply ended (Succeeded), but 9 bytes" in short.message

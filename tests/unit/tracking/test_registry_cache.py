@@ -202,18 +202,18 @@ async def test_an_outage_is_told_to_those_who_need_not_wait_too(
 
 
 async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
-    told: list[set[str]] = []
+    changes: list[set[str]] = []
     client.add("other", "1", 1)
     client.run_status["run1"] = "RUNNING"
-    shared = RegistryCache(client, now=clock, on_change=lambda names: told.append(set(names)))
+    shared = RegistryCache(client, now=clock, on_change=lambda names: changes.append(set(names)))
     view = await shared.view(max_age=NOW)
-    assert told == [{"m", "other"}]
+    assert changes == [{"m", "other"}]
 
     async def news() -> list[set[str]]:
-        told.clear()
+        changes.clear()
         clock.advance(seconds=1)
         await shared.view(max_age=NOW)
-        return told
+        return changes
 
     assert await news() == []
     client.models["m"]["winner"] = "1"
@@ -223,11 +223,11 @@ async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
     del client.models["other"]
     client.rows = [row for row in client.rows if row.name != "other"]
     assert await news() == [{"other"}]
-    told.clear()
+    changes.clear()
     version = view.versions["m"]["1"]
     client.rows[0].tags = {"featurelineage.io/verdict": "Verified"}
     shared.record_tag_write(version, client.rows[0].tags)
-    assert told == [], "two who write over each other would do so without a pause"
+    assert changes == [], "two who write over each other would do so without a pause"
     assert await news() == [{"m"}]
     assert await news() == []
 
