@@ -156,7 +156,7 @@ def test_audit_log_holds_requests_and_responses_of_a_user(control_plane, namespa
     assert "painters" in requests(plane, "jane")[0].groups
 
 
-def test_the_audit_tells_of_a_watch_while_it_is_open(control_plane, namespace):
+def test_the_audit_log_has_a_watch_while_it_is_open(control_plane, namespace):
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     control_plane.kubectl("create", "configmap", "seen", f"--namespace={namespace}")
     watching = subprocess.Popen(
@@ -248,7 +248,7 @@ def test_a_deleted_namespace_is_emptied_and_goes(control_plane):
         kubectl("get", "namespace", "short")
 
 
-def test_nobody_from_outside_is_served(control_plane):
+def test_clients_of_other_machines_are_not_served(control_plane):
     listening = control_plane.url.removeprefix("https://").split(":")[0]
 
     assert listening == "127.0.0.1"

@@ -86,7 +86,7 @@ async def test_a_namesake_s_events_are_not_those_of_the_resource(
     assert "the old one" not in text
 
 
-async def test_told_again_it_is_a_series_whoever_tells_it(admin: Api, namespace: str) -> None:
+async def test_a_repeated_event_is_a_series_from_any_process(admin: Api, namespace: str) -> None:
     key, uid = await created(admin, namespace)
     event = Event(key, "Warning", "Blocked", "once more")
     await events_of(admin, uid, "operator-0").emit(event)
@@ -101,7 +101,7 @@ async def test_told_again_it_is_a_series_whoever_tells_it(admin: Api, namespace:
     assert last["reportingInstance"] == "operator-0"
 
 
-async def test_what_is_told_at_the_same_time_is_counted_in_full(admin: Api, namespace: str) -> None:
+async def test_concurrent_events_are_all_counted(admin: Api, namespace: str) -> None:
     key, uid = await created(admin, namespace)
     events = events_of(admin, uid)
     event = Event(key, "Warning", "Blocked", "at once")
@@ -112,7 +112,7 @@ async def test_what_is_told_at_the_same_time_is_counted_in_full(admin: Api, name
     assert events.unwritten == 0
 
 
-async def test_one_that_is_gone_is_made_anew(admin: Api, namespace: str) -> None:
+async def test_a_deleted_event_is_created_again(admin: Api, namespace: str) -> None:
     key, uid = await created(admin, namespace)
     events = events_of(admin, uid)
     event = Event(key, "Warning", "Blocked", "an hour ago")

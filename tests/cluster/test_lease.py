@@ -113,7 +113,7 @@ async def test_of_many_that_start_at_once_one_leads(admin: Api, namespace: str) 
     assert spec["leaseTransitions"] == 0
 
 
-async def test_somebody_who_writes_another_holder_ends_the_leader(
+async def test_a_user_who_writes_another_holder_ends_the_leader(
     admin: Api, namespace: str, kubectl: Kubectl
 ) -> None:
     one = LeaderElector(admin, namespace, NAME, "one")
@@ -127,7 +127,7 @@ async def test_somebody_who_writes_another_holder_ends_the_leader(
     assert not one.leading
 
 
-async def test_somebody_who_deletes_or_labels_the_lease_ends_nobody(
+async def test_a_deleted_or_labelled_lease_ends_no_leader(
     admin: Api, namespace: str, kubectl: Kubectl
 ) -> None:
     one = LeaderElector(admin, namespace, NAME, "one")

@@ -95,7 +95,7 @@ async def test_repeated_snapshot_extends_its_record(
     assert len(await stored_project.names()) == 2
 
 
-async def test_only_the_newest_few_stay_and_the_timeline_tells_of_all(
+async def test_the_newest_few_are_kept_and_the_timeline_has_all(
     stored_project: StoredProject,
 ) -> None:
     store = stored_project.store()
@@ -146,7 +146,7 @@ async def test_damaged_snapshot_is_kept_again(
     ],
     ids=["shape", "no JSON", "no time zone", "a billion pieces", "no digest"],
 )
-async def test_a_timeline_that_somebody_damaged_is_begun_anew(
+async def test_a_damaged_timeline_starts_again(
     stored_project: StoredProject, data: dict[str, str]
 ) -> None:
     snapshot = registry("a")

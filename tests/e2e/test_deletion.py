@@ -14,7 +14,7 @@ from feature_lineage.kube.kinds import PROJECTS
 OBJECTS = "SELECT project_id FROM feature_views"
 
 
-async def test_retain_lets_go_at_once(
+async def test_retain_deletes_the_resource_at_once(
     create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
 ) -> None:
     tenant = create_tenant("kept")

@@ -214,7 +214,7 @@ async def ended(tenant: Tenant, end: End) -> None:
 
 
 @pytest.mark.timeout(600)
-async def test_what_ended_a_job_is_told_by_its_cause(
+async def test_the_cause_that_ended_a_job_is_reported(
     create_tenant: CreateTenant, admin: Api, environment: E2eEnvironment
 ) -> None:
     tenants = {end.name: create_tenant(end.name) for end in ENDS}

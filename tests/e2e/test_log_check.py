@@ -43,7 +43,7 @@ def error_of(pod: str, message: str) -> str:
     return f"{pod}: {said(message)}"
 
 
-def test_each_error_is_told_once(disk: Disk) -> None:
+def test_each_error_is_reported_once(disk: Disk) -> None:
     disk.write("a", said("fine", "info"), said("one"))
     first = disk.log_check.new_errors()
     disk.write("a", said("two"))

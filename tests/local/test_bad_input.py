@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bad_manifests_are_all_told_at_once_and_nothing_changes(folder: Path) -> None:
+def test_bad_manifests_are_all_reported_and_nothing_changes(folder: Path) -> None:
     assert command("local", str(folder), "--once").returncode == 1  # suspended is not Ready
     before = files_of(folder / ".feature-lineage")
     for name, (text, _) in BAD.items():

@@ -111,7 +111,7 @@ async def test_without_facts_nothing_is_applied(
     assert not any(PASSWORD.encode() in path.read_bytes() for path in written)
 
 
-async def test_what_a_manifest_names_and_nobody_has_is_said(tmp_path: Path) -> None:
+async def test_missing_objects_of_a_manifest_are_reported(tmp_path: Path) -> None:
     """A Secret that does not exist, and a platform's server, which a local host does not have."""
     write_repo(tmp_path / "repo", "unnamed")
     secretive, served = (project_manifest(f"un{name}", name=name) for name in ("keyed", "served"))

@@ -14,7 +14,7 @@ from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 
 @pytest.mark.parametrize("trouble", ["twice", "late"])
-async def test_events_told_twice_or_late_make_no_difference(
+async def test_repeated_or_late_events_change_nothing(
     admin: Api,
     namespace: str,
     proxy: FaultProxy,

@@ -45,7 +45,7 @@ async def replicas(
     return [leader, follower]
 
 
-async def test_a_follower_is_ready_and_tells_of_no_resource(
+async def test_a_follower_is_ready_and_exports_no_resource(
     namespace: str, ways: list[FaultProxy], replicas: list[Operator]
 ) -> None:
     leader, follower = replicas

@@ -86,7 +86,7 @@ def test_crds_are_deleted_with_the_release_unless_kept(
     assert kubectl("get", PROJECTS, MODELS, "--ignore-not-found", "-o", "name") == ""
 
 
-def test_definitions_stay_when_somebody_else_takes_them_over(
+def test_crds_stay_when_another_release_takes_them_over(
     releases: Helm, kubectl: Kubectl, namespace: str
 ) -> None:
     install(releases, namespace)
@@ -183,7 +183,7 @@ def test_missing_prometheus_operator_stops_the_release(
     assert owned(kubectl, namespace) == []
 
 
-def test_the_documentation_tells_these_ways() -> None:
+def test_the_documentation_describes_these_ways() -> None:
     text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
     options = set(re.findall(r"--(take-ownership|force-conflicts|create-namespace)\b", text))
 

@@ -39,7 +39,7 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
             {"rbac": {"secrets": "All"}}, "/rbac/secrets", id="secrets of an unknown kind"
         ),
         pytest.param({"crds": {"keep": "yes"}}, "/crds/keep", id="keep as text"),
-        pytest.param({"workers": 0}, "/workers", id="nobody at work"),
+        pytest.param({"workers": 0}, "/workers", id="no workers"),
         pytest.param({"resyncInterval": "10"}, "/resyncInterval", id="an interval without a unit"),
         pytest.param({"resyncInterval": 600}, "/resyncInterval", id="an interval as a number"),
         pytest.param(
@@ -113,7 +113,7 @@ def test_a_parent_chart_may_hand_its_globals_down(helm: Helm) -> None:
     assert helm.render({"global": {"team": "ml"}})
 
 
-def test_a_cluster_that_is_too_old_is_told_so(helm: Helm) -> None:
+def test_a_cluster_that_is_too_old_is_rejected(helm: Helm) -> None:
     with pytest.raises(HelmFailed, match=r"requires kubeVersion: >=1\.32\.0"):
         helm("template", RELEASE, str(CHART), "--kube-version", "1.31.9")
 

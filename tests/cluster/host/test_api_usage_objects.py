@@ -162,7 +162,7 @@ async def test_access_of_a_running_job_is_restored(
     assert operator.errors() == []
 
 
-async def test_a_job_is_left_as_somebody_changed_it(
+async def test_a_job_that_a_user_changed_is_kept(
     admin: Api, namespace: str, start_operator: StartOperator
 ) -> None:
     operator = await start_operator(resyncInterval="10s")

@@ -62,7 +62,7 @@ async def test_newest_snapshots_survive_a_restart(
     assert await after.get(key, taken[0].digest) is None
 
 
-async def test_what_somebody_damages_is_left_out_and_kept_anew(
+async def test_damaged_snapshots_are_ignored_and_stored_again(
     admin: Api, operator: Api, namespace: str
 ) -> None:
     await create_project(admin, namespace)

@@ -112,7 +112,7 @@ async def until_lead(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("how", ["annotation", "resync"])
-async def test_a_status_that_somebody_edits_is_put_right(
+async def test_a_status_that_a_user_edits_is_corrected(
     admin: Api, namespace: str, start_operator: StartOperator, how: str
 ) -> None:
     await start_operator(resyncInterval="10s" if how == "resync" else "10m")

@@ -179,7 +179,7 @@ async def node(
 @pytest.mark.parametrize(
     ("moments", "crashed_at", "events"),
     [
-        pytest.param("never", set(), {*TOLD}, id="nobody dies"),
+        pytest.param("never", set(), {*TOLD}, id="no crash"),
         pytest.param("before", {*WRITES.strip().splitlines()}, set(), id="before"),
         pytest.param("after", {*WRITES.strip().splitlines()}, set(), id="after"),
         pytest.param(AROUND_EVENTS, {*AROUND_EVENTS}, {*TOLD[1:]}, id="around Events"),

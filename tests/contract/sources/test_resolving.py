@@ -220,7 +220,7 @@ async def test_a_redirect_is_not_followed(https: GitServer, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("scheme", ["https", "ssh"])
-async def test_a_host_where_nobody_listens(scheme: str, ssh: SshServer) -> None:
+async def test_a_host_without_a_listening_server(scheme: str, ssh: SshServer) -> None:
     with socket.socket() as bound:  # bound and not listening: no other process gets the port
         bound.bind(("127.0.0.1", 0))
         url = f"{scheme}://127.0.0.1:{bound.getsockname()[1]}/team.git"

@@ -197,7 +197,7 @@ async def test_of_several_unfinished_runs_the_oldest_stays(
     assert [raw["info"]["run_id"] for raw in rest.runs(experiment, "ACTIVE_ONLY")] == [ids[1]]
 
 
-async def test_a_record_that_somebody_deleted_is_not_written_anew(
+async def test_a_record_that_a_user_deleted_is_not_written_again(
     registry: MLflowRegistry, rest: Rest
 ) -> None:
     run = ops(unique("ops"))
@@ -276,7 +276,7 @@ async def test_long_texts_odd_characters_and_non_json_numbers(
     assert await client.download(run_id, "ü ñ.json") == b"?"
 
 
-async def test_history_tells_when_the_registry_changed(
+async def test_history_has_the_times_of_registry_changes(
     registry: MLflowRegistry, rest: Rest
 ) -> None:
     name = unique("ops")
@@ -317,7 +317,7 @@ async def test_a_snapshot_comes_back_by_its_digest(registry: MLflowRegistry) -> 
     assert await registry.snapshot(name, snapshot("other").digest) is None
 
 
-async def test_a_snapshot_that_was_changed_is_passed_over_and_told(
+async def test_a_changed_snapshot_is_ignored_and_reported(
     registry: MLflowRegistry,
 ) -> None:
     name, right = unique("ops"), snapshot()

@@ -77,7 +77,7 @@ async def test_what_is_written_shows_in_the_view_at_once(
     assert rest.tags(name, "1") == {"a": "b"}
 
 
-async def test_a_model_created_anew_is_not_tagged_by_mistake(
+async def test_a_recreated_model_is_not_tagged_by_mistake(
     registry: MLflowRegistry, rest: Rest
 ) -> None:
     name = rest.model()

@@ -363,7 +363,7 @@ def test_waits_grow_with_each_attempt() -> None:
     assert waits[-1] >= timedelta(minutes=8)
 
 
-def test_retries_that_are_used_up_stall_until_somebody_asks() -> None:
+def test_used_up_retries_stall_until_a_reconcile_is_requested() -> None:
     scenario = ProjectScenario(runtime={"retries": 2})
     scenario.reconcile()
     for _ in range(2):
@@ -525,7 +525,7 @@ def test_running_job_of_an_older_commit_ends() -> None:
     assert scenario.operation.revision == B
 
 
-def test_nothing_is_planned_on_models_that_nobody_could_read() -> None:
+def test_nothing_is_planned_without_facts_about_models() -> None:
     """Without a guard nothing is applied."""
     scenario = ProjectScenario(mlflow=MLFLOW)
     scenario.outage, scenario.read_at = OUTAGE, None
@@ -693,7 +693,7 @@ def test_observed_registry_is_not_adopted(outcome: str, fields: dict[str, str]) 
     assert scenario.request.apply.adopted == "registry-2"
 
 
-def test_another_project_in_the_same_registry_is_adopted_anew() -> None:
+def test_another_project_in_the_same_registry_needs_adoption() -> None:
     scenario = ProjectScenario().apply()
 
     scenario.change(project="other_ranking")
@@ -723,7 +723,7 @@ def test_long_message_of_an_attempt_is_truncated() -> None:
     assert len(scenario.status.model_dump_json()) < 20_000
 
 
-def test_warnings_of_a_job_are_told_once() -> None:
+def test_warnings_of_a_job_are_reported_once() -> None:
     scenario = ProjectScenario()
     scenario.reconcile()
 

@@ -40,7 +40,7 @@ def fresh(until: str | None, *, mode: str = "Auto", **freshness: object) -> Proj
 
 
 @pytest.mark.parametrize("generation", [1, 7])
-def test_every_condition_is_there_and_tells_of_the_present_spec(generation: int) -> None:
+def test_every_condition_exists_and_is_of_the_current_spec(generation: int) -> None:
     scenario = ProjectScenario()
     scenario.metadata["generation"] = generation
 
@@ -267,7 +267,7 @@ def test_totals_use_the_report_of_this_reconcile() -> None:
     assert scenario.status.counts.feature_views == 2
 
 
-def test_failing_views_are_told_three_at_a_time() -> None:
+def test_a_message_names_three_failing_views() -> None:
     names = [f"view{number}" for number in range(5)]
     scenario = ProjectScenario()
     scenario.reconcile()

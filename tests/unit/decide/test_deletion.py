@@ -219,7 +219,7 @@ def test_failing_deletion_stalls_until_requested() -> None:
     assert len(scenario.started) == 3
 
 
-def test_nothing_is_deleted_on_models_that_nobody_could_read() -> None:
+def test_nothing_is_deleted_without_facts_about_models() -> None:
     scenario = going()
     scenario.outage = OUTAGE
     scenario.delete()

@@ -318,7 +318,7 @@ def test_tags_are_written_once() -> None:
 
 
 @pytest.mark.parametrize("got_through", range(len(OWN) + len(FEAST) + 1))
-def test_tags_that_mlflow_took_in_part_tell_no_other_baseline(got_through: int) -> None:
+def test_partly_written_tags_keep_the_baseline(got_through: int) -> None:
     """Tags are written one by one, and MLflow or this process may stop after any of them."""
     first = linked(CHAMPION)
     tags = dict(list(written(reconcile(observed_model(model(), first))).items())[:got_through])
@@ -439,7 +439,7 @@ def moved(status: TrainedModelStatus, to: LinkedVersion, **fields: Any) -> Any:
     return reconcile(observed_model(resource, to, now=NOW + timedelta(hours=1), **fields))
 
 
-def test_history_tells_what_the_alias_pointed_to() -> None:
+def test_history_has_the_versions_of_the_alias() -> None:
     first = reconcile(observed_model(model(), linked(TAGGED))).status
     assert [(e.version, e.to) for e in first.history] == [("1", None)]
 
@@ -542,7 +542,7 @@ def test_no_verdict_is_taken_away_where_none_is_written() -> None:
     assert not reconcile(observed_model(resource, linked(CHAMPION), left=left)).after
 
 
-def test_an_event_tells_of_a_verdict_once() -> None:
+def test_a_verdict_has_one_event() -> None:
     first = reconcile(observed_model(model(), linked(TAGGED, Verdict.BROKEN)))
     assert [(e.kind, e.reason, e.message) for e in shown(first.events)] == [
         ("Warning", "Broken", "it is Broken")
@@ -554,7 +554,7 @@ def test_an_event_tells_of_a_verdict_once() -> None:
     assert [(e.kind, e.reason) for e in shown(healed.events)] == [("Normal", "Verified")]
 
 
-def test_a_first_look_that_knows_nothing_tells_nothing() -> None:
+def test_a_first_reconcile_without_facts_has_no_event() -> None:
     item = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage")
 
     assert not shown(reconcile(observed_model(model(), item)).events)

@@ -16,7 +16,7 @@ NO_NODE = "0/1 nodes are available: 1 Insufficient cpu."
         ("Unschedulable", "0/1 nodes are available: 1 Insufficient memory."),
     ],
 )
-def test_what_a_job_waits_for_is_told_until_it_begins(reason: str, message: str) -> None:
+def test_the_cause_of_waiting_is_reported_until_the_job_begins(reason: str, message: str) -> None:
     scenario = ProjectScenario()
     scenario.reconcile()
     scenario.jobs[scenario.job] = JobFacts(running=True, reason=reason, message=message)

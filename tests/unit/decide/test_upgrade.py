@@ -82,7 +82,7 @@ def test_the_inputs_of_an_apply_are_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["an older owner", "at rest"])
-def test_an_upgrade_applies_nothing_anew(name: str) -> None:
+def test_an_upgrade_applies_nothing_again(name: str) -> None:
     scenario = upgraded(name)
     for _ in range(3):
         scenario.reconcile()

@@ -116,7 +116,7 @@ def test_the_metrics_are_those_of_a_scrape() -> None:
         "commit x is not applied: its first apply to this registry would delete objects that",
     ],
 )
-def test_other_blocks_are_told_apart_by_their_words(said: str) -> None:
+def test_other_blocked_plans_are_in_the_table(said: str) -> None:
     first_cells = [
         names_in(cells[0])
         for cells in rows(section(BLOCKED, "## What the message says"))

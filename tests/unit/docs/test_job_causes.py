@@ -141,7 +141,7 @@ CAUSES: Final[dict[str, tuple[Callable[[], Cause | None], ...]]] = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_cause_is_told_as_the_page_quotes_it(cause: str) -> None:
+def test_a_cause_has_the_message_of_the_page(cause: str) -> None:
     (row,) = (row for text, row in table().items() if text.startswith(cause))
     findings = [found() for found in CAUSES[cause]]
 

@@ -46,7 +46,7 @@ REPOSITORY = "https://git.example.org/features.git"
 # Protect a model
 
 
-def test_unknown_models_are_told_in_the_words_of_the_page() -> None:
+def test_unknown_models_have_the_message_of_the_page() -> None:
     text = message(plan_of(unknown=("old_model/7",), on_unknown="Block"))
     fact = text.partition(": ")[2].partition(". Change")[0]
 
@@ -80,7 +80,7 @@ def test_commit_allowed_by_warn_has_the_message_of_the_page() -> None:
     assert f"{harm.message}\n" in quoted(PROTECT)
 
 
-def test_an_apply_that_hurts_nobody_warns_of_nothing() -> None:
+def test_an_apply_without_impacts_has_no_warning() -> None:
     scenario = in_effect(apply={"protection": {"mode": "Warn"}})
     scenario.push(BREAKING)
     scenario.reconcile()

@@ -223,7 +223,7 @@ def test_code_of_a_function_counts_only_if_known_on_both_sides(
     assert expected == [change.change for change in diff(*sides)]
 
 
-def test_a_source_of_the_same_name_is_told_apart_by_its_digest() -> None:
+def test_sources_of_one_name_differ_by_their_digest() -> None:
     was = some.real_snapshot()
     moved = some.source("hourly_source", file_options={"uri": "elsewhere"})
 

@@ -149,7 +149,7 @@ def test_a_models_own_objective_counts_where_it_is_stricter() -> None:
     assert (loose.fresh, loose.max_age, loose.next_stale_at) == (True, HOUR, NOW + 30 * MINUTE)
 
 
-def test_a_view_nobody_observed_is_not_called_stale() -> None:
+def test_a_view_that_was_not_observed_is_not_stale() -> None:
     actual = judge_model(REAL, BOTH, {}, NOW, max_age=HOUR)
 
     assert (actual.fresh, actual.reason) == (None, SELDOM)

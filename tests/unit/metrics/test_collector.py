@@ -313,7 +313,7 @@ def test_freshness_crosses_namespaces_only_if_allowed(
     assert expected == ('project="driver_ranking",project_name="ranking"' in found)
 
 
-def test_a_model_nobody_looked_at_yet_is_unknown() -> None:
+def test_a_model_without_a_reconcile_is_unknown() -> None:
     found = samples_of(State(models=(model(),)), name="feature_lineage_model_verdict")
 
     assert 'verdict="Unknown"} 1.0' in found

@@ -40,7 +40,7 @@ def test_another_path_is_answered_with_the_path_of_the_metrics() -> None:
         assert get(connection, "/") == (404, b"not found; paths: /metrics\n")
 
 
-def test_every_scrape_reads_the_state_anew() -> None:
+def test_every_scrape_reads_the_state_again() -> None:
     states = iter([State((project(),)), State()])
     with serving(metrics_routes(registry_of(lambda: next(states)))) as connection:
         found = [b'name="ranking"' in get(connection, "/metrics")[1] for _ in range(2)]

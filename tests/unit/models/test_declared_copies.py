@@ -27,7 +27,7 @@ def test_a_copy_of_a_declaration_is_no_record() -> None:
     assert copy.tags["feast.project"] == "driver_ranking"
 
 
-def test_what_feast_or_somebody_wrote_stays_a_record() -> None:
+def test_tags_by_feast_or_a_user_are_records() -> None:
     written = version(COPIED)
 
     assert own_records(written) is written

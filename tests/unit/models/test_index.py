@@ -77,7 +77,7 @@ def test_a_service_reaches_who_is_served_through_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "gone", "フィード"])
-def test_what_nobody_uses_reaches_nobody(name: str) -> None:
+def test_unused_names_reach_no_version(name: str) -> None:
     assert len(INDEX.impact_of_view(name)) == 0
     assert len(INDEX.impact_of_service(name)) == 0
     assert INDEX.impact_of_feature(FeatureRef(name, "x")).page().items == ()

@@ -63,7 +63,7 @@ def test_a_whole_list_of_the_run_is_the_list() -> None:
     assert (actual.count, actual.complete, actual.project) == (4, True, "driver_ranking")
 
 
-def test_a_deleted_run_still_tells_its_features() -> None:
+def test_a_deleted_run_still_has_its_features() -> None:
     run = replace(training_run(V1_REFS, V1), deleted=True)
 
     assert resolve_link(VERSION, run, REAL).complete
@@ -375,7 +375,7 @@ class TestWithoutRegistry:
 
         assert actual.reason is Reason.PROJECT_MISMATCH
 
-    def test_what_only_the_registry_can_tell_waits_for_it(self) -> None:
+    def test_facts_of_the_registry_wait_for_its_first_read(self) -> None:
         actual = resolve_link(VERSION, None, None, V1)
 
         assert actual.reason is Reason.REGISTRY_UNSEEN

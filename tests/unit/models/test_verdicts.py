@@ -211,7 +211,7 @@ def test_a_verdict_follows_from_what_changed(
 
 
 @pytest.mark.parametrize(("edit", "same"), [(_annotations, True), (_view(ttl="60s"), False)])
-def test_the_schema_digests_tell_whether_definitions_differ(
+def test_the_schema_digests_differ_if_definitions_differ(
     edit: Callable[[Objects], object], same: bool
 ) -> None:
     actual = judge(_link(), REAL, "Training", edited(REAL, edit))
@@ -219,7 +219,7 @@ def test_the_schema_digests_tell_whether_definitions_differ(
     assert same == (actual.baseline_schema_digest == actual.current_schema_digest)
 
 
-def test_the_worst_problem_decides_and_all_are_told() -> None:
+def test_the_worst_problem_decides_and_all_are_listed() -> None:
     def edit(objects: Objects) -> None:
         _without_conv(objects)
         _view(ttl="60s")(objects)

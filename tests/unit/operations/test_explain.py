@@ -51,7 +51,7 @@ def allowed(*impacts: Impact, by: str = "apply.protection.mode: Warn permits the
     return Plan(DIGEST, PlanVerdict.ALLOWED, impacts=impacts, let_through=by)
 
 
-def test_harm_that_was_let_through_says_by_what() -> None:
+def test_permitted_impacts_name_their_permission() -> None:
     assert explain_applied_impacts(allowed(impact("changed", LATER), impact()), COMMIT) == (
         "commit 3f2c1ab9d8e7 is applied and affects 2 protected model versions: driver_model v3"
         " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
@@ -68,13 +68,13 @@ def test_what_let_harm_through_survives_the_cap_of_an_event(why: str) -> None:
     assert re.search(rf" and \d+ more\. It was permitted: {why}.*…\.$", text)
 
 
-def test_harm_is_told_where_nothing_says_what_let_it() -> None:
+def test_impacts_without_a_known_permission_are_reported() -> None:
     assert explain_applied_impacts(allowed(impact(), by=""), COMMIT).endswith(
         ": stats:conv_rate is gone."
     )
 
 
-def test_a_plan_that_hurts_nobody_has_nothing_to_tell() -> None:
+def test_a_plan_without_impacts_has_no_message() -> None:
     assert explain_applied_impacts(Plan(DIGEST, PlanVerdict.ALLOWED), COMMIT) == ""
 
 

@@ -57,7 +57,7 @@ PARTIAL_SERVICE = registry(
             BASELINE,
             stats({**BOTH, "trips": "INT64"}),
             [],
-            id="a feature more hurts nobody",
+            id="one more feature affects no model",
         ),
         pytest.param(
             WITHOUT_CONV_RATE,
@@ -158,14 +158,18 @@ def unjudged(*refs: str, service: str = "") -> GuardedModel:
         ),
         pytest.param(["stats:acc_rate"], "", WITHOUT_CONV_RATE, [], id="another one is dropped"),
         pytest.param(
-            ["stats:never", "gone:too"], "", WITHOUT_CONV_RATE, [], id="what nobody ever defined"
+            ["stats:never", "gone:too"],
+            "",
+            WITHOUT_CONV_RATE,
+            [],
+            id="features that were never defined",
         ),
         pytest.param(
             ["stats:never", "stats:conv_rate"],
             "",
             WITHOUT_CONV_RATE,
             [ProblemKind.FEATURE_GONE],
-            id="one that nobody defined hides no other",
+            id="an undefined one hides no other",
         ),
         pytest.param(
             ["stats:conv_rate"],

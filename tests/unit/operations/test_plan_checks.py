@@ -63,8 +63,8 @@ CLEAN, ALLOWED, BLOCKED = PlanVerdict
             BLOCKED,
             id="another source is blocked where Changed blocks",
         ),
-        pytest.param(BREAKING, {"protection": "Warn"}, ALLOWED, id="Warn lets it through"),
-        pytest.param(BREAKING, {"protection": "Off"}, CLEAN, id="Off does not look"),
+        pytest.param(BREAKING, {"protection": "Warn"}, ALLOWED, id="Warn permits it"),
+        pytest.param(BREAKING, {"protection": "Off"}, CLEAN, id="Off does not compare"),
         pytest.param(BREAKING, {"guard": None}, CLEAN, id="no guard, no protection"),
         pytest.param(EMPTY, {"prune": False}, CLEAN, id="what is not pruned is not lost"),
         pytest.param(
@@ -87,11 +87,11 @@ def test_protection(
 @pytest.mark.parametrize(
     ("desired", "fields", "verdict"),
     [
-        pytest.param(BREAKING, {}, CLEAN, id="Warn lets a deletion through"),
+        pytest.param(BREAKING, {}, CLEAN, id="Warn permits a deletion"),
         pytest.param(BREAKING, {"on_unknown": "Block"}, BLOCKED, id="Block stops a deletion"),
         pytest.param(CHANGING, {"on_unknown": "Block"}, BLOCKED, id="Block stops another source"),
-        pytest.param(GROWING, {"on_unknown": "Block"}, CLEAN, id="something new hurts nobody"),
-        pytest.param(RETAGGED, {"on_unknown": "Block"}, CLEAN, id="a tag hurts nobody"),
+        pytest.param(GROWING, {"on_unknown": "Block"}, CLEAN, id="a new object affects no model"),
+        pytest.param(RETAGGED, {"on_unknown": "Block"}, CLEAN, id="a tag affects no model"),
         pytest.param(
             BREAKING,
             {"on_unknown": "Block", "protection": "Warn"},
@@ -177,14 +177,14 @@ def permitted(blocked: Plan) -> PlanOverride:
             CHANGING,
             {"allow_breaking": "given"},
             "apply.protection.blockOn: [Broken] permits the change",
-            id="a permission that nobody needed",
+            id="a permission that was not needed",
         ),
         pytest.param(BREAKING, {}, "", id="blocked"),
-        pytest.param(BREAKING, {"protection": "Off"}, "", id="Off does not look"),
-        pytest.param(GROWING, {"protection": "Warn"}, "", id="hurts nobody"),
+        pytest.param(BREAKING, {"protection": "Off"}, "", id="Off does not compare"),
+        pytest.param(GROWING, {"protection": "Warn"}, "", id="no impact"),
     ],
 )
-def test_a_plan_says_what_lets_it_hurt(
+def test_a_plan_names_what_permits_its_impacts(
     desired: RegistrySnapshot, fields: dict[str, Any], said: str
 ) -> None:
     asked = request(CHAMPION).model_copy(update={**fields, "allow_breaking": None})
@@ -196,7 +196,7 @@ def test_a_plan_says_what_lets_it_hurt(
     assert plan(asked, desired).let_through == said
 
 
-def test_an_adoption_that_hurts_says_which_permission_let_it() -> None:
+def test_an_adoption_with_impacts_names_its_permission() -> None:
     both = {"adopted": "", "allow_adoption": None, "allow_breaking": None}
     asked = request(CHAMPION).model_copy(update=both)
     given = PlanOverride(plan_digest=plan(asked, EMPTY).digest, why="moved")
@@ -208,7 +208,7 @@ def test_an_adoption_that_hurts_says_which_permission_let_it() -> None:
     assert found.let_through == "featurelineage.io/allow-breaking permits the change: moved"
 
 
-def test_a_permission_is_void_once_another_model_is_hurt() -> None:
+def test_a_permission_is_void_if_another_model_is_affected() -> None:
     override = permitted(plan(request(CHAMPION), BREAKING))
     rider = model(BASELINE, ["stats:conv_rate"], name="rider_model")
 
@@ -229,7 +229,7 @@ def test_a_permission_is_void_for_any_other_content() -> None:
     assert plan(request(CHAMPION, allow_breaking=override), more).verdict is BLOCKED
 
 
-def test_a_permission_outlives_a_model_that_is_not_hurt() -> None:
+def test_a_permission_ignores_models_that_are_not_affected() -> None:
     override = permitted(plan(request(CHAMPION), BREAKING))
     other = model(BASELINE, ["stats:acc_rate"], name="rider_model")
 
@@ -329,7 +329,7 @@ def test_an_adoption_that_also_breaks_needs_both_permissions() -> None:
     ("protection", "minutes", "reason"),
     [
         pytest.param("Enforce", 10, "", id="facts as old as is allowed clear a plan"),
-        pytest.param("Enforce", 11, "GuardUnavailable", id="older ones clear nobody"),
+        pytest.param("Enforce", 11, "GuardUnavailable", id="older facts permit nothing"),
         pytest.param("Warn", 11, "", id="under Warn nothing blocks"),
     ],
 )
@@ -349,7 +349,7 @@ def test_no_permission_covers_facts_that_are_too_old() -> None:
     assert (found.verdict, found.reason) == (BLOCKED, "GuardUnavailable")
 
 
-def test_a_plan_tells_all_changes_and_the_tables_that_go() -> None:
+def test_a_plan_lists_all_changes_and_dropped_tables() -> None:
     found = plan(request(), EMPTY, online_tables_dropped=("z", "stats"))
 
     assert found.changes == (Change("feature_view", "stats", ChangeClass.DELETED),)

@@ -122,7 +122,7 @@ def test_a_plan_that_changes_nothing_is_clean(
 
 
 @given(registries, registries, feature_refs)
-def test_going_back_to_the_baseline_hurts_nobody(
+def test_going_back_to_the_baseline_affects_no_model(
     baseline: RegistrySnapshot, current: RegistrySnapshot, refs: list[FeatureRef]
 ) -> None:
     model = GuardedModel("m", "1", ("champion",), "", define_all(baseline, refs))
@@ -141,7 +141,7 @@ def test_one_more_protected_model_hides_no_impact_on_the_others(
 
 
 @given(registries, registries, guarded_models, st.sampled_from(VIEWS))
-def test_dropping_a_view_on_top_leaves_nobody_better_off(
+def test_dropping_one_more_view_improves_no_model(
     current: RegistrySnapshot,
     desired: RegistrySnapshot,
     models: tuple[GuardedModel, ...],

@@ -106,7 +106,7 @@ def test_guard_digest_ignores_time_and_order() -> None:
         ),
         pytest.param(Guard(NOW, (model(BASELINE, ["stats:conv_rate"]),)), id="with less features"),
         pytest.param(
-            Guard(NOW, (replace(CHAMPION, refs=(STRANGER,)),)), id="with a feature nobody defined"
+            Guard(NOW, (replace(CHAMPION, refs=(STRANGER,)),)), id="with an undefined feature"
         ),
         pytest.param(
             Guard(

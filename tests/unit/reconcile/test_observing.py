@@ -313,7 +313,7 @@ async def test_one_resource_per_registry_writes_the_tags_of_a_version(
         pytest.param("False", "AuthFailed", id="it may not write"),
     ],
 )
-async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
+async def test_a_refused_older_owner_does_not_block_the_younger(
     status: Literal["Unknown", "False"], reason: str
 ) -> None:
     scene = ObserverSetup()
@@ -322,14 +322,14 @@ async def test_who_is_refused_by_the_server_stands_in_nobodys_way(
     older_owner = scene.fakes.resources["TrainedModel", "elder"]
     assert not isinstance(older_owner, FeatureStoreProject)
     refused = Condition(type="Tagged", status=status, reason=reason, last_transition_time=NOW)
-    status = older_owner.status.model_copy(update={"conditions": (refused,)})
-    scene.fakes.add(older_owner.model_copy(update={"status": status}))
+    refused_status = older_owner.status.model_copy(update={"conditions": (refused,)})
+    scene.fakes.add(older_owner.model_copy(update={"status": refused_status}))
 
     assert await _elders_of(scene, resource) == ()
 
 
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"tags": {"mode": "Off"}}], ids=str)
-async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, Any]) -> None:
+async def test_an_owner_without_tags_does_not_block_the_younger(spec: dict[str, Any]) -> None:
     scene = ObserverSetup()
     scene.version()
     resource = _elsewhere(scene)
@@ -339,7 +339,7 @@ async def test_who_wants_to_write_nothing_stands_in_nobodys_way(spec: dict[str, 
     assert await _elders_of(scene, resource) == ()
 
 
-def test_totals_stay_as_they_were_while_nobody_knows_better() -> None:
+def test_totals_are_kept_while_new_ones_are_unknown() -> None:
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     scenario.linked = (linked(version("1")), linked(version("2"), Verdict.BROKEN))
     scenario.reconcile()

@@ -100,7 +100,7 @@ async def test_the_intent_is_written_before_the_job_starts() -> None:
     assert (result.requeue, result.wrote, result.finished) == (True, True, False)
 
 
-async def test_the_guard_of_an_apply_is_read_in_full_and_anew() -> None:
+async def test_the_guard_of_an_apply_is_read_in_full_again() -> None:
     scene = ReconcilerSetup()
 
     await scene.reconcile()
@@ -281,7 +281,7 @@ async def test_failed_release_of_a_job_is_repeated_later() -> None:
 
 
 @pytest.mark.parametrize("error", [OUT, RuntimeError("a defect")])
-async def test_an_event_that_cannot_be_told_costs_no_pass(error: Exception) -> None:
+async def test_an_unwritten_event_fails_no_reconcile(error: Exception) -> None:
     scene, job = await ended()
     scene.fakes.fail["tell"] = error
 
@@ -293,7 +293,7 @@ async def test_an_event_that_cannot_be_told_costs_no_pass(error: Exception) -> N
     assert (await scene.reconcile()).sink_errors == 0
 
 
-async def test_an_event_of_a_model_that_cannot_be_told_costs_no_pass() -> None:
+async def test_an_unwritten_event_of_a_model_fails_no_reconcile() -> None:
     scene, _ = await trained()
     await reconcile_model_of(scene)
     known = scene.fakes.resources["TrainedModel", "champion"]
@@ -363,7 +363,7 @@ async def test_a_record_is_left_to_others_too_and_its_job_stays() -> None:
     assert job not in scene.fakes.requests
 
 
-async def test_a_record_that_mlflow_refuses_is_told() -> None:
+async def test_a_record_that_mlflow_refuses_is_reported() -> None:
     scene = ReconcilerSetup()
     await scene.reconcile()
     await scene.reconcile()
@@ -682,7 +682,7 @@ async def test_requested_apply_reads_the_guard_again() -> None:
     assert scene.fakes.asked[-1], "the guard of this apply was read in full"
 
 
-async def test_a_block_whose_guard_changed_reads_the_guard_anew() -> None:
+async def test_a_block_whose_guard_changed_reads_the_guard_again() -> None:
     scene = ReconcilerSetup()
     champion = replace(
         version("1", "champion"),

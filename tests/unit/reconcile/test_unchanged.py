@@ -114,7 +114,7 @@ async def test_an_alias_that_moved_is_seen(followed: Followed) -> None:
     assert found.status.resolved.version == "2"
 
 
-async def test_tags_that_somebody_changed_are_seen(followed: Followed) -> None:
+async def test_tags_that_a_user_changed_are_detected(followed: Followed) -> None:
     tags = {**TAGS, "feast.feature_refs": "stats:gone"}
     followed.fakes.versions["1"] = replace(followed.fakes.versions["1"], tags=tags)
 

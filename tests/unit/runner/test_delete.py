@@ -71,7 +71,7 @@ def guard(
     ("fields", "names"),
     [
         pytest.param({}, "", id="no guard"),
-        pytest.param({"guard": guard()}, "", id="nobody uses it"),
+        pytest.param({"guard": guard()}, "", id="no model uses it"),
         pytest.param({"guard": guard(CHAMPION)}, "driver_model/3", id="a champion"),
         pytest.param(
             {"guard": guard(unknown=("rider_model/7",))},
@@ -103,7 +103,7 @@ def test_who_stands_in_the_way(
         pytest.param(
             {"guard": guard(minutes=11), "allow": "retired"},
             "GuardUnavailable",
-            id="no permission covers what nobody looked at",
+            id="no permission covers unknown changes",
         ),
         pytest.param(
             {"guard": guard(minutes=2), "max_guard_age_seconds": 60},

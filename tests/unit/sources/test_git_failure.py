@@ -110,7 +110,7 @@ and the repository exists.
             "3 ms: Couldn't connect to server",
             TransientError,
             "SourceUnreachable",
-            id="nobody listens",
+            id="no listening server",
         ),
         pytest.param(
             f"fatal: unable to access '{URL}/': The requested URL returned error: 502",

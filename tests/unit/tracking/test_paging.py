@@ -125,7 +125,7 @@ async def test_news_see_moved_aliases_and_vanished_models(client: Any) -> None:
     assert numbers(found) == {"stays": {"1", "2"}}
 
 
-async def test_a_model_created_anew_brings_none_of_its_old_versions(client: Any) -> None:
+async def test_a_recreated_model_has_none_of_its_old_versions(client: Any) -> None:
     for number in ("1", "2", "3"):
         client.add("m", number, int(number), created_ms=1)
     before = await read_all(client, START, None)

@@ -32,7 +32,7 @@ def test_a_moment_is_aware_and_in_utc() -> None:
         ("", ""),
     ],
 )
-def test_a_logged_model_is_told_from_a_model_called_alike(source: str, model_id: str) -> None:
+def test_a_logged_model_differs_from_a_model_with_its_name(source: str, model_id: str) -> None:
     assert parsing.logged_model_of(source) == model_id
 
 

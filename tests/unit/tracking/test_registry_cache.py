@@ -185,7 +185,7 @@ async def test_what_is_twice_as_old_as_it_may_be_is_waited_for(
     assert view.by_alias("m", "winner") is not None
 
 
-async def test_an_outage_is_told_to_those_who_need_not_wait_too(
+async def test_callers_that_do_not_wait_also_learn_of_an_outage(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     await shared.view(max_age=POLL)
@@ -201,7 +201,7 @@ async def test_an_outage_is_told_to_those_who_need_not_wait_too(
         await shared.view(max_age=POLL, wait=False)
 
 
-async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
+async def test_each_changed_model_is_reported_once(client: Any, clock: Clock) -> None:
     changes: list[set[str]] = []
     client.add("other", "1", 1)
     client.run_status["run1"] = "RUNNING"
@@ -232,7 +232,7 @@ async def test_news_are_told_by_model_once(client: Any, clock: Clock) -> None:
     assert await news() == []
 
 
-async def test_a_caller_that_gives_up_takes_the_reading_from_nobody(
+async def test_a_cancelled_caller_does_not_cancel_the_reading(
     shared: RegistryCache, client: Any
 ) -> None:
     client.gate = asyncio.Event()
@@ -266,7 +266,7 @@ async def test_a_failure_keeps_the_last_good_view_and_is_shared(
     assert shared.last is good
 
 
-async def test_after_a_refusal_nobody_asks_for_30_seconds(
+async def test_after_a_refusal_no_request_is_sent_for_30_seconds(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     def refuse(call: str) -> None:
@@ -385,7 +385,7 @@ async def test_the_artifact_is_read_where_the_tag_was_cut(
 @pytest.mark.parametrize(
     "tags", [{}, {"feast.feature_refs": "v:a,v:b", "feast.feature_count": "2"}]
 )
-async def test_nobody_reads_the_artifact_where_the_tag_is_whole(
+async def test_the_artifact_is_not_read_if_the_tag_is_complete(
     shared: RegistryCache, client: Any, tags: dict[str, str]
 ) -> None:
     client.run_tags["run1"] = tags
