@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
 from feature_lineage.errors import (
     FeatureLineageError,

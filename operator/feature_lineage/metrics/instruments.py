@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from feature_lineage import __version__
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
-from feature_lineage.api.project_status import FeatureViewStatus, OperationRecord
+from feature_lineage.api.operation_status import OperationRecord
+from feature_lineage.api.project_status import FeatureViewStatus
 from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
 from feature_lineage.metrics.catalogue import INSTRUMENTS, MetricDefinition
 from feature_lineage.metrics.families import label

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.api.project_spec import MlflowAuth, MlflowSpec
+from feature_lineage.api.mlflow_spec import MlflowAuth, MlflowSpec
 from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress

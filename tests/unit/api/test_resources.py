@@ -26,15 +26,11 @@ from feature_lineage.api.enums import (
     Result,
     TagsMode,
 )
+from feature_lineage.api.mlflow_spec import MlflowSpec
 from feature_lineage.api.model_spec import ModelRef, ProjectRef, TrainedModelSpec
-from feature_lineage.api.project_spec import FeatureStoreProjectSpec, MlflowSpec
-from feature_lineage.api.project_status import (
-    FeatureStoreProjectStatus,
-    FeatureViewStatus,
-    OperationRecord,
-    OperationStatus,
-    OverrideStatus,
-)
+from feature_lineage.api.operation_status import OperationRecord, OperationStatus, OverrideStatus
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.api.schedules import CRON_PATTERN, Backfill, Schedule
 from feature_lineage.api.sources import GitRef, GitSource, ImageSource, Source
 

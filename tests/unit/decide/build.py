@@ -15,7 +15,8 @@ from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.decision import CancelJob, Decision, Record, StartJob
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, SourceFacts

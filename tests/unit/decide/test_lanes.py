@@ -18,7 +18,7 @@ from tests.unit.decide.build import (
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, Result
-from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.decide.decision import CancelJob
 from feature_lineage.decide.events import OperationEnded, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts

@@ -27,7 +27,8 @@ from tests.unit.decide.build import (
 
 from feature_lineage.api.conditions import ProjectCondition
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.decision import Decision
 from feature_lineage.decide.facts import JobFacts, SourceFacts
 from feature_lineage.decide.observed import Failure

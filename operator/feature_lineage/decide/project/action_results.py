@@ -18,7 +18,8 @@ from feature_lineage.api.conditions import (
 )
 from feature_lineage.api.enums import OperationPhase, Result
 from feature_lineage.api.model_status import TrainedModelStatus
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api.enums import OperationPhase, Result
-from feature_lineage.api.project_status import OperationStatus, OperationView
+from feature_lineage.api.operation_status import OperationStatus, OperationView
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.views import outcome
 from feature_lineage.operations.backoff import delay

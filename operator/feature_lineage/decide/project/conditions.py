@@ -14,11 +14,8 @@ from feature_lineage.api.enums import (
     OperationPhase,
     Result,
 )
-from feature_lineage.api.project_status import (
-    FeatureStoreProjectStatus,
-    OperationRecord,
-    OperationStatus,
-)
+from feature_lineage.api.operation_status import OperationRecord, OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import Failure, ObservedProject

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
+from feature_lineage.api.operation_status import OperationView
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.operations.kinds import KINDS, Lane
 

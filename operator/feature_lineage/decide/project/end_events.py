@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
-from feature_lineage.api.project_status import OperationRecord
+from feature_lineage.api.operation_status import OperationRecord
 from feature_lineage.decide.events import (
     DomainEvent,
     JobWarned,

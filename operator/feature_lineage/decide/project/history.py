@@ -6,14 +6,14 @@ from typing import Any
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
-from feature_lineage.api.project_spec import FeatureStoreProjectSpec
-from feature_lineage.api.project_status import (
-    FeatureStoreProjectStatus,
+from feature_lineage.api.operation_status import (
     OperationRecord,
     OperationStatus,
     OperationViewResult,
     OverrideStatus,
 )
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.views import outcome

@@ -2,8 +2,9 @@
 
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of

@@ -14,13 +14,10 @@ from feature_lineage.api.enums import (
     OperationPhase,
     Result,
 )
-from feature_lineage.api.project_status import OperationStatus, RuntimeStatus
+from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_status import RuntimeStatus
 from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
-from feature_lineage.decide.events import (
-    AttemptFailed,
-    OperationStarted,
-    OperationWithdrawn,
-)
+from feature_lineage.decide.events import AttemptFailed, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome, backing_off, outcome_of

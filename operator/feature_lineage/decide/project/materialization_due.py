@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from feature_lineage.api.enums import ApplyMode, BackfillState, OperationKind
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationView
+from feature_lineage.api.operation_status import OperationView
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.api.schedules import Schedule
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject

@@ -3,17 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from feature_lineage.api.enums import (
-    ChangeAction,
-    PlanVerdict,
-    Verdict,
-)
-from feature_lineage.api.project_status import (
-    PlanChange,
-    PlanImpact,
-    PlanStatus,
-    ProblemStatus,
-)
+from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
+from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus, ProblemStatus
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.plan import Plan

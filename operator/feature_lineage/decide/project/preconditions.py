@@ -12,7 +12,7 @@ from feature_lineage.api.enums import (
     OverrideKind,
     ProtectionMode,
 )
-from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.operations.kinds import KINDS

@@ -1,7 +1,7 @@
 """Starts the due operation in a lane: the next attempt, a replacement, or a new operation."""
 
 from feature_lineage.api.enums import OperationKind, OperationPhase
-from feature_lineage.api.project_status import OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.decide.decision import CancelJob
 from feature_lineage.decide.events import SpecRefused
 from feature_lineage.decide.facts import key_of

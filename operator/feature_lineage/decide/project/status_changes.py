@@ -11,14 +11,13 @@ from feature_lineage.api.enums import (
     PlanVerdict,
     Result,
 )
+from feature_lineage.api.operation_status import OperationStatus, OverrideStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import (
     AppliedStatus,
     BackfillStatus,
     FeatureStoreProjectStatus,
     LastApply,
-    OperationStatus,
-    OverrideStatus,
     RegistryStatus,
     ScheduleStatus,
 )

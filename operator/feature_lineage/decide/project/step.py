@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, OperationStatus
+from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.decision import Action, KeepSnapshot
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.features.snapshot import RegistrySnapshot

@@ -6,19 +6,10 @@ from typing import Any, Final
 
 from feature_lineage.api.enums import ApplyMode, MaterializedBy, Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
-from feature_lineage.api.project_status import (
-    Counts,
-    FeatureStoreProjectStatus,
-    FeatureViewStatus,
-)
+from feature_lineage.api.project_status import Counts, FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.api.types import Duration
 from feature_lineage.decide.observed import ObservedProject
-from feature_lineage.features.freshness import (
-    Freshness,
-    ViewState,
-    is_served,
-    judge_view,
-)
+from feature_lineage.features.freshness import Freshness, ViewState, is_served, judge_view
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
 from feature_lineage.operations.protocol import JobReport, ViewReport
