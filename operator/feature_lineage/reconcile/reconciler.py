@@ -7,25 +7,16 @@ is not needed any more.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.decide.decision import (
-    Action,
-    CancelJob,
-    Decision,
-    DeleteTags,
-    KeepSnapshot,
-    Record,
-    SetTags,
-    StartJob,
-)
+from feature_lineage.decide.decision import Decision, KeepSnapshot
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
-from feature_lineage.decide.observed import Failure, ModelFacts
+from feature_lineage.decide.observed import ModelFacts
 from feature_lineage.decide.project.action_results import (
     RETRY_START,
     ActionResults,
@@ -33,16 +24,12 @@ from feature_lineage.decide.project.action_results import (
     conclude_model,
 )
 from feature_lineage.decide.project.decide import decide
-from feature_lineage.decide.project.history import (
-    needed_jobs,
-    ops_run_of,
-    records_operations,
-    with_runs,
-)
+from feature_lineage.decide.project.history import needed_jobs, records_operations
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import Ports, ResourceT
+from feature_lineage.reconcile.actions import Actions
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_model import observe_model
 from feature_lineage.reconcile.observe_project import observe_project
@@ -86,6 +73,7 @@ class Reconciler:
         self._sinks = registered(ports)
         self._may_act = may_act
         self._memory = ReconcileCache()
+        self._actions = Actions(ports, self._memory.snapshots)
         self._no_ops: dict[Key, NoOpReconcile] = {}
 
     def now(self) -> datetime:
@@ -122,7 +110,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(project, written, decision)
-            results = await self._act(action, written, results)
+            results = await self._actions.on_project(action, written, results)
         concluded = conclude(observed, written.status, results, self._ports.clock.now())
         final = await self._write(written, concluded.status)
         sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))
@@ -151,7 +139,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(model, written, decision)
-            results = await self._act_on_version(action, observed.project, results)
+            results = await self._actions.on_version(action, observed.project, results)
         status = conclude_model(written.status, results, self._ports.clock.now())
         written = await self._write(written, status)
         sink_errors = await emit(self._sinks, decision.events)
@@ -185,66 +173,6 @@ class Reconciler:
     async def _keep(self, project: FeatureStoreProject, keep: KeepSnapshot) -> None:
         record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
         await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
-
-    async def _act(
-        self, action: Action, project: FeatureStoreProject, results: ActionResults
-    ) -> ActionResults:
-        """Carry out one action; returns the results including this one."""
-        try:
-            if isinstance(action, StartJob):
-                await self._ports.jobs.start(action.request, project)
-            elif isinstance(action, CancelJob):
-                await self._ports.jobs.cancel(action.job, project, action.why)
-            elif isinstance(action, Record) and not results.failed:
-                status = with_runs(project.status, results.recorded)
-                shown = project.model_copy(update={"status": status})
-                run = await self._record(action, shown)
-                if run is not None:
-                    recorded = {**results.recorded, action.operation_id: run}
-                    return replace(results, recorded=recorded)
-        except FeatureLineageError as error:
-            if isinstance(action, StartJob):
-                failure = {action.request.operation_id: Failure.of(error)}
-                return replace(results, not_started={**results.not_started, **failure})
-            if not isinstance(action, CancelJob):
-                return replace(results, not_recorded=Failure.of(error))
-            _log.warning("job %s could not be cancelled: %s", action.job, error.message)
-        return results
-
-    async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
-        """Id of the ops run of an operation; None if nothing is recorded."""
-        registry = await self._ports.registries.of(project)
-        listed = next(
-            (op for op in project.status.operations if op.id == action.operation_id), None
-        )
-        if registry is None or listed is None:
-            return None
-        job = await self._ports.jobs.state(listed.job, project) if listed.job else None
-        if job is not None and job.report is not None and listed.registry_digest is not None:
-            # The stored one, with the closures: a job that only read the registry reported none.
-            kept = await self._memory.snapshots.read(
-                self._ports, project, None, {listed.registry_digest}
-            )
-            snapshot = kept.get(listed.registry_digest, job.report.snapshot)
-            job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
-        return await registry.record(ops_run_of(project, listed, job))
-
-    async def _act_on_version(
-        self, action: Action, project: FeatureStoreProject | None, results: ActionResults
-    ) -> ActionResults:
-        if project is None:
-            return results
-        try:
-            registry = await self._ports.registries.of(project)
-            if registry is None:
-                return results
-            if isinstance(action, SetTags):
-                await registry.set_version_tags(action.version, action.tags)
-            elif isinstance(action, DeleteTags):
-                await registry.delete_version_tags(action.version, action.keys)
-        except FeatureLineageError as error:
-            return replace(results, not_recorded=Failure.of(error))
-        return results
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
         """Release the jobs whose report is not needed any more.

@@ -1,0 +1,90 @@
+"""Carries out the actions of a decision through the ports.
+
+An error of an action does not fail the reconcile: it is part of the results, from which the status
+is concluded.
+"""
+
+import logging
+from dataclasses import replace
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.decision import Action, CancelJob, DeleteTags, Record, SetTags, StartJob
+from feature_lineage.decide.observed import Failure
+from feature_lineage.decide.project.action_results import ActionResults
+from feature_lineage.decide.project.history import ops_run_of, with_runs
+from feature_lineage.errors import FeatureLineageError
+from feature_lineage.ports import Ports
+from feature_lineage.reconcile.snapshot_cache import SnapshotCache
+
+_log = logging.getLogger(__name__)
+
+
+class Actions:
+    """Carries out actions, one after another.
+
+    Args:
+        ports: the ports of the host.
+        snapshots: the registry snapshots that the reconciler has read.
+    """
+
+    def __init__(self, ports: Ports, snapshots: SnapshotCache) -> None:
+        self._ports = ports
+        self._snapshots = snapshots
+
+    async def on_project(
+        self, action: Action, project: FeatureStoreProject, results: ActionResults
+    ) -> ActionResults:
+        """Carry out one action; returns the results including this one."""
+        try:
+            if isinstance(action, StartJob):
+                await self._ports.jobs.start(action.request, project)
+            elif isinstance(action, CancelJob):
+                await self._ports.jobs.cancel(action.job, project, action.why)
+            elif isinstance(action, Record) and not results.failed:
+                status = with_runs(project.status, results.recorded)
+                shown = project.model_copy(update={"status": status})
+                run = await self._record(action, shown)
+                if run is not None:
+                    recorded = {**results.recorded, action.operation_id: run}
+                    return replace(results, recorded=recorded)
+        except FeatureLineageError as error:
+            if isinstance(action, StartJob):
+                failure = {action.request.operation_id: Failure.of(error)}
+                return replace(results, not_started={**results.not_started, **failure})
+            if not isinstance(action, CancelJob):
+                return replace(results, not_recorded=Failure.of(error))
+            _log.warning("job %s could not be cancelled: %s", action.job, error.message)
+        return results
+
+    async def on_version(
+        self, action: Action, project: FeatureStoreProject | None, results: ActionResults
+    ) -> ActionResults:
+        if project is None:
+            return results
+        try:
+            registry = await self._ports.registries.of(project)
+            if registry is None:
+                return results
+            if isinstance(action, SetTags):
+                await registry.set_version_tags(action.version, action.tags)
+            elif isinstance(action, DeleteTags):
+                await registry.delete_version_tags(action.version, action.keys)
+        except FeatureLineageError as error:
+            return replace(results, not_recorded=Failure.of(error))
+        return results
+
+    async def _record(self, action: Record, project: FeatureStoreProject) -> str | None:
+        """Id of the ops run of an operation; None if nothing is recorded."""
+        registry = await self._ports.registries.of(project)
+        listed = next(
+            (op for op in project.status.operations if op.id == action.operation_id), None
+        )
+        if registry is None or listed is None:
+            return None
+        job = await self._ports.jobs.state(listed.job, project) if listed.job else None
+        if job is not None and job.report is not None and listed.registry_digest is not None:
+            # The stored one, with the closures: a job that only read the registry reported none.
+            kept = await self._snapshots.read(self._ports, project, None, {listed.registry_digest})
+            snapshot = kept.get(listed.registry_digest, job.report.snapshot)
+            job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
+        return await registry.record(ops_run_of(project, listed, job))
