@@ -4,6 +4,7 @@
     └── registry.MLflowRegistry          everything a host needs of one server with one credential
         ├── registry_cache.RegistryCache one reading for all resources, one refresh at a time
         │   ├── paging                   which pages to request, and when a reading is complete
+        │   ├── registry_view            the view that a reading gives
         │   ├── run_resolver             finds the run of a version that names none
         │   └── training                 training runs, cached for good once finished
         ├── ops.OpsRuns                  exactly one run per operation

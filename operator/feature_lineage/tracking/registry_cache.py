@@ -20,7 +20,8 @@ from feature_lineage.tracking.circuit_breaker import MAX_PROBE_INTERVAL
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.mlflow_errors import closed
 from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
-from feature_lineage.tracking.run_resolver import RunResolver, VersionKey
+from feature_lineage.tracking.registry_view import assembled, changed_models, with_changes
+from feature_lineage.tracking.run_resolver import RunResolver
 from feature_lineage.tracking.training import TrainingRuns
 
 FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
@@ -138,7 +139,7 @@ class RegistryCache:
             old = self._last.version(version.name, version.version)
             if old is not None and old.created_at == version.created_at:
                 model = self._last.versions[version.name]
-                new = replace(old, tags=_changed(old.tags, changes))
+                new = replace(old, tags=with_changes(old.tags, changes))
                 versions = {**self._last.versions, old.name: {**model, old.version: new}}
                 self._last = replace(self._last, versions=versions)
 
@@ -203,13 +204,13 @@ class RegistryCache:
         self._refreshed_at = began
         if not whole:
             self._refresh_duration = self._now() - began
-        versions = _assembled(reading, runs_of, self._last)
+        versions = assembled(reading, runs_of, self._last)
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
             self._last = last = RegistryView(reading.read_at, versions, runs)
         reported, self._reported = self._reported, last
-        if reported is not last and (changed := _changed_models(reported, last)):
+        if reported is not last and (changed := changed_models(reported, last)):
             self._on_change(changed)
 
     def _with_writes(self, reading: RegistryListing) -> RegistryListing:
@@ -218,43 +219,9 @@ class RegistryCache:
             name, number = write.version.name, write.version.version
             known = versions.get(name, {}).get(number)
             if known is not None and known.created_at == write.version.created_at:
-                tagged = replace(known, tags=_changed(known.tags, write.changes))
+                tagged = replace(known, tags=with_changes(known.tags, write.changes))
                 versions[name] = {**versions[name], number: tagged}
         return replace(reading, versions=versions)
-
-
-def _assembled(
-    reading: RegistryListing, runs_of: Mapping[VersionKey, str], last: RegistryView | None
-) -> dict[str, dict[str, ModelVersion]]:
-    """Versions with their aliases and resolved runs; unchanged versions stay the same objects."""
-    view: dict[str, dict[str, ModelVersion]] = {}
-    for name, versions in reading.versions.items():
-        model = reading.models.get(name)
-        by_version: dict[str, list[str]] = {}
-        for alias, number in model.aliases.items() if model else ():
-            by_version.setdefault(number, []).append(alias)
-        named = view[name] = {}
-        for number, version in versions.items():
-            aliases = tuple(sorted(by_version.get(number, ())))
-            run_id = version.run_id or runs_of.get((name, number), "")
-            whole = version
-            if aliases or run_id != version.run_id:
-                whole = replace(version, aliases=aliases, run_id=run_id)
-            old = last.version(name, number) if last else None
-            named[number] = old if old is not None and old == whole else whole
-    return view
-
-
-def _changed_models(before: RegistryView | None, after: RegistryView) -> Set[str]:
-    """Names of models with other versions, aliases, tags or training runs than before."""
-    if before is None:
-        return after.versions.keys()
-
-    def same(name: str) -> bool:
-        was, now = before.versions.get(name, {}), after.versions.get(name, {})
-        return was == now and all(before.run_of(v) == after.run_of(v) for v in now.values())
-
-    return {name for name in {*before.versions, *after.versions} if not same(name)}
 
 
 def _log_unexpected(refresh: "asyncio.Task[None]") -> None:
@@ -262,11 +229,6 @@ def _log_unexpected(refresh: "asyncio.Task[None]") -> None:
     error = None if refresh.cancelled() else refresh.exception()
     if error is not None and not isinstance(error, FeatureLineageError):
         _log.error("reading MLflow failed unexpectedly", exc_info=error)
-
-
-def _changed(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
-    merged = {**tags, **changes}
-    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _within(at: datetime, now: datetime, age: timedelta) -> bool:
