@@ -16,13 +16,10 @@ from feature_lineage.operations.explain import explain
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.plan_checks import make_plan
-from feature_lineage.operations.protocol import (
-    ApplyRequest,
-    JobReport,
-    Outcome,
-)
+from feature_lineage.operations.protocol import ApplyRequest, JobReport, Outcome
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
+from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.job import (
@@ -82,7 +79,7 @@ def apply(job: Job) -> JobReport:
         store._registry = None
         tables = online.OnlineTables(store, contents, before.proto, job.progress)
         if changes or not before.exists:
-            writing = commit.Changes(contents, changes)
+            writing = Changes(contents, changes)
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()
