@@ -7,7 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import ApiModel, StatusModel
-from feature_lineage.api.types import ATOMIC, DnsName, ListType, Timestamp
+from feature_lineage.api.checks import ATOMIC, ListType
+from feature_lineage.api.types import DnsName, Timestamp
 
 
 class OwnerReference(ApiModel):

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field, StrictBool
 
 from feature_lineage.api.base import ApiModel, exactly_one_of, rule
+from feature_lineage.api.checks import Check
 from feature_lineage.api.refs import KeySource, ObjectRef
-from feature_lineage.api.types import Check, DnsLabel, Duration, Text, at_least
+from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 
 _HTTP_URL = r"^https?://[^@/?#\s]+(/[^?#\s]*)?$"
 HttpUrl = Annotated[

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, StrictBool
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
+from feature_lineage.api.checks import SET, Pattern
 from feature_lineage.api.enums import OnConflict, ReadyRequirement, TagsMode
-from feature_lineage.api.types import SET, DnsLabel, DnsName, Duration, Pattern, Text, at_least
+from feature_lineage.api.types import DnsLabel, DnsName, Duration, Text, at_least
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 

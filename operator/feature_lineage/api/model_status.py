@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
+from feature_lineage.api.checks import ATOMIC, SET
 from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
 from feature_lineage.api.meta import ConditionSet, ObservedGeneration
 from feature_lineage.api.project_status import ProblemStatus
-from feature_lineage.api.types import ATOMIC, SET, Duration, Timestamp
+from feature_lineage.api.types import Duration, Timestamp
 
 
 class ResolvedStatus(StatusModel):

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
+from feature_lineage.api.checks import MAP_BY_NAME
 from feature_lineage.api.enums import OperationKind, OperationPhase, OverrideKind, Result
-from feature_lineage.api.types import MAP_BY_NAME, Timestamp
+from feature_lineage.api.types import Timestamp
 
 
 class OperationView(StatusModel):

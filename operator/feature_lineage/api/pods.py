@@ -11,16 +11,13 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
+from feature_lineage.api.checks import ATOMIC, MAP_BY_NAME, ListType, Pattern
 from feature_lineage.api.refs import ObjectRef
 from feature_lineage.api.types import (
-    ATOMIC,
-    MAP_BY_NAME,
     DataKey,
     DnsLabel,
     DnsName,
     Duration,
-    ListType,
-    Pattern,
     PodFragment,
     Quantity,
     Text,

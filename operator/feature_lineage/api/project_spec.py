@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool
 
 from feature_lineage.api.base import ApiModel, rule
+from feature_lineage.api.checks import MAP_BY_NAME, SET, Check, Pattern
 from feature_lineage.api.enums import (
     ApplyMode,
     DeletionPolicy,
@@ -21,16 +22,7 @@ from feature_lineage.api.pods import RuntimeSpec
 from feature_lineage.api.refs import KeySource
 from feature_lineage.api.schedules import Backfill, Schedule
 from feature_lineage.api.sources import Source
-from feature_lineage.api.types import (
-    MAP_BY_NAME,
-    SET,
-    Check,
-    DnsLabel,
-    Duration,
-    Pattern,
-    Text,
-    at_least,
-)
+from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 
 ProjectName = Annotated[
     str,

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
+from feature_lineage.api.checks import ATOMIC, MAP_BY_NAME, SET, ListType
 from feature_lineage.api.enums import (
     BackfillState,
     ChangeAction,
@@ -21,7 +22,7 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.api.meta import ConditionSet, ObservedGeneration
 from feature_lineage.api.operation_status import OperationRecord, OperationStatus
-from feature_lineage.api.types import ATOMIC, MAP_BY_NAME, SET, Duration, ListType, Timestamp
+from feature_lineage.api.types import Duration, Timestamp
 
 
 class SourceStatus(StatusModel):

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel, exactly_one_of, rule
+from feature_lineage.api.checks import SET, Pattern
 from feature_lineage.api.pods import ResourceRequirements
-from feature_lineage.api.types import SET, DnsLabel, Duration, Pattern, Text, Timestamp, at_least
+from feature_lineage.api.types import DnsLabel, Duration, Text, Timestamp, at_least
 
 
 def _cron_field(value: str) -> str:

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from feature_lineage.api.base import ApiModel, exactly_one_of
+from feature_lineage.api.checks import Check, Pattern
 from feature_lineage.api.refs import KeySource, ObjectRef
-from feature_lineage.api.types import Check, Duration, Pattern, Text, at_least
+from feature_lineage.api.types import Duration, Text, at_least
 
 _GIT_URL = r"^(https://[^@/?#\s]+/[^?#\s]+|ssh://[^/?#:\s]+(:[0-9]+)?/[^?#\s]+|file:///[^?#\s]+)$"
 
