@@ -1,4 +1,4 @@
-"""``python -m benchmarks [names] [--pairs N] [--quick]``: the table, rows as they come."""
+"""``python -m benchmarks [names] [--pairs N] [--quick]``: prints the table, row by row."""
 
 import argparse
 import importlib
@@ -10,14 +10,14 @@ from benchmarks.measure import Row, Size
 from benchmarks.table import machine, table
 
 PURE = ("index", "decide", "scrape")
-"""They need no server and no Feast."""
+"""Benchmarks that need no server and no Feast."""
 USUAL = (*PURE, "refresh", "jobs", "cluster", "pods")
 NAMES = (*USUAL, "large_jobs", "library_jobs", "large_cluster")
-"""The last three only when they are asked for: each takes as long as all others together."""
+"""The last three run only if they are named: each takes as long as all others together."""
 
 
 def benchmark(name: str) -> Callable[[Size], Iterator[Row]]:
-    """The function `name` of its module; what is not asked for is not imported."""
+    """Return the function `name` of its module; modules of other benchmarks are not imported."""
     module = importlib.import_module(f"benchmarks.{name.rpartition('_')[2]}")
     found: Callable[[Size], Iterator[Row]] = getattr(module, name)
     return found

@@ -1,15 +1,15 @@
 """The operator on a cluster with 1,000 or 10,000 models, each with a version in a real MLflow.
 
-The floor of a start is what nobody can do without: the same requests to MLflow, bare, and the same
-statuses written as bare patches to as many other objects of the same API server, over 32
-connections with the operator's own account. In every pair the objects are new.
+The floor of a start is the work that is always necessary: the same requests to MLflow, bare, and
+the same statuses as bare patches of the same number of other objects on the same API server, over
+32 connections with the operator's account. In every pair the objects are new.
 
-* start: from the process's start until a watch has seen every model Ready, with Python's imports
-  and the Lease, and without (from the first line it logs).
-* a quiet minute, with a scrape at its beginning and one half-way: writes by the API server's audit
-  log, calls by MLflow's access log, processor time by the kernel.
+* start: from the start of the process until a watch has seen every model Ready, including Python's
+  imports and the Lease, and without them (from the first log line).
+* a minute without changes, with a scrape at its beginning and one half-way: writes by the API
+  server's audit log, calls by MLflow's access log, processor time by the kernel.
 * a change of a spec: from the patch until a watch shows its generation as observed.
-* a restart: until every model had its pass, and what was written until then.
+* a restart: until every model was reconciled, and the writes until then.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ MOST_PAIRS = 3
 CHANGES = 100
 PATIENCE = 300.0
 PATIENCE_EACH = 0.1
-"""Seconds, and seconds a model, until a run is given up."""
+"""Limit of a run in seconds, and in seconds per model."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Starts:
 
     Attributes:
         whole: from the start of the process.
-        logged: from its first line.
+        logged: from its first log line.
         reads, patches: the two halves of the floor.
         peaks: of memory, in MiB.
     """
@@ -68,14 +68,14 @@ class Starts:
 
 
 def cluster(size: Size) -> Iterator[Row]:
-    """1,000 models."""
+    """The benchmark with 1,000 models."""
     models = MODELS_OF["quick" if size.quick else "usual"]
     rows, _ = asyncio.run(_measured(models, size, MEMORY_LIMIT))
     yield from rows
 
 
 def large_cluster(size: Size) -> Iterator[Row]:
-    """10,000 models, and how long they take beside 1,000."""
+    """The benchmark with 10,000 models, and its times relative to 1,000."""
     small, large = (50, 100) if size.quick else (MODELS_OF["usual"], MODELS_OF["large"])
     once = Size(1, size.quick)
     few = asyncio.run(_few(small))
@@ -96,7 +96,7 @@ async def _few(models: int) -> Starts:
 
 
 def _say(there: ClusterSetup, what: str) -> None:
-    """How far it is: ten thousand models take most of an hour."""
+    """Print the progress: ten thousand models take most of an hour."""
     now = time.strftime("%H:%M:%S")
     print(f"{now} {there.models:,} models: {what}", file=sys.stderr, flush=True)
 
@@ -152,7 +152,7 @@ def _start_rows(name: str, starts: Starts, models: int) -> Iterator[Row]:
 async def _all_ready(
     there: ClusterSetup, operator: Operator, states: AsyncIterator[Object]
 ) -> float:
-    """When a watch saw the last model become Ready (Unix time).
+    """Return the time at which a watch saw the last model become Ready (Unix time).
 
     Raises:
         RuntimeError: the operator ended, or it takes too long; with its log.
@@ -186,7 +186,7 @@ async def _all_ready(
 
 
 async def _requests(there: ClusterSetup) -> list[RefreshRequest]:
-    """What a first reading of this MLflow server asks for."""
+    """Return the requests of a first read of this MLflow server."""
     registry = MLflowRegistry(MLflowServer(there.mlflow.url))
     try:
         requests = await recorded(registry)
@@ -199,7 +199,7 @@ async def _requests(there: ClusterSetup) -> list[RefreshRequest]:
 
 
 async def _bare_patches(there: ClusterSetup, namespace: str, other: str) -> float:
-    """Write the statuses of one namespace to the models of another, which have none."""
+    """Write the statuses of one namespace to the models of another one, which have none."""
     listed = await there.admin.list(MODELS, namespace)
     statuses = {item["metadata"]["name"]: item["status"] for item in listed["items"]}
     there.plane.kubectl("create", "namespace", other)
@@ -218,7 +218,7 @@ async def _bare_patches(there: ClusterSetup, namespace: str, other: str) -> floa
     return time.perf_counter() - began
 
 
-# What comes after
+# After the start
 
 
 async def _quiet(there: ClusterSetup, operator: Operator, name: str, length: float) -> list[Row]:
@@ -240,7 +240,7 @@ async def _quiet(there: ClusterSetup, operator: Operator, name: str, length: flo
 
 
 async def _changes(there: ClusterSetup, name: str, changes: int) -> list[Row]:
-    """Specs changed one after another; beside each a bare patch of a status."""
+    """Change specs one after another; next to each change, patch a status without the operator."""
     _say(there, "changes")
     ours, floor = [], []
     async with (
@@ -269,7 +269,7 @@ async def _seen(
     change: Object,
     subresource: str,
 ) -> float:
-    """From a patch until the watch shows it: as observed, or the patch itself where it is that."""
+    """Return the time from a patch until the watch shows it."""
     began = time.perf_counter()
     patched = await user.patch(MODELS, namespace, model, change, subresource)
     metadata = patched["metadata"]
@@ -301,10 +301,10 @@ async def _restart(there: ClusterSetup, name: str) -> list[Row]:
 
 @asynccontextmanager
 async def _running(there: ClusterSetup, namespace: str) -> AsyncIterator[Operator]:
-    """An operator for a namespace, ended at the end.
+    """Run an operator for a namespace, and stop it at the end.
 
     Raises:
-        RuntimeError: it logged an error.
+        RuntimeError: the operator logged an error.
     """
     operator = there.operator(namespace)
     try:
@@ -323,7 +323,7 @@ async def _running(there: ClusterSetup, namespace: str) -> AsyncIterator[Operato
 
 
 def _calls_limit(models: int) -> float | None:
-    """MLflow gives a thousand models to a page: more of them take more calls."""
+    """MLflow returns a thousand models per page: more models need more calls."""
     return CALLS_LIMIT if models <= MODELS_OF["usual"] else None
 
 

@@ -1,4 +1,4 @@
-"""What a running operator has used, and how far it is."""
+"""Resources that a running operator has used, and its progress."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ _PASSES = re.compile(
 )
 _BEHIND_COUNTERS = "# HELP process_"
 _LOOK_SECONDS, _LOOK_SECONDS_EACH = 0.5, 0.001
-"""Between two looks, at least, and for each model: what is asked for is not free."""
+"""Minimum time between two reads, and per model, because a read has a cost."""
 _ANSWER_SECONDS = 120.0
 
 
 def peak_mib(operator: Operator) -> float:
-    """The most memory it ever had resident."""
+    """Return the peak resident memory of the operator."""
     status = Path(f"/proc/{operator.pid}/status").read_text()
     found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     assert found is not None
@@ -28,21 +28,21 @@ def peak_mib(operator: Operator) -> float:
 
 
 def cpu_seconds(operator: Operator) -> float:
-    """User and system time of all its threads."""
+    """Return user and system time of all its threads."""
     fields = Path(f"/proc/{operator.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def first_line_at(operator: Operator) -> float:
-    """When it logged its first line (Unix time): Python has imported everything by then."""
+    """Return the time of its first log line (Unix time); Python has imported everything by then."""
     return datetime.fromisoformat(str(next(operator.lines())["time"])).timestamp()
 
 
 async def until_reconciled(operator: Operator, models: int, within: float) -> float:
-    """Until every model had its pass; when that was seen (Unix time).
+    """Wait until every model was reconciled; return the time (Unix time).
 
     Raises:
-        RuntimeError: not in so many seconds; with its log.
+        RuntimeError: not in this number of seconds; with its log.
     """
     deadline = time.monotonic() + within
     pause = max(_LOOK_SECONDS, models * _LOOK_SECONDS_EACH)
@@ -54,10 +54,10 @@ async def until_reconciled(operator: Operator, models: int, within: float) -> fl
 
 
 async def _passes(operator: Operator) -> float:
-    """Passes over models so far.
+    """Return the number of reconciles of models so far.
 
-    What comes behind the counters is not read, and so not made: to tell the state of ten thousand
-    models twice a second is more than what is measured.
+    The part of the answer behind the counters is not read, and so not computed: the state of ten
+    thousand models, twice a second, would cost more than the measured work.
     """
     async with (
         httpx.AsyncClient(base_url=operator.url, timeout=_ANSWER_SECONDS) as client,

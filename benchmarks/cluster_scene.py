@@ -1,9 +1,9 @@
-"""A control plane, an MLflow server with one version of each model, and a project that stands.
+"""A control plane, an MLflow server with one version of each model, and an applied project.
 
-The project looks as an operator before left it: its registry was read, its snapshot is kept, no
-job is due. It is only looked at (``apply.mode: Observe``) and is not read again within a year, so
-that what is measured are the models and nothing starts a job. Tags are off: a tag is a write to
-MLflow that bare status patches have no counterpart of.
+The project is in the state that an earlier operator left: its registry was read, its snapshot is
+stored, no job is due. The project is only observed (``apply.mode: Observe``) and not read again
+within a year, so only the models are measured and no job starts. Tags are off: a tag is a write to
+MLflow, and bare status patches have no such write.
 """
 
 import contextlib
@@ -39,18 +39,18 @@ from feature_lineage.reconcile.reconciler import Reconciler
 NAME = "ranking"
 POLL = "30s"
 BEFORE_TRAINING = datetime(1970, 1, 1, tzinfo=UTC)
-"""`seed` lets all training runs begin a millisecond later."""
+"""`seed` starts all training runs a millisecond later."""
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 @dataclass(frozen=True)
 class ClusterSetup:
-    """What is there before an operator starts.
+    """The environment before an operator starts.
 
     Attributes:
         admin: connections of an administrator.
         account: connections with the operator's own permissions, for the floors.
-        models: how many there are in a namespace.
+        models: number of models in a namespace.
     """
 
     plane: ControlPlane
@@ -62,13 +62,13 @@ class ClusterSetup:
     models: int
 
     async def furnish(self, namespace: str) -> None:
-        """Make a namespace with the project and its models, none of which has a status."""
+        """Create a namespace with the project and its models, none of which has a status."""
         self.plane.kubectl("create", "namespace", namespace)
         await self._project(namespace)
         await self.bare_models(namespace)
 
     async def bare_models(self, namespace: str) -> list[Object]:
-        """Only the models."""
+        """Create only the models."""
         return await in_bulk(
             lambda number: self.admin.create(MODELS, namespace, _model(number)),
             range(self.models),
@@ -81,7 +81,7 @@ class ClusterSetup:
         return Operator(self.kubeconfig, config, self.folder, NAMESPACE, compiled)
 
     def writes(self) -> list[str]:
-        """What the operator's account wrote so far, its Lease left out."""
+        """Return the writes of the operator's account so far, without those of its Lease."""
         user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
         return [
             f"{record.verb} {record.uri}: {record.code}"
@@ -90,7 +90,7 @@ class ClusterSetup:
         ]
 
     def mlflow_calls(self) -> int:
-        """Requests that MLflow answered so far, by its access log."""
+        """Return the number of requests that MLflow has answered, by its access log."""
         return self.mlflow.log.read_text(errors="replace").count(' HTTP/1.1"')
 
     async def _project(self, namespace: str) -> None:
@@ -112,7 +112,7 @@ class ClusterSetup:
 
 @asynccontextmanager
 async def scene(models: int) -> AsyncIterator[ClusterSetup]:
-    """Start the servers and fill MLflow; all of it is gone at the end."""
+    """Start the servers and fill MLflow; everything is removed at the end."""
     async with contextlib.AsyncExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-cluster-"))
         mlflow = stack.enter_context(start_mlflow(Path(tmp, "mlflow")))
@@ -133,7 +133,7 @@ async def scene(models: int) -> AsyncIterator[ClusterSetup]:
 
 
 def _compiled(folder: Path) -> dict[str, str]:
-    """Environment in which Python keeps what it compiled, as an image has it from its build."""
+    """Environment in which Python keeps its compiled files, as an image has them from its build."""
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 

@@ -39,7 +39,7 @@ class RawClient:
         return await self._send("PATCH", path, body, "application/merge-patch+json")
 
     async def list(self, kind: Kind, namespace: str) -> Object:
-        """All at once."""
+        """Send all requests concurrently."""
         async with self.http.get(kind.path(namespace)) as answer:
             answer.raise_for_status()
             return json.loads(await answer.read())  # type: ignore[no-any-return]
@@ -55,7 +55,7 @@ class RawClient:
 
     @asynccontextmanager
     async def watch(self, kind: Kind, namespace: str) -> AsyncIterator[AsyncIterator[Object]]:
-        """Each new state of any object of the namespace, from now on."""
+        """Yield each new state of any object of the namespace from now on."""
         since = (await self.list(kind, namespace))["metadata"]["resourceVersion"]
         query = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "7200"}
         async with self.http.get(kind.path(namespace), params=query) as answer:
@@ -65,7 +65,7 @@ class RawClient:
 
 @asynccontextmanager
 async def raw_client(kubeconfig: Path) -> AsyncIterator[RawClient]:
-    """As the user of a kubeconfig."""
+    """A client with the user of a kubeconfig."""
     async with await connect(str(kubeconfig)) as api:
         configuration = api.configuration
         tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
@@ -85,7 +85,7 @@ async def raw_client(kubeconfig: Path) -> AsyncIterator[RawClient]:
 async def in_bulk(
     work: Callable[[Any], Coroutine[Any, Any, Object]], items: Iterable[Any]
 ) -> list[Object]:
-    """Everything at once, as far as there are connections."""
+    """Run everything concurrently, limited by the connections."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(work(item)) for item in items]
     return [task.result() for task in tasks]

@@ -1,10 +1,10 @@
-"""A pass over a project of 500 views to which 2,000 model versions are linked.
+"""A reconcile of a project with 500 views and 2,000 linked model versions.
 
-* decide: the pure function, against writing its status as JSON once, which is the least that a
-  controller does that patches at every pass;
-* a quiet pass (gather, decide, compare, nothing to write), against the same pass with nothing
-  remembered, which links and judges every version anew;
-* the pass after MLflow changed, against linking the versions in one plain loop.
+* decide: the pure function, compared with writing its status as JSON once, which is the minimum for
+  a controller that patches in every reconcile;
+* a reconcile without changes (observe, decide, compare, no write), compared with the same reconcile
+  with an empty cache, which links and judges every version again;
+* the reconcile after MLflow changed, compared with linking the versions in one plain loop.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ PASSES_UNTIL_QUIET = 20
 
 
 def decide(size: Size) -> Iterator[Row]:
-    """`decide`, a quiet pass, and a pass with new facts."""
+    """`decide`, a reconcile without changes, and a reconcile with new facts."""
     synthetic = SyntheticProject(20, 40, 5) if size.quick else SyntheticProject(500, 2_000)
     name = f"project of {synthetic.views} views, {synthetic.versions:,} linked versions"
     environment = InMemoryPorts(_project(), synthetic.snapshot(), synthetic.view())
     with asyncio.Runner() as runner:
-        # Not Runner.run: it spells out the task for its signal handler, result and all.
+        # Not Runner.run: its signal handler prints the task with its whole result.
         run = runner.get_loop().run_until_complete
         controller = Reconciler(environment.ports)
         run(reconcile_until_quiet(controller, environment))
@@ -63,7 +63,7 @@ def decide(size: Size) -> Iterator[Row]:
         yield Row(f"{name}, quiet pass", ours, floor, "the pass, nothing remembered", goal=1.0)
 
         def news() -> None:
-            # Read anew with the same content: whoever compares by identity has to work.
+            # Read again with the same content: a comparison by identity finds a change.
             environment.registry_view = replace(environment.registry_view)
             quiet(controller)
 
@@ -72,7 +72,7 @@ def decide(size: Size) -> Iterator[Row]:
 
 
 async def reconcile_until_quiet(controller: Reconciler, environment: InMemoryPorts) -> None:
-    """Pass over the world's project until nothing is left to do."""
+    """Reconcile the project until nothing is left to do."""
     for _ in range(PASSES_UNTIL_QUIET):
         done = await controller.reconcile_project(environment.project_)
         if not done.requeue and not done.wrote:

@@ -1,6 +1,6 @@
 """Ports in memory for the reconciler: they answer at once, and jobs always succeed.
 
-What remains to be measured is the cost of a reconcile itself.
+So only the cost of a reconcile itself is measured.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from feature_lineage.ports import ModelStamp, Ports, ResourceT
 
 @dataclass
 class InMemoryPorts:
-    """Every port of `Ports` for one project and what MLflow says of it."""
+    """Every port of `Ports` for one project and its facts in MLflow."""
 
     project_: FeatureStoreProject
     registry_snapshot: RegistrySnapshot

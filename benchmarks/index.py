@@ -1,9 +1,9 @@
 """The reverse index on 10,000 model versions of 20 features each.
 
-* build: against one plain dictionary from reference to versions, filled in one loop;
-* a pull request's question (one view changed: which versions, under which aliases?): against
-  looking through all versions, which is the answer without an index;
-* memory: what the index adds, and what a process holds with all facts and the index in it.
+* build: compared with one plain dictionary from reference to versions, filled in one loop;
+* the query of a pull request (one view changed: which versions, with which aliases?): compared with
+  a search in all versions, which gives the answer without an index;
+* memory: the memory of the index, and of a process with all facts and the index.
 """
 
 import gc
@@ -52,7 +52,7 @@ def index(size: Size) -> Iterator[Row]:
 
 
 def link_all(view: RegistryView, snapshot: RegistrySnapshot) -> Linked:
-    """Every version with its features, parsed from its run's tags as the operator does."""
+    """Return every version with its features, parsed from its run's tags as the operator does."""
     return [
         (version, resolve_link(version, view.run_of(version), snapshot, trained_on=snapshot))
         for versions in view.versions.values()
@@ -77,7 +77,7 @@ def _scan(linked: Linked, snapshot: RegistrySnapshot, changed: str) -> Iterator[
 
 
 def _memory(synthetic: SyntheticProject, name: str) -> Iterator[Row]:
-    """In a process of its own: freed memory of earlier work would hide what is new."""
+    """In a separate process: freed memory of earlier work would hide new memory."""
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(1) as pool:
         traced = pool.apply(traced_memory, (synthetic,))
@@ -89,7 +89,7 @@ def _memory(synthetic: SyntheticProject, name: str) -> Iterator[Row]:
 
 
 def traced_memory(synthetic: SyntheticProject) -> float:
-    """MB that the index itself keeps."""
+    """Return the MB of the index itself."""
     snapshot = synthetic.snapshot()
     linked = link_all(synthetic.view(), snapshot)
     gc.collect()
@@ -102,7 +102,7 @@ def traced_memory(synthetic: SyntheticProject) -> float:
 
 
 def resident_memory(synthetic: SyntheticProject) -> tuple[float, float]:
-    """MB that the index adds to the process, and MB of the process with the facts in it."""
+    """Return the MB that the index adds to the process, and those of the process with the facts."""
     snapshot, view = synthetic.snapshot(), synthetic.view()
     linked = link_all(view, snapshot)
     gc.collect()

@@ -1,8 +1,8 @@
 """Our apply and materialize jobs against bare ``feast apply`` and ``feast materialize``.
 
-Whole processes, as a shell and as the local host start them, each side on a repo of its own with
-the same contents. The floor is Feast with no guard, no snapshot, no verification, no transaction
-and no report. Most of either side is the import of Feast, which both pay once.
+Whole processes, as a shell and the local host start them, each side on its own repo with the same
+contents. The floor is Feast without guard, snapshot, verification, transaction and report. Most of
+the time of both sides is the import of Feast.
 """
 
 import os
@@ -31,7 +31,7 @@ from feature_lineage.operations.protocol import (
 
 GOAL = 1.15
 SHOWN = 0.005
-"""Share of the whole from which on a phase is listed."""
+"""Share of the total time above which a phase is listed."""
 SMALL = 5
 LARGE = 100
 
@@ -57,7 +57,7 @@ class Cost:
     Attributes:
         wall: from start to end.
         cpu: user and system time.
-        phases: of one of our jobs, as its report tells.
+        phases: phases of one of our jobs, from its report.
     """
 
     wall: float
@@ -66,7 +66,7 @@ class Cost:
 
 
 class CommandLine:
-    """Feast as people run it."""
+    """Feast with its command line."""
 
     name = "feast"
 
@@ -84,7 +84,7 @@ class CommandLine:
 
 
 class Library(CommandLine):
-    """What the command line calls, without what it imports for its other commands."""
+    """The functions behind the command line, without the imports of its other commands."""
 
     name = "feast's functions:"
 
@@ -103,12 +103,12 @@ def jobs(size: Size) -> Iterator[Row]:
 
 
 def large_jobs(size: Size) -> Iterator[Row]:
-    """The same of a repo in which the work outweighs the import."""
+    """The same with a repo in which the work takes longer than the import."""
     yield from _jobs(size, 3 if size.quick else LARGE, CommandLine())
 
 
 def library_jobs(size: Size) -> Iterator[Row]:
-    """The small repo against Feast's functions alone: a floor that nobody can run in practice."""
+    """The small repo compared with Feast's functions alone, a floor that no real job can reach."""
     yield from _jobs(size, 2 if size.quick else SMALL, Library())
 
 

@@ -1,4 +1,4 @@
-"""Pairs of measurements taken in turn, so that what disturbs one side disturbs the other."""
+"""Pairs of measurements, one after the other, so that a disturbance affects both sides."""
 
 import gc
 import time
@@ -12,11 +12,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Size:
-    """How large and how often; every benchmark takes one.
+    """The size and the number of measurements; a parameter of every benchmark.
 
     Attributes:
-        pairs: measured pairs, behind one that warms up.
-        quick: as small as makes sense: to see that it runs, not how fast.
+        pairs: number of measured pairs, after one that warms up.
+        quick: as small as possible: to check that it runs, not how fast.
     """
 
     pairs: int = 10
@@ -28,14 +28,14 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: what was measured.
+        name: name of the measurement.
         ours: measurements in `unit`.
-        floor: measurements of the baseline, pair by pair, or one that stands for all; empty where
-            there is nothing to compare with.
-        against: what the baseline is.
-        unit: ``s``, ``MB`` (10⁶ bytes), ``MiB``, or what is counted.
-        goal: the largest ratio that is fine, or None.
-        limit: the largest value that is fine, or None.
+        floor: measurements of the baseline, pair by pair, or one for all; empty if there is no
+            baseline.
+        against: description of the baseline.
+        unit: ``s``, ``MB`` (10⁶ bytes), ``MiB``, or the counted unit.
+        goal: largest acceptable ratio, or None.
+        limit: largest acceptable value, or None.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Row:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours by floor, pair by pair."""
+        """Return the ratios of ours to the floor, pair by pair."""
         if not self.floor:
             return []
         floor = self.floor if len(self.floor) == len(self.ours) else [median(self.floor)]
@@ -59,14 +59,14 @@ class Row:
 def in_turn(
     size: Size, floor: Callable[[], Result], ours: Callable[[], Result]
 ) -> tuple[list[Result], list[Result]]:
-    """Floor, ours, floor, ours, …, after a pair that does not count."""
+    """Measure floor, ours, floor, ours, …, after a pair that does not count."""
     floor(), ours()
     taken = [(floor(), ours()) for _ in range(size.pairs)]
     return [pair[0] for pair in taken], [pair[1] for pair in taken]
 
 
 def seconds(work: Callable[[], object], repeat: int = 1) -> float:
-    """Wall seconds of one call, as the mean of `repeat`; garbage of earlier work is gone first."""
+    """Return the wall seconds of one call, as the mean of `repeat`, after a garbage collection."""
     gc.collect()
     started = time.perf_counter()
     for _ in range(repeat):

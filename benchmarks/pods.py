@@ -1,9 +1,9 @@
 """An apply through Git in real pods, against the same pod created by hand.
 
-Ours is all of it: a commit is pushed, the operator sees it, a Job fetches and applies it, its
-report is read and the status says so. The floor is the pod of that very Job once more, as a bare
-pod that nobody waits for but us: same image, request, mounts and account, which needs no Job
-controller and no operator. Both play on the node of `tests/e2e`, in its sandbox.
+Ours is the whole path: a commit is pushed, the operator detects it, a Job fetches and applies it,
+the operator reads the report and writes the status. The floor is the pod of the same Job once more,
+as a bare pod: same image, request, mounts and account, without a Job controller and an operator.
+Both run on the node of `tests/e2e`, in its sandbox.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ async def _measure(pairs: int) -> list[Row]:
 
 
 async def _through_git(tenant: Any, features: str) -> tuple[list[float], dict[str, Any]]:
-    """Moments from the push on, as the API server tells of them, and the job's pod."""
+    """Return the times since the push, from the API server, and the pod of the job."""
     from feature_lineage.kube.kinds import JOBS, PODS, PROJECTS
 
     namespace = tenant.namespace
@@ -131,7 +131,7 @@ async def _through_git(tenant: Any, features: str) -> tuple[list[float], dict[st
 
 
 async def _by_hand(tenant: Any, pod: dict[str, Any]) -> float:
-    """Seconds from creating the pod once more until its container has ended."""
+    """Return the seconds from the creation of the pod until its container has ended."""
     from feature_lineage.kube.kinds import PODS
 
     spec = copy.deepcopy(pod["spec"])
@@ -163,7 +163,7 @@ Seen = Callable[[Callable[[dict[str, Any]], bool]], Any]
 
 @asynccontextmanager
 async def watched(tenant: Any, kind: Any) -> AsyncIterator[Seen]:
-    """Waits for an object of the namespace that is as wanted, with the moment it was told of."""
+    """Waits for a state of an object in the namespace, and records the time of the event."""
     updates: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
     listed = asyncio.Event()
     reading = await asyncio.create_subprocess_exec(
@@ -187,7 +187,7 @@ async def watched(tenant: Any, kind: Any) -> AsyncIterator[Seen]:
                     break
                 text = text[end:]
                 await updates.put((time.perf_counter(), event["object"]))
-                listed.set()  # what was there before is told first
+                listed.set()  # existing objects come first
 
     async def until(holds: Callable[[dict[str, Any]], bool]) -> tuple[float, dict[str, Any]]:
         async with asyncio.timeout(300):

@@ -1,7 +1,7 @@
 """A large project as plain values: a registry, and model versions that were trained on it.
 
 The same numbers give the same project, so that two runs measure the same work. Versions of a model
-differ in their features, which is the expensive case: nothing can be shared between them.
+differ in their features, which is the expensive case: no links can be shared.
 """
 
 import random
@@ -16,17 +16,17 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 PER_VIEW = 20
 PER_MODEL = 4
 OPENED = 5
-"""Views that one model takes its features from."""
+"""Number of views from which one model takes its features."""
 
 
 @dataclass(frozen=True)
 class SyntheticProject:
-    """How much there is.
+    """The size of the project.
 
     Attributes:
         views: feature views of `PER_VIEW` features each; every tenth feeds an on-demand view.
         versions: model versions, `PER_MODEL` to a model; the last of each is its champion.
-        features: of one version.
+        features: number of features of one version.
     """
 
     views: int = 500
@@ -58,7 +58,7 @@ class SyntheticProject:
         )
 
     def view(self) -> RegistryView:
-        """MLflow as `tracking` reads it."""
+        """The facts of MLflow, as `tracking` reads them."""
         chance = random.Random(self.versions)
         versions: dict[str, dict[str, ModelVersion]] = {}
         runs = {}

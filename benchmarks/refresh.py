@@ -1,8 +1,8 @@
-"""A full reading of an MLflow server with 1,000 model versions, against its bare HTTP calls.
+"""A full read of an MLflow server with 1,000 model versions, compared with bare HTTP calls.
 
-A real server on sqlite. The floor sends the very requests that a reading makes, one after another
-over one kept-alive connection of plain httpx, and drops the answers: no JSON, no retries, no
-facts. What is left above it is ours.
+A real server on SQLite. The floor sends the same requests as a read, one after another over one
+kept-alive connection of plain httpx, and drops the answers: no JSON, no retries, no facts. The
+difference is the cost of our client.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ NOW_OR_NEVER = timedelta(0)
 
 @dataclass(frozen=True)
 class RefreshRequest:
-    """One request of a reading."""
+    """One request of a read."""
 
     method: str
     url: str
@@ -33,7 +33,7 @@ class RefreshRequest:
 
 
 def refresh(size: Size) -> Iterator[Row]:
-    """The first full reading of a process, and a later one, which knows the finished runs."""
+    """The first full read of a process, and a later one, which knows the finished runs."""
     versions = 48 if size.quick else 1_000
     with (
         tempfile.TemporaryDirectory(prefix="bench-mlflow-") as tmp,
@@ -72,7 +72,7 @@ async def _read(registry: MLflowRegistry, *, keep: bool) -> None:
 
 
 async def recorded(registry: MLflowRegistry) -> list[RefreshRequest]:
-    """Read once and note what is asked."""
+    """Read once, and record the requests."""
     asked: list[RefreshRequest] = []
 
     async def note(request: httpx.Request) -> None:
@@ -95,11 +95,11 @@ def _replay(requests: list[RefreshRequest], client: httpx.Client) -> None:
 
 
 def replay_afresh(requests: list[RefreshRequest]) -> None:
-    """Send them over a connection of their own."""
+    """Send the requests over a separate connection."""
     with _client() as client:
         _replay(requests, client)
 
 
 def _client() -> httpx.Client:
-    # Without verify=False it would read the certificates of the world, for a server without TLS.
+    # Without verify=False, httpx would load the public certificates for a server without TLS.
     return httpx.Client(timeout=60, verify=False)

@@ -1,4 +1,4 @@
-"""A Feast repo with data, in two versions that take turns, so that every apply has work."""
+"""A Feast repo with data, in two versions that alternate, so that every apply has work."""
 
 from pathlib import Path
 
@@ -44,8 +44,8 @@ service = FeatureService(name="service", features=[view_0, view_1[["f0"]]])
 class BenchmarkRepo:
     """One repo on disk; `turn` writes its other version.
 
-    Between the two versions every view changes a tag and every second one a feature: what an
-    ordinary commit to a shared file does.
+    Between the two versions, every view has another tag and every second one another feature, as
+    after an ordinary commit to a shared file.
     """
 
     def __init__(self, folder: Path, views: int) -> None:

@@ -1,7 +1,7 @@
 """A scrape of 10,000 `TrainedModel`s and a project of 500 views.
 
-The floor is prometheus_client's own writer on the same collector: what a scrape costs without
-`exposition`, which writes lines itself and holds one slice at a time.
+The floor is prometheus_client's own writer on the same collector: the cost of a scrape without
+`exposition`, which writes lines itself and keeps one slice in memory at a time.
 """
 
 import tracemalloc
@@ -21,7 +21,7 @@ KEY = ("ml", "ranking")
 
 
 def scrape(size: Size) -> Iterator[Row]:
-    """Time of a whole exposition, and the most memory it holds at once."""
+    """The time of a whole exposition, and its peak memory."""
     models, views = (50, 10) if size.quick else (10_000, 500)
     state = _state(models, SyntheticProject(views=views))
     registry = CollectorRegistry()

@@ -1,7 +1,7 @@
 """Fills an MLflow server on sqlite with model versions and their runs in a second.
 
-One of each is made through MLflow's own API and then multiplied in the database, whatever its
-columns: a thousand versions through the API take a minute and are the same rows.
+One of each is created through MLflow's own API and then copied in the database, with all columns: a
+thousand versions through the API take a minute and give the same rows.
 """
 
 import random
@@ -18,7 +18,7 @@ _API = "/api/2.0/mlflow/"
 
 
 def seed(url: str, database: Path, versions: int, *, per_model: int = PER_MODEL) -> None:
-    """Make that many finished runs with Feast's tags, and a version of each.
+    """Create this number of finished runs with Feast's tags, and a version of each.
 
     Args:
         per_model: versions of each model; the last one is its champion.
@@ -58,7 +58,7 @@ def _one(
         _insert(connection, "tags", tag, run_uuid=run_id, value=value)
     if version == 1:
         _insert(connection, "registered_models", rows["registered_models"][0], name=name)
-    # A millisecond apart: what is newer than the last look is told by the time of its change.
+    # A millisecond apart: a reader finds newer versions by the time of their change.
     born = rows["model_versions"][0]["creation_time"] + number
     _insert(
         connection,

@@ -1,4 +1,4 @@
-"""The table that is printed, and the line that says on what machine."""
+"""The printed table, and the line about the machine."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ HEAD = ("what", "n", "floor", "ours", "ratio (min-max)", "goal", "floor is")
 
 
 def machine() -> str:
-    """Processor, cores, memory, system, Python, and how busy it is."""
+    """Processor, cores, memory, system, Python, and load."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         f"{_processor()}, {os.cpu_count()} cores, {_memory()}, {platform.system()} "
@@ -21,7 +21,7 @@ def machine() -> str:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Plain text, one line a row, columns aligned."""
+    """Plain text, one line per row, with aligned columns."""
     lines: list[Sequence[str]] = [HEAD, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(
@@ -77,7 +77,7 @@ def _digits(value: float) -> str:
 
 
 def _scale(value: float) -> tuple[float, str]:
-    """Factor and unit in which so many seconds are read best."""
+    """Return the factor and the unit in which this number of seconds is easy to read."""
     for factor, unit in ((1.0, "s"), (1e3, "ms")):
         if value * factor >= 1:
             return factor, unit

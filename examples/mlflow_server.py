@@ -1,8 +1,9 @@
-"""A real MLflow server for tests and the demo: started on loopback, stopped as a whole.
+"""A real MLflow server on loopback, for tests and the demo.
 
-One server takes most of a minute of a CPU to start, so a test session starts one and shares it.
-It keeps its data in SQLite and its artifacts on disk, both in the folder it is given, and serves
-artifacts itself, as the servers in clusters do. Plain Python: the demo starts it too.
+The start of a server takes most of a minute of CPU time, so a test session starts one server and
+shares it. The server keeps its data in SQLite and its artifacts on disk, both in the given folder,
+and serves artifacts itself, as servers in clusters do. This module is plain Python, because the
+demo starts the server too.
 """
 
 import contextlib
@@ -19,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 START_DEADLINE = 180.0
-"""Seconds until a server that does not answer is given up; a busy machine needs up to 60."""
+"""Seconds until a server that does not answer has failed; a busy machine needs up to 60."""
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # The job runner and its eight consumers cost 1.5 GB and serve nothing that is tested here.
+    # The job runner and its eight consumers need 1.5 GB, and no test uses them.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 
@@ -34,8 +35,8 @@ class Server:
 
     Attributes:
         url: ``http://<host>:<port>``; answers once `wait_healthy` has returned.
-        pid: of the leader of its own process group.
-        log: file with what it prints.
+        pid: process id of the leader of its process group.
+        log: file with its output.
     """
 
     url: str
@@ -44,11 +45,11 @@ class Server:
     _process: "subprocess.Popen[bytes]" = field(repr=False)
 
     def wait_healthy(self) -> None:
-        """Until it answers.
+        """Wait until the server answers.
 
         Raises:
-            RuntimeError: it ended, or was not healthy within `START_DEADLINE`; says what it
-                printed.
+            RuntimeError: the server ended, or was not healthy within `START_DEADLINE`; with its
+                output.
         """
         deadline = time.monotonic() + START_DEADLINE
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -73,7 +74,7 @@ class Server:
                 self._process.wait(grace)
             except subprocess.TimeoutExpired:
                 continue
-            # Workers may outlive the leader: the group is gone only when it cannot be signalled.
+            # Workers may outlive the leader: the group has ended only when it cannot be signalled.
             deadline = time.monotonic() + grace
             while time.monotonic() < deadline:
                 try:
@@ -101,7 +102,7 @@ def start_mlflow(
     """`launch_mlflow`, and wait until it is healthy.
 
     Raises:
-        RuntimeError: it ended, or was not healthy within `START_DEADLINE`; says what it printed.
+        RuntimeError: the server ended, or was not healthy within `START_DEADLINE`; with its output.
     """
     server = launch_mlflow(folder, port=port, env=env, args=args, workers=workers, host=host)
     try:
@@ -124,13 +125,13 @@ def launch_mlflow(
     """Launch ``mlflow server`` with its data under `folder`; it takes most of a minute to answer.
 
     Args:
-        folder: gets ``mlflow.db``, ``artifacts/`` and ``mlflow.log``; a second start finds the
-            data of the first.
+        folder: gets ``mlflow.db``, ``artifacts/`` and ``mlflow.log``; a second start uses the data
+            of the first.
         port: a free one of loopback by default.
-        env: variables on top of this process's.
+        env: variables in addition to those of this process.
         args: further options, e.g. ``("--allowed-hosts", "mlflow.ml:*,127.0.0.1:*")``.
-        workers: server processes, about 250 MB each.
-        host: address to listen at.
+        workers: number of server processes, about 250 MB each.
+        host: address of the server.
     """
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)

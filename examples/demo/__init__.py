@@ -1,1 +1,1 @@
-"""``make demo``: the main job of the operator, played on real Feast and real MLflow, no cluster."""
+"""``make demo``: the main scenario on real Feast and real MLflow, without a cluster."""

@@ -1,4 +1,4 @@
-"""``python -m examples.demo [--keep]``: play all acts, then clean up or leave all running."""
+"""``python -m examples.demo [--keep]``: runs all steps, then cleans up or leaves all running."""
 
 import argparse
 import signal
@@ -11,20 +11,20 @@ from typing import NoReturn
 import httpx
 
 from examples.demo import building, protecting, screen
-from examples.demo.building import Play
-from examples.demo.stage import DemoError, Stage
+from examples.demo.building import Demo
+from examples.demo.workspace import DemoError, Workspace
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ACTS: tuple[tuple[str, Callable[[Play], str]], ...] = (
-    ("A real MLflow server, and data", building.set_the_stage),
-    ("Manifests become a feature store", building.apply_and_materialize),
+STEPS: tuple[tuple[str, Callable[[Demo], str]], ...] = (
+    ("A real MLflow server, and data", building.start_servers),
+    ("Manifests are applied to a feature store", building.apply_and_materialize),
     ("A champion, trained and registered through Feast", building.train_champion),
-    ("A second model, by plain MLflow", building.train_plainly),
+    ("A second model, trained with plain MLflow", building.train_plainly),
     ("Reconciled: linked, tagged, verified", building.link_tag_verify),
-    ("What monitoring and audit see", building.look_at_metrics),
+    ("Metrics and ops runs", building.look_at_metrics),
     ("The breaking change", protecting.break_the_champion),
-    ("An override, once and on record", protecting.allow_it_once),
-    ("A house that applies elsewhere", protecting.observe_elsewhere),
+    ("A permission, used once and recorded", protecting.allow_it_once),
+    ("A project that another tool applies", protecting.observe_elsewhere),
 )
 
 
@@ -34,43 +34,41 @@ def main() -> int:
     keep = parser.parse_args().keep
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    stage = Stage(CHECKOUT / ".demo")
+    workspace = Workspace(CHECKOUT / ".demo")
     watch = screen.Stopwatch()
     try:
-        stage.clear()
-        play = Play(stage)
-        for number, (title, act) in enumerate(ACTS):
+        workspace.clear()
+        demo = Demo(workspace)
+        for number, (title, step) in enumerate(STEPS):
             screen.heading(number, title)
             lap = screen.Stopwatch()
-            screen.seen(act(play), lap.seconds)
+            screen.seen(step(demo), lap.seconds)
         if keep:
-            building.leave_running(play)
+            building.leave_running(demo)
             return 0
     except KeyboardInterrupt:
         screen.note("\n   Interrupted: stopping everything …")
-        stage.close()
-        stage.remove()
+        workspace.close()
+        workspace.remove()
         return 130
     except (DemoError, httpx.HTTPError, OSError, RuntimeError) as error:
         screen.failed(str(error))
-        stage.close()
-        screen.note(f"What was written stays in {stage.root} (logs/ first).")
+        workspace.close()
+        screen.note(f"The files are in {workspace.root}; read logs/ first.")
         return 1
     except BaseException:
-        stage.close()  # a bug of the demo's own: with its traceback
+        workspace.close()  # a bug of the demo itself: raised with its traceback
         raise
-    stage.close()
-    stage.remove()
-    screen.note(
-        f"\n   All acts played in {watch.seconds:.0f} s; everything is stopped and removed."
-    )
-    screen.note("`make demo KEEP=1` leaves it running for you to look at.")
+    workspace.close()
+    workspace.remove()
+    screen.note(f"\n   All steps took {watch.seconds:.0f} s; everything is stopped and removed.")
+    screen.note("`make demo KEEP=1` leaves everything running.")
     return 0
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # cleaning up is not to be interrupted
+        signal.signal(number, signal.SIG_IGN)  # the clean-up must not be interrupted
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""The drivers' data: as parquet files, up to the present hour, the same on every run of an hour."""
+"""Writes the drivers' data as parquet files, up to the current hour; the same within an hour."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ DAYS = 10
 
 
 def write_sources(folder: Path, now: datetime) -> int:
-    """Write the sources of the two feature views; returns the number of rows.
+    """Write the sources of the two feature views; return the number of rows.
 
     Args:
         folder: ``data`` of a feature repo.
@@ -32,7 +32,7 @@ def write_sources(folder: Path, now: datetime) -> int:
 
 
 def rides(now: datetime) -> pd.DataFrame:
-    """Who drove when, and how well it went: the entities and labels of a training set."""
+    """Return the entities and labels of a training set."""
     random = np.random.default_rng(21)
     size = 300
     hours = random.integers(1, (DAYS - 2) * 24, size)

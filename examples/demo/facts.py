@@ -1,4 +1,4 @@
-"""What MLflow and /metrics say, read as any other program would read them."""
+"""Reads MLflow and /metrics, as any other program would."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from examples.demo.stage import DemoError
+from examples.demo.workspace import DemoError
 
 _SAMPLE = re.compile(r"^(?P<name>\w+)\{(?P<labels>.*)\} (?P<value>\S+)$")
 _SHOWN = ("model", "alias", "verdict", "feature_view")
@@ -16,7 +16,7 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 @dataclass(frozen=True)
 class Sample:
-    """One line of an exposition."""
+    """One sample of /metrics."""
 
     name: str
     labels: dict[str, str]
@@ -24,13 +24,13 @@ class Sample:
 
     @property
     def excerpt(self) -> str:
-        """With the labels that matter here only."""
+        """The sample with the labels that the demo uses."""
         shown = [f'{key}="{self.labels[key]}"' for key in _SHOWN if key in self.labels]
         return f"{self.name}{{{','.join(shown)},…}} {self.value:g}"
 
 
 class MLflow:
-    """A server, over its REST API."""
+    """An MLflow server, read over its REST API."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=f"{url}/api/2.0/mlflow", timeout=30, trust_env=False)
@@ -76,7 +76,7 @@ def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
 
 
 def scrape(url: str, wanted: str, seconds: float = 60.0) -> list[Sample]:
-    """The samples of a /metrics page once there is one named `wanted`.
+    """Return the samples of a /metrics page when one has the name `wanted`.
 
     Raises:
         DemoError: there is none in time.

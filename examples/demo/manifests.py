@@ -1,4 +1,4 @@
-"""The manifests that the demo writes: what a user would keep in Git."""
+"""The manifests that the demo writes; a user would keep them in Git."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ def project(folder: Path, mlflow: str, now: datetime, annotations: dict[str, str
 
 
 def models(folder: Path) -> Path:
-    """Both models; of one the records say its features, of the other the manifest does."""
+    """Both models: MLflow has the features of one, and the manifest declares those of the other."""
     recorded = {
         "projectRef": {"name": PROJECT},
         "model": {"name": "driver_model", "alias": "champion"},
@@ -55,7 +55,7 @@ def models(folder: Path) -> Path:
 
 
 def observed(folder: Path, mlflow: str, feature_store_yaml: str) -> Path:
-    """A project that somebody else applies: an address is all that is needed, not its repo."""
+    """A project that another tool applies: only the registry is needed, no repo."""
     name = "airflow-feature-store"
     store = {
         "apiVersion": "v1",

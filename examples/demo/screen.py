@@ -1,4 +1,4 @@
-"""What the viewer reads: headings, what programs say, one sentence an act. Colors on a tty only."""
+"""Prints headings, output of programs, and one result per step. Colors on a terminal only."""
 
 import sys
 import time
@@ -12,12 +12,12 @@ def heading(number: int, title: str) -> None:
 
 
 def command(words: Iterable[str]) -> None:
-    """A command as a person would type it."""
+    """Print a command as a user would type it."""
     _print(f"   {_style('1', '$ ' + ' '.join(words))}")
 
 
 def said(line: str) -> None:
-    """One line that a program printed."""
+    """Print one line of a program's output."""
     _print(f"   {_style('2', '│')} {line}".rstrip())
 
 
@@ -26,7 +26,7 @@ def note(text: str) -> None:
 
 
 def seen(text: str, seconds: float) -> None:
-    """What the act has shown, and why it matters."""
+    """Print the result of a step."""
     _print(f"   {_style('32', '✓')} {text} {_style('2', f'[{seconds:.1f} s]')}")
 
 
@@ -38,7 +38,7 @@ def failed(text: str) -> None:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Measures seconds from its creation."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -1,7 +1,7 @@
-"""The data scientist: a process that trains on request, for importing Feast takes six seconds.
+"""The training code: a process that trains on request, because importing Feast takes 6 s.
 
-It reads one JSON object a line, ``{"do": <function>, …}``, and answers each with one. What the
-functions do is what a training script does; nothing in them knows of the operator.
+It reads one JSON object per line, ``{"do": <function>, …}``, and answers each with one. The
+functions do the same as a training script, and do not use the operator.
 """
 
 import json
@@ -19,7 +19,7 @@ from sklearn.linear_model import LinearRegression
 
 from examples.demo.data import rides
 
-# Named, because MLflow would load the model in another process to find out.
+# Set explicitly: otherwise MLflow loads the model in another process to find them.
 REQUIREMENTS = ["scikit-learn"]
 LABEL = "satisfaction"
 
@@ -46,7 +46,7 @@ def through_feast(repo: str, service: str, model: str, now: str) -> dict[str, An
 
 
 def through_mlflow(source: str, columns: list[str], model: str) -> dict[str, Any]:
-    """The same without Feast: MLflow is told nothing about features."""
+    """Train without Feast, so that MLflow has no record of the features."""
     mlflow.set_experiment(model)
     with mlflow.start_run(run_name=model):
         training = pd.read_parquet(Path(source))
@@ -83,7 +83,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def main() -> None:
-    # Libraries print to standard output; the answers alone belong there.
+    # Libraries print to standard output, which must contain only the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:

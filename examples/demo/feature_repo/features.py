@@ -1,4 +1,4 @@
-"""Drivers of a taxi company: what is known about them when rides are handed out."""
+"""Features of the drivers of a taxi company, for the assignment of rides."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ driver_ratings = FeatureView(
     schema=[Field(name="earned_trust", dtype=Float64)],
 )
 def driver_trust(inputs: pd.DataFrame) -> pd.DataFrame:
-    """A good rating counts for more when it was earned on many accepted rides."""
+    """A good rating has more weight if the driver accepted many rides."""
     output = pd.DataFrame()
     output["earned_trust"] = inputs["conv_rate"].astype("float64") * inputs["rating"].astype(
         "float64"

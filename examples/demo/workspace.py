@@ -1,7 +1,7 @@
-"""Folders, processes and ports of one demo; whatever it starts it stops, on Ctrl-C too.
+"""Folders, processes and ports of one demo; every started process is stopped, also on Ctrl-C.
 
-Every process is the leader of its own group, so that the demo alone decides when it ends and
-nothing outlives it. Their environment is that of the demo plus what points them at each other.
+Every process is the leader of its own process group, so only the demo decides when it ends. The
+processes have the environment of the demo, and variables with the addresses of the servers.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ COMMAND_SECONDS = 240.0
 
 
 class DemoError(Exception):
-    """Something is not as the demo says it is; the text is for the viewer."""
+    """A check of the demo failed; the text is for the user."""
 
 
 def check(holds: object, claim: str, *evidence: object) -> None:
-    """Stop the demo unless what it claims is true.
+    """Stop the demo unless a claim is true.
 
     Raises:
-        DemoError: it is not; with the evidence.
+        DemoError: the claim is not true; with the evidence.
     """
     if not holds:
         raise DemoError("\n".join([f"not true: {claim}", *map(str, evidence)]))
@@ -40,7 +40,7 @@ def check(holds: object, claim: str, *evidence: object) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that ended."""
+    """The result of a command."""
 
     code: int
     output: str
@@ -48,14 +48,14 @@ class Ended:
 
 @dataclass
 class Process:
-    """A process of the demo, leader of its own group."""
+    """A process of the demo, leader of its own process group."""
 
     name: str
     popen: "subprocess.Popen[str]"
     log: Path | None = None
 
     def wait(self, seconds: float = COMMAND_SECONDS) -> int:
-        """Wait for its end.
+        """Wait for the end of the process.
 
         Raises:
             DemoError: it takes too long.
@@ -66,7 +66,7 @@ class Process:
             raise DemoError(f"{self.name} has not ended after {seconds:.0f} s") from None
 
     def stop(self) -> None:
-        """End the group, first politely: hosts end their jobs themselves."""
+        """End the process group, first with SIGTERM: a host then ends its jobs itself."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             if self.popen.poll() is not None:
                 break
@@ -80,13 +80,13 @@ class Process:
 
 
 @dataclass
-class Stage:
-    """Everything one demo has.
+class Workspace:
+    """The files, servers and processes of one demo.
 
     Attributes:
-        root: ``.demo``; removed when the demo starts, and when it ends well.
-        house: manifests of the team that the operator applies for, its feature repo beside them.
-        elsewhere: the same of a team that applies by itself.
+        root: ``.demo``; removed when the demo starts, and when it succeeds.
+        house: manifests and feature repo of the team whose repo the operator applies.
+        elsewhere: manifests and feature repo of a team that applies itself.
     """
 
     root: Path
@@ -112,7 +112,7 @@ class Stage:
         return self.root / "kept"
 
     def clear(self) -> None:
-        """Start from nothing.
+        """Remove the files of an earlier demo.
 
         Raises:
             DemoError: an earlier demo was left running.
@@ -130,7 +130,7 @@ class Stage:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def launch_mlflow(self) -> None:
-        """Launch the server; it is waited for later."""
+        """Launch the server, without waiting until it is ready."""
         port = free_port()
         local = "127.0.0.1,localhost"
         self._env |= {
@@ -143,7 +143,7 @@ class Stage:
         self.server = launch_mlflow(self.root / "mlflow", port=port, env=self._env)
 
     def start(self, name: str, words: list[str], *, cwd: Path | None = None) -> Process:
-        """Start something in the background; it writes to a log and reads commands."""
+        """Start a background process that reads commands and writes to a log."""
         log = self.root / "logs" / f"{name}.log"
         with log.open("wb") as output:
             return self._popen(
@@ -151,7 +151,7 @@ class Stage:
             )
 
     def start_logged(self, name: str, words: list[str], *, cwd: Path | None = None) -> Process:
-        """Start something in the background that nobody talks to; all it says goes to a log."""
+        """Start a background process without input; all its output goes to a log."""
         log = self.root / "logs" / f"{name}.log"
         with log.open("wb") as output:
             return self._popen(
@@ -165,7 +165,7 @@ class Stage:
             )
 
     def lineage(self, *words: str, expect: int, show: bool = True) -> Ended:
-        """Run ``feature-lineage`` as a user would, and show what it says.
+        """Run ``feature-lineage`` as a user would, and print its output.
 
         Raises:
             DemoError: it ends with another exit code than expected.
@@ -197,7 +197,7 @@ class Stage:
         return Ended(code, "".join(lines))
 
     def resources(self, folder: Path) -> dict[str, dict[str, Any]]:
-        """What ``feature-lineage get -o json`` says of a folder, by name."""
+        """Return the resources of a folder from ``feature-lineage get -o json``, by name."""
         answer = self.lineage("get", str(folder), "-o", "json", expect=0, show=False)
         return {item["metadata"]["name"]: item for item in json.loads(answer.output)}
 
@@ -209,9 +209,9 @@ class Stage:
             self.server.stop()
 
     def leave_running(self) -> list[int]:
-        """Let go of everything that still runs; returns the process groups.
+        """Leave the running processes alone; return their process groups.
 
-        The next demo finds them and does not pull the ground from under them.
+        The next demo finds them and refuses to start.
         """
         groups = [p.popen.pid for p in self._processes if p.popen.poll() is None]
         self._processes.clear()
@@ -245,6 +245,6 @@ def _runs(group: int) -> bool:
 
 
 def _short(word: str) -> str:
-    """Paths as a person who stands in the checkout types them."""
+    """Shorten a path as a user in the checkout would type it."""
     here = f"{Path.cwd()}{os.sep}"
     return word.removeprefix(here)
