@@ -26,13 +26,13 @@ class FeatureDefinition:
 
     Attributes:
         ref: the feature.
-        dtype: Feast value type, such as ``FLOAT`` or ``INT64``; "" where unknown.
+        dtype: Feast value type, such as ``FLOAT`` or ``INT64``; "" if unknown.
         join_keys: (join key, value type) of the view's entities, sorted. An on-demand view has
             those of the views that feed it.
-        source: names and digest of the batch and stream source, "" where the view has none.
-        transformation: digest of what computes the feature, "" where nothing does.
-        closure: digest of the repo code that the function reaches; "" where unknown.
-        ttl: as the registry writes it (``86400s``), "" where unset.
+        source: names and digest of the batch and stream source, "" if the view has none.
+        transformation: digest of what computes the feature, "" if nothing does.
+        closure: digest of the repo code that the function reaches; "" if unknown.
+        ttl: as the registry writes it (``86400s``), "" if unset.
         version: the version that the reference or the view is pinned to (``v2``), "" for the
             latest.
         renamed: (join key, its name in a request), where the feature was looked up through a
@@ -74,7 +74,7 @@ class _View:
     Attributes:
         types: feature → type.
         template: the parts that its features share.
-        missing_source: a view that should feed it and is missing, "" where none.
+        missing_source: a view that should feed it and is missing, "" if none.
         definitions: cache: 10,000 models use the same few features.
     """
 

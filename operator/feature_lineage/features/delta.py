@@ -12,8 +12,8 @@ class ObjectDelta:
     Attributes:
         kind: section of the snapshot.
         name: the object.
-        was: its canonical spec, None where it is created.
-        now: its canonical spec, None where it is deleted.
+        was: its canonical spec, None if it is created.
+        now: its canonical spec, None if it is deleted.
     """
 
     kind: str

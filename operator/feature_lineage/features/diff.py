@@ -38,8 +38,8 @@ class Change:
         name: the object.
         change: its class.
         feature: the feature (or service member) concerned, "" for the object as a whole.
-        was: short text of the old state, "" where there was none.
-        now: short text of the new state, "" where there is none.
+        was: short text of the old state, "" if there was none.
+        now: short text of the new state, "" if there is none.
     """
 
     kind: str

@@ -22,7 +22,7 @@ class ViewState:
         name: feature view.
         kind: section of the snapshot.
         materialized_until: end of its newest interval; None: never materialized.
-        newest_event_time: newest event timestamp written; None where the engine does not report it.
+        newest_event_time: newest event timestamp written; None if the engine does not report it.
         max_age: the objective; None: no objective.
     """
 
@@ -38,8 +38,8 @@ class Freshness:
     """Whether a view meets its objective.
 
     Attributes:
-        fresh: None where unknown or without an objective: see `reason`.
-        next_stale_at: when the view becomes stale without a materialization; None where it is not
+        fresh: None if unknown or without an objective: see `reason`.
+        next_stale_at: when the view becomes stale without a materialization; None if it is not
             fresh.
     """
 
@@ -54,10 +54,10 @@ class OverallFreshness:
 
     Attributes:
         oldest_view: the view that decides: of the least fresh views, the one materialized longest
-            ago; "" where no view is served online.
+            ago; "" if no view is served online.
         materialized_until: of that view; None: never materialized.
         max_age: objective of that view.
-        next_stale_at: when the first view becomes stale; None where none is fresh.
+        next_stale_at: when the first view becomes stale; None if none is fresh.
     """
 
     fresh: bool | None

@@ -12,7 +12,7 @@ class SnapshotRecord:
     Attributes:
         at: when the apply finished, or when the digest was first observed (aware).
         digest: of the `RegistrySnapshot`.
-        revision: commit or tree that was applied, "" where another process applied.
+        revision: commit or tree that was applied, "" if another process applied.
         seen_until: when the digest was last observed; None: not since `at`.
     """
 
@@ -34,7 +34,7 @@ class SnapshotRecord:
 
 
 def standing_at(history: Iterable[SnapshotRecord], moment: datetime) -> SnapshotRecord | None:
-    """The record in force at `moment`; None where history starts later."""
+    """The record in force at `moment`; None if history starts later."""
     return max((record for record in history if record.at <= moment), default=None)
 
 

@@ -47,7 +47,7 @@ def members_of(spec: JsonObject) -> tuple[ServiceMember, ...]:
 
 
 def service_members(snapshot: RegistrySnapshot, service: str) -> tuple[ServiceMember, ...] | None:
-    """Members of a service, None where the snapshot has no such service.
+    """Members of a service, None if the snapshot has no such service.
 
     A view that is projected twice under different aliases has two members for one reference, as it
     has two columns in a training set.
@@ -63,7 +63,7 @@ def service_members(snapshot: RegistrySnapshot, service: str) -> tuple[ServiceMe
 
 
 def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, ...] | None:
-    """Distinct references of a service in its order; None where the service does not exist."""
+    """Distinct references of a service in its order; None if the service does not exist."""
     members = service_members(snapshot, service)
     return None if members is None else tuple(dict.fromkeys(member.ref for member in members))
 
@@ -71,7 +71,7 @@ def service_refs(snapshot: RegistrySnapshot, service: str) -> tuple[FeatureRef, 
 def renamed_keys(
     snapshot: RegistrySnapshot, service: str, view: str, join_keys: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """(join key, its name in a request to the service) of a view's keys, sorted; empty where the
+    """(join key, its name in a request to the service) of a view's keys, sorted; empty if the
     service renames none of them."""
     maps = {m.join_key_map for m in service_members(snapshot, service) or () if m.ref.view == view}
     if not any(maps):

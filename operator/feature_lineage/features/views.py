@@ -126,7 +126,7 @@ def source_names(spec: JsonObject) -> str:
 
 
 def source_digest(spec: JsonObject) -> str:
-    """Names and digest of the batch and stream source (``a, b#3f…``), "" where there is none."""
+    """Names and digest of the batch and stream source (``a, b#3f…``), "" if there is none."""
     sources = {
         key: core
         for key in ("batch_source", "stream_source", "source")
@@ -144,7 +144,7 @@ def source_texts(was: str, now: str) -> tuple[str, str]:
 
 
 def transformation_digest(spec: JsonObject) -> str:
-    """Digest of the transformation of a view, "" where it has none."""
+    """Digest of the transformation of a view, "" if it has none."""
     parts = {key: spec[key] for key in _TRANSFORMATION_KEYS if key in spec}
     if not parts:
         return ""

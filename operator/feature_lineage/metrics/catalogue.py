@@ -62,7 +62,7 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_feature_view_rows",
         VIEW,
-        "Rows of the last successful materialization, where the engine reports them. A sudden "
+        "Rows of the last successful materialization, if the engine reports them. A sudden "
         "drop means that the source has lost rows.",
     ),
     _gauge(
@@ -86,25 +86,25 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_plan_blocked_since_timestamp_seconds",
         PROJECT,
-        "Unix time since when protection blocks revisions; absent while none is blocked.",
+        "Unix time since which protection blocks revisions; absent while none is blocked.",
     ),
     _gauge(
         "feature_lineage_plan_impacts",
         PROJECT,
-        "Protected model versions that the newest plan would break or change, or did where the "
+        "Protected model versions that the newest plan would break or change, or did if the "
         "plan was allowed.",
     ),
     _gauge(
         "feature_lineage_operation_in_progress",
         (*PROJECT, "kind"),
-        "1 while an operation of this kind is in flight, waiting for its next attempt "
-        "included, else 0.",
+        "1 while an operation of this kind is in flight, also while it waits for its "
+        "next attempt, else 0.",
     ),
     _gauge(
         "feature_lineage_operation_last_success_timestamp_seconds",
         (*PROJECT, "kind"),
-        "Unix time of the last operation of this kind that succeeded, as far as "
-        "status.operations reaches back.",
+        "Unix time of the last operation of this kind that succeeded, of those in "
+        "status.operations.",
     ),
     _gauge(
         "feature_lineage_operations_unrecorded",
@@ -160,7 +160,7 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_model_problems",
         MODEL,
-        "Differences between the features a model was trained on and those it is served.",
+        "Differences between a model's features at training time and those that it is served.",
     ),
     _gauge(
         "feature_lineage_model_features_fresh",
@@ -187,7 +187,7 @@ INSTRUMENTS: Final = (
         "feast_materialization_result_total",
         "counter",
         (*VIEW, "status"),
-        "Materializations per view, each attempt on its own; status is success or failure.",
+        "Materializations per view, with each attempt; status is success or failure.",
     ),
     MetricDefinition(
         "feast_materialization_duration_seconds",
@@ -253,7 +253,7 @@ HOST: Final = (
         "feature_lineage_events_unwritten_total",
         "counter",
         (),
-        "Kubernetes Events that could not be written; status and log hold the same facts.",
+        "Kubernetes Events that could not be written; status and log have the same facts.",
     ),
 )
 """About the process of the cluster host itself: `process`."""

@@ -29,7 +29,7 @@ class Baseline:
     Attributes:
         digest: of the `RegistrySnapshot`.
         frm: Training: the registry at the start of the training run; FirstSight: as first seen.
-        schema_digest: of the version's feature definitions in it; None where not recorded.
+        schema_digest: of the version's feature definitions in it; None if not recorded.
     """
 
     digest: str
@@ -51,10 +51,10 @@ def choose_baseline(
 
     Args:
         version_tags: of the model version; invalid digests are ignored.
-        run: the training run; None where there is none.
+        run: the training run; None if there is none.
         version_created_at: aware.
         history: the registry's timeline, in any order.
-        current: the current snapshot; None where no registry was read.
+        current: the current snapshot; None if no registry was read.
     """
     recorded = recorded_baseline(version_tags)
     if recorded is not None:
@@ -69,7 +69,7 @@ def choose_baseline(
 
 
 def recorded_baseline(version_tags: Mapping[str, str]) -> Baseline | None:
-    """The baseline recorded in the tags of the version; None where there is none."""
+    """The baseline recorded in the tags of the version; None if there is none."""
     digest = version_tags.get(REGISTRY_DIGEST_TAG, "")
     if not _DIGEST.fullmatch(digest):
         return None

@@ -17,7 +17,7 @@ class TrainingRun:
         started_at: when it started (aware).
         deleted: soft-deleted in MLflow; its tags still count.
         tags: ``feast.*`` tags only.
-        features_artifact: references in its ``feast_features.json``; None where the run has none or
+        features_artifact: references in its ``feast_features.json``; None if the run has none or
             the artifact was not needed.
     """
 
@@ -78,7 +78,7 @@ class RegistryView:
         return self.versions.get(name, {}).get(version)
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
-        """The version that an alias points to; None where there is none."""
+        """The version that an alias points to; None if there is none."""
         for version in self.versions.get(name, {}).values():
             if alias in version.aliases:
                 return version

@@ -30,7 +30,7 @@ class IndexedVersion:
     """A model version in the index.
 
     Attributes:
-        service: the feature service it is served through, "" where none.
+        service: the feature service it is served through, "" if none.
         refs: its features, sorted.
     """
 

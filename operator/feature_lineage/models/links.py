@@ -39,13 +39,13 @@ class Link:
     """The features of one model version.
 
     Attributes:
-        project: the recorded Feast project, else the expected one; "" where neither is known.
+        project: the recorded Feast project, else the expected one; "" if neither is known.
         service: the declared service, or a recorded one with exactly these features; "" otherwise.
-        recorded_service: the service that the records name, right or wrong; "" where none.
+        recorded_service: the service that the records name, right or wrong; "" if none.
         refs: the features, by the real names of their views, in recorded order. Of a truncated
             list that cannot be completed: the certain part.
-        origin: where the list comes from; None where unknown.
-        count: recorded number of features; None where not recorded.
+        origin: where the list comes from; None if unknown.
+        count: recorded number of features; None if not recorded.
         reason: of `LineageVerified`, where the link is not exactly what was recorded: Ambiguous,
             NoFeastLineage, ProjectMismatch, RegistryUnseen or ServiceMismatch; else ``None``.
         problems: explanations of `reason`.

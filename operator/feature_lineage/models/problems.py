@@ -64,7 +64,7 @@ def compare(
     Args:
         baseline: definitions at training time, or at first sight.
         current: the registry to compare with: as it is, or as a plan would make it.
-        service: the feature service that serves the model; "" where none does.
+        service: the feature service that serves the model; "" if none does.
     """
     found: set[Problem] = set()
     served = service_refs(current, service) if service else None

@@ -33,7 +33,7 @@ class FeatureRecord:
 
     Attributes:
         items: the recorded texts; without the last one where the list was cut.
-        count: the number of features recorded beside the list; None where not recorded.
+        count: the number of features recorded beside the list; None if not recorded.
         cut: whether the list was cut.
     """
 

@@ -38,8 +38,8 @@ class Judgement:
         verdict: the verdict.
         reason: condition reason: the verdict's name, or why there is no better verdict.
         problems: all differences, sorted.
-        baseline_schema_digest: of the definitions at training time, "" where unknown.
-        current_schema_digest: of the current definitions, "" where the registry was not read.
+        baseline_schema_digest: of the definitions at training time, "" if unknown.
+        current_schema_digest: of the current definitions, "" if the registry was not read.
         message: object, fact, next step.
     """
 
@@ -62,9 +62,9 @@ def judge(
     """The verdict on one linked version.
 
     Args:
-        baseline: the snapshot that `choose_baseline` chose; None where it is not kept.
+        baseline: the snapshot that `choose_baseline` chose; None if it is not kept.
         baseline_from: Training where it is the registry at training time.
-        current: the registry as last read; None where it was not read.
+        current: the registry as last read; None if it was not read.
         recorded_digest: the schema digest recorded when the baseline was chosen; replaces a
             baseline that is not kept any more, as long as nothing changed.
     """

@@ -42,7 +42,7 @@ class KindTraits:
         writes_online_store: its job changes the online store.
         verified: a process without repo code compares the registry with the report.
         yields: it takes long, and is cancelled for an operation of its lane with priority.
-        feast_name: the operation as Feast records it, "" where Feast has no name for it.
+        feast_name: the operation as Feast records it, "" if Feast has no name for it.
         success: the result of a successful operation.
     """
 

@@ -81,7 +81,7 @@ class GuardedVersion:
         model, version: which.
         aliases: all aliases that point to it.
         service: the feature service it is served through, "" when not recorded.
-        refs: all features it uses; ``None`` where they are not known (no lineage, ambiguous).
+        refs: all features it uses; ``None`` if they are not known (no lineage, ambiguous).
         features: their baseline definitions, as far as those are known.
     """
 

@@ -104,7 +104,7 @@ async def _recorded_history(
     project: FeatureStoreProject,
     registry: ModelRegistry | None,
 ) -> tuple[SnapshotRecord, ...] | None:
-    """The timeline in MLflow, at most ten minutes old; None where MLflow does not answer."""
+    """The timeline in MLflow, at most ten minutes old; None if MLflow does not answer."""
     now, experiment, key = ports.clock.now(), experiment_of(project), key_of(project)
     known = cache.timelines.get(key)
     if known is not None and known.experiment != experiment:

@@ -22,9 +22,9 @@ class ModelInputs:
 
     Attributes:
         stamp: state of the resource.
-        project: None where missing or not permitted.
-        registry: None where the project names none, or MLflow does not answer.
-        view: MLflow as last read; None where never.
+        project: None if missing or not permitted.
+        registry: None if the project names none, or MLflow does not answer.
+        view: MLflow as last read; None if never.
         failure: why the view is not newer.
         seen: whether there is a view.
         versions: of the registered model, with their runs.

@@ -50,7 +50,7 @@ def closures_of(contents: Any, repo: Path) -> dict[str, str]:
 
 
 def function_of(view: Any) -> Any:
-    """The live user-defined function of a view, None where there is none."""
+    """The live user-defined function of a view, None if there is none."""
     transformation = getattr(view, "feature_transformation", None)
     return getattr(transformation, "udf", None) or getattr(view, "udf", None)
 

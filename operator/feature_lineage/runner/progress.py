@@ -43,7 +43,7 @@ class WorkerResult:
         secrets: values to redact in everything that is shown.
         output: the end of what the worker printed.
         stopped_by: why the supervisor stopped the worker: a signal's name, ``deadline``, or
-            ``oversized report``; "" where it did not.
+            ``oversized report``; "" if it did not.
         returncode: of the worker's process; None while it runs.
         registry: the registry verifier's answer, with ``digest`` or ``error``.
         verify_seconds: how long the verifier took.

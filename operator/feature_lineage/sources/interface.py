@@ -48,8 +48,8 @@ class SourceHost:
     Attributes:
         objects: reads ConfigMaps and Secrets.
         git: how this host uses Git.
-        runner_image: image of the jobs of projects that set none; None where jobs run without one.
-        folder: base of the relative paths of ``source.local``; None where sources cannot be
+        runner_image: image of the jobs of projects that set none; None if jobs run without one.
+        folder: base of the relative paths of ``source.local``; None if sources cannot be
             folders.
     """
 
@@ -101,7 +101,7 @@ class SourceKind(ABC, Generic[SpecT]):
         """
 
     def watched(self, spec: SpecT, host: SourceHost) -> Path | None:
-        """The folder whose changes are new revisions; None where there is no such folder."""
+        """The folder whose changes are new revisions; None if there is no such folder."""
         return None
 
     @abstractmethod

@@ -64,7 +64,7 @@ class LocalProjectSources(ProjectSources):
         return await kind.prepare(spec, project, self._host, revision, home, exact=exact)
 
     def watched(self, project: FeatureStoreProject) -> Path | None:
-        """The folder whose changes are new revisions; None where there is no such folder."""
+        """The folder whose changes are new revisions; None if there is no such folder."""
         if project.spec.source is None:
             return None
         kind, spec = kind_of(project.spec.source)

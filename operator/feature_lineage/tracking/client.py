@@ -97,7 +97,7 @@ class MLflowClient:
         await self.http.value(Call("DELETE", path, json=body, idempotent=True))
 
     async def logged_model_run(self, model_id: str) -> str:
-        """The run that logged a model, "" where the model names none.
+        """The run that logged a model, "" if the model names none.
 
         Raises:
             NotFound: the LoggedModel does not exist.
@@ -262,7 +262,7 @@ class MLflowClient:
 
 
 def proxied_root(artifact_uri: str) -> str | None:
-    """The path below the artifact proxy; None where the server does not proxy this location."""
+    """The path below the artifact proxy; None if the server does not proxy this location."""
     scheme, _, rest = artifact_uri.partition(":")
     if scheme == "mlflow-artifacts":
         # mlflow-artifacts:/1/… or mlflow-artifacts://host:port/1/…

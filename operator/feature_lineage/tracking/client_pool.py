@@ -54,7 +54,7 @@ class ModelRegistryPool:
     Args:
         objects: reads Secrets and ConfigMaps.
         now: the current time, aware, in UTC.
-        platform_server: the server of a ``serverRef``, None where unknown.
+        platform_server: the server of a ``serverRef``, None if unknown.
         allowed: whether a project may name this tracking URI itself; answers are cached.
         on_change: called with the names of registered models, of any server, that have changed.
     """
@@ -78,7 +78,7 @@ class ModelRegistryPool:
         self._evicted_at = now()
 
     async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
-        """The client of the server that a project names; None where it names none.
+        """The client of the server that a project names; None if it names none.
 
         Raises:
             NotFound: a Secret or ConfigMap does not exist.
@@ -98,7 +98,7 @@ class ModelRegistryPool:
         return registry
 
     def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
-        """The model registry of a project; None where `of` refuses it or the project names none."""
+        """The model registry of a project; None if `of` refuses it or the project names none."""
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None

@@ -122,7 +122,7 @@ class OpsRuns:
         await client.log_batch(run_id, tags={RECORDED_TAG: "true"})
 
     async def _stored(self, run_id: str, uri: str, path: str, text: str) -> bool:
-        """Upload an artifact; False where the server can neither proxy nor write its storage."""
+        """Upload an artifact; False if the server can neither proxy nor write its storage."""
         try:
             await self._client.upload(run_id, uri, path, text.encode())
         except (ServerFailed, RequestRejected):

@@ -65,7 +65,7 @@ class RunResolver:
 
 
 def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | None:
-    """The version at the end of the chain of copies; None where the chain is broken or a cycle."""
+    """The version at the end of the chain of copies; None if the chain is broken or a cycle."""
     seen: set[VersionKey] = set()
     while not (version.run_id or run_in(version.source) or version.model_id):
         key = (version.name, version.version)

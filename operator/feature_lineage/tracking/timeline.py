@@ -28,7 +28,7 @@ class TimelineReader:
     async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
         """The registry's timeline, oldest first: one record per change of digest.
 
-        Empty where the experiment does not exist: nothing was recorded yet. Failed, deleted and
+        Empty if the experiment does not exist: nothing was recorded yet. Failed, deleted and
         incompletely recorded runs do not count.
         """
         found: list[SnapshotRecord] = []
@@ -51,7 +51,7 @@ class TimelineReader:
         return tuple(changes)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """The snapshot of that digest; None where no finished ops run names it.
+        """The snapshot of that digest; None if no finished ops run names it.
 
         Raises:
             InvalidReport: runs name it, but none of their snapshots has that digest.
