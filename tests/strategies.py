@@ -6,6 +6,7 @@ partial, aliased and pinned projections, names beyond ASCII.
 """
 
 import copy
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +36,7 @@ _REAL = Path(__file__).parent / "unit/features/data/driver_ranking.json"
 
 def real_snapshot() -> RegistrySnapshot:
     """A registry as Feast 0.67 writes it for a repo with views of every kind and two services."""
-    return RegistrySnapshot.from_json(_REAL.read_text(encoding="utf-8"))
+    return RegistrySnapshot.from_value(json.loads(_REAL.read_text(encoding="utf-8")))
 
 
 names = st.text(

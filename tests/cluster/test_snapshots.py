@@ -1,11 +1,15 @@
 """Registry snapshots in ConfigMaps: a later process finds them by digest."""
 
+import base64
+import gzip
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
+from feature_lineage.features import snapshot as snapshots
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.api_client import Api
@@ -133,6 +137,23 @@ async def test_damaged_snapshot_is_kept_again(
     assert await store.get(stored_project.key, snapshot.digest) is None
     await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
     assert await stored_project.store().get(stored_project.key, snapshot.digest) == snapshot
+
+
+async def test_a_snapshot_with_another_content_is_not_parsed(
+    stored_project: StoredProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    snapshot = registry("a")
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    (piece,) = (name for name in await stored_project.names() if snapshot.digest[:16] in name)
+    poison = gzip.compress(b"[" + b"[]," * 10_000_000 + b"[]]")
+    changed = {"binaryData": {"snapshot.json.gz": base64.b64encode(poison).decode()}}
+    await stored_project.api.patch(CONFIG_MAPS, stored_project.key.namespace, piece, changed)
+    parsed: list[int] = []
+    monkeypatch.setattr(snapshots, "parse_json", lambda text: parsed.append(len(text)))
+
+    assert await stored_project.store().get(stored_project.key, snapshot.digest) is None
+    assert parsed == []
+    assert f"has digest {hashlib.sha256(gzip.decompress(poison)).hexdigest()}" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from feature_lineage.features import views
 from feature_lineage.features.delta import delta
 from feature_lineage.features.services import ServiceMember, members_of
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot
+from feature_lineage.untrusted import Name
 
 
 class ChangeClass(StrEnum):
@@ -42,10 +43,10 @@ class Change:
         now: short text of the new state, "" if there is none.
     """
 
-    kind: str
-    name: str
+    kind: Name
+    name: Name
     change: ChangeClass
-    feature: str = ""
+    feature: Name = ""
     was: str = ""
     now: str = ""
 

@@ -7,12 +7,14 @@ meaning. Two registries with equal definitions have the same digest, whatever th
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
 from feature_lineage.errors import InvalidReport
+from feature_lineage.untrusted import parse_bytes, parse_json
 
 JsonObject = Mapping[str, Any]
 
@@ -31,7 +33,9 @@ KINDS: Final = (
     "saved_dataset",
     "validation_reference",
 )
-MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_BYTES: Final = 32 * 1024 * 1024
+_TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'
+_CLOSURES: Final = re.compile(rb'\{"closures":(\{(?:%b:%b,?)*+\}),' % (_TEXT, _TEXT))
 
 
 def canonical_json(value: object) -> str:
@@ -94,6 +98,11 @@ class RegistrySnapshot:
         """Cache of values computed from this snapshot, which never changes."""
         return {}
 
+    @cached_property
+    def memory(self) -> int:
+        """Upper bound of the memory that the objects take, in bytes."""
+        return parse_bytes(self.to_json().encode())
+
     def views(self) -> Iterator[tuple[str, str, JsonObject]]:
         """Every feature view as (kind, name, spec)."""
         for kind in VIEW_KINDS:
@@ -115,18 +124,22 @@ class RegistrySnapshot:
         )
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "RegistrySnapshot":
-        """Parse what `to_json` wrote; the input is untrusted.
+    def from_json(cls, text: bytes, digest: str) -> "RegistrySnapshot":
+        """Parse what `to_json` wrote, if it has this digest; the input is untrusted.
+
+        The digest is computed from the text, before anything of the text is parsed: who may change
+        a ConfigMap or a run cannot make the operator parse anything but a snapshot that it wrote.
 
         Raises:
-            InvalidReport: too large, not JSON, or not of this shape.
+            InvalidReport: too large, of another digest, not JSON, or not of this shape.
         """
         if len(text) > MAX_BYTES:
             raise InvalidReport(f"registry snapshot of {len(text)} bytes; at most {MAX_BYTES}")
+        if (found := _digest_of_text(text)) != digest:
+            raise InvalidReport(f"registry snapshot has digest {found}, not {digest}")
         try:
-            value = json.loads(text)
-            return cls.from_value(value)
-        except (ValueError, TypeError, RecursionError) as error:
+            return cls.from_value(parse_json(text))
+        except (ValueError, TypeError) as error:
             raise InvalidReport(f"registry snapshot does not parse: {error}") from error
 
     @classmethod
@@ -147,3 +160,19 @@ class RegistrySnapshot:
         if not isinstance(closures, dict) or not all(isinstance(v, str) for v in closures.values()):
             raise ValueError("closures must map views to digests")
         return cls(value["project"], objects, closures)
+
+
+def _digest_of_text(text: bytes) -> str:
+    """`RegistrySnapshot.digest` of what `to_json` wrote; another value for any other text.
+
+    The text begins with the closures. What follows is the text of `objects_digest`.
+    """
+    found = _CLOSURES.match(text)
+    if found is None:
+        return hashlib.sha256(text).hexdigest()
+    objects = hashlib.sha256(b"{")
+    objects.update(memoryview(text)[found.end() :])
+    if found[1] == b"{}":
+        return objects.hexdigest()
+    both = b'{"closures":%b,"objects":"%b"}' % (found[1], objects.hexdigest().encode())
+    return hashlib.sha256(both).hexdigest()

@@ -13,7 +13,6 @@ import gzip
 import json
 import logging
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,11 +27,13 @@ from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
 from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import CONFIG_MAPS
+from feature_lineage.operations.pod_protocol import PIECES
+from feature_lineage.untrusted import inflate, parse_json
 
 KEPT_SNAPSHOTS: Final = 8
 KEPT_RECORDS: Final = 1000
 PIECE_BYTES: Final = 700 * 1024
-MOST_PIECES: Final = MAX_BYTES // PIECE_BYTES + 1
+MOST_PIECES: Final = PIECES + 1
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 _log = logging.getLogger(__name__)
@@ -85,19 +86,20 @@ class KubeSnapshots:
         count = dict(stored.pieces).get(digest)
         if count is None:
             return None
-        packed = b""
+        pieces = []
         for number in range(count):
             found = await self._api.find(
                 CONFIG_MAPS, key.namespace, snapshot_name(key.name, digest, number)
             )
             data = (found or {}).get("binaryData") or {}
-            packed += base64.b64decode(data.get("snapshot.json.gz", ""))
-        snapshot = _unpacked(packed)
-        if snapshot is None or snapshot.digest != digest:
-            _log.warning("snapshot %s of %s is damaged; it is ignored", digest[:12], key)
+            pieces.append(data.get("snapshot.json.gz", ""))
+        try:
+            packed = b"".join(map(base64.b64decode, pieces))
+            return RegistrySnapshot.from_json(inflate(packed, MAX_BYTES), digest)
+        except (ValueError, InvalidReport) as error:
+            _log.warning("snapshot %s of %s is damaged, and is ignored: %s", digest, key, error)
             self._drop(key, digest)
             return None
-        return snapshot
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
         return (await self._read_once(key)).history
@@ -176,12 +178,13 @@ def _read(config_map: Object, key: Key) -> _Stored:
             SnapshotRecord(
                 _moment(at), _digest(digest), str(revision), _moment(seen) if seen else None
             )
-            for at, digest, revision, seen in json.loads(data["history.json"])
+            for at, digest, revision, seen in parse_json(data["history.json"].encode())
         )
         pieces = tuple(
-            (_digest(digest), _count(count)) for digest, count in json.loads(data["snapshots.json"])
+            (_digest(digest), _count(count))
+            for digest, count in parse_json(data["snapshots.json"].encode())
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
         _log.warning("the timeline of %s cannot be read (%s); it starts again", key, error)
         return _Stored()
     return _Stored(history[-KEPT_RECORDS:], pieces[-KEPT_SNAPSHOTS:])
@@ -204,13 +207,3 @@ def _count(number: object) -> int:
     if not isinstance(number, int) or not 1 <= number <= MOST_PIECES:
         raise ValueError(f"a snapshot has 1 to {MOST_PIECES} pieces")
     return number
-
-
-def _unpacked(packed: bytes) -> RegistrySnapshot | None:
-    """The snapshot; None if the bytes are not one: users with edit can change ConfigMaps."""
-    try:
-        reader = zlib.decompressobj(wbits=31)
-        text = reader.decompress(packed, MAX_BYTES)
-        return RegistrySnapshot.from_json(text) if reader.eof else None
-    except (zlib.error, InvalidReport):
-        return None

@@ -33,7 +33,8 @@ class FileSnapshots:
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
         try:
-            return RegistrySnapshot.from_json((self._folder(key) / f"{digest}.json").read_bytes())
+            text = (self._folder(key) / f"{digest}.json").read_bytes()
+            return RegistrySnapshot.from_json(text, digest)
         except FileNotFoundError:
             return None
 

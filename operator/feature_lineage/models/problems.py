@@ -12,6 +12,7 @@ from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import same_type, source_texts
+from feature_lineage.untrusted import Name
 
 
 class ProblemKind(StrEnum):
@@ -50,7 +51,7 @@ class Problem:
         now: short text of the new state, "" when gone.
     """
 
-    feature: str
+    feature: Name
     kind: ProblemKind
     was: str = ""
     now: str = ""

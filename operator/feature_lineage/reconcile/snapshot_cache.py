@@ -14,6 +14,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.ports import ModelRegistry, Ports
 
 MAX_SNAPSHOTS: Final = 64
+MAX_MEMORY: Final = 128 * 1024 * 1024
+"""Bytes of all snapshots together, as `RegistrySnapshot.memory` estimates them."""
 RETRY_MISSING: Final = timedelta(minutes=10)
 """How long a snapshot that MLflow did not have is not requested again."""
 
@@ -78,8 +80,14 @@ class SnapshotCache:
     def _keep(self, digest: str, snapshot: RegistrySnapshot) -> None:
         self._snapshots.pop(digest, None)
         self._snapshots[digest] = snapshot
-        while len(self._snapshots) > MAX_SNAPSHOTS:
-            del self._snapshots[next(iter(self._snapshots))]
+        kept, size = 0, 0
+        for each in reversed(self._snapshots.values()):
+            size += each.memory
+            if kept and (kept == MAX_SNAPSHOTS or size > MAX_MEMORY):
+                break
+            kept += 1
+        for oldest in list(self._snapshots)[:-kept]:
+            del self._snapshots[oldest]
 
     async def _read_once(
         self,

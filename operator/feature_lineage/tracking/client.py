@@ -15,11 +15,13 @@ from feature_lineage.tracking import mlflow_errors, parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.http import Call, Http
 from feature_lineage.tracking.mlflow_server import MLflowServer
+from feature_lineage.tracking.page_walk import pages
 
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
 MAX_ARTIFACT: Final = 64 * 1024 * 1024
 ARTIFACT_DEADLINE_FACTOR: Final = 4.0
+EXPERIMENTS_PAGE: Final = 10_000
 
 
 def utc_now() -> datetime:
@@ -110,16 +112,15 @@ class MLflowClient:
 
     async def experiment_ids(self) -> list[str]:
         """Ids of all experiments, also deleted ones: models may outlive the experiment of a run."""
-        found: list[str] = []
-        token = ""
-        while True:
-            body = {"max_results": 10_000, "view_type": "ALL"}
+
+        async def ask(size: int, token: str) -> tuple[list[str], str]:
+            body = {"max_results": size, "view_type": "ALL"}
             answer = await self._post("experiments/search", _paged(body, token), idempotent=True)
             with self.parsing_answer("experiments/search"):
-                found += [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
-                token = str(answer.get("next_page_token", ""))
-            if not token:
-                return found
+                ids = [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
+                return ids, str(answer.get("next_page_token", ""))
+
+        return [each async for page in pages(ask, EXPERIMENTS_PAGE) for each in page]
 
     async def experiment(self, name: str) -> tuple[str, bool]:
         """(id, deleted) of an experiment.

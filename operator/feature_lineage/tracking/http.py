@@ -21,6 +21,8 @@ from feature_lineage.errors import FeatureLineageError, ServerUnavailable
 from feature_lineage.tracking import mlflow_errors
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, MLflowServer
+from feature_lineage.tracking.read_budget import ALL_ANSWERS, ReadBudget
+from feature_lineage.untrusted import Inflater, TooLarge
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 RETRY_PAUSES: Final = (0.1, 0.4)
@@ -63,6 +65,7 @@ class Http:
         server: address and credential.
         now: the current time, for the circuit breaker.
         pause: sleeps; a parameter so that tests need not wait.
+        budget: of the bodies of all answers.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class Http:
         *,
         now: Callable[[], datetime],
         pause: Callable[[float], Any] = asyncio.sleep,
+        budget: ReadBudget = ALL_ANSWERS,
     ) -> None:
         self.server = server
+        self._budget = budget
         self.circuit = CircuitBreaker(now)
         self._pause = pause
         self._client = httpx.AsyncClient(
@@ -177,13 +182,22 @@ class Http:
         raise refusal
 
     async def _read(self, response: httpx.Response, call: Call) -> bytes:
-        chunks, size = [], 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > call.max_bytes:
-                raise mlflow_errors.too_large(self.server, str(call), call.max_bytes)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        """The body, decompressed in pieces: httpx decompresses 64 kB at once into up to 64 MB."""
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding not in {"gzip", "identity"}:
+            fact = f"the encoding {encoding[:80]!r}, which was not asked for"
+            raise mlflow_errors.unexpected_answer(self.server, str(call), fact)
+        feed = Inflater().feed if encoding == "gzip" else _unchanged
+        try:
+            with self._budget.body(call.max_bytes) as body:
+                async for chunk in response.aiter_raw():
+                    for piece in feed(chunk):
+                        body.append(piece)
+                return body.content()
+        except TooLarge as error:
+            raise mlflow_errors.too_large(self.server, str(call), str(error)) from error
+        except ValueError as error:
+            raise mlflow_errors.unexpected_answer(self.server, str(call), str(error)) from error
 
 
 class _Retryable(Exception):
@@ -195,8 +209,16 @@ class _Retryable(Exception):
         self.after = after
 
 
+def _unchanged(chunk: bytes) -> tuple[bytes]:
+    return (chunk,)
+
+
 def _headers(server: MLflowServer) -> dict[str, str]:
-    headers = {"User-Agent": "feature-lineage-operator", "Accept": "application/json"}
+    headers = {
+        "User-Agent": "feature-lineage-operator",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
     if server.workspace:
         headers["X-MLFLOW-WORKSPACE"] = server.workspace
     match server.credential:

@@ -5,8 +5,7 @@ which are not JSON; proxies in front of MLflow have their own formats. Each answ
 of `feature_lineage.errors`, with the server, the fact and the next step in its message.
 """
 
-import json
-from typing import Any
+from typing import Any, Final
 
 from feature_lineage.errors import (
     AccessRefused,
@@ -17,9 +16,11 @@ from feature_lineage.errors import (
     ServerUnavailable,
 )
 from feature_lineage.tracking.mlflow_server import MLflowServer
+from feature_lineage.untrusted import TooLarge, parse_json
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
+MAX_ERROR_BYTES: Final = 64 * 1024
 
 
 class ServerFailed(ServerUnavailable):
@@ -42,11 +43,10 @@ def closed(server: MLflowServer) -> ServerUnavailable:
     )
 
 
-def too_large(server: MLflowServer, call: str, max_bytes: int) -> RequestRejected:
-    """The error for an answer above the size limit."""
+def too_large(server: MLflowServer, call: str, fact: str) -> RequestRejected:
+    """An answer above a limit; `fact` is which."""
     return RequestRejected(
-        f"MLflow at {server.tracking_uri} answers {call} with more than {max_bytes} bytes;"
-        " it is not read",
+        f"MLflow at {server.tracking_uri} answers {call} with more than the operator reads: {fact}",
         error_code=ANSWER_TOO_LARGE,
     )
 
@@ -66,8 +66,10 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
         ServerUnavailable: it is not a JSON object.
     """
     try:
-        value = json.loads(body) if body else {}
-    except (ValueError, RecursionError):
+        value = parse_json(body) if body else {}
+    except TooLarge as error:
+        raise too_large(server, call, str(error)) from None
+    except ValueError:
         raise unexpected_answer(
             server, call, f"something that is not JSON: {_excerpt(body)}"
         ) from None
@@ -120,8 +122,8 @@ def refusal(
 
 def _error_of(body: bytes) -> tuple[str, str]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body[:MAX_ERROR_BYTES])
+    except ValueError:
         return "", ""
     if not isinstance(value, dict):
         return "", ""

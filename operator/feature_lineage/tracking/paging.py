@@ -11,15 +11,15 @@ counts as
   ones. Tags of older versions are up to date only after the next `read_all`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.tracking import mlflow_errors
 from feature_lineage.tracking.client import MLflowClient, quoted
+from feature_lineage.tracking.page_walk import AskPage, Row, pages
 from feature_lineage.tracking.parsing import RegisteredModel, VersionRow
 
 MODELS_PAGE: Final = 1000
@@ -55,10 +55,10 @@ async def read_all(
     """Read every model and every version."""
     # In turn: two concurrent queries to one Python server took longer.
     models = await _models(client, before)
-    rows, pages = await _pages(_all_versions(client))
+    rows, count = await _pages(_all_versions(client), VERSIONS_PAGE)
     found = _grouped(rows)
-    if pages > 1 and before is not None and _vanished(found, models, before):
-        again, _ = await _pages(_all_versions(client))
+    if count > 1 and before is not None and _vanished(found, models, before):
+        again, _ = await _pages(_all_versions(client), VERSIONS_PAGE)
         rows = [*rows, *again]
         found = _grouped(rows)
     reading = RegistryListing(began, models, found, _newest(rows, 0))
@@ -85,57 +85,45 @@ async def read_changes(client: MLflowClient, before: RegistryListing) -> Registr
 
 
 async def _changed_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]:
+    def ask(size: int, token: str) -> Awaitable[tuple[list[VersionRow], str]]:
+        return client.search_versions(order_by=BY_LAST_UPDATE, page_size=size, token=token)
+
     rows: list[VersionRow] = []
-    token = ""
-    while True:
-        page, token = await client.search_versions(
-            order_by=BY_LAST_UPDATE, page_size=CHANGES_PAGE, token=token
-        )
+    async for page in pages(ask, CHANGES_PAGE):
         rows += page
         # Equal timestamps may continue on the next page: only an older one ends the search.
-        if not token or (page and page[-1].updated_ms < known_ms):
-            return rows
+        if page and page[-1].updated_ms < known_ms:
+            break
+    return rows
 
 
 async def _models(client: MLflowClient, before: RegistryListing | None) -> Models:
-    models, pages = await _model_pages(client)
-    if pages > 1 and before is not None and before.models.keys() - models.keys():
+    models, count = await _model_pages(client)
+    if count > 1 and before is not None and before.models.keys() - models.keys():
         again, _ = await _model_pages(client)
         models = models | again
     return models
 
 
 async def _model_pages(client: MLflowClient) -> tuple[dict[str, RegisteredModel], int]:
-    found, token, pages = {}, "", 0
-    while pages == 0 or token:
-        page, token = await client.search_models(page_size=MODELS_PAGE, token=token)
-        found.update({model.name: model for model in page})
-        pages += 1
-    return found, pages
+    models, count = await _pages(
+        lambda size, token: client.search_models(page_size=size, token=token), MODELS_PAGE
+    )
+    return {model.name: model for model in models}, count
 
 
-_Page = Callable[[int, str], Awaitable[tuple[list[VersionRow], str]]]
-
-
-def _all_versions(client: MLflowClient) -> _Page:
+def _all_versions(client: MLflowClient) -> AskPage[VersionRow]:
     return lambda size, token: client.search_versions(order_by=BY_NAME, page_size=size, token=token)
 
 
-async def _pages(ask: _Page) -> tuple[list[VersionRow], int]:
-    """The rows of all pages, and their number; too large pages are read as smaller ones."""
-    rows: list[VersionRow] = []
-    token, pages, size = "", 0, VERSIONS_PAGE
-    while pages == 0 or token:
-        try:
-            page, token = await ask(size, token)
-        except RequestRejected as error:
-            if error.error_code != mlflow_errors.ANSWER_TOO_LARGE or size == 1:
-                raise
-            size = max(1, size // 8)
-            continue
+async def _pages(ask: AskPage[Row], size: int) -> tuple[list[Row], int]:
+    """The rows of all pages, and the number of pages."""
+    rows: list[Row] = []
+    count = 0
+    async for page in pages(ask, size):
         rows += page
-        pages += 1
-    return rows, pages
+        count += 1
+    return rows, count
 
 
 async def _with_missing(client: MLflowClient, reading: RegistryListing) -> RegistryListing:
@@ -148,12 +136,12 @@ async def _with_missing(client: MLflowClient, reading: RegistryListing) -> Regis
         known = versions.get(name, {})
         if known.keys() >= set(model.aliases.values()) and (known or not model.has_versions):
             continue
-        rows, _ = await _pages(_versions_of(client, name))
+        rows, _ = await _pages(_versions_of(client, name), VERSIONS_PAGE)
         versions[name] = {**known, **_grouped(rows).get(name, {})}
     return RegistryListing(reading.read_at, reading.models, versions, reading.newest_ms)
 
 
-def _versions_of(client: MLflowClient, name: str) -> _Page:
+def _versions_of(client: MLflowClient, name: str) -> AskPage[VersionRow]:
     try:
         named = f"name = {quoted(name)}"
     except RequestRejected:

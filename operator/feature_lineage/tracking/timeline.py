@@ -4,7 +4,7 @@ The runs are untrusted, because other users may write to the experiment: a snaps
 it has the digest that its run names.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final
 
 from feature_lineage.errors import InvalidReport, NotFound
@@ -14,7 +14,9 @@ from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ART
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.ops import RECORDED_TAG
+from feature_lineage.tracking.page_walk import pages
 
+RUNS_PAGE: Final = 1000
 REVISION_TAG: Final = "featurelineage.io/revision"
 _WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
 
@@ -62,17 +64,14 @@ class TimelineReader:
                 run_id = str(raw["info"]["run_id"])
             try:
                 body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, max_bytes=MAX_BYTES)
-                snapshot = RegistrySnapshot.from_json(body)
-                if snapshot.digest == digest:
-                    return snapshot
-                problem = InvalidReport(
-                    f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} has digest {snapshot.digest}, not"
-                    f" {digest}: it was changed after it was recorded"
-                )
+                return RegistrySnapshot.from_json(body, digest)
             except NotFound:
                 continue
             except InvalidReport as error:
-                problem = error
+                problem = InvalidReport(
+                    f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} was changed after it was recorded:"
+                    f" {error.message}"
+                )
         if problem is not None:
             raise problem
         return None
@@ -83,16 +82,17 @@ class TimelineReader:
             experiment_id, deleted = await self._client.experiment(experiment)
         except NotFound:
             return
-        token = ""
-        while True:
-            page, token = await self._client.search_runs(
+
+        def ask(size: int, token: str) -> Awaitable[tuple[list[dict[str, Any]], str]]:
+            return self._client.search_runs(
                 [experiment_id],
                 f"{_WHOLE} AND {wanted}",
+                page_size=size,
                 order_by=["attributes.start_time DESC"],
                 deleted_too=deleted,
                 token=token,
             )
+
+        async for page in pages(ask, RUNS_PAGE):
             for raw in page:
                 yield raw
-            if not token:
-                return

@@ -5,13 +5,12 @@ the runs of new versions, and running ones. Runs that a crash left unfinished ar
 reads.
 """
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import TrainingRun
@@ -20,7 +19,9 @@ from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.mlflow_errors import ServerFailed
+from feature_lineage.tracking.page_walk import pages
 from feature_lineage.tracking.run_resolver import RUN_ID
+from feature_lineage.untrusted import parse_json
 
 FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
@@ -81,11 +82,15 @@ class TrainingRuns:
         rows: list[parsing.RunRow] = []
         for some in _batches(sorted(run_ids), IDS_PER_CALL):
             ids = ", ".join(quoted(run_id) for run_id in some)
-            found, _ = await self._client.search_runs(
-                experiments, f"attributes.run_id IN ({ids})", page_size=IDS_PER_CALL
-            )
-            with self._client.parsing_answer("runs/search"):
-                rows += parsing.runs({"runs": found})
+
+            def ask(
+                size: int, token: str, wanted: str = f"attributes.run_id IN ({ids})"
+            ) -> Awaitable[tuple[list[dict[str, Any]], str]]:
+                return self._client.search_runs(experiments, wanted, page_size=size, token=token)
+
+            async for found in pages(ask, IDS_PER_CALL):
+                with self._client.parsing_answer("runs/search"):
+                    rows += parsing.runs({"runs": found})
         return rows
 
     async def _with_artifact(self, run: TrainingRun) -> TrainingRun:
@@ -106,8 +111,8 @@ class TrainingRuns:
 def _references(body: bytes) -> tuple[str, ...] | None:
     """The references in a ``feast_features.json``; None if it is not a JSON list of strings."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except ValueError:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None

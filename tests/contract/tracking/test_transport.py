@@ -1,8 +1,10 @@
 """Servers that are down, slow, not MLflow, or refuse: the error, its message, and its delay."""
 
 import asyncio
+import gzip
 import socket
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -241,6 +243,52 @@ async def test_an_answer_beyond_the_cap_is_not_read() -> None:
 
     assert isinstance(error, RequestRejected)
     assert error.error_code == "ANSWER_TOO_LARGE"
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    body = gzip.compress(b'{"ok": 1}')
+    async with bad_server(answer(200, body, **GZIP)) as server, http(server.url) as exchange:
+        assert await exchange.value(GET) == {"ok": 1}
+
+
+async def test_a_compressed_answer_is_decompressed_up_to_its_limit_only() -> None:
+    body = gzip.compress(b'"' + b"x" * 200_000_000 + b'"')
+    tracemalloc.start()
+    try:
+        error = await failure(answer(200, body, **GZIP), Call("GET", "/x", max_bytes=1_000_000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(error, RequestRejected)
+    assert error.error_code == "ANSWER_TOO_LARGE"
+    assert peak < 8_000_000
+
+
+async def test_an_answer_of_many_objects_is_not_parsed() -> None:
+    """20 kB of gzip, of which Python would make objects of 300 MB."""
+    body = gzip.compress(b'{"registered_models":[' + b"{}," * 4_000_000 + b"{}]}")
+    error = await failure(answer(200, body, **GZIP))
+
+    assert isinstance(error, RequestRejected)
+    assert error.error_code == "ANSWER_TOO_LARGE"
+    assert "MiB of memory; at most 64" in error.message
+
+
+async def test_a_refusal_of_many_objects_is_not_parsed() -> None:
+    error = await failure(answer(400, b"[" + b"{}," * 4_000_000 + b"{}]"))
+
+    assert isinstance(error, ServerUnavailable)
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip"])
+async def test_an_answer_in_an_encoding_that_it_does_not_have_is_an_error(encoding: str) -> None:
+    error = await failure(answer(200, b'{"ok": 1}', **{"Content-Encoding": encoding}))
+
+    assert isinstance(error, ServerUnavailable)
 
 
 BUSY = (503, "busy", "text/plain", {})

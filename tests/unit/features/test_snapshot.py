@@ -1,6 +1,5 @@
 """The registry snapshot: a digest that does not depend on order, and a strict reader."""
 
-import json
 from typing import Any
 
 import pytest
@@ -28,9 +27,13 @@ def test_the_digest_does_not_depend_on_the_order_of_keys(snapshot: RegistrySnaps
     assert snapshot.digest == turned.digest
 
 
-@given(some.snapshots())
-def test_a_snapshot_survives_being_written_and_read(snapshot: RegistrySnapshot) -> None:
-    actual = RegistrySnapshot.from_json(snapshot.to_json())
+@given(some.snapshots(), st.dictionaries(st.text(), st.text(), max_size=3))
+def test_a_snapshot_survives_being_written_and_read(
+    plain: RegistrySnapshot, closures: dict[str, str]
+) -> None:
+    snapshot = RegistrySnapshot(plain.project, plain.objects, closures)
+
+    actual = RegistrySnapshot.from_json(snapshot.to_json().encode(), snapshot.digest)
 
     assert snapshot == actual
     assert snapshot.digest == actual.digest
@@ -60,22 +63,40 @@ def test_a_registry_without_repo_keeps_code_of_unchanged_views() -> None:
     assert RegistrySnapshot(read.project, changed).knowing(known).closures == {}
 
 
+@given(some.snapshots(), st.data())
+def test_a_changed_text_is_refused_before_it_is_parsed(
+    snapshot: RegistrySnapshot, data: st.DataObject
+) -> None:
+    text = snapshot.to_json().encode()
+    at = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != text[at]))
+
+    changed = text[:at] + bytes([other]) + text[at + 1 :]
+
+    with pytest.raises(InvalidReport, match="has digest"):
+        RegistrySnapshot.from_json(changed, snapshot.digest)
+
+
+@pytest.mark.parametrize("text", [b"", b"[" * 200_000, b'{"closures":{},', b'{"closures":{"a'])
+def test_a_text_that_is_no_snapshot_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidReport, match="has digest"):
+        RegistrySnapshot.from_json(text, "0" * 64)
+
+
 @pytest.mark.parametrize(
-    "text",
+    "value",
     [
-        pytest.param("", id="nothing"),
-        pytest.param("[]", id="no object"),
-        pytest.param('{"project": 1, "objects": {}}', id="a project that is no name"),
-        pytest.param('{"project": "p"}', id="no objects"),
-        pytest.param('{"project": "p", "objects": {"models": {}}}', id="an unknown kind"),
-        pytest.param('{"project": "p", "objects": {"entity": {"a": 1}}}', id="a spec that is none"),
-        pytest.param('{"project": "p", "objects": {}, "closures": {"v": 1}}', id="a bad closure"),
-        pytest.param("[" * 200_000, id="nested without end"),
+        pytest.param([], id="no object"),
+        pytest.param({"project": 1, "objects": {}}, id="a project that is no name"),
+        pytest.param({"project": "p"}, id="no objects"),
+        pytest.param({"project": "p", "objects": {"models": {}}}, id="an unknown kind"),
+        pytest.param({"project": "p", "objects": {"entity": {"a": 1}}}, id="a spec that is none"),
+        pytest.param({"project": "p", "objects": {}, "closures": {"v": 1}}, id="a bad closure"),
     ],
 )
-def test_what_is_no_snapshot_is_refused(text: str) -> None:
-    with pytest.raises(InvalidReport, match="does not parse"):
-        RegistrySnapshot.from_json(text)
+def test_a_value_of_another_shape_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"must map|is an object"):
+        RegistrySnapshot.from_value(value)
 
 
 _json = st.recursive(
@@ -94,7 +115,7 @@ def test_a_spec_of_any_shape_is_read_without_an_error(spec: dict[str, Any]) -> N
         "feature_service": {"s": spec},
         "entity": {"e": spec},
     }
-    snapshot = RegistrySnapshot.from_json(json.dumps({"project": "p", "objects": objects}))
+    snapshot = RegistrySnapshot.from_value({"project": "p", "objects": objects})
 
     define_all(snapshot, [*some.all_refs(snapshot), *(service_refs(snapshot, "s") or ())], "s")
     diff(snapshot, RegistrySnapshot("p", {"feature_view": {"w": {}}}))

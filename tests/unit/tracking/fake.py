@@ -122,7 +122,7 @@ class FakeClient:
         return ["1"]
 
     async def search_runs(
-        self, experiments: Sequence[str], wanted: str, *, page_size: int
+        self, experiments: Sequence[str], wanted: str, *, page_size: int, token: str = ""
     ) -> tuple[list[dict[str, Any]], str]:
         await self._call("runs")
         return [

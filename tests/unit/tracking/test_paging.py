@@ -89,7 +89,7 @@ async def test_pages_too_large_to_read_are_asked_for_in_smaller_ones(client: Any
         client.add("m", str(i + 1), i)
 
     assert len((await read_all(client, START, None)).versions["m"]) == 60
-    assert sizes == [2500, 312, 39, 39]
+    assert sizes == [2500, 1250, 625, 312, 156, 78, 39, 39]
 
 
 async def test_news_stop_at_what_is_known_and_ties_are_not_lost(

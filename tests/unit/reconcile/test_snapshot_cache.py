@@ -1,0 +1,80 @@
+"""Snapshots stay in memory while all of them together are small enough."""
+
+from typing import Any
+
+import pytest
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.reconcile import snapshot_cache
+from feature_lineage.reconcile.snapshot_cache import SnapshotCache
+
+
+@pytest.fixture
+def project() -> FeatureStoreProject:
+    return FeatureStoreProject.model_validate(
+        {
+            "metadata": {"name": "p", "namespace": "n"},
+            "spec": {"project": "p", "source": {"local": {"path": "."}}},
+        }
+    )
+
+
+class Store:
+    """Snapshots by digest, and which of them were read."""
+
+    def __init__(self, *snapshots: RegistrySnapshot) -> None:
+        self.by_digest = {each.digest: each for each in snapshots}
+        self.read: list[str] = []
+        self.snapshots = self  # as `Ports` has it
+
+    async def get(self, key: object, digest: str) -> RegistrySnapshot | None:
+        self.read.append(digest)
+        return self.by_digest.get(digest)
+
+
+def snapshot(name: str, entities: int) -> RegistrySnapshot:
+    return RegistrySnapshot(name, {"entity": {f"e{i}": {"name": f"e{i}"} for i in range(entities)}})
+
+
+async def read(cache: SnapshotCache, store: Any, project: Any, *which: RegistrySnapshot) -> None:
+    for each in which:
+        assert await cache.read(store, project, None, [each.digest]) == {each.digest: each}
+
+
+async def test_the_snapshots_used_longest_ago_make_room(
+    monkeypatch: pytest.MonkeyPatch, project: Any
+) -> None:
+    first, second, third = (snapshot(name, 10) for name in ("a", "b", "c"))
+    monkeypatch.setattr(snapshot_cache, "MAX_MEMORY", first.memory + second.memory)
+    store, cache = Store(first, second, third), SnapshotCache()
+
+    await read(cache, store, project, first, second, first, third)
+
+    assert store.read == [first.digest, second.digest, third.digest]
+    assert cache.get(second.digest) is None
+    assert cache.get(first.digest) == first
+    assert cache.get(third.digest) == third
+
+
+async def test_one_large_snapshot_stays_alone(
+    monkeypatch: pytest.MonkeyPatch, project: Any
+) -> None:
+    small, large = snapshot("a", 10), snapshot("b", 1000)
+    monkeypatch.setattr(snapshot_cache, "MAX_MEMORY", 2 * small.memory)
+    store, cache = Store(small, large), SnapshotCache()
+
+    await read(cache, store, project, small, large, large)
+
+    assert store.read == [small.digest, large.digest]
+    assert cache.get(small.digest) is None
+
+
+async def test_only_so_many_snapshots_stay(monkeypatch: pytest.MonkeyPatch, project: Any) -> None:
+    monkeypatch.setattr(snapshot_cache, "MAX_SNAPSHOTS", 2)
+    some = [snapshot(name, 1) for name in "abc"]
+    cache = SnapshotCache()
+
+    await read(cache, Store(*some), project, *some)
+
+    assert [cache.get(each.digest) for each in some] == [None, *some[1:]]
