@@ -14,6 +14,7 @@ from feature_lineage.features.delta import delta
 from feature_lineage.features.diff import Change
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot, digest_of
 from feature_lineage.operations.protection import Impact
+from feature_lineage.untrusted import Many, Name
 
 SHORT: Final = 12
 _NAMED: Final = re.compile(rf"[0-9a-f]{{{SHORT},64}}")
@@ -36,13 +37,13 @@ class Plan:
         let_through: what permits the impacts, as a sentence; "" if there are none, or if blocked.
     """
 
-    digest: str
+    digest: Name
     verdict: PlanVerdict
-    changes: tuple[Change, ...] = ()
-    impacts: tuple[Impact, ...] = ()
-    online_tables_dropped: tuple[str, ...] = ()
-    unknown_models: tuple[str, ...] = ()
-    adoption_deletes: tuple[str, ...] = ()
+    changes: Many[Change] = ()
+    impacts: Many[Impact] = ()
+    online_tables_dropped: Many[Name] = ()
+    unknown_models: Many[Name] = ()
+    adoption_deletes: Many[Name] = ()
     reason: str = ""
     let_through: str = ""
 

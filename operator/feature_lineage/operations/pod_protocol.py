@@ -7,7 +7,6 @@ written last, so that a report is either complete or not there.
 
 import gzip
 import hashlib
-import zlib
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -17,10 +16,12 @@ from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.protocol import MAX_REPORT_BYTES, JobRequest, unparsable
 from feature_lineage.reasons import Reason
+from feature_lineage.untrusted import TooLarge, check_json, inflate
 
 PIECES: Final = 3
 MAX_PIECE_BYTES: Final = 700 * 1024
 MAX_REQUEST_BYTES: Final = 900 * 1024
+MAX_MANIFEST_BYTES: Final = 64 * 1024
 
 MANIFEST_KEY: Final = "manifest.json"
 PIECE_KEY: Final = "report.json.gz"
@@ -156,8 +157,9 @@ def read_manifest(text: str, operation: str) -> ReportManifest:
         InvalidReport: it does not parse, or belongs to another operation.
     """
     try:
+        check_json(text.encode(), MAX_MANIFEST_BYTES)
         manifest = ReportManifest.model_validate_json(text)
-    except ValidationError as error:
+    except (ValidationError, TooLarge) as error:
         raise _damaged("the report's manifest does not parse") from error
     if manifest.operation != operation:
         raise _damaged(f"the report is {manifest.operation[:80]!r}'s, not {operation}'s")
@@ -185,13 +187,7 @@ def join_report(manifest: ReportManifest, pieces: Sequence[bytes]) -> bytes:
 
 def _inflate(packed: bytes) -> bytes:
     """Decompress at most `MAX_REPORT_BYTES`: the sender is not trusted."""
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        text = inflater.decompress(packed, MAX_REPORT_BYTES + 1)
-    except zlib.error as error:
-        raise _damaged(f"the message is not gzip: {error}") from error
-    if len(text) > MAX_REPORT_BYTES:
-        raise _damaged(f"the message has more than {MAX_REPORT_BYTES} bytes when decompressed")
-    if not inflater.eof or inflater.unused_data:
-        raise _damaged("the message is truncated, or has trailing bytes")
-    return text
+        return inflate(packed, MAX_REPORT_BYTES)
+    except ValueError as error:
+        raise _damaged(f"the message cannot be decompressed: {error}") from error

@@ -15,6 +15,7 @@ from feature_lineage.features.definitions import FeatureDefinition
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.models.verdicts import BREAKING, Problem
+from feature_lineage.untrusted import Many, Name
 
 Severity = Literal["Broken", "Changed"]
 
@@ -61,10 +62,10 @@ class Guard:
 class Impact:
     """A protected version with the new problems that the plan would cause."""
 
-    model: str
-    version: str
-    aliases: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    model: Name
+    version: Name
+    aliases: Many[Name]
+    problems: Many[Problem]
 
     @property
     def severity(self) -> Severity:

@@ -16,11 +16,18 @@ from feature_lineage.features.snapshot import RegistrySnapshot, canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protection import Guard
-from feature_lineage.reasons import TERMINAL_REASONS
+from feature_lineage.reasons import TERMINAL_REASONS, Reason
+from feature_lineage.untrusted import Many, Name, TooLarge, check_json
 
 PROTOCOL: Final = 1
 MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
+MAX_REPORT_PARSE_BYTES: Final = 40 * 1024 * 1024
+"""As `untrusted.parse_bytes` estimates it; pydantic takes up to half as much again."""
 OUTPUT_TAIL_BYTES: Final = 4096
+MAX_NUMBERS: Final = 100
+"""Entries of `JobReport.counts` and `JobReport.seconds`."""
+MAX_VIEWS: Final = 5000
+"""Views in one report; each takes 4 kB of memory."""
 
 
 class ExitCode(IntEnum):
@@ -57,6 +64,15 @@ JobKind = Annotated[
     OperationKind, BeforeValidator(_kind), PlainSerializer(lambda kind: KINDS[kind].command)
 ]
 """A kind of operation, spelled as its command: a backfill is materialized like any other."""
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_NUMBERS:
+        raise ValueError(f"{len(value)} numbers; at most {MAX_NUMBERS}")
+    return value
+
+
+_FEW: Final = BeforeValidator(_few)
 
 
 def _snapshot(value: Any) -> Any:
@@ -201,8 +217,8 @@ class ViewReport(_Message):
         error: one line.
     """
 
-    name: str
-    kind: str
+    name: Name
+    kind: Name
     result: Literal["", "Succeeded", "Failed"] = ""
     start: datetime | None = None
     end: datetime | None = None
@@ -231,28 +247,28 @@ class JobReport(_Message):
     """
 
     protocol: Literal[1] = 1
-    operation_id: str
+    operation_id: Name
     kind: JobKind
-    project: str
-    revision: str = ""
+    project: Name
+    revision: Name = ""
     outcome: Outcome
-    reason: str = ""
+    reason: Name = ""
     message: str = ""
     output_tail: str = ""
     started_at: datetime
     finished_at: datetime
-    feast_version: str = ""
-    registry_type: str = ""
-    online_store_type: str = ""
-    registry_id: str = ""
-    previous: str = ""
+    feast_version: Name = ""
+    registry_type: Name = ""
+    online_store_type: Name = ""
+    registry_id: Name = ""
+    previous: Name = ""
     snapshot: Snapshot | None = None
     verified: bool = False
     plan: Plan | None = None
-    counts: dict[str, int] = Field(default_factory=dict)
-    views: tuple[ViewReport, ...] = ()
-    warnings: tuple[str, ...] = ()
-    seconds: dict[str, float] = Field(default_factory=dict)
+    counts: Annotated[dict[str, int], _FEW] = Field(default_factory=dict)
+    views: Many[ViewReport] = Field((), max_length=MAX_VIEWS)
+    warnings: Many[str] = ()
+    seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -280,6 +296,13 @@ def decode_report(text: bytes) -> JobReport:
     """
     if len(text) > MAX_REPORT_BYTES:
         raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")
+    try:
+        check_json(text, MAX_REPORT_PARSE_BYTES)
+    except TooLarge as error:
+        raise InvalidReport(
+            f"the job's report is not read: {error}; split the project into smaller ones",
+            reason=Reason.REPORT_TOO_LARGE,
+        ) from error
     try:
         return JobReport.model_validate_json(text)
     except ValidationError as error:

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from feature_lineage.kube.api_client import Api, connect
 from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.names import access_name, report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
-from feature_lineage.kube.jobs.report import read_report
+from feature_lineage.kube.jobs.report import OPENED_BY, read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
 from feature_lineage.operations.protocol import JobReport, Outcome, encode
@@ -126,6 +128,70 @@ async def test_a_changed_or_missing_piece_is_refused(
     await admin.delete(CONFIG_MAPS, started.namespace, report_names(JOB)[1])
     with pytest.raises(InvalidReport, match="with a piece of the report is gone"):
         await read_report(operator, started.namespace, JOB)
+
+
+async def test_a_report_that_would_take_too_much_memory_is_refused(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    text = encode(report())[:-1].encode() + b',"x":[' + b"[]," * 3_000_000 + b"[]]}"
+    manifest, pieces = pack_report(text, JOB)
+    assert sum(map(len, pieces)) < 20_000
+    retries = Retries(time.monotonic() + 10, lambda _why, _seconds: None)
+    server = await runner_of(started, admin, tmp_path)
+    names = report_names(JOB)
+    await asyncio.to_thread(publish, server, started.namespace, names, manifest, pieces, retries)
+
+    with pytest.raises(InvalidReport, match="MiB of memory") as caught:
+        await read_report(operator, started.namespace, JOB)
+    assert caught.value.reason == "ReportTooLarge"
+
+
+DIE_WHILE_READING = """
+import asyncio, os, signal, sys
+from feature_lineage.kube.api_client import connect
+from feature_lineage.kube.jobs import report
+async def main():
+    async with await connect(sys.argv[1]) as api:
+        report.decode_report = lambda text: os.kill(os.getpid(), signal.SIGKILL)
+        await report.read_report(api, *sys.argv[2:])
+asyncio.run(main())
+"""
+
+
+async def test_a_report_that_ended_two_processes_is_not_opened_again(
+    control_plane: ControlPlane, admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    made = report()
+    server = await runner_of(started, admin, tmp_path)
+    await hand_over(server, started, made)
+
+    async def die() -> int:
+        kubeconfig = str(control_plane.kubeconfig)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", DIE_WHILE_READING, kubeconfig, started.namespace, JOB)
+        )
+        return await process.wait()
+
+    assert await die() == -signal.SIGKILL
+    # One may have been stopped by chance.
+    assert await read_report(operator, started.namespace, JOB) == made
+    assert await die() == -signal.SIGKILL
+
+    with pytest.raises(InvalidReport, match="2 processes of the operator ended") as caught:
+        await read_report(operator, started.namespace, JOB)
+    assert f"{started.namespace}/{report_names(JOB)[0]}" in caught.value.message
+    assert caught.value.reason == "ReportTooLarge"
+
+
+async def test_reading_a_report_leaves_no_mark(
+    admin: Api, operator: Api, started: Project, tmp_path: Path
+) -> None:
+    server = await runner_of(started, admin, tmp_path)
+    await hand_over(server, started, report())
+    await read_report(operator, started.namespace, JOB)
+
+    first = await admin.get(CONFIG_MAPS, started.namespace, report_names(JOB)[0])
+    assert OPENED_BY not in (first["metadata"].get("annotations") or {})
 
 
 async def test_the_report_of_another_job_is_refused(

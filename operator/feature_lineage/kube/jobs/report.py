@@ -1,10 +1,19 @@
-"""Reads the report of a job from its ConfigMaps. The whole report is untrusted input."""
+"""Reads the report of a job from its ConfigMaps. The whole report is untrusted input.
+
+The size of a report is checked before it is parsed. Should a report end the process all the same,
+the next leader must not open it again and again: whoever opens a report writes so on its first
+ConfigMap before, and removes this mark after. `MOST_MARKS` marks of other processes, which ended in
+between, are enough to refuse the report. One mark may be of a process that was stopped by chance.
+"""
 
 import base64
 import binascii
+from typing import Final
+from uuid import uuid4
 
+from feature_lineage.api import GROUP
 from feature_lineage.errors import InvalidReport
-from feature_lineage.kube.api_client import Api
+from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.kinds import CONFIG_MAPS
 from feature_lineage.operations.pod_protocol import (
@@ -16,6 +25,11 @@ from feature_lineage.operations.pod_protocol import (
 )
 from feature_lineage.operations.protocol import JobReport, decode_report
 from feature_lineage.reasons import Reason
+
+OPENED_BY: Final = f"{GROUP}/opened-by"
+"""Annotation of the first ConfigMap of a report: the processes that are reading it."""
+MOST_MARKS: Final = 2
+_PROCESS: Final = uuid4().hex[:12]
 
 
 async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
@@ -36,10 +50,37 @@ async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
         if further is None:
             raise _damaged(f"ConfigMap {namespace}/{name} with a piece of the report is gone")
         pieces.append(_piece(further))
-    report = decode_report(join_report(manifest, pieces))
+    marks = _marks(found, namespace, first)
+    await _mark(api, namespace, first, (*marks, _PROCESS))
+    try:
+        report = decode_report(join_report(manifest, pieces))
+    finally:
+        await _mark(api, namespace, first, marks)
     if report.operation_id != job:
         raise _damaged(f"the report is {report.operation_id[:80]!r}'s, not {job}'s")
     return report
+
+
+def _marks(config_map: Object, namespace: str, name: str) -> tuple[str, ...]:
+    """The marks of other processes.
+
+    Raises:
+        InvalidReport: there are `MOST_MARKS` of them.
+    """
+    text = (config_map["metadata"].get("annotations") or {}).get(OPENED_BY, "")
+    marks = tuple(mark for mark in text.split(",") if mark not in {"", _PROCESS})
+    if len(marks) < MOST_MARKS:
+        return marks
+    raise InvalidReport(
+        f"{len(marks)} processes of the operator ended while they read the report in ConfigMap "
+        f"{namespace}/{name}; it is not opened again: report this as a defect of the operator",
+        reason=Reason.REPORT_TOO_LARGE,
+    )
+
+
+async def _mark(api: Api, namespace: str, name: str, marks: tuple[str, ...]) -> None:
+    annotations = {OPENED_BY: ",".join(marks) or None}
+    await api.patch(CONFIG_MAPS, namespace, name, {"metadata": {"annotations": annotations}})
 
 
 def _piece(config_map: dict[str, object]) -> bytes:
