@@ -8,6 +8,7 @@ import click
 
 from feature_lineage import __version__
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.shorten import visible_lines
 
 INVALID: Final = 2
 INTERRUPTED: Final = 130
@@ -29,7 +30,7 @@ class Cli(click.Group):
         try:
             return super().invoke(ctx)
         except FeatureLineageError as error:
-            click.echo(f"Error: {error.message}", err=True)
+            click.echo(f"Error: {visible_lines(error.message)}", err=True)
             ctx.exit(INVALID)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)

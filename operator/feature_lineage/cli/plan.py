@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from feature_lineage.features.diff import Change, ChangeClass
-from feature_lineage.local.console import PlainConsole, printable, short
+from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.plans import Planned, plan_folder
 from feature_lineage.operations.explain import describe, explain, short_revision
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.plan import short as short_digest
+from feature_lineage.shorten import visible, visible_lines
 
 NOT_MADE = 1
 BLOCKED = 3
@@ -66,20 +67,20 @@ def _print(result: Planned) -> None:
     head = f"{short(result.key)}{revision}"
     if plan is None:
         click.secho(f"{head}  could not be planned", bold=True)
-        click.echo(printable(f"  {result.problem}".replace("\n", "\n  ")))
+        click.echo(visible_lines(f"  {result.problem}".replace("\n", "\n  ")))
         return
     click.secho(f"{head}  plan {short_digest(plan.digest)}  {plan.verdict}", bold=True)
     if not plan.changes:
         click.echo("  No changes: the registry matches the repository.")
     for line, color in _changes(plan.changes):
-        click.secho(printable(f"  {line}"), fg=color)
+        click.secho(visible(f"  {line}"), fg=color)
     _print_impacts(plan)
     for warning in result.warnings:
-        click.secho(printable(f"  warning: {warning}"), fg="yellow")
+        click.secho(visible(f"  warning: {warning}"), fg="yellow")
     message = explain(plan, result.revision, overrides=result.overrides)
     if message:
         click.echo()
-        click.secho(printable(f"  {message}"), fg="red")
+        click.secho(visible(f"  {message}"), fg="red")
 
 
 def _changes(changes: Iterable[Change]) -> Iterable[tuple[str, str | None]]:
@@ -100,12 +101,15 @@ def _print_impacts(plan: Plan) -> None:
         click.secho(f"  Would affect {len(plan.impacts)} protected model version(s):", bold=True)
     for impact in plan.impacts:
         aliases = ", ".join(f"@{alias}" for alias in impact.aliases)
-        click.echo(f"    {impact.model} v{impact.version} ({aliases})  {impact.severity}")
+        subject = f"{impact.model} v{impact.version} ({aliases})"
+        click.echo(f"    {visible(subject)}  {impact.severity}")
         for problem in impact.problems[:10]:
-            click.echo(printable(f"      {describe(problem)}"))
-    if plan.unknown_models:
-        click.echo(f"  Features not known: {', '.join(plan.unknown_models[:10])}")
-    if plan.adoption_deletes:
-        click.echo(f"  Would delete what others applied: {', '.join(plan.adoption_deletes[:10])}")
-    if plan.online_tables_dropped:
-        click.echo(f"  Drops online data of: {', '.join(plan.online_tables_dropped[:10])}")
+            click.echo(visible(f"      {describe(problem)}"))
+    _print_names("Features not known", plan.unknown_models)
+    _print_names("Would delete what others applied", plan.adoption_deletes)
+    _print_names("Drops online data of", plan.online_tables_dropped)
+
+
+def _print_names(title: str, names: Sequence[str]) -> None:
+    if names:
+        click.echo(f"  {title}: {visible(', '.join(names[:10]))}")

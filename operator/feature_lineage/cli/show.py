@@ -19,6 +19,7 @@ from feature_lineage.local.event_log import read_events
 from feature_lineage.local.folder import LocalResources, read_folder
 from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.operations.explain import short_revision
+from feature_lineage.shorten import visible_lines
 
 _CONDITION = re.compile(r'\.status\.conditions\[\?\(@\.type==[\'"](\w+)[\'"]\)\]\.(\w+)')
 
@@ -183,7 +184,8 @@ def _section(title: str, value: dict[str, Any]) -> None:
         return
     click.echo(f"{title}:")
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
-    click.echo("".join(f"  {line}\n" for line in text.splitlines()), nl=False)
+    lines = visible_lines(text).split("\n")
+    click.echo("".join(f"  {line}\n" for line in lines if line), nl=False)
 
 
 def _events(state: StateFolder, key: Key) -> None:

@@ -2,12 +2,12 @@
 
 import click
 
-from feature_lineage.local.console import printable
+from feature_lineage.shorten import visible
 
 
 def print_table(rows: list[list[str]]) -> None:
     """Columns of equal width, three blanks apart; the first row is the header."""
-    safe = [[printable(cell) for cell in row] for row in rows]
+    safe = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in safe) for i in range(len(safe[0]))]
     for row in safe:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

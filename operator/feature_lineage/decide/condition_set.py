@@ -6,7 +6,7 @@ from enum import StrEnum
 from feature_lineage.api import Condition
 from feature_lineage.api.conditions import find_condition, remove_condition, set_condition
 from feature_lineage.reasons import Reason
-from feature_lineage.shorten import cut
+from feature_lineage.shorten import cut, visible
 
 MAX_MESSAGE = 2000
 
@@ -51,7 +51,7 @@ class ConditionSet:
             type=str(type_),
             status=status,
             reason=reason,
-            message=cut(message, MAX_MESSAGE),
+            message=cut(visible(message), MAX_MESSAGE),
             last_transition_time=self._now,
             observed_generation=self._generation,
         )

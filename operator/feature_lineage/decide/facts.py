@@ -5,6 +5,7 @@ from typing import Literal
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.operations.protocol import JobReport
+from feature_lineage.shorten import visible
 
 Resource = FeatureStoreProject | TrainedModel
 
@@ -60,12 +61,15 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event about which a user is informed once."""
+    """An event about which a user is informed once. Its message is one line of visible text."""
 
     key: Key
     kind: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", visible(self.message))
 
 
 def key_of(resource: Resource) -> Key:

@@ -26,7 +26,9 @@ class InvalidStatuses:
         body = await self._api.get(CUSTOM[key.kind], key.namespace, key.name)
         status = body.get("status", {})
         generation = body["metadata"].get("generation")
-        conditions = _conditions(status, generation, f"{problem}; correct the manifest")
+        conditions = _conditions(
+            status, generation, f"{'; '.join(problem.splitlines())}; correct the manifest"
+        )
         current = (status.get("conditions"), status.get("observedGeneration"))
         if current == (conditions, generation):
             return body

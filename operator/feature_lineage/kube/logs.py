@@ -13,6 +13,7 @@ from typing import Final, TextIO
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.reconcile.listener import Listener
+from feature_lineage.shorten import visible, visible_lines
 from feature_lineage.workqueue.reconcile_worker import current_key
 
 QUIET: Final = {
@@ -68,12 +69,12 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": visible(record.getMessage()),
         }
         if thing := _object(record):
             line["object"] = thing
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = visible_lines(self.formatException(record.exc_info))
         return json_.dumps(line, ensure_ascii=False)
 
 
@@ -85,8 +86,9 @@ class TextFormatter(logging.Formatter):
         prefix = "/".join(thing.values()) + ": " if thing else ""
         text = f"{_time(record)} {record.levelname.lower():7} {prefix}{record.getMessage()}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return text
+            trace = visible_lines(self.formatException(record.exc_info))
+            return f"{visible(text)}\n{trace}"
+        return visible(text)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from feature_lineage.api.conditions import find_condition
 from feature_lineage.api.meta import Condition
@@ -14,8 +14,7 @@ from feature_lineage.decide.facts import Event, Key, Resource, key_of
 from feature_lineage.errors import FeatureLineageError, InvalidManifest
 from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import ReconcileResult
-
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+from feature_lineage.shorten import visible, visible_lines
 
 
 class PlainConsole(Listener):
@@ -31,7 +30,7 @@ class PlainConsole(Listener):
 
     def line(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%H:%M:%S")
-        first, *rest = [printable(line) for line in text.splitlines()] or [""]
+        first, *rest = visible_lines(text).split("\n")
         print(f"{now}  {first}", *(f"          {line}" for line in rest), sep="\n", file=self._out)
         self._out.flush()
 
@@ -70,17 +69,12 @@ class PlainConsole(Listener):
     def failed(self, key: Key, error: Exception, retry_after: float) -> None:
         if isinstance(error, FeatureLineageError):
             retry = f"retried in {retry_after:.0f} s"
-            self.line(f"! {short(key)}  {error.reason}: {error.message}; {retry}")
+            self.line(f"! {short(key)}  {error.reason}: {visible(error.message)}; {retry}")
         else:  # a bug, or a fault of the machine: a report needs the traceback
             self.line(f"! {short(key)}  {''.join(traceback.format_exception(error)).rstrip()}")
 
     def invalid(self, error: InvalidManifest) -> None:
         self.line(f"! manifests do not validate; the resources stay as they were:\n{error.message}")
-
-
-def printable(text: str) -> str:
-    """Replace control characters in text of a repo, a tag or a server."""
-    return "".join(c if c.isprintable() or c in "\n\t" else REPLACEMENT for c in text)
 
 
 def short(key: Key) -> str:

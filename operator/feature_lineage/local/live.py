@@ -13,8 +13,9 @@ from rich.text import Text
 
 from feature_lineage.api.enums import OperationPhase
 from feature_lineage.decide.facts import key_of
-from feature_lineage.local.console import PlainConsole, printable, progress_of, short
+from feature_lineage.local.console import PlainConsole, progress_of, short
 from feature_lineage.local.host import LocalHost
+from feature_lineage.shorten import visible, visible_lines
 
 REFRESH_SECONDS: Final = 0.2
 
@@ -30,7 +31,7 @@ class LiveConsole(PlainConsole):
     def line(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%H:%M:%S")
         color = {"!": "yellow", "=": "bold", "▸": "cyan"}.get(text[:1], "")
-        self._console.print(Text(f"{now}  ", style="dim") + Text(printable(text), style=color))
+        self._console.print(Text(f"{now}  ", style="dim") + Text(visible_lines(text), style=color))
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -51,7 +52,7 @@ class LiveConsole(PlainConsole):
                     if operation.started_at is not None:
                         passed = datetime.now(UTC) - operation.started_at
                         seconds = f"{passed.total_seconds():.0f} s"
-                    doing = Text(printable(progress_of(host.jobs.progress(operation.job))))
+                    doing = Text(visible(progress_of(host.jobs.progress(operation.job))))
                     doing.stylize("dim")
                     name = f"{short(key_of(project))} {operation.kind}"
                     table.add_row(Spinner("dots"), name, seconds, doing)

@@ -35,7 +35,7 @@ from feature_lineage.operations.records import (
     Operation,
     OpsRun,
 )
-from feature_lineage.shorten import one_line
+from feature_lineage.shorten import one_line, visible
 
 MAX_TAG: Final = 5000  # what an MLflow server of any age accepts
 MAX_VIEW_METRICS: Final = 200  # the rest is in the artifact
@@ -230,5 +230,4 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _line(text: str) -> str:
-    printable = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text)
-    return one_line(printable, MAX_TAG)
+    return visible(one_line(text, MAX_TAG))[:MAX_TAG]

@@ -64,7 +64,7 @@ def test_a_record_is_one_object_on_one_line() -> None:
             "time": "2026-11-26T03:14:48.123Z",
             "level": "warning",
             "logger": "feature_lineage.x",
-            "message": "価格 of v\nis\told",
+            "message": "価格 of v\\nis\\told",
             "object": OBJECT,
         }
     ]
