@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(
-    [*(ROOT / "docs").rglob("*.md"), *(ROOT / f for f in ("README.md", "CONTRIBUTING.md"))]
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ]
 )
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 PROJECT_PAGE = ROOT / "docs/spec/v1alpha1/featurestoreproject.md"
