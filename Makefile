@@ -95,6 +95,12 @@ lock: | $(UV) ## Resolve the locked dependencies again, also those of the image 
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
 	  $(LOCK) $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
 	@printf 'uv\nhatchling\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
+	@echo pip-audit | $(LOCK) --constraint requirements/dev.txt - -o requirements/audit.txt
+
+# Not a part of the gate: the database changes without a commit, and the machine of the gate may not reach the database.
+.PHONY: audit
+audit: .tools/audit/.installed ## Look up the locked packages in a database of vulnerabilities (ARGS go to pip-audit)
+	@requirements/audit .tools/audit/bin/pip-audit $(ARGS)
 
 .PHONY: images
 images: ## Build the container images into archives (BASE=, EXTRAS=, TAG=, IMAGES=: see images/build)
@@ -108,6 +114,11 @@ clean: ## Remove the files that the targets created
 .tools/bin/uv:
 	@$(PYTHON) -m venv .tools || { echo "make: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@.tools/bin/python -m pip install -q --disable-pip-version-check uv
+
+.tools/audit/.installed: requirements/audit.txt | $(UV)
+	@$(UV) venv -q --allow-existing --python "$$(command -v $(PYTHON))" .tools/audit
+	@$(UV) pip sync -q -p .tools/audit --require-hashes requirements/audit.txt
+	@touch $@
 
 $(STAMP): requirements/dev.txt pyproject.toml | $(UV)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
