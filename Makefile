@@ -94,7 +94,7 @@ LOCK = $(UV) pip compile -q --upgrade --universal --generate-hashes --no-annotat
 lock: | $(UV) ## Resolve the locked dependencies again, also those of the image builds
 	@for lock in operator: runner:--extra=runner dev:--extra=dev; do \
 	  $(LOCK) $${lock#*:} pyproject.toml -o requirements/$${lock%%:*}.txt; done
-	@printf 'uv\nhatchling\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
+	@printf 'uv\nhatchling\ncyclonedx-python-lib\n' | $(LOCK) --constraint requirements/dev.txt - -o images/tools.txt
 	@echo pip-audit | $(LOCK) --constraint requirements/dev.txt - -o requirements/audit.txt
 
 # Not a part of the gate: the database changes without a commit, and the machine of the gate may not reach the database.

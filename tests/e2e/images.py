@@ -64,6 +64,11 @@ class Image:
         return self.folder / f"{self.name}-{TAG}.tar"
 
     @property
+    def content(self) -> Path:
+        """The document of CycloneDX that lists what the image contains."""
+        return self.archive.with_suffix(".cdx.json")
+
+    @property
     def size(self) -> int:
         """Return the unpacked size of all layers in bytes."""
         return sum(layer_sizes(self.archive))

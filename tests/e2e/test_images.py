@@ -1,5 +1,6 @@
 """The images are small, run without root, and contain their locked packages and byte code."""
 
+import json
 import re
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ ADDED_LIMIT = 20e6
 NOT_FOR_JOBS = {"kopf", "kubernetes", "mypy"}
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 DISTRIBUTION = re.compile(r"venv/lib/python3\.\d+/site-packages/([^/]+)-([^/-]+)\.dist-info$")
+ANY_DISTRIBUTION = re.compile(r"/([^/]+)-([^/-]+)\.dist-info/METADATA$")
 UNCOMPILED = re.compile(r"/(test|tests|idlelib|lib2to3|turtledemo)/")
 
 
@@ -33,9 +35,42 @@ def files(image: Image) -> Iterator[ImageFiles]:
     opened.close()
 
 
+def all_distributions(files: ImageFiles) -> set[tuple[str, str]]:
+    """Return name and version of the distributions of the image's Python, and of the base's."""
+    found = (ANY_DISTRIBUTION.search(path) for path in files.files)
+    return {(match[1].lower().replace("_", "-"), match[2]) for match in found if match}
+
+
 def distributions(files: ImageFiles) -> dict[str, str]:
     found = (DISTRIBUTION.search(path) for path in files.files)
     return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+
+
+def listed(image: Image, kind: str) -> set[tuple[str, str]]:
+    """Return name and version of each component of one kind in the image's list of its content."""
+    components = json.loads(image.content.read_text(encoding="utf-8"))["components"]
+    return {(c["name"], c["version"]) for c in components if c["purl"].startswith(f"pkg:{kind}/")}
+
+
+def debian_packages(files: ImageFiles) -> set[tuple[str, str]]:
+    stanzas = files.read("var/lib/dpkg/status").decode().split("\n\n")
+    fields = [dict(re.findall(r"^(\w+): (.+)$", text, re.MULTILINE)) for text in stanzas]
+    return {(f["Package"], f["Version"]) for f in fields if "ok installed" in f.get("Status", "")}
+
+
+@pytest.mark.parametrize("kind", ["operator", "runner"])
+def test_its_content_is_listed(kind: str) -> None:
+    image: Image = getattr(images(), kind)
+    files = ImageFiles(image.archive)
+    try:
+        packages, everything = debian_packages(files), all_distributions(files)
+    finally:
+        files.close()
+
+    assert listed(image, "deb") == packages
+    assert listed(image, "pypi") == everything
+    assert {"git", "openssh-client"} <= {name for name, _ in packages}
+    assert "feature-lineage-operator" in {name for name, _ in everything}
 
 
 def test_the_layers_above_the_base_are_small(image: Image) -> None:

@@ -15,7 +15,13 @@ BUILDAH = """\
 shift 4 # --root and --runroot
 echo "$*" >>"$FOLDER/commands"
 case $1 in
-  build) [ ! -p "$FOLDER/building" ] || exec cat "$FOLDER/building" ;;
+  build) [ ! -p "$FOLDER/building" ] || exec cat "$FOLDER/building"
+    for word; do
+      case $word in type=local,dest=*) written=${word#*dest=}
+        [ ! -e "$FOLDER/no-sbom" ] || exit 1
+        mkdir "$written" && echo components >"$written/sbom.cdx.json" ;;
+      esac
+    done ;;
   push) for archive; do :; done; archive=${archive#docker-archive:}
     [ ! -e "${archive%%:*}" ] || exit 1 # as the real one
     echo layers >"${archive%%:*}"
@@ -63,8 +69,18 @@ def commands(folder: Path, verb: str) -> list[str]:
     return [line for line in lines if line.split()[0] == verb]
 
 
-def archives(folder: Path) -> set[str]:
+def builds(folder: Path) -> list[str]:
+    """Return the commands that build an image, without those that write what an image contains."""
+    return [line for line in commands(folder, "build") if " --output " not in line]
+
+
+def written(folder: Path) -> set[str]:
     return {path.name for path in (folder / "dist").glob("*")}
+
+
+def both(name: str) -> list[str]:
+    """Return the names of the archive of an image, and of the list of its content."""
+    return [f"{name}.tar", f"{name}.cdx.json"]
 
 
 def test_both_images_are_built_by_default(folder: Path) -> None:
@@ -73,9 +89,10 @@ def test_both_images_are_built_by_default(folder: Path) -> None:
     version = feature_lineage.__version__
     names = [f"feature-lineage-{name}" for name in ("operator", "runner")]
     assert status == 0
-    assert out.splitlines() == [str(folder / "dist" / f"{name}-{version}.tar") for name in names]
-    assert archives(folder) == {f"{name}-{version}.tar" for name in names}
-    for line, name in zip(commands(folder, "build"), names, strict=True):
+    files = [file for name in names for file in both(f"{name}-{version}")]
+    assert out.splitlines() == [str(folder / "dist" / file) for file in files]
+    assert written(folder) == set(files)
+    for line, name in zip(builds(folder), names, strict=True):
         assert f"--target {name.rpartition('-')[2]} --build-arg VERSION={version} " in line
         assert f"--tag localhost/{name}:{version} {CHECKOUT}" in line
         assert "BASE=" not in line
@@ -87,11 +104,13 @@ def test_variables_reach_the_containerfile(folder: Path, monkeypatch: pytest.Mon
 
     build()
 
-    operator, runner = commands(folder, "build")
+    operator, runner = builds(folder)
     assert "--build-arg BASE=debian:12 " in operator
     assert "--build-arg BASE=debian:12 --build-arg EXTRAS=redis,aws " in runner
     assert "EXTRAS" not in operator
-    assert archives(folder) == {f"feature-lineage-{n}-1-redis.tar" for n in ("operator", "runner")}
+    assert written(folder) == {
+        file for n in ("operator", "runner") for file in both(f"feature-lineage-{n}-1-redis")
+    }
 
 
 def test_certificates_are_mounted_for_the_build(
@@ -103,7 +122,7 @@ def test_certificates_are_mounted_for_the_build(
 
     build("operator")
 
-    (line,) = commands(folder, "build")
+    (line,) = builds(folder)
     assert f"--volume {bundle}:/etc/ssl/certs/ca-certificates.crt:ro " in line
 
 
@@ -116,6 +135,30 @@ def test_no_archive_is_written_without_a_folder(
     assert commands(folder, "push") == []
 
 
+def test_the_content_is_listed_with_the_arguments_of_the_image(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the list would be that of another image, such as the runner without extras."""
+    monkeypatch.setenv("EXTRAS", "redis")
+
+    build("runner")
+
+    image, content = commands(folder, "build")
+    assert "--build-arg EXTRAS=redis" in image
+    same, target, rest = content.partition(" --target runner-sbom --output ")
+    assert image.startswith(f"{same} --tag ")
+    assert (bool(target), rest.split()[-1]) == (True, str(CHECKOUT))
+    listed = folder / "dist" / f"feature-lineage-runner-{feature_lineage.__version__}.cdx.json"
+    assert listed.read_text() == "components\n"
+
+
+def test_an_image_whose_content_cannot_be_listed_is_not_written(folder: Path) -> None:
+    (folder / "no-sbom").touch()
+
+    assert build("operator")[:2] == (1, "")
+    assert written(folder) == set()
+
+
 def test_a_folder_is_built_by_its_own_containerfile(folder: Path) -> None:
     own = folder / "ranking-runner"
     own.mkdir()
@@ -123,11 +166,11 @@ def test_a_folder_is_built_by_its_own_containerfile(folder: Path) -> None:
 
     build(str(own))
 
-    (line,) = commands(folder, "build")
+    (line,) = builds(folder)
     version = feature_lineage.__version__
     assert line.endswith(f" --tag localhost/ranking-runner:{version} {own}")
     assert "--target" not in line
-    assert archives(folder) == {f"ranking-runner-{version}.tar"}
+    assert written(folder) == {f"ranking-runner-{version}.tar"}
 
 
 def test_an_unknown_image_is_refused_before_any_build(folder: Path) -> None:
@@ -155,7 +198,7 @@ def test_a_failed_push_leaves_no_archive(folder: Path) -> None:
     (folder / "full").touch()
 
     assert build("operator")[:2] == (1, "")
-    assert archives(folder) == set()
+    assert written(folder) == set()
 
 
 def test_what_a_killed_build_left_is_removed_first(folder: Path) -> None:
@@ -165,7 +208,7 @@ def test_what_a_killed_build_left_is_removed_first(folder: Path) -> None:
 
     assert build("operator")[0] == 0
     assert (folder / "commands").read_text().splitlines()[0] == "rm --all"
-    assert archives(folder) == {archive}
+    assert written(folder) == {archive, archive.replace(".tar", ".cdx.json")}
 
 
 def test_an_archive_of_before_is_replaced(folder: Path) -> None:
@@ -189,7 +232,7 @@ def test_an_interrupt_removes_working_containers(folder: Path, sign: signal.Sign
 
     assert process.returncode != 0
     assert commands(folder, "rm")[before:] == ["rm --all"]
-    assert archives(folder) == set()
+    assert written(folder) == set()
 
 
 def test_a_second_build_waits_for_the_first(folder: Path) -> None:
@@ -201,11 +244,11 @@ def test_a_second_build_waits_for_the_first(folder: Path) -> None:
         assert second.stderr is not None
         waiting = second.stderr.readline()
         (folder / "building").unlink()
-        built_meanwhile = len(commands(folder, "build"))
+        built_meanwhile = len(builds(folder))
 
     assert waiting == "images/build: waiting for another build\n"
     assert built_meanwhile == 1
     assert [
         process.communicate(timeout=60) and process.returncode for process in (first, second)
     ] == [0, 0]
-    assert len(commands(folder, "build")) == 2
+    assert len(builds(folder)) == 2
