@@ -157,6 +157,8 @@ def test_its_commands_are_there(files: ImageFiles) -> None:
 
         assert script.member.mode & 0o111 == 0o111
         assert files.read(f"venv/bin/{command}").startswith(b"#!/venv/bin/python\n")
+    (ssh,) = (path for path in files.files if path.endswith("sources/ssh_program.py"))
+    assert files.files[ssh].member.mode & 0o111 == 0o111
 
 
 def test_it_has_its_locked_packages_and_those_added(image: Image, files: ImageFiles) -> None:

@@ -7,13 +7,14 @@ ssh are not used.
 """
 
 import base64
-import shlex
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from feature_lineage.errors import AccessRefused
+from feature_lineage.sources import ssh_program
 
 TOKEN_USER: Final = "x-access-token"  # noqa: S105 - GitHub and GitLab take the password of this user for a token
 SSH_KEY: Final = "ssh-privatekey"
@@ -34,7 +35,10 @@ def git_environment(
         AccessRefused: the Secret or the authorities lack what the URL's scheme needs.
     """
     if urlsplit(url).scheme == "ssh":
-        return {"GIT_SSH_COMMAND": _ssh(url, secret, folder)}
+        return {
+            "GIT_SSH": ssh_program.__file__,
+            ssh_program.OPTIONS: json.dumps(_ssh_options(url, secret, folder)),
+        }
     trusted = {} if ca is None else {"GIT_SSL_CAINFO": str(_authorities(url, ca, folder))}
     return trusted if secret is None else {**trusted, **_header(url, secret)}
 
@@ -48,7 +52,7 @@ def _authorities(url: str, ca: bytes, folder: Path) -> Path:
     return _file(folder, "ca.crt", ca)
 
 
-def _ssh(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> str:
+def _ssh_options(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> list[str]:
     if secret is None:
         raise AccessRefused(
             f"{url}: ssh needs a key; name a Secret with {SSH_KEY} and known_hosts in "
@@ -63,7 +67,6 @@ def _ssh(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> str:
     # ssh refuses a key file that others may read, and a key without a newline at its end.
     key_file = _file(folder, "key", secret[SSH_KEY].rstrip() + b"\n")
     hosts = _file(folder, "known_hosts", secret["known_hosts"])
-    command = ("ssh", "-F", "/dev/null", "-i", str(key_file))
     options = (
         "BatchMode=yes",
         "StrictHostKeyChecking=yes",
@@ -74,7 +77,10 @@ def _ssh(url: str, secret: Mapping[str, bytes] | None, folder: Path) -> str:
         "UpdateHostKeys=no",
         f"ConnectTimeout={CONNECT_SECONDS}",
     )
-    return shlex.join([*command, *(part for option in options for part in ("-o", option))])
+    return [
+        *("-F", "/dev/null", "-i", str(key_file)),
+        *(part for option in options for part in ("-o", option)),
+    ]
 
 
 def _header(url: str, secret: Mapping[str, bytes]) -> dict[str, str]:

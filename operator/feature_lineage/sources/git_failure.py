@@ -57,7 +57,13 @@ _MEANINGS: Final = (
         "branches and tags",
     ),
     _Meaning(
-        ("ssh: not found", "ssh: command not found", "cannot run ssh"),
+        ("failed to execute git",),
+        TransientError,
+        Reason.SOURCE_UNREACHABLE,
+        "install git where this runs",
+    ),
+    _Meaning(
+        ("cannot run ssh",),
         TransientError,
         Reason.SOURCE_UNREACHABLE,
         "install an ssh client beside git, or use https",

@@ -1,7 +1,8 @@
 """Runs git with URLs and repositories that are not trusted.
 
 Git uses no configuration, credential helper, hook or pager of this machine, and only https, ssh and
-file. Its output and memory are limited, and the processes that it starts end with it.
+file. Its output and memory are limited, and the processes that it starts end with it. No shell is
+needed for https and ssh: the image of the operator has none.
 """
 
 import asyncio
@@ -47,18 +48,18 @@ async def run_git(
 
     Raises:
         FeatureLineageError: git failed; as `git_failure.failure` returns it.
-        TransientError: git is not installed.
+        TransientError: git or prlimit is not installed.
     """
     settings = (part for setting in _SETTINGS for part in ("-c", setting))
-    # The shell sets the limit before git starts, so that it holds for all children of git.
-    shell = ("sh", "-c", f'ulimit -d {memory // 1024} && exec "$@"', "sh") if memory else ()
+    # prlimit sets the limit before git starts, so that it holds for all children of git.
+    limited = ("prlimit", f"--data={memory}") if memory else ()
+    program = (*limited, "git", *settings, command, *arguments)
     try:
-        process = await _start(
-            (*shell, "git", *settings, command, *arguments), folder, _environment(environment or {})
-        )
+        process = await _start(program, folder, _environment(environment or {}))
     except OSError as error:
         raise TransientError(
-            f"{url}: git cannot be run ({error.strerror}); install git where this runs",
+            f"{url}: {program[0]} cannot be run ({error.strerror}); install git and prlimit "
+            "(util-linux) where this runs",
             reason=Reason.SOURCE_UNREACHABLE,
         ) from error
     assert process.stdout is not None
@@ -106,7 +107,8 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "true",
         "GIT_ALLOW_PROTOCOL": "https:ssh:file",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes",
+        "GIT_SSH": "false",  # ssh runs only with the options of `credential.git_environment`
+        "GIT_SSH_VARIANT": "ssh",
         **extra,
     }
 

@@ -177,7 +177,7 @@ async def test_ssh_goes_to_the_host_that_was_looked_at_or_nowhere(url: str, tmp_
     asked, ssh = tmp_path / "asked", tmp_path / "ssh"
     ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{asked}\nexit 1\n')
     ssh.chmod(0o755)
-    environment = {"GIT_SSH_COMMAND": str(ssh), "GIT_SSH_VARIANT": "ssh"}
+    environment = {"GIT_SSH": str(ssh)}
 
     with contextlib.suppress(FeatureLineageError):
         git.check_url(url, frozenset({"https", "ssh"}))

@@ -1,12 +1,16 @@
 """The files for Git from a Secret."""
 
 import base64
-import shlex
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from feature_lineage.errors import AccessRefused
+from feature_lineage.sources import ssh_program
 from feature_lineage.sources.credential import git_environment
 
 HTTPS = "https://git.example:8443/team/repo.git"
@@ -39,12 +43,47 @@ def test_an_ssh_key_is_a_private_file(tmp_path: Path) -> None:
     secret = {"ssh-privatekey": b"KEY", "known_hosts": b"git.example ssh-ed25519 AAAA"}
     folder = tmp_path / "a folder"
     environment = git_environment("ssh://git@git.example/r.git", secret, None, folder)
-    words = shlex.split(environment["GIT_SSH_COMMAND"])
-    assert words[:5] == ["ssh", "-F", "/dev/null", "-i", str(folder / "key")]
+    words = json.loads(environment["FEATURE_LINEAGE_SSH_OPTIONS"])
+    assert words[:4] == ["-F", "/dev/null", "-i", str(folder / "key")]
     assert "StrictHostKeyChecking=yes" in words
     assert f'UserKnownHostsFile="{folder / "known_hosts"}"' in words
     assert (folder / "key").read_bytes() == b"KEY\n"
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_git_can_run_the_program_for_ssh(tmp_path: Path) -> None:
+    secret = {"ssh-privatekey": b"KEY", "known_hosts": b"git.example ssh-ed25519 AAAA"}
+    environment = git_environment("ssh://git@git.example/r.git", secret, None, tmp_path)
+    done = subprocess.run(
+        [environment["GIT_SSH"], "-p", "2222", "git@git.example", "git-upload-pack '/a b'"],
+        env=environment | {"PATH": f"{program(tmp_path, 'ssh')}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    options = json.loads(environment["FEATURE_LINEAGE_SSH_OPTIONS"])
+    assert done.stdout.splitlines() == [
+        *(*options, "-p", "2222", "git@git.example", "git-upload-pack '/a b'")
+    ]
+
+
+def test_a_missing_ssh_is_named(tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(sys.executable)
+    done = subprocess.run(
+        [ssh_program.__file__, "git@git.example"],
+        env={"PATH": str(tmp_path), ssh_program.OPTIONS: "[]"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "cannot run ssh: No such file or directory\n")
+
+
+def program(folder: Path, name: str) -> Path:
+    """A program that prints its arguments, one a line; returns its folder."""
+    found = folder / "programs" / name
+    found.parent.mkdir()
+    found.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    found.chmod(0o755)
+    return found.parent
 
 
 def test_the_authorities_of_the_source_are_trusted(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import resource
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -179,3 +181,19 @@ async def test_only_the_first_mib_of_output_is_kept(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
     assert len(await run_git("ls-remote", url=URL)) == 1024 * 1024
+
+
+async def test_the_memory_limit_holds_for_git_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "git"
+    script.write_text(
+        f"#!{sys.executable} -IS\n"
+        "import resource\nprint(*resource.getrlimit(resource.RLIMIT_DATA))\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+
+    assert await run_git("ls-remote", url=URL, memory=2**28) == f"{2**28} {2**28}\n"
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

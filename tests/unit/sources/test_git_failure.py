@@ -125,10 +125,16 @@ and the repository exists.
             id="the proxy",
         ),
         pytest.param(
-            SSH_SAYS.format("ssh -F /dev/null -i key: 1: ssh: not found"),
+            SSH_SAYS.format("cannot run ssh: No such file or directory"),
             TransientError,
             "SourceUnreachable",
             id="no ssh",
+        ),
+        pytest.param(
+            "prlimit: failed to execute git: No such file or directory",
+            TransientError,
+            "SourceUnreachable",
+            id="no git",
         ),
         pytest.param(
             "fatal: write error: No space left on device", TransientError, "JobFailed", id="full"
