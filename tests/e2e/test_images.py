@@ -18,6 +18,10 @@ NOT_FOR_JOBS = {"kopf", "kubernetes", "mypy"}
 PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 DISTRIBUTION = re.compile(r"venv/lib/python3\.\d+/site-packages/([^/]+)-([^/-]+)\.dist-info$")
 ANY_DISTRIBUTION = re.compile(r"/([^/]+)-([^/-]+)\.dist-info/METADATA$")
+SHELLS = {
+    *("sh", "ash", "bash", "rbash", "dash", "ksh", "ksh93", "mksh", "lksh", "posh", "yash"),
+    *("zsh", "csh", "tcsh", "fish", "busybox", "toybox", "git-shell"),
+}
 UNCOMPILED = re.compile(r"/(test|tests|idlelib|lib2to3|turtledemo)/")
 
 
@@ -92,6 +96,24 @@ def test_its_user_has_a_name_for_ssh(files: ImageFiles) -> None:
     assert {"usr/bin/git", "usr/bin/ssh"} <= files.files.keys()
 
 
+def test_the_operator_has_no_shell_and_the_runner_has_one(image: Image, files: ImageFiles) -> None:
+    """An image of a repository is built with `RUN`, which needs the shell of the runner."""
+    shells = {
+        basename(path)
+        for path, entry in files.files.items()
+        if basename(path) in SHELLS and not entry.member.isdir()
+    }
+    packages = {name for name, _ in debian_packages(files)} & {"bash", "dash"}
+
+    if image.kind == "operator":
+        assert (shells, packages) == (set(), set())
+    else:
+        assert (shells, packages) == (
+            {"sh", "bash", "rbash", "dash", "git-shell"},
+            {"bash", "dash"},
+        )
+
+
 def test_no_added_file_is_setuid_or_world_writable(image: Image, files: ImageFiles) -> None:
     dangerous = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
     added = [
@@ -105,7 +127,9 @@ def test_no_added_file_is_setuid_or_world_writable(image: Image, files: ImageFil
 
 def test_added_files_are_packages_users_and_byte_code(image: Image, files: ImageFiles) -> None:
     """The image has no file of the build machine. A mount leaves an empty file: /etc/hosts."""
-    ours = re.compile(r"(venv/|etc/(passwd|group)$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)")
+    ours = re.compile(
+        r"(venv/|etc/(passwd|group)$|var/lib/dpkg/status$|usr/lib/python3[^/]*/.*__pycache__/.*\.pyc$)"
+    )
     added = [
         path
         for path, entry in files.above(image.above_base).items()
