@@ -57,7 +57,7 @@ class Reason(StrEnum):
     BLOCKED = "Blocked", TERMINAL  # the change would break a protected model
     ADOPTION_WOULD_DELETE = "AdoptionWouldDelete", TERMINAL  # the first apply would delete objects
     GUARD_UNAVAILABLE = "GuardUnavailable"  # the facts about protected models are too old
-    PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther", TERMINAL  # an older resource owns the project
+    PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther", TERMINAL  # another resource applied it
     REGISTRY_MOVED = "RegistryMoved"  # another writer changed the registry during the job
 
     # Of a job: Applied or Materialized

@@ -1,4 +1,4 @@
-"""The older of two resources owns a project; deleting others' objects needs a permission."""
+"""Who has applied a project owns it; what belongs to others needs a permission."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ SMALLER = FEATURES[: FEATURES.index("driver_activity_v1")]
 
 
 @pytest.mark.slow
-async def test_older_project_owns_and_adoption_needs_permission(
+async def test_who_has_applied_owns_and_adoption_needs_permission(
     tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     owned, adopted = unique("owned"), unique("adopted")
@@ -26,12 +26,13 @@ async def test_older_project_owns_and_adoption_needs_permission(
 
     adopter = project_manifest(adopted, name="adopter", source={"local": {"path": "adopted"}})
     documents = [
-        project_manifest(owned, name="z-older", source={"local": {"path": "owned"}}),
+        project_manifest(owned, name="owner", source={"local": {"path": "owned"}}),
         adopter,
     ]
     write_yaml(tmp_path / "manifests.yaml", *documents)
     assert not await run_once(tmp_path)
-    assert read_state(tmp_path, "z-older").state("Ready")[0] == "True"
+    assert read_state(tmp_path, "owner").state("Ready")[0] == "True"
+    revision = read_state(tmp_path, "owner").status["applied"]["revision"]
 
     # Their objects are not in this repo: the first apply would delete them, so it stops.
     stopped = read_state(tmp_path, "adopter")
@@ -42,19 +43,28 @@ async def test_older_project_owns_and_adoption_needs_permission(
     assert f'{ANNOTATION}: "{digest}: <why>"' in stopped.message("Applied")
     assert (theirs / "data" / "registry.db").read_bytes() == registry
 
-    # A younger resource for the same project in the same registry never applies.
-    documents.append(project_manifest(owned, name="a-younger", source={"local": {"path": "owned"}}))
+    # Another resource for the same project in the same registry never applies, although it is
+    # older, and although its status says that it has applied there.
+    claimant = project_manifest(owned, name="claimant", source={"local": {"path": "owned"}})
+    waiting = project_manifest(owned, name="waiting", source={"local": {"path": "nowhere"}})
+    documents += [claimant, waiting]
     adopter["metadata"]["annotations"] = {ANNOTATION: f"{digest}: moved here"}
     write_yaml(tmp_path / "manifests.yaml", *documents)
     before = files_of(tmp_path / "owned" / "data")["registry.db"]
-    make_older(tmp_path, "z-older")
+    assert not await run_once(tmp_path)
+    for name in ("claimant", "waiting"):
+        forge_claim(tmp_path, name, "owner")
+    (tmp_path / "owned" / "features.py").write_text(f"{FEATURES}\n# another revision\n")
     assert not await run_once(tmp_path)
 
-    younger = read_state(tmp_path, "a-younger")
-    assert younger.state("Applied") == ("False", "ProjectOwnedByOther")
-    assert younger.state("Stalled") == ("True", "ProjectOwnedByOther")
-    assert "delete one of the two" in younger.message("Applied")
-    assert read_state(tmp_path, "z-older").state("Ready")[0] == "True"
+    owner = read_state(tmp_path, "owner")
+    assert owner.state("Ready") == ("True", "Succeeded")
+    assert owner.status["applied"]["revision"] != revision
+    refused = read_state(tmp_path, "claimant")
+    assert refused.state("Applied") == ("False", "ProjectOwnedByOther")
+    assert refused.state("Stalled") == ("True", "ProjectOwnedByOther")
+    assert "another resource applied this project" in refused.message("Applied")
+    assert "owner" not in refused.message("Applied")
     assert files_of(tmp_path / "owned" / "data")["registry.db"] == before
 
     done = read_state(tmp_path, "adopter")
@@ -66,17 +76,21 @@ async def test_older_project_owns_and_adoption_needs_permission(
         "why": "moved here",
     }
 
-    # Without the older resource, the younger one continues automatically.
-    write_yaml(tmp_path / "manifests.yaml", *documents[1:])
-    await run_once(tmp_path)
+    # The owner is gone and its objects stayed: a permission hands the project over.
+    digest = refused.status["plan"]["digest"][:12]
+    claimant["metadata"]["annotations"] = {ANNOTATION: f"{digest}: the owner is gone"}
+    write_yaml(tmp_path / "manifests.yaml", *documents[1:3])
     assert await run_once(tmp_path)
-    assert read_state(tmp_path, "a-younger").state("Ready")[0] == "True"
-    assert not state_file(tmp_path, "z-older").exists()
+    taken = read_state(tmp_path, "claimant")
+    assert taken.state("Ready") == ("True", "Succeeded")
+    assert taken.status["operations"][0]["override"]["why"] == "the owner is gone"
+    assert not state_file(tmp_path, "owner").exists()
 
 
-def make_older(folder: Path, name: str) -> None:
-    """Set the creation time of a resource to an earlier year."""
-    path = state_file(folder, name)
+def forge_claim(folder: Path, name: str, victim: str) -> None:
+    """Make a resource the older one, with the registry of another in its status."""
+    theirs, path = yaml.safe_load(state_file(folder, victim).read_text()), state_file(folder, name)
     resource = yaml.safe_load(path.read_text())
     resource["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+    resource["status"] |= {key: theirs["status"][key] for key in ("registry", "applied")}
     path.write_text(yaml.safe_dump(resource))

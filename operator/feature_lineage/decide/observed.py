@@ -6,7 +6,7 @@ from datetime import datetime
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.operation_status import OperationStatus
-from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
+from feature_lineage.decide.facts import JobFacts, SourceFacts
 from feature_lineage.errors import (
     FeatureLineageError,
     ServerUnavailable,
@@ -80,20 +80,6 @@ class ModelFacts:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OlderOwner:
-    """An older resource for the same Feast project.
-
-    Attributes:
-        registry_id: id of its registry; "" if it is not known.
-        tried: it has tried to apply; without a registry id by now, it will not get one soon.
-    """
-
-    key: Key
-    registry_id: str
-    tried: bool
-
-
 @dataclass(frozen=True)
 class ObservedProject:
     """The observation of one FeatureStoreProject at one moment.
@@ -113,7 +99,6 @@ class ObservedProject:
     now: datetime
     requested: bool = False
     source: SourceFacts | Failure | None = None
-    older_owners: tuple[OlderOwner, ...] = ()
     jobs: Mapping[str, JobFacts] = field(default_factory=dict)
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None

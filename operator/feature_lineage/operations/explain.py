@@ -43,16 +43,15 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
             fact = f"{subject}: the facts about the protected models are too old to decide"
             step = ". The operator tries again when MLflow answers."
             return _fit(f"{fact}", [], "", step)
-        case Reason.ADOPTION_WOULD_DELETE:
-            fact = f"{subject}: its first apply to this registry would delete objects that "
-            fact += f"others applied ({len(plan.adoption_deletes)}): "
+        case Reason.PROJECT_OWNED_BY_OTHER | Reason.ADOPTION_WOULD_DELETE:
+            fact = f"{subject}: {_of_others(plan)}"
             items = [one_line(name, _MAX_ITEM) for name in plan.adoption_deletes]
             also = (
                 f"; it would also affect {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
                 if plan.impacts
                 else ""
             )
-            step = f"{also}.{stale} Add them to the repo, set apply.prune to false, or annotate "
+            step = f"{also}.{stale} {_instead_of_adoption(plan)}, or annotate "
             return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
         case _:
             doubt = (
@@ -69,6 +68,22 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
                 return _fit(fact, items, ", ", step)
             fact = f"{subject}: it would affect {_versions(len(plan.impacts))}: "
             return _fit(fact, _impact_phrases(plan), "; ", step)
+
+
+def _of_others(plan: Plan) -> str:
+    """What the apply would take from others, before the list of the objects that it deletes."""
+    count = len(plan.adoption_deletes)
+    if plan.reason == Reason.ADOPTION_WOULD_DELETE:
+        fact = "its first apply to this registry would delete objects that others applied"
+        return f"{fact} ({count}): "
+    fact = "another resource applied this project to this registry"
+    return f"{fact}; this plan would delete objects ({count}): " if count else fact
+
+
+def _instead_of_adoption(plan: Plan) -> str:
+    if plan.reason == Reason.ADOPTION_WOULD_DELETE:
+        return "Add them to the repo, set apply.prune to false"
+    return "Use another project or registry"
 
 
 def explain_applied_impacts(plan: Plan, revision: str) -> str:

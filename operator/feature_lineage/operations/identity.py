@@ -1,9 +1,10 @@
-"""Derives operation ids, so that a restarted operator finds the job it started.
+"""Derives operation ids, so that a restarted operator finds the job it started, and owner ids.
 
 The id names the Job and tags the ops run. It includes a sequence number from the status, so that
 a revert A→B→A, or an override for a blocked plan, is a new operation.
 """
 
+import hashlib
 from typing import Final
 
 from feature_lineage.api.enums import OperationKind
@@ -33,3 +34,12 @@ def operation_id(kind: OperationKind, project_uid: str, sequence: int, inputs_di
     command = KINDS[kind].command
     identity = digest_of([command, project_uid, sequence, inputs_digest])
     return f"{command}-{sequence}-{identity[:_HASH]}"
+
+
+def owner_id(namespace: str, name: str) -> str:
+    """Id of a resource in the owner record of a registry.
+
+    A resource that is deleted and created again, or restored, has the same id and another uid. The
+    id is a digest, because others who can read the registry may not know the namespace.
+    """
+    return hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:_HASH]

@@ -32,8 +32,8 @@ class Plan:
         online_tables_dropped: feature views whose online table is dropped.
         unknown_models: versions of the project whose features are not known.
         adoption_deletes: objects of others that a first apply would delete, as ``kind/name``.
-        reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete`` or
-            ``GuardUnavailable``.
+        reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete``,
+            ``ProjectOwnedByOther`` or ``GuardUnavailable``.
         let_through: what permits the impacts, as a sentence; "" if there are none, or if blocked.
     """
 
@@ -74,12 +74,14 @@ def plan_digest(
     desired: RegistrySnapshot,
     impacts: Iterable[Impact],
     unknown_models: Collection[str] = (),
+    other_owner: str | None = None,
 ) -> str:
     """Identity of a plan: all changed content and all impacts.
 
     Args:
         unknown_models: versions that block because their features are unknown; empty if the
             policy allows them, so that a new version does not invalidate an override.
+        other_owner: the owner from which the plan takes the project; None for none.
     """
     closures = {
         view: [current.closures[view], desired.closures[view]]
@@ -104,6 +106,7 @@ def plan_digest(
                 for impact in impacts
             ),
             "unknown": sorted(unknown_models),
+            **({} if other_owner is None else {"owner": other_owner}),
         }
     )
 

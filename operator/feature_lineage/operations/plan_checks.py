@@ -40,6 +40,7 @@ class PolicyInput:
         changes: what the plan does.
         impacts: protected versions with new problems.
         adoption_deletes: objects of others that the first apply to this registry would delete.
+        takes_over: the apply would change a project that another resource applied.
     """
 
     request: ApplyRequest
@@ -48,6 +49,7 @@ class PolicyInput:
     changes: tuple[Change, ...]
     impacts: tuple[Impact, ...]
     adoption_deletes: tuple[str, ...]
+    takes_over: bool
 
     def permits(self, override: PlanOverride | None) -> bool:
         return override is not None and names_plan(override.plan_digest, self.digest)
@@ -79,6 +81,14 @@ def stale_guard(policy_input: PolicyInput) -> Violation | None:
     return None
 
 
+def applied_by_other(policy_input: PolicyInput) -> Violation | None:
+    """Another resource applied the project to this registry."""
+    if not policy_input.takes_over:
+        return None
+    allowed = policy_input.permits(policy_input.request.allow_adoption)
+    return Violation(Reason.PROJECT_OWNED_BY_OTHER, overridden=allowed)
+
+
 def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
     """The first apply to a registry would delete objects that others applied."""
     if not policy_input.adoption_deletes:
@@ -108,7 +118,8 @@ def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
 CHECKS: Final[tuple[Check, ...]] = (
     # First: the other checks depend on a current guard.
     stale_guard,
-    # Before protection: it applies in every protection mode.
+    # Before protection: these apply in every protection mode.
+    applied_by_other,
     adoption_deletes,
     # Known impacts come before possible ones.
     breaks_protected_models,
@@ -125,6 +136,7 @@ def make_plan(
     now: datetime,
     registry_id: str,
     online_tables_dropped: tuple[str, ...],
+    other_owner: str | None = None,
 ) -> Plan:
     """Make the plan for applying `desired`.
 
@@ -136,20 +148,32 @@ def make_plan(
         now: aware.
         registry_id: of the registry that `current` is of.
         online_tables_dropped: feature views whose online table this plan drops.
+        other_owner: the owner record of another resource that applied the project to this
+            registry, "" if its record is lost; None if the project is free, or this resource's own.
     """
     current = replace(current, closures={**request.closures, **current.closures})
     if not request.prune:
         desired = unpruned(current, desired)
     impacted = _impacts(request, current, desired)
+    if request.adopted is None:
+        other_owner = None
+    takes_over = other_owner is not None
     policy_input = PolicyInput(
         request=request,
         now=now,
         digest=plan_digest(
-            current, desired, impacted, _unknown(request) if request.on_unknown == "Block" else ()
+            current,
+            desired,
+            impacted,
+            _unknown(request) if request.on_unknown == "Block" else (),
+            other_owner,
         ),
         changes=tuple(sorted(diff(current, desired))),
         impacts=impacted,
-        adoption_deletes=deletions(current, desired) if _adopts(request, registry_id) else (),
+        adoption_deletes=deletions(current, desired)
+        if takes_over or _adopts(request, registry_id)
+        else (),
+        takes_over=takes_over,
     )
     violations = [found for check in CHECKS if (found := check(policy_input)) is not None]
     not_overridden = [violation for violation in violations if not violation.overridden]

@@ -110,7 +110,6 @@ class ApplyRequest(_Message):
         block_on: verdicts that block, of Broken and Changed.
         on_unknown: how models with unknown features are treated.
         closures: closures of the last applied snapshot, by view.
-        owned_elsewhere: registry ids that an older resource owns for this project.
         last_views: views of the last applied snapshot: the online table of one that is neither in
             the registry nor in the repo any more was left by a killed apply, and is dropped.
     """
@@ -125,7 +124,6 @@ class ApplyRequest(_Message):
     allow_breaking: PlanOverride | None = None
     allow_adoption: PlanOverride | None = None
     closures: dict[str, str] = Field(default_factory=dict)
-    owned_elsewhere: tuple[str, ...] = ()
     last_views: tuple[str, ...] = ()
 
 
@@ -162,7 +160,6 @@ class DeleteRequest(_Message):
         guard: refuses while protected models use the project, known features or not.
         max_guard_age_seconds: with an older guard the job stops before it changes anything.
         allow: the user's reason to delete although models use the project.
-        owned_elsewhere: registry ids that an older resource owns for this project.
         adopted: id of the registry to which this resource applied; the job changes no other
             registry.
     """
@@ -171,7 +168,6 @@ class DeleteRequest(_Message):
     max_guard_age_seconds: float = 600.0
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
     allow: str | None = None
-    owned_elsewhere: tuple[str, ...] = ()
     adopted: str = ""
 
 
@@ -186,6 +182,10 @@ class JobRequest(_Message):
         folder_revision: `revision` is the digest of the folder `repo`: a job that imports it checks
             this again.
         ephemeral: mount points that are deleted with the job; no store may be there.
+        owner: id of the resource, for the owner record in the registry; "" neither checks nor
+            writes the record.
+        refused: the last apply of the resource found another owner; a registry that has lost its
+            owner record stays closed to it.
     """
 
     protocol: Literal[1] = 1
@@ -198,6 +198,8 @@ class JobRequest(_Message):
     deadline_seconds: float = 3600.0
     folder_revision: bool = False
     ephemeral: tuple[str, ...] = ()
+    owner: str = ""
+    refused: bool = False
     apply: ApplyRequest | None = None
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None

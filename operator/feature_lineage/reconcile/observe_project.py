@@ -9,10 +9,9 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
-from feature_lineage.api.enums import ApplyMode
-from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of, seniority
+from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
 from feature_lineage.decide.model.link import guarded_version, versions_of
-from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject, OlderOwner
+from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject
 from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.job_request import inputs_digest
 from feature_lineage.errors import FeatureLineageError
@@ -56,7 +55,6 @@ async def observe_project(
         now=ports.clock.now(),
         requested=asked,
         source=source,
-        older_owners=_older_owners(ports, project),
         jobs=await _jobs(ports, project, snapshot),
         snapshot=snapshot,
     )
@@ -108,24 +106,6 @@ async def _jobs(
         if job is not None:
             found[operation.job] = _with_known_code(job, snapshot)
     return found
-
-
-def _older_owners(ports: Ports, project: FeatureStoreProject) -> tuple[OlderOwner, ...]:
-    """Older resources for the same Feast project, ordered by creation, then by name."""
-    own = seniority(project)
-    return tuple(
-        OlderOwner(
-            key=key_of(other),
-            registry_id=(other.status.registry.id or "") if other.status.registry else "",
-            tried=other.status.last_apply is not None
-            or other.spec.suspend
-            or other.spec.apply.mode is ApplyMode.OBSERVE,
-        )
-        for other in ports.resources.projects()
-        if other.spec.project == project.spec.project
-        and key_of(other) != key_of(project)
-        and seniority(other) < own
-    )
 
 
 async def _model_facts(

@@ -24,11 +24,11 @@ from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.job import (
     Job,
-    check_owner,
     materialized_until,
     stale_guard,
     view_reports,
 )
+from feature_lineage.runner.owner import is_owned_by_other, owner_of
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
 from feature_lineage.sources.tree import tree_revision
@@ -45,9 +45,10 @@ def apply(job: Job) -> JobReport:
         SteppedBack: the guard is too old, or the registry has changed.
     """
     request = job.request.apply or ApplyRequest()
-    check_owner(job, request.owned_elsewhere)
     before = job.read()
     current = job.snapshot(before)
+    recorded = owner_of(before.proto, job.project)
+    owner = job.request.owner or recorded
     store = job.open_store()
     with job.progress.phase("import_repo"):
         contents = import_repo(job.repo, store)
@@ -66,6 +67,7 @@ def apply(job: Job) -> JobReport:
             now=datetime.now(UTC),
             registry_id=job.settings.registry_id,
             online_tables_dropped=dropped,
+            other_owner=recorded if is_owned_by_other(job.request, recorded, current) else None,
         )
     known: dict[str, Any] = {
         "plan": plan,
@@ -78,8 +80,8 @@ def apply(job: Job) -> JobReport:
     with job.progress.phase("apply"):
         store._registry = None
         tables = online.OnlineTables(store, contents, before.proto, job.progress)
-        if changes or not before.exists:
-            writing = Changes(contents, changes)
+        if changes or not before.exists or recorded != owner:
+            writing = Changes(contents, changes, owner)
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()

@@ -13,6 +13,7 @@ from feast.repo_contents import RepoContents
 
 from feature_lineage.features.delta import ObjectDelta
 from feature_lineage.runner.errors import InvalidRepo, error_line
+from feature_lineage.runner.owner import OWNER_TAG
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,12 @@ class Changes:
     Attributes:
         contents: the repo's live objects, inferred.
         deltas: the differences; only these objects are written.
+        owner: the owner record to write; "" for none.
     """
 
     contents: RepoContents
     deltas: tuple[ObjectDelta, ...]
+    owner: str
 
     def write(self, registry: Any, project: str) -> None:
         """Make the changes through Feast's own registry methods, which keep versions and dates.
@@ -40,7 +43,10 @@ class Changes:
 
     def _write(self, registry: Any, project: str) -> None:
         contents = self.contents
-        registry.apply_project(contents.projects[0], commit=False)
+        described = contents.projects[0]
+        if self.owner:
+            described.tags = {**described.tags, OWNER_TAG: self.owner}
+        registry.apply_project(described, commit=False)
         for item in self.deltas:
             if item.now is None:
                 _delete(registry, item, project)

@@ -22,11 +22,12 @@ from sqlalchemy.exc import OperationalError
 from feature_lineage.runner.canonical import snapshot_of
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.errors import RegistryUnreadable, SteppedBack, error_line
+from feature_lineage.runner.owner import owner_of
 from feature_lineage.runner.reader import Reading, read_file, registry_store, rows_of
 from feature_lineage.runner.repo import memory_registry
 
 _LOCK_TIMEOUT: Final = "60s"
-_REGISTRY_CHANGED: Final = (
+REGISTRY_CHANGED: Final = (
     "another writer changed the registry between plan and apply; "
     "the job changed nothing, and the plan is made again"
 )
@@ -53,7 +54,7 @@ def commit(
     config = store.config
     kind = config.registry.registry_type or "file"
     if kind == "sql":
-        with sql_transaction(store, expected) as registry:
+        with sql_transaction(store, before, expected) as registry:
             changes.write(registry, store.project)
             prepare()
     elif kind == "file" or config.registry.registry_store_type is not None:
@@ -62,12 +63,18 @@ def commit(
         prepare()
         publish(registry.cached_registry_proto, registry_store(config, repo), before)
     else:  # a registry server, Snowflake: there is no transaction, so the registry is only compared
-        found = snapshot_of(store.registry.proto(), store.project, store.project)
-        if found.objects_digest != expected:
-            raise SteppedBack(_REGISTRY_CHANGED)
+        _check_unchanged(store.registry.proto(), store.project, before, expected)
         changes.write(store.registry, store.project)
         prepare()
         store.registry.commit()
+
+
+def _check_unchanged(found: Any, project: str, before: Reading, expected: str) -> None:
+    """Compare the project's objects and its owner record with those that were read."""
+    snapshot = snapshot_of(found, project, project)
+    same_owner = owner_of(found, project) == owner_of(before.proto, project)
+    if snapshot.objects_digest != expected or not same_owner:
+        raise SteppedBack(REGISTRY_CHANGED)
 
 
 def staged_registry(store: FeatureStore, before: Reading) -> Any:
@@ -91,7 +98,7 @@ def publish(proto: Any, target: Any, before: Reading) -> None:
         with file_lock(target._filepath):
             found = read_file(target._filepath)
             if (found.exists, found.fingerprint) != (before.exists, before.fingerprint):
-                raise SteppedBack(_REGISTRY_CHANGED)
+                raise SteppedBack(REGISTRY_CHANGED)
             replace_file(target, proto)
         return
     try:
@@ -99,7 +106,7 @@ def publish(proto: Any, target: Any, before: Reading) -> None:
     except FileNotFoundError:
         version = ""
     if version != before.proto.version_id:
-        raise SteppedBack(_REGISTRY_CHANGED)
+        raise SteppedBack(REGISTRY_CHANGED)
     target.update_registry_proto(proto)  # object stores write atomically
 
 
@@ -133,7 +140,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
+def sql_transaction(store: FeatureStore, before: Reading, expected: str) -> Iterator[Any]:
     """The SQL registry with every write of Feast's inside one transaction.
 
     Raises:
@@ -145,9 +152,8 @@ def sql_transaction(store: FeatureStore, expected: str) -> Iterator[Any]:
     refresh = registry.refresh
     with engine.connect() as connection, connection.begin():
         exclusive = lock_tables(connection)
-        found = snapshot_of(rows_of(connection, store.project), store.project, store.project)
-        if found.objects_digest != expected:
-            raise SteppedBack(_REGISTRY_CHANGED)
+        found = rows_of(connection, store.project)
+        _check_unchanged(found, store.project, before, expected)
 
         @contextlib.contextmanager
         def part() -> Iterator[Any]:

@@ -17,8 +17,10 @@ from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcom
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of
-from feature_lineage.runner.job import Job, check_owner, stale_guard, view_reports
-from feature_lineage.runner.reader import Reading, registry_store, views_of
+from feature_lineage.runner.errors import SteppedBack
+from feature_lineage.runner.job import Job, stale_guard, view_reports
+from feature_lineage.runner.owner import check_owner, owner_of
+from feature_lineage.runner.reader import Reading, registry_store, rows_of, views_of
 
 
 def delete(job: Job) -> JobReport:
@@ -28,7 +30,6 @@ def delete(job: Job) -> JobReport:
         SteppedBack: the guard is too old to decide whether models use the project.
     """
     request = job.request.delete or DeleteRequest()
-    check_owner(job, request.owned_elsewhere)
     if request.adopted and request.adopted != job.settings.registry_id:
         raise TerminalError(
             f"the registry is not the one that {job.project!r} was applied to by this resource; "
@@ -38,6 +39,8 @@ def delete(job: Job) -> JobReport:
     users = _users(request, datetime.now(UTC))
     before = job.read()
     current = job.snapshot(before)
+    recorded = owner_of(before.proto, job.project)
+    check_owner(job.request, recorded, current, "set deletionPolicy to Retain")
     if users and not request.allow:
         names = ", ".join(users[:10])
         return job.report(
@@ -78,7 +81,7 @@ def _remove_project(job: Job, before: Reading) -> None:
     config = job.settings.config
     kind = job.settings.registry_type
     if kind == "sql":
-        _delete_rows(config.registry, job.project)
+        _delete_rows(config.registry, job.project, owner_of(before.proto, job.project))
     elif kind == "file" or config.registry.registry_store_type is not None:
         proto = type(before.proto)()
         proto.CopyFrom(before.proto)
@@ -88,12 +91,18 @@ def _remove_project(job: Job, before: Reading) -> None:
         job.open_store().registry.delete_project(job.project)
 
 
-def _delete_rows(registry: Any, project: str) -> None:
-    """Delete every row of the project in one transaction; Feast omits the version history."""
+def _delete_rows(registry: Any, project: str, owner: str) -> None:
+    """Delete every row of the project in one transaction; Feast omits the version history.
+
+    Raises:
+        SteppedBack: the owner record has changed since it was read.
+    """
     engine = create_engine(registry.path, **registry.sqlalchemy_config_kwargs)
     try:
         with engine.begin() as connection:
             commit.lock_tables(connection)
+            if owner_of(rows_of(connection, project), project) != owner:
+                raise SteppedBack(commit.REGISTRY_CHANGED)
             for table in sql.metadata.sorted_tables:
                 connection.execute(delete_rows(table).where(table.c.project_id == project))
     finally:

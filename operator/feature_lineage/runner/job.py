@@ -1,6 +1,6 @@
 """The context of one operation: request, settings, registry reader, and the report."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 import feast
 from feast import FeatureStore
 
-from feature_lineage.errors import TerminalError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protocol import (
     JobReport,
@@ -75,21 +74,6 @@ class Job:
             registry_id=self.settings.registry_id,
             seconds=self.progress.seconds,
             **fields,
-        )
-
-
-def check_owner(job: Job, owned_elsewhere: Collection[str]) -> None:
-    """Refuse a project that another resource owns.
-
-    Raises:
-        TerminalError: an older resource owns the project in this registry.
-    """
-    if job.settings.registry_id in owned_elsewhere:
-        raise TerminalError(
-            f"project {job.project!r} in this registry belongs to an older resource: "
-            "delete one of the two (with deletionPolicy Retain its objects stay), or give this "
-            "one another project or registry",
-            reason=Reason.PROJECT_OWNED_BY_OTHER,
         )
 
 

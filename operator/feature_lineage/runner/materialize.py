@@ -28,6 +28,7 @@ from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
 
 _YEAR: Final = timedelta(weeks=52)  # Feast's default for views without a TTL
@@ -44,6 +45,9 @@ def materialize(job: Job) -> JobReport:
     before = job.read()
     if not before.exists:
         raise RegistryUnreadable("there is no registry yet: apply the repo first")
+    recorded = owner_of(before.proto, job.project)
+    step = "apply first, which needs a permission"
+    check_owner(job.request, recorded, job.snapshot(before), step)
     sys.path.append(str(job.repo))
     views = {
         message.spec.name: (section, message)

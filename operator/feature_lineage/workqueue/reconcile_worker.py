@@ -135,17 +135,17 @@ class ReconcileWorker:
             await self._hooks.finish(key, result.resource)
         self.queue.done(key)
         if not result.finished and self._resources.get(key) is not None:
-            self._enqueue_next(key, resource, result)
+            self._enqueue_next(key, result)
 
-    def _enqueue_next(self, key: Key, before: Resource, result: ReconcileResult) -> None:
+    def _enqueue_next(self, key: Key, result: ReconcileResult) -> None:
         if result.requeue:
             self.queue.enqueue(key)
         if result.requeue_at is not None:
             delay = result.requeue_at - self._reconciler.now()
             self.queue.enqueue_after(key, delay.total_seconds())
         after = result.resource
-        if isinstance(before, FeatureStoreProject) and isinstance(after, FeatureStoreProject):
-            for other in self._dependents.after(before, after):
+        if isinstance(after, FeatureStoreProject):
+            for other in self._dependents.after(after):
                 self.queue.enqueue(other)
 
     async def _recover(self, key: Key, error: Exception) -> None:

@@ -225,16 +225,6 @@ def test_feature_store_yaml_can_be_replaced(repo: Repo, zygote: Zygote) -> None:
     assert "'ranking'" in found.message
 
 
-def test_an_older_resource_owns_the_project(repo: Repo, zygote: Zygote) -> None:
-    planned = zygote.run(request("plan", repo.views(a="trips:Int64").path))
-    owned = ApplyRequest(owned_elsewhere=(planned.registry_id,))
-
-    report = zygote.run(request("apply", repo.path, owned))
-
-    assert (report.reason, report.exit_code) == ("ProjectOwnedByOther", ExitCode.TERMINAL)
-    assert not (repo.stores.folder / "registry.db").exists()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_view_pinned_to_an_old_version(kind: str, build: Build, zygote: Zygote) -> None:
     repo = build(kind).views(a="trips:Int64")

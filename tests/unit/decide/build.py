@@ -26,7 +26,6 @@ from feature_lineage.decide.observed import (
     ModelFacts,
     ObservedModel,
     ObservedProject,
-    OlderOwner,
 )
 from feature_lineage.decide.project.action_results import ActionResults, conclude
 from feature_lineage.decide.project.decide import decide
@@ -86,7 +85,7 @@ class ProjectScenario:
     """A FeatureStoreProject on git and MLflow, a clock, and a host that applies each decision.
 
     Attributes:
-        source, models, snapshot, elders: the input of the next reconcile.
+        source, models, snapshot: the input of the next reconcile.
         jobs: state of the jobs by name, as the runner reports it.
         started: names of all started jobs, in order.
         requests: the requests of these jobs, by job name.
@@ -115,7 +114,6 @@ class ProjectScenario:
         self.outage: Failure | None = None
         self.read_at: datetime | None = self.now
         self.snapshot: RegistrySnapshot | None = None
-        self.older_owners: tuple[OlderOwner, ...] = ()
         self.jobs: dict[str, JobFacts] = {}
         self.started: list[str] = []
         self.requests: dict[str, JobRequest] = {}
@@ -165,7 +163,6 @@ class ProjectScenario:
             self.now,
             requested=requested or (asked and asked != self.status.last_handled_reconcile_at),
             source=self.source,
-            older_owners=self.older_owners,
             jobs={
                 operation.job: self.jobs[operation.job]
                 for operation in self.status.in_flight

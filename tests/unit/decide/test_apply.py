@@ -18,8 +18,8 @@ from tests.unit.decide.build import (
 
 from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict, Result
 from feature_lineage.decide.decision import KeepSnapshot, StartJob
-from feature_lineage.decide.facts import JobFacts, Key, SourceFacts
-from feature_lineage.decide.observed import Failure, OlderOwner
+from feature_lineage.decide.facts import JobFacts, SourceFacts
+from feature_lineage.decide.observed import Failure
 
 BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 
@@ -626,29 +626,52 @@ def test_job_needs_the_text_of_feature_store_yaml() -> None:
     assert len(scenario.started) == 1
 
 
-def test_an_elder_whose_registry_is_not_known_yet_goes_first() -> None:
-    scenario = ProjectScenario()
-    older_owner = OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=False)
-    scenario.older_owners = (older_owner,)
+def test_the_request_names_the_resource_and_not_its_uid() -> None:
+    """A resource that is deleted and created again is the same owner."""
+    owners = []
+    for metadata in ({}, {"uid": "uid-2"}, {"namespace": "other"}, {"name": "other"}):
+        scenario = ProjectScenario()
+        scenario.metadata = {**scenario.metadata, **metadata}
+        scenario.reconcile()
+        owners.append(scenario.request.owner)
 
+    assert owners[0] == owners[1]
+    assert len(set(owners)) == 3
+    assert not any("ml" in owner or "ranking" in owner for owner in owners)
+
+
+def test_a_project_of_another_resource_stalls_until_it_is_permitted() -> None:
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    assert not scenario.request.refused
+
+    refused = plan(PlanVerdict.BLOCKED, reason="ProjectOwnedByOther")
+    scenario.end("Blocked", reason="ProjectOwnedByOther", message="another", plan=refused)
+
+    assert scenario.says("Ready") == ("False", "ProjectOwnedByOther")
+    assert scenario.says("Stalled") == ("True", "ProjectOwnedByOther")
+    scenario.guard = guard("driver_model")
+    scenario.later(hours=1)
     scenario.rest()
-    assert not scenario.started
-    assert scenario.says("Applied") == ("False", "Progressing")
-    assert "ml/elder" in scenario.condition("Applied").message
+    assert len(scenario.started) == 1, "other models do not change the owner"
 
-    scenario.older_owners = (OlderOwner(older_owner.key, "registry-9", tried=True),)
+    scenario.reconcile(requested=True)
+    assert len(scenario.started) == 2
+    assert scenario.request.refused
+    scenario.end("Blocked", reason="ProjectOwnedByOther", message="another", plan=refused)
+
+    scenario.annotate("allow-adoption", f"{PLAN}: the other one is gone")
     scenario.reconcile()
-    assert scenario.request.apply is not None
-    assert scenario.request.apply.owned_elsewhere == ("registry-9",)
+    assert len(scenario.started) == 3
+    scenario.end("Succeeded", plan=plan(PlanVerdict.ALLOWED))
+    assert scenario.says("Ready") == ("True", "Succeeded")
+    permission = scenario.status.operations[0].override
+    assert permission is not None
+    assert permission.why == "the other one is gone"
 
-
-def test_older_project_without_registry_is_not_awaited() -> None:
-    scenario = ProjectScenario()
-    scenario.older_owners = (OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "", tried=True),)
-
+    scenario.push(B)
     scenario.reconcile()
-
-    assert len(scenario.started) == 1
+    assert not scenario.request.refused
 
 
 def test_first_apply_that_deletes_foreign_objects_stalls() -> None:

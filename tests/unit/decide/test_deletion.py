@@ -6,8 +6,6 @@ import pytest
 from tests.unit.decide.build import MLFLOW, OUTAGE, ProjectScenario, backfill, guard, hourly
 
 from feature_lineage.api.enums import OperationKind, OverrideKind
-from feature_lineage.decide.facts import Key
-from feature_lineage.decide.observed import OlderOwner
 
 
 def going(**spec: object) -> ProjectScenario:
@@ -115,16 +113,14 @@ def test_deletion_blocked_by_unknown_features_is_not_repeated() -> None:
     assert len(scenario.started) == 3
 
 
-def test_deletion_request_has_owners_and_guard_age() -> None:
+def test_deletion_request_has_owner_and_guard_age() -> None:
     scenario = going(apply={"protection": {"maxGuardAge": "2m"}})
-    scenario.older_owners = (
-        OlderOwner(Key("FeatureStoreProject", "ml", "elder"), "registry-9", tried=True),
-    )
+    owner = scenario.request.owner
     scenario.delete()
     scenario.reconcile()
 
     assert scenario.request.delete is not None
-    assert scenario.request.delete.owned_elsewhere == ("registry-9",)
+    assert scenario.request.owner == owner != ""
     assert scenario.request.delete.max_guard_age_seconds == 120
 
 

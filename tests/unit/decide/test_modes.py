@@ -128,6 +128,18 @@ def test_a_plan_that_would_be_blocked_stalls_in_plan_only_too() -> None:
     assert scenario.says("Stalled") == ("True", "Blocked")
 
 
+@pytest.mark.parametrize(("mode", "checked"), [("Auto", True), ("Observe", False)])
+def test_only_in_observe_mode_others_own_what_is_materialized(mode: str, checked: bool) -> None:
+    scenario = ProjectScenario().apply()
+    scenario.change(apply={"mode": mode}, backfills=[backfill()])
+    scenario.rest()
+    while scenario.operation.kind is not OperationKind.BACKFILL:
+        scenario.end("Succeeded")
+        scenario.rest()
+
+    assert bool(scenario.requests[scenario.status.in_flight[0].job].owner) is checked
+
+
 def test_auto_after_plan_only_applies() -> None:
     scenario = ProjectScenario(apply={"mode": "PlanOnly"})
     scenario.reconcile()

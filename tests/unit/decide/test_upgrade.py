@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from tests.unit.decide.build import PLAN, ProjectScenario
 
-from feature_lineage.api.enums import OperationKind
+from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.decide.facts import JobFacts, Key
-from feature_lineage.decide.observed import OlderOwner
+from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.job_request import inputs_digest
 from feature_lineage.operations.kinds import KINDS, Lane
 
@@ -23,7 +22,9 @@ RECORDED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "recorded" / "one_lane.json").read_text()
 )
 IN_FLIGHT = sorted(name for name, each in RECORDED.items() if "operation" in each["status"])
-OWNER = OlderOwner(Key("FeatureStoreProject", "ml", "old"), "registry-9", True)
+YOUNGER = "an older owner"
+"""Its inputs contained the registry of an older resource, which no longer matters."""
+OTHERS = sorted(set(RECORDED) - {YOUNGER})
 
 
 def upgraded(name: str) -> ProjectScenario:
@@ -33,18 +34,13 @@ def upgraded(name: str) -> ProjectScenario:
     scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
     scenario.status = FeatureStoreProjectStatus.model_validate(recorded["status"])
     scenario.now = datetime.fromisoformat(recorded["now"])
-    if name == "an older owner":
-        scenario.older_owners = (OWNER,)
     for operation in scenario.status.in_flight:
         scenario.jobs[operation.job] = JobFacts(running=True)
     return scenario
 
 
 def test_what_was_recorded_is_what_it_is_called() -> None:
-    assert (
-        PLAN
-        in RECORDED["an older owner"]["metadata"]["annotations"]["featurelineage.io/allow-breaking"]
-    )
+    assert PLAN in RECORDED[YOUNGER]["metadata"]["annotations"]["featurelineage.io/allow-breaking"]
     assert {RECORDED[name]["status"]["operation"]["kind"] for name in IN_FLIGHT} == {
         "Apply",
         "Backfill",
@@ -74,30 +70,47 @@ def test_a_job_in_flight_is_taken_over(name: str) -> None:
     assert before.job in scenario.forgotten
 
 
-@pytest.mark.parametrize("name", sorted(RECORDED))
+@pytest.mark.parametrize("name", OTHERS)
 def test_the_inputs_of_an_apply_are_the_same(name: str) -> None:
     scenario = upgraded(name)
 
     assert inputs_digest(scenario.observed()) == RECORDED[name]["inputsDigest"]
 
 
-@pytest.mark.parametrize("name", ["an older owner", "at rest"])
-def test_an_upgrade_applies_nothing_again(name: str) -> None:
-    scenario = upgraded(name)
+def test_an_upgrade_applies_nothing_again() -> None:
+    scenario = upgraded("at rest")
     for _ in range(3):
         scenario.reconcile()
 
     assert scenario.started == []
 
 
-@pytest.mark.parametrize("name", sorted(RECORDED))
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_younger_resource_applies_once_and_is_still_refused(refused: bool) -> None:
+    """Its registry was another one, or it was refused: then it does not become the owner."""
+    scenario = upgraded(YOUNGER)
+    assert scenario.status.last_apply is not None
+    if refused:
+        last = scenario.status.last_apply.model_copy(
+            update={"result": Result.FAILED, "reason": "ProjectOwnedByOther"}
+        )
+        scenario.status = scenario.status.model_copy(update={"last_apply": last})
+    for _ in range(3):
+        scenario.reconcile()
+
+    assert len(scenario.started) == 1
+    assert scenario.request.refused is refused
+    scenario.end("Succeeded")
+    scenario.rest()
+    assert len(scenario.started) == 1
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_operations_have_the_ids_they_had(name: str) -> None:
     """Run again from the start, so that a lost or restored status finds its jobs by name."""
     recorded = RECORDED[name]
     scenario = ProjectScenario()
     scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
-    if name == "an older owner":
-        scenario.older_owners = (OWNER,)
     scenario.reconcile()
 
     first = scenario.status.in_flight[0]

@@ -112,6 +112,23 @@ def test_adoption_that_breaks_names_both_annotations() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("deletes", "also"),
+    [
+        ((), ""),
+        (("entity/d",), "; this plan would delete objects (1): entity/d"),
+    ],
+)
+def test_a_project_of_another_resource(deletes: tuple[str, ...], also: str) -> None:
+    text = explain(blocked(reason="ProjectOwnedByOther", adoption_deletes=deletes), COMMIT)
+
+    assert text == (
+        "commit 3f2c1ab9d8e7 is not applied: another resource applied this project to this"
+        f" registry{also}. Use another project or registry, or annotate"
+        ' featurelineage.io/allow-adoption: "0123456789ab: <why>"'
+    )
+
+
 def test_facts_that_are_too_old() -> None:
     assert explain(blocked(reason="GuardUnavailable"), COMMIT).endswith(
         "are too old to decide. The operator tries again when MLflow answers."
@@ -174,7 +191,7 @@ impacts = st.builds(
     st.lists(impacts, max_size=60),
     st.lists(names, max_size=60),
     st.lists(names, max_size=60),
-    st.sampled_from(["Blocked", "AdoptionWouldDelete"]),
+    st.sampled_from(["Blocked", "AdoptionWouldDelete", "ProjectOwnedByOther"]),
     st.one_of(st.just(COMMIT), names),
 )
 def test_message_is_one_short_line_with_the_next_step(

@@ -35,6 +35,7 @@ def plan(
     *,
     minutes_later: float = 0,
     online_tables_dropped: tuple[str, ...] = (),
+    other_owner: str | None = None,
 ) -> Plan:
     return make_plan(
         current=current,
@@ -43,6 +44,7 @@ def plan(
         now=NOW + timedelta(minutes=minutes_later),
         registry_id=REGISTRY,
         online_tables_dropped=online_tables_dropped,
+        other_owner=other_owner,
     )
 
 
@@ -310,6 +312,18 @@ def test_adoption_is_allowed_by_its_own_permission_and_no_other() -> None:
         found = plan(request(adopted="", **{field: permitted(blocked)}), EMPTY)
 
         assert verdict is found.verdict
+
+
+@pytest.mark.parametrize("desired", [BASELINE, GROWING, EMPTY], ids=["same", "more", "less"])
+def test_a_takeover_is_permitted_from_one_owner(desired: RegistrySnapshot) -> None:
+    blocked = plan(request(adopted=REGISTRY), desired, other_owner="theirs")
+    asked = request(adopted=REGISTRY, allow_adoption=permitted(blocked))
+
+    assert (blocked.verdict, blocked.reason) == (BLOCKED, "ProjectOwnedByOther")
+    assert blocked.adoption_deletes == (("feature_view/stats",) if desired is EMPTY else ())
+    assert plan(asked, desired, other_owner="theirs").verdict is ALLOWED
+    assert plan(asked, desired, other_owner="another's").verdict is BLOCKED
+    assert plan(request(adopted=None), desired, other_owner="theirs").verdict is CLEAN
 
 
 def test_an_adoption_that_also_breaks_needs_both_permissions() -> None:

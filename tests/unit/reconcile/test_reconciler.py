@@ -567,24 +567,30 @@ async def test_a_project_may_permit_other_namespaces(allowed: dict[str, object])
     assert reasons["Resolved"] == "ModelNotFound"
 
 
-async def test_younger_project_waits_for_the_older_registry_id() -> None:
-    scene = ReconcilerSetup()
-    own = scene.project
-    older_owner = own.metadata.model_copy(
-        update={"name": "elder", "creation_timestamp": NOW - timedelta(days=1)}
+@pytest.mark.parametrize("forged", [False, True])
+async def test_an_older_resource_of_another_namespace_stops_nobody(forged: bool) -> None:
+    """It never resolved its source, or its report names the registry of this project."""
+    plain, scene = await ReconcilerSetup().applied(), ReconcilerSetup()
+    own, applied = scene.project, plain.project.status
+    older = own.metadata.model_copy(
+        update={
+            "name": "elder",
+            "namespace": "evil",
+            "creation_timestamp": NOW - timedelta(days=1),
+        }
     )
-    scene.fakes.add(own.model_copy(update={"metadata": older_owner}))
+    status = {"registry": applied.registry, "applied": applied.applied} if forged else {}
+    scene.fakes.add(
+        own.model_copy(update={"metadata": older, "status": own.status.model_copy(update=status)})
+    )
 
+    await scene.applied()
     await scene.reconcile()
-    assert "start" not in scene.fakes.verbs()
-    assert "ml/elder" in next(
-        c.message for c in scene.project.status.conditions if c.type == "Applied"
-    )
 
-    found = scene.fakes.resources["FeatureStoreProject", "elder"]
-    assert isinstance(found, FeatureStoreProject)
-    await scene.controller.reconcile_project(found)
-    assert "start" in scene.fakes.verbs()
+    assert applied.registry is not None
+    assert scene.project.status.applied is not None
+    assert scene.project.status == applied, "as without the other resource"
+    assert "evil" not in scene.project.status.model_dump_json()
 
 
 async def test_a_model_keeps_its_facts_while_mlflow_is_out() -> None:

@@ -32,7 +32,7 @@ class Empty(Job):
     """A job on a registry that does not exist: there is nothing to delete."""
 
     def read(self) -> Any:
-        return SimpleNamespace(exists=False, proto=None)
+        return SimpleNamespace(exists=False, proto=SimpleNamespace(projects=()))
 
     def snapshot(self, *_: Any) -> RegistrySnapshot:
         return RegistrySnapshot("p", {})
@@ -110,9 +110,7 @@ def test_who_stands_in_the_way(
             "GuardUnavailable",
             id="older than the policy trusts",
         ),
-        pytest.param(
-            {"owned_elsewhere": ("registry-1",)}, "ProjectOwnedByOther", id="another's objects"
-        ),
+        pytest.param({"adopted": "registry-2"}, "ProjectOwnedByOther", id="another registry"),
     ],
 )
 def test_nothing_goes_on(

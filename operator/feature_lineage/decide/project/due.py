@@ -21,7 +21,7 @@ from feature_lineage.decide.project.due_operation import (
     DueOperation,
     most_urgent,
 )
-from feature_lineage.decide.project.job_request import own_registry
+from feature_lineage.decide.project.job_request import own_registry, was_refused
 from feature_lineage.decide.project.materialization_due import chunk_due, tick_due
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.operations.kinds import KINDS, Lane
@@ -74,8 +74,8 @@ def _apply(given: DecisionInput) -> DueOperation | None:
 
 
 def apply_is_due(given: DecisionInput) -> bool:
-    """Whether an apply is due: new inputs, a requested retry after a failure, or a changed guard
-    after a blocked plan.
+    """Whether an apply is due: new inputs, a requested retry after a failure, a changed guard
+    after a blocked plan, or a request after another resource owned the project.
     """
     observed, last = given.observed, given.status.last_apply
     if observed.deleted or observed.resource.spec.apply.mode is ApplyMode.OBSERVE:
@@ -84,6 +84,8 @@ def apply_is_due(given: DecisionInput) -> bool:
         return False
     if last is None or last.inputs_digest != given.inputs_digest:
         return True
+    if was_refused(given.status):
+        return observed.requested  # a changed guard does not change the owner
     if last.result is Result.BLOCKED:
         return _guard_is_known(observed) and last.guard_digest != _guard(observed)
     return last.result is Result.FAILED and observed.requested

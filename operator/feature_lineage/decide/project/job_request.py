@@ -8,6 +8,7 @@ from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
+from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.kinds import KINDS, RequestPart
 from feature_lineage.operations.protocol import (
     ApplyRequest,
@@ -17,6 +18,7 @@ from feature_lineage.operations.protocol import (
     PlanOverride,
     ViewWindow,
 )
+from feature_lineage.reasons import Reason
 
 
 def job_request(
@@ -34,7 +36,7 @@ def job_request(
     """
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
-    part = KINDS[operation.kind].request
+    part, metadata = KINDS[operation.kind].request, observed.resource.metadata
     return JobRequest(
         operation_id=operation.job,
         kind=operation.kind,
@@ -43,10 +45,26 @@ def job_request(
         revision=operation.revision or "",
         feature_store_yaml=source.feature_store_yaml if source else None,
         deadline_seconds=_timeout(spec, operation),
+        owner=owner_id(metadata.namespace, metadata.name) if _owns(spec, operation) else "",
+        refused=was_refused(status),
         apply=apply_request(observed, status, snapshot) if part is RequestPart.APPLY else None,
         materialize=_materialize(operation) if part is RequestPart.MATERIALIZE else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
     )
+
+
+def _owns(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> bool:
+    """Whether the job changes only a project that this resource applies.
+
+    In mode Observe another tool applies, and the resource materializes what that tool applied.
+    """
+    return spec.apply.mode is not ApplyMode.OBSERVE or not KINDS[operation.kind].materializes
+
+
+def was_refused(status: FeatureStoreProjectStatus) -> bool:
+    """Whether the last apply found a registry that belongs to another resource."""
+    last = status.last_apply
+    return last is not None and last.reason == Reason.PROJECT_OWNED_BY_OTHER
 
 
 def _timeout(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> float:
@@ -77,7 +95,6 @@ def apply_request(
         allow_adoption=_override(observed, OverrideKind.ALLOW_ADOPTION),
         closures=dict(snapshot.closures) if snapshot else {},
         last_views=tuple(sorted(name for _, name, _ in snapshot.views())) if snapshot else (),
-        owned_elsewhere=_owned_elsewhere(observed),
     )
 
 
@@ -93,12 +110,6 @@ def own_registry(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatu
     """Id of the registry to which this resource applied its project; "" if it never did."""
     applied = status.applied
     return (applied.registry_id or "") if applied and applied.project == spec.project else ""
-
-
-def _owned_elsewhere(observed: ObservedProject) -> tuple[str, ...]:
-    return tuple(
-        older_owner.registry_id for older_owner in observed.older_owners if older_owner.registry_id
-    )
 
 
 def _override(observed: ObservedProject, kind: OverrideKind) -> PlanOverride | None:
@@ -129,7 +140,6 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
         max_guard_age_seconds=protection.max_guard_age.total_seconds(),
         protection=protection.mode.value,
         allow=allowed.why if allowed else None,
-        owned_elsewhere=_owned_elsewhere(observed),
         adopted=own_registry(observed.resource.spec, observed.resource.status),
     )
 
@@ -150,7 +160,7 @@ def inputs_digest(observed: ObservedProject) -> str:
             "apply": spec.apply.as_dict(),
             "runtime": spec.runtime.as_dict(),
             "deletion": observed.deleted,
-            "elders": sorted(older_owner.registry_id for older_owner in observed.older_owners),
+            "elders": [],  # of an earlier version; without it, an upgrade would apply all again
             "overrides": {
                 kind: annotations.get(f"featurelineage.io/{kind}") for kind in OverrideKind
             },

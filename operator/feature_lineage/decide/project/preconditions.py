@@ -1,7 +1,6 @@
 """The preconditions of a job, for the first attempt of an operation and for later ones.
 
-They check the owner of the project, the facts about models, the permissions by annotation, and
-`spec.suspend`.
+They check the facts about models, the permissions by annotation, and `spec.suspend`.
 """
 
 from feature_lineage.api.annotations import override
@@ -32,9 +31,7 @@ def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None
         or source.reason == Reason.HOST_NOT_ALLOWED
     ):
         return source
-    if KINDS[kind].plans:
-        return permission_failure(observed) or owner_failure(observed) or guard_failure(observed)
-    if kind is OperationKind.DELETE:
+    if KINDS[kind].plans or kind is OperationKind.DELETE:
         return permission_failure(observed) or guard_failure(observed)
     return None
 
@@ -72,16 +69,6 @@ def guard_failure(observed: ObservedProject) -> Failure | None:
             f"the facts about models of {models.read_at:%Y-%m-%dT%H:%M:%SZ} are older than "
             f"maxGuardAge {protection.max_guard_age}: {models.failure.message}",
         )
-    return None
-
-
-def owner_failure(observed: ObservedProject) -> Failure | None:
-    """An older resource for the same project has priority, unless its registry differs."""
-    for older_owner in observed.older_owners:
-        if not older_owner.registry_id and not older_owner.tried:
-            return Failure(
-                Reason.PROGRESSING, f"waits until {older_owner.key} has named its registry"
-            )
     return None
 
 
