@@ -412,12 +412,25 @@ def test_a_tag_that_is_too_long_for_mlflow_is_left_out() -> None:
     assert tags["feast.feature_count"] == "2000"
 
 
-def test_the_older_of_two_resources_writes_the_tags() -> None:
-    decision = reconcile(observed_model(model(), linked(CHAMPION), older_owners=("ml/elder",)))
+@pytest.mark.parametrize(
+    ("older_owners", "named"),
+    [
+        pytest.param(("ml/elder",), "the older TrainedModel elder writes", id="own namespace"),
+        pytest.param(
+            ("evil/elder",), "an older TrainedModel of another namespace writes", id="another"
+        ),
+        pytest.param(("evil/oldest", "ml/elder"), "TrainedModel elder writes", id="both"),
+    ],
+)
+def test_the_older_of_two_resources_writes_the_tags(
+    older_owners: tuple[str, ...], named: str
+) -> None:
+    decision = reconcile(observed_model(model(), linked(CHAMPION), older_owners=older_owners))
 
     assert not decision.after
     assert says(decision, "Tagged") == ("False", "OwnedByOther")
-    assert "ml/elder" in message(decision, "Tagged")
+    assert named in message(decision, "Tagged")
+    assert "evil" not in decision.status.model_dump_json()
     assert says(decision, "Ready") == ("True", "Verified")
 
 

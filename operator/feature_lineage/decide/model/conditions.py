@@ -59,6 +59,15 @@ def _lineage_condition(
         conditions.false(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
 
 
+def _older_model(observed: ObservedModel) -> str:
+    """The older resource; one of another namespace is not named."""
+    own = f"{observed.resource.metadata.namespace}/"
+    near = next((name for name in observed.older_owners if name.startswith(own)), None)
+    if near is None:
+        return "an older TrainedModel of another namespace"
+    return f"the older TrainedModel {near.removeprefix(own)}"
+
+
 def _tagged_condition(
     observed: ObservedModel, conditions: ConditionSet, problem: Failure | None, writing: bool
 ) -> None:
@@ -69,7 +78,7 @@ def _tagged_condition(
         conditions.false(
             C.TAGGED,
             Reason.OWNED_BY_OTHER,
-            f"the older TrainedModel {observed.older_owners[0]} writes the tags of this version",
+            f"{_older_model(observed)} writes the tags of this version",
         )
     elif observed.failure is not None:
         conditions.unknown(C.TAGGED, Reason.MLFLOW_UNAVAILABLE, observed.failure.message)
