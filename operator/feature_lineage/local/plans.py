@@ -13,11 +13,12 @@ from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import OperationKind, OverrideKind
 from feature_lineage.decide.facts import Key, SourceFacts, key_of
 from feature_lineage.decide.observed import Failure, ObservedProject
-from feature_lineage.decide.project.job_request import apply_request
+from feature_lineage.decide.project.job_request import apply_request, was_refused
 from feature_lineage.decide.project.preconditions import guard_failure
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.subprocess_jobs import SubprocessJobs
+from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.cache import ReconcileCache
@@ -98,6 +99,8 @@ async def _run(
         revision=source.revision,
         feature_store_yaml=source.feature_store_yaml,
         deadline_seconds=project.spec.runtime.timeout.total_seconds(),
+        owner=owner_id(project.metadata.namespace, project.metadata.name),
+        refused=was_refused(project.status),
         apply=apply if known else apply.model_copy(update={"adopted": None}),
     )
     try:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from feature_lineage.operations.protocol import (
     Outcome,
     PlanOverride,
 )
+from feature_lineage.runner import delete
+from feature_lineage.runner.errors import SteppedBack
 
 KINDS = ("file", "sqlite", "postgres")
 FIRST = ApplyRequest(adopted="")
@@ -187,6 +190,21 @@ def test_a_record_that_appears_between_plan_and_commit(
     left = zygote.run(request("observe", repo.path)).snapshot
     assert left is not None
     assert set(left.objects["feature_view"]) == {"a"}
+
+
+def test_a_record_that_appears_before_a_deletion(build: Build, zygote: Zygote) -> None:
+    repo = build("sqlite").views(a="trips:Int64")
+    apply(zygote, repo, "theirs")
+    before = repo.stores.registry_state()
+    url = f"sqlite:///{repo.stores.folder}/registry.sqlite"
+    registry = SimpleNamespace(path=url, sqlalchemy_config_kwargs={})
+
+    with pytest.raises(SteppedBack, match="another writer changed the registry"):
+        delete._delete_rows(registry, "ranking", "ours")
+    assert repo.stores.registry_state() == before
+
+    delete._delete_rows(registry, "ranking", "theirs")
+    assert repo.stores.registry_state() != before
 
 
 def test_the_tags_of_the_repo_stay(repo: Repo, zygote: Zygote) -> None:
