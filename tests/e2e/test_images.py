@@ -170,6 +170,12 @@ def test_label_package_and_checkout_have_one_version(files: ImageFiles) -> None:
     assert len(versions) == 1
 
 
+def test_the_base_is_named(files: ImageFiles) -> None:
+    base = files.config["Labels"]["org.opencontainers.image.base.name"]
+
+    assert base.startswith("localhost/feature-lineage-base:")
+
+
 def test_an_extra_and_a_package_add_only_themselves() -> None:
     """Their layers contain no second copy of files of the layers below."""
     assert images().own.above_base - images().runner.above_base < ADDED_LIMIT

@@ -62,3 +62,11 @@ def test_the_tools_agree_with_the_lock_of_the_checkout() -> None:
 
     assert {name: tools[name] for name in both} == {name: checkout[name] for name in both}
     assert "hatchling" in both
+
+
+def test_the_base_and_every_other_image_is_pinned_by_its_digest() -> None:
+    content = (CHECKOUT / "images" / "Containerfile").read_text(encoding="utf-8")
+    stages = {"scratch", "${BASE}", *re.findall(r"^FROM \S+ AS (\S+)$", content, re.MULTILINE)}
+
+    assert re.search(r"^ARG BASE=\S+@sha256:[0-9a-f]{64}$", content, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", content, re.MULTILINE)) <= stages
