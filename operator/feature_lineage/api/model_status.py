@@ -18,7 +18,10 @@ class ResolvedStatus(StatusModel):
     """The model version of the alias or version in the spec."""
 
     version: str = Field(description="The version.")
-    aliases: Annotated[tuple[str, ...], SET] = Field((), description="All its aliases.")
+    aliases: Annotated[tuple[str, ...], SET] = Field((), description="Its aliases.")
+    aliases_total: StrictInt | None = Field(
+        None, description="How many aliases there are; absent: all are listed."
+    )
     run_id: str | None = Field(None, description="The training run.")
     model_id: str | None = Field(None, description="The logged model.")
     uri: str | None = Field(None, description="Address for loading it, such as models:/name/3.")

@@ -54,6 +54,9 @@ class OperationStatus(StatusModel):
     views: Annotated[tuple[OperationView, ...], MAP_BY_NAME] = Field(
         (), description="The views it materializes, each with its window."
     )
+    views_total: StrictInt | None = Field(
+        None, description="How many views there are; absent: all are listed."
+    )
     overtaken_by: str | None = Field(
         None,
         description="The operation that wrote the registry while this one read it; what this one "
@@ -101,6 +104,9 @@ class OperationRecord(StatusModel):
     override: OverrideStatus | None = Field(None, description="The permission that was used.")
     views: Annotated[tuple[OperationViewResult, ...], MAP_BY_NAME] = Field(
         (), description="How it ended for each view."
+    )
+    views_total: StrictInt | None = Field(
+        None, description="How many views there are; absent: all are listed."
     )
     registry_digest: str | None = Field(None, description="Digest of the registry after it.")
     inputs_digest: str | None = Field(None, description="Digest of everything it depended on.")

@@ -78,6 +78,9 @@ class PlanChange(StatusModel):
     name: str = Field(description="Name of the object.")
     action: ChangeAction = Field(description="Whether the object is created, updated or deleted.")
     details: Annotated[tuple[str, ...], ATOMIC] = Field((), description="What differs.")
+    details_total: StrictInt | None = Field(
+        None, description="How many details there are; absent: all are listed."
+    )
 
 
 class ProblemStatus(StatusModel):
@@ -97,8 +100,14 @@ class PlanImpact(StatusModel):
     model: str = Field(description="Name of the registered model.")
     version: str = Field(description="Its version.")
     aliases: Annotated[tuple[str, ...], SET] = Field((), description="Aliases that point to it.")
+    aliases_total: StrictInt | None = Field(
+        None, description="How many aliases there are; absent: all are listed."
+    )
     verdict: Verdict = Field(description="The verdict of the model after the change.")
     problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field((), description="Why.")
+    problems_total: StrictInt | None = Field(
+        None, description="How many problems there are; absent: all are listed."
+    )
 
 
 class PlanStatus(StatusModel):
@@ -110,15 +119,18 @@ class PlanStatus(StatusModel):
     )
     verdict: PlanVerdict | None = Field(None, description="The verdict of the protection.")
     changes: Annotated[tuple[PlanChange, ...], ATOMIC] = Field(
-        (), description="The first 50 changes."
+        (), description="Up to 50 changes, in up to 16 KiB."
     )
     changes_total: StrictInt = Field(0, description="How many changes there are.")
     impacts: Annotated[tuple[PlanImpact, ...], ATOMIC] = Field(
-        (), description="The first 50 model versions that would be affected."
+        (), description="Up to 50 model versions that would be affected, in up to 20 KiB."
     )
     impacts_total: StrictInt = Field(0, description="How many model versions would be affected.")
     online_tables_dropped: Annotated[tuple[str, ...], SET] = Field(
         (), description="Views whose online data would be deleted."
+    )
+    online_tables_dropped_total: StrictInt | None = Field(
+        None, description="How many such views there are; absent: all are listed."
     )
     blocked_since: Timestamp | None = Field(None, description="Since when it is blocked.")
 
@@ -190,6 +202,9 @@ class Counts(StatusModel):
     linked_models: StrictInt = Field(0, description="Model versions that use this project.")
     broken_models: StrictInt = Field(0, description="Linked model versions that are Broken.")
     stale_views: StrictInt = Field(0, description="Views that miss their freshness objective.")
+    unrecorded_operations: StrictInt | None = Field(
+        None, description="Operations that left the list before MLflow had their run."
+    )
 
 
 class FeatureStoreProjectStatus(StatusModel):
@@ -216,7 +231,9 @@ class FeatureStoreProjectStatus(StatusModel):
     plan: PlanStatus | None = Field(None, description="What the newest revision would do.")
     runtime: RuntimeStatus | None = Field(None, description="The environment of the jobs.")
     feature_views: Annotated[tuple[FeatureViewStatus, ...], MAP_BY_NAME] = Field(
-        (), description="Up to 500 views, unhealthy first; counts.featureViews is the total."
+        (),
+        description="Up to 500 views, unhealthy first, while the status has less than 256 KiB; "
+        "counts.featureViews is the total.",
     )
     schedules: Annotated[tuple[ScheduleStatus, ...], MAP_BY_NAME] = Field(
         (), description="The schedules."
@@ -225,7 +242,9 @@ class FeatureStoreProjectStatus(StatusModel):
         (), description="The backfills."
     )
     operations: Annotated[tuple[OperationRecord, ...], ListType("map", ("id",))] = Field(
-        (), description="The last 10 operations, and those that MLflow does not have yet."
+        (),
+        description="The last 10 operations, and those that MLflow does not have yet, in up to "
+        "80 KiB.",
     )
     counts: Counts | None = Field(None, description="Totals.")
 

@@ -5,10 +5,9 @@ from enum import StrEnum
 
 from feature_lineage.api import Condition
 from feature_lineage.api.conditions import find_condition, remove_condition, set_condition
+from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.reasons import Reason
-from feature_lineage.shorten import cut, visible
-
-MAX_MESSAGE = 2000
+from feature_lineage.shorten import visible
 
 
 class ConditionSet:
@@ -51,7 +50,7 @@ class ConditionSet:
             type=str(type_),
             status=status,
             reason=reason,
-            message=cut(visible(message), MAX_MESSAGE),
+            message=fit(visible(message), MESSAGE),
             last_transition_time=self._now,
             observed_generation=self._generation,
         )

@@ -9,6 +9,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
 from feature_lineage.decide.model.link import guarded_version, versions_of
 from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject
@@ -45,9 +46,8 @@ async def observe_project(
         planning: the facts about models must always be fresh enough for a guard.
     """
     annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
-    asked = requested or (
-        annotation is not None and annotation != project.status.last_handled_reconcile_at
-    )
+    handled = project.status.last_handled_reconcile_at
+    asked = requested or (annotation is not None and short_name(annotation) != handled)
     source = await _source(ports, memory, project, asked=asked)
     snapshot = await memory.snapshots.current(ports, project)
     observed = ObservedProject(

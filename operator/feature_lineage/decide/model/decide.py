@@ -14,9 +14,11 @@ from feature_lineage.api.enums import (
 from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
+from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.decision import Action, Decision, DeleteTags, SetTags
 from feature_lineage.decide.events import DomainEvent, VerdictChanged, VersionLinked
 from feature_lineage.decide.facts import key_of
+from feature_lineage.decide.model.bounded import bounded
 from feature_lineage.decide.model.conditions import conditions_of
 from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
@@ -53,7 +55,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         update={"conditions": conditions_of(observed, status, problem, bool(actions))}
     )
     return Decision(
-        status=status,
+        status=bounded(status, resource.status),
         after=actions,
         events=tuple(_events(observed, status)),
         requeue_at=_requeue_at(observed.project, now),
@@ -137,7 +139,7 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[Dom
     """Events for another version, and for another verdict."""
     key, linked, known = key_of(observed.resource), observed.linked, observed.resource.status
     version = known.resolved.version if known.resolved is not None else None
-    if linked is not None and linked.version.version != version:
+    if linked is not None and short_name(linked.version.version) != version:
         service = linked.link.service or ""
         yield VersionLinked(key, linked.version.name, linked.version.version, service)
     after, before = status.lineage, known.lineage.verdict if known.lineage is not None else None

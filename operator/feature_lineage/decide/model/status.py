@@ -1,7 +1,5 @@
 """Computes the status of a TrainedModel: version, lineage, freshness, history of the alias."""
 
-from typing import Final
-
 from feature_lineage.api.enums import BaselineFrom, Verdict
 from feature_lineage.api.model_status import (
     HistoryEntry,
@@ -12,13 +10,10 @@ from feature_lineage.api.model_status import (
 )
 from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import Duration
+from feature_lineage.decide.budget import MAX_FEATURES, MAX_HISTORY, MAX_PROBLEMS, short_name
 from feature_lineage.decide.observed import LinkedVersion, ObservedModel
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.features.freshness import OverallFreshness, judge_model
-
-MAX_HISTORY: Final = 10
-MAX_FEATURES: Final = 100
-MAX_PROBLEMS: Final = 50
 
 
 def resolved(linked: LinkedVersion) -> ResolvedStatus:
@@ -108,7 +103,7 @@ def _same_version(observed: ObservedModel, linked: LinkedVersion) -> bool:
     resolved = observed.resource.status.resolved
     return (
         resolved is not None
-        and resolved.version == linked.version.version
+        and resolved.version == short_name(linked.version.version)
         and resolved.created_at == linked.version.created_at.replace(microsecond=0)
     )
 

@@ -23,7 +23,8 @@ from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
-from feature_lineage.decide.project.history import with_runs
+from feature_lineage.decide.project.bounded import bounded
+from feature_lineage.decide.project.history import records_operations, with_runs
 from feature_lineage.decide.project.lifecycle import end_operation
 from feature_lineage.decide.project.step import Step
 from feature_lineage.errors import WaitingError
@@ -85,7 +86,8 @@ def conclude(
         failure = results.not_started.get(operation.job)
         if failure is not None and failure.reason != MOVED:
             step = _not_started(observed, step, operation, failure)
-    return step
+    recorded = records_operations(observed.resource.spec)
+    return replace(step, status=bounded(step.status, status, recorded=recorded))
 
 
 def _not_started(

@@ -7,13 +7,13 @@ from typing import Final
 
 from feature_lineage.api.enums import OperationPhase, Result
 from feature_lineage.api.operation_status import OperationStatus, OperationView
+from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.views import outcome
 from feature_lineage.operations.backoff import delay
 from feature_lineage.operations.protocol import ExitCode, JobReport, Outcome
 from feature_lineage.reasons import Reason
 
-MAX_MESSAGE: Final = 2000
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 
 
@@ -38,10 +38,10 @@ def outcome_of(job: JobFacts) -> AttemptOutcome:
     """The result of a job that has ended; its report is untrusted."""
     report = job.report
     if report is None:
-        message = job.message[:MAX_MESSAGE]
+        message = fit(job.message, MESSAGE)
         reason = job.reason or Reason.JOB_FAILED
         return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=not job.begun)
-    message = report.message[:MAX_MESSAGE]
+    message = fit(report.message, MESSAGE)
     match report.outcome:
         case Outcome.SUCCEEDED:
             return AttemptOutcome(Result.SUCCEEDED, "", message, retry=False)

@@ -16,9 +16,11 @@ from feature_lineage.api.project_status import (
     ScheduleStatus,
     SourceStatus,
 )
+from feature_lineage.decide.budget import KEPT_BACKFILLS
 from feature_lineage.decide.decision import Decision, Record
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import Failure, ObservedProject
+from feature_lineage.decide.project.bounded import bounded
 from feature_lineage.decide.project.conditions import conditions_of
 from feature_lineage.decide.project.due import last_observed
 from feature_lineage.decide.project.history import listed, records_operations
@@ -51,8 +53,9 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
     step = note_ticks(observed, step)
     step = describe(observed, step, inputs)
     step = poll(observed, step, now)
+    recorded = records_operations(observed.resource.spec)
     return Decision(
-        status=step.status,
+        status=bounded(step.status, observed.resource.status, recorded=recorded),
         before=step.before,
         after=step.after,
         events=step.events,
@@ -94,7 +97,8 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
     known = {state.name: state for state in step.status.backfills}
     named = {spec.name for spec in observed.resource.spec.backfills}
     done = BackfillState.SUCCEEDED
-    states = [s for s in known.values() if s.name not in named and s.state is done]
+    finished = [s for s in known.values() if s.name not in named and s.state is done]
+    states = sorted(finished, key=lambda s: str(s.finished_at))[-KEPT_BACKFILLS:]
     for spec in observed.resource.spec.backfills:
         digest = backfills.content_digest(spec)
         state = known.get(spec.name)

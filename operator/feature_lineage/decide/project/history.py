@@ -14,14 +14,13 @@ from feature_lineage.api.operation_status import (
 )
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.decide.budget import KEPT_OPERATIONS, MAX_OPERATION_VIEWS
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.views import outcome
 from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.protocol import JobReport
 from feature_lineage.operations.records import Operation, OpsRun
-
-KEPT_OPERATIONS = 10
 
 
 def record(
@@ -31,6 +30,8 @@ def record(
     now: datetime,
     override: OverrideStatus | None,
 ) -> OperationRecord:
+    views = _view_results(operation, report)
+    total = operation.views_total or len(views)
     return OperationRecord(
         id=operation.id,
         kind=operation.kind,
@@ -39,13 +40,14 @@ def record(
         finished_at=report.finished_at if report else now,
         result=ended.result,
         reason=ended.reason or None,
-        message=(ended.message or None) and ended.message[:1024],
+        message=ended.message or None,
         attempt=operation.attempt,
         job=operation.job,
         schedule=operation.schedule,
         backfill=operation.backfill,
         override=override,
-        views=_view_results(operation, report),
+        views=views[:MAX_OPERATION_VIEWS],
+        views_total=total if total > MAX_OPERATION_VIEWS else None,
         registry_digest=report.snapshot.digest if report and report.snapshot else None,
         inputs_digest=operation.inputs_digest,
     )
@@ -64,7 +66,7 @@ def _view_results(
     for view in report.views if report else ():
         if view.result:
             results[view.name] = OperationViewResult(name=view.name, **outcome(view))
-    return tuple(results[name] for name in sorted(results))[:100]
+    return tuple(results[name] for name in sorted(results))
 
 
 def listed(operations: Iterable[OperationRecord], recorded: bool) -> tuple[OperationRecord, ...]:

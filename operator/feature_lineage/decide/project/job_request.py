@@ -1,5 +1,8 @@
 """Builds the request of a job from an operation."""
 
+from collections.abc import Iterator
+from itertools import chain
+
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
 from feature_lineage.api.operation_status import OperationStatus
@@ -48,7 +51,7 @@ def job_request(
         owner=owner_id(metadata.namespace, metadata.name) if _owns(spec, operation) else "",
         refused=was_refused(status),
         apply=apply_request(observed, status, snapshot) if part is RequestPart.APPLY else None,
-        materialize=_materialize(operation) if part is RequestPart.MATERIALIZE else None,
+        materialize=_materialize(spec, operation) if part is RequestPart.MATERIALIZE else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
     )
 
@@ -117,19 +120,32 @@ def _override(observed: ObservedProject, kind: OverrideKind) -> PlanOverride | N
     return None if given is None else PlanOverride(plan_digest=given.plan_digest, why=given.why)
 
 
-def _materialize(operation: OperationStatus) -> MaterializeRequest:
+def _materialize(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> MaterializeRequest:
     pending = tuple(view for view in operation.views if view.result is not Result.SUCCEEDED)
     if operation.views:
-        return MaterializeRequest(
-            views=tuple(
-                ViewWindow(name=view.name, start=view.start, end=view.end)
-                for view in pending
-                if view.end is not None
-            )
+        views = tuple(
+            ViewWindow(name=view.name, start=view.start, end=view.end)
+            for view in pending
+            if view.end is not None
         )
+        return MaterializeRequest(views=(*views, *_left_out(spec, operation)))
     return MaterializeRequest(
         all_views_start=operation.window_start, all_views_end=operation.window_end
     )
+
+
+def _left_out(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> Iterator[ViewWindow]:
+    """The views of a schedule or backfill that did not fit into the status."""
+    if operation.views_total is None or operation.window_end is None:
+        return
+    listed = {view.name for view in operation.views}
+    names = [
+        *(each.views for each in spec.schedules if each.name == operation.schedule),
+        *(each.views for each in spec.backfills if each.name == operation.backfill),
+    ]
+    for name in chain.from_iterable(names):
+        if name not in listed:
+            yield ViewWindow(name=name, start=operation.window_start, end=operation.window_end)
 
 
 def _delete(observed: ObservedProject) -> DeleteRequest:

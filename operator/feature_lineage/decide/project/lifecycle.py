@@ -16,6 +16,7 @@ from feature_lineage.api.enums import (
 )
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_status import RuntimeStatus
+from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
 from feature_lineage.decide.events import AttemptFailed, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
@@ -162,7 +163,7 @@ def supersede(observed: ObservedProject, step: Step, operation: OperationStatus)
     ended = AttemptOutcome(
         Result.FAILED,
         operation.reason or Reason.JOB_FAILED,
-        f"{message}; superseded before its next attempt"[:2000],
+        fit(f"{message}; superseded before its next attempt", MESSAGE),
         retry=False,
     )
     attempt = operation.attempt if running else max(1, operation.attempt - 1)

@@ -141,7 +141,9 @@ def _recorded(
             C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
         )
     elif waiting == 0:
-        conditions.true(C.RECORDED)
+        lost = status.counts.unrecorded_operations if status.counts else None
+        left_out = f"{lost} operations left the list before MLflow had their run" if lost else ""
+        conditions.true(C.RECORDED, message=left_out)
     elif conditions.get(C.RECORDED) is None:
         conditions.unknown(
             C.RECORDED, Reason.PROGRESSING, f"{waiting} operations are being recorded"

@@ -5,18 +5,15 @@ from datetime import datetime
 
 from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
 from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus, ProblemStatus
+from feature_lineage.decide.budget import (
+    MAX_CHANGES,
+    MAX_DETAILS,
+    MAX_IMPACTS,
+    MAX_PROBLEMS,
+)
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.plan import Plan
-
-MAX_CHANGES = 50
-
-
-MAX_IMPACTS = 50
-
-
-MAX_PROBLEMS = 50
-
 
 _CREATED = frozenset({ChangeClass.CREATED})
 
@@ -53,13 +50,20 @@ def plan_status(
                     )
                     for problem in impact.problems[:MAX_PROBLEMS]
                 ),
+                problems_total=_total(impact.problems, MAX_PROBLEMS),
             )
             for impact in plan.impacts[:MAX_IMPACTS]
         ),
         impacts_total=len(plan.impacts),
         online_tables_dropped=plan.online_tables_dropped[:MAX_CHANGES],
+        online_tables_dropped_total=_total(plan.online_tables_dropped, MAX_CHANGES),
         blocked_since=since if blocked else None,
     )
+
+
+def _total(items: tuple[object, ...], most: int) -> int | None:
+    """The number of items, if the list has only a part of them."""
+    return len(items) if len(items) > most else None
 
 
 def _changes(changes: Iterable[Change]) -> tuple[PlanChange, ...]:
@@ -67,9 +71,17 @@ def _changes(changes: Iterable[Change]) -> tuple[PlanChange, ...]:
     grouped: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
         grouped.setdefault((change.kind, change.name), []).append(change)
-    return tuple(
-        PlanChange(kind=kind, name=name, action=_action(group), details=_details(group))
-        for (kind, name), group in sorted(grouped.items())
+    return tuple(_change(kind, name, group) for (kind, name), group in sorted(grouped.items()))
+
+
+def _change(kind: str, name: str, group: list[Change]) -> PlanChange:
+    details = _details(group)
+    return PlanChange(
+        kind=kind,
+        name=name,
+        action=_action(group),
+        details=details[:MAX_DETAILS],
+        details_total=_total(details, MAX_DETAILS),
     )
 
 
@@ -87,5 +99,5 @@ def _details(group: list[Change]) -> tuple[str, ...]:
             continue
         arrow = f": {change.was} → {change.now}" if change.was or change.now else ""
         subject = f" {change.feature}" if change.feature else ""
-        details.append(f"{change.change}{subject}{arrow}"[:200])
-    return tuple(details[:20])
+        details.append(f"{change.change}{subject}{arrow}")
+    return tuple(details)

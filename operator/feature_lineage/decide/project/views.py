@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from feature_lineage.api.enums import ApplyMode, MaterializedBy, Result
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import Counts, FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.api.types import Duration
+from feature_lineage.decide.budget import ERROR, MAX_VIEWS, fit
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.freshness import Freshness, ViewState, is_served, judge_view
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
 from feature_lineage.operations.protocol import JobReport, ViewReport
 from feature_lineage.reasons import Reason
-
-MAX_VIEWS: Final = 500
-MAX_ERROR: Final = 500
 
 
 def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
@@ -154,7 +152,7 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
         succeeded = seen.result == "Succeeded"
         changes |= {
             "last_result": Result.SUCCEEDED if succeeded else Result.FAILED,
-            "last_error": seen.error[:MAX_ERROR] or None,
+            "last_error": fit(seen.error, ERROR) or None,
             "attempted_at": now,
             "last_duration_seconds": None if seen.seconds is None else round(seen.seconds, 3),
             "consecutive_failures": 0 if succeeded else view.consecutive_failures + 1,
@@ -170,7 +168,7 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
 
 def outcome(view: ViewReport) -> dict[str, Any]:
     result = Result.SUCCEEDED if view.result == "Succeeded" else Result.FAILED
-    return {"result": result, "rows": view.rows, "error": view.error[:MAX_ERROR] or None}
+    return {"result": result, "rows": view.rows, "error": fit(view.error, ERROR) or None}
 
 
 def unhealthy_first(views: Mapping[str, FeatureViewStatus]) -> tuple[FeatureViewStatus, ...]:

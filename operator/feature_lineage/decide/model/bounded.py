@@ -1,0 +1,42 @@
+"""Keeps the status of a model within its size: see `decide.budget`. Totals count what is cut."""
+
+from feature_lineage.api.model_status import LineageStatus, ResolvedStatus, TrainedModelStatus
+from feature_lineage.decide import budget
+from feature_lineage.decide.budget import first_that_fit, with_short_texts
+
+
+def bounded(status: TrainedModelStatus, before: TrainedModelStatus) -> TrainedModelStatus:
+    """The status with at most `MAX_STATUS` bytes.
+
+    Args:
+        before: the stored status; one without a change stays as it is.
+    """
+    if status == before:
+        return before
+    status = with_short_texts(status)
+    return status.model_copy(
+        update={
+            "resolved": _resolved(status.resolved) if status.resolved else None,
+            "lineage": _lineage(status.lineage) if status.lineage else None,
+            "history": status.history[: budget.MAX_HISTORY],
+        }
+    )
+
+
+def _resolved(resolved: ResolvedStatus) -> ResolvedStatus:
+    aliases = first_that_fit(resolved.aliases, budget.ALIASES)
+    total = len(resolved.aliases) if len(aliases) < len(resolved.aliases) else None
+    return resolved.model_copy(
+        update={"aliases": aliases, "aliases_total": resolved.aliases_total or total}
+    )
+
+
+def _lineage(lineage: LineageStatus) -> LineageStatus:
+    """`featureCount`, `featureViewsTotal` and `problemsTotal` count what does not fit."""
+    return lineage.model_copy(
+        update={
+            "feature_views": first_that_fit(lineage.feature_views, budget.FEATURES),
+            "features": first_that_fit(lineage.features, budget.FEATURES),
+            "problems": first_that_fit(lineage.problems, budget.MODEL_PROBLEMS),
+        }
+    )
