@@ -136,8 +136,9 @@ def _stop(
     known: dict[str, Any],
 ) -> JobReport | None:
     """The report if nothing is to be written: the plan is blocked, or only a plan was requested."""
-    if plan.reason == Reason.GUARD_UNAVAILABLE:
-        raise stale_guard()
+    if plan.reason == Reason.GUARD_UNAVAILABLE and request.guard is not None:
+        max_age = request.max_guard_age_seconds
+        raise stale_guard(request.guard.read_at, max_age, job.progress.seconds)
     known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
     if plan.verdict is PlanVerdict.BLOCKED:
         overrides = [

@@ -36,7 +36,7 @@ def delete(job: Job) -> JobReport:
             "point feature_store.yaml at that one, or set deletionPolicy to Retain",
             reason=Reason.PROJECT_OWNED_BY_OTHER,
         )
-    users = _users(request, datetime.now(UTC))
+    users = _users(job, request, datetime.now(UTC))
     before = job.read()
     current = job.snapshot(before)
     recorded = owner_of(before.proto, job.project)
@@ -67,12 +67,14 @@ def delete(job: Job) -> JobReport:
     )
 
 
-def _users(request: DeleteRequest, now: datetime) -> tuple[str, ...]:
+def _users(job: Job, request: DeleteRequest, now: datetime) -> tuple[str, ...]:
     """Protected model versions that use the project."""
     if request.guard is None or request.protection != "Enforce":
         return ()
     if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), now):
-        raise stale_guard()
+        raise stale_guard(
+            request.guard.read_at, request.max_guard_age_seconds, job.progress.seconds
+        )
     return protected_versions(request.guard)
 
 

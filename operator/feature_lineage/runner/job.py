@@ -77,11 +77,22 @@ class Job:
         )
 
 
-def stale_guard() -> SteppedBack:
-    """The error for a guard that is older than maxGuardAge."""
+def stale_guard(read_at: datetime, max_age: float, seconds: Mapping[str, float]) -> SteppedBack:
+    """The error for a guard that is older than maxGuardAge.
+
+    Args:
+        read_at: age of the oldest MLflow fact in the guard.
+        max_age: maxGuardAge in seconds.
+        seconds: phase → seconds of the job.
+    """
+    age = (datetime.now(UTC) - read_at).total_seconds()
+    imported = seconds.get("import_repo", 0.0)
     return SteppedBack(
-        "the facts about the protected models are older than maxGuardAge; "
-        "the job changed nothing and is repeated with a new guard",
+        f"the facts about the protected models, of {read_at:%Y-%m-%dT%H:%M:%SZ}, are {age:.0f} s "
+        f"old; spec.apply.protection.maxGuardAge is {max_age:.0f} s. The job needed "
+        f"{sum(seconds.values()):.0f} s until here, {imported:.0f} s of it to import the "
+        "repository. It changed nothing and is repeated with new facts; if the next attempt "
+        "takes as long, raise maxGuardAge above that time or shorten the import",
         reason=Reason.GUARD_UNAVAILABLE,
     )
 

@@ -414,11 +414,39 @@ def test_a_job_that_stepped_back_is_tried_again_at_once() -> None:
     assert scenario.request.apply.guard.read_at == scenario.now
 
 
+def test_a_guard_that_is_too_old_again_uses_retries_and_ends() -> None:
+    """The import takes longer than maxGuardAge: each attempt would end in the same way."""
+    scenario = ProjectScenario(mlflow=MLFLOW, runtime={"retries": 2})
+    scenario.reconcile()
+    message = "maxGuardAge is 600 s; 660 s to import the repository"
+    delays = []
+    for _ in range(4):
+        scenario.end("SteppedBack", reason="GuardUnavailable", message=message)
+        assert scenario.says("Applied") == ("False", "GuardUnavailable")
+        assert message in scenario.condition("Applied").message
+        if scenario.status.operation is not None:
+            assert scenario.operation.not_before is not None
+            delays.append((scenario.operation.not_before - scenario.now).total_seconds())
+            scenario.wait_for_retry()
+            scenario.reconcile()
+            scenario.reconcile()
+
+    assert scenario.status.operation is None
+    assert len(scenario.started) == 4, "one that is free, and three that count"
+    assert delays[0] <= 1 < delays[1] < delays[2]
+    assert scenario.says("Stalled") == ("True", "GuardUnavailable")
+    scenario.rest()
+    assert len(scenario.started) == 4
+    scenario.change(apply={"protection": {"maxGuardAge": "1h"}})
+    scenario.reconcile()
+    assert len(scenario.started) == 5, "another maxGuardAge is another apply"
+
+
 def test_attempts_that_do_not_count_use_up_no_retry() -> None:
     scenario = ProjectScenario(runtime={"retries": 1})
     scenario.reconcile()
     for _ in range(6):
-        scenario.end("SteppedBack", reason="GuardUnavailable", message="the guard is too old")
+        scenario.end("SteppedBack", reason="RegistryMoved", message="the registry changed")
         scenario.wait_for_retry()
         scenario.reconcile()
 

@@ -120,6 +120,9 @@ def test_nothing_goes_on(
         run(monkeypatch, **fields)
 
     assert caught.value.reason == reason
+    if reason == "GuardUnavailable":
+        age = fields.get("max_guard_age_seconds", 600)
+        assert f"maxGuardAge is {age} s" in caught.value.message
 
 
 def test_under_warn_an_old_guard_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

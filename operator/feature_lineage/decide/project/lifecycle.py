@@ -71,7 +71,7 @@ def _running(
     observed: ObservedProject, step: Step, operation: OperationStatus, job: JobFacts
 ) -> Step:
     running: dict[str, Any] = {"phase": OperationPhase.RUNNING}
-    if operation.failures == 0:
+    if operation.failures == 0 and operation.reason != Reason.GUARD_UNAVAILABLE:
         # Its cause of waiting has ended, and no attempt has failed.
         running |= {"reason": None, "message": None}
     step = step.with_operation(operation.model_copy(update=running))
@@ -111,6 +111,9 @@ def _attempt_ended(
     observed: ObservedProject, step: Step, operation: OperationStatus, job: JobFacts
 ) -> Step:
     ended = outcome_of(job)
+    if ended.reason == operation.reason == Reason.GUARD_UNAVAILABLE:
+        # Again the guard became too old while the job worked: the next attempt takes as long.
+        ended = replace(ended, unspent=False)
     if job.cancelled and ended.unspent and KINDS[operation.kind].yields:
         return withdraw(observed, step, operation, "it gave way to another operation")
     left = ended.unspent or operation.failures < observed.resource.spec.runtime.retries
