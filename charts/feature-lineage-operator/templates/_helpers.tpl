@@ -37,7 +37,7 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: feature-lineage-operator
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -159,10 +159,16 @@ def test_every_field_of_runtime_reaches_the_pod() -> None:
 
 
 def test_a_tenant_cannot_override_the_operators_labels() -> None:
-    labels = {"featurelineage.io/operation": "x", "app.kubernetes.io/managed-by": "me"}
+    labels = {
+        "featurelineage.io/operation": "x",
+        "app.kubernetes.io/managed-by": "me",
+        "app.kubernetes.io/name": "feature-lineage-operator",
+        "app.kubernetes.io/instance": "feature-lineage",
+    }
     made = job(project(runtime={"podLabels": labels}))["spec"]["template"]["metadata"]["labels"]
     assert made["featurelineage.io/operation"] == JOB
     assert made["app.kubernetes.io/managed-by"] == "feature-lineage-operator"
+    assert not {"app.kubernetes.io/name", "app.kubernetes.io/instance"} & made.keys()
 
 
 @pytest.mark.parametrize(
@@ -172,6 +178,9 @@ def test_a_tenant_cannot_override_the_operators_labels() -> None:
         ({"securityContext": {"runAsNonRoot": False}}, "do not run as root"),
         ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, "seccompProfile"),
         ({"securityContext": {"seccompProfile": "Unconfined"}}, "seccompProfile"),
+        ({"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}, "one of container_engine_t"),
+        ({"securityContext": {"seLinuxOptions": {"type": ["x"]}}}, "one of container_engine_t"),
+        ({"securityContext": {"seLinuxOptions": "spc_t"}}, "must be an object"),
         ({"securityContext": {"sysctls": []}}, "sysctls; allowed are fsGroup"),
         ({"volumes": [{"name": "feature-lineage-job", "emptyDir": {}}]}, "is reserved"),
         ({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "h is a hostPath; allowed are"),

@@ -13,6 +13,7 @@ from feature_lineage.kube.jobs.names import (
     owned_by_project,
     report_names,
     request_name,
+    tenant_labels,
 )
 from feature_lineage.kube.jobs.pod_manifest import (
     CONTAINER,
@@ -84,7 +85,7 @@ def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefault
     runtime = project.spec.runtime
     return {
         "metadata": {
-            "labels": {**runtime.pod_labels, **labels(project, job)},
+            "labels": {**tenant_labels(runtime.pod_labels), **labels(project, job)},
             "annotations": dict(runtime.pod_annotations),
         },
         "spec": pod_spec(project, job, defaults),

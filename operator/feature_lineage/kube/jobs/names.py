@@ -1,5 +1,6 @@
 """Names, labels and owners of the objects that the operator creates for a project."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from feature_lineage.api import GROUP, FeatureStoreProject
@@ -33,6 +34,9 @@ def request_name(job: str) -> str:
     return f"{job}-request"
 
 
+SELECTED_BY: Final = ("app.kubernetes.io/name", "app.kubernetes.io/instance")
+"""Labels by which the Service and the policies of the operator select its pods."""
+
 POD_DIGEST: Final = f"{GROUP}/pod-digest"
 """Annotation of a Job: digest of its pod template."""
 
@@ -44,6 +48,11 @@ def labels(project: FeatureStoreProject, job: str = "") -> dict[str, str]:
     """Labels of an object of a project, or of one of its jobs."""
     found = {MANAGED_BY: MANAGER, PROJECT_LABEL: project.metadata.name}
     return {**found, OPERATION_LABEL: job} if job else found
+
+
+def tenant_labels(wanted: Mapping[str, str]) -> dict[str, str]:
+    """The tenant's labels of a pod, without those by which Services and policies select others."""
+    return {key: value for key, value in wanted.items() if key not in SELECTED_BY}
 
 
 def owned_by_project(project: FeatureStoreProject) -> list[Object]:

@@ -56,6 +56,10 @@ ALLOWED_POD_SECURITY: Final = frozenset(
         "supplementalGroupsPolicy",
     }
 )
+SELINUX_TYPES: Final = (
+    *("container_engine_t", "container_init_t", "container_kvm_t", "container_t"),
+)
+"""Types of the pod security standard; `spc_t`, for example, is not confined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +196,20 @@ def _pod_security(wanted: Mapping[str, Any]) -> Object:
     profile = wanted.get("seccompProfile") or {"type": "RuntimeDefault"}
     if not isinstance(profile, dict) or profile.get("type") not in ("RuntimeDefault", "Localhost"):
         raise _refused("securityContext: seccompProfile must be RuntimeDefault or Localhost")
+    _check_selinux(wanted.get("seLinuxOptions"))
     if wanted.get("runAsUser") == 0 or wanted.get("runAsNonRoot") is False:
         raise _refused("securityContext: jobs do not run as root; choose another runAsUser")
     defaults = {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
     return {**defaults, **wanted, "runAsNonRoot": True, "seccompProfile": profile}
+
+
+def _check_selinux(options: object) -> None:
+    """The pod security standard: a type of containers, not that of a privileged process."""
+    if options is not None and not isinstance(options, dict):
+        raise _refused("securityContext: seLinuxOptions must be an object")
+    if options and options.get("type", "") not in ("", *SELINUX_TYPES):
+        allowed = ", ".join(SELINUX_TYPES)
+        raise _refused(f"securityContext: seLinuxOptions.type must be one of {allowed}")
 
 
 def _refused(what: str) -> TerminalError:
