@@ -124,7 +124,7 @@ async def test_kubectl_get_shows_the_columns_of_a_project(admin, namespace, kube
     status = {
         "applied": {"revision": "3f78685"},
         "counts": {"staleViews": 2, "brokenModels": 1},
-        "conditions": [READY],
+        "conditions": [READY, {**READY, "type": "Materialized", "reason": "ViewsFailing"}],
     }
     patch = {"status": status}
     await admin.patch(PROJECTS, namespace, "drivers", patch, subresource="status")
@@ -139,6 +139,7 @@ async def test_kubectl_get_shows_the_columns_of_a_project(admin, namespace, kube
         "REVISION": "3f78685",
         "READY": "False",
         "REASON": "Blocked",
+        "MATERIALIZED": "False",
         "STALE": "2",
         "BROKEN": "1",
     }

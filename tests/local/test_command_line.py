@@ -17,7 +17,17 @@ from tests.local.scene import (
 from tests.local.state_reader import command, files_of, read_state
 
 TRIPS = "driver_hourly_stats:trips"
-PROJECT_COLUMNS = ["NAME", "PROJECT", "REVISION", "READY", "REASON", "STALE", "BROKEN", "AGE"]
+PROJECT_COLUMNS = [
+    "NAME",
+    "PROJECT",
+    "REVISION",
+    "READY",
+    "REASON",
+    "MATERIALIZED",
+    "STALE",
+    "BROKEN",
+    "AGE",
+]
 MODEL_COLUMNS = [
     *("NAME", "MODEL", "VERSION", "SERVICE", "VERDICT", "FRESH", "READY", "REASON", "AGE"),
 ]
@@ -60,6 +70,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
         "REVISION",
         "READY",
         "REASON",
+        "MATERIALIZED",
         "STALE",
         "BROKEN",
         "AGE",
@@ -67,7 +78,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     row = shown[1].split()
     assert row[:2] == ["driver", project]
     assert row[2].startswith("sha256:")
-    assert row[3:7] == ["True", "Succeeded", "0", "0"]
+    assert row[3:8] == ["True", "Succeeded", "True", "0", "0"]
     assert shown[3].split() == MODEL_COLUMNS
     assert shown[4].split()[:3] == ["ranker", model, "1"]
     assert "Verified" in shown[4]

@@ -85,6 +85,11 @@ DEFINITIONS = (
             Column("Project", ".spec.project", description="The Feast project."),
             Column("Revision", ".status.applied.revision", description="The revision in effect."),
             *_STATE_COLUMNS,
+            Column(
+                "Materialized",
+                '.status.conditions[?(@.type=="Materialized")].status',
+                description="Whether no view failed at its last materialization.",
+            ),
             Column("Stale", ".status.counts.staleViews", "integer", "Views that are not fresh."),
             Column(
                 "Broken",
