@@ -131,6 +131,14 @@ class SpecRefused(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLost(DomainEvent):
+    """A person has to repair a Secret, an address or a name before the resource continues."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionLinked(DomainEvent):
     """A TrainedModel resolves to another version than before.
 

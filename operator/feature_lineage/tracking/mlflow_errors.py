@@ -91,7 +91,8 @@ def refusal(
         how = "the credential" if server.credential else "a request without credential"
         return AccessRefused(
             f"MLflow at {server.tracking_uri} refuses {how} (401);"
-            " check the secret named under auth"
+            " check the secret named under spec.mlflow.auth, or, with serverRef, ask the platform"
+            " to check the credential of that server"
         )
     if status == 403 and b"Invalid Host header" in body:
         host = server.host

@@ -573,6 +573,33 @@ def test_a_first_reconcile_without_facts_has_no_event() -> None:
     assert not shown(reconcile(observed_model(model(), item)).events)
 
 
+@pytest.mark.parametrize("unread", [None, Verdict.UNKNOWN])
+def test_the_order_of_reconciles_makes_no_events(unread: Verdict | None) -> None:
+    """A model may be reconciled before or after its project has read the registry."""
+    item = linked(TAGGED, unread, reason="RegistryUnseen")
+    before = reconcile(observed_model(model(), item))
+    assert says(before, "LineageVerified") == ("Unknown", "RegistryUnseen")
+
+    read = reconcile(observed_model(after(before), linked(TAGGED, Verdict.UNCHANGED)))
+    assert not shown(before.events) + shown(read.events)
+    lost = reconcile(observed_model(after(read), item))
+    assert not shown(lost.events)
+    broken = reconcile(observed_model(after(lost), linked(TAGGED, Verdict.BROKEN)))
+    assert [e.reason for e in shown(broken.events)] == ["Broken"]
+
+
+def test_a_model_that_is_renamed_has_one_event() -> None:
+    first = reconcile(observed_model(model(), linked(TAGGED)))
+
+    lost = reconcile(observed_model(after(first), None))
+    assert [(e.kind, e.reason) for e in shown(lost.events)] == [("Warning", "ModelNotFound")]
+    assert not reconcile(observed_model(after(lost), None)).events
+    never = reconcile(observed_model(model(), None))
+    assert not never.events, "a manifest may be applied before its model is trained"
+    outage = observed_model(after(first), None, view=None, failure=OUTAGE)
+    assert not reconcile(outage).events
+
+
 def test_a_verdict_is_dated_by_its_flip() -> None:
     first = reconcile(observed_model(model(), linked(TAGGED))).status
     same = moved(first, linked(TAGGED)).status

@@ -41,7 +41,7 @@ def test_changes_of_one_object_are_one_entry_with_its_details() -> None:
         ("stats", ChangeAction.UPDATE),
     ]
     assert [c.details for c in status.changes[:2]] == [(), ()]
-    assert status.changes[2].details[0] == f"{CREATED} trips:  → INT64"
+    assert status.changes[2].details[0] == f"{CREATED} trips: INT64"
     assert len(status.changes[2].details) == 2
 
 
@@ -62,6 +62,15 @@ def test_impacts_name_the_model_its_verdict_and_why() -> None:
         (str(ProblemKind.SOURCE_CHANGED), None, None),
     ]
     assert status.revision == A
+
+
+def test_a_change_without_a_new_value_has_no_arrow() -> None:
+    deleted = Change("feature_view", "stats", ChangeClass.DELETED, "trips", "INT64", "")
+    typed = replace(deleted, change=ChangeClass.TYPE_CHANGED, now="FLOAT")
+
+    (change,) = shown(replace(plan(PlanVerdict.CLEAN), changes=(deleted, typed))).changes
+
+    assert change.details == ("Deleted trips: INT64", "TypeChanged trips: INT64 → FLOAT")
 
 
 def test_lists_are_cut_at_fifty_and_their_totals_are_not() -> None:

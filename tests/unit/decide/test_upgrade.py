@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.decide.build import PLAN, ProjectScenario
+from tests.unit.decide.build import PLAN, STATS, ProjectScenario
 
 from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
@@ -31,6 +31,7 @@ def upgraded(name: str) -> ProjectScenario:
     """The project as this version finds it, with its running job."""
     recorded = RECORDED[name]
     scenario = ProjectScenario()
+    scenario.snapshot = STATS
     scenario.metadata, scenario.spec = recorded["metadata"], recorded["spec"]
     scenario.status = FeatureStoreProjectStatus.model_validate(recorded["status"])
     scenario.now = datetime.fromisoformat(recorded["now"])

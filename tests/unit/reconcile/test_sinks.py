@@ -52,6 +52,11 @@ ALL: tuple[tuple[DomainEvent, str | None, str | None], ...] = (
     (events.ModelsHurt(*OPERATION, SECRET), "ModelsHurt", None),
     (events.JobWarned(*OPERATION, SECRET), "Warning", None),
     (events.SpecRefused(PROJECT, "InvalidManifest", SECRET), "InvalidManifest", None),
+    (
+        events.AccessLost(PROJECT, "SecretForbidden", SECRET),
+        "SecretForbidden",
+        f"access lost resource={PROJECT} reason=SecretForbidden",
+    ),
     (events.VersionLinked(MODEL, "driver_model", "1", "activity"), None, None),
     (
         events.VerdictChanged(MODEL, Verdict.VERIFIED, Verdict.BROKEN, SECRET),

@@ -7,16 +7,15 @@ from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
+from feature_lineage.api.conditions import ModelCondition, find_condition
 from feature_lineage.api.enums import (
     TagsMode,
     Verdict,
 )
-from feature_lineage.api.model_status import (
-    TrainedModelStatus,
-)
+from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.decision import Action, Decision, DeleteTags, SetTags
-from feature_lineage.decide.events import DomainEvent, VerdictChanged, VersionLinked
+from feature_lineage.decide.events import AccessLost, DomainEvent, VerdictChanged, VersionLinked
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.bounded import bounded
 from feature_lineage.decide.model.conditions import conditions_of
@@ -142,13 +141,34 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[Dom
     if linked is not None and short_name(linked.version.version) != version:
         service = linked.link.service or ""
         yield VersionLinked(key, linked.version.name, linked.version.version, service)
-    after, before = status.lineage, known.lineage.verdict if known.lineage is not None else None
-    if after is None or before is after.verdict:
+    yield from _lost(observed)
+    after, before = status.lineage, _judged(known)
+    judgement = linked.judgement if linked is not None else None
+    if after is None or judgement is None or judgement.reason == Reason.REGISTRY_UNSEEN:
+        return
+    if before is after.verdict:
         return
     if before is None and after.verdict in _NOT_REPORTED:
         return
-    judgement = linked.judgement if linked is not None else None
-    yield VerdictChanged(key, before, after.verdict, judgement.message if judgement else "")
+    yield VerdictChanged(key, before, after.verdict, judgement.message)
+
+
+def _judged(status: TrainedModelStatus) -> Verdict | None:
+    """The verdict, if the features were compared with a registry; otherwise there is none yet.
+
+    A model that is reconciled before its project has read the registry is Unknown until then.
+    """
+    condition = find_condition(status.conditions, ModelCondition.LINEAGE_VERIFIED)
+    unseen = condition is not None and condition.reason == Reason.REGISTRY_UNSEEN
+    return None if unseen or status.lineage is None else status.lineage.verdict
+
+
+def _lost(observed: ObservedModel) -> Iterator[DomainEvent]:
+    """An event if a model that had a version has none any more: renamed, deleted, alias removed."""
+    problem = unresolved(observed)
+    if observed.resource.status.resolved is None or problem is None or problem.outage:
+        return
+    yield AccessLost(key_of(observed.resource), problem.reason, problem.message)
 
 
 def _requeue_at(project: FeatureStoreProject | None, now: datetime) -> datetime:

@@ -20,6 +20,7 @@ from feature_lineage.decide.budget import KEPT_BACKFILLS
 from feature_lineage.decide.decision import Decision, Record
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import Failure, ObservedProject
+from feature_lineage.decide.project.access_events import access_lost
 from feature_lineage.decide.project.bounded import bounded
 from feature_lineage.decide.project.conditions import conditions_of
 from feature_lineage.decide.project.due import last_observed
@@ -52,6 +53,7 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
     step = record_operations(observed, step)
     step = note_ticks(observed, step)
     step = describe(observed, step, inputs)
+    step = step.telling(*access_lost(observed, step.status))
     step = poll(observed, step, now)
     recorded = records_operations(observed.resource.spec)
     return Decision(

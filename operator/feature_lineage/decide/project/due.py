@@ -4,7 +4,7 @@ Each lane runs one operation at a time; `due_operation` orders the due ones.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api.enums import (
@@ -26,6 +26,9 @@ from feature_lineage.decide.project.materialization_due import chunk_due, tick_d
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest, protected_versions
+
+READ_AGAIN: Final = timedelta(minutes=10)
+"""When the registry is read again if the last snapshot of it is lost."""
 
 Check = Callable[[DecisionInput], DueOperation | None]
 
@@ -132,7 +135,9 @@ def _guard(observed: ObservedProject) -> str | None:
 def _observe(given: DecisionInput) -> DueOperation | None:
     """Another writer may have changed the registry: it is read again when the last read is old."""
     observed, status = given.observed, given.status
-    interval = observed.resource.spec.registry_poll_interval
+    interval: timedelta | None = observed.resource.spec.registry_poll_interval
+    if _snapshot_lost(observed):
+        interval = min(interval or READ_AGAIN, READ_AGAIN)
     if observed.deleted or interval is None:
         return None
     if isinstance(observed.source, SourceFacts) is False and observed.source is not None:
@@ -146,6 +151,12 @@ def _observe(given: DecisionInput) -> DueOperation | None:
     revision = observed.source.revision if isinstance(observed.source, SourceFacts) else ""
     since = observed.now if last is None else last + interval
     return DueOperation(OperationKind.OBSERVE, since, revision=revision)
+
+
+def _snapshot_lost(observed: ObservedProject) -> bool:
+    """Whether the status names a snapshot of the registry that no store has."""
+    registry = observed.resource.status.registry
+    return observed.snapshot is None and registry is not None and registry.digest is not None
 
 
 def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:

@@ -97,7 +97,8 @@ def _details(group: list[Change]) -> tuple[str, ...]:
     for change in group:
         if change.change in _CREATED | _DELETED and not change.feature:
             continue
-        arrow = f": {change.was} → {change.now}" if change.was or change.now else ""
+        values = [value for value in (change.was, change.now) if value]
+        arrow = f": {' → '.join(values)}" if values else ""
         subject = f" {change.feature}" if change.feature else ""
         details.append(f"{change.change}{subject}{arrow}")
     return tuple(details)

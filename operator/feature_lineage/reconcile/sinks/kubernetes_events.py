@@ -2,6 +2,7 @@
 
 from feature_lineage.api.enums import Result, Verdict
 from feature_lineage.decide.events import (
+    AccessLost,
     AttemptFailed,
     DomainEvent,
     JobWarned,
@@ -48,7 +49,7 @@ def event_of(event: DomainEvent) -> Event | None:
             return Event(event.key, "Warning", Reason.MODELS_HURT, event.message)
         case JobWarned():
             return Event(event.key, "Warning", Reason.WARNING, event.message)
-        case SpecRefused():
+        case SpecRefused() | AccessLost():
             return Event(event.key, "Warning", event.reason, event.message)
         case VerdictChanged():
             warning = event.after in (Verdict.BROKEN, Verdict.AMBIGUOUS)

@@ -7,6 +7,7 @@ A line holds ``name=value`` pairs to search for, and no text of a repo, a report
 import logging
 
 from feature_lineage.decide.events import (
+    AccessLost,
     DomainEvent,
     OperationEnded,
     OperationEvent,
@@ -41,6 +42,8 @@ def line_of(event: DomainEvent) -> str | None:
             return f"operation withdrawn {_operation(event)} ({event.reason})"
         case PermissionUsed():
             return f"permission used {_operation(event)} permission={event.permission}"
+        case AccessLost():
+            return f"access lost resource={event.key} reason={event.reason}"
         case VerdictChanged():
             before = event.before or "-"
             return f"verdict changed resource={event.key} before={before} after={event.after}"
