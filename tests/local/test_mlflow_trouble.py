@@ -50,7 +50,7 @@ TROUBLES: dict[str, tuple[Script | None, str, str]] = {
     "unauthorized": (
         answer(401, "You are not authenticated"),
         "refuses the credential (401)",
-        "check the secret named under auth",
+        "check the secret named under spec.mlflow.auth",
     ),
     "hostcheck": (answer(403, HOST_CHECK), "(403)", "--allowed-hosts"),
     "failing": (answer(500, "oops"), "with 500", "see the server's log"),
