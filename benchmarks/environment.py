@@ -106,7 +106,11 @@ class InMemoryPorts:
 
     # MLflow
 
-    async def of(self, project: FeatureStoreProject) -> "InMemoryPorts":  # noqa: ARG002
+    async def of(
+        self,
+        project: FeatureStoreProject,  # noqa: ARG002
+        namespace: str | None = None,  # noqa: ARG002
+    ) -> "InMemoryPorts":
         return self
 
     async def view(

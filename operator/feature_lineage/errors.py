@@ -5,6 +5,7 @@
     │   └── ServerUnavailable          a shared server does not answer: no retry is used up
     ├── WaitingError                   something else has to happen first: try again later
     │   ├── AccessRefused              a server refuses a credential, or a permission is missing
+    │   ├── AccessNotGranted           the platform's access to its server does not include it
     │   └── NotFound                   the named object does not exist, or not yet
     └── TerminalError                  nothing helps until spec, source or annotation changes
         ├── HostNotAllowed             an address or host name in the spec may not be used
@@ -62,6 +63,12 @@ class AccessRefused(WaitingError):
     """The server answers and refuses: 401 or 403."""
 
     reason = Reason.AUTH_FAILED
+
+
+class AccessNotGranted(WaitingError):
+    """The platform's values give this namespace no such access to its MLflow server."""
+
+    reason = Reason.ACCESS_NOT_GRANTED
 
 
 class NotFound(WaitingError):

@@ -172,18 +172,30 @@ class ModelRegistry(Protocol):
 
 
 class ModelRegistries(Protocol):
-    async def of(self, project: FeatureStoreProject) -> ModelRegistry | None:
-        """The server that a project names, shared by all with the same name; None if it names none.
+    async def of(
+        self, project: FeatureStoreProject, namespace: str | None = None
+    ) -> ModelRegistry | None:
+        """The server that a project names, as it may use it; None if it names none.
+
+        Args:
+            namespace: of a TrainedModel of the project, which may see and tag what both may.
 
         Raises:
             NotFound: a Secret or ConfigMap does not exist.
         """
         ...
 
-    def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
+    def address_of(
+        self, project: FeatureStoreProject, model: str, namespace: str
+    ) -> RegistryAddress | None:
         """The address of that server, without a request: every reconcile of a model needs it.
 
-        None if the project names none, or one that it may not use.
+        None if the project names none, or if a TrainedModel of the project may not tag this
+        registered model there.
+
+        Args:
+            model: the registered model.
+            namespace: of the TrainedModel.
         """
         ...
 

@@ -89,6 +89,7 @@ class Reason(StrEnum):
 
     # Of Recorded and Tagged
     MLFLOW_UNAVAILABLE = "MLflowUnavailable"  # MLflow does not answer
+    ACCESS_NOT_GRANTED = "AccessNotGranted"  # the platform does not allow this write to MLflow
     EXPERIMENT_DELETED = "ExperimentDeleted"  # the experiment of the ops runs is deleted
     REQUEST_REJECTED = "RequestRejected"  # a server rejects the request as it is
     TAG_TOO_LONG = "TagTooLong"  # a tag is longer than MLflow accepts

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
+from tests.access import EVERYTHING
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.e2e.environment import MLFLOW_URL, OPERATOR, E2eEnvironment
 from tests.e2e.images import TAG
@@ -51,9 +52,15 @@ class InstalledOperator:
             "image": {**imported, "repository": images.operator.name},
             "runner": {"image": {**imported, "repository": images.runner.name}},
             "mlflowServers": [
-                {"name": "prod", "trackingUri": MLFLOW_URL, "secretName": "mlflow-prod"}
+                {
+                    "name": "prod",
+                    "trackingUri": MLFLOW_URL,
+                    "secretName": "mlflow-prod",
+                    "access": [EVERYTHING],
+                }
             ],
             "allowedTrackingUris": [MLFLOW_URL],
+            "allowAnyGitHost": True,
         }
 
     def install(self) -> None:

@@ -74,7 +74,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.RECORDED: frozenset(
         {
             *(_R.PROGRESSING, _R.MLFLOW_UNAVAILABLE, _R.AUTH_FAILED, _R.HOST_NOT_ALLOWED),
-            *(_R.EXPERIMENT_DELETED, _R.REQUEST_REJECTED),
+            *(_R.EXPERIMENT_DELETED, _R.REQUEST_REJECTED, _R.ACCESS_NOT_GRANTED),
         }
     ),
 }
@@ -97,6 +97,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         {
             *(_R.PROGRESSING, _R.OWNED_BY_OTHER, _R.DISABLED, _R.MLFLOW_UNAVAILABLE),
             *(_R.AUTH_FAILED, _R.HOST_NOT_ALLOWED, _R.TAG_TOO_LONG, _R.REQUEST_REJECTED),
+            _R.ACCESS_NOT_GRANTED,
         }
     ),
     ModelCondition.FEATURES_FRESH: frozenset(

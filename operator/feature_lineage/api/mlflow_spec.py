@@ -55,7 +55,7 @@ class MlflowSpec(ApiModel):
     )
     tracking_uri: HttpUrl | None = Field(
         None,
-        description="Address of the server; must match the platform's allowedTrackingUris, if set.",
+        description="Address of the server; in a cluster, allowedTrackingUris must allow it.",
     )
     workspace: Text | None = Field(None, description="Workspace of the server.")
     auth: MlflowAuth | None = Field(None, description="Credential; none if absent.")

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, ValidationError
 from pydantic_core import PydanticCustomError
 
 from feature_lineage.api.base import ApiModel
 from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.kube.url_allowlist import Glob, HostGlob
-from feature_lineage.tracking import BasicAuth, BearerToken, Credential, MLflowServer
+from feature_lineage.kube.url_allowlist import Glob, HostGlob, UrlAllowlist
+from feature_lineage.tracking import AccessEntry, BasicAuth, BearerToken, Credential, MLflowServer
 
 
 def _parsed_by(parse: Callable[[str], object], example: str) -> AfterValidator:
@@ -23,7 +23,7 @@ def _parsed_by(parse: Callable[[str], object], example: str) -> AfterValidator:
         try:
             parse(glob)
         except ValueError as error:
-            fact = f"{error}: write one such as {example}, and an empty list to allow any"
+            fact = f"{error}: write one such as {example}"
             raise PydanticCustomError("glob", "{fact}", {"fact": fact}) from error
         return glob
 
@@ -47,6 +47,9 @@ class NamedServer(ApiModel):
         "", description="Directory of a mounted Secret: username and password, or token."
     )
     ca_file: str = Field("", description="Certificate authorities (PEM) to trust for it.")
+    access: tuple[AccessEntry, ...] = Field(
+        (), description="Who may use it, for what; empty: nobody."
+    )
 
     def server(self) -> MLflowServer:
         """The server with its credential, read now: a mounted Secret may be rotated.
@@ -87,10 +90,16 @@ class OperatorConfig(ApiModel):
 
     namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
     allowed_tracking_uris: tuple[Annotated[str, _ADDRESS], ...] = Field(
-        (), description="Globs of tracking URIs that projects may name; empty: any."
+        (), description="Globs of tracking URIs that projects may name; empty: none."
+    )
+    allow_any_tracking_uri: StrictBool = Field(
+        False, description="Whether projects may name any tracking URI."
     )
     allowed_git_hosts: tuple[Annotated[str, _HOST], ...] = Field(
-        (), description="Globs of hosts that projects' repositories may be on; empty: any."
+        (), description="Globs of hosts that projects' repositories may be on; empty: none."
+    )
+    allow_any_git_host: StrictBool = Field(
+        False, description="Whether projects' repositories may be on any host."
     )
     mlflow_servers: tuple[NamedServer, ...] = Field(
         (), description="The servers that `serverRef` can name."
@@ -103,17 +112,17 @@ class OperatorConfig(ApiModel):
     port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")
     leader_election: LeaderElection = Field(LeaderElection(), description="Leader election.")
 
-    def allows(self, tracking_uri: str) -> bool:
-        """Whether a project may name this (normalized) tracking URI itself."""
-        if not self.allowed_tracking_uris:
-            return True
-        return any(Glob.parse(glob).allows(tracking_uri) for glob in self.allowed_tracking_uris)
+    @property
+    def tracking_uris(self) -> UrlAllowlist:
+        """The (normalized) tracking URIs that projects may name."""
+        globs = tuple(map(Glob.parse, self.allowed_tracking_uris))
+        return UrlAllowlist(globs, self.allow_any_tracking_uri)
 
-    def allows_git(self, url: str) -> bool:
-        """Whether a project's repository may be on the host of this URL."""
-        if not self.allowed_git_hosts:
-            return True
-        return any(HostGlob.parse(glob).allows(url) for glob in self.allowed_git_hosts)
+    @property
+    def git_hosts(self) -> UrlAllowlist:
+        """The repositories that projects may name, by their hosts."""
+        globs = tuple(map(HostGlob.parse, self.allowed_git_hosts))
+        return UrlAllowlist(globs, self.allow_any_git_host)
 
     def named(self, name: str) -> NamedServer | None:
         """The server of that name, None if there is none."""

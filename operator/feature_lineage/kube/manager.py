@@ -75,7 +75,7 @@ class Manager:
             objects,
             clock.now,
             platform_server=config.named,
-            allowed=config.allows,
+            allowed=config.tracking_uris.allows,
             on_change=self._enqueue_named,
         )
         self._snapshots = KubeSnapshots(api, self._project)
@@ -91,7 +91,7 @@ class Manager:
             Ports(
                 clock=clock,
                 resources=self.resources,
-                source=cluster_sources(objects, runner.image, config.allows_git),
+                source=cluster_sources(objects, runner.image, config.git_hosts.allows),
                 jobs=jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,

@@ -1,4 +1,6 @@
-"""Checks which tracking URIs and Git hosts a project may name, by globs.
+"""Checks which addresses a project may name, by globs: the one check of all of them.
+
+Every address of a project to which the operator connects is checked by an `UrlAllowlist`.
 
 A glob of tracking URIs is ``http(s)://host[:port][/path]``, one of Git hosts ``host[:port]``. It is
 compared with an address part by part: a star matches text within one label of the host (between
@@ -111,6 +113,23 @@ class HostGlob:
             return False
         meant = self.port or default
         return meant in {"*", port} and _match(self.host, host, _IN_A_LABEL)
+
+
+@dataclass(frozen=True, slots=True)
+class UrlAllowlist:
+    """The addresses of one kind that the platform allows to projects; by default none.
+
+    Attributes:
+        patterns: one of them has to match.
+        allow_any: any address is allowed.
+    """
+
+    patterns: tuple[Glob | HostGlob, ...] = ()
+    allow_any: bool = False
+
+    def allows(self, url: str) -> bool:
+        """Whether a project may name this address."""
+        return self.allow_any or any(pattern.allows(url) for pattern in self.patterns)
 
 
 def _port(text: str, port: str | None) -> str:

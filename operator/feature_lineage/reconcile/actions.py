@@ -57,12 +57,17 @@ class Actions:
         return results
 
     async def on_version(
-        self, action: Action, project: FeatureStoreProject | None, results: ActionResults
+        self,
+        action: Action,
+        project: FeatureStoreProject | None,
+        namespace: str,
+        results: ActionResults,
     ) -> ActionResults:
+        """Carry out one action of a TrainedModel of this namespace."""
         if project is None:
             return results
         try:
-            registry = await self._ports.registries.of(project)
+            registry = await self._ports.registries.of(project, namespace)
             if registry is None:
                 return results
             if isinstance(action, SetTags):

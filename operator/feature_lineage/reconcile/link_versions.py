@@ -111,7 +111,7 @@ async def _recorded_history(
         known = None
     if registry is None:
         return known.records if known is not None else None
-    if known is None or known.registry is not registry or now - known.at >= TIMELINE_MAX_AGE:
+    if known is None or known.registry != registry or now - known.at >= TIMELINE_MAX_AGE:
         try:
             records = await registry.history(experiment)
         except FeatureLineageError as error:

@@ -93,10 +93,11 @@ def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
 def _on_same_server(
     ports: Ports, model: TrainedModel, project: FeatureStoreProject
 ) -> Iterator[TrainedModel]:
-    """Resources for the same registered model in the same model registry."""
-    address = ports.registries.address_of(project)
-    for other in ports.resources.models_named(model.spec.model.name) if address else ():
-        if address_of(ports, ModelStamp.of(other)) == address:
+    """Resources that may tag the same registered model in the same model registry."""
+    name = model.spec.model.name
+    address = ports.registries.address_of(project, name, model.metadata.namespace)
+    for other in ports.resources.models_named(name) if address else ():
+        if address_of(ports, ModelStamp.of(other), name) == address:
             yield other
 
 

@@ -139,7 +139,9 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(model, written, decision)
-            results = await self._actions.on_version(action, observed.project, results)
+            results = await self._actions.on_version(
+                action, observed.project, model.metadata.namespace, results
+            )
         status = conclude_model(written.status, results, self._ports.clock.now())
         written = await self._write(written, status)
         sink_errors = await emit(self._sinks, decision.events)

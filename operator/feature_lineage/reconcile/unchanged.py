@@ -75,7 +75,7 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
     failure: Failure | None = None
     view: RegistryView | None = None
     try:
-        registry = await ports.registries.of(project)
+        registry = await ports.registries.of(project, model.metadata.namespace)
         if registry is not None:
             view = await registry.view(max_age=project.spec.mlflow.poll_interval, wait=False)
     except FeatureLineageError as error:
@@ -123,12 +123,15 @@ def _project_of(ports: Ports, stamp: ModelStamp) -> FeatureStoreProject | None:
     return project if allowed.permit(stamp.namespace, stamp.project.namespace) else None
 
 
-def address_of(ports: Ports, stamp: ModelStamp) -> RegistryAddress | None:
-    """The model registry of the project that a model refers to."""
+def address_of(ports: Ports, stamp: ModelStamp, name: str) -> RegistryAddress | None:
+    """The model registry in which a resource may tag its registered model."""
     home = _project_of(ports, stamp)
-    return ports.registries.address_of(home) if home is not None else None
+    if home is None:
+        return None
+    return ports.registries.address_of(home, name, stamp.namespace)
 
 
 def _others(ports: Ports, name: str) -> tuple[Other, ...]:
     """The other resources for a registered model, without building them."""
-    return tuple((stamp, address_of(ports, stamp)) for stamp in ports.resources.stamps_named(name))
+    stamps = ports.resources.stamps_named(name)
+    return tuple((stamp, address_of(ports, stamp, name)) for stamp in stamps)

@@ -1,6 +1,9 @@
 """MLflow over REST: one shared reading of the model registry, idempotent ops runs, tags.
 
     client_pool.ModelRegistryPool        one client per server and credential
+    ├── platform_servers                 the servers of the platform
+    ├── access                           who may use them, for which projects and models
+    ├── permitted_registry               a server as one namespace and Feast project may use it
     └── registry.MLflowRegistry          everything a host needs of one server with one credential
         ├── registry_cache.RegistryCache one reading for all resources, one refresh at a time
         │   ├── paging                   which pages to request, and when a reading is complete
@@ -20,7 +23,15 @@ Nothing here imports mlflow: its client takes 1.5 s and 77 MB to import, four mi
 a closed port, and reads its credential from the process's environment on every request.
 """
 
+from feature_lineage.tracking.access import AccessEntry
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, Credential, MLflowServer
 from feature_lineage.tracking.registry import MLflowRegistry
 
-__all__ = ["BasicAuth", "BearerToken", "Credential", "MLflowRegistry", "MLflowServer"]
+__all__ = [
+    "AccessEntry",
+    "BasicAuth",
+    "BearerToken",
+    "Credential",
+    "MLflowRegistry",
+    "MLflowServer",
+]

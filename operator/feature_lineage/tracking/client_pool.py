@@ -3,15 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Final, Protocol
+from functools import lru_cache, partial
+from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.mlflow_spec import MlflowAuth, MlflowSpec
 from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
+from feature_lineage.tracking.access import Permission
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, Credential, MLflowServer
+from feature_lineage.tracking.permitted_registry import (
+    Accesses,
+    PermittedModels,
+    PermittedRegistry,
+)
+from feature_lineage.tracking.platform_servers import PlatformServer, PlatformServers
 from feature_lineage.tracking.registry import MLflowRegistry
 from feature_lineage.tracking.registry_cache import OnRegistryChange
 
@@ -23,20 +30,6 @@ UNUSED_AGE: Final = timedelta(minutes=10)
 
 MAX_CACHED_ADDRESSES: Final = 4096
 """Normalized addresses in the cache."""
-
-
-class PlatformServer(Protocol):
-    """An MLflow server that the platform's configuration names."""
-
-    @property
-    def tracking_uri(self) -> str: ...
-
-    @property
-    def workspace(self) -> str: ...
-
-    def server(self) -> MLflowServer:
-        """The server with its credential, which is read at each call: its files may change."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +63,63 @@ class ModelRegistryPool:
     ) -> None:
         self._objects = objects
         self._now = now
-        self._platform_server = platform_server
+        self._servers = PlatformServers(platform_server)
         self._allowed = lru_cache(MAX_CACHED_ADDRESSES)(allowed)
         self._on_change = on_change
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
+        self._permitted: dict[tuple[MLflowServer, Accesses], PermittedModels] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
         self._evicted_at = now()
 
-    async def of(self, project: FeatureStoreProject) -> MLflowRegistry | None:
+    async def of(
+        self, project: FeatureStoreProject, namespace: str | None = None
+    ) -> MLflowRegistry | PermittedRegistry | None:
         """The client of the server that a project names; None if it names none.
+
+        Args:
+            namespace: of a TrainedModel of the project: the models that both may see.
 
         Raises:
             NotFound: a Secret or ConfigMap does not exist.
-            HostNotAllowed: the platform does not allow this server or workspace, or has no server
-                of this name.
+            HostNotAllowed: the platform does not allow this address, or has no server of this name
+                that the namespace may use for the Feast project.
             AccessRefused: this process may not read the Secret (``SecretForbidden``).
         """
         await self._evict_unused()
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
+        accesses = None if mlflow.tracking_uri else self._servers.accesses(project, namespace)
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
             registry = MLflowRegistry(server, now=self._now, on_change=self._on_change)
             self._registries[server] = registry
-        return registry
+        if accesses is None:
+            return registry
+        models = self._permitted.setdefault((server, accesses), PermittedModels(accesses))
+        name = mlflow.server_ref or ""
+        access = partial(self._servers.access, name)
+        home = project.metadata.namespace
+        return PermittedRegistry(registry, models, accesses, name, home, access)
 
-    def address_of(self, project: FeatureStoreProject) -> RegistryAddress | None:
-        """The model registry of a project; None if `of` refuses it or the project names none."""
+    def address_of(
+        self, project: FeatureStoreProject, model: str, namespace: str
+    ) -> RegistryAddress | None:
+        """The model registry in which a TrainedModel of the project may tag a registered model.
+
+        None if `of` refuses the project or it names no server, or if the platform does not allow
+        the tags.
+        """
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
         try:
             if mlflow.tracking_uri is None:
-                server = self._server_of_ref(mlflow)
+                accesses = self._servers.accesses(project, namespace)
+                server = self._servers.of(mlflow)
+                if not accesses.may(Permission.TAGS, model):
+                    return None
                 return _address(server.tracking_uri, mlflow.workspace or server.workspace)
             address = _address(mlflow.tracking_uri, mlflow.workspace or "")
             self._check_allowed(address.tracking_uri)
@@ -120,6 +135,7 @@ class ModelRegistryPool:
         for registry in self._registries.values():
             await registry.close()
         self._registries.clear()
+        self._permitted.clear()
         self._resolved.clear()
 
     async def _server(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
@@ -155,12 +171,14 @@ class ModelRegistryPool:
     async def _close_unused(self) -> None:
         used = {resolved.server for resolved in self._resolved.values()}
         unused = [server for server in self._registries if server not in used]
+        for key in [key for key in self._permitted if key[0] not in used]:
+            del self._permitted[key]
         for registry in [self._registries.pop(server) for server in unused]:
             await registry.close()
 
     async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         if mlflow.tracking_uri is None:
-            server = self._server_of_ref(mlflow).server()
+            server = self._servers.of(mlflow).server()
             return replace(server, workspace=mlflow.workspace or server.workspace)
         ca_bundle = (
             await text_of(self._objects, namespace, mlflow.ca_bundle) if (mlflow.ca_bundle) else ""
@@ -180,21 +198,6 @@ class ModelRegistryPool:
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
                 "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator"
             )
-
-    def _server_of_ref(self, mlflow: MlflowSpec) -> PlatformServer:
-        server = self._platform_server(mlflow.server_ref or "")
-        if server is None:
-            raise HostNotAllowed(
-                f"spec.mlflow.serverRef {mlflow.server_ref!r} names no server of the platform's "
-                "chart values (a local host has none); use another, or spec.mlflow.trackingUri"
-            )
-        if server.workspace and mlflow.workspace not in {None, server.workspace}:
-            raise HostNotAllowed(
-                f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
-                f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
-                "leave it out, or ask who runs the operator"
-            )
-        return server
 
     async def _credential(self, namespace: str, auth: MlflowAuth | None) -> Credential:
         if auth is None:

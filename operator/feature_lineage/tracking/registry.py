@@ -71,9 +71,15 @@ class MLflowRegistry:
         """Create or complete the ops run of one operation; returns its id. Idempotent."""
         return await self._ops.record(run)
 
-    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
-        """The registry's timeline from the ops runs, oldest first."""
-        return await self._timeline.history(experiment)
+    async def history(
+        self, experiment: str, *, namespace: str | None = None
+    ) -> tuple[SnapshotRecord, ...]:
+        """The registry's timeline from the ops runs, oldest first.
+
+        Args:
+            namespace: only the runs of projects in this namespace count.
+        """
+        return await self._timeline.history(experiment, namespace=namespace)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
         """A snapshot stored with an ops run, with its digest checked; None if there is none."""

@@ -10,7 +10,11 @@ from typing import Any, Final
 from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
-from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, SNAPSHOT_ARTIFACT
+from feature_lineage.operations.records import (
+    REGISTRY_DIGEST_TAG,
+    RESOURCE_TAG,
+    SNAPSHOT_ARTIFACT,
+)
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.ops import RECORDED_TAG
@@ -27,16 +31,24 @@ class TimelineReader:
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
 
-    async def history(self, experiment: str) -> tuple[SnapshotRecord, ...]:
+    async def history(
+        self, experiment: str, *, namespace: str | None = None
+    ) -> tuple[SnapshotRecord, ...]:
         """The registry's timeline, oldest first: one record per change of digest.
 
         Empty if the experiment does not exist: nothing was recorded yet. Failed, deleted and
         incompletely recorded runs do not count.
+
+        Args:
+            namespace: only the runs of projects in this namespace count; None: all runs.
         """
         found: list[SnapshotRecord] = []
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
             with self._client.parsing_answer("runs/search"):
                 info, tags = raw["info"], parsing.pairs(raw["data"]["tags"])
+                written_by, _, _ = tags.get(RESOURCE_TAG, "").partition("/")
+                if namespace is not None and written_by != namespace:
+                    continue
                 found.append(
                     SnapshotRecord(
                         at=parsing.moment(info.get("end_time") or info["start_time"]),

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import yaml
+from tests.access import opened
 from tests.cluster.chart.helm import NAMESPACE, RELEASE, Object, of
 from tests.cluster.existing import Cluster
 
@@ -80,7 +81,8 @@ class Operator:
     async def start(self) -> None:
         """Start the operator, and return when it is ready: it has listed all watched kinds."""
         port = _free_port()
-        self.config = {"runner": {"image": "runner.example/runner:1"}, **self.config, "port": port}
+        runner = {"image": "runner.example/runner:1"}
+        self.config = {"runner": runner, **opened(self.config), "port": port}
         file = self.folder / f"{self.name}.yaml"
         file.write_text(yaml.safe_dump(self.config))
         with self.log.open("ab") as log:

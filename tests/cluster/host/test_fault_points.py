@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.access import opened
 from tests.cluster.chart.helm import RELEASE
 from tests.cluster.chart.helm import Object as Manifest
 from tests.cluster.existing import Cluster
@@ -164,7 +165,9 @@ async def node(
     namespace = host_project.namespace
     grant_lease(cluster, copy.deepcopy(chart_objects), namespace)
     config = OperatorConfig.model_validate(
-        {"namespaces": [namespace], "runner": {"image": "runner.example/runner:1"}, "port": 0}
+        opened(
+            {"namespaces": [namespace], "runner": {"image": "runner.example/runner:1"}, "port": 0}
+        )
     )
     identity = Identity("host", namespace, RELEASE)
     async with (

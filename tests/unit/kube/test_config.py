@@ -43,16 +43,18 @@ def test_a_missing_file_has_an_error_with_the_option(tmp_path: Path):
         read_config(tmp_path / "missing.yaml")
 
 
-def test_an_empty_list_allows_every_tracking_uri():
-    assert config().allows("http://anywhere:5000")
+def test_an_address_is_allowed_only_if_the_platform_says_so():
+    assert not config().tracking_uris.allows("http://anywhere:5000")
+    assert not config(allowAnyGitHost=True).tracking_uris.allows("http://anywhere:5000")
+    assert config(allowAnyTrackingUri=True).tracking_uris.allows("http://anywhere:5000")
 
 
 def test_one_of_several_globs_is_enough():
     read = config(allowedTrackingUris=["http://mlflow.ml:5000/", "https://*.example.org"])
 
-    assert read.allows("http://mlflow.ml:5000")
-    assert read.allows("https://mlflow.example.org")
-    assert not read.allows("https://mlflow.example.com")
+    assert read.tracking_uris.allows("http://mlflow.ml:5000")
+    assert read.tracking_uris.allows("https://mlflow.example.org")
+    assert not read.tracking_uris.allows("https://mlflow.example.com")
 
 
 def test_a_malformed_glob_is_an_error_of_the_file(tmp_path: Path):
@@ -70,12 +72,14 @@ def test_a_malformed_glob_is_an_error_of_the_file(tmp_path: Path):
     )
 
 
-def test_an_empty_list_allows_every_git_host():
+def test_a_git_host_is_allowed_only_if_the_platform_says_so():
     here = "https://git.example.org/ml/repo"
 
-    assert config().allows_git(here)
-    assert config(allowedGitHosts=["git.corp", "git.example.org"]).allows_git(here)
-    assert not config(allowedGitHosts=["git.corp"]).allows_git(here)
+    assert not config().git_hosts.allows(here)
+    assert not config(allowAnyTrackingUri=True).git_hosts.allows(here)
+    assert config(allowAnyGitHost=True).git_hosts.allows(here)
+    assert config(allowedGitHosts=["git.corp", "git.example.org"]).git_hosts.allows(here)
+    assert not config(allowedGitHosts=["git.corp"]).git_hosts.allows(here)
 
 
 def test_a_malformed_host_has_an_error_with_an_example():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.access import ENTRIES
 from tests.unit.decide.build import MLFLOW, NOW, A
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
@@ -174,13 +175,17 @@ class _Registries:
         self.registry = Registry(fakes)
         uri = MLFLOW["trackingUri"]
         platform = {
-            "free": NamedServer(name="free", tracking_uri=f"{uri}/"),
-            "bound": NamedServer(name="bound", tracking_uri=uri, workspace="default"),
+            "free": NamedServer(name="free", tracking_uri=f"{uri}/", access=ENTRIES),
+            "bound": NamedServer(
+                name="bound", tracking_uri=uri, workspace="default", access=ENTRIES
+            ),
         }
         real = ModelRegistryPool(FolderObjects(), _Clock(fakes).now, platform_server=platform.get)
         self.address_of = real.address_of
 
-    async def of(self, project: FeatureStoreProject) -> "Registry | None":
+    async def of(
+        self, project: FeatureStoreProject, namespace: str | None = None
+    ) -> "Registry | None":
         return self.registry if project.spec.mlflow is not None else None
 
 

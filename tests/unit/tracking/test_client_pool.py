@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.access import ENTRIES
 from tests.unit.tracking.fake import Clock
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import HostNotAllowed, ServerUnavailable
 from feature_lineage.objects import ObjectKind
 from feature_lineage.ports import RegistryAddress
-from feature_lineage.tracking import BearerToken, MLflowServer
+from feature_lineage.tracking import AccessEntry, BearerToken, MLflowServer
 from feature_lineage.tracking.client_pool import ModelRegistryPool
 
 URI = "http://mlflow.ml:5000"
+MODEL = "driver_model"
 TOKEN = {"bearer": {"secretRef": {"name": "mlflow"}}}
 
 
@@ -46,6 +48,7 @@ class Platforms:
 
     tracking_uri: str
     workspace: str = ""
+    access: tuple[AccessEntry, ...] = ENTRIES
     read: int = 0
 
     def server(self) -> MLflowServer:
@@ -222,7 +225,7 @@ async def test_an_address_is_equal_for_each_spelling_and_credential(
     registry = await shared.of(named)
 
     assert registry is not None
-    assert shared.address_of(named) == registry.server.registry_address == place
+    assert shared.address_of(named, MODEL, "ml") == registry.server.registry_address == place
 
 
 @pytest.mark.parametrize(
@@ -239,14 +242,14 @@ async def test_an_address_is_equal_for_each_spelling_and_credential(
 def test_a_missing_or_refused_server_has_no_address(
     shared: ModelRegistryPool, mlflow: dict[str, Any]
 ) -> None:
-    assert shared.address_of(project(**mlflow)) is None
+    assert shared.address_of(project(**mlflow), MODEL, "ml") is None
 
 
 def test_an_address_needs_no_credential(
     shared: ModelRegistryPool, secrets: Secrets, platform: dict[str, Platforms]
 ) -> None:
     for mlflow in ({"trackingUri": URI, "auth": TOKEN}, {"serverRef": "bound"}):
-        assert shared.address_of(project(**mlflow)) is not None
+        assert shared.address_of(project(**mlflow), MODEL, "ml") is not None
 
     assert (secrets.read, platform["bound"].read) == (0, 0)
 
@@ -255,7 +258,7 @@ def test_a_server_that_the_platform_moves_has_a_new_address(
     shared: ModelRegistryPool, platform: dict[str, Platforms]
 ) -> None:
     named = project(serverRef="free")
-    assert shared.address_of(named) == HERE
+    assert shared.address_of(named, MODEL, "ml") == HERE
 
     platform["free"].tracking_uri = "http://other:5000"
-    assert shared.address_of(named) == RegistryAddress("http://other:5000", "default")
+    assert shared.address_of(named, MODEL, "ml") == RegistryAddress("http://other:5000", "default")

@@ -90,9 +90,14 @@ def _not_found(observed: ObservedModel) -> Failure:
     model, view = observed.resource.spec.model, observed.view
     versions = view.versions.get(model.name, {}) if view is not None else {}
     if not versions:
+        # The same for a model that does not exist and for one that the platform does not show.
+        mlflow = observed.project.spec.mlflow if observed.project is not None else None
         return Failure(
             Reason.MODEL_NOT_FOUND,
-            f"MLflow has no registered model {model.name} with versions; register one",
+            f"MLflow has no registered model {model.name} with versions that this namespace may "
+            "use; register one, or ask who runs the operator (mlflowServers[].access)"
+            if mlflow is not None and mlflow.server_ref is not None
+            else f"MLflow has no registered model {model.name} with versions; register one",
         )
     if model.alias is not None:
         aliases = sorted({alias for version in versions.values() for alias in version.aliases})
