@@ -67,13 +67,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with .workspace -}}{{- $_ := set $server "workspace" . -}}{{- end -}}
 {{- if .secretName -}}{{- $_ := set $server "credentialDir" (include "flo.credentialDir" .) -}}{{- end -}}
 {{- if or .caConfigMap .caSecret -}}{{- $_ := set $server "caFile" (printf "%s/ca.crt" (include "flo.caDir" .)) -}}{{- end -}}
+{{- $_ := set $server "access" (default list .access) -}}
 {{- $servers = append $servers $server -}}
 {{- end -}}
 {{- $pullSecrets := list -}}
 {{- range .Values.runner.imagePullSecrets -}}{{- $pullSecrets = append $pullSecrets .name -}}{{- end -}}
 namespaces: {{ toJson .Values.watch.namespaces }}
 allowedTrackingUris: {{ toJson .Values.allowedTrackingUris }}
+allowAnyTrackingUri: {{ default false .Values.allowAnyTrackingUri }}
 allowedGitHosts: {{ toJson .Values.allowedGitHosts }}
+allowAnyGitHost: {{ default false .Values.allowAnyGitHost }}
 mlflowServers:
 {{- if $servers }}
 {{ toYaml $servers }}

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from tests.access import EVERYTHING
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, config, of, only, pod
 from tests.cluster.chart.values import SERVERS, SETS
 
 from feature_lineage.api.manifests import load_manifests
-from feature_lineage.kube.config import read_config
+from feature_lineage.kube.config import OperatorConfig, read_config
+from feature_lineage.tracking.access import AccessEntry, access_of
 
 RE_BLOCK = re.DOTALL | re.MULTILINE
 ALWAYS = {"ConfigMap", "Deployment", "Service"}
@@ -104,7 +107,9 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
     assert config(helm.render(SETS["everything"])) == {
         "namespaces": [],
         "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
+        "allowAnyTrackingUri": False,
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
+        "allowAnyGitHost": False,
         "mlflowServers": [
             {
                 "name": "prod",
@@ -112,13 +117,15 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
                 "workspace": "ml",
                 "credentialDir": "/etc/feature-lineage/servers/prod",
                 "caFile": "/etc/feature-lineage/ca/prod/ca.crt",
+                "access": SERVERS[0]["access"],
             },
             {
                 "name": "lab",
                 "trackingUri": "http://mlflow.lab:5000",
                 "caFile": "/etc/feature-lineage/ca/lab/ca.crt",
+                "access": [],
             },
-            {"name": "open", "trackingUri": "http://mlflow.open:5000"},
+            {"name": "open", "trackingUri": "http://mlflow.open:5000", "access": []},
         ],
         "runner": {
             "image": "feature-lineage/feature-lineage-runner:nightly",
@@ -147,6 +154,26 @@ def test_the_operator_reads_the_configuration_file(helm: Helm, tmp_path: Path, n
     assert [each.name for each in read.mlflow_servers] == [
         each["name"] for each in SETS[name].get("mlflowServers", ())
     ]
+
+
+def test_the_configuration_allows_nothing_unless_the_values_do(helm: Helm, tmp_path: Path) -> None:
+    def read(values: dict[str, Any]) -> OperatorConfig:
+        file = tmp_path / "config.yaml"
+        file.write_text(only(helm.render(values), "ConfigMap")["data"]["config.yaml"])
+        return read_config(file)
+
+    closed, everything, opened = read({}), read(SETS["everything"]), read(SETS["open"])
+    anywhere = ("https://git.anywhere.org/r", "http://mlflow.anywhere.org")
+
+    for each in (closed, everything):
+        assert not each.git_hosts.allows(anywhere[0])
+        assert not each.tracking_uris.allows(anywhere[1])
+    assert opened.git_hosts.allows(anywhere[0])
+    assert opened.tracking_uris.allows(anywhere[1])
+    prod, lab, _ = everything.mlflow_servers
+    assert access_of(prod.access, "ml-a", "driver_ranking") is not None
+    assert access_of(prod.access, "fraud", "driver_ranking") is None
+    assert lab.access == ()
 
 
 def test_release_name_with_a_dot_makes_a_valid_lease(helm: Helm) -> None:
@@ -310,3 +337,34 @@ def test_the_next_steps_in_the_notes_depend_on_the_values(helm: Helm) -> None:
     assert "watches the namespaces team-a, team-b" in notes(helm, SETS["namespaces"])
     assert f"{NAMESPACE}:somebody, the operator can do nothing" in bare
     assert "crds.install is false" in bare
+
+
+def test_the_notes_say_what_to_write_while_something_is_closed(helm: Helm) -> None:
+    server = {"name": "prod", "trackingUri": "https://mlflow.example.org"}
+    granted = {**server, "access": [EVERYTHING]}
+    closed, half, opened = (
+        notes(helm, values)
+        for values in (
+            {"mlflowServers": [server]},
+            {"mlflowServers": [granted], "allowedGitHosts": ["git.example.org"]},
+            {**SETS["open"], "mlflowServers": [granted]},
+        )
+    )
+
+    assert "No namespace may use prod" in closed
+    for value in ("mlflowServers", "allowedTrackingUris", "allowedGitHosts"):
+        assert value in closed
+    assert "access:" not in half
+    assert "allowAnyTrackingUri: true" in half
+    assert "allowedGitHosts" not in half
+    assert "HostNotAllowed" not in opened
+
+
+def test_the_entry_of_the_notes_is_one(helm: Helm) -> None:
+    server = {"name": "prod", "trackingUri": "https://mlflow.example.org"}
+    (written,) = re.findall(
+        r"^ +access:\n( +- .*)$", notes(helm, {"mlflowServers": [server]}), re.M
+    )
+
+    (entry,) = yaml.safe_load(written)
+    assert AccessEntry.model_validate(entry).allow != ()

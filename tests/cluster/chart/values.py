@@ -9,6 +9,14 @@ SERVERS: Final = [
         "workspace": "ml",
         "secretName": "mlflow-prod",
         "caConfigMap": {"name": "corporate-ca"},
+        "access": [
+            {
+                "namespaces": ["ml-*"],
+                "feastProjects": ["driver_*"],
+                "models": ["driver_*", "shared"],
+                "allow": ["Tags", "OpsRuns"],
+            }
+        ],
     },
     {
         "name": "lab",
@@ -45,6 +53,7 @@ SETS: Final = {
         "mlflowServers": SERVERS,
         "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
+        "allowAnyGitHost": False,
         "runner": {
             "image": {"tag": "nightly", "pullPolicy": "Always"},
             "imagePullSecrets": [{"name": "regcred"}],
@@ -84,6 +93,7 @@ SETS: Final = {
         "podAnnotations": {"example.org/owner": "ml-platform"},
         "commonLabels": {"cost-center": "ml"},
     },
+    "open": {"allowAnyTrackingUri": True, "allowAnyGitHost": True},
     "closed": {"networkPolicy": {"enabled": True, "egressPorts": []}},
     "stopped": {"replicaCount": 0, "fullnameOverride": "lineage", "nameOverride": "flo"},
 }
