@@ -363,7 +363,7 @@ def test_the_notes_say_what_to_write_while_something_is_closed(helm: Helm) -> No
 def test_the_entry_of_the_notes_is_one(helm: Helm) -> None:
     server = {"name": "prod", "trackingUri": "https://mlflow.example.org"}
     (written,) = re.findall(
-        r"^ +access:\n( +- .*)$", notes(helm, {"mlflowServers": [server]}), re.M
+        r"^ +access:\n( +- .*)$", notes(helm, {"mlflowServers": [server]}), re.MULTILINE
     )
 
     (entry,) = yaml.safe_load(written)

@@ -23,6 +23,7 @@ from feature_lineage.operations.records import (
     OPERATION_ID_TAG,
     PLAN_ARTIFACT,
     REGISTRY_DIGEST_TAG,
+    RESOURCE_TAG,
     SNAPSHOT_ARTIFACT,
     OpsRun,
 )
@@ -297,6 +298,20 @@ async def test_history_has_the_times_of_registry_changes(
     assert [(r.digest, r.revision) for r in found] == [("a", "rev0"), ("b", "rev2"), ("a", "rev3")]
     at = START.replace(microsecond=123_000)
     assert [r.at for r in found] == [at, at + timedelta(hours=2), at + timedelta(hours=3)]
+
+
+async def test_history_of_a_namespace_has_no_runs_of_others(registry: MLflowRegistry) -> None:
+    name = unique("ops")
+    for hour, resource in enumerate(("ml/ranking", "evil/ranking", "ml-2/ml", "")):
+        end = START + timedelta(hours=hour)
+        written = {RESOURCE_TAG: resource} if resource else {}
+        tags = {REGISTRY_DIGEST_TAG: f"digest-{hour}", **written}
+        await registry.record(ops(name, started_at=end, ended_at=end, tags=tags))
+
+    found = await registry.history(name, namespace="ml")
+
+    assert [record.digest for record in found] == ["digest-0"]
+    assert len(await registry.history(name)) == 4
 
 
 async def test_history_outlives_its_experiment(registry: MLflowRegistry, rest: Rest) -> None:

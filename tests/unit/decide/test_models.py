@@ -434,6 +434,18 @@ def test_the_older_of_two_resources_writes_the_tags(
     assert says(decision, "Ready") == ("True", "Verified")
 
 
+def test_a_model_that_is_not_shown_may_be_one_to_ask_the_platform_for() -> None:
+    named = ProjectScenario(mlflow={"serverRef": "prod"}).project
+    own, platforms = (
+        reconcile(observed_model(model(), None, project=project, view=registry_view()))
+        for project in (ProjectScenario(mlflow=MLFLOW).project, named)
+    )
+
+    assert says(own, "Resolved") == says(platforms, "Resolved") == ("False", "ModelNotFound")
+    assert "mlflowServers[].access" in message(platforms, "Resolved")
+    assert "mlflowServers" not in message(own, "Resolved")
+
+
 def test_deleted_resource_writes_nothing() -> None:
     resource = model()
     gone = resource.metadata.model_copy(update={"deletion_timestamp": NOW})

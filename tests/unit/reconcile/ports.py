@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.access import ENTRIES
+from tests.access import ENTRIES, entry
 from tests.unit.decide.build import MLFLOW, NOW, A
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
@@ -176,6 +176,10 @@ class _Registries:
         uri = MLFLOW["trackingUri"]
         platform = {
             "free": NamedServer(name="free", tracking_uri=f"{uri}/", access=ENTRIES),
+            "read": NamedServer(name="read", tracking_uri=uri, access=(entry(),)),
+            "others": NamedServer(
+                name="others", tracking_uri=uri, access=(entry("Tags", models="other_*"),)
+            ),
             "bound": NamedServer(
                 name="bound", tracking_uri=uri, workspace="default", access=ENTRIES
             ),

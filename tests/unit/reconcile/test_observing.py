@@ -294,6 +294,8 @@ async def _elders_of(scene: ObserverSetup, resource: TrainedModel) -> tuple[str,
             {**PLATFORMS, "serverRef": "bound", "workspace": "b"}, (), id="a refused workspace"
         ),
         pytest.param({**PLATFORMS, "serverRef": "nobody"}, (), id="a server that is not there"),
+        pytest.param({**PLATFORMS, "serverRef": "read"}, (), id="access without tags"),
+        pytest.param({**PLATFORMS, "serverRef": "others"}, (), id="access to other models"),
     ],
 )
 async def test_one_resource_per_registry_writes_the_tags_of_a_version(

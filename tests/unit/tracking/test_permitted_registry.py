@@ -1,6 +1,7 @@
 """What a project with ``serverRef`` sees, writes and is told of a shared server."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,14 @@ from tests.access import entry
 from tests.strategies import real_snapshot
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.model.link import versions_of
 from feature_lineage.errors import AccessNotGranted, HostNotAllowed, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.recorded import PROJECT_TAG
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking import MLflowRegistry
@@ -118,6 +121,19 @@ async def test_only_models_of_the_access_are_in_the_view(pool: ModelRegistryPool
     assert set(view.versions) == {"churn_model", "shared_model"}
     assert view.by_alias("solo_model", "secret") is None
     assert mine.last_view is view
+
+
+async def test_a_foreign_model_with_the_tag_of_a_project_is_none_of_its_versions(
+    pool: ModelRegistryPool, server: Server
+) -> None:
+    mine, foreign = (replace(each, tags={PROJECT_TAG: "churn"}) for each in (MINE, THEIRS))
+    versions = {each.name: {each.version: each} for each in (mine, foreign)}
+    server.last_view = RegistryView(NOW, versions, {})
+
+    view = await (await registry(pool, project())).view(max_age=timedelta())
+
+    assert versions_of(server.last_view, "churn") == (mine, foreign)
+    assert versions_of(view, "churn") == (mine,)
 
 
 async def test_the_view_is_the_same_object_while_mlflow_is_unchanged(
