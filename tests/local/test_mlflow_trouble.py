@@ -125,7 +125,8 @@ async def test_missing_objects_of_a_manifest_are_reported(tmp_path: Path) -> Non
     missing = read_state(tmp_path, "keyed").message("Applied")
     assert "Secret default/absent is not there; add its manifest to the folder" in missing
     served_says = read_state(tmp_path, "served").message("Applied")
-    assert "a local host has none); use another, or spec.mlflow.trackingUri" in served_says
+    assert "(a local host has none)" in served_says
+    assert "or use spec.mlflow.trackingUri" in served_says
     for name in ("keyed", "served"):
         assert read_state(tmp_path, name).state("Applied") == ("False", "GuardUnavailable")
     assert not (tmp_path / ".feature-lineage" / "jobs").exists()
