@@ -10,15 +10,14 @@ from feature_lineage.api.model_status import (
     ResolvedStatus,
     SchemaDigest,
 )
-from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import Duration
 from feature_lineage.decide.observed import LinkedVersion, ObservedModel
+from feature_lineage.decide.problems import listed_problems
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.features.freshness import OverallFreshness, judge_model
 
 MAX_HISTORY: Final = 10
 MAX_FEATURES: Final = 100
-MAX_PROBLEMS: Final = 50
 
 
 def resolved(linked: LinkedVersion) -> ResolvedStatus:
@@ -60,15 +59,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         baseline_registry_digest=baseline.digest if baseline else None,
         verdict=verdict,
         verdict_since=since,
-        problems=tuple(
-            ProblemStatus(
-                feature=problem.feature,
-                kind=str(problem.kind),
-                was=problem.was or None,
-                now=problem.now or None,
-            )
-            for problem in problems[:MAX_PROBLEMS]
-        ),
+        problems=listed_problems(problems),
         problems_total=len(problems),
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
-from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus, ProblemStatus
+from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus
+from feature_lineage.decide.problems import listed_problems
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.plan import Plan
@@ -13,9 +14,6 @@ MAX_CHANGES = 50
 
 
 MAX_IMPACTS = 50
-
-
-MAX_PROBLEMS = 50
 
 
 _CREATED = frozenset({ChangeClass.CREATED})
@@ -44,15 +42,7 @@ def plan_status(
                 verdict=Verdict.BROKEN
                 if any(problem.kind in BREAKING for problem in impact.problems)
                 else Verdict.CHANGED,
-                problems=tuple(
-                    ProblemStatus(
-                        feature=problem.feature,
-                        kind=str(problem.kind),
-                        was=problem.was or None,
-                        now=problem.now or None,
-                    )
-                    for problem in impact.problems[:MAX_PROBLEMS]
-                ),
+                problems=listed_problems(impact.problems),
             )
             for impact in plan.impacts[:MAX_IMPACTS]
         ),
