@@ -27,6 +27,7 @@ from feature_lineage.reconcile.cache import (
 )
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
 from feature_lineage.reconcile.link_versions import linked_versions
+from feature_lineage.reconcile.model_registry import read_model_registry
 
 GUARD_FRESH: Final = timedelta(seconds=5)
 
@@ -134,18 +135,8 @@ async def _model_facts(
     project, mlflow = observed.resource, observed.resource.spec.mlflow
     if mlflow is None:
         return None
-    registry: ModelRegistry | None = None
-    failure: Failure | None = None
-    view: RegistryView | None = None
     max_age = min(GUARD_FRESH, mlflow.poll_interval) if fresh else mlflow.poll_interval
-    try:
-        registry = await ports.registries.of(project)
-        if registry is not None:
-            view = await registry.view(max_age=max_age, full=fresh)
-    except FeatureLineageError as error:
-        failure = Failure.of(error)
-        view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile sends no further requests
+    registry, view, failure = await read_model_registry(ports, project, max_age, full=fresh)
     if view is None:
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""
