@@ -5,20 +5,17 @@ no values.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from prometheus_client.core import Metric
 
+from feature_lineage.clock import utc_now
 from feature_lineage.metrics import projects, trained
 from feature_lineage.metrics.catalogue import GAUGES
 from feature_lineage.metrics.families import Row, family
 from feature_lineage.metrics.state import ScrapeData, State, scrape_data
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class StateCollector:
@@ -30,11 +27,9 @@ class StateCollector:
         now: the current time, aware; injected by tests.
     """
 
-    def __init__(
-        self, state: Callable[[], State], now: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, state: Callable[[], State], now: Callable[[], datetime] = utc_now) -> None:
         self._state = state
-        self._now = now or _now
+        self._now = now
 
     def describe(self) -> Iterable[Metric]:
         """The families without samples: the registration needs only names."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from feature_lineage.clock import utc_now
 from feature_lineage.errors import NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -10,7 +11,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
-from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.registry_cache import OnRegistryChange, RegistryCache
