@@ -37,7 +37,7 @@ async def _pages(
         projects = [project for project in host.resources.projects() if project.spec.mlflow]
         if not projects:
             raise InvalidManifest(
-                f"{folder} holds no FeatureStoreProject with spec.mlflow, so its models are "
+                f"{folder} contains no FeatureStoreProject with spec.mlflow, so its models are "
                 "unknown; add one"
             )
         lineage = LineageQuery(host.ports, ReconcileCache())

@@ -37,16 +37,16 @@ _HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.exampl
 class NamedServer(ApiModel):
     """An MLflow server that projects name by ``spec.mlflow.serverRef``."""
 
-    name: DnsLabel = Field(description="Its name in `serverRef`.")
-    tracking_uri: Text = Field(description="Its address.")
+    name: DnsLabel = Field(description="Name of the server in `serverRef`.")
+    tracking_uri: Text = Field(description="Address of the server.")
     workspace: str = Field(
         "",
-        description="Workspace of the server; projects name no other. Empty: any that they name.",
+        description="Workspace of the server; projects can use no other. Empty: any workspace.",
     )
     credential_dir: str = Field(
         "", description="Directory of a mounted Secret: username and password, or token."
     )
-    ca_file: str = Field("", description="Certificate authorities (PEM) to trust for it.")
+    ca_file: str = Field("", description="Certificate authorities (PEM) to trust for this server.")
 
     def server(self) -> MLflowServer:
         """The server with its credential, read now: a mounted Secret may be rotated.
@@ -87,10 +87,10 @@ class OperatorConfig(ApiModel):
 
     namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
     allowed_tracking_uris: tuple[Annotated[str, _ADDRESS], ...] = Field(
-        (), description="Globs of tracking URIs that projects may name; empty: any."
+        (), description="Globs of tracking URIs that projects may use; empty: any."
     )
     allowed_git_hosts: tuple[Annotated[str, _HOST], ...] = Field(
-        (), description="Globs of hosts that projects' repositories may be on; empty: any."
+        (), description="Globs of Git hosts that projects may use; empty: any."
     )
     mlflow_servers: tuple[NamedServer, ...] = Field(
         (), description="The servers that `serverRef` can name."
@@ -100,7 +100,7 @@ class OperatorConfig(ApiModel):
     resync_interval: Annotated[Duration, at_least("10s")] = Field(
         Duration("10m"), description="How often every resource is reconciled without an event."
     )
-    port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
     leader_election: LeaderElection = Field(LeaderElection(), description="Leader election.")
 
     def allows(self, tracking_uri: str) -> bool:

@@ -48,7 +48,7 @@ _FEAST_SECTIONS: Final = {
 }
 _FEAST_OWN_ENTITY: Final = "__dummy"
 _UNSAFE: Final = re.compile(r"[^\w\-. :]", re.ASCII)
-_MAX_VIEW_IN_KEY: Final = 180  # MLflow takes keys of up to 250 characters
+_MAX_VIEW_IN_KEY: Final = 180  # MLflow accepts keys of up to 250 characters
 _DONE: Final = frozenset({Outcome.SUCCEEDED, Outcome.PLANNED})
 
 

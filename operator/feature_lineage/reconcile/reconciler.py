@@ -188,7 +188,7 @@ class Reconciler:
             try:
                 await self._ports.jobs.release(job, after)
             except FeatureLineageError as error:
-                _log.warning("job %s of %s is let go of later: %s", job, key, error.message)
+                _log.warning("job %s of %s will be released later: %s", job, key, error.message)
                 left.add(job)
         self._memory.jobs[key] = needed | left
 

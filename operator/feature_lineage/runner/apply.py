@@ -96,7 +96,7 @@ def _check_folder(job: Job) -> None:
     request = job.request
     if request.folder_revision and tree_revision(job.repo) != request.revision:
         raise SteppedBack(
-            f"{job.repo} changed since the operation was decided on; its newest state is next",
+            f"{job.repo} changed since the operation was decided; its newest state is used next",
             reason=Reason.PROGRESSING,
         )
 
@@ -161,7 +161,7 @@ def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, 
             features.setdefault(change.name, []).append(change.feature)
     return tuple(
         f"feature view {view!r} keeps its materialization intervals although "
-        f"{', '.join(names)} changed: the past is not filled in; run a backfill of {view!r}"
+        f"{', '.join(names)} changed: past rows are not written again; run a backfill of {view!r}"
         for view, names in sorted(features.items())
     )
 

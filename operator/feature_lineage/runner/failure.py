@@ -63,7 +63,7 @@ def repo_fault(error: BaseException, repo: Path) -> str:
         case SyntaxError():
             return f"{prefix}SyntaxError: {error.msg}"
         case RecursionError():
-            return f"{prefix}RecursionError: the repo's code calls itself without end"
+            return f"{prefix}RecursionError: the repo's code has an endless recursion"
         case _:
             return prefix + error_line(error)
 

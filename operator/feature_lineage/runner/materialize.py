@@ -164,7 +164,7 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
         case _NotMaterializableError():
             return str(error)
         case FileNotFoundError():
-            return f"the source file {error.filename or where or error} is not there"
+            return f"the source file {error.filename or where or error} does not exist"
         case KeyError():
             return (
                 f"a column is missing in the data{of_source}: {error.args[0] if error.args else ''}"

@@ -84,7 +84,7 @@ def _verify(report: JobReport, registry: dict[str, Any] | None) -> JobReport:
         update={
             "outcome": Outcome.FAILED,
             "reason": Reason.JOB_FAILED,
-            "message": "the registry does not hold what the job reported: either another "
+            "message": "the registry does not contain what the job reported: either another "
             "writer changed it at the same time, or the repo's code interferes with Feast; "
             "the next attempt starts from the present registry",
         }
@@ -104,7 +104,7 @@ def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, 
         step = "raise spec.runtime.resources.limits.memory"
         return (
             Reason.JOB_FAILED,
-            f"killed by the kernel {doing}, most likely for want of memory; {step}",
+            f"killed by the kernel {doing}, most likely because it ran out of memory; {step}",
         )
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     if result.phase in REPO_PHASES:

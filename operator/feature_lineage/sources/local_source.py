@@ -38,7 +38,7 @@ class LocalSourceKind(SourceKind[LocalSource]):
         folder = _folder(spec, host)
         if exact and tree_revision(folder) != revision:
             raise SourceChanged(
-                f"{folder} changed since the operation was decided on; its newest state is next"
+                f"{folder} changed since the operation was decided; its newest state is used next"
             )
         return folder
 

@@ -178,7 +178,8 @@ class ModelRegistryPool:
         if not self._allowed(tracking_uri):
             raise HostNotAllowed(
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
-                "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator"
+                "allowedTrackingUris; use one of them, a serverRef, or ask the team that runs "
+                "the operator"
             )
 
     def _server_of_ref(self, mlflow: MlflowSpec) -> PlatformServer:
@@ -192,7 +193,7 @@ class ModelRegistryPool:
             raise HostNotAllowed(
                 f"spec.mlflow.workspace {mlflow.workspace!r} is not the workspace that the "
                 f"platform gives to server {mlflow.server_ref}: {server.workspace!r}; "
-                "leave it out, or ask who runs the operator"
+                "leave it out, or ask the team that runs the operator"
             )
         return server
 

@@ -145,7 +145,7 @@ async def test_a_cancelled_job_that_runs_reports_interrupted(
         async with asyncio.timeout(JOB_SECONDS):
             while not ((facts := await jobs.state(name, mine.resource)) and facts.begun):
                 await asyncio.sleep(0.2)
-        await jobs.cancel(name, mine.resource, "Interrupted: the job gives way to Observe")
+        await jobs.cancel(name, mine.resource, "Interrupted: the job yields to Observe")
         facts = await jobs.state(name, mine.resource)
         assert facts is not None
         assert facts.cancelled

@@ -219,7 +219,7 @@ def test_the_verifier_detects_a_repo_that_interferes(repo: Repo, cli: Cli) -> No
     finished = cli.run(request("apply", repo.path))
 
     assert (finished.code, finished.report.outcome) == (75, Outcome.FAILED)
-    assert "the registry does not hold what the job reported" in finished.report.message
+    assert "the registry does not contain what the job reported" in finished.report.message
     assert not finished.report.verified
 
 

@@ -78,7 +78,7 @@ def plan(verdict: PlanVerdict = PlanVerdict.CLEAN, digest: str = PLAN, reason: s
 
 
 def view_report(name: str, result: str = "Succeeded", **more: Any) -> ViewReport:
-    error = "the source file stats.parquet is not there" if result == "Failed" else ""
+    error = "the source file stats.parquet does not exist" if result == "Failed" else ""
     return ViewReport(name=name, kind="feature_view", result=result, error=error, **more)
 
 

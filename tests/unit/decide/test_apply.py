@@ -605,7 +605,7 @@ def test_lost_job_needs_facts_to_start_again() -> None:
 def test_unresolved_source_delays_only_applies() -> None:
     scenario = ProjectScenario().apply()
 
-    scenario.source = Failure("RefNotFound", "branch main is not there; set source.git.ref")
+    scenario.source = Failure("RefNotFound", "branch main does not exist; set source.git.ref")
     scenario.rest()
 
     assert scenario.says("SourceReady") == scenario.says("Ready") == ("False", "RefNotFound")

@@ -100,7 +100,7 @@ def test_what_was_read_before_a_write_is_not_taken_over(together: bool) -> None:
     assert {view.name for view in scenario.status.feature_views} == {"stats", "extra"}
     ended = next(each for each in scenario.status.operations if each.id == observe.id)
     assert (ended.result, ended.registry_digest) == (Result.SUCCEEDED, None)
-    assert "wrote the registry meanwhile" in (ended.message or "")
+    assert "wrote the registry in the meantime" in (ended.message or "")
 
 
 def test_a_block_writes_nothing_so_what_was_read_counts() -> None:

@@ -394,7 +394,7 @@ async def test_an_outage_keeps_the_facts_and_starts_nothing() -> None:
 
 async def test_a_source_that_fails_is_a_condition_and_no_error() -> None:
     scene = ReconcilerSetup()
-    scene.fakes.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+    scene.fakes.fail["resolve"] = NotFound("branch main does not exist", reason="RefNotFound")
 
     await scene.reconcile()
 

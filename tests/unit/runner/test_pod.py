@@ -64,7 +64,7 @@ def test_a_config_map_becomes_a_folder(mounted: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_map_of_another_revision_is_not_applied(mounted: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceChanged, match="its newest state is next"):
+    with pytest.raises(SourceChanged, match="its newest state is used next"):
         fetch(order("sha256:0", files=str(mounted)), tmp_path)
 
 

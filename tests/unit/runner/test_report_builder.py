@@ -54,7 +54,7 @@ def worker_report(
         (
             WorkerResult(returncode=-9, phase="materialize"),
             "JobFailed",
-            "killed by the kernel while materializing, most likely for want of memory; raise ",
+            "killed by the kernel while materializing, most likely because it ran out of memory; ",
         ),
         (
             WorkerResult(returncode=-9, phase="infer", stopped_by="deadline"),
@@ -79,7 +79,7 @@ def worker_report(
         (
             WorkerResult(report=worker_report(), registry={"digest": "0" * 64}),
             "JobFailed",
-            "the registry does not hold what the job reported: either another writer changed it ",
+            "the registry does not contain what the job reported: either another writer changed ",
         ),
     ],
 )

@@ -68,7 +68,7 @@ def unresolved(observed: ObservedModel) -> Failure | None:
         name = spec.project_ref.name
         return Failure(
             Reason.REF_NOT_PERMITTED,
-            f"FeatureStoreProject {name} is not there or does not allow this namespace; "
+            f"FeatureStoreProject {name} does not exist or does not allow this namespace; "
             "create it, or add the namespace to its spec.allowedNamespaces",
         )
     if project.spec.mlflow is None:

@@ -77,7 +77,7 @@ def _applied(
     else:
         why = blocked_by(observed, OperationKind.APPLY)
         reason = why.reason if why else Reason.PROGRESSING
-        conditions.false(C.APPLIED, reason, why.message if why else "waits for its turn")
+        conditions.false(C.APPLIED, reason, why.message if why else "waits for another operation")
 
 
 def _observed(

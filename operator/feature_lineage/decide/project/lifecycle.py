@@ -111,7 +111,7 @@ def _attempt_ended(
 ) -> Step:
     ended = outcome_of(job)
     if job.cancelled and ended.unspent and KINDS[operation.kind].yields:
-        return withdraw(observed, step, operation, "it gave way to another operation")
+        return withdraw(observed, step, operation, "it yielded to another operation")
     left = ended.unspent or operation.failures < observed.resource.spec.runtime.retries
     if not (ended.retry and left) or _void(observed, operation):
         return end_operation(observed, step, operation, ended, job.report)
@@ -187,7 +187,7 @@ def end_operation(
     """
     if report is not None and operation.overtaken_by is not None:
         report = _overtaken(report)
-        by = f"{operation.overtaken_by} wrote the registry meanwhile; what was read is older"
+        by = f"{operation.overtaken_by} wrote the registry in the meantime; this read is not used"
         ended = replace(ended, message=ended.message or by)
     step = _keeping_snapshot(step, operation, ended, report)
     status, spec, now = step.status, observed.resource.spec, observed.now

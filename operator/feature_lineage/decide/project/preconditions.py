@@ -22,7 +22,7 @@ from feature_lineage.reasons import Reason
 def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
     """Why no job of this kind may start now; None if it may start."""
     if observed.resource.spec.suspend and not observed.deleted:
-        return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
+        return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to continue")
     source = observed.source
     if isinstance(source, Failure) and (
         KINDS[kind].plans
@@ -80,7 +80,7 @@ def owner_failure(observed: ObservedProject) -> Failure | None:
     for older_owner in observed.older_owners:
         if not older_owner.registry_id and not older_owner.tried:
             return Failure(
-                Reason.PROGRESSING, f"waits until {older_owner.key} has named its registry"
+                Reason.PROGRESSING, f"waits until the registry of {older_owner.key} is known"
             )
     return None
 
