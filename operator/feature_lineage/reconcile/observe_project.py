@@ -11,7 +11,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.enums import ApplyMode
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of, seniority
-from feature_lineage.decide.model.link import guarded_version, versions_of
+from feature_lineage.decide.model.link import guarded_model, versions_of
 from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject, OlderOwner
 from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.job_request import inputs_digest
@@ -162,10 +162,10 @@ async def _linked_facts(
         ports, memory, project, registry, view, snapshot, versions
     )
     policy, cooperative = project.spec.apply.protection, CooperativeYield()
-    candidates = []
+    protected = []
     for item in linked:
         await cooperative.checkpoint()
-        candidate = guarded_version(item, baselines, snapshot, policy)
-        if candidate is not None:
-            candidates.append(candidate)
-    return ModelFacts(view.read_at, linked, build_guard(view.read_at, candidates, policy), failure)
+        model = guarded_model(item, baselines, snapshot, policy)
+        if model is not None:
+            protected.append(model)
+    return ModelFacts(view.read_at, linked, build_guard(view.read_at, protected), failure)
