@@ -13,8 +13,8 @@ from typing import Final
 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import canonical_json, digest_of
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import (
     ATTEMPT_TAG,
     ERROR_ARTIFACT,

@@ -13,10 +13,11 @@ from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.plan_checks import make_plan
-from feature_lineage.operations.protocol import ApplyRequest, JobReport, Outcome
+from feature_lineage.operations.protocol import ApplyRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes

@@ -16,13 +16,8 @@ from typing import Any, Final
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
-from feature_lineage.operations.protocol import (
-    JobReport,
-    MaterializeRequest,
-    Outcome,
-    ViewReport,
-    ViewWindow,
-)
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file

@@ -17,8 +17,9 @@ from types import FrameType
 from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, TerminalError
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_pod_request
-from feature_lineage.operations.protocol import JobReport, encode
+from feature_lineage.operations.protocol import encode
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, TransientError
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, ReportManifest
-from feature_lineage.operations.protocol import JobReport
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG: Final = Path("/dev/termination-log")

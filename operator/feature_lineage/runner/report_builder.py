@@ -11,13 +11,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from feature_lineage.operations.job_report import OUTPUT_TAIL_BYTES, JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import (
-    OUTPUT_TAIL_BYTES,
-    JobReport,
-    JobRequest,
-    Outcome,
-)
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import DOING, REPO_PHASES, WorkerResult
 

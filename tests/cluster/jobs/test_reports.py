@@ -24,8 +24,9 @@ from feature_lineage.kube.jobs.names import access_name, report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.report import OPENED_BY, read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
-from feature_lineage.operations.protocol import JobReport, Outcome, encode
+from feature_lineage.operations.protocol import encode
 from feature_lineage.runner.publish import ApiServer, Retries, publish
 
 NewProject = Callable[..., Any]

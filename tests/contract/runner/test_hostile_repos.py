@@ -4,7 +4,7 @@ import pytest
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo, simple
 
-from feature_lineage.operations.protocol import ExitCode, Outcome
+from feature_lineage.operations.job_report import ExitCode, Outcome
 
 ODFV = """
 import sys

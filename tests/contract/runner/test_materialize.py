@@ -9,12 +9,8 @@ from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo, frame
 from tests.contract.runner.test_life_of_a_project import KINDS, views
 
-from feature_lineage.operations.protocol import (
-    ExitCode,
-    MaterializeRequest,
-    Outcome,
-    ViewWindow,
-)
+from feature_lineage.operations.job_report import ExitCode, Outcome
+from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 
 BAD = """
 from feast import FeatureView, Field, FileSource

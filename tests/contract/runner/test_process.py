@@ -12,7 +12,7 @@ from tests.contract.runner.harness import Cli, request
 from tests.contract.runner.repos import Repo
 from tests.contract.runner.stores import on_disk
 
-from feature_lineage.operations.protocol import ExitCode, Outcome
+from feature_lineage.operations.job_report import ExitCode, Outcome
 
 LOUD = """
 import json, os, subprocess, sys, threading, time

@@ -33,7 +33,8 @@ from feature_lineage.api.manifests import load_manifests
 from feature_lineage.cli.main import main
 from feature_lineage.metrics.catalogue import CATALOGUE
 from feature_lineage.operations import records
-from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequest
+from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking import ops
 

@@ -8,15 +8,15 @@ import pytest
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.operations.protocol import (
+from feature_lineage.operations.job_report import (
     MAX_REPORT_PARSE_BYTES,
     MAX_VIEWS,
     JobReport,
     Outcome,
     ViewReport,
     decode_report,
-    encode,
 )
+from feature_lineage.operations.protocol import encode
 from feature_lineage.untrusted import parse_bytes
 
 MEASURED_MIB = 64

@@ -26,7 +26,7 @@ from feature_lineage.errors import (
     TerminalError,
     TransientError,
 )
-from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")

@@ -13,9 +13,10 @@ import pytest
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
 from feature_lineage.runner.pod import execute
@@ -240,7 +241,7 @@ def test_an_ipv6_address_has_brackets_in_the_url() -> None:
 def test_a_report_too_large_becomes_a_short_one() -> None:
     from datetime import UTC, datetime
 
-    from feature_lineage.operations.protocol import ExitCode
+    from feature_lineage.operations.job_report import ExitCode
     from feature_lineage.runner.report import too_large
 
     now = datetime.now(UTC)

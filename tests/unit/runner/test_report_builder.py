@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.progress import WorkerResult
 from feature_lineage.runner.report_builder import build_report
 

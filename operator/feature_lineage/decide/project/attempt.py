@@ -10,7 +10,7 @@ from feature_lineage.api.operation_status import OperationStatus, OperationView
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.views import outcome
 from feature_lineage.operations.backoff import delay
-from feature_lineage.operations.protocol import ExitCode, JobReport, Outcome
+from feature_lineage.operations.job_report import ExitCode, JobReport, Outcome
 from feature_lineage.reasons import Reason
 
 MAX_MESSAGE: Final = 2000

@@ -35,9 +35,9 @@ from feature_lineage.decide.project.status_changes import (
 from feature_lineage.decide.project.step import Step
 from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest
-from feature_lineage.operations.protocol import JobReport, Outcome
 from feature_lineage.reasons import Reason
 
 RUNNING_INTERVAL: Final = timedelta(seconds=60)
