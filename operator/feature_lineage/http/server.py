@@ -1,7 +1,7 @@
 """The HTTP server of the process: aiohttp in a thread with an event loop of its own.
 
 Probes are answered while the operator's event loop is blocked, and a long answer does not block
-that loop. What is served comes as route definitions; each package defines its own.
+that loop. The callers pass route definitions; each package defines its own.
 """
 
 import asyncio
