@@ -16,8 +16,8 @@ from feature_lineage.operations.protocol import JobKind, Message, unparsable
 from feature_lineage.reasons import TERMINAL_REASONS, Reason
 from feature_lineage.untrusted import Many, Name, TooLarge, check_json
 
-MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
-MAX_REPORT_PARSE_BYTES: Final = 40 * 1024 * 1024
+MAX_REPORT_BYTES: Final = 20 * 1024 * 1024
+MAX_REPORT_PARSE_BYTES: Final = 2 * MAX_REPORT_BYTES
 """As `untrusted.parse_bytes` estimates it; pydantic takes up to half as much again."""
 OUTPUT_TAIL_BYTES: Final = 4096
 MAX_NUMBERS: Final = 100

@@ -186,5 +186,10 @@ def _inflate(packed: bytes) -> bytes:
     """Decompress at most `MAX_REPORT_BYTES`: the sender is not trusted."""
     try:
         return inflate(packed, MAX_REPORT_BYTES)
+    except TooLarge as error:
+        raise InvalidReport(
+            f"the message is not read: {error}; split the project into smaller ones",
+            reason=Reason.REPORT_TOO_LARGE,
+        ) from error
     except ValueError as error:
         raise _damaged(f"the message cannot be decompressed: {error}") from error

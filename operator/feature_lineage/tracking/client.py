@@ -20,7 +20,7 @@ from feature_lineage.tracking.page_walk import pages
 
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
-MAX_ARTIFACT: Final = 64 * 1024 * 1024
+MAX_ARTIFACT: Final = 32 * 1024 * 1024
 ARTIFACT_DEADLINE_FACTOR: Final = 4.0
 EXPERIMENTS_PAGE: Final = 10_000
 

@@ -52,7 +52,7 @@ import resource, sys
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.job_report import decode_report
 text = sys.stdin.buffer.read()
-decode_report(text[:0] + sys.argv[1].encode())
+decode_report(sys.argv[1].encode())
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 try:
