@@ -61,9 +61,17 @@ class Link:
     problems: tuple[str, ...] = ()
 
     @property
+    def verifiable(self) -> bool:
+        """Whether the list can be verified: no record of it is missing or contradicts it.
+
+        A wrong name of the service does not prevent that. Every other reason does.
+        """
+        return self.reason in (None, Reason.SERVICE_MISMATCH)
+
+    @property
     def complete(self) -> bool:
         """Whether `refs` is the whole list, as protection needs it."""
-        return bool(self.refs) and self.reason in (None, Reason.SERVICE_MISMATCH)
+        return bool(self.refs) and self.verifiable
 
     @property
     def views(self) -> tuple[str, ...]:
