@@ -88,7 +88,7 @@ def _listen(address: str, port: int) -> socket.socket:
             why = "the port is in use"
             step = "stop the process that uses it, or choose another port (0 selects a free one)"
         raise TerminalError(
-            f"cannot serve metrics on {address} port {port}: {why}; {step}",
+            f"cannot listen for HTTP on {address} port {port}: {why}; {step}",
             reason=Reason.PORT_UNAVAILABLE,
         ) from error
     return listening

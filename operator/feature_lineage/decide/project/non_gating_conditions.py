@@ -1,4 +1,4 @@
-"""The conditions that do not affect Ready: Materialized, Fresh, FactsCurrent, Recorded.
+"""The conditions of a project that do not affect Ready.
 
 A late view, a missing record or old facts must not fail a rollout.
 """
@@ -24,7 +24,7 @@ def set_non_gating_conditions(
     judged: Mapping[str, Freshness],
     conditions: ConditionSet,
 ) -> None:
-    """Set the four conditions for this reconcile."""
+    """Set these conditions for this reconcile."""
     _materialized(observed, status, conditions)
     _fresh(conditions, judged, status)
     _facts_current(observed, status, conditions)
