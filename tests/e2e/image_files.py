@@ -97,7 +97,7 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
 
 
 def _layer_names(outer: tarfile.TarFile) -> list[str]:
-    """Yield the members of the archive. A layer that occurs twice is a link to the first copy."""
+    """Return the members with the layers. A layer that occurs twice is a link to the first copy."""
     members = map(outer.getmember, _json(outer, "manifest.json")[0]["Layers"])
     return [
         posixpath.normpath(member.linkname) if member.issym() else member.name for member in members

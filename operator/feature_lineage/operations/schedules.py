@@ -29,8 +29,8 @@ class Due:
     Attributes:
         tick: the scheduled time to run now (UTC), None when there is none.
         next: the first scheduled time to come (UTC); None while suspended.
-        missed: passed ticks that are not run, at most 100; 100 means "or more".
-        skipped: the newest tick when it is too late to start it: handled without a run.
+        missed: number of past ticks that are not run, at most 100; 100 means "or more".
+        skipped: the newest tick, if it is too late to run it: it counts as handled.
     """
 
     tick: datetime | None = None

@@ -37,7 +37,7 @@ def report_of(request: JobRequest, outcome: Outcome, started: datetime, **fields
 
 
 def build_report(request: JobRequest, result: WorkerResult, started: float) -> JobReport:
-    """The report of this job; every result gives a report."""
+    """The report of a job, also if the worker sent no report or an invalid one."""
     tail = _tail(result.output, result.secrets)
 
     def failed(reason: Reason, message: str) -> JobReport:

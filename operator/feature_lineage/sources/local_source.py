@@ -13,7 +13,7 @@ from feature_lineage.sources.tree import tree_revision
 
 
 class LocalSourceKind(SourceKind[LocalSource]):
-    """Jobs use the folder where it is; no pod can."""
+    """A folder that jobs on the same machine use in place; pods cannot use it."""
 
     pod_field = ""
 

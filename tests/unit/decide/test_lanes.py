@@ -216,7 +216,7 @@ def test_a_result_that_came_before_the_interruption_counts(measuring: ProjectSce
 def test_a_failed_reading_job_of_another_kind_is_no_failed_observe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What it failed at says nothing about the registry: neither Applied nor the next Observe."""
+    """It did not read the registry: Applied and the time of the next Observe stay the same."""
     table = cast("dict[OperationKind, Any]", KINDS)
     other = replace(KINDS[OperationKind.BACKFILL], lane=Lane.READING)
     monkeypatch.setitem(table, OperationKind.BACKFILL, other)
