@@ -110,7 +110,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(project, written, decision)
-            results = await self._actions.on_project(action, written, results)
+            results = await self._actions.perform_project_action(action, written, results)
         concluded = conclude(observed, written.status, results, self._ports.clock.now())
         final = await self._write(written, concluded.status)
         sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))
@@ -139,7 +139,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(model, written, decision)
-            results = await self._actions.on_version(action, observed.project, results)
+            results = await self._actions.perform_tag_action(action, observed.project, results)
         status = conclude_model(written.status, results, self._ports.clock.now())
         written = await self._write(written, status)
         sink_errors = await emit(self._sinks, decision.events)

@@ -15,7 +15,7 @@ from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.registry_cache import OnRegistryChange, RegistryCache
 from feature_lineage.tracking.tags import set_version_tag
-from feature_lineage.tracking.timeline import TimelineReader
+from feature_lineage.tracking.timeline_reader import TimelineReader
 
 
 class MLflowRegistry:

@@ -13,8 +13,8 @@ from mlflow.utils.validation import _validate_metric_name, _validate_param, _val
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.diff import Change, ChangeClass
-from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.ops_run_builder import ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.records import Operation, OpsRun
 

@@ -18,7 +18,13 @@ from feature_lineage.decide.decision import Action, Decision, DeleteTags, SetTag
 from feature_lineage.decide.events import DomainEvent, VerdictChanged, VersionLinked
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.conditions import conditions_of
-from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
+from feature_lineage.decide.model.status import (
+    freshness,
+    history,
+    history_with_end,
+    lineage,
+    resolved,
+)
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.reasons import Reason
@@ -46,7 +52,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         changes["freshness"] = freshness(observed, linked)
     elif problem is not None and not problem.outage:
         changes |= {"resolved": None, "lineage": None, "freshness": None}
-        changes["history"] = closed(observed)
+        changes["history"] = history_with_end(observed)
     status = status.model_copy(update=changes)
     actions = _actions(observed)
     status = status.model_copy(

@@ -17,8 +17,8 @@ from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.views import outcome
-from feature_lineage.operations.audit import ops_run
 from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.ops_run_builder import ops_run
 from feature_lineage.operations.records import Operation, OpsRun
 
 KEPT_OPERATIONS = 10

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
 from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus
-from feature_lineage.decide.problems import listed_problems
+from feature_lineage.decide.problem_status import listed_problems
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.plan import Plan
