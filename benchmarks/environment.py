@@ -13,8 +13,9 @@ from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome, ViewReport
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
 

@@ -20,14 +20,8 @@ from benchmarks.measure import Row, Size, in_turn
 from benchmarks.repos import END, PROJECT, START, BenchmarkRepo
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_EXEC
-from feature_lineage.operations.protocol import (
-    ApplyRequest,
-    JobRequest,
-    MaterializeRequest,
-    Outcome,
-    decode_report,
-    encode,
-)
+from feature_lineage.operations.job_report import Outcome, decode_report
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest, MaterializeRequest, encode
 
 GOAL = 1.15
 SHOWN = 0.005

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from feature_lineage.features.refs import FeatureRef
@@ -20,9 +19,6 @@ from feature_lineage.features.services import service_members
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import field_types
 from feature_lineage.models.facts import ModelVersion, TrainingRun
-
-settings.register_profile("tests", deadline=None)  # on two shared cores a pause is not a failure
-settings.load_profile("tests")
 
 Objects = dict[str, dict[str, Any]]
 

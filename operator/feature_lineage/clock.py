@@ -3,8 +3,12 @@
 from datetime import UTC, datetime
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class UtcClock:
     """`Clock` of both hosts."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return utc_now()

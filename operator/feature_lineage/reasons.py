@@ -69,7 +69,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"  # the job took longer than its timeout
     INTERRUPTED = "Interrupted"  # the job's process was stopped; the attempt does not count
     IMAGE_PULL_FAILED = "ImagePullFailed"  # the runner's image cannot be pulled
-    UNSCHEDULABLE = "Unschedulable"  # no node takes the job's pod
+    UNSCHEDULABLE = "Unschedulable"  # no node accepts the job's pod
     RUNNER_INCOMPATIBLE = "RunnerIncompatible"  # the job's request or report does not parse
     REPORT_TOO_LARGE = "ReportTooLarge", TERMINAL  # the report does not fit into its ConfigMaps
 

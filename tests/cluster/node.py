@@ -1,4 +1,4 @@
-"""A simulated node: does the work of a kubelet, so that Jobs end on a bare control plane.
+"""A simulated node: runs pods as a kubelet does, so that Jobs end on a cluster without nodes.
 
 The container of each pod is a process of this machine. It has its own root (a read-only overlay of
 this machine's root) and process table, the user of the pod, and only the capabilities of the pod.

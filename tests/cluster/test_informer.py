@@ -43,8 +43,8 @@ class ChangeRecorder:
         self.forgotten.append(key.name)
         self._news.set()
 
-    async def of(self, count: int) -> None:
-        """Return after so many changes."""
+    async def until_count(self, count: int) -> None:
+        """Wait until this number of changes is recorded."""
         async with asyncio.timeout(30):
             while len(self.enqueued) + len(self.forgotten) < count:
                 self._news.clear()
@@ -77,11 +77,11 @@ async def test_a_change_without_an_event_is_found_by_the_next_relist(
             await informer.synced.wait()
         assert sorted(changes.enqueued) == ["a", "b"]
         await admin.patch(MODELS, namespace, "a", {"spec": {"suspend": True}})
-        await changes.of(3)
+        await changes.until_count(3)
         await admin.delete(MODELS, namespace, "b")
-        await changes.of(4)
+        await changes.until_count(4)
         await admin.create(MODELS, namespace, manifest(MODELS, "c"))
-        await changes.of(5)
+        await changes.until_count(5)
         changed = resources.model(namespace, "a")
 
     assert changes.enqueued[2:] == ["a", "c"]
@@ -117,7 +117,7 @@ async def test_a_list_that_fails_is_logged_once_and_repeated(
             async with asyncio.timeout(30):
                 await again.spent.wait()
             await admin.delete(MODELS, namespace, "a")
-            await changes.of(2)
+            await changes.until_count(2)
 
     assert before == "a test answers 503"
     assert after == ""

@@ -15,7 +15,7 @@ WHITEOUT = ".wh."
 def layer_sizes(archive: Path) -> list[int]:
     """Return the unpacked size of each layer in bytes, from the lowest layer up."""
     with tarfile.TarFile(archive) as outer:
-        return [outer.getmember(name).size for name in _layer_names(outer)]
+        return [outer.getmember(name).size for name in _layer_members(outer)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ImageFiles:
         outer = self._open.enter_context(tarfile.TarFile(archive))
         config = _json(outer, "manifest.json")[0]["Config"]
         self.config: dict[str, Any] = _json(outer, config)["config"]
-        self.layers = [self._layer(outer, name) for name in _layer_names(outer)]
+        self.layers = [self._layer(outer, name) for name in _layer_members(outer)]
         self.files = dict(self._merged())
 
     def close(self) -> None:
@@ -96,8 +96,8 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
     return json.load(content)
 
 
-def _layer_names(outer: tarfile.TarFile) -> list[str]:
-    """Yield the members of the archive. A layer that occurs twice is a link to the first copy."""
+def _layer_members(outer: tarfile.TarFile) -> list[str]:
+    """Return the members with the layers. A layer that occurs twice is a link to the first copy."""
     members = map(outer.getmember, _json(outer, "manifest.json")[0]["Layers"])
     return [
         posixpath.normpath(member.linkname) if member.issym() else member.name for member in members

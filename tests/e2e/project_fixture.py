@@ -184,7 +184,7 @@ def _runs(pod: Object | None) -> bool:
 
 
 def recorded(number: int) -> Holds:
-    """Return when this number of operations has ended, none is in flight, and all are in MLflow."""
+    """Return a check: this number of operations has ended and is in MLflow, none is in flight."""
 
     def holds(body: Object | None) -> bool:
         status = (body or {}).get("status", {})
@@ -199,11 +199,12 @@ def recorded(number: int) -> Holds:
 
 
 def running(body: Object | None) -> bool:
-    """Return the job of the project after it was resumed: it runs, or waits for a node."""
+    """Whether the job of the project was resumed: it runs, or waits for a node."""
     return (body or {}).get("status", {}).get("operation", {}).get("phase") == "Running"
 
 
 def both(*all_of: Holds) -> Holds:
+    """Return a check that all the checks are true."""
     return lambda body: all(holds(body) for holds in all_of)
 
 

@@ -187,7 +187,7 @@ MEMORY = "spec.runtime.resources.limits.memory"
 KILLED = End("killed", "JobFailed", ("ended with exit code 137",), features=SLEEPS)
 ENDS = (
     # The kernel kills the worker, and its supervisor reports; cgroup v2 would kill both.
-    End("greedy", "JobFailed", ("for want of memory", MEMORY), at_most("160Mi")),
+    End("greedy", "JobFailed", ("ran out of memory", MEMORY), at_most("160Mi")),
     End("cramped", "JobFailed", ("OOMKilled", MEMORY), at_most("24Mi")),
     End(
         "crashing",

@@ -21,7 +21,7 @@ from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.jobs.report import read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, JOBS, PODS
-from feature_lineage.operations.protocol import Outcome
+from feature_lineage.operations.job_report import Outcome
 from feature_lineage.reasons import Reason
 
 OBJECTS = 4

@@ -39,7 +39,7 @@ BAD = {
 
 DAMAGED = {
     "status: [": "cannot be read",
-    "- 1": "holds no resource",
+    "- 1": "contains no resource",
     "spec: 1": "does not validate",
 }
 
@@ -73,7 +73,7 @@ def test_bad_manifests_are_all_reported_and_nothing_changes(folder: Path) -> Non
             line = next(text for text in done.stderr.splitlines() if name in text)
             assert what in line or what in done.stderr, (name, done.stderr)
         assert "binary.yaml: cannot be read" in done.stderr
-        assert "FeatureStoreProject/default/driver is there twice; keep one" in done.stderr
+        assert "FeatureStoreProject/default/driver is defined twice; keep one" in done.stderr
     assert files_of(folder / ".feature-lineage") == before
 
 
@@ -168,7 +168,7 @@ async def test_a_state_file_that_is_damaged_is_named_and_kept(folder: Path) -> N
             await run_once(folder)
 
         assert what in caught.value.message
-        assert "afresh" in caught.value.message
+        assert "empty status" in caught.value.message
         assert path.read_text() == text
     done = command("local", str(folder), "--once")
     assert done.returncode == 2

@@ -55,7 +55,7 @@ async def test_views_fail_one_by_one_and_only_those_are_tried_again(
         "timeless": "Failed",
     }
     assert [view["name"] for view in partial.status["featureViews"]][-1] == "driver_hourly_stats"
-    assert "data/gone.parquet is not there" in views["gone"]["lastError"]
+    assert "data/gone.parquet does not exist" in views["gone"]["lastError"]
     assert "event_timestamp" in views["timeless"]["lastError"]
     assert "data/timeless.parquet" in views["timeless"]["lastError"]
     for name in ("gone", "timeless"):

@@ -58,7 +58,7 @@ async def test_commits_and_config_maps_are_applied_as_they_change(
     write_yaml(folder / "manifests.yaml", *projects)
     assert not await run_once(folder)
 
-    for name, fact in (("committed", "main"), ("mapped", "ConfigMap default/repo is not there")):
+    for name, fact in (("committed", "main"), ("mapped", "ConfigMap default/repo does not exist")):
         lost = read_state(folder, name)
         assert lost.state("SourceReady")[0] == "False"
         assert fact in lost.message("SourceReady")

@@ -110,7 +110,9 @@ def test_gzip_is_decompressed_up_to_the_limit(text: bytes, most: int) -> None:
             inflate(gzip.compress(text), most)
 
 
-@pytest.mark.parametrize("packed", [b"", b"no gzip", gzip.compress(b"x")[:-1]])
+@pytest.mark.parametrize(
+    "packed", [b"", b"no gzip", gzip.compress(b"x")[:-1]], ids=["empty", "other", "truncated"]
+)
 def test_damaged_gzip_is_an_error(packed: bytes) -> None:
     with pytest.raises(ValueError, match="it is"):
         inflate(packed, 100)

@@ -60,7 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $seen := dict -}}
 {{- range .Values.mlflowServers -}}
 {{- if hasKey $seen .name -}}
-{{- fail (printf "mlflowServers: %q is there twice; give each server a name of its own" .name) -}}
+{{- fail (printf "mlflowServers: %q is defined twice; give each server a name of its own" .name) -}}
 {{- end -}}
 {{- $_ := set $seen .name true -}}
 {{- $server := dict "name" .name "trackingUri" .trackingUri -}}

@@ -6,7 +6,7 @@ values.
 """
 
 from feature_lineage.api.base import API_VERSION, GROUP, VERSION
-from feature_lineage.api.core import ConfigMap, Secret
+from feature_lineage.api.core_v1 import ConfigMap, Secret
 from feature_lineage.api.meta import Condition, ObjectMeta
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.api.types import Duration

@@ -53,6 +53,6 @@ def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | N
         )
     if match["why"] == PLACEHOLDER:
         raise InvalidManifest(
-            f"annotation {name} still says {PLACEHOLDER}: write the reason; it goes on record"
+            f"annotation {name} still says {PLACEHOLDER}: write the reason, which is recorded"
         )
     return Override(kind, plan_digest=match["digest"], why=match["why"])

@@ -78,7 +78,7 @@ class ReadyRequirement(StrEnum):
 
 
 class OperationKind(StrEnum):
-    """The kind of an operation; its Job runs the runner's command with the same name."""
+    """The kind of an operation; `KINDS` names the runner's command that its Job runs."""
 
     APPLY = "Apply"
     PLAN = "Plan"

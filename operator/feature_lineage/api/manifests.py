@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from feature_lineage.api.base import API_VERSION, GROUP
-from feature_lineage.api.core import ConfigMap, Secret
+from feature_lineage.api.core_v1 import ConfigMap, Secret
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.api.validation_messages import nearest, validation_messages
 from feature_lineage.api.yaml_text import Document, Fault, read_documents

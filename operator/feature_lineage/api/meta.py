@@ -51,16 +51,16 @@ class ObjectMeta(ApiModel):
 class Condition(StatusModel):
     """A `metav1.Condition`: one aspect of the observed state."""
 
-    type: str = Field(max_length=316, description="Which aspect, in CamelCase.")
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    type: str = Field(max_length=316, description="Type of the condition, in CamelCase.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Status of the condition.")
     reason: str = Field(
         min_length=1,
         max_length=1024,
         pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
-        description="Why, for programs.",
+        description="Reason of the status, for programs.",
     )
-    message: str = Field("", description="Why, for people, with the next step.")
-    last_transition_time: Timestamp = Field(description="When the status last flipped.")
+    message: str = Field("", description="Reason of the status, for people, with the next step.")
+    last_transition_time: Timestamp = Field(description="When the status last changed.")
     observed_generation: StrictInt | None = Field(
         None, ge=0, description="The generation of the spec this was computed from."
     )

@@ -43,7 +43,7 @@ class MlflowAuth(ApiModel):
 
 @exactly_one_of("server_ref", "tracking_uri")
 @rule(
-    "auth and caBundle go with trackingUri: the server behind serverRef brings its own",
+    "auth and caBundle are for trackingUri only: a server of serverRef has its own",
     cel="!has(self.serverRef) || (!has(self.auth) && !has(self.caBundle))",
     holds=lambda self: self.server_ref is None or (self.auth is None and self.ca_bundle is None),
 )

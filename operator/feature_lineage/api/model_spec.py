@@ -71,7 +71,7 @@ class TrainedModelSpec(ApiModel):
         OnConflict.REPORT,
         description="What to do if the declared and the recorded service differ.",
     )
-    tags: TagsSpec = Field(TagsSpec(), description="What is written on the model version.")
+    tags: TagsSpec = Field(TagsSpec(), description="Tags that are written on the model version.")
     ready_requires: Annotated[tuple[ReadyRequirement, ...], SET] = Field(
         (ReadyRequirement.LINEAGE,),
         max_length=2,

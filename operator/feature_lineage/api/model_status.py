@@ -45,7 +45,7 @@ class LineageStatus(StatusModel):
     declared_service: str | None = Field(None, description="The service the spec declares.")
     recorded_service: str | None = Field(None, description="The service the run recorded.")
     origin: LineageOrigin | None = Field(
-        None, description="Which record the features were taken from."
+        None, description="The record from which the features were taken."
     )
     feature_count: StrictInt = Field(0, description="How many features there are.")
     feature_views: Annotated[tuple[str, ...], SET] = Field(
@@ -63,7 +63,7 @@ class LineageStatus(StatusModel):
         None, description="Digest of the registry snapshot the baseline was read from."
     )
     verdict: Verdict = Field(Verdict.UNKNOWN, description="The verdict.")
-    verdict_since: Timestamp | None = Field(None, description="Since when.")
+    verdict_since: Timestamp | None = Field(None, description="When the verdict last changed.")
     problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field(
         (), description="Up to 50 differences."
     )
@@ -73,8 +73,10 @@ class LineageStatus(StatusModel):
 class ModelFreshnessStatus(StatusModel):
     """The freshness of the features, as times and not as ages."""
 
-    oldest_view: str | None = Field(None, description="The view that is furthest behind.")
-    materialized_until: Timestamp | None = Field(None, description="How far that view is.")
+    oldest_view: str | None = Field(None, description="The least fresh view.")
+    materialized_until: Timestamp | None = Field(
+        None, description="End of the newest materialized window of that view."
+    )
     max_age: Duration | None = Field(None, description="The objective that counts.")
     fresh: StrictBool | None = Field(None, description="Whether it is met; absent: not known.")
 

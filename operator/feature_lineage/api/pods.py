@@ -36,8 +36,8 @@ EnvName = Annotated[
 class ResourceRequirements(ApiModel):
     """CPU and memory of a job's container."""
 
-    requests: dict[str, Quantity] = Field({}, description="What the scheduler reserves.")
-    limits: dict[str, Quantity] = Field({}, description="What the container may not exceed.")
+    requests: dict[str, Quantity] = Field({}, description="Amounts that the scheduler reserves.")
+    limits: dict[str, Quantity] = Field({}, description="Limits of the container.")
 
 
 class OptionalKeyRef(ApiModel):
@@ -94,7 +94,7 @@ class OptionalObjectRef(ApiModel):
 class EnvFromSource(ApiModel):
     """Environment variables from all keys of an object."""
 
-    prefix: str | None = Field(None, description="Put before each key.")
+    prefix: str | None = Field(None, description="Prefix of each variable.")
     secret_ref: OptionalObjectRef | None = Field(None, description="All keys of this Secret.")
     config_map_ref: OptionalObjectRef | None = Field(
         None, description="All keys of this ConfigMap."
@@ -121,7 +121,7 @@ class VolumeMount(ApiModel):
     read_only: StrictBool | None = Field(None, description="Whether the mount is read-only.")
     mount_propagation: str | None = Field(None, description="How mounts propagate.")
     recursive_read_only: str | None = Field(
-        None, description="Whether a read-only mount is so recursively."
+        None, description="Whether a read-only mount is recursive."
     )
 
 
@@ -161,13 +161,13 @@ class RuntimeSpec(ApiModel):
         (), max_length=50, description="Volumes of the jobs' pods."
     )
     volume_mounts: Annotated[tuple[VolumeMount, ...], ListType("map", ("mountPath",))] = Field(
-        (), max_length=50, description="Where the volumes appear."
+        (), max_length=50, description="Mounts of the volumes."
     )
     pod_labels: dict[str, str] = Field({}, description="Labels put on the jobs' pods.")
     pod_annotations: dict[str, str] = Field({}, description="Annotations put on the jobs' pods.")
     node_selector: dict[str, str] = Field({}, description="Labels a node must have.")
     tolerations: Annotated[tuple[Toleration, ...], ATOMIC] = Field(
-        (), max_length=50, description="Taints that do not keep the jobs off a node."
+        (), max_length=50, description="Taints that the jobs tolerate."
     )
     affinity: PodFragment | None = Field(None, description="Affinity of the jobs' pods.")
     priority_class_name: DnsName | None = Field(None, description="PriorityClass of the jobs.")

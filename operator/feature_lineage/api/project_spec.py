@@ -134,7 +134,7 @@ class ProjectFreshness(ApiModel):
 
 
 @rule(
-    "names belongs to from: List, which needs at least one",
+    "names is for from: List only, which needs at least one name",
     cel="(self.from == 'List') == (has(self.names) && size(self.names) > 0)",
     holds=lambda self: (self.from_ is NamespacesFrom.LIST) == bool(self.names),
 )

@@ -177,8 +177,8 @@ class ScheduleStatus(StatusModel):
     """The last and the next tick of a schedule."""
 
     name: str = Field(description="Name of the schedule.")
-    last: Timestamp | None = Field(None, description="The scheduled time last handled.")
-    next: Timestamp | None = Field(None, description="The scheduled time to come.")
+    last: Timestamp | None = Field(None, description="The last scheduled time that was handled.")
+    next: Timestamp | None = Field(None, description="The next scheduled time.")
 
 
 class BackfillStatus(StatusModel):
@@ -186,7 +186,7 @@ class BackfillStatus(StatusModel):
 
     name: str = Field(description="Name of the backfill.")
     digest: str | None = Field(None, description="Digest of its content.")
-    state: BackfillState = Field(BackfillState.PENDING, description="How far it is.")
+    state: BackfillState = Field(BackfillState.PENDING, description="Progress of the backfill.")
     completed_through: Timestamp | None = Field(
         None, description="Everything before this time is materialized."
     )

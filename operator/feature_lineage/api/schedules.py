@@ -36,13 +36,13 @@ CRON_PATTERN = "^{}$".format(
 )
 
 
-def _comes_true(cron: str) -> str:
+def _matches_a_time(cron: str) -> str:
     """Checks that a pattern cannot do: reversed ranges, and days such as the 30th of February."""
     try:
         CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         what = str(error).removeprefix("Bad ")
-        fact = f'"{cron}" never comes true: correct its {what}'
+        fact = f'"{cron}" never matches a time: correct its {what}'
         raise PydanticCustomError("cron", "{fact}", {"fact": fact}) from error
     return cron
 
@@ -60,7 +60,7 @@ Cron = Annotated[
     str,
     Field(min_length=9, max_length=128),
     Pattern(CRON_PATTERN, "minute, hour, day of month, month and day of week, such as 5 * * * *"),
-    AfterValidator(_comes_true),
+    AfterValidator(_matches_a_time),
 ]
 TimeZone = Annotated[
     str,
@@ -103,7 +103,7 @@ class Schedule(ApiModel):
         Duration("30m"),
         description="How late a run may still start, at least 10s; else it is skipped.",
     )
-    suspend: StrictBool = Field(False, description="Whether this schedule pauses.")
+    suspend: StrictBool = Field(False, description="Whether this schedule is suspended.")
     timeout: Annotated[Duration, at_least("10s")] | None = Field(
         None, description="How long one run may take, at least 10s; runtime.timeout when absent."
     )
@@ -125,5 +125,5 @@ class Backfill(ApiModel):
     start: Timestamp = Field(description="Beginning of the range, inclusive.")
     end: Timestamp = Field(description="End of the range, exclusive.")
     chunk: Annotated[Duration, at_least("1m")] = Field(
-        Duration("1d"), description="Length of the piece one job does, at least 1m."
+        Duration("1d"), description="Length of one chunk, which one job materializes, at least 1m."
     )

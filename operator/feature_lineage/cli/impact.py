@@ -12,7 +12,7 @@ from feature_lineage.errors import InvalidManifest
 from feature_lineage.lineage.query import LineageQuery
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
-from feature_lineage.models.pages import ImpactPage
+from feature_lineage.models.impact_page import ImpactPage
 from feature_lineage.reconcile.cache import ReconcileCache
 
 
@@ -37,7 +37,7 @@ async def _pages(
         projects = [project for project in host.resources.projects() if project.spec.mlflow]
         if not projects:
             raise InvalidManifest(
-                f"{folder} holds no FeatureStoreProject with spec.mlflow, so its models are "
+                f"{folder} contains no FeatureStoreProject with spec.mlflow, so its models are "
                 "unknown; add one"
             )
         lineage = LineageQuery(host.ports, ReconcileCache())

@@ -62,7 +62,7 @@ def main() -> None:
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
-    help="Serve /metrics on this port; 0 takes a free one.",
+    help="Serve /metrics on this port; 0 selects a free one.",
 )
 def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None) -> None:
     """Reconcile the manifests of DIR on this machine, without a cluster.

@@ -1,4 +1,4 @@
-"""Builds the conditions of one status by the common rules."""
+"""Builds the conditions of one status, with transition times and truncated messages."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,7 @@ class ConditionSet:
         self._set(type_, "Unknown", reason, message)
 
     def only_while(self, type_: StrEnum, holds: bool, reason: str = "", message: str = "") -> None:
-        """Reconciling and Stalled exist only while True."""
+        """Set a condition that exists only while it is True, such as Stalled; else remove it."""
         if holds:
             self._set(type_, "True", reason, message)
         else:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.operations.protocol import JobReport
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.shorten import visible
 
 Resource = FeatureStoreProject | TrainedModel

@@ -79,7 +79,7 @@ def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
 
 def _entity(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
     before, after = (
-        _pairs({views.text(spec.get("join_key")): views.text(spec.get("value_type"))})
+        _text_of_pairs({views.text(spec.get("join_key")): views.text(spec.get("value_type"))})
         for spec in (was, now)
     )
     if before != after:
@@ -99,8 +99,8 @@ def _data_source(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change
 def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) -> Iterator[Change]:
     old, new = was.objects[kind][name], now.objects[kind][name]
     yield from _features(kind, name, old, new)
-    before = _pairs(views.entity_join_keys(was, old))
-    after = _pairs(views.entity_join_keys(now, new))
+    before = _text_of_pairs(views.entity_join_keys(was, old))
+    after = _text_of_pairs(views.entity_join_keys(now, new))
     if before != after:
         yield Change(kind, name, ChangeClass.JOIN_KEYS_CHANGED, "", before, after)
     sources = views.source_digest(old), views.source_digest(new)
@@ -113,8 +113,8 @@ def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) ->
             name,
             ChangeClass.SOURCE_CHANGED,
             "",
-            _pairs(dict(lost)),
-            _pairs({ref: current[ref] for ref, _ in lost if ref in current}),
+            _text_of_pairs(dict(lost)),
+            _text_of_pairs({ref: current[ref] for ref, _ in lost if ref in current}),
         )
     yield from _transformation(was, now, kind, name)
     if views.ttl(old) != views.ttl(new):
@@ -180,7 +180,7 @@ def _services(was: RegistrySnapshot, now: RegistrySnapshot) -> Iterator[Change]:
             added.setdefault(ref, []).append(name)
         keys = {s for s in old.keys() & new.keys() if old[s].join_key_map != new[s].join_key_map}
         for spelled in keys:
-            maps = (_pairs(dict(side[spelled].join_key_map)) for side in (old, new))
+            maps = (_text_of_pairs(dict(side[spelled].join_key_map)) for side in (old, new))
             yield Change(kind, name, ChangeClass.JOIN_KEYS_CHANGED, spelled, *maps)
     for ref in removed.keys() | added.keys():
         left, entered = removed.get(ref, []), added.get(ref, [])
@@ -213,5 +213,5 @@ def _membership(
     return sorted(map(str, removed)), sorted(map(str, added)), repinned
 
 
-def _pairs(pairs: Mapping[str, str]) -> str:
+def _text_of_pairs(pairs: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {value}".rstrip() for key, value in sorted(pairs.items()))

@@ -1,7 +1,7 @@
 """The HTTP server of the process: aiohttp in a thread with an event loop of its own.
 
 Probes are answered while the operator's event loop is blocked, and a long answer does not block
-that loop. What is served comes as route definitions; each package defines its own.
+that loop. The callers pass route definitions; each package defines its own.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class HttpServer:
 
     Args:
         routes: handlers run on the event loop of the server, not on the operator's.
-        port: 0 takes a free one; the attribute `port` has its number.
+        port: 0 selects a free one; the attribute `port` has its number.
         address: an IPv4 or IPv6 address; "0.0.0.0" or "::" for clients outside the pod.
 
     Raises:
@@ -86,9 +86,9 @@ def _listen(address: str, port: int) -> socket.socket:
         step = "choose an address of this machine and a port this user may listen on"
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             why = "the port is in use"
-            step = "stop what listens there, or choose another port (0 takes a free one)"
+            step = "stop the process that uses it, or choose another port (0 selects a free one)"
         raise TerminalError(
-            f"cannot serve metrics on {address} port {port}: {why}; {step}",
+            f"cannot listen for HTTP on {address} port {port}: {why}; {step}",
             reason=Reason.PORT_UNAVAILABLE,
         ) from error
     return listening

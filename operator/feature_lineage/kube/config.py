@@ -37,18 +37,18 @@ _HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.exampl
 class NamedServer(ApiModel):
     """An MLflow server that projects name by ``spec.mlflow.serverRef``."""
 
-    name: DnsLabel = Field(description="Its name in `serverRef`.")
-    tracking_uri: Text = Field(description="Its address.")
+    name: DnsLabel = Field(description="Name of the server in `serverRef`.")
+    tracking_uri: Text = Field(description="Address of the server.")
     workspace: str = Field(
         "",
-        description="Workspace of the server; projects name no other. Empty: any that they name.",
+        description="Workspace of the server; projects can use no other. Empty: any workspace.",
     )
     credential_dir: str = Field(
         "", description="Directory of a mounted Secret: username and password, or token."
     )
-    ca_file: str = Field("", description="Certificate authorities (PEM) to trust for it.")
+    ca_file: str = Field("", description="Certificate authorities (PEM) to trust for this server.")
     access: tuple[AccessEntry, ...] = Field(
-        (), description="Who may use it, for what; empty: nobody."
+        (), description="Who may use the server, and for what; empty: nobody."
     )
 
     def server(self) -> MLflowServer:
@@ -90,16 +90,16 @@ class OperatorConfig(ApiModel):
 
     namespaces: tuple[DnsLabel, ...] = Field((), description="Namespaces to watch; empty: all.")
     allowed_tracking_uris: tuple[Annotated[str, _ADDRESS], ...] = Field(
-        (), description="Globs of tracking URIs that projects may name; empty: none."
+        (), description="Globs of tracking URIs that projects may use; empty: none."
     )
     allow_any_tracking_uri: StrictBool = Field(
-        False, description="Whether projects may name any tracking URI."
+        False, description="Whether projects may use any tracking URI."
     )
     allowed_git_hosts: tuple[Annotated[str, _HOST], ...] = Field(
-        (), description="Globs of hosts that projects' repositories may be on; empty: none."
+        (), description="Globs of Git hosts that projects may use; empty: none."
     )
     allow_any_git_host: StrictBool = Field(
-        False, description="Whether projects' repositories may be on any host."
+        False, description="Whether projects may use repositories on any Git host."
     )
     mlflow_servers: tuple[NamedServer, ...] = Field(
         (), description="The servers that `serverRef` can name."
@@ -109,7 +109,7 @@ class OperatorConfig(ApiModel):
     resync_interval: Annotated[Duration, at_least("10s")] = Field(
         Duration("10m"), description="How often every resource is reconciled without an event."
     )
-    port: int = Field(8080, ge=0, le=65535, description="Of /metrics, /healthz and /readyz.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
     leader_election: LeaderElection = Field(LeaderElection(), description="Leader election.")
 
     @property

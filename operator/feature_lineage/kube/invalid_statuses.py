@@ -47,7 +47,7 @@ class InvalidStatuses:
 
 
 def _conditions(status: Object, generation: int, message: str) -> list[Object]:
-    """The conditions of a status with the problem, without those that do not validate."""
+    """The valid conditions of `status`, with Ready and Stalled that report the problem."""
     current = []
     for each in status.get("conditions") or ():
         try:

@@ -34,7 +34,7 @@ class KubeObjects:
             found = await self._api.get(_KINDS[kind], namespace, name)
         except NotFound as error:
             raise NotFound(
-                f"{kind} {namespace}/{name} is not there; create it, or correct the reference",
+                f"{kind} {namespace}/{name} does not exist; create it, or correct the reference",
                 reason=Reason.SECRET_NOT_FOUND if kind == "Secret" else Reason.REF_NOT_FOUND,
             ) from error
         except Forbidden as error:

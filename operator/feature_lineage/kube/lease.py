@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+from feature_lineage.clock import utc_now
 from feature_lineage.errors import FeatureLineageError, NotFound, TransientError
-from feature_lineage.kube import microtime
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.api_errors import Conflict
 from feature_lineage.kube.kinds import LEASES
@@ -67,7 +67,7 @@ class LeaderElector:
         *,
         on_outage_end: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = microtime.now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._api = api
         self._namespace = namespace

@@ -137,7 +137,7 @@ def _port(text: str, port: str | None) -> str:
     if port is None or port == "*":
         return port or ""
     if not 0 < int(port) < 65536:
-        raise ValueError(f'"{text}" has a port that is none')
+        raise ValueError(f'"{text}" has an invalid port')
     return str(int(port))
 
 

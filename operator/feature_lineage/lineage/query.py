@@ -12,8 +12,8 @@ from feature_lineage.decide.observed import ModelFacts
 from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.impact_page import ImpactPage
 from feature_lineage.models.index import AffectedVersions, ReverseIndex, build
-from feature_lineage.models.pages import ImpactPage
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project

@@ -87,7 +87,7 @@ def read_folder(folder: Path, state: Path) -> Manifests:
                 continue
             key = Key(resource.kind, resource.metadata.namespace, resource.metadata.name)
             if key in resources:
-                errors.append(f"{name}:{manifest.line}: {key} is there twice; keep one")
+                errors.append(f"{name}:{manifest.line}: {key} is defined twice; keep one")
             resources[key] = resource
     if errors:
         raise InvalidManifest("\n".join(errors))
@@ -196,7 +196,7 @@ def parse_stored(key: Key, stored: dict[str, Any]) -> Resource:
     except ValidationError as error:
         raise StateUnusable(
             f"the state of {key} does not validate ({error.error_count()} errors); "
-            "delete its file under resources/ to start it afresh"
+            "delete its file under resources/ to start with an empty status"
         ) from error
 
 

@@ -32,7 +32,7 @@ class FolderObjects:
         found = self._objects.get((kind, namespace, name))
         if found is None:
             raise NotFound(
-                f"{kind} {namespace}/{name} is not there; add its manifest to the folder",
+                f"{kind} {namespace}/{name} does not exist; add its manifest to the folder",
                 reason=Reason.SECRET_NOT_FOUND,
             )
         return found

@@ -117,7 +117,7 @@ class LocalHost:
         self.load()
         if not self.resources.all_keys():
             raise InvalidManifest(
-                f"{self.folder} holds no FeatureStoreProject and no TrainedModel; add a manifest"
+                f"{self.folder} contains no FeatureStoreProject and no TrainedModel; add a manifest"
             )
         await self._release_orphaned_jobs()
         self._queue.keys.hold_backoff = False

@@ -19,7 +19,7 @@ from typing import Final
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport
-from feature_lineage.operations.protocol import decode_report
+from feature_lineage.operations.job_report import decode_report
 from feature_lineage.reasons import Reason
 
 OUTPUT_SHOWN: Final = 2000

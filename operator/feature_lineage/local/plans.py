@@ -55,7 +55,7 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
     projects = [project for project in host.resources.projects() if project.spec.source]
     if not projects:
         raise InvalidManifest(
-            f"{host.folder} holds no FeatureStoreProject with a source; there is nothing to plan"
+            f"{host.folder} contains no FeatureStoreProject with a source; there is nothing to plan"
         )
     if any(host.source.watched(project) is None for project in projects):
         # The working trees are in the state folder, where one host at a time may check out.

@@ -110,10 +110,13 @@ class StateFolder:
             return None
         except (OSError, yaml.YAMLError) as error:
             raise StateUnusable(
-                f"{path} cannot be read ({error}); restore it, or delete it to start it afresh"
+                f"{path} cannot be read ({error}); restore it, or delete it to start with an "
+                "empty status"
             ) from error
         if not isinstance(value, dict):
-            raise StateUnusable(f"{path} holds no resource; delete it to start it afresh")
+            raise StateUnusable(
+                f"{path} contains no resource; delete it to start with an empty status"
+            )
         return value
 
     def save(self, key: Key, resource: dict[str, Any]) -> None:

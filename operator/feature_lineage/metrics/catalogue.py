@@ -86,7 +86,7 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_plan_blocked_since_timestamp_seconds",
         PROJECT,
-        "Unix time since which protection blocks revisions; absent while none is blocked.",
+        "Unix time since which protection has blocked revisions; absent while none is blocked.",
     ),
     _gauge(
         "feature_lineage_plan_impacts",

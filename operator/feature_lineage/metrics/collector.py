@@ -5,20 +5,17 @@ no values.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from prometheus_client.core import Metric
 
-from feature_lineage.metrics import projects, trained
+from feature_lineage.clock import utc_now
+from feature_lineage.metrics import models, projects
 from feature_lineage.metrics.catalogue import GAUGES
 from feature_lineage.metrics.families import Row, family
 from feature_lineage.metrics.state import ScrapeData, State, scrape_data
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class StateCollector:
@@ -30,11 +27,9 @@ class StateCollector:
         now: the current time, aware; injected by tests.
     """
 
-    def __init__(
-        self, state: Callable[[], State], now: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, state: Callable[[], State], now: Callable[[], datetime] = utc_now) -> None:
         self._state = state
-        self._now = now or _now
+        self._now = now
 
     def describe(self) -> Iterable[Metric]:
         """The families without samples: the registration needs only names."""
@@ -74,12 +69,12 @@ SAMPLES: Final[dict[str, Callable[[ScrapeData], Iterator[Row]]]] = {
     "feature_lineage_registry_snapshot_age_seconds": projects.registry_snapshot_age,
     "feature_lineage_guard_age_seconds": projects.guard_age,
     "feature_lineage_schedule_next_timestamp_seconds": projects.schedule_next,
-    "feature_lineage_model_info": trained.info,
-    "feature_lineage_model_feature_view_info": trained.feature_views,
-    "feature_lineage_model_verdict": trained.verdict,
-    "feature_lineage_model_verdict_since_timestamp_seconds": trained.verdict_since,
-    "feature_lineage_model_problems": trained.problems,
-    "feature_lineage_model_features_fresh": trained.features_fresh,
+    "feature_lineage_model_info": models.info,
+    "feature_lineage_model_feature_view_info": models.feature_views,
+    "feature_lineage_model_verdict": models.verdict,
+    "feature_lineage_model_verdict_since_timestamp_seconds": models.verdict_since,
+    "feature_lineage_model_problems": models.problems,
+    "feature_lineage_model_features_fresh": models.features_fresh,
     "feature_lineage_condition": _conditions,
     "feature_lineage_condition_last_transition_timestamp_seconds": _transitions,
 }

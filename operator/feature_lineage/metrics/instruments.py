@@ -89,7 +89,7 @@ class Instruments:
         known = {view.name: view.attempted_at for view in before.status.feature_views}
         for view in after.status.feature_views:
             if view.attempted_at is not None and view.attempted_at != known.get(view.name):
-                self.view_materialized(after, view)
+                self.view_attempted(after, view)
 
     def operation_finished(self, project: FeatureStoreProject, record: OperationRecord) -> None:
         """Count an operation that ended, once for all attempts."""
@@ -98,7 +98,7 @@ class Instruments:
             self._keep(project, self._operations, values)
             self._operations.labels(*values).inc(result is record.result)
 
-    def view_materialized(self, project: FeatureStoreProject, view: FeatureViewStatus) -> None:
+    def view_attempted(self, project: FeatureStoreProject, view: FeatureViewStatus) -> None:
         """Count one attempt to materialize a view."""
         values = (*_labels(project), label(view.name))
         succeeded = view.last_result is Result.SUCCEEDED

@@ -8,7 +8,7 @@ from feature_lineage.metrics.catalogue import HOST, MetricDefinition
 
 
 class ProcessMetrics:
-    """A collector of `HOST`.
+    """Collects the metrics that `HOST` defines.
 
     Args:
         values: by name of the metric; each is called at each scrape, in the scrape's thread.

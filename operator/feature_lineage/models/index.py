@@ -19,8 +19,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import field_types
 from feature_lineage.features.views import inputs as view_inputs
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.impact_page import AffectedVersion, ImpactPage
 from feature_lineage.models.links import Link
-from feature_lineage.models.pages import AffectedVersion, ImpactPage
 
 _SortKey = tuple[str, int, str]
 

@@ -61,9 +61,17 @@ class Link:
     problems: tuple[str, ...] = ()
 
     @property
+    def verifiable(self) -> bool:
+        """Whether the list can be verified: no record of it is missing or contradicts it.
+
+        A wrong name of the service does not prevent that. Every other reason does.
+        """
+        return self.reason in (None, Reason.SERVICE_MISMATCH)
+
+    @property
     def complete(self) -> bool:
         """Whether `refs` is the whole list, as protection needs it."""
-        return bool(self.refs) and self.reason in (None, Reason.SERVICE_MISMATCH)
+        return bool(self.refs) and self.verifiable
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -185,7 +193,7 @@ class _Resolver:
 
     def _attribute(self, link: Link) -> Link:
         """Name the service that the list belongs to: the declared, else the recorded one."""
-        exact = self._exact(link)
+        exact = self._service_of_list(link)
         if not self.declared:
             if exact or not link.recorded_service:
                 return replace(link, service=exact)
@@ -211,7 +219,7 @@ class _Resolver:
             )
         return replace(link, service=exact, reason=Reason.SERVICE_MISMATCH, problems=(note,))
 
-    def _exact(self, link: Link) -> str:
+    def _service_of_list(self, link: Link) -> str:
         """The recorded service, or "" if its projection is another list."""
         members = self._members(link.recorded_service)
         if members is None or set(_refs_of(members)) == set(link.refs):

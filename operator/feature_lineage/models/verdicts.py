@@ -173,10 +173,12 @@ def _broken(evidence: _Evidence) -> _Finding | None:
     return Verdict.BROKEN, Reason.BROKEN, _summary(breaking)
 
 
-def _ambiguous(evidence: _Evidence) -> _Finding | None:
-    if evidence.link.reason is not Reason.AMBIGUOUS:
+def _not_verifiable(evidence: _Evidence) -> _Finding | None:
+    """Also for a reason without a check of its own: such a link is never verified."""
+    reason = evidence.link.reason
+    if reason is None or evidence.link.verifiable:
         return None
-    return Verdict.AMBIGUOUS, Reason.AMBIGUOUS, _notes(evidence)
+    return Verdict.AMBIGUOUS, reason, _notes(evidence)
 
 
 def _nothing_used(evidence: _Evidence) -> _Finding | None:
@@ -222,7 +224,7 @@ _CHAIN: Final[tuple[_Check, ...]] = (
     _other_project,
     _registry_unseen,
     _broken,
-    _ambiguous,
+    _not_verifiable,
     _nothing_used,
     _baseline_unseen,
     _changed,

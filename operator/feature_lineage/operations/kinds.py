@@ -41,7 +41,8 @@ class KindTraits:
         writes_registry: its job changes the Feast registry.
         writes_online_store: its job changes the online store.
         verified: a process without repo code compares the registry with the report.
-        yields: it takes long, and is cancelled for an operation of its lane with priority.
+        yields: it takes long, and its job is cancelled if an operation with priority is due in its
+            lane. No kind sets it today.
         feast_name: the operation as Feast records it, "" if Feast has no name for it.
         success: the result of a successful operation.
     """

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
-from feature_lineage.operations.protocol import MAX_REPORT_BYTES, JobRequest, unparsable
+from feature_lineage.operations.job_report import MAX_REPORT_BYTES
+from feature_lineage.operations.protocol import JobRequest, Message, unparsable
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import TooLarge, check_json, inflate
 
@@ -28,11 +29,7 @@ PIECE_KEY: Final = "report.json.gz"
 REQUEST_KEY: Final = "request.json.gz"
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class GitCheckout(_Message):
+class GitCheckout(Message):
     """A Git repository and its mounted credentials.
 
     Attributes:
@@ -48,7 +45,7 @@ class GitCheckout(_Message):
     ca_file: str = ""
 
 
-class PodSource(_Message):
+class PodSource(Message):
     """The source of a pod's repo. At most one field is set; none for a project without a repo.
 
     Attributes:
@@ -80,7 +77,7 @@ class PodRequest(PodSource):
     reports: tuple[str, ...]
 
 
-class ReportManifest(_Message):
+class ReportManifest(Message):
     """Describes a report; stored with its first piece.
 
     Attributes:
@@ -189,5 +186,10 @@ def _inflate(packed: bytes) -> bytes:
     """Decompress at most `MAX_REPORT_BYTES`: the sender is not trusted."""
     try:
         return inflate(packed, MAX_REPORT_BYTES)
+    except TooLarge as error:
+        raise InvalidReport(
+            f"the message is not read: {error}; split the project into smaller ones",
+            reason=Reason.REPORT_TOO_LARGE,
+        ) from error
     except ValueError as error:
         raise _damaged(f"the message cannot be decompressed: {error}") from error

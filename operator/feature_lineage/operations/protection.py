@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from feature_lineage.api.project_spec import NameFilter, Protection
+from feature_lineage.api.project_spec import NameFilter
 from feature_lineage.features.definitions import FeatureDefinition
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import digest_of
@@ -74,26 +74,6 @@ class Impact:
         return "Broken" if broken else "Changed"
 
 
-@dataclass(frozen=True)
-class GuardedVersion:
-    """A model version of this project, before the policy is applied.
-
-    Attributes:
-        model, version: which.
-        aliases: all aliases that point to it.
-        service: the feature service it is served through, "" when not recorded.
-        refs: all features it uses; ``None`` if they are not known (no lineage, ambiguous).
-        features: their baseline definitions, as far as those are known.
-    """
-
-    model: str
-    version: str
-    aliases: tuple[str, ...]
-    service: str = ""
-    refs: tuple[FeatureRef, ...] | None = None
-    features: tuple[FeatureDefinition, ...] = ()
-
-
 def severity_of(problem: Problem) -> Severity:
     """Broken: serving fails or returns wrong values. Changed: definitions differ."""
     return "Broken" if problem.kind in BREAKING else "Changed"
@@ -108,35 +88,13 @@ def protected_aliases(
     return tuple(sorted({alias for alias in version_aliases if _selected(alias, aliases)}))
 
 
-def build_guard(
-    read_at: datetime, candidates: Iterable[GuardedVersion], policy: Protection
-) -> Guard:
+def build_guard(read_at: datetime, protected: Iterable[GuardedModel]) -> Guard:
     """The guard of one project: its protected versions, and those with unknown features."""
-    guarded: list[GuardedModel] = []
-    unknown: list[str] = []
-    for candidate in candidates:
-        protecting = protected_aliases(
-            candidate.aliases, policy.aliases, candidate.model, policy.models
-        )
-        if not protecting:
-            continue
-        if candidate.refs is None:
-            unknown.append(f"{candidate.model}/{candidate.version}")
-            continue
-        guarded.append(
-            GuardedModel(
-                candidate.model,
-                candidate.version,
-                protecting,
-                candidate.service,
-                tuple(sorted(candidate.features, key=lambda definition: str(definition.ref))),
-                tuple(sorted(candidate.refs, key=str)),
-            )
-        )
+    models = sorted(protected, key=lambda model: (model.model, model.version))
     return Guard(
         read_at,
-        tuple(sorted(guarded, key=lambda model: (model.model, model.version))),
-        tuple(sorted(unknown)),
+        tuple(model for model in models if model.refs),
+        tuple(sorted(f"{model.model}/{model.version}" for model in models if not model.refs)),
     )
 
 

@@ -1,55 +1,24 @@
 """The job protocol: one request in, one report out, both JSON, ``protocol: 1``.
 
-The operator writes the request and the runner writes the report; they share nothing else. The
-report is untrusted input: its size is limited, it is parsed by this schema, and it holds no code.
+The operator writes the request and the runner writes the report (`job_report`); they share nothing
+else.
 """
 
 from datetime import datetime
-from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import InvalidReport
-from feature_lineage.features.snapshot import RegistrySnapshot, canonical_json
+from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
-from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protection import Guard
-from feature_lineage.reasons import TERMINAL_REASONS, Reason
-from feature_lineage.untrusted import Many, Name, TooLarge, check_json
-
-PROTOCOL: Final = 1
-MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
-MAX_REPORT_PARSE_BYTES: Final = 40 * 1024 * 1024
-"""As `untrusted.parse_bytes` estimates it; pydantic takes up to half as much again."""
-OUTPUT_TAIL_BYTES: Final = 4096
-MAX_NUMBERS: Final = 100
-"""Entries of `JobReport.counts` and `JobReport.seconds`."""
-MAX_VIEWS: Final = 5000
-"""Views in one report; each takes 4 kB of memory."""
 
 
-class ExitCode(IntEnum):
-    """The exit codes of a job's process; any other code is a crash."""
+class Message(BaseModel):
+    """What operator and runner send each other; unknown fields are ignored."""
 
-    DONE = 0
-    TERMINAL = 65
-    TRANSIENT = 75
-
-
-class Outcome(StrEnum):
-    """The outcome of an operation."""
-
-    SUCCEEDED = "Succeeded"
-    PARTIAL = "Partial"  # materialize: some views failed
-    PLANNED = "Planned"
-    BLOCKED = "Blocked"
-    FAILED = "Failed"
-    STEPPED_BACK = "SteppedBack"  # old guard, or changed registry: repeat with new inputs
-
-
-class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
 
@@ -66,37 +35,14 @@ JobKind = Annotated[
 """A kind of operation, spelled as its command: a backfill is materialized like any other."""
 
 
-def _few(value: Any) -> Any:
-    if isinstance(value, dict) and len(value) > MAX_NUMBERS:
-        raise ValueError(f"{len(value)} numbers; at most {MAX_NUMBERS}")
-    return value
-
-
-_FEW: Final = BeforeValidator(_few)
-
-
-def _snapshot(value: Any) -> Any:
-    return RegistrySnapshot.from_value(value) if isinstance(value, dict) else value
-
-
-Snapshot = Annotated[
-    RegistrySnapshot,
-    BeforeValidator(_snapshot),
-    PlainSerializer(
-        lambda s: {"project": s.project, "objects": s.objects, "closures": s.closures},
-        return_type=dict[str, Any],
-    ),
-]
-
-
-class PlanOverride(_Message):
+class PlanOverride(Message):
     """The permission of a user for one plan."""
 
     plan_digest: str
     why: str
 
 
-class ApplyRequest(_Message):
+class ApplyRequest(Message):
     """What an apply (or plan) may do.
 
     Attributes:
@@ -127,7 +73,7 @@ class ApplyRequest(_Message):
     last_views: tuple[str, ...] = ()
 
 
-class ViewWindow(_Message):
+class ViewWindow(Message):
     """The view and the window of a materialization.
 
     Attributes:
@@ -141,7 +87,7 @@ class ViewWindow(_Message):
     end: datetime
 
 
-class MaterializeRequest(_Message):
+class MaterializeRequest(Message):
     """Attributes:
     views: one after another, each independent of the others. Empty with `all_views_end`: every
     view. all_views_start: window start for every materializable view; ``None``: incremental.
@@ -153,7 +99,7 @@ class MaterializeRequest(_Message):
     all_views_end: datetime | None = None
 
 
-class DeleteRequest(_Message):
+class DeleteRequest(Message):
     """Deletes the objects of this project, never those of another project.
 
     Attributes:
@@ -171,7 +117,7 @@ class DeleteRequest(_Message):
     adopted: str = ""
 
 
-class JobRequest(_Message):
+class JobRequest(Message):
     """One operation, for one process.
 
     Attributes:
@@ -205,110 +151,9 @@ class JobRequest(_Message):
     delete: DeleteRequest | None = None
 
 
-class ViewReport(_Message):
-    """This operation's result for one view, and the view's state in the registry.
-
-    Attributes:
-        kind: section of the snapshot.
-        result: "" when this operation did not touch the view.
-        start, end: window materialized by this operation.
-        rows: rows written to the online store (latest per entity key); ``None``: not reported.
-        seconds: duration of this view's materialization.
-        materialized_until: newest interval's end in the registry.
-        newest_event_time: newest event timestamp written.
-        error: one line.
-    """
-
-    name: Name
-    kind: Name
-    result: Literal["", "Succeeded", "Failed"] = ""
-    start: datetime | None = None
-    end: datetime | None = None
-    rows: int | None = None
-    seconds: float | None = None
-    materialized_until: datetime | None = None
-    newest_event_time: datetime | None = None
-    error: str = ""
-
-
-class JobReport(_Message):
-    """The result of a job.
-
-    Attributes:
-        outcome: how it ended.
-        reason: condition reason if it did not succeed.
-        message: names the object, the fact and the next step.
-        output_tail: last 4 KiB of what the repo's code printed.
-        registry_id: digest of the registry's address, credentials left out.
-        previous: digest of the registry before.
-        snapshot: the registry afterwards.
-        verified: a process without repo code read the registry and found `snapshot` in it.
-        seconds: phase → seconds (``import_feast``, ``import_repo``, ``infer``, ``plan``, ``apply``,
-            ``verify``, …); ``apply`` includes ``online_tables``.
-        counts: ``created``, ``updated``, ``deleted``.
-    """
-
-    protocol: Literal[1] = 1
-    operation_id: Name
-    kind: JobKind
-    project: Name
-    revision: Name = ""
-    outcome: Outcome
-    reason: Name = ""
-    message: str = ""
-    output_tail: str = ""
-    started_at: datetime
-    finished_at: datetime
-    feast_version: Name = ""
-    registry_type: Name = ""
-    online_store_type: Name = ""
-    registry_id: Name = ""
-    previous: Name = ""
-    snapshot: Snapshot | None = None
-    verified: bool = False
-    plan: Plan | None = None
-    counts: Annotated[dict[str, int], _FEW] = Field(default_factory=dict)
-    views: Many[ViewReport] = Field((), max_length=MAX_VIEWS)
-    warnings: Many[str] = ()
-    seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> ExitCode:
-        match self.outcome:
-            case Outcome.SUCCEEDED | Outcome.PLANNED:
-                return ExitCode.DONE
-            case Outcome.STEPPED_BACK | Outcome.PARTIAL:
-                return ExitCode.TRANSIENT
-            case Outcome.BLOCKED:
-                return ExitCode.TERMINAL
-            case Outcome.FAILED:
-                return ExitCode.TERMINAL if self.reason in TERMINAL_REASONS else ExitCode.TRANSIENT
-
-
-def encode(message: JobRequest | JobReport) -> str:
+def encode(message: Message) -> str:
     """Canonical JSON of a request or report."""
     return canonical_json(message.model_dump(mode="json"))
-
-
-def decode_report(text: bytes) -> JobReport:
-    """Parse an untrusted report.
-
-    Raises:
-        InvalidReport: too large, not JSON, of another protocol or shape.
-    """
-    if len(text) > MAX_REPORT_BYTES:
-        raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")
-    try:
-        check_json(text, MAX_REPORT_PARSE_BYTES)
-    except TooLarge as error:
-        raise InvalidReport(
-            f"the job's report is not read: {error}; split the project into smaller ones",
-            reason=Reason.REPORT_TOO_LARGE,
-        ) from error
-    try:
-        return JobReport.model_validate_json(text)
-    except ValidationError as error:
-        raise unparsable("report", error) from error
 
 
 def unparsable(what: str, error: ValidationError) -> InvalidReport:

@@ -1,6 +1,6 @@
 """The ops run of one operation: an MLflow run with Feast's own tags, params and metrics.
 
-`audit` builds these values from operations and reports; `tracking` writes them to MLflow,
+`ops_run_builder` builds these values from operations and reports; `tracking` writes them to MLflow,
 converging to exactly one run per operation id.
 """
 

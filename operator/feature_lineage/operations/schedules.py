@@ -29,8 +29,8 @@ class Due:
     Attributes:
         tick: the scheduled time to run now (UTC), None when there is none.
         next: the first scheduled time to come (UTC); None while suspended.
-        missed: passed ticks that are not run, at most 100; 100 means "or more".
-        skipped: the newest tick when it is too late to start it: handled without a run.
+        missed: number of past ticks that are not run, at most 100; 100 means "or more".
+        skipped: the newest tick, if it is too late to run it: it counts as handled.
     """
 
     tick: datetime | None = None
@@ -101,7 +101,7 @@ def _ticks(schedule: Schedule, start: datetime, *, back: bool = False) -> Iterat
         return iter(CronSim(schedule.cron, start, reverse=back))
     except CronSimError as error:
         raise InvalidManifest(
-            f"schedules[{schedule.name}].cron {schedule.cron!r} never comes"
+            f"schedules[{schedule.name}].cron {schedule.cron!r} never matches a time"
             f" ({error}); write minute, hour, day of month, month and day of week of days that"
             ' exist, such as "5 * * * *"'
         ) from error
@@ -113,7 +113,7 @@ def _first_after(schedule: Schedule, zone: tzinfo, moment: datetime) -> datetime
         if tick.astimezone(UTC) > moment:
             return tick.astimezone(UTC)
     raise InvalidManifest(
-        f"schedules[{schedule.name}].cron {schedule.cron!r} never comes;"
+        f"schedules[{schedule.name}].cron {schedule.cron!r} never matches a time;"
         ' write days that exist, such as "0 3 1 * *"'
     )
 

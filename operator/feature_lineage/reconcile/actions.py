@@ -31,7 +31,7 @@ class Actions:
         self._ports = ports
         self._snapshots = snapshots
 
-    async def on_project(
+    async def perform_project_action(
         self, action: Action, project: FeatureStoreProject, results: ActionResults
     ) -> ActionResults:
         """Carry out one action; returns the results including this one."""
@@ -56,14 +56,18 @@ class Actions:
             _log.warning("job %s could not be cancelled: %s", action.job, error.message)
         return results
 
-    async def on_version(
+    async def perform_tag_action(
         self,
         action: Action,
         project: FeatureStoreProject | None,
         namespace: str,
         results: ActionResults,
     ) -> ActionResults:
-        """Carry out one action of a TrainedModel of this namespace."""
+        """Write or delete tags of a model version for a TrainedModel of this namespace.
+
+        Returns:
+            The results including this one.
+        """
         if project is None:
             return results
         try:

@@ -11,7 +11,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
-from feature_lineage.decide.model.link import guarded_version, versions_of
+from feature_lineage.decide.model.link import guarded_model, versions_of
 from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject
 from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.job_request import inputs_digest
@@ -27,6 +27,7 @@ from feature_lineage.reconcile.cache import (
 )
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
 from feature_lineage.reconcile.link_versions import linked_versions
+from feature_lineage.reconcile.model_registry import read_model_registry
 
 GUARD_FRESH: Final = timedelta(seconds=5)
 
@@ -114,18 +115,8 @@ async def _model_facts(
     project, mlflow = observed.resource, observed.resource.spec.mlflow
     if mlflow is None:
         return None
-    registry: ModelRegistry | None = None
-    failure: Failure | None = None
-    view: RegistryView | None = None
     max_age = min(GUARD_FRESH, mlflow.poll_interval) if fresh else mlflow.poll_interval
-    try:
-        registry = await ports.registries.of(project)
-        if registry is not None:
-            view = await registry.view(max_age=max_age, full=fresh)
-    except FeatureLineageError as error:
-        failure = Failure.of(error)
-        view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile sends no further requests
+    registry, view, failure = await read_model_registry(ports, project, max_age, full=fresh)
     if view is None:
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""
@@ -151,10 +142,10 @@ async def _linked_facts(
         ports, memory, project, registry, view, snapshot, versions
     )
     policy, cooperative = project.spec.apply.protection, CooperativeYield()
-    candidates = []
+    protected = []
     for item in linked:
         await cooperative.checkpoint()
-        candidate = guarded_version(item, baselines, snapshot, policy)
-        if candidate is not None:
-            candidates.append(candidate)
-    return ModelFacts(view.read_at, linked, build_guard(view.read_at, candidates, policy), failure)
+        model = guarded_model(item, baselines, snapshot, policy)
+        if model is not None:
+            protected.append(model)
+    return ModelFacts(view.read_at, linked, build_guard(view.read_at, protected), failure)

@@ -110,7 +110,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(project, written, decision)
-            results = await self._actions.on_project(action, written, results)
+            results = await self._actions.perform_project_action(action, written, results)
         concluded = conclude(observed, written.status, results, self._ports.clock.now())
         final = await self._write(written, concluded.status)
         sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))
@@ -139,7 +139,7 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(model, written, decision)
-            results = await self._actions.on_version(
+            results = await self._actions.perform_tag_action(
                 action, observed.project, model.metadata.namespace, results
             )
         status = conclude_model(written.status, results, self._ports.clock.now())
@@ -190,7 +190,7 @@ class Reconciler:
             try:
                 await self._ports.jobs.release(job, after)
             except FeatureLineageError as error:
-                _log.warning("job %s of %s is let go of later: %s", job, key, error.message)
+                _log.warning("job %s of %s will be released later: %s", job, key, error.message)
                 left.add(job)
         self._memory.jobs[key] = needed | left
 

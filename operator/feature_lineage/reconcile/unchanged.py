@@ -6,10 +6,10 @@ from datetime import datetime
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.observed import Failure
-from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.ports import ModelRegistry, ModelStamp, Ports, RegistryAddress
+from feature_lineage.reconcile.model_registry import read_model_registry
 
 Other = tuple[ModelStamp, RegistryAddress | None]
 
@@ -71,17 +71,10 @@ async def model_inputs(ports: Ports, model: TrainedModel) -> ModelInputs:
     project = _project_of(ports, ModelStamp.of(model))
     if project is None or project.spec.mlflow is None:
         return ModelInputs(ModelStamp.of(model), project)
-    registry: ModelRegistry | None = None
-    failure: Failure | None = None
-    view: RegistryView | None = None
-    try:
-        registry = await ports.registries.of(project, model.metadata.namespace)
-        if registry is not None:
-            view = await registry.view(max_age=project.spec.mlflow.poll_interval, wait=False)
-    except FeatureLineageError as error:
-        failure = Failure.of(error)
-        view = registry.last_view if registry is not None else None
-        registry = None  # an outage: this reconcile sends no further requests
+    max_age, namespace = project.spec.mlflow.poll_interval, model.metadata.namespace
+    registry, view, failure = await read_model_registry(
+        ports, project, max_age, namespace, wait=False
+    )
     name = model.spec.model.name
     versions = view.versions.get(name, {}).values() if view is not None else ()
     return ModelInputs(

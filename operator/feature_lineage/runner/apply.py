@@ -13,10 +13,11 @@ from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.plan_checks import make_plan
-from feature_lineage.operations.protocol import ApplyRequest, JobReport, Outcome
+from feature_lineage.operations.protocol import ApplyRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
@@ -98,7 +99,7 @@ def _check_folder(job: Job) -> None:
     request = job.request
     if request.folder_revision and tree_revision(job.repo) != request.revision:
         raise SteppedBack(
-            f"{job.repo} changed since the operation was decided on; its newest state is next",
+            f"{job.repo} changed since the operation was decided; its newest state is used next",
             reason=Reason.PROGRESSING,
         )
 
@@ -164,7 +165,7 @@ def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, 
             features.setdefault(change.name, []).append(change.feature)
     return tuple(
         f"feature view {view!r} keeps its materialization intervals although "
-        f"{', '.join(names)} changed: the past is not filled in; run a backfill of {view!r}"
+        f"{', '.join(names)} changed: past rows are not written again; run a backfill of {view!r}"
         for view, names in sorted(features.items())
     )
 

@@ -12,8 +12,9 @@ from sqlalchemy import create_engine
 from sqlalchemy import delete as delete_rows
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import is_stale, protected_versions
-from feature_lineage.operations.protocol import DeleteRequest, JobReport, Outcome
+from feature_lineage.operations.protocol import DeleteRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of

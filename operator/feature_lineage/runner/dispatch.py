@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
 from feature_lineage.runner.ephemeral import check_stores

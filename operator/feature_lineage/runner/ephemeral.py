@@ -30,7 +30,7 @@ def check_stores(settings: Settings, repo: Path, ephemeral: Collection[str]) -> 
     for what, path in _local_stores(settings, repo):
         if mount_of(path, mounts) in ephemeral:
             raise TerminalError(
-                f"the {what} {path} lies on the job's own disk and would be gone with it: use a "
+                f"the {what} {path} is on the job's own disk, which is deleted with the job: use a "
                 "database or an object store, or a volume (spec.runtime.volumes)",
                 reason=Reason.EPHEMERAL_STORE,
             )

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from feature_lineage.errors import FeatureLineageError
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.errors import SteppedBack, error_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
@@ -63,7 +64,7 @@ def repo_fault(error: BaseException, repo: Path) -> str:
         case SyntaxError():
             return f"{prefix}SyntaxError: {error.msg}"
         case RecursionError():
-            return f"{prefix}RecursionError: the repo's code calls itself without end"
+            return f"{prefix}RecursionError: the repo's code has an endless recursion"
         case _:
             return prefix + error_line(error)
 

@@ -10,12 +10,8 @@ import feast
 from feast import FeatureStore
 
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.operations.protocol import (
-    JobReport,
-    JobRequest,
-    Outcome,
-    ViewReport,
-)
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
 from feature_lineage.runner.errors import SteppedBack

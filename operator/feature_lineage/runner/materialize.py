@@ -16,13 +16,8 @@ from typing import Any, Final
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
-from feature_lineage.operations.protocol import (
-    JobReport,
-    MaterializeRequest,
-    Outcome,
-    ViewReport,
-    ViewWindow,
-)
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
@@ -168,7 +163,7 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
         case _NotMaterializableError():
             return str(error)
         case FileNotFoundError():
-            return f"the source file {error.filename or where or error} is not there"
+            return f"the source file {error.filename or where or error} does not exist"
         case KeyError():
             return (
                 f"a column is missing in the data{of_source}: {error.args[0] if error.args else ''}"

@@ -17,12 +17,13 @@ from types import FrameType
 from typing import Final
 
 from feature_lineage.errors import FeatureLineageError, TerminalError
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_pod_request
-from feature_lineage.operations.protocol import JobReport, encode
+from feature_lineage.operations.protocol import encode
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
-    ApiServer,
+    ApiServerClient,
     Retries,
     publish,
     termination_message,
@@ -43,10 +44,10 @@ def main() -> int:
         "--request", type=Path, required=True, help="file with the pod's request (JSON, gzip)"
     )
     options = parser.parse_args()
-    return run(options.request, HOME, ApiServer.of_pod(), TERMINATION_LOG)
+    return run(options.request, HOME, ApiServerClient.of_pod(), TERMINATION_LOG)
 
 
-def run(request: Path, home: Path, server: ApiServer, termination_log: Path) -> int:
+def run(request: Path, home: Path, server: ApiServerClient, termination_log: Path) -> int:
     """Execute the request in a file and publish its report; returns the exit code."""
     began = time.monotonic()
     try:
@@ -83,7 +84,7 @@ def execute(pod_request: PodRequest, home: Path) -> JobReport:
 
 
 def _publish(
-    report: JobReport, pod_request: PodRequest, server: ApiServer, log: Path, deadline: float
+    report: JobReport, pod_request: PodRequest, server: ApiServerClient, log: Path, deadline: float
 ) -> int:
     # Only the report is left to do, so SIGTERM must not end the process any more.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, TransientError
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, ReportManifest
-from feature_lineage.operations.protocol import JobReport
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG: Final = Path("/dev/termination-log")
@@ -60,8 +60,8 @@ class Retries:
             yield min(pause, left)
 
 
-class ApiServer:
-    """The API server, with the ServiceAccount of the pod.
+class ApiServerClient:
+    """A client of the API server, with the ServiceAccount of the pod.
 
     Args:
         url: such as ``https://10.96.0.1:443``.
@@ -73,7 +73,7 @@ class ApiServer:
         self._account = account
 
     @classmethod
-    def of_pod(cls, environment: Mapping[str, str] = os.environ) -> "ApiServer":
+    def of_pod(cls, environment: Mapping[str, str] = os.environ) -> "ApiServerClient":
         host = environment.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
         port = environment.get("KUBERNETES_SERVICE_PORT", "443")
         return cls(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
@@ -132,7 +132,7 @@ class ApiServer:
 
 
 def publish(
-    server: ApiServer,
+    server: ApiServerClient,
     namespace: str,
     names: tuple[str, ...],
     manifest: ReportManifest,
@@ -142,7 +142,7 @@ def publish(
     """Write the pieces of a report, and the one with the manifest last.
 
     Raises:
-        FeatureLineageError: as `ApiServer.patch_config_map` lists them.
+        FeatureLineageError: as `ApiServerClient.patch_config_map` lists them.
     """
     for number in reversed(range(len(pieces))):
         body: dict[str, Any] = {

@@ -45,7 +45,7 @@ def import_repo(repo: Path, store: FeatureStore) -> RepoContents:
     if names != [store.project]:
         raise InvalidRepo(
             f"the repo defines Project {', '.join(map(repr, names))}, "
-            f"feature_store.yaml says {store.project!r}: one project, one name"
+            f"feature_store.yaml says {store.project!r}: use one name"
         )
     _add_inner_sources(contents)
     return contents

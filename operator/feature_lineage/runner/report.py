@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.report_builder import report_of
 from feature_lineage.sources.interface import SourceChanged

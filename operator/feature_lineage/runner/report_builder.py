@@ -11,13 +11,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from feature_lineage.operations.job_report import OUTPUT_TAIL_BYTES, JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import (
-    OUTPUT_TAIL_BYTES,
-    JobReport,
-    JobRequest,
-    Outcome,
-)
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import DOING, REPO_PHASES, WorkerResult
 
@@ -41,7 +37,7 @@ def report_of(request: JobRequest, outcome: Outcome, started: datetime, **fields
 
 
 def build_report(request: JobRequest, result: WorkerResult, started: float) -> JobReport:
-    """The report of this job; every result gives a report."""
+    """The report of a job, also if the worker sent no report or an invalid one."""
     tail = _tail(result.output, result.secrets)
 
     def failed(reason: Reason, message: str) -> JobReport:
@@ -84,7 +80,7 @@ def _verify(report: JobReport, registry: dict[str, Any] | None) -> JobReport:
         update={
             "outcome": Outcome.FAILED,
             "reason": Reason.JOB_FAILED,
-            "message": "the registry does not hold what the job reported: either another "
+            "message": "the registry does not contain what the job reported: either another "
             "writer changed it at the same time, or the repo's code interferes with Feast; "
             "the next attempt starts from the present registry",
         }
@@ -104,7 +100,7 @@ def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, 
         step = "raise spec.runtime.resources.limits.memory"
         return (
             Reason.JOB_FAILED,
-            f"killed by the kernel {doing}, most likely for want of memory; {step}",
+            f"killed by the kernel {doing}, most likely because it ran out of memory; {step}",
         )
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     if result.phase in REPO_PHASES:

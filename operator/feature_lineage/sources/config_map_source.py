@@ -70,7 +70,7 @@ def _write(files: Mapping[str, bytes], revision: str, home: Path) -> Path:
     """
     if revision and files_revision(files) != revision:
         raise SourceChanged(
-            "the ConfigMap changed since the operation was decided on; its newest state is next"
+            "the ConfigMap changed since the operation was decided; its newest state is used next"
         )
     home.mkdir(parents=True, exist_ok=True)
     root = home.resolve()

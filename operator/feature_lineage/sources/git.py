@@ -62,7 +62,7 @@ def _fault(url: str, schemes: frozenset[str]) -> str:
     if parts.scheme != "file" and not host:
         return "has no host; correct it"
     if host.startswith("-") or user.startswith("-"):
-        return "has a host or user that ssh would take for an option; correct it"
+        return "has a host or user that ssh would read as an option; correct it"
     if "%" in parts.netloc:
         return "has a % before its path, which Git decodes; write host and user without %"
     if parts.scheme == "ssh" and {"[", "]"} & set(unquote(parts.path)):
@@ -195,8 +195,8 @@ async def _fetch(
     else:
         return
     raise NotFound(
-        f"{url} no longer has commit {commit}{where}, as after a force-push; push it back, or a "
-        "newer one",
+        f"{url} no longer has commit {commit}{where}, as after a force-push; push it again, or "
+        "push a newer commit",
         reason=Gone.reason,
     )
 

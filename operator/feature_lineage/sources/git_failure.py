@@ -47,7 +47,7 @@ _MEANINGS: Final = (
         ("no space left", "disk quota exceeded"),
         TransientError,
         Reason.JOB_FAILED,
-        "give it more room, or keep data out of the repository",
+        "use a larger disk, or keep data out of the repository",
     ),
     _Meaning(
         ("out of memory",),
@@ -110,7 +110,7 @@ _MEANINGS: Final = (
         ("could not be found or you don't have permission",),
         NotFound,
         Reason.REF_NOT_FOUND,
-        "check source.git.url, and what source.git.secretRef may read",
+        "check source.git.url, and the permissions of source.git.secretRef",
     ),
     _Meaning(
         (
@@ -119,7 +119,7 @@ _MEANINGS: Final = (
         ),
         AccessRefused,
         Reason.AUTH_FAILED,
-        "check source.git.secretRef, and what it may read",
+        "check source.git.secretRef, and its permissions",
     ),
     _Meaning(
         ("error: 30[12378]", "url base from redirection"),
@@ -147,7 +147,7 @@ _MEANINGS: Final = (
         ("not our ref", "couldn't find remote ref", "no matching remote head"),
         Gone,
         Gone.reason,
-        "push it back, or a newer one",
+        "push it again, or push a newer commit",
     ),
     _Meaning(
         ("does not support shallow",),

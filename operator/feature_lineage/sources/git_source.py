@@ -44,8 +44,8 @@ class GitSourceKind(SourceKind[GitSource]):
         git.check_url(spec.url, host.git.schemes)
         if not host.git.allows(spec.url):
             raise HostNotAllowed(
-                f"source.git.url {spec.url} is on no host of the platform's allowedGitHosts; "
-                "use one of them, or ask who runs the operator"
+                f"source.git.url {spec.url} is not on a host in the platform's allowedGitHosts; "
+                "use one of them, or ask the team that runs the operator"
             )
         namespace, bulkhead = project.metadata.namespace, host.git.bulkhead
         with tempfile.TemporaryDirectory(prefix="git-") as folder:

@@ -13,7 +13,7 @@ from feature_lineage.sources.tree import tree_revision
 
 
 class LocalSourceKind(SourceKind[LocalSource]):
-    """Jobs use the folder where it is; no pod can."""
+    """A folder that jobs on the same machine use in place; pods cannot use it."""
 
     pod_field = ""
 
@@ -38,7 +38,7 @@ class LocalSourceKind(SourceKind[LocalSource]):
         folder = _folder(spec, host)
         if exact and tree_revision(folder) != revision:
             raise SourceChanged(
-                f"{folder} changed since the operation was decided on; its newest state is next"
+                f"{folder} changed since the operation was decided; its newest state is used next"
             )
         return folder
 

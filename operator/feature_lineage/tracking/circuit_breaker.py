@@ -31,11 +31,6 @@ class CircuitBreaker:
         """Whether the last call found the server down."""
         return self._error is not None
 
-    @property
-    def probe_at(self) -> datetime | None:
-        """When the next probe is permitted; None while the circuit is closed."""
-        return None if self._error is None else self._since + self._pause
-
     def enter(self) -> None:
         """Permit a call.
 

@@ -6,10 +6,11 @@ Errors are those of `http.Http.body`; an answer of an unexpected shape is a `Ser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from feature_lineage.clock import utc_now
 from feature_lineage.errors import RequestRejected
 from feature_lineage.tracking import mlflow_errors, parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
@@ -19,13 +20,9 @@ from feature_lineage.tracking.page_walk import pages
 
 API: Final = "/api/2.0/mlflow/"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts/"
-MAX_ARTIFACT: Final = 64 * 1024 * 1024
+MAX_ARTIFACT: Final = 32 * 1024 * 1024
 ARTIFACT_DEADLINE_FACTOR: Final = 4.0
 EXPERIMENTS_PAGE: Final = 10_000
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class MLflowClient:

@@ -196,7 +196,8 @@ class ModelRegistryPool:
         if not self._allowed(tracking_uri):
             raise HostNotAllowed(
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
-                "allowedTrackingUris; use one of them, a serverRef, or ask who runs the operator"
+                "allowedTrackingUris; use one of them, a serverRef, or ask the team that runs "
+                "the operator"
             )
 
     async def _credential(self, namespace: str, auth: MlflowAuth | None) -> Credential:

@@ -22,9 +22,9 @@ from feature_lineage.tracking import mlflow_errors
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, MLflowServer
 from feature_lineage.tracking.read_budget import ALL_ANSWERS, ReadBudget
-from feature_lineage.untrusted import Inflater, TooLarge
+from feature_lineage.untrusted import MAX_PARSE_BYTES, Inflater, TooLarge
 
-MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES: Final = MAX_PARSE_BYTES // 2
 RETRY_PAUSES: Final = (0.1, 0.4)
 KEEP_ALIVE: Final = 4.0
 MAX_CONNECTIONS: Final = 4

@@ -39,7 +39,7 @@ class BearerToken:
         # Checked here: the HTTP library would quote an illegal header in its error.
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise InvalidManifest(
-                "the MLflow bearer token is empty or holds characters that no HTTP header may;"
+                "the MLflow bearer token is empty or has characters that a header cannot contain;"
                 " write the token alone into the secret"
             )
         object.__setattr__(self, "token", token)
@@ -116,7 +116,7 @@ def _normalized(uri: str) -> str:
     if parts.username is not None or parts.password is not None:
         # The URI itself is not repeated: it contains a secret.
         raise InvalidManifest(
-            f"MLflow trackingUri of host {host} carries a user or password;"
+            f"MLflow trackingUri of host {host} contains a user or password;"
             " remove it there and name a secret under auth"
         )
     if parts.scheme not in _PORTS or not host:
@@ -125,7 +125,9 @@ def _normalized(uri: str) -> str:
             " the operator talks to a tracking server, not to files, databases or Databricks"
         )
     if parts.query or parts.fragment:
-        raise InvalidManifest(f"MLflow trackingUri of host {host} has a query or fragment; drop it")
+        raise InvalidManifest(
+            f"MLflow trackingUri of host {host} has a query or fragment; remove it"
+        )
     where = f"[{host}]" if ":" in host else host
     if port not in {None, _PORTS[parts.scheme]}:
         where = f"{where}:{port}"

@@ -23,7 +23,7 @@ UNSTORED_TAG: Final = "featurelineage.io/unstored-artifacts"
 BATCH: Final = 100
 METRICS_BATCH: Final = 1000
 BATCH_CHARACTERS: Final = 200_000
-"""MLflow takes 100 tags, 100 params, 1000 metrics and 1 MB (up to 4 bytes a character) per call."""
+"""Limits of MLflow per call: 100 tags, 100 params, 1000 metrics, 1 MB (4 bytes a character)."""
 
 
 class OpsRuns:

@@ -1,4 +1,4 @@
-"""Reads all pages of a listing: smaller ones where a page is too large, and not without end."""
+"""Reads all pages of a listing: requests smaller pages if one is too large, and limits the rows."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
@@ -19,7 +19,7 @@ async def pages(ask: AskPage[Row], size: int) -> AsyncIterator[list[Row]]:
 
     Args:
         ask: requests one page.
-        size: rows of a page; half of them, again and again, where the answer is too large.
+        size: rows of a page; halved each time that an answer is too large.
 
     Raises:
         RequestRejected: one row is too large, or there are more than `MAX_ROWS` rows or pages.

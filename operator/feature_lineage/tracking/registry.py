@@ -3,19 +3,19 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from feature_lineage.clock import utc_now
 from feature_lineage.errors import NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
-from feature_lineage.tracking.circuit_breaker import CircuitBreaker
-from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.registry_cache import OnRegistryChange, RegistryCache
 from feature_lineage.tracking.tags import set_version_tag
-from feature_lineage.tracking.timeline import TimelineReader
+from feature_lineage.tracking.timeline_reader import TimelineReader
 
 
 class MLflowRegistry:
@@ -47,16 +47,6 @@ class MLflowRegistry:
     def last_view(self) -> RegistryView | None:
         """The last good reading, however old; survives an outage."""
         return self._view.last
-
-    @property
-    def refreshed_at(self) -> datetime | None:
-        """When aliases and new versions were last read; None: never."""
-        return self._view.refreshed_at
-
-    @property
-    def circuit(self) -> CircuitBreaker:
-        """Whether the server is down, and when the next probe is due."""
-        return self._client.circuit
 
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True

@@ -80,11 +80,6 @@ class RegistryCache:
         """The last good view, however old; survives an outage."""
         return self._last
 
-    @property
-    def refreshed_at(self) -> datetime | None:
-        """When aliases and new versions were last read; `RegistryView.read_at` is of all facts."""
-        return self._refreshed_at
-
     async def view(
         self, *, max_age: timedelta, full: bool = False, wait: bool = True
     ) -> RegistryView:

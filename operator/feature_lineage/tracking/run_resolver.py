@@ -50,7 +50,7 @@ class RunResolver:
         return {key: run_id for key, run_id in found.items() if run_id}
 
     def _run(self, end: ModelVersion) -> str:
-        return end.run_id or run_in(end.source) or self._run_of_model.get(end.model_id, "")
+        return end.run_id or run_id_in(end.source) or self._run_of_model.get(end.model_id, "")
 
     async def _ask_logged_models(self, model_ids: set[str]) -> None:
         async def ask(model_id: str) -> None:
@@ -67,7 +67,7 @@ class RunResolver:
 def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | None:
     """The version at the end of the chain of copies; None if the chain is broken or a cycle."""
     seen: set[VersionKey] = set()
-    while not (version.run_id or run_in(version.source) or version.model_id):
+    while not (version.run_id or run_id_in(version.source) or version.model_id):
         key = (version.name, version.version)
         following = _copied_from(version.source, reading)
         if key in seen or following is None:
@@ -77,7 +77,7 @@ def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | No
     return version
 
 
-def run_in(source: str) -> str:
+def run_id_in(source: str) -> str:
     """The id in ``runs:/<id>/…``, "" for any other source."""
     run_id = source.removeprefix("runs:/").partition("/")[0]
     return run_id if run_id != source and RUN_ID.fullmatch(run_id) else ""

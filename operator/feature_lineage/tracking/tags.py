@@ -11,7 +11,7 @@ from feature_lineage.tracking.client import MLflowClient
 
 MAX_KEY: Final = 250
 MAX_VALUE: Final = 100_000
-"""Characters that MLflow takes on a model version; it refuses more."""
+"""Maximum number of characters in a tag of a model version."""
 
 
 async def set_version_tag(
@@ -29,7 +29,7 @@ async def set_version_tag(
     if len(key) > MAX_KEY or len(value) > MAX_VALUE:
         raise RequestRejected(
             f"tag {key[:MAX_KEY]!r} of model {name} version {version} is not written: a key of"
-            f" {len(key)} and a value of {len(value)} characters; MLflow takes {MAX_KEY} and"
+            f" {len(key)} and a value of {len(value)} characters; MLflow accepts {MAX_KEY} and"
             f" {MAX_VALUE}",
             error_code="INVALID_PARAMETER_VALUE",
             reason=Reason.TAG_TOO_LONG,

@@ -53,7 +53,7 @@ class Hooks(Protocol):
         ...
 
     async def recover(self, key: Key, error: Exception) -> Recovery:
-        """Decide what follows from an error; an error that is raised here ends the host."""
+        """Decide what follows from an error; an error that it raises ends the process."""
         ...
 
 

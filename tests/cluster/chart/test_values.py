@@ -82,7 +82,7 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
             "/mlflowServers/0",
             id="two CAs",
         ),
-        pytest.param({"mlflowServers": [SERVER, SERVER]}, '"prod" is there twice', id="a twin"),
+        pytest.param({"mlflowServers": [SERVER, SERVER]}, '"prod" is defined twice', id="a twin"),
         pytest.param({"extraEnv": [{"value": "1"}]}, "/extraEnv/0", id="a variable without a name"),
         pytest.param(
             {"podDisruptionBudget": {"maxUnavailable": 0}},

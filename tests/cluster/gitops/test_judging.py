@@ -234,14 +234,14 @@ PROJECTS: dict[str, tuple[Callable[[], ProjectScenario], tuple[str, str, str], s
     "waits for a retry": (retrying, WORKING, "the node went away; attempt 2 starts at"),
     "has no retries left": (retries_used_up, FAILED, "the node went away"),
     "has no such branch": (
-        lambda: without_source(Failure("RefNotFound", "branch main is not there")),
+        lambda: without_source(Failure("RefNotFound", "branch main does not exist")),
         WORKING,
-        "branch main is not there",
+        "branch main does not exist",
     ),
     "has no secret": (
-        lambda: without_source(Failure("SecretNotFound", "secret git is not there")),
+        lambda: without_source(Failure("SecretNotFound", "secret git does not exist")),
         WORKING,
-        "secret git is not there",
+        "secret git does not exist",
     ),
     "cannot reach its source": (
         lambda: without_source(Failure("SourceUnreachable", "no route", outage=True)),

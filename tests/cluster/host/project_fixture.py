@@ -21,7 +21,7 @@ class HostProject(ProjectFixture):
 
     Args:
         folder: folder of the claim.
-        door: the address at which the operator finds MLflow.
+        mlflow_url: the address at which the operator finds MLflow.
     """
 
     folder: Path = field(kw_only=True)
@@ -29,7 +29,7 @@ class HostProject(ProjectFixture):
 
     @property
     def stores(self) -> Path:
-        """Write the content of the claim ``stores``."""
+        """The folder with the content of the claim ``stores``."""
         return self.folder / "repo" / "data"
 
     def prepare(self) -> None:

@@ -79,7 +79,11 @@ TROUBLES: Final = {
     "elsewhere": Trouble(
         "https://git.elsewhere.example/team.git",
         *("False", "HostNotAllowed"),
-        ("git.elsewhere.example/team.git", "allowedGitHosts", "ask who runs the operator"),
+        (
+            "git.elsewhere.example/team.git",
+            "allowedGitHosts",
+            "ask the team that runs the operator",
+        ),
     ),
     "file": Trouble(
         "file:///srv/team.git",
@@ -89,7 +93,7 @@ TROUBLES: Final = {
     "option": Trouble(
         "ssh://-oProxyCommand=id/team.git",
         *("False", "HostNotAllowed"),
-        ("-oProxyCommand", "ssh would take for an option; correct it"),
+        ("-oProxyCommand", "ssh would read as an option; correct it"),
     ),
 }
 

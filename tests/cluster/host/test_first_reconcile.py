@@ -25,7 +25,7 @@ async def test_missing_source_is_reported_until_it_exists(
     found = await until(
         admin, PROJECTS, namespace, "ranking", says("SourceReady", "False", "RefNotFound")
     )
-    assert f"ConfigMap {namespace}/repo is not there" in condition(found, "Ready")["message"]
+    assert f"ConfigMap {namespace}/repo does not exist" in condition(found, "Ready")["message"]
 
     repo = {"metadata": {"name": "repo"}, "data": {"feature_store.yaml": "project: ranking\n"}}
     await admin.create(CONFIG_MAPS, namespace, repo)

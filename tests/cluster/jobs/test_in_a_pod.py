@@ -19,8 +19,9 @@ from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
+from feature_lineage.operations.job_report import Outcome
 from feature_lineage.operations.pod_protocol import MANIFEST_KEY
-from feature_lineage.operations.protocol import MaterializeRequest, Outcome
+from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.sources.tree import files_revision
 
@@ -145,7 +146,7 @@ async def test_a_cancelled_job_that_runs_reports_interrupted(
         async with asyncio.timeout(JOB_SECONDS):
             while not ((facts := await jobs.state(name, mine.resource)) and facts.begun):
                 await asyncio.sleep(0.2)
-        await jobs.cancel(name, mine.resource, "Interrupted: the job gives way to Observe")
+        await jobs.cancel(name, mine.resource, "Interrupted: the job yields to Observe")
         facts = await jobs.state(name, mine.resource)
         assert facts is not None
         assert facts.cancelled

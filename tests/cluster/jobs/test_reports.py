@@ -24,9 +24,10 @@ from feature_lineage.kube.jobs.names import access_name, report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.report import OPENED_BY, read_report
 from feature_lineage.kube.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.pod_protocol import PIECE_KEY, pack_report
-from feature_lineage.operations.protocol import JobReport, Outcome, encode
-from feature_lineage.runner.publish import ApiServer, Retries, publish
+from feature_lineage.operations.protocol import encode
+from feature_lineage.runner.publish import ApiServerClient, Retries, publish
 
 NewProject = Callable[..., Any]
 JOB = "apply-1-0123456789abcdef-1"
@@ -55,7 +56,7 @@ def snapshot(views: int, features: int, *, noise: int = 0) -> RegistrySnapshot:
     return registry(made)
 
 
-async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
+async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServerClient:
     """The API server as a pod of the project uses it: with its token, and no other permission."""
     account = access_name(project.resource)
     path = SERVICE_ACCOUNTS.path(project.namespace, account, "token")
@@ -65,11 +66,11 @@ async def runner_of(project: Project, admin: Api, folder: Path) -> ApiServer:
         while (ca := await admin.find(CONFIG_MAPS, project.namespace, "kube-root-ca.crt")) is None:
             await asyncio.sleep(0.1)
     (folder / "ca.crt").write_text(ca["data"]["ca.crt"])
-    return ApiServer(admin.configuration.host, folder)
+    return ApiServerClient(admin.configuration.host, folder)
 
 
 async def hand_over(
-    server: ApiServer,
+    server: ApiServerClient,
     project: Project,
     made: JobReport,
     seconds: float = 10.0,

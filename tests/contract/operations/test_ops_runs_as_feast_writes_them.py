@@ -9,17 +9,13 @@ import pytest
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
 from feast.mlflow_integration.logger import FeastMlflowLogger
 from feast.types import Float32
-from mlflow.utils.validation import (
-    _validate_metric_name,
-    _validate_param,
-    _validate_tag,
-)
+from mlflow.utils.validation import _validate_metric_name, _validate_param, _validate_tag
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.diff import Change, ChangeClass
-from feature_lineage.operations.audit import ops_run
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.ops_run_builder import ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import Operation, OpsRun
 
 START = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feature_lineage.operations.job_report import JobReport, decode_report
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
-    JobReport,
     JobRequest,
     MaterializeRequest,
-    decode_report,
     encode,
 )
 

@@ -11,14 +11,13 @@ from feature_lineage.features.definitions import define_all
 from feature_lineage.features.diff import ChangeClass
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import ExitCode, Outcome
 from feature_lineage.operations.plan import PlanVerdict
 from feature_lineage.operations.protection import Guard, GuardedModel
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
-    ExitCode,
     MaterializeRequest,
-    Outcome,
     PlanOverride,
 )
 

@@ -4,7 +4,7 @@ import pytest
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo, simple
 
-from feature_lineage.operations.protocol import ExitCode, Outcome
+from feature_lineage.operations.job_report import ExitCode, Outcome
 
 ODFV = """
 import sys
@@ -40,7 +40,7 @@ BAD = {
     "KeyboardInterrupt": ("raise KeyboardInterrupt\n", "bad.py:1: KeyboardInterrupt"),
     "endless recursion": (
         "def f():\n    f()\nf()\n",
-        "bad.py:2: RecursionError: the repo's code calls itself without end",
+        "bad.py:2: RecursionError: the repo's code has an endless recursion",
     ),
     "sys.exit in a function": (ODFV, "bad.py:13: the repo's code calls sys.exit(3)"),
     "a circular import": ("from bad import later\nlater = 1\n", "bad.py:1: ImportError: "),

@@ -13,7 +13,8 @@ from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, simple
 
-from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest, Outcome
+from feature_lineage.operations.job_report import Outcome
+from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest
 
 RANDOM_KILLS = 6
 OLD = {

@@ -7,14 +7,9 @@ from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW
 
+from feature_lineage.operations.job_report import ExitCode, JobReport, Outcome, ViewReport
 from feature_lineage.operations.plan import PlanVerdict
-from feature_lineage.operations.protocol import (
-    ExitCode,
-    JobReport,
-    MaterializeRequest,
-    Outcome,
-    ViewReport,
-)
+from feature_lineage.operations.protocol import MaterializeRequest
 
 KINDS = ("file", "sqlite", "postgres")
 ONLINE = {"driver_stats", "inferred", "pushed", "streamed", "labels"}

@@ -9,12 +9,8 @@ from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo, frame
 from tests.contract.runner.test_life_of_a_project import KINDS, views
 
-from feature_lineage.operations.protocol import (
-    ExitCode,
-    MaterializeRequest,
-    Outcome,
-    ViewWindow,
-)
+from feature_lineage.operations.job_report import ExitCode, Outcome
+from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 
 BAD = """
 from feast import FeatureView, Field, FileSource
@@ -57,7 +53,7 @@ def test_one_view_after_another_each_on_its_own(kind: str, build: Build, zygote:
         **dict.fromkeys(("a", "z"), "Succeeded"),
         **dict.fromkeys(("no_file", "no_column", "no_time", "nobody"), "Failed"),
     }
-    assert found["no_file"].error == "the source file data/lost.parquet is not there"
+    assert found["no_file"].error == "the source file data/lost.parquet does not exist"
     assert "absent" in found["no_column"].error
     assert "data/stats.parquet" in found["no_column"].error
     assert "when" in found["no_time"].error
@@ -104,7 +100,8 @@ def test_all_failed_and_no_registry(repo: Repo, zygote: Zygote) -> None:
     failed = zygote.run(request("materialize", repo.path, asked))
     assert (failed.outcome, failed.reason) == (Outcome.FAILED, "ViewsFailing")
     assert (
-        failed.message == "1 of 1 views failed; a: the source file data/stats.parquet is not there"
+        failed.message
+        == "1 of 1 views failed; a: the source file data/stats.parquet does not exist"
     )
 
     frame().iloc[:0].to_parquet(repo.path / "data/stats.parquet")

@@ -12,7 +12,7 @@ from tests.contract.runner.harness import Cli, request
 from tests.contract.runner.repos import Repo
 from tests.contract.runner.stores import on_disk
 
-from feature_lineage.operations.protocol import ExitCode, Outcome
+from feature_lineage.operations.job_report import ExitCode, Outcome
 
 LOUD = """
 import json, os, subprocess, sys, threading, time
@@ -219,7 +219,7 @@ def test_the_verifier_detects_a_repo_that_interferes(repo: Repo, cli: Cli) -> No
     finished = cli.run(request("apply", repo.path))
 
     assert (finished.code, finished.report.outcome) == (75, Outcome.FAILED)
-    assert "the registry does not hold what the job reported" in finished.report.message
+    assert "the registry does not contain what the job reported" in finished.report.message
     assert not finished.report.verified
 
 

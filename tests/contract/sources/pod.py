@@ -6,8 +6,9 @@ from pathlib import Path
 from tests.servers.git import run_git
 
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
-from feature_lineage.operations.protocol import JobReport, JobRequest
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.pod import execute
 from feature_lineage.sources.source_kinds import fetch
 

@@ -77,7 +77,7 @@ def test_a_commit_that_is_gone_from_the_server(served: Served) -> None:
     server, made = served
     server.commit("team", store="x")
     server.commit("team", store="y")
-    with pytest.raises(NotFound, match="push it back, or a newer one") as caught:
+    with pytest.raises(NotFound, match="push it again, or push a newer commit") as caught:
         made().fetch("a" * 40)
 
     assert caught.value.reason == "AppliedRevisionGone"

@@ -8,7 +8,7 @@ from tests.contract.sources.pod import GitSourcePod
 from tests.servers.git import GitServer
 
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
-from feature_lineage.operations.protocol import ExitCode, Outcome
+from feature_lineage.operations.job_report import ExitCode, Outcome
 
 DONE_FOR = ("SubmodulesUnsupported", "HostNotAllowed", "InvalidRepo")
 """Only another commit or another spec can succeed: no attempt is used."""

@@ -86,7 +86,7 @@ async def test_a_login_that_is_refused(https: GitServer, secret: dict[str, bytes
 
     assert problem(caught) == (
         "AuthFailed",
-        f"{url}: Authentication failed; check source.git.secretRef, and what it may read",
+        f"{url}: Authentication failed; check source.git.secretRef, and its permissions",
     )
     assert https.asked == 0
 

@@ -32,7 +32,7 @@ from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call
 from feature_lineage.tracking.ops import RECORDED_TAG, OpsRuns
 from feature_lineage.tracking.parsing import milliseconds, pairs
-from feature_lineage.tracking.timeline import REVISION_TAG
+from feature_lineage.tracking.timeline_reader import REVISION_TAG
 from feature_lineage.tracking.truncation import FULL_VALUES_ARTIFACT, OMITTED_TAG
 
 START = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)

@@ -14,6 +14,7 @@ import pytest
 from tests.servers.mlflow import Server
 from tests.servers.tcp import Script, Seen, answer, bad_server, sequence, silence
 
+from feature_lineage.clock import utc_now
 from feature_lineage.errors import (
     AccessRefused,
     FeatureLineageError,
@@ -23,7 +24,7 @@ from feature_lineage.errors import (
     ServerUnavailable,
 )
 from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
-from feature_lineage.tracking.client import MLflowClient, utc_now
+from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call, Http
 
 GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, idempotent=True)

@@ -150,7 +150,7 @@ def test_every_union_is_a_rule(path, union):
         ("FeatureStoreProject.spec.project", "project is immutable"),
         ("FeatureStoreProject.spec.backfills[]", "end must be after start"),
         ("FeatureStoreProject.spec.backfills[].chunk", "must be at least 1m"),
-        ("FeatureStoreProject.spec.allowedNamespaces", "names belongs to from: List"),
+        ("FeatureStoreProject.spec.allowedNamespaces", "names is for from: List only"),
     ],
 )
 def test_what_a_schema_cannot_say_is_a_rule(path, message):

@@ -36,9 +36,10 @@ from feature_lineage.models.baseline import Baseline
 from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
+from feature_lineage.operations.job_report import JobReport, ViewReport
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
-from feature_lineage.operations.protocol import JobReport, JobRequest, ViewReport
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.sinks.kubernetes_events import event_of
 
 # The time has a fraction of a second, because a status must survive JSON without fractions.
@@ -77,7 +78,7 @@ def plan(verdict: PlanVerdict = PlanVerdict.CLEAN, digest: str = PLAN, reason: s
 
 
 def view_report(name: str, result: str = "Succeeded", **more: Any) -> ViewReport:
-    error = "the source file stats.parquet is not there" if result == "Failed" else ""
+    error = "the source file stats.parquet does not exist" if result == "Failed" else ""
     return ViewReport(name=name, kind="feature_view", result=result, error=error, **more)
 
 

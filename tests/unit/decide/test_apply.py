@@ -633,7 +633,7 @@ def test_lost_job_needs_facts_to_start_again() -> None:
 def test_unresolved_source_delays_only_applies() -> None:
     scenario = ProjectScenario().apply()
 
-    scenario.source = Failure("RefNotFound", "branch main is not there; set source.git.ref")
+    scenario.source = Failure("RefNotFound", "branch main does not exist; set source.git.ref")
     scenario.rest()
 
     assert scenario.says("SourceReady") == scenario.says("Ready") == ("False", "RefNotFound")
@@ -794,3 +794,20 @@ def test_report_during_back_off_changes_nothing() -> None:
     scenario.reconcile()
 
     assert scenario.status.applied is before.applied
+
+
+@pytest.mark.parametrize(
+    ("reason", "stalled"), [("ReportTooLarge", True), ("RunnerIncompatible", False)]
+)
+def test_job_whose_report_is_refused_for_good_is_not_repeated(reason: str, stalled: bool) -> None:
+    scenario = ProjectScenario()
+    scenario.reconcile()
+    first = scenario.job
+    message = "the job's report is not read"
+    scenario.jobs[first] = JobFacts(running=False, reason=reason, message=message)
+
+    scenario.rest()
+
+    assert scenario.condition("Applied").message.startswith(message)
+    assert scenario.says("Stalled") == (("True", reason) if stalled else ("", ""))
+    assert (scenario.status.operation is None) == stalled

@@ -67,7 +67,7 @@ def test_times_move_only_when_a_status_flips() -> None:
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     since = {c.type: c.last_transition_time for c in scenario.status.conditions}
     scenario.later(minutes=10)
-    scenario.source = Failure("RefNotFound", "branch main is not there")
+    scenario.source = Failure("RefNotFound", "branch main does not exist")
 
     scenario.reconcile()
     moved = {c.type: c.last_transition_time for c in scenario.status.conditions}

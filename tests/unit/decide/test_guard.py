@@ -6,8 +6,8 @@ import pytest
 from tests.unit.decide.build import NOW, REFS, STATS, linked, version
 from tests.unit.operations.build import registry, view
 
-from feature_lineage.api.project_spec import Protection
-from feature_lineage.decide.model.link import guarded_version
+from feature_lineage.api.project_spec import NameFilter, Protection
+from feature_lineage.decide.model.link import guarded_model
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.protection import Guard, build_guard
@@ -23,8 +23,8 @@ def guard(
     snapshot: RegistrySnapshot | None = None,
 ) -> Guard:
     baselines = {BASELINE: baseline} if baseline else {}
-    candidate = guarded_version(item, baselines, snapshot, Protection())
-    return build_guard(NOW, [candidate] if candidate else [], Protection())
+    model = guarded_model(item, baselines, snapshot, Protection())
+    return build_guard(NOW, [model] if model else [])
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,21 @@ def test_a_champion_without_a_whole_list_is_unknown() -> None:
     found = guard(ambiguous, STATS, STATS)
 
     assert (found.models, found.unknown) == ((), ("driver_model/1",))
+
+
+@pytest.mark.parametrize(
+    ("aliases", "guarded"),
+    [
+        pytest.param(("champion", "archived"), ("champion",), id="only what protects"),
+        pytest.param(("archived",), None, id="an alias that does not protect"),
+        pytest.param((), None, id="no alias"),
+    ],
+)
+def test_the_policy_says_which_aliases_protect(
+    aliases: tuple[str, ...], guarded: tuple[str, ...] | None
+) -> None:
+    policy = Protection(aliases=NameFilter(exclude=("archived",)))
+
+    found = guarded_model(linked(version("3", *aliases)), {BASELINE: STATS}, STATS, policy)
+
+    assert (found.aliases if found else None) == guarded

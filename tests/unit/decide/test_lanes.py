@@ -100,7 +100,7 @@ def test_what_was_read_before_a_write_is_not_taken_over(together: bool) -> None:
     assert {view.name for view in scenario.status.feature_views} == {"stats", "extra"}
     ended = next(each for each in scenario.status.operations if each.id == observe.id)
     assert (ended.result, ended.registry_digest) == (Result.SUCCEEDED, None)
-    assert "wrote the registry meanwhile" in (ended.message or "")
+    assert "wrote the registry in the meantime" in (ended.message or "")
 
 
 def test_a_block_writes_nothing_so_what_was_read_counts() -> None:
@@ -216,7 +216,7 @@ def test_a_result_that_came_before_the_interruption_counts(measuring: ProjectSce
 def test_a_failed_reading_job_of_another_kind_is_no_failed_observe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What it failed at says nothing about the registry: neither Applied nor the next Observe."""
+    """It did not read the registry: Applied and the time of the next Observe stay the same."""
     table = cast("dict[OperationKind, Any]", KINDS)
     other = replace(KINDS[OperationKind.BACKFILL], lane=Lane.READING)
     monkeypatch.setitem(table, OperationKind.BACKFILL, other)

@@ -211,7 +211,7 @@ def test_materializations_wait_for_feature_store_yaml() -> None:
 
 def test_no_job_starts_for_a_forbidden_host() -> None:
     scenario = applied(schedules=[hourly()])
-    scenario.source = Failure.of(HostNotAllowed("git.evil is on no host of allowedGitHosts"))
+    scenario.source = Failure.of(HostNotAllowed("git.evil is not on a host in allowedGitHosts"))
     scenario.later(minutes=31)
 
     scenario.rest()
@@ -245,7 +245,7 @@ def test_only_failed_views_are_retried() -> None:
     )
     assert scenario.operation.phase is OperationPhase.BACKING_OFF
     assert scenario.says("Materialized") == ("False", "ViewsFailing")
-    assert "stats: the source file stats.parquet is not there" in (
+    assert "stats: the source file stats.parquet does not exist" in (
         scenario.condition("Materialized").message
     )
     scenario.wait_for_retry()

@@ -21,6 +21,7 @@ MODEL_PAGE = ROOT / "docs/spec/v1alpha1/trainedmodel.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
 OPERATIONS = ROOT / "docs/operations.md"
 LIMITS = ROOT / "docs/limits.md"
+METRICS = ROOT / "docs/metrics.md"
 
 
 class Block(NamedTuple):

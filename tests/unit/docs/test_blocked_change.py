@@ -6,16 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.unit.decide.build import ProjectScenario, shown
 from tests.unit.docs.pages import ROOT, names_in, quoted, read, rows, section
-from tests.unit.docs.story import (
-    AFTER,
-    BEFORE,
-    BREAKING,
-    WHY,
-    blocked,
-    in_effect,
-    message,
-    plan_of,
-)
+from tests.unit.docs.story import AFTER, BEFORE, BREAKING, WHY, blocked, in_effect, message, plan_of
 
 from feature_lineage.api.annotations import ALLOW_BREAKING, override
 from feature_lineage.api.enums import OverrideKind
@@ -25,8 +16,8 @@ from feature_lineage.decide.project.history import ops_run_of
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.metrics import State, StateCollector
 from feature_lineage.metrics.families import exposition
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.plan import PlanVerdict, short
-from feature_lineage.operations.protocol import JobReport
 
 BLOCKED = ROOT / "docs/blocked-change.md"
 PERMISSION = "allow-breaking"

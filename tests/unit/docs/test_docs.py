@@ -10,7 +10,9 @@ import pytest
 from tests.unit.docs.pages import (
     ARCHITECTURE,
     IDS,
+    METRICS,
     MODEL_PAGE,
+    OPERATIONS,
     PAGES,
     PROJECT_PAGE,
     ROOT,
@@ -29,16 +31,19 @@ from feature_lineage.api.conditions import (
     ModelCondition,
     ProjectCondition,
 )
+from feature_lineage.api.enums import OperationKind, Verdict
 from feature_lineage.api.manifests import load_manifests
 from feature_lineage.cli.main import main
 from feature_lineage.metrics.catalogue import CATALOGUE
 from feature_lineage.operations import records
-from feature_lineage.operations.protocol import ApplyRequest, JobReport, JobRequest
+from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.protocol import ApplyRequest, JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking import ops
 
 # Its YAML contains Prometheus rules, which another test reads.
-NO_MANIFESTS = {ROOT / "docs/metrics.md"}
+NO_MANIFESTS = {METRICS}
 SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "2>&1", "&"}
 
 
@@ -198,6 +203,31 @@ def test_every_reason_of_a_condition_is_documented() -> None:
     model = (documented(MODEL_PAGE, condition) for condition in ModelCondition)
 
     assert set().union(*project, *model) == set(Reason) - NOT_OF_CONDITIONS
+
+
+def test_every_condition_has_a_row_in_operations() -> None:
+    documented = [cells[0].split("]")[0] for cells in rows(section(OPERATIONS, "## Conditions"))]
+    conditions = {
+        *(f"project [`{condition}`" for condition in PROJECT_REASONS),
+        *(f"model [`{condition}`" for condition in MODEL_REASONS),
+    }
+
+    assert {cell for cell in documented if "[" in cell} == conditions
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "values"),
+    [
+        (METRICS, "`kind` is ", set(OperationKind)),
+        (METRICS, "`verdict` is ", set(Verdict)),
+        (ARCHITECTURE, "| `kind` | ", {traits.command for traits in KINDS.values()}),
+    ],
+    ids=["kinds in metrics", "verdicts in metrics", "commands in the job protocol"],
+)
+def test_list_of_values_is_complete(page: Path, start: str, values: set[str]) -> None:
+    (line,) = (each for each in read(page).splitlines() if each.startswith(start))
+
+    assert set(map(str, values)) <= set(names_in(line))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

@@ -103,7 +103,7 @@ BACKOFF: Final = failed("BackoffLimitExceeded")
 REFUSED: Final = 'pods "apply-1-" is forbidden: '
 
 CAUSES: Final[dict[str, tuple[Callable[[], Cause | None], ...]]] = {
-    "no node takes": (unschedulable,),
+    "no node accepts": (unschedulable,),
     "the image": (no_image,),
     "out of memory": (
         lambda: ended(BACKOFF, container(terminated={"exitCode": 137, "reason": "OOMKilled"})),

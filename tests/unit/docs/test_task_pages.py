@@ -38,6 +38,7 @@ from feature_lineage.tracking.client_pool import CREDENTIAL_AGE
 FIRST = ROOT / "docs/first-project.md"
 INSTALL = ROOT / "docs/install.md"
 PROTECT = ROOT / "docs/protect.md"
+COMMIT_HEADING = "## What happens to a commit that would break a protected version"
 ROTATE = ROOT / "docs/rotate-secrets.md"
 UNINSTALL = ROOT / "docs/uninstall.md"
 REPOSITORY = "https://git.example.org/features.git"
@@ -62,9 +63,7 @@ def test_modes_do_what_the_page_says(mode: str, verdict: str, impacts: int) -> N
 
     assert (plan.verdict, len(plan.impacts)) == (verdict, impacts)
     assert mode in {
-        name
-        for cells in rows(section(PROTECT, "## What happens to a commit that would break one"))
-        for name in names_in(cells[0])
+        name for cells in rows(section(PROTECT, COMMIT_HEADING)) for name in names_in(cells[0])
     }
 
 

@@ -51,8 +51,8 @@ def test_a_port_in_use_is_named_with_the_next_step() -> None:
 
     assert caught.value.reason == "PortUnavailable"
     assert caught.value.message == (
-        f"cannot serve metrics on 127.0.0.1 port {connection.port}: the port is in use; "
-        "stop what listens there, or choose another port (0 takes a free one)"
+        f"cannot listen for HTTP on 127.0.0.1 port {connection.port}: the port is in use; "
+        "stop the process that uses it, or choose another port (0 selects a free one)"
     )
 
 

@@ -32,7 +32,10 @@ esac
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Archives go to `dist`; a build hangs while `building` is a pipe, a push fails if `full`."""
+    """The folder of a test: `dist` gets the archives.
+
+    A build hangs while the file `building` is a pipe; a push fails if the file `full` exists.
+    """
     program = tmp_path / "bin" / "buildah"
     program.parent.mkdir()
     program.write_text(BUILDAH)

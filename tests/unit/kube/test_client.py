@@ -17,6 +17,7 @@ def kubeconfig(tmp_path: Path) -> Path:
         "clusters": [{"name": "c", "cluster": {"server": SERVER}}],
         "users": [{"name": "u", "user": {"token": "t"}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
     }
     file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **named}))
     return file
@@ -43,5 +44,5 @@ async def test_the_proxy_is_the_one_of_the_environment(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    async with await connect(str(kubeconfig), "x") as api:
+    async with await connect(str(kubeconfig)) as api:
         assert api.configuration.proxy == proxy

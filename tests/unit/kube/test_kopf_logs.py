@@ -2,7 +2,7 @@
 
 import logging
 
-from feature_lineage.kube.cache.kopf_logs import RestartedWatch, RetriedRequests
+from feature_lineage.kube.cache.kopf_logs import RestartedWatchFilter, RetriedRequestsFilter
 
 
 def _record(message: str, level: int = logging.ERROR) -> logging.LogRecord:
@@ -15,11 +15,11 @@ def test_retried_request_is_logged_once_as_a_warning() -> None:
     third = _record("Request attempt #3 failed; TCP closed; will re-authenticate: GET /x")
     last = _record("Request attempt #3 failed; escalating: GET /x -> TimeoutError()")
 
-    assert RetriedRequests().filter(first)
+    assert RetriedRequestsFilter().filter(first)
     assert first.levelname == "WARNING"
-    assert not RetriedRequests().filter(second)
-    assert not RetriedRequests().filter(third)
-    assert RetriedRequests().filter(last)
+    assert not RetriedRequestsFilter().filter(second)
+    assert not RetriedRequestsFilter().filter(third)
+    assert RetriedRequestsFilter().filter(last)
     assert last.levelno == logging.ERROR
 
 
@@ -28,8 +28,8 @@ def test_the_end_of_kopf_is_logged_at_level_debug() -> None:
     other = _record("Throttling for 60 seconds due to an unexpected error")
     mild = _record("Watcher for models@team has failed: HTTP 410", logging.WARNING)
 
-    assert not RestartedWatch().filter(failed)
+    assert not RestartedWatchFilter().filter(failed)
     assert failed.levelno == logging.DEBUG
-    assert RestartedWatch().filter(other)
+    assert RestartedWatchFilter().filter(other)
     assert other.levelno == logging.ERROR
-    assert RestartedWatch().filter(mild)
+    assert RestartedWatchFilter().filter(mild)

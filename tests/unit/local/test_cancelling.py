@@ -65,8 +65,8 @@ async def test_a_job_at_work_ends_as_interrupted(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         assert await jobs.state(JOB) == JobFacts(running=True)
 
-        await jobs.cancel(JOB, project, "Interrupted: the job gives way to Observe")
-        await jobs.cancel(JOB, project, "Interrupted: the job gives way to Observe")
+        await jobs.cancel(JOB, project, "Interrupted: the job yields to Observe")
+        await jobs.cancel(JOB, project, "Interrupted: the job yields to Observe")
         async with asyncio.timeout(60):
             await ended.wait()
     finally:

@@ -12,9 +12,9 @@ from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.impact_page import AffectedVersion
 from feature_lineage.models.index import ReverseIndex, build
 from feature_lineage.models.links import Link
-from feature_lineage.models.pages import AffectedVersion
 
 REAL = some.real_snapshot()
 CONV = FeatureRef("driver_hourly_stats", "conv_rate")

@@ -254,6 +254,17 @@ def test_the_reason_of_a_link_shows(reason: Reason, verdict: Verdict) -> None:
     assert (verdict, reason) == (actual.verdict, actual.reason)
 
 
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.SERVICE_MISMATCH}))
+def test_link_with_any_other_reason_is_never_verified(reason: Reason) -> None:
+    """Also with a reason that a link does not have today and that has no check."""
+    link = _link(reason=reason, problems=("why",))
+    actual = judge(link, REAL, "Training", REAL)
+
+    assert actual.verdict in (Verdict.AMBIGUOUS, Verdict.UNKNOWN)
+    assert actual.reason is reason
+    assert not link.complete
+
+
 def test_a_wrong_service_name_does_not_hide_a_broken_feature() -> None:
     link = _link(reason=Reason.SERVICE_MISMATCH, problems=("why",))
 

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS, Lane, RequestPart, kind_of_command
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome, encode
+from feature_lineage.operations.protocol import JobRequest, encode
 from feature_lineage.runner import dispatch
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -6,12 +6,11 @@ from datetime import timedelta
 import pytest
 from tests.unit.operations.build import NOW, model, registry, view
 
-from feature_lineage.api.project_spec import NameFilter, Protection
+from feature_lineage.api.project_spec import NameFilter
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.operations.protection import (
     Guard,
     GuardedModel,
-    GuardedVersion,
     build_guard,
     guard_digest,
     is_stale,
@@ -51,35 +50,25 @@ def test_protected_aliases(
     assert expected == found
 
 
-def candidate(version: str, aliases: tuple[str, ...], *, known: bool = True) -> GuardedVersion:
-    refs = (STRANGER, *(item.ref for item in CHAMPION.features)) if known else None
+def protected(version: str, *, known: bool = True) -> GuardedModel:
+    refs = (STRANGER, *(item.ref for item in CHAMPION.features)) if known else ()
     features = CHAMPION.features if known else ()
-    return GuardedVersion("driver_model", version, aliases, "activity", refs, features)
+    return GuardedModel("driver_model", version, ("champion",), "activity", features, refs)
 
 
 def test_guard_has_protected_and_unknown_versions() -> None:
-    policy = Protection(aliases=names("*", exclude=("archived",)))
-
     guard = build_guard(
         NOW,
         [
-            candidate("4", ("challenger",), known=False),
-            candidate("3", ("champion", "archived")),
-            candidate("2", ("archived",)),
-            candidate("1", (), known=False),
+            protected("5", known=False),
+            protected("4", known=False),
+            protected("3"),
+            protected("2"),
         ],
-        policy,
     )
 
-    assert [(m.version, m.aliases, m.service) for m in guard.models] == [
-        ("3", ("champion",), "activity")
-    ]
-    assert list(map(str, guard.models[0].refs)) == [
-        "orders:total",
-        "stats:acc_rate",
-        "stats:conv_rate",
-    ], "what the baseline lacks is guarded, too"
-    assert guard.unknown == ("driver_model/4",)
+    assert guard.models == (protected("2"), protected("3"))
+    assert guard.unknown == ("driver_model/4", "driver_model/5")
     assert guard.read_at == NOW
 
 

@@ -8,15 +8,15 @@ import pytest
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.operations.protocol import (
+from feature_lineage.operations.job_report import (
     MAX_REPORT_PARSE_BYTES,
     MAX_VIEWS,
     JobReport,
     Outcome,
     ViewReport,
     decode_report,
-    encode,
 )
+from feature_lineage.operations.protocol import encode
 from feature_lineage.untrusted import parse_bytes
 
 MEASURED_MIB = 64
@@ -50,9 +50,9 @@ HOSTILE = {
 MEASURE = """
 import resource, sys
 from feature_lineage.errors import InvalidReport
-from feature_lineage.operations.protocol import decode_report
+from feature_lineage.operations.job_report import decode_report
 text = sys.stdin.buffer.read()
-decode_report(text[:0] + sys.argv[1].encode())
+decode_report(sys.argv[1].encode())
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 try:

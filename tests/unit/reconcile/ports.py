@@ -15,7 +15,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
-from feature_lineage.operations.protocol import JobReport, JobRequest
+from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
 from feature_lineage.tracking.client_pool import ModelRegistryPool

@@ -192,7 +192,7 @@ async def test_a_failure_is_not_remembered_and_needs_no_full_reading() -> None:
     scene = ObserverSetup()
     fresh = {"status": type(scene.project.status)()}
     scene.project = scene.project.model_copy(update=fresh)
-    scene.fakes.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+    scene.fakes.fail["resolve"] = NotFound("branch main does not exist", reason="RefNotFound")
 
     await scene.observe()
     assert scene.fakes.asked == [False]

@@ -26,7 +26,7 @@ from feature_lineage.errors import (
     TerminalError,
     TransientError,
 )
-from feature_lineage.operations.protocol import JobReport, Outcome
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
 
 OUT = ServerUnavailable("http://mlflow.example:5000 does not answer")
@@ -394,7 +394,7 @@ async def test_an_outage_keeps_the_facts_and_starts_nothing() -> None:
 
 async def test_a_source_that_fails_is_a_condition_and_no_error() -> None:
     scene = ReconcilerSetup()
-    scene.fakes.fail["resolve"] = NotFound("branch main is not there", reason="RefNotFound")
+    scene.fakes.fail["resolve"] = NotFound("branch main does not exist", reason="RefNotFound")
 
     await scene.reconcile()
 

@@ -13,13 +13,9 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
-from feature_lineage.operations.protocol import (
-    DeleteRequest,
-    JobReport,
-    JobRequest,
-    Outcome,
-)
+from feature_lineage.operations.protocol import DeleteRequest, JobRequest
 from feature_lineage.runner import delete as module
 from feature_lineage.runner.job import Job
 

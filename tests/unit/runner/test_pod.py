@@ -13,15 +13,16 @@ import pytest
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
 from feature_lineage.runner.pod import execute
 from feature_lineage.runner.publish import (
     TERMINATION_BYTES,
-    ApiServer,
+    ApiServerClient,
     Retries,
     publish,
     termination_message,
@@ -64,7 +65,7 @@ def test_a_config_map_becomes_a_folder(mounted: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_map_of_another_revision_is_not_applied(mounted: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceChanged, match="its newest state is next"):
+    with pytest.raises(SourceChanged, match="its newest state is used next"):
         fetch(order("sha256:0", files=str(mounted)), tmp_path)
 
 
@@ -139,16 +140,16 @@ def unreliable_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTP
 @pytest.fixture
 def api(
     unreliable_server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> ApiServer:
+) -> ApiServerClient:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:1")
     monkeypatch.setenv("http_proxy", "http://proxy.example:1")
     (tmp_path / "token").write_text("t0k3n\n")
     monkeypatch.setattr(publishing.ssl, "create_default_context", lambda **_: None)
-    return ApiServer(f"http://127.0.0.1:{unreliable_server.server_port}", tmp_path)
+    return ApiServerClient(f"http://127.0.0.1:{unreliable_server.server_port}", tmp_path)
 
 
 def test_the_piece_with_the_manifest_is_written_last(
-    api: ApiServer, unreliable_server: Any
+    api: ApiServerClient, unreliable_server: Any
 ) -> None:
     import os
 
@@ -169,11 +170,11 @@ def for_seconds(seconds: float, reasons: list[str] | None = None) -> Retries:
     return Retries(time.monotonic() + seconds, tell)
 
 
-def hand_over(api: ApiServer, retries: Retries) -> None:
+def hand_over(api: ApiServerClient, retries: Retries) -> None:
     publish(api, "n", ("r-0",), *pack_report(b"{}", "apply-1-x-1"), retries)
 
 
-def test_every_pause_is_logged_with_its_cause(api: ApiServer, unreliable_server: Any) -> None:
+def test_every_pause_is_logged_with_its_cause(api: ApiServerClient, unreliable_server: Any) -> None:
     reasons: list[str] = []
     unreliable_server.statuses[:] = [503, 429, 500, 401, 403] * 3
     hand_over(api, for_seconds(10, reasons))
@@ -183,14 +184,14 @@ def test_every_pause_is_logged_with_its_cause(api: ApiServer, unreliable_server:
     assert reasons[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
 
 
-def test_retries_end_at_the_deadline(api: ApiServer, unreliable_server: Any) -> None:
+def test_retries_end_at_the_deadline(api: ApiServerClient, unreliable_server: Any) -> None:
     unreliable_server.statuses[:] = [503] * 10_000
     with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
         hand_over(api, for_seconds(0.2))
     assert 10_000 > len(unreliable_server.statuses) > 9_900
 
 
-def test_a_refused_connection_is_retried(api: ApiServer, unreliable_server: Any) -> None:
+def test_a_refused_connection_is_retried(api: ApiServerClient, unreliable_server: Any) -> None:
     unreliable_server.shutdown()
     unreliable_server.server_close()
     with pytest.raises(TransientError, match="Connection refused"):
@@ -198,7 +199,7 @@ def test_a_refused_connection_is_retried(api: ApiServer, unreliable_server: Any)
 
 
 def test_a_refusal_is_retried_for_a_shorter_time(
-    api: ApiServer, unreliable_server: Any, monkeypatch: pytest.MonkeyPatch
+    api: ApiServerClient, unreliable_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "REFUSED_SECONDS", 0.1)
     unreliable_server.statuses[:] = [403] * 10_000
@@ -207,7 +208,7 @@ def test_a_refusal_is_retried_for_a_shorter_time(
     assert 9_999 > len(unreliable_server.statuses) > 9_900
 
 
-def test_a_missing_config_map_is_not_retried(api: ApiServer, unreliable_server: Any) -> None:
+def test_a_missing_config_map_is_not_retried(api: ApiServerClient, unreliable_server: Any) -> None:
     unreliable_server.statuses[:] = [404, 404]
     with pytest.raises(AccessRefused, match="HTTP 404: status 404"):
         hand_over(api, for_seconds(60))
@@ -234,13 +235,13 @@ def test_a_termination_message_has_4_kib_at_most(tmp_path: Path) -> None:
 
 def test_an_ipv6_address_has_brackets_in_the_url() -> None:
     environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    assert ApiServer.of_pod(environment)._url == "https://[fd00::1]:6443"
+    assert ApiServerClient.of_pod(environment)._url == "https://[fd00::1]:6443"
 
 
 def test_a_report_too_large_becomes_a_short_one() -> None:
     from datetime import UTC, datetime
 
-    from feature_lineage.operations.protocol import ExitCode
+    from feature_lineage.operations.job_report import ExitCode
     from feature_lineage.runner.report import too_large
 
     now = datetime.now(UTC)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
-from feature_lineage.operations.protocol import JobReport, JobRequest, Outcome
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.progress import WorkerResult
 from feature_lineage.runner.report_builder import build_report
 
@@ -54,7 +55,7 @@ def worker_report(
         (
             WorkerResult(returncode=-9, phase="materialize"),
             "JobFailed",
-            "killed by the kernel while materializing, most likely for want of memory; raise ",
+            "killed by the kernel while materializing, most likely because it ran out of memory; ",
         ),
         (
             WorkerResult(returncode=-9, phase="infer", stopped_by="deadline"),
@@ -79,7 +80,7 @@ def worker_report(
         (
             WorkerResult(report=worker_report(), registry={"digest": "0" * 64}),
             "JobFailed",
-            "the registry does not hold what the job reported: either another writer changed it ",
+            "the registry does not contain what the job reported: either another writer changed ",
         ),
     ],
 )

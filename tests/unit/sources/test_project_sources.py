@@ -43,7 +43,7 @@ async def test_a_git_host_not_on_the_allowlist_is_refused() -> None:
     spec = {"project": "ranking", "source": {"git": git}}
     project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
 
-    with pytest.raises(HostNotAllowed, match="is on no host of the platform's allowedGitHosts"):
+    with pytest.raises(HostNotAllowed, match="is not on a host in the platform's allowedGitHosts"):
         await cluster_sources(Nothing(), "runner:1", lambda _: False).resolve(project)
 
 

@@ -49,7 +49,7 @@ async def test_a_changed_source_is_not_prepared_for_an_apply(
     (repo / "features.py").write_text("x = 2\n")
     changed = sources(tmp_path, "x = 2\n")
 
-    with pytest.raises(SourceChanged, match="its newest state is next"):
+    with pytest.raises(SourceChanged, match="its newest state is used next"):
         await changed.prepare(project, before, exact=True)
 
     folder = await changed.prepare(project, before, exact=False)

@@ -57,13 +57,15 @@ async def test_within_max_age_nothing_is_requested(
 
 
 async def test_a_reading_that_finds_nothing_new_gives_the_same_view(
-    shared: RegistryCache, clock: Clock
+    shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
     first = await shared.view(max_age=POLL)
     clock.advance(minutes=1)
 
     assert await shared.view(max_age=POLL) is first
-    assert shared.refreshed_at == clock.time
+    client.calls.clear()
+    assert await shared.view(max_age=POLL) is first
+    assert client.calls == []
 
 
 async def test_every_ten_minutes_all_is_read(

@@ -7,7 +7,7 @@ import pytest
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.tracking.paging import RegistryListing
 from feature_lineage.tracking.parsing import RegisteredModel, logged_model_of
-from feature_lineage.tracking.run_resolver import origin, run_in
+from feature_lineage.tracking.run_resolver import origin, run_id_in
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def reading(
     ],
 )
 def test_a_source_that_names_a_run(source: str, run_id: str) -> None:
-    assert run_in(source) == run_id
+    assert run_id_in(source) == run_id
 
 
 @pytest.mark.parametrize(

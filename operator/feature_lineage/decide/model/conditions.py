@@ -105,7 +105,7 @@ def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> No
         conditions.unknown(
             C.FEATURES_FRESH,
             Reason.OBSERVED_TOO_SELDOM,
-            "the registry was read too long ago to say",
+            "the registry was read too long ago to decide",
         )
     elif freshness.materialized_until is None:
         conditions.false(

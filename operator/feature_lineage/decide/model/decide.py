@@ -19,7 +19,13 @@ from feature_lineage.decide.events import AccessLost, DomainEvent, VerdictChange
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.bounded import bounded
 from feature_lineage.decide.model.conditions import conditions_of
-from feature_lineage.decide.model.status import closed, freshness, history, lineage, resolved
+from feature_lineage.decide.model.status import (
+    freshness,
+    history,
+    history_with_end,
+    lineage,
+    resolved,
+)
 from feature_lineage.decide.model.tags import VERDICT_TAG, tags_to_write
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.reasons import Reason
@@ -47,7 +53,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         changes["freshness"] = freshness(observed, linked)
     elif problem is not None and not problem.outage:
         changes |= {"resolved": None, "lineage": None, "freshness": None}
-        changes["history"] = closed(observed)
+        changes["history"] = history_with_end(observed)
     status = status.model_copy(update=changes)
     actions = _actions(observed)
     status = status.model_copy(
@@ -69,7 +75,7 @@ def unresolved(observed: ObservedModel) -> Failure | None:
         name = spec.project_ref.name
         return Failure(
             Reason.REF_NOT_PERMITTED,
-            f"FeatureStoreProject {name} is not there or does not allow this namespace; "
+            f"FeatureStoreProject {name} does not exist or does not allow this namespace; "
             "create it, or add the namespace to its spec.allowedNamespaces",
         )
     if project.spec.mlflow is None:

@@ -12,10 +12,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import OnConflict, resolve_link
 from feature_lineage.models.recorded import PROJECT_TAG, own_records
 from feature_lineage.models.verdicts import judge
-from feature_lineage.operations.protection import (
-    GuardedVersion,
-    protected_aliases,
-)
+from feature_lineage.operations.protection import GuardedModel, protected_aliases
 
 
 def versions_of(view: RegistryView, project: str) -> tuple[ModelVersion, ...]:
@@ -75,23 +72,28 @@ def link_version(
     return LinkedVersion(version, link, baseline, judgement)
 
 
-def guarded_version(
+def guarded_model(
     item: LinkedVersion,
     baselines: Mapping[str, RegistrySnapshot],
     snapshot: RegistrySnapshot | None,
     policy: Protection,
-) -> GuardedVersion | None:
-    """The features of a protected version at training time; None if it is not protected."""
-    version = item.version
-    if not protected_aliases(version.aliases, policy.aliases, version.name, policy.models):
+) -> GuardedModel | None:
+    """A protected version with its features at training time; None if it is not protected.
+
+    A version whose features are not known has no `refs`.
+    """
+    version, link = item.version, item.link
+    aliases = protected_aliases(version.aliases, policy.aliases, version.name, policy.models)
+    if not aliases:
         return None
-    return GuardedVersion(
+    definitions = _definitions(item, baselines, snapshot)
+    return GuardedModel(
         version.name,
         version.version,
-        version.aliases,
-        item.link.service,
-        item.link.refs if item.link.complete else None,
-        _definitions(item, baselines, snapshot),
+        aliases,
+        link.service,
+        tuple(sorted(definitions, key=lambda definition: str(definition.ref))),
+        tuple(sorted(link.refs, key=str)) if link.complete else (),
     )
 
 

@@ -8,10 +8,10 @@ from feature_lineage.api.model_status import (
     ResolvedStatus,
     SchemaDigest,
 )
-from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import Duration
-from feature_lineage.decide.budget import MAX_FEATURES, MAX_HISTORY, MAX_PROBLEMS, short_name
+from feature_lineage.decide.budget import MAX_FEATURES, MAX_HISTORY, short_name
 from feature_lineage.decide.observed import LinkedVersion, ObservedModel
+from feature_lineage.decide.problem_status import listed_problems
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.features.freshness import OverallFreshness, judge_model
 
@@ -55,15 +55,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         baseline_registry_digest=baseline.digest if baseline else None,
         verdict=verdict,
         verdict_since=since,
-        problems=tuple(
-            ProblemStatus(
-                feature=problem.feature,
-                kind=str(problem.kind),
-                was=problem.was or None,
-                now=problem.now or None,
-            )
-            for problem in problems[:MAX_PROBLEMS]
-        ),
+        problems=listed_problems(problems),
         problems_total=len(problems),
     )
 
@@ -120,10 +112,10 @@ def history(observed: ObservedModel, linked: LinkedVersion) -> tuple[HistoryEntr
     newest = status.history[0]
     if newest.to is None and _same_version(observed, linked):
         return (newest.model_copy(update={"verdict": verdict}), *status.history[1:])
-    return (current, *closed(observed))[:MAX_HISTORY]
+    return (current, *history_with_end(observed))[:MAX_HISTORY]
 
 
-def closed(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
+def history_with_end(observed: ObservedModel) -> tuple[HistoryEntry, ...]:
     """The history; its newest entry is ended if the alias has left that version."""
     past = observed.resource.status.history
     if not past or past[0].to is not None or observed.view is None:

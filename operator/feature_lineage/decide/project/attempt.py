@@ -11,8 +11,8 @@ from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.views import outcome
 from feature_lineage.operations.backoff import delay
-from feature_lineage.operations.protocol import ExitCode, JobReport, Outcome
-from feature_lineage.reasons import Reason
+from feature_lineage.operations.job_report import ExitCode, JobReport, Outcome
+from feature_lineage.reasons import TERMINAL_REASONS, Reason
 
 _REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 
@@ -40,7 +40,8 @@ def outcome_of(job: JobFacts) -> AttemptOutcome:
     if report is None:
         message = fit(job.message, MESSAGE)
         reason = job.reason or Reason.JOB_FAILED
-        return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=not job.begun)
+        retry = reason not in TERMINAL_REASONS
+        return AttemptOutcome(Result.FAILED, reason, message, retry, unspent=not job.begun)
     message = fit(report.message, MESSAGE)
     match report.outcome:
         case Outcome.SUCCEEDED:

@@ -67,7 +67,7 @@ def _applied(
 ) -> None:
     spec, operation = observed.resource.spec, status.operation
     if spec.apply.mode is ApplyMode.OBSERVE:
-        _observed(observed, status, conditions)
+        _registry_observed(observed, status, conditions)
     elif operation is not None and KINDS[operation.kind].plans:
         _in_flight(observed, operation, conditions)
     elif status.last_apply is not None and (
@@ -77,10 +77,10 @@ def _applied(
     else:
         why = blocked_by(observed, OperationKind.APPLY)
         reason = why.reason if why else Reason.PROGRESSING
-        conditions.false(C.APPLIED, reason, why.message if why else "waits for its turn")
+        conditions.false(C.APPLIED, reason, why.message if why else "waits for another operation")
 
 
-def _observed(
+def _registry_observed(
     observed: ObservedProject, status: FeatureStoreProjectStatus, conditions: ConditionSet
 ) -> None:
     """Only an Observe counts: other kinds in the reading lane have their own conditions."""

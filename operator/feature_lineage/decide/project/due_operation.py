@@ -17,7 +17,7 @@ from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.operations.kinds import KINDS, Lane
 
 PATIENCE: Final = timedelta(hours=1)
-USUAL: Final[Mapping[Lane, OperationKind]] = {
+RAISED_TO: Final[Mapping[Lane, OperationKind]] = {
     Lane.WRITING: OperationKind.MATERIALIZE,
     Lane.READING: OperationKind.OBSERVE,
 }
@@ -70,7 +70,7 @@ def urgency(
     Args:
         since: the time from which it could have started.
     """
-    rank, usual = KINDS[kind].priority, KINDS[USUAL[KINDS[kind].lane]].priority
-    if rank > usual and now - since > PATIENCE:
-        rank = usual
+    rank, raised = KINDS[kind].priority, KINDS[RAISED_TO[KINDS[kind].lane]].priority
+    if rank > raised and now - since > PATIENCE:
+        rank = raised
     return rank, since, KINDS[kind].priority, kind

@@ -15,8 +15,8 @@ from feature_lineage.decide.events import (
 )
 from feature_lineage.decide.facts import key_of
 from feature_lineage.operations.explain import explain_applied_impacts
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import JobReport
 
 
 def end_events(

@@ -18,8 +18,8 @@ from feature_lineage.decide.budget import KEPT_OPERATIONS, MAX_OPERATION_VIEWS
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.views import outcome
-from feature_lineage.operations.audit import ops_run
-from feature_lineage.operations.protocol import JobReport
+from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.ops_run_builder import ops_run
 from feature_lineage.operations.records import Operation, OpsRun
 
 

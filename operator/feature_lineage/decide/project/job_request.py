@@ -161,7 +161,7 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
 
 
 def inputs_digest(observed: ObservedProject) -> str:
-    """Digest of all inputs of an apply but the facts about models; a new digest is a new apply."""
+    """Digest of all inputs of an apply except the facts about models; a new one is a new apply."""
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
     annotations = observed.resource.metadata.annotations

@@ -36,9 +36,9 @@ from feature_lineage.decide.project.status_changes import (
 from feature_lineage.decide.project.step import Step
 from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
+from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest
-from feature_lineage.operations.protocol import JobReport, Outcome
 from feature_lineage.reasons import Reason
 
 RUNNING_INTERVAL: Final = timedelta(seconds=60)
@@ -115,7 +115,7 @@ def _attempt_ended(
         # Again the guard became too old while the job worked: the next attempt takes as long.
         ended = replace(ended, unspent=False)
     if job.cancelled and ended.unspent and KINDS[operation.kind].yields:
-        return withdraw(observed, step, operation, "it gave way to another operation")
+        return withdraw(observed, step, operation, "it yielded to another operation")
     left = ended.unspent or operation.failures < observed.resource.spec.runtime.retries
     if not (ended.retry and left) or _void(observed, operation):
         return end_operation(observed, step, operation, ended, job.report)
@@ -191,7 +191,7 @@ def end_operation(
     """
     if report is not None and operation.overtaken_by is not None:
         report = _overtaken(report)
-        by = f"{operation.overtaken_by} wrote the registry meanwhile; what was read is older"
+        by = f"{operation.overtaken_by} wrote the registry in the meantime; this read is not used"
         ended = replace(ended, message=ended.message or by)
     step = _keeping_snapshot(step, operation, ended, report)
     status, spec, now = step.status, observed.resource.spec, observed.now

@@ -1,4 +1,4 @@
-"""The conditions that do not affect Ready: Materialized, Fresh, FactsCurrent, Recorded.
+"""The conditions of a project that do not affect Ready.
 
 A late view, a missing record or old facts must not fail a rollout.
 """
@@ -24,7 +24,7 @@ def set_non_gating_conditions(
     judged: Mapping[str, Freshness],
     conditions: ConditionSet,
 ) -> None:
-    """Set the four conditions for this reconcile."""
+    """Set these conditions for this reconcile."""
     _materialized(observed, status, conditions)
     _fresh(conditions, judged, status)
     _facts_current(observed, status, conditions)
@@ -91,7 +91,7 @@ def _fresh(
         conditions.unknown(
             C.FRESH,
             Reason.OBSERVED_TOO_SELDOM,
-            f"the registry was read too long ago to tell about {', '.join(names[:10])}; "
+            f"the registry was read too long ago to decide about {', '.join(names[:10])}; "
             "shorten spec.registry.pollInterval below half of maxAge",
         )
     elif by_reason.get(Reason.SUCCEEDED):
@@ -132,7 +132,7 @@ def _recorded(
 ) -> None:
     mlflow, models = observed.resource.spec.mlflow, observed.models
     if mlflow is None or not mlflow.log_operations:
-        conditions.true(C.RECORDED, message="operations are not recorded: nothing asks for it")
+        conditions.true(C.RECORDED, message="operations are not recorded, as spec.mlflow says")
         return
     waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
     if models is not None and models.failure is not None and waiting:

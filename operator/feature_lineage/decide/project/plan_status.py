@@ -4,13 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from feature_lineage.api.enums import ChangeAction, PlanVerdict, Verdict
-from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus, ProblemStatus
-from feature_lineage.decide.budget import (
-    MAX_CHANGES,
-    MAX_DETAILS,
-    MAX_IMPACTS,
-    MAX_PROBLEMS,
-)
+from feature_lineage.api.project_status import PlanChange, PlanImpact, PlanStatus
+from feature_lineage.decide.budget import MAX_CHANGES, MAX_DETAILS, MAX_IMPACTS, MAX_PROBLEMS
+from feature_lineage.decide.problem_status import listed_problems
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.models.verdicts import BREAKING
 from feature_lineage.operations.plan import Plan
@@ -41,15 +37,7 @@ def plan_status(
                 verdict=Verdict.BROKEN
                 if any(problem.kind in BREAKING for problem in impact.problems)
                 else Verdict.CHANGED,
-                problems=tuple(
-                    ProblemStatus(
-                        feature=problem.feature,
-                        kind=str(problem.kind),
-                        was=problem.was or None,
-                        now=problem.now or None,
-                    )
-                    for problem in impact.problems[:MAX_PROBLEMS]
-                ),
+                problems=listed_problems(impact.problems),
                 problems_total=_total(impact.problems, MAX_PROBLEMS),
             )
             for impact in plan.impacts[:MAX_IMPACTS]

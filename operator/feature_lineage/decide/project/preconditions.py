@@ -21,7 +21,7 @@ from feature_lineage.reasons import Reason
 def blocked_by(observed: ObservedProject, kind: OperationKind) -> Failure | None:
     """Why no job of this kind may start now; None if it may start."""
     if observed.resource.spec.suspend and not observed.deleted:
-        return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
+        return Failure(Reason.SUSPENDED, "spec.suspend is true; set it to false to continue")
     source = observed.source
     if isinstance(source, Failure) and (
         KINDS[kind].plans

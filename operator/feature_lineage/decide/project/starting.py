@@ -41,7 +41,7 @@ def start_due(observed: ObservedProject, step: Step, lane: Lane, inputs: str) ->
         step = supersede(observed, step, operation)
         return start(observed, step, _decided(observed, step, due))
     if due is not None and _goes_before(observed, due, operation):
-        reason = f"gives way to {due.kind}; it starts again afterwards"
+        reason = f"yields to {due.kind}; it starts again afterwards"
         step = withdraw(observed, step, operation, reason)
         return start(observed, step, _decided(observed, step, due))
     return _try_again(observed, step, operation)
@@ -80,7 +80,7 @@ def _give_way(
     at_work = job is not None and job.running and not job.cancelled
     if not at_work or not _goes_before(observed, due, operation):
         return step
-    why = f"{Reason.INTERRUPTED}: the job gives way to {due.kind}"
+    why = f"{Reason.INTERRUPTED}: the job yields to {due.kind}"
     return step.acting(CancelJob(operation.job, why))
 
 

@@ -25,8 +25,8 @@ from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.plan_status import plan_status
 from feature_lineage.decide.project.preconditions import permission_failure
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.plan import names_plan
-from feature_lineage.operations.protocol import JobReport
 
 
 def registry_after(

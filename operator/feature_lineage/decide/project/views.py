@@ -13,7 +13,7 @@ from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.features.freshness import Freshness, ViewState, is_served, judge_view
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
-from feature_lineage.operations.protocol import JobReport, ViewReport
+from feature_lineage.operations.job_report import JobReport, ViewReport
 from feature_lineage.reasons import Reason
 
 

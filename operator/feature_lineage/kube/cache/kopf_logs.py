@@ -12,7 +12,7 @@ _REQUESTS: Final = ("kopf._cogs.clients.watching", "kopf._core.reactor.observati
 _ENDS: Final = ("kopf._core.reactor.orchestration", "kopf._core.reactor.running")
 
 
-class RetriedRequests(logging.Filter):
+class RetriedRequestsFilter(logging.Filter):
     """Makes the first attempt of a repeated request a WARNING, and each other one DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -24,7 +24,7 @@ class RetriedRequests(logging.Filter):
         return _lower(record, logging.WARNING if first else logging.DEBUG)
 
 
-class RestartedWatch(logging.Filter):
+class RestartedWatchFilter(logging.Filter):
     """Makes the end of kopf DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -39,8 +39,8 @@ def _lower(record: logging.LogRecord, level: int) -> bool:
     return logging.getLogger(record.name).isEnabledFor(level)
 
 
-_retried_requests = RetriedRequests()
-_restarted_watch = RestartedWatch()
+_retried_requests = RetriedRequestsFilter()
+_restarted_watch = RestartedWatchFilter()
 
 
 def filter_logs() -> None:

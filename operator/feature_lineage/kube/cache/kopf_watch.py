@@ -4,7 +4,7 @@ kopf reconnects and authenticates. It has no handlers that change anything, so i
 annotations, finalizers or progress. It has its own event loop, because it cancels every task of its
 loop when it ends, and sets the signal handlers of the process if it can.
 
-- An error in a watch stream that is no 410 ends kopf: it is started again.
+- An error other than 410 in a watch stream ends kopf: it is started again.
 - Many of kopf's log records of level ERROR are not errors: see `kopf_logs`.
 - kopf gets no ``stop_flag``, but is cancelled: it would await a `threading.Event` in an executor
   that never ends, so that kopf could not end, and any other flag delays its end by 5 s.

@@ -168,7 +168,7 @@ def _pod_end(pod: Object) -> str | None:
         return None
     if ended.get("reason") == "OOMKilled":
         return (
-            "the job's container was killed for want of memory (OOMKilled); "
+            "the job's container was killed because it ran out of memory (OOMKilled); "
             "raise spec.runtime.resources.limits.memory"
         )
     code, text = ended.get("exitCode"), _termination_message(str(ended.get("message") or ""))

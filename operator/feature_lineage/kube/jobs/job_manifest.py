@@ -22,8 +22,9 @@ from feature_lineage.kube.jobs.pod_manifest import (
     RunnerDefaults,
     pod_spec,
 )
+from feature_lineage.operations.job_report import ExitCode
 from feature_lineage.operations.pod_protocol import REQUEST_KEY, PodRequest, pack_pod_request
-from feature_lineage.operations.protocol import ExitCode, JobRequest
+from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.sources.source_kinds import pod_source
 
 START_GRACE_SECONDS: Final = 300

@@ -31,8 +31,8 @@ async def apply_owned(api: Api, kind: Kind, project: FeatureStoreProject, body: 
     found = await api.find(kind, namespace, name)
     if found is not None and not is_owned(found, project):
         raise NotOwned(
-            f"{kind.kind} {namespace}/{name} is not FeatureStoreProject"
-            f" {project.metadata.name}'s, which needs that name: delete it, or give the project's"
+            f"{kind.kind} {namespace}/{name} does not belong to FeatureStoreProject"
+            f" {project.metadata.name}, which needs that name: delete it, or give the project's"
             " resource another name"
         )
     if found is None or not _contains(found, body):

@@ -16,6 +16,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.kinds import CONFIG_MAPS
+from feature_lineage.operations.job_report import JobReport, decode_report
 from feature_lineage.operations.pod_protocol import (
     MANIFEST_KEY,
     MAX_PIECE_BYTES,
@@ -23,7 +24,6 @@ from feature_lineage.operations.pod_protocol import (
     join_report,
     read_manifest,
 )
-from feature_lineage.operations.protocol import JobReport, decode_report
 from feature_lineage.reasons import Reason
 
 OPENED_BY: Final = f"{GROUP}/opened-by"

@@ -13,8 +13,8 @@ from typing import Final
 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import canonical_json, digest_of
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import (
     ATTEMPT_TAG,
     ERROR_ARTIFACT,
@@ -48,7 +48,7 @@ _FEAST_SECTIONS: Final = {
 }
 _FEAST_OWN_ENTITY: Final = "__dummy"
 _UNSAFE: Final = re.compile(r"[^\w\-. :]", re.ASCII)
-_MAX_VIEW_IN_KEY: Final = 180  # MLflow takes keys of up to 250 characters
+_MAX_VIEW_IN_KEY: Final = 180  # MLflow accepts keys of up to 250 characters
 _DONE: Final = frozenset({Outcome.SUCCEEDED, Outcome.PLANNED})
 
 

@@ -11,10 +11,10 @@ from tests.unit.operations.build import NOW, registry, view
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.diff import Change, ChangeClass
-from feature_lineage.operations.audit import MAX_TAG, MAX_VIEW_METRICS, ops_run
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.ops_run_builder import MAX_TAG, MAX_VIEW_METRICS, ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protocol import JobReport, Outcome, ViewReport
 from feature_lineage.operations.records import Operation, OpsRun
 
 SNAPSHOT = registry({"stats": view({"conv_rate": "FLOAT"})})

@@ -1,0 +1,169 @@
+"""The report of a job: what the runner writes, and the operator reads.
+
+A report is untrusted input: its size is limited, it is parsed by this schema, and it holds no code.
+"""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+
+from feature_lineage.errors import InvalidReport
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.plan import Plan
+from feature_lineage.operations.protocol import JobKind, Message, unparsable
+from feature_lineage.reasons import TERMINAL_REASONS, Reason
+from feature_lineage.untrusted import Many, Name, TooLarge, check_json
+
+MAX_REPORT_BYTES: Final = 20 * 1024 * 1024
+MAX_REPORT_PARSE_BYTES: Final = 2 * MAX_REPORT_BYTES
+"""As `untrusted.parse_bytes` estimates it; pydantic takes up to half as much again."""
+OUTPUT_TAIL_BYTES: Final = 4096
+MAX_NUMBERS: Final = 100
+"""Entries of `JobReport.counts` and `JobReport.seconds`."""
+MAX_VIEWS: Final = 5000
+"""Views in one report; each takes 4 kB of memory."""
+
+
+class ExitCode(IntEnum):
+    """The exit codes of a job's process; any other code is a crash."""
+
+    DONE = 0
+    TERMINAL = 65
+    TRANSIENT = 75
+
+
+class Outcome(StrEnum):
+    """The outcome of an operation."""
+
+    SUCCEEDED = "Succeeded"
+    PARTIAL = "Partial"  # materialize: some views failed
+    PLANNED = "Planned"
+    BLOCKED = "Blocked"
+    FAILED = "Failed"
+    STEPPED_BACK = "SteppedBack"  # old guard, or changed registry: repeat with new inputs
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_NUMBERS:
+        raise ValueError(f"{len(value)} numbers; at most {MAX_NUMBERS}")
+    return value
+
+
+_FEW: Final = BeforeValidator(_few)
+
+
+def _snapshot(value: Any) -> Any:
+    return RegistrySnapshot.from_value(value) if isinstance(value, dict) else value
+
+
+Snapshot = Annotated[
+    RegistrySnapshot,
+    BeforeValidator(_snapshot),
+    PlainSerializer(
+        lambda s: {"project": s.project, "objects": s.objects, "closures": s.closures},
+        return_type=dict[str, Any],
+    ),
+]
+
+
+class ViewReport(Message):
+    """This operation's result for one view, and the view's state in the registry.
+
+    Attributes:
+        kind: section of the snapshot.
+        result: "" when this operation did not touch the view.
+        start, end: window materialized by this operation.
+        rows: rows written to the online store (latest per entity key); ``None``: not reported.
+        seconds: duration of this view's materialization.
+        materialized_until: newest interval's end in the registry.
+        newest_event_time: newest event timestamp written.
+        error: one line.
+    """
+
+    name: Name
+    kind: Name
+    result: Literal["", "Succeeded", "Failed"] = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    rows: int | None = None
+    seconds: float | None = None
+    materialized_until: datetime | None = None
+    newest_event_time: datetime | None = None
+    error: str = ""
+
+
+class JobReport(Message):
+    """The result of a job.
+
+    Attributes:
+        outcome: how it ended.
+        reason: condition reason if it did not succeed.
+        message: names the object, the fact and the next step.
+        output_tail: last 4 KiB of what the repo's code printed.
+        registry_id: digest of the registry's address, credentials left out.
+        previous: digest of the registry before.
+        snapshot: the registry afterwards.
+        verified: a process without repo code read the registry and found `snapshot` in it.
+        seconds: phase → seconds (``import_feast``, ``import_repo``, ``infer``, ``plan``, ``apply``,
+            ``verify``, …); ``apply`` includes ``online_tables``.
+        counts: ``created``, ``updated``, ``deleted``.
+    """
+
+    protocol: Literal[1] = 1
+    operation_id: Name
+    kind: JobKind
+    project: Name
+    revision: Name = ""
+    outcome: Outcome
+    reason: Name = ""
+    message: str = ""
+    output_tail: str = ""
+    started_at: datetime
+    finished_at: datetime
+    feast_version: Name = ""
+    registry_type: Name = ""
+    online_store_type: Name = ""
+    registry_id: Name = ""
+    previous: Name = ""
+    snapshot: Snapshot | None = None
+    verified: bool = False
+    plan: Plan | None = None
+    counts: Annotated[dict[str, int], _FEW] = Field(default_factory=dict)
+    views: Many[ViewReport] = Field((), max_length=MAX_VIEWS)
+    warnings: Many[str] = ()
+    seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        match self.outcome:
+            case Outcome.SUCCEEDED | Outcome.PLANNED:
+                return ExitCode.DONE
+            case Outcome.STEPPED_BACK | Outcome.PARTIAL:
+                return ExitCode.TRANSIENT
+            case Outcome.BLOCKED:
+                return ExitCode.TERMINAL
+            case Outcome.FAILED:
+                return ExitCode.TERMINAL if self.reason in TERMINAL_REASONS else ExitCode.TRANSIENT
+
+
+def decode_report(text: bytes) -> JobReport:
+    """Parse an untrusted report.
+
+    Raises:
+        InvalidReport: too large, not JSON, of another protocol or shape.
+    """
+    if len(text) > MAX_REPORT_BYTES:
+        raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")
+    try:
+        check_json(text, MAX_REPORT_PARSE_BYTES)
+    except TooLarge as error:
+        raise InvalidReport(
+            f"the job's report is not read: {error}; split the project into smaller ones",
+            reason=Reason.REPORT_TOO_LARGE,
+        ) from error
+    try:
+        return JobReport.model_validate_json(text)
+    except ValidationError as error:
+        raise unparsable("report", error) from error
