@@ -85,9 +85,13 @@ def pasted(page: str) -> list[Block]:
     return [block for block in blocks(DOCS / page) if block.info == "sh"]
 
 
-def ready(status: str, reason: str) -> list[dict[str, str]]:
-    condition = {"type": "Ready", "status": status, "reason": reason, "message": ""}
-    return [{**condition, "lastTransitionTime": "2026-11-26T07:00:00Z"}]
+def conditions(**given: tuple[str, str]) -> list[dict[str, str]]:
+    """Conditions by type: status and reason."""
+    rest = {"message": "", "lastTransitionTime": "2026-11-26T07:00:00Z"}
+    return [
+        {"type": name, "status": status, "reason": reason, **rest}
+        for name, (status, reason) in given.items()
+    ]
 
 
 def table(printed: str) -> list[list[str]]:
@@ -139,18 +143,21 @@ def makes_the_first_project(user: User) -> None:
     assert user.pastes(grants).splitlines()[-1] == "yes"
     user.pastes(applies)
 
-    user.status("fsp/driver-ranking", conditions=ready("False", "Progressing"))
-    user.status("ftm/driver-model", conditions=ready("False", "ModelNotFound"))
+    user.status(
+        "fsp/driver-ranking",
+        conditions=conditions(Ready=("False", "Progressing"), Materialized=("Unknown", "NeverRun")),
+    )
+    user.status("ftm/driver-model", conditions=conditions(Ready=("False", "ModelNotFound")))
     assert table(user.pastes(looks)) == table(shown[0])
     user.status(
         "fsp/driver-ranking",
-        conditions=ready("True", "Succeeded"),
+        conditions=conditions(Ready=("True", "Succeeded"), Materialized=("True", "Succeeded")),
         applied={"revision": "4c0e6a9fb0b7d1a1f4c2b5d9a37e8c6f1d2b3a45"},
         counts={"staleViews": 0, "brokenModels": 0},
     )
     user.status(
         "ftm/driver-model",
-        conditions=ready("True", "Verified"),
+        conditions=conditions(Ready=("True", "Verified")),
         resolved={"version": "3"},
         lineage={"featureService": "driver_activity_v1", "verdict": "Verified"},
         freshness={"fresh": True},
