@@ -78,7 +78,7 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     row = shown[1].split()
     assert row[:2] == ["driver", project]
     assert row[2].startswith("sha256:")
-    assert row[3:8] == ["True", "Succeeded", "True", "0", "0"]
+    assert row[3:8] == ["True", "Succeeded", "Unknown", "0", "0"]
     assert shown[3].split() == MODEL_COLUMNS
     assert shown[4].split()[:3] == ["ranker", model, "1"]
     assert "Verified" in shown[4]
