@@ -123,7 +123,7 @@ async def test_missing_objects_of_a_manifest_are_reported(tmp_path: Path) -> Non
     assert not await run_once(tmp_path)
 
     missing = read_state(tmp_path, "keyed").message("Applied")
-    assert "Secret default/absent is not there; add its manifest to the folder" in missing
+    assert "Secret default/absent does not exist; add its manifest to the folder" in missing
     served_says = read_state(tmp_path, "served").message("Applied")
     assert "(a local host has none)" in served_says
     assert "or use spec.mlflow.trackingUri" in served_says
