@@ -56,7 +56,7 @@ class InstalledOperator:
                     "name": "prod",
                     "trackingUri": MLFLOW_URL,
                     "secretName": "mlflow-prod",
-                    "access": [EVERYTHING],
+                    "access": [{**EVERYTHING, "namespaces": ["test-*"]}],
                 }
             ],
             "allowedTrackingUris": [MLFLOW_URL],

@@ -36,9 +36,9 @@ class HostileTenant:
     admin: Api
     namespace: str
 
-    async def forge(self, name: str, report: "Forged") -> str:
+    async def forge(self, name: str, report: "Forged", **spec: Any) -> str:
         """Create a project, write the report of its job, and end the job; return the job."""
-        await create_project(self.api, self.namespace, name, runtime=NOWHERE)
+        await create_project(self.api, self.namespace, name, runtime=NOWHERE, **spec)
         body = await until(self.admin, PROJECTS, self.namespace, name, running)
         operation = body["status"]["operation"]
         job = f"{operation['id']}-{operation['attempt']}"
@@ -77,11 +77,10 @@ def report_text(job: str, **more: Any) -> str:
         JobReport(
             operation_id=job,
             kind=OperationKind.APPLY,
-            project="p",
             outcome=Outcome.SUCCEEDED,
             started_at=now,
             finished_at=now,
-            **more,
+            **{"project": "p", **more},
         )
     )
 
