@@ -253,7 +253,7 @@ async def test_an_object_of_another_owner_is_not_changed(jobs, admin, project, k
     before = await admin.create(kind, mine.namespace, theirs)
 
     with pytest.raises(
-        NotOwned, match=f"{kind.kind} .*/{name} is not FeatureStoreProject driver's"
+        NotOwned, match=f"{kind.kind} .*/{name} does not belong to FeatureStoreProject driver"
     ):
         await jobs.start(mine.request(), mine.resource)
 
