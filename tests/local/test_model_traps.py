@@ -88,7 +88,7 @@ async def test_models_are_followed_whatever_is_done_to_them(
 
     younger = read_state(tmp_path, "shared-b", "ftm")
     assert younger.state("Tagged") == ("False", "OwnedByOther")
-    assert "default/shared-a" in younger.message("Tagged")
+    assert "the older TrainedModel shared-a" in younger.message("Tagged")
     assert younger.status["lineage"]["verdict"] == "Verified"
     assert read_state(tmp_path, "shared-a", "ftm").state("Tagged")[0] == "True"
 

@@ -9,7 +9,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo
 
-from feature_lineage.operations.protocol import Outcome
+from feature_lineage.operations.job_report import Outcome
 
 
 class Payload:

@@ -12,14 +12,12 @@ from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
 
+from feature_lineage.operations.job_report import ExitCode, JobReport, Outcome
 from feature_lineage.operations.plan import PlanVerdict
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
-    ExitCode,
-    JobReport,
     MaterializeRequest,
-    Outcome,
     PlanOverride,
 )
 from feature_lineage.runner import delete
