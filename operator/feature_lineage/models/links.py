@@ -1,10 +1,10 @@
 """Finds the features of a model version, from records that may be truncated or wrong.
 
-Feast records the features of a training run in tags. It cuts them at 4,990 characters, overwrites
-them at the next retrieval, and names the smallest service that has all the features, whether or not
-that service was used. So a list counts only if its length is the recorded count, and a service name
-only if the projection of the service is that list. Tags and artifacts are untrusted: a record that
-does not parse is ignored.
+Feast records the features of a training run in tags. It truncates the list at 4,990 characters,
+overwrites the tags at the next retrieval, and names the smallest service that has all the features,
+whether or not that service was used. So a list counts only if its length is the recorded count, and
+a service name only if the projection of the service is that list. Tags and artifacts are untrusted:
+a record that does not parse is ignored.
 """
 
 from collections.abc import Iterable

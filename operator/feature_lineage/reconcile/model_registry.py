@@ -1,4 +1,4 @@
-"""Reads the model registry of a project, or what was last read of it during an outage."""
+"""Reads the model registry of a project; during an outage, the last successful read."""
 
 from datetime import timedelta
 

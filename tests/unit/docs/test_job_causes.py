@@ -24,7 +24,7 @@ from feature_lineage.runner.progress import WorkerResult
 from feature_lineage.runner.report_builder import build_report
 from feature_lineage.runner.settings import Settings
 
-HEADING: Final = "### When a job does not start, or dies"
+HEADING: Final = "### When a job does not start, or fails"
 Object = dict[str, Any]
 
 
