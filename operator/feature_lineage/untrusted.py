@@ -34,13 +34,11 @@ _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"]*"?')
 _CONTENT: Final = bytes(set(range(256)) - set(b'[{]}"'))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-
+_INCOMPLETE: Final = "it is truncated, or has trailing bytes"
 
 T = TypeVar("T")
 Many = Annotated[tuple[T, ...], FailFast()]
 """A sequence in which pydantic stops at the first error: a million errors take a gigabyte."""
-
-
 Name = Annotated[str, StringConstraints(max_length=1000)]
 """The name of something, its kind, version or digest."""
 
@@ -59,17 +57,33 @@ class Inflater:
         """What a further piece decompresses to, at most `PIECE_BYTES` at a time.
 
         Raises:
-            ValueError: the bytes are not gzip.
+            ValueError: the bytes are not gzip, or continue after its end.
         """
         while True:
-            try:
-                text = self._inflater.decompress(packed, PIECE_BYTES)
-            except zlib.error as error:
-                raise ValueError(f"it is not gzip: {error}") from error
+            text = self.take(packed, PIECE_BYTES)
             yield text
             packed = self._inflater.unconsumed_tail
             if not packed and len(text) < PIECE_BYTES:
                 return
+
+    def take(self, packed: bytes, most: int) -> bytes:
+        """The next `most` bytes at most; raises as `feed` does."""
+        try:
+            text = self._inflater.decompress(packed, most)
+        except zlib.error as error:
+            raise ValueError(f"it is not gzip: {error}") from error
+        if self._inflater.unused_data:  # zlib keeps these bytes, however many follow
+            raise ValueError(_INCOMPLETE)
+        return text
+
+    def finish(self) -> None:
+        """Check that the last piece was the last one.
+
+        Raises:
+            ValueError: the gzip has not ended.
+        """
+        if not self._inflater.eof:
+            raise ValueError(_INCOMPLETE)
 
 
 def inflate(packed: bytes, most: int) -> bytes:
@@ -79,15 +93,11 @@ def inflate(packed: bytes, most: int) -> bytes:
         TooLarge: the text has more bytes.
         ValueError: the bytes are not gzip, are truncated, or continue after its end.
     """
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        text = inflater.decompress(packed, most + 1)
-    except zlib.error as error:
-        raise ValueError(f"it is not gzip: {error}") from error
+    inflater = Inflater()
+    text = inflater.take(packed, most + 1)
     if len(text) > most:
         raise TooLarge(f"it has more than {most} bytes when decompressed")
-    if not inflater.eof or inflater.unused_data:
-        raise ValueError("it is truncated, or has trailing bytes")
+    inflater.finish()
     return text
 
 

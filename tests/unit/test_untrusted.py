@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from feature_lineage.untrusted import (
     MAX_DEPTH,
     MAX_PARSE_BYTES,
+    Inflater,
     TooLarge,
     check_json,
     inflate,
@@ -116,6 +117,31 @@ def test_gzip_is_decompressed_up_to_the_limit(text: bytes, most: int) -> None:
 def test_damaged_gzip_is_an_error(packed: bytes) -> None:
     with pytest.raises(ValueError, match="it is"):
         inflate(packed, 100)
+
+
+@given(st.binary(max_size=1000), st.integers(1, 50))
+def test_gzip_that_arrives_in_pieces_is_decompressed(text: bytes, length: int) -> None:
+    inflater, packed = Inflater(), gzip.compress(text)
+    pieces = [packed[at : at + length] for at in range(0, len(packed), length)]
+
+    assert b"".join(part for piece in pieces for part in inflater.feed(piece)) == text
+    inflater.finish()
+
+
+def test_pieces_after_the_end_of_gzip_are_an_error() -> None:
+    inflater = Inflater()
+    list(inflater.feed(gzip.compress(b"x")))
+
+    with pytest.raises(ValueError, match="trailing bytes"):
+        list(inflater.feed(b"y"))
+
+
+def test_gzip_without_its_last_piece_is_an_error() -> None:
+    inflater = Inflater()
+    list(inflater.feed(gzip.compress(b"x")[:-1]))
+
+    with pytest.raises(ValueError, match="truncated"):
+        inflater.finish()
 
 
 def test_bytes_after_the_end_of_gzip_are_an_error() -> None:

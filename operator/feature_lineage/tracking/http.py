@@ -187,12 +187,14 @@ class Http:
         if encoding not in {"gzip", "identity"}:
             fact = f"the encoding {encoding[:80]!r}, which was not asked for"
             raise mlflow_errors.unexpected_answer(self.server, str(call), fact)
-        feed = Inflater().feed if encoding == "gzip" else _unchanged
+        inflater = Inflater() if encoding == "gzip" else None
         try:
             with self._budget.body(call.max_bytes) as body:
                 async for chunk in response.aiter_raw():
-                    for piece in feed(chunk):
+                    for piece in inflater.feed(chunk) if inflater else (chunk,):
                         body.append(piece)
+                if inflater and response.num_bytes_downloaded:
+                    inflater.finish()
                 return body.content()
         except TooLarge as error:
             raise mlflow_errors.too_large(self.server, str(call), str(error)) from error
@@ -207,10 +209,6 @@ class _Retryable(Exception):
         super().__init__(error.message)
         self.error = error
         self.after = after
-
-
-def _unchanged(chunk: bytes) -> tuple[bytes]:
-    return (chunk,)
 
 
 def _headers(server: MLflowServer) -> dict[str, str]:

@@ -5,7 +5,7 @@ import gzip
 import socket
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -267,6 +267,15 @@ async def test_a_compressed_answer_is_decompressed_up_to_its_limit_only() -> Non
     assert isinstance(error, RequestRejected)
     assert error.error_code == "ANSWER_TOO_LARGE"
     assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("change", [lambda body: body + b"x" * 1_000_000, lambda body: body[:-1]])
+async def test_a_compressed_answer_ends_where_its_gzip_ends(change: Callable[..., bytes]) -> None:
+    """Bytes behind the end would be kept, and counted by no limit."""
+    error = await failure(answer(200, change(gzip.compress(b'{"ok": 1}')), **GZIP))
+
+    assert isinstance(error, ServerUnavailable)
+    assert "truncated" in error.message
 
 
 async def test_an_answer_of_many_objects_is_not_parsed() -> None:
