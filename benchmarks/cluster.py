@@ -22,9 +22,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
-from tests.cluster.host.process import Operator
+from tests.cluster.host.process import Operator, peak_mib
 
-from benchmarks.cluster_meter import cpu_seconds, first_line_at, peak_mib, until_reconciled
+from benchmarks.cluster_meter import cpu_seconds, first_line_at, until_reconciled
 from benchmarks.cluster_scene import ClusterSetup, model_name, scene
 from benchmarks.cluster_traffic import Object, RawClient, in_bulk
 from benchmarks.measure import Row, Size, seconds
@@ -110,7 +110,7 @@ async def _measured(models: int, size: Size, memory: float) -> tuple[list[Row], 
             await until_reconciled(operator, models, _patience(models))
             rows += await _quiet(there, operator, name, 10.0 if size.quick else 60.0)
             rows += await _changes(there, name, min(CHANGES, models))
-            starts.peaks.append(peak_mib(operator))
+            starts.peaks.append(peak_mib(operator.pid))
         rows += await _restart(there, name)
         rows.append(Row(f"{name}most memory of a process", starts.peaks, unit="MiB", limit=memory))
     return rows, starts
@@ -133,7 +133,7 @@ async def _starts(there: ClusterSetup, pairs: int) -> Starts:
                 ready_at = await _all_ready(there, operator, states)
                 starts.whole.append(ready_at - began)
                 starts.logged.append(ready_at - first_line_at(operator))
-                starts.peaks.append(peak_mib(operator))
+                starts.peaks.append(peak_mib(operator.pid))
         _say(there, f"all Ready after {starts.whole[-1]:.0f} s; now the floor")
         starts.reads.append(await asyncio.to_thread(seconds, lambda: replay_afresh(requests)))
         starts.patches.append(await _bare_patches(there, namespace, f"floor-{pair}"))

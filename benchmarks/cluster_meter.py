@@ -19,14 +19,6 @@ _LOOK_SECONDS, _LOOK_SECONDS_EACH = 0.5, 0.001
 _ANSWER_SECONDS = 120.0
 
 
-def peak_mib(operator: Operator) -> float:
-    """Return the peak resident memory of the operator."""
-    status = Path(f"/proc/{operator.pid}/status").read_text()
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
 def cpu_seconds(operator: Operator) -> float:
     """Return user and system time of all its threads."""
     fields = Path(f"/proc/{operator.pid}/stat").read_text().rpartition(")")[2].split()

@@ -9,7 +9,6 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -22,6 +21,7 @@ from tests.cluster.host.hostile import (
     report_text,
 )
 from tests.cluster.host.polling import condition, says, until
+from tests.cluster.host.process import peak_mib
 from tests.cluster.host.resources import IMAGE, Holds, create, create_project, has_condition
 from tests.cluster.kubectl import Kubectl
 from tests.e2e.conftest import CreateTenant
@@ -70,12 +70,6 @@ async def works(tenant: Tenant) -> None:
     tenant.train()
     await tenant.create_model()
     await tenant.until_model(both(says("Ready", "True"), says("Tagged", "True")))
-
-
-def peak_mib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) // 1024
 
 
 @pytest.mark.slow

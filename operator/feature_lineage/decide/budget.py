@@ -110,6 +110,11 @@ def first_that_fit(items: Iterable[T], limit: int) -> tuple[T, ...]:
     return tuple(kept)
 
 
+def total_of(items: tuple[object, ...], kept: tuple[object, ...]) -> int | None:
+    """The number of items, if not all are kept."""
+    return len(items) if len(kept) < len(items) else None
+
+
 def with_short_texts(status: StatusT, limits: dict[str, int] = TEXTS) -> StatusT:
     """The status with every text within its budget, in all lists and parts of it."""
     changes: dict[str, Any] = {}

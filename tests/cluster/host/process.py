@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -144,6 +145,14 @@ class Operator:
             self.process.send_signal(sign)
         async with asyncio.timeout(seconds):
             return await self.process.wait()
+
+
+def peak_mib(pid: int) -> float:
+    """Return the peak resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 def _free_port() -> int:

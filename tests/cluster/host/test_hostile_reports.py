@@ -1,7 +1,6 @@
 """A hostile tenant writes the reports of its jobs: only its own conditions change."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from tests.cluster.chart.helm import RELEASE
@@ -9,6 +8,7 @@ from tests.cluster.existing import Cluster
 from tests.cluster.host.conftest import StartOperator
 from tests.cluster.host.hostile import HOSTILE_REPORTS, hostile_tenant
 from tests.cluster.host.polling import until
+from tests.cluster.host.process import peak_mib
 from tests.cluster.host.resources import has_condition
 
 from feature_lineage.kube.api_client import Api
@@ -16,15 +16,6 @@ from feature_lineage.kube.kinds import LEASES, PROJECTS
 
 GROWTH_MIB = 128
 """A report in memory, its JSON and the values of it; the chart's limit is 512 MiB."""
-
-
-def peak_mib(pid: int) -> int:
-    (line,) = (
-        line
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("VmHWM:")
-    )
-    return int(line.split()[1]) // 1024
 
 
 @pytest.mark.timeout(300)

@@ -2,7 +2,7 @@
 
 from feature_lineage.api.model_status import LineageStatus, ResolvedStatus, TrainedModelStatus
 from feature_lineage.decide import budget
-from feature_lineage.decide.budget import first_that_fit, with_short_texts
+from feature_lineage.decide.budget import first_that_fit, total_of, with_short_texts
 
 
 def bounded(status: TrainedModelStatus, before: TrainedModelStatus) -> TrainedModelStatus:
@@ -25,10 +25,8 @@ def bounded(status: TrainedModelStatus, before: TrainedModelStatus) -> TrainedMo
 
 def _resolved(resolved: ResolvedStatus) -> ResolvedStatus:
     aliases = first_that_fit(resolved.aliases, budget.ALIASES)
-    total = len(resolved.aliases) if len(aliases) < len(resolved.aliases) else None
-    return resolved.model_copy(
-        update={"aliases": aliases, "aliases_total": resolved.aliases_total or total}
-    )
+    total = resolved.aliases_total or total_of(resolved.aliases, aliases)
+    return resolved.model_copy(update={"aliases": aliases, "aliases_total": total})
 
 
 def _lineage(lineage: LineageStatus) -> LineageStatus:

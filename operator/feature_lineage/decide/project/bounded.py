@@ -16,7 +16,14 @@ from feature_lineage.api.project_status import (
     PlanStatus,
 )
 from feature_lineage.decide import budget
-from feature_lineage.decide.budget import first_that_fit, fit, short_name, size, with_short_texts
+from feature_lineage.decide.budget import (
+    first_that_fit,
+    fit,
+    short_name,
+    size,
+    total_of,
+    with_short_texts,
+)
 from feature_lineage.decide.project.step import FIELDS
 
 
@@ -67,8 +74,8 @@ def _in_flight(operation: OperationStatus | None) -> OperationStatus | None:
     views = operation.views
     short = with_short_texts(operation.model_copy(update={"views": ()}))
     kept = _views_in_flight(views)
-    total = operation.views_total or len(views) if len(kept) < len(views) else None
-    return short.model_copy(update={"views": kept, "views_total": total or operation.views_total})
+    total = operation.views_total or total_of(views, kept)
+    return short.model_copy(update={"views": kept, "views_total": total})
 
 
 def _views_in_flight(views: tuple[OperationView, ...]) -> tuple[OperationView, ...]:
@@ -98,7 +105,7 @@ def _plan(plan: PlanStatus | None) -> PlanStatus | None:
             "impacts": _impacts(plan.impacts),
             "online_tables_dropped": tables,
             "online_tables_dropped_total": plan.online_tables_dropped_total
-            or _total(plan.online_tables_dropped, tables),
+            or total_of(plan.online_tables_dropped, tables),
         }
     )
 
@@ -114,7 +121,7 @@ def _changes(changes: tuple[PlanChange, ...]) -> tuple[PlanChange, ...]:
 
 def _with_few_details(change: PlanChange, limit: int) -> PlanChange:
     kept = first_that_fit(change.details, limit)
-    total = change.details_total or _total(change.details, kept)
+    total = change.details_total or total_of(change.details, kept)
     return change.model_copy(update={"details": kept, "details_total": total})
 
 
@@ -133,16 +140,11 @@ def _with_few_problems(impact: PlanImpact, limit: int) -> PlanImpact:
     return impact.model_copy(
         update={
             "aliases": aliases,
-            "aliases_total": impact.aliases_total or _total(impact.aliases, aliases),
+            "aliases_total": impact.aliases_total or total_of(impact.aliases, aliases),
             "problems": problems,
-            "problems_total": impact.problems_total or _total(impact.problems, problems),
+            "problems_total": impact.problems_total or total_of(impact.problems, problems),
         }
     )
-
-
-def _total(items: tuple[object, ...], kept: tuple[object, ...]) -> int | None:
-    """The number of items, if not all are kept."""
-    return len(items) if len(kept) < len(items) else None
 
 
 def _operations(operations: tuple[OperationRecord, ...], limit: int) -> tuple[OperationRecord, ...]:
@@ -162,7 +164,7 @@ def _with_few_views(operation: OperationRecord) -> OperationRecord:
         for view in operation.views
     )
     kept = first_that_fit(short, budget.RECORD_VIEWS)
-    total = operation.views_total or _total(short, kept)
+    total = operation.views_total or total_of(short, kept)
     return operation.model_copy(update={"views": kept, "views_total": total})
 
 
