@@ -46,15 +46,20 @@ class ModelStamp:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAddress:
-    """Identifies an MLflow model registry: equal for every spelling of its URI and any credential.
+    """Identifies an MLflow model registry, among the resources that compete for its tags.
+
+    Equal for every spelling of its URI and any credential.
 
     Attributes:
         tracking_uri: of the MLflow server, normalized.
         workspace: MLflow workspace, never empty.
+        namespace: of the project whose credential is used, on a server that is not the platform's:
+            what another namespace may write there is not known. "" on a server of the platform.
     """
 
     tracking_uri: str
     workspace: str
+    namespace: str = ""
 
 
 class Resources(Protocol):

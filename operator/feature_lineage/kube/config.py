@@ -124,9 +124,10 @@ class OperatorConfig(ApiModel):
         globs = tuple(map(HostGlob.parse, self.allowed_git_hosts))
         return UrlAllowlist(globs, self.allow_any_git_host)
 
-    def named(self, name: str) -> NamedServer | None:
-        """The server of that name, None if there is none."""
-        return next((each for each in self.mlflow_servers if each.name == name), None)
+    @property
+    def named_servers(self) -> dict[str, NamedServer]:
+        """The servers that ``serverRef`` can name, by name."""
+        return {each.name: each for each in self.mlflow_servers}
 
 
 def read_config(path: Path) -> OperatorConfig:

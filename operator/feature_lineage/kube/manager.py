@@ -74,7 +74,7 @@ class Manager:
         self._registries = ModelRegistryPool(
             objects,
             clock.now,
-            platform_server=config.named,
+            platform_servers=config.named_servers,
             allowed=config.tracking_uris.allows,
             on_change=self._enqueue_named,
         )

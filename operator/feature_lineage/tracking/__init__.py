@@ -2,6 +2,7 @@
 
     client_pool.ModelRegistryPool        one client per server and credential
     ├── platform_servers                 the servers of the platform
+    │   └── place                        where an address leads, however it is spelled
     ├── access                           who may use them, for which projects and models
     ├── permitted_registry               a server as one namespace and Feast project may use it
     └── registry.MLflowRegistry          everything a host needs of one server with one credential

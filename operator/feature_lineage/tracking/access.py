@@ -23,8 +23,8 @@ class Permission(StrEnum):
 
     TAGS = "Tags"  # to write tags on versions of the models
     OPS_RUNS = "OpsRuns"  # to record operations of the Feast projects
-    ALIASES = "Aliases"  # to set aliases of the models
-    VERSIONS = "Versions"  # to register versions of the models
+    ALIASES = "Aliases"  # no effect: nothing sets aliases
+    VERSIONS = "Versions"  # no effect: nothing registers versions
 
 
 NameGlob = Annotated[str, Field(min_length=1, max_length=256)]
@@ -42,7 +42,11 @@ class AccessEntry(ApiModel):
     models: Annotated[tuple[NameGlob, ...], Field(min_length=1)] = Field(
         description="Globs of registered models, which may be read."
     )
-    allow: tuple[Permission, ...] = Field((), description="What is allowed besides reading.")
+    allow: tuple[Permission, ...] = Field(
+        (),
+        description="What is allowed besides reading. `Aliases` and `Versions` have no effect: this"
+        " version sets no aliases and registers no versions.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Shares one MLflow client among all projects with the same server and credential."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
@@ -12,7 +13,15 @@ from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
 from feature_lineage.tracking.access import Permission
-from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, Credential, MLflowServer
+from feature_lineage.tracking.mlflow_server import (
+    DEFAULT_WORKSPACE,
+    MAX_CACHED_ADDRESSES,
+    BasicAuth,
+    BearerToken,
+    Credential,
+    MLflowServer,
+    normalized,
+)
 from feature_lineage.tracking.permitted_registry import (
     Accesses,
     PermittedModels,
@@ -26,10 +35,6 @@ CREDENTIAL_AGE: Final = timedelta(seconds=60)
 """A rotated secret is read after this time at the latest."""
 UNUSED_AGE: Final = timedelta(minutes=10)
 """An unused client is closed after this time, or after two poll intervals if that is longer."""
-
-
-MAX_CACHED_ADDRESSES: Final = 4096
-"""Normalized addresses in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class ModelRegistryPool:
     Args:
         objects: reads Secrets and ConfigMaps.
         now: the current time, aware, in UTC.
-        platform_server: the server of a ``serverRef``, None if unknown.
+        platform_servers: by the name of their ``serverRef``.
         allowed: whether a project may name this tracking URI itself; answers are cached.
         on_change: called with the names of registered models, of any server, that have changed.
     """
@@ -57,13 +62,13 @@ class ModelRegistryPool:
         objects: Objects,
         now: Callable[[], datetime],
         *,
-        platform_server: Callable[[str], PlatformServer | None] = lambda _: None,
+        platform_servers: Mapping[str, PlatformServer] = MappingProxyType({}),
         allowed: Callable[[str], bool] = lambda _: True,
         on_change: OnRegistryChange = lambda _: None,
     ) -> None:
         self._objects = objects
         self._now = now
-        self._servers = PlatformServers(platform_server)
+        self._servers = PlatformServers(platform_servers)
         self._allowed = lru_cache(MAX_CACHED_ADDRESSES)(allowed)
         self._on_change = on_change
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
@@ -89,7 +94,8 @@ class ModelRegistryPool:
         mlflow = project.spec.mlflow
         if mlflow is None:
             return None
-        accesses = None if mlflow.tracking_uri else self._servers.accesses(project, namespace)
+        names = self._allowed_names(mlflow)
+        accesses = self._servers.accesses(project, names, namespace) if names else None
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
@@ -98,8 +104,8 @@ class ModelRegistryPool:
         if accesses is None:
             return registry
         models = self._permitted.setdefault((server, accesses), PermittedModels(accesses))
-        name = mlflow.server_ref or ""
-        access = partial(self._servers.access, name)
+        name = mlflow.server_ref or server.tracking_uri
+        access = partial(self._servers.access, names)
         home = project.metadata.namespace
         return PermittedRegistry(registry, models, accesses, name, home, access)
 
@@ -111,21 +117,23 @@ class ModelRegistryPool:
         None if `of` refuses the project or it names no server, or if the platform does not allow
         the tags.
         """
-        mlflow = project.spec.mlflow
+        mlflow, home = project.spec.mlflow, project.metadata.namespace
         if mlflow is None:
             return None
         try:
-            if mlflow.tracking_uri is None:
-                accesses = self._servers.accesses(project, namespace)
-                server = self._servers.of(mlflow)
+            names = self._allowed_names(mlflow)
+            if names:
+                accesses = self._servers.accesses(project, names, namespace)
+                server = self._servers.of(mlflow, names)
                 if not accesses.may(Permission.TAGS, model):
                     return None
-                return _address(server.tracking_uri, mlflow.workspace or server.workspace)
-            address = _address(mlflow.tracking_uri, mlflow.workspace or "")
-            self._check_allowed(address.tracking_uri)
+                uri, home = normalized(server.tracking_uri), ""
+                workspace = mlflow.workspace or server.workspace
+            else:
+                uri, workspace = normalized(mlflow.tracking_uri or ""), mlflow.workspace or ""
         except FeatureLineageError:
             return None
-        return address
+        return RegistryAddress(uri, workspace or DEFAULT_WORKSPACE, home)
 
     def open(self) -> tuple[MLflowRegistry, ...]:
         """The clients in use."""
@@ -178,27 +186,29 @@ class ModelRegistryPool:
 
     async def _read(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         if mlflow.tracking_uri is None:
-            server = self._servers.of(mlflow).server()
+            server = self._servers.of(mlflow, self._servers.names(mlflow)).server()
             return replace(server, workspace=mlflow.workspace or server.workspace)
         ca_bundle = (
             await text_of(self._objects, namespace, mlflow.ca_bundle) if (mlflow.ca_bundle) else ""
         )
-        server = MLflowServer(
+        return MLflowServer(
             tracking_uri=mlflow.tracking_uri,
             workspace=mlflow.workspace or "",
             credential=await self._credential(namespace, mlflow.auth),
             ca_bundle=ca_bundle,
         )
-        self._check_allowed(server.tracking_uri)
-        return server
 
-    def _check_allowed(self, tracking_uri: str) -> None:
-        if not self._allowed(tracking_uri):
+    def _allowed_names(self, mlflow: MlflowSpec) -> tuple[str, ...]:
+        """The platform's names of a server; its address is checked before anything else is told."""
+        if mlflow.tracking_uri and not self._allowed(
+            tracking_uri := normalized(mlflow.tracking_uri)
+        ):
             raise HostNotAllowed(
                 f"spec.mlflow.trackingUri {tracking_uri} is not among the platform's "
                 "allowedTrackingUris; use one of them, a serverRef, or ask the team that runs "
                 "the operator"
             )
+        return self._servers.names(mlflow)
 
     async def _credential(self, namespace: str, auth: MlflowAuth | None) -> Credential:
         if auth is None:
@@ -212,8 +222,3 @@ class ModelRegistryPool:
         assert auth.bearer is not None
         name = auth.bearer.secret_ref.name
         return BearerToken(await value_of(self._objects, "Secret", namespace, name, "token"))
-
-
-@lru_cache(MAX_CACHED_ADDRESSES)
-def _address(tracking_uri: str, workspace: str) -> RegistryAddress:
-    return MLflowServer(tracking_uri, workspace).registry_address

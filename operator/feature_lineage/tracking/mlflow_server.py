@@ -4,19 +4,22 @@ The value is also the key by which readings are shared. It compares by value, wi
 two tenants with different credentials never share a reading. Its `repr` has no secret.
 """
 
+import ipaddress
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from feature_lineage.errors import InvalidManifest
-from feature_lineage.ports import RegistryAddress
 
-_DEFAULT_WORKSPACE: Final = "default"
+DEFAULT_WORKSPACE: Final = "default"
 """MLflow's name for the workspace of a request that names none."""
 
+MAX_CACHED_ADDRESSES: Final = 4096
+"""Normalized addresses in the cache."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -73,7 +76,7 @@ class MLflowServer:
     read_deadline: float = 15.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tracking_uri", _normalized(self.tracking_uri))
+        object.__setattr__(self, "tracking_uri", normalized(self.tracking_uri))
         if not self.workspace.isascii() or not self.workspace.isprintable():
             raise InvalidManifest(
                 f"MLflow workspace {self.workspace!r} cannot be sent in a header;"
@@ -86,11 +89,6 @@ class MLflowServer:
     def host(self) -> str:
         """``host:port`` as the server sees it in the Host header."""
         return urlsplit(self.tracking_uri).netloc
-
-    @property
-    def registry_address(self) -> RegistryAddress:
-        """The model registry; equal for one server with different credentials."""
-        return RegistryAddress(self.tracking_uri, self.workspace or _DEFAULT_WORKSPACE)
 
     def tls(self) -> ssl.SSLContext:
         """A context that trusts the public certificates and the bundle; takes about 20 ms."""
@@ -106,7 +104,9 @@ class MLflowServer:
         return context
 
 
-def _normalized(uri: str) -> str:
+@lru_cache(MAX_CACHED_ADDRESSES)
+def normalized(uri: str) -> str:
+    """The address as `MLflowServer.tracking_uri` has it; raises as `MLflowServer` does."""
     uri = uri.strip()
     try:
         parts = urlsplit(uri)
@@ -128,7 +128,17 @@ def _normalized(uri: str) -> str:
         raise InvalidManifest(
             f"MLflow trackingUri of host {host} has a query or fragment; remove it"
         )
-    where = f"[{host}]" if ":" in host else host
+    where = _host(host)
     if port not in {None, _PORTS[parts.scheme]}:
         where = f"{where}:{port}"
     return urlunsplit((parts.scheme, where, parts.path.rstrip("/"), "", ""))
+
+
+def _host(host: str) -> str:
+    """The host to which the HTTP library connects."""
+    try:
+        if ":" in host:
+            return f"[{ipaddress.IPv6Address(host).compressed}]"
+        return host if host.isascii() else httpx.URL(f"http://{host}").raw_host.decode()
+    except (ValueError, httpx.InvalidURL) as error:
+        raise InvalidManifest(f"MLflow trackingUri has no host in {host!r}: {error}") from error

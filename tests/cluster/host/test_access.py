@@ -167,3 +167,32 @@ async def test_a_server_without_entries_may_be_used_by_nobody(
         has_condition("FactsCurrent", "MLflowViewOld", *closed),
     )
     assert operator.errors() == []
+
+
+async def test_a_server_of_the_platform_is_closed_to_its_address_as_well(
+    admin: Api, teams: tuple[Team, Team], start_operator: StartOperator
+) -> None:
+    solo, evil = teams
+    port = shared_mlflow().url.rsplit(":", 1)[1]
+    spelled = {"trackingUri": f"http://0x7f.1:{port}/.", "pollInterval": "1s"}
+    # The hostile resources are older, name the model of the other team, and need no credential.
+    await create_project(admin, evil.namespace, project=evil.project, mlflow=spelled)
+    reference = {"name": solo.model, "alias": "champion"}
+    await create_model(admin, evil.namespace, "stolen", model=reference, onConflict="UseDeclared")
+    operator = await started(start_operator, solo, evil, access=[solo])
+    closed = "address of a server of the platform", f"namespace {evil.namespace}"
+    await until(
+        admin,
+        PROJECTS,
+        evil.namespace,
+        "ranking",
+        has_condition("FactsCurrent", "MLflowViewOld", *closed),
+    )
+    await create_project(admin, solo.namespace, project=solo.project, mlflow=SERVER_REF)
+
+    await create_model(admin, solo.namespace, "solo", model=reference)
+
+    await until(admin, MODELS, solo.namespace, "solo", says("Tagged", "True"))
+    stolen = await admin.get(MODELS, evil.namespace, "stolen")
+    assert condition(stolen, "Tagged")["status"] == "Unknown"
+    assert operator.errors() == []

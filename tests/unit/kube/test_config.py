@@ -101,18 +101,18 @@ def test_named_server_reads_credential_files(tmp_path: Path):
     ]
     read = config(mlflowServers=servers)
 
-    a, b, c = (read.named(name).server() for name in "abc")
+    a, b, c = (read.named_servers[name].server() for name in "abc")
     assert a.credential == BasicAuth("operator", "secret")
     assert b.credential == BearerToken("t0ken")
     assert (b.tracking_uri, b.workspace) == ("http://b:1", "w")
     assert c.credential is None
-    assert read.named("d") is None
+    assert "d" not in read.named_servers
 
 
 def test_a_rotated_credential_is_read_again(tmp_path: Path):
     (tmp_path / "token").write_text("old")
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
-    named = config(mlflowServers=[server]).named("a")
+    named = config(mlflowServers=[server]).named_servers["a"]
     assert named.server().credential == BearerToken("old")
 
     (tmp_path / "token").write_text("new")
@@ -124,4 +124,4 @@ def test_missing_credential_names_the_file_only(tmp_path: Path):
     server = {"name": "a", "trackingUri": "http://a:1", "credentialDir": str(tmp_path)}
 
     with pytest.raises(InvalidManifest, match=r"MLflow server a: .*/password"):
-        config(mlflowServers=[server]).named("a").server()
+        config(mlflowServers=[server]).named_servers["a"].server()

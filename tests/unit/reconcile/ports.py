@@ -185,7 +185,7 @@ class _Registries:
                 name="bound", tracking_uri=uri, workspace="default", access=ENTRIES
             ),
         }
-        real = ModelRegistryPool(FolderObjects(), _Clock(fakes).now, platform_server=platform.get)
+        real = ModelRegistryPool(FolderObjects(), _Clock(fakes).now, platform_servers=platform)
         self.address_of = real.address_of
 
     async def of(

@@ -287,7 +287,11 @@ async def _elders_of(scene: ObserverSetup, resource: TrainedModel) -> tuple[str,
             id="named by the platform, and the workspace that it gives",
         ),
         pytest.param({"trackingUri": "http://other.example"}, (), id="another server"),
-        pytest.param({"trackingUri": "https://mlflow.example:5000"}, (), id="another scheme"),
+        pytest.param(
+            {"trackingUri": "https://mlflow.example:5000"},
+            ("ml/elder",),
+            id="another scheme at the address of a server of the platform",
+        ),
         pytest.param({"trackingUri": "http://mlflow.example"}, (), id="another port"),
         pytest.param({"workspace": "b"}, (), id="another workspace"),
         pytest.param(

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,25 @@ def test_an_unknown_permission_is_an_error():
 )
 def test_an_experiment_belongs_to_the_longest_project_name(experiment: str, project: str):
     assert project_of_experiment(experiment) == project
+
+
+def test_permissions_without_an_effect_are_described_so() -> None:
+    root = Path(__file__).parents[3]
+    chart = root / "charts/feature-lineage-operator"
+    pages = [root / "docs" / f"{name}.md" for name in ("access", "install", "operations")]
+    unused = (Permission.ALIASES, Permission.VERSIONS)
+    code = (root / "operator").rglob("*.py")
+
+    used = {each for path in code for each in unused if f"Permission.{each.name}" in _text(path)}
+    for path in (*pages, chart / "README.md", chart / "values.yaml", chart / "values.schema.json"):
+        told = [
+            line for line in _text(path).splitlines() if "Aliases" in line and '"enum"' not in line
+        ]
+        assert told, path
+        assert all("no effect" in line for line in told), path
+
+    assert used == set()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

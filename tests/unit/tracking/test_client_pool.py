@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.access import ENTRIES
+from tests.access import ENTRIES, entry
 from tests.unit.tracking.fake import Clock
 
 from feature_lineage.api import FeatureStoreProject
@@ -14,8 +14,10 @@ from feature_lineage.objects import ObjectKind
 from feature_lineage.ports import RegistryAddress
 from feature_lineage.tracking import AccessEntry, BearerToken, MLflowServer
 from feature_lineage.tracking.client_pool import ModelRegistryPool
+from feature_lineage.tracking.permitted_registry import PermittedRegistry
 
 URI = "http://mlflow.ml:5000"
+OWN = "http://own.example:5000"
 MODEL = "driver_model"
 TOKEN = {"bearer": {"secretRef": {"name": "mlflow"}}}
 
@@ -69,7 +71,7 @@ def platform() -> dict[str, Platforms]:
 @pytest.fixture
 def shared(clock: Clock, secrets: Secrets, platform: dict[str, Platforms]) -> ModelRegistryPool:
     return ModelRegistryPool(
-        secrets, clock, platform_server=platform.get, allowed=lambda uri: "forbidden" not in uri
+        secrets, clock, platform_servers=platform, allowed=lambda uri: "forbidden" not in uri
     )
 
 
@@ -87,8 +89,8 @@ def project(name: str = "p", **mlflow: Any) -> FeatureStoreProject:
 
 
 async def test_projects_that_name_a_server_alike_share_it(shared: ModelRegistryPool) -> None:
-    one = await shared.of(project("one", trackingUri=URI))
-    two = await shared.of(project("two", trackingUri=f"{URI}/", pollInterval="5m"))
+    one = await shared.of(project("one", trackingUri=OWN))
+    two = await shared.of(project("two", trackingUri=f"{OWN}/", pollInterval="5m"))
 
     assert one is two
     assert await shared.of(project("none")) is None
@@ -98,7 +100,7 @@ async def test_projects_that_name_a_server_alike_share_it(shared: ModelRegistryP
 async def test_a_rotated_credential_closes_the_old_client(
     shared: ModelRegistryPool, clock: Clock, secrets: Secrets
 ) -> None:
-    named = project(trackingUri=URI, auth=TOKEN)
+    named = project(trackingUri=OWN, auth=TOKEN)
     old = await shared.of(named)
     assert old is not None
     secrets.token = b"second"
@@ -118,7 +120,7 @@ async def test_a_rotated_credential_closes_the_old_client(
 async def test_a_client_unused_for_ten_minutes_is_closed(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:
-    left, kept = project(trackingUri=URI), project(trackingUri="http://other:5000")
+    left, kept = project(trackingUri=OWN), project(trackingUri="http://other:5000")
     gone, stays = await shared.of(left), await shared.of(kept)
     clock.advance(minutes=10)
     await shared.of(kept)
@@ -137,16 +139,16 @@ async def test_a_client_unused_for_ten_minutes_is_closed(
 async def test_a_server_outlives_one_of_the_specs_that_stood_for_it(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:
-    before = await shared.of(project(trackingUri=URI))
+    before = await shared.of(project(trackingUri=OWN))
     for _ in range(12):
         clock.advance(minutes=1)
-        assert await shared.of(project(trackingUri=URI, logOperations=False)) is before
+        assert await shared.of(project(trackingUri=OWN, logOperations=False)) is before
 
     assert shared.open() == (before,)
 
 
 async def test_the_last_project_leaves_no_client(shared: ModelRegistryPool, clock: Clock) -> None:
-    await shared.of(project(trackingUri=URI))
+    await shared.of(project(trackingUri=OWN))
     clock.advance(minutes=11)
 
     assert await shared.of(project("none")) is None
@@ -156,7 +158,7 @@ async def test_the_last_project_leaves_no_client(shared: ModelRegistryPool, cloc
 async def test_a_long_poll_interval_keeps_the_client(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:
-    seldom = project(trackingUri=URI, pollInterval="1h")
+    seldom = project(trackingUri=OWN, pollInterval="1h")
     before = await shared.of(seldom)
     clock.advance(minutes=61)
     await shared.of(project(trackingUri="http://other:5000"))
@@ -215,7 +217,11 @@ HERE = RegistryAddress(URI, "default")
         ({"serverRef": "bound"}, RegistryAddress(URI, "platform")),
         ({"serverRef": "bound", "workspace": "platform"}, RegistryAddress(URI, "platform")),
         ({"trackingUri": URI, "workspace": "platform"}, RegistryAddress(URI, "platform")),
-        ({"trackingUri": "http://mlflow.ml"}, RegistryAddress("http://mlflow.ml", "default")),
+        (
+            {"trackingUri": "http://mlflow.ml"},
+            RegistryAddress("http://mlflow.ml", "default", "ml"),
+        ),
+        ({"trackingUri": "http://OWN.example:5000/"}, RegistryAddress(OWN, "default", "ml")),
     ],
 )
 async def test_an_address_is_equal_for_each_spelling_and_credential(
@@ -225,7 +231,114 @@ async def test_an_address_is_equal_for_each_spelling_and_credential(
     registry = await shared.of(named)
 
     assert registry is not None
-    assert shared.address_of(named, MODEL, "ml") == registry.server.registry_address == place
+    assert shared.address_of(named, MODEL, "ml") == place
+    assert registry.server.workspace in (place.workspace, "")
+
+
+def test_credentials_of_two_namespaces_do_not_compete_at_an_address(
+    shared: ModelRegistryPool,
+) -> None:
+    named = project(trackingUri=OWN)
+    metadata = named.metadata.model_copy(update={"namespace": "evil"})
+    evil = named.model_copy(update={"metadata": metadata})
+
+    places = {shared.address_of(each, MODEL, "ml") for each in (named, evil)}
+
+    assert len(places - {None}) == 2
+
+
+SPELLINGS = (
+    "http://mlflow.ml:5000",
+    "http://MLFLOW.ml:5000/",
+    "https://mlflow.ml:5000",
+    "http://mlflow.ml.:5000",
+    "http://mlflow.ml.svc:5000",
+    "http://mlflow.ml.svc.cluster.local:5000/",
+    "http://mlflow.ml:05000//",
+    "http://mlflow.ml:5000/.",
+    "http://mlflow.ml:5000/a/..",
+    "http://mlflow.ml:5000/a/%2e%2e",
+    "http://mlflow\u3002ml:5000",
+)
+
+
+@pytest.mark.parametrize("uri", SPELLINGS)
+async def test_an_address_of_the_platform_needs_an_entry_in_any_spelling(
+    shared: ModelRegistryPool, platform: dict[str, Platforms], secrets: Secrets, uri: str
+) -> None:
+    platform["free"].access = (entry("Tags", namespaces="team", models="solo_*"),)
+    named = project(trackingUri=uri, auth=TOKEN)
+
+    with pytest.raises(HostNotAllowed, match="address of a server of the platform"):
+        await shared.of(named)
+
+    assert shared.address_of(named, "solo_model", "ml") is None
+    assert secrets.read == 0
+    metadata = named.metadata.model_copy(update={"namespace": "team"})
+    team = named.model_copy(update={"metadata": metadata})
+    assert isinstance(await shared.of(team), PermittedRegistry)
+    assert shared.address_of(team, "solo_model", "team") == HERE
+    assert shared.address_of(team, "other_model", "team") is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "named"),
+    [
+        ("http://127.0.0.1:5000", "http://0x7f.1:5000"),
+        ("http://127.0.0.1:5000", "http://2130706433:5000"),
+        ("http://127.0.0.1:5000", "http://[::ffff:127.0.0.1]:5000"),
+        ("http://[::1]:5000", "http://[0:0::0:1]:5000"),
+        ("https://mlflow.example", "http://mlflow.example:80"),
+        ("https://mlflow.example:443/a", "https://mlflow.example/%61/"),
+    ],
+)
+def test_an_address_of_the_platform_in_numbers_or_by_its_default_port(
+    shared: ModelRegistryPool, platform: dict[str, Platforms], listed: str, named: str
+) -> None:
+    platform.clear()
+    platform["prod"] = Platforms(listed, access=())
+
+    assert shared.address_of(project(trackingUri=named), MODEL, "ml") is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://mlflow.ml:5001",
+        "http://mlflow.ml:5000/team",
+        "http://mlflow.other:5000",
+        "http://other:5000",
+    ],
+)
+def test_another_address_needs_no_entry(
+    shared: ModelRegistryPool, platform: dict[str, Platforms], uri: str
+) -> None:
+    platform["free"].access = platform["bound"].access = ()
+
+    assert shared.address_of(project(trackingUri=uri), MODEL, "ml") is not None
+
+
+def test_entries_of_two_names_for_a_server_add_up(
+    shared: ModelRegistryPool, platform: dict[str, Platforms]
+) -> None:
+    for number, workspace in (("one", ""), ("two", "default"), ("three", "other")):
+        access = (entry("Tags", models=number),)
+        platform[number] = Platforms(URI, workspace, access)
+    del platform["free"]
+    named = project(trackingUri=URI)
+
+    tagged = [n for n in ("one", "two", "three") if shared.address_of(named, n, "ml")]
+
+    assert tagged == ["one", "two"]
+
+
+async def test_a_forbidden_address_is_refused_before_the_platforms_are_told(
+    shared: ModelRegistryPool, platform: dict[str, Platforms]
+) -> None:
+    platform["forbidden"] = Platforms("http://forbidden:5000", access=())
+
+    with pytest.raises(HostNotAllowed, match="allowedTrackingUris"):
+        await shared.of(project(trackingUri="http://forbidden:5000"))
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 def pool(server: Server) -> ModelRegistryPool:
     named = {"prod": NamedServer(name="prod", tracking_uri="http://mlflow:5000", access=ACCESS)}
-    return ModelRegistryPool(FolderObjects(), lambda: NOW, platform_server=named.get)
+    return ModelRegistryPool(FolderObjects(), lambda: NOW, platform_servers=named)
 
 
 def project(namespace: str = "ml", name: str = "churn", **mlflow: Any) -> FeatureStoreProject:
@@ -251,6 +251,6 @@ def test_a_resource_that_may_not_tag_a_model_has_no_address(pool: ModelRegistryP
 async def test_a_server_of_the_projects_own_credential_is_not_restricted(
     pool: ModelRegistryPool,
 ) -> None:
-    own = await pool.of(project("evil", serverRef=None, trackingUri="http://mlflow:5000"))
+    own = await pool.of(project("evil", serverRef=None, trackingUri="http://own:5000"))
 
     assert isinstance(own, MLflowRegistry)
