@@ -140,7 +140,7 @@ def test_every_command_has_help_and_exit_codes() -> None:
     overview = command("--help").stdout
     for name in COMMANDS:
         assert f"  {name} " in overview
-    for name, codes in {"local": "012", "plan": "0123"}.items():
+    for name, codes in {"local": "012", "plan": "01234"}.items():
         helped = command(name, "--help")
         assert helped.returncode == 0
         assert "Exit codes" in helped.stdout

@@ -158,7 +158,12 @@ def grant(secrets: tuple[str, ...], namespace: str, service_account: str) -> Non
 @FOLDER
 @STATE
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def plan(folder: Path, state: Path | None, output: str) -> None:
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 4 if a change may be applied although it breaks or changes a protected model.",
+)
+def plan(folder: Path, state: Path | None, output: str, *, detailed_exitcode: bool) -> None:
     """Print what the newest revision would do, and which models it would break.
 
     The command writes nothing to the registry or to MLflow. Use it as the check of pull requests.
@@ -169,10 +174,13 @@ def plan(folder: Path, state: Path | None, output: str) -> None:
       1  the plan could not be made
       2  a manifest does not validate
       3  blocked: it would break a protected model, or delete what others applied
+      4  with --detailed-exitcode: it may be applied, but breaks or changes a protected model
+
+    With several projects the first of 2, 3, 1, 4 that applies is used.
     """
     from feature_lineage.cli.plan import run_plan
 
-    sys.exit(run_plan(folder, state or state_of(folder), output))
+    sys.exit(run_plan(folder, state or state_of(folder), output, detailed=detailed_exitcode))
 
 
 @main.command()

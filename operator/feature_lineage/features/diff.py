@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from feature_lineage.features import views
-from feature_lineage.features.delta import delta
+from feature_lineage.features.delta import ObjectDelta, delta
+from feature_lineage.features.field_differences import differences
 from feature_lineage.features.services import ServiceMember, members_of
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot
 from feature_lineage.untrusted import Name
@@ -41,6 +42,7 @@ class Change:
         feature: the feature (or service member) concerned, "" for the object as a whole.
         was: short text of the old state, "" if there was none.
         now: short text of the new state, "" if there is none.
+        code: unified diff of the source text of a changed function, "" if not known.
     """
 
     kind: Name
@@ -49,6 +51,7 @@ class Change:
     feature: Name = ""
     was: str = ""
     now: str = ""
+    code: str = ""
 
 
 def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
@@ -73,8 +76,14 @@ def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
             found += _view(was, now, kind, name)
     found += _services(was, now)
     classified = {(change.kind, change.name) for change in found}
-    found += [Change(*key, ChangeClass.UPDATED) for key in changed.keys() - classified]
+    found += [_updated(changed[key]) for key in changed.keys() - classified]
     return tuple(sorted(found))
+
+
+def _updated(item: ObjectDelta) -> Change:
+    """A change without an effect on features, such as of tags."""
+    differs = differences(item.was or {}, item.now or {})
+    return Change(item.kind, item.name, ChangeClass.UPDATED, now=differs)
 
 
 def _entity(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
@@ -89,11 +98,8 @@ def _entity(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
 def _data_source(name: str, was: JsonObject, now: JsonObject) -> Iterator[Change]:
     before, after = views.source_core(was), views.source_core(now)
     if before != after:
-        keys = sorted(
-            key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
-        )
-        change = ChangeClass.SOURCE_CHANGED
-        yield Change("data_source", name, change, now=f"differs in {', '.join(keys)}")
+        differs = differences(before, after)
+        yield Change("data_source", name, ChangeClass.SOURCE_CHANGED, now=differs)
 
 
 def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) -> Iterator[Change]:
@@ -118,7 +124,8 @@ def _view(was: RegistrySnapshot, now: RegistrySnapshot, kind: str, name: str) ->
         )
     yield from _transformation(was, now, kind, name)
     if views.ttl(old) != views.ttl(new):
-        yield Change(kind, name, ChangeClass.TTL_CHANGED, "", views.ttl(old), views.ttl(new))
+        ttls = (views.ttl_text(views.ttl(spec)) for spec in (old, new))
+        yield Change(kind, name, ChangeClass.TTL_CHANGED, "", *ttls)
     pins = views.pinned_version(old), views.pinned_version(new)
     if pins[0] != pins[1]:
         texts = (pin or "latest" for pin in pins)

@@ -167,6 +167,18 @@ def ttl(spec: JsonObject) -> str:
     return text(spec.get("ttl"))
 
 
+def ttl_text(seconds: str) -> str:
+    """A TTL as people write it: ``7d`` for ``604800s``, ``none`` for ""."""
+    whole = seconds.removesuffix("s")
+    if not (whole.isascii() and whole.isdigit() and len(whole) < 16):
+        return seconds or "none"
+    return next(
+        f"{int(whole) // size}{unit}"
+        for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+        if int(whole) % size == 0
+    )
+
+
 def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...]:
     """Inputs of an on-demand or derived view, sorted."""
     found: list[ViewInput] = []

@@ -6,12 +6,13 @@ Verdicts compare with the registry as it is, protection with the registry as a p
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from feature_lineage.features.definitions import GONE, FeatureDefinition, Missing, look_up
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.features.views import same_type, source_texts
+from feature_lineage.features.views import same_type, source_texts, ttl_text
 from feature_lineage.untrusted import Name
 
 
@@ -28,6 +29,9 @@ class ProblemKind(StrEnum):
     TTL_CHANGED = "TTLChanged"
     VERSION_CHANGED = "VersionChanged"
 
+
+INPUT: Final = "input "
+"""Begins `Problem.was`, before a reference, if an input of the feature differs."""
 
 BREAKING = frozenset(
     {
@@ -113,7 +117,7 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
     for name, digest in was.inputs:
         if current.get(name, GONE) != digest:
             state = "differs" if current.get(name, GONE) != GONE else "gone"
-            yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"input {name}", f"{name} {state}")
+            yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"{INPUT}{name}", f"{name} {state}")
     if was.transformation != now.transformation:
         texts = was.transformation[:12], now.transformation[:12]
         yield Problem(ref, ProblemKind.TRANSFORMATION_CHANGED, *texts)
@@ -121,7 +125,7 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
         texts = f"code {was.closure[:12]}", f"code {now.closure[:12]}"
         yield Problem(ref, ProblemKind.TRANSFORMATION_CHANGED, *texts)
     if was.ttl != now.ttl:
-        yield Problem(ref, ProblemKind.TTL_CHANGED, was.ttl or "none", now.ttl or "none")
+        yield Problem(ref, ProblemKind.TTL_CHANGED, ttl_text(was.ttl), ttl_text(now.ttl))
 
 
 def _versions(ref: FeatureRef, served: Iterable[FeatureRef]) -> list[int | None]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
+from feature_lineage.api.types import DURATION_PATTERN, Duration
+from feature_lineage.models.problems import INPUT
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
 from feature_lineage.operations.protection import Impact
@@ -109,9 +111,13 @@ def short_revision(revision: str) -> str:
     return one_line(revision, 40) or "of unknown revision"
 
 
-def describe(problem: Problem) -> str:
-    """One problem as a phrase that begins with the feature."""
-    subject = one_line(problem.feature, 80)
+def describe(problem: Problem, subject: str = "") -> str:
+    """One problem as a phrase that begins with the feature.
+
+    Args:
+        subject: begins the phrase in place of the feature, if several features have the problem.
+    """
+    subject = subject or one_line(problem.feature, 80)
     was, now = one_line(problem.was, 40), one_line(problem.now, 40)
     step = f" from {was} to {now}" if was and now else ""
     match problem.kind:
@@ -126,13 +132,27 @@ def describe(problem: Problem) -> str:
         case ProblemKind.JOIN_KEYS_CHANGED:
             return f"{subject} changes join keys{step}"
         case ProblemKind.SOURCE_CHANGED:
-            return f"{subject} changes source"
+            if was.startswith(INPUT):
+                return f"{subject} is computed from {was.removeprefix(INPUT)}, which changes"
+            return f"{subject} changes source{step}"
         case ProblemKind.TRANSFORMATION_CHANGED:
             return f"{subject} changes transformation"
         case ProblemKind.TTL_CHANGED:
-            return f"{subject} changes TTL{step}"
+            return f"{subject} changes TTL{step}: {_ttl_effect(was, now)}"
         case ProblemKind.VERSION_CHANGED:
             return f"{subject} changes version{step}"
+
+
+def _ttl_effect(was: str, now: str) -> str:
+    """What a model gets with the new TTL that it did not get with the old one."""
+    limits = [
+        Duration(text) if re.fullmatch(DURATION_PATTERN, text) else None for text in (was, now)
+    ]
+    before, after = limits
+    grows = now == "none" or (before is not None and after is not None and after > before)
+    if grows:
+        return f"values older than {was} are served, too"
+    return f"values older than {now} are not served any more"
 
 
 def _impact_phrases(plan: Plan) -> list[str]:

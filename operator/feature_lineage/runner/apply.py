@@ -5,6 +5,7 @@ job stops before it changes anything.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.errors import SteppedBack
+from feature_lineage.runner.function_diff import with_code
 from feature_lineage.runner.job import (
     Job,
     materialized_until,
@@ -70,6 +72,9 @@ def apply(job: Job) -> JobReport:
             online_tables_dropped=dropped,
             other_owner=recorded if is_owned_by_other(job.request, recorded, current) else None,
         )
+        repo_objects = contents.to_registry_proto()
+        code = with_code(plan.changes, before.proto, repo_objects, job.project)
+        plan = replace(plan, changes=code)
     known: dict[str, Any] = {
         "plan": plan,
         "previous": current.objects_digest,

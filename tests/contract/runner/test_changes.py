@@ -196,6 +196,22 @@ def test_helpers_and_constants_are_part_of_a_function(repo: Repo, zygote: Zygote
     assert changed == [("plus", ChangeClass.TRANSFORMATION_CHANGED)]
 
 
+def test_a_changed_function_is_in_the_plan_as_a_diff(repo: Repo, zygote: Zygote) -> None:
+    zygote.run(request("apply", repo.rich().path))
+    repo.edit('+ df["x"]', '- df["x"]')
+
+    report = zygote.run(request("plan", repo.path, ApplyRequest()))
+
+    assert report.plan
+    (change,) = report.plan.changes
+    assert (change.name, change.change) == ("plus", ChangeClass.TRANSFORMATION_CHANGED)
+    changed = [line for line in change.code.splitlines() if line[0] in "+-"]
+    assert changed == [
+        '-    out["conv_plus"] = scaled(df["conv_rate"]) + df["x"]',
+        '+    out["conv_plus"] = scaled(df["conv_rate"]) - df["x"]',
+    ]
+
+
 def test_what_is_written_does_not_change_the_digest(repo: Repo, zygote: Zygote) -> None:
     first = zygote.run(request("apply", repo.rich().path)).snapshot
     text = (repo.path / "features.py").read_text()

@@ -103,7 +103,7 @@ def _deepen(objects: Objects) -> None:
         ),
         pytest.param(
             _with(*STATS, ttl="60s"),
-            [Change(*STATS, ChangeClass.TTL_CHANGED, "", "86400s", "60s")],
+            [Change(*STATS, ChangeClass.TTL_CHANGED, "", "1d", "1m")],
             id="another TTL",
         ),
         pytest.param(
@@ -113,12 +113,26 @@ def _deepen(objects: Objects) -> None:
         ),
         pytest.param(
             _tag_everything,
-            [Change(*STATS, ChangeClass.UPDATED)],
+            [
+                Change(
+                    *STATS,
+                    ChangeClass.UPDATED,
+                    now="batch_source.tags: added; features.acc_rate.description: none → better; "
+                    "owner: a@b → somebody; tags.team: ranking → other",
+                )
+            ],
             id="tags, owner, descriptions only",
         ),
         pytest.param(
             _deepen,
-            [Change("feature_view", "driver_fresh", ChangeClass.UPDATED)],
+            [
+                Change(
+                    "feature_view",
+                    "driver_fresh",
+                    ChangeClass.UPDATED,
+                    now="features.emb.vector_length: none → 384",
+                )
+            ],
             id="a vector length stated for the first time is no other type",
         ),
         pytest.param(
@@ -132,7 +146,12 @@ def _deepen(objects: Objects) -> None:
                     "driver_activity_v2",
                     "driver_activity_v1",
                 ),
-                Change("feature_service", "driver_activity_v2", ChangeClass.UPDATED),
+                Change(
+                    "feature_service",
+                    "driver_activity_v2",
+                    ChangeClass.UPDATED,
+                    now="features.driver_hourly_stats.feature_columns.avg_daily_trips: removed",
+                ),
             ],
             id="a feature moved between services",
         ),
@@ -179,7 +198,14 @@ def _deepen(objects: Objects) -> None:
         ),
         pytest.param(
             lambda o: o["feature_service"]["driver_activity_v2"]["features"].reverse(),
-            [Change("feature_service", "driver_activity_v2", ChangeClass.UPDATED)],
+            [
+                Change(
+                    "feature_service",
+                    "driver_activity_v2",
+                    ChangeClass.UPDATED,
+                    now="features: in another order",
+                )
+            ],
             id="another order in a service",
         ),
     ],

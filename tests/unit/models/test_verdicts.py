@@ -228,7 +228,7 @@ def test_the_worst_problem_decides_and_all_are_listed() -> None:
 
     assert actual.verdict is Verdict.BROKEN
     assert actual.problems == (
-        Problem("driver_hourly_stats:acc_rate", ProblemKind.TTL_CHANGED, "86400s", "60s"),
+        Problem("driver_hourly_stats:acc_rate", ProblemKind.TTL_CHANGED, "1d", "1m"),
         Problem(CONV, ProblemKind.FEATURE_GONE, "FLOAT"),
     )
     assert actual.message == f"{CONV} FeatureGone (was FLOAT)"

@@ -55,7 +55,8 @@ def test_permitted_impacts_name_their_permission() -> None:
     assert explain_applied_impacts(allowed(impact("changed", LATER), impact()), COMMIT) == (
         "commit 3f2c1ab9d8e7 is applied and affects 2 protected model versions: driver_model v3"
         " (@champion, @prod): stats:conv_rate is gone; changed v3 (@champion, @prod):"
-        " stats:acc_rate changes source. apply.protection.mode: Warn permits the change."
+        " stats:acc_rate changes source from a to b."
+        " apply.protection.mode: Warn permits the change."
     )
 
 

@@ -127,6 +127,7 @@ def test_an_apply() -> None:
         "feature": "",
         "was": "",
         "now": "",
+        "code": "",
     }
 
 

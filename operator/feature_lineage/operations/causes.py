@@ -1,0 +1,129 @@
+"""Groups the problems that a plan would cause by cause, for people who read the plan.
+
+One changed view causes a problem for each of its features, for each feature that is computed from
+them, and for each model that uses one of these. The reader needs the changed view once.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from feature_lineage.models.problems import INPUT, Problem, ProblemKind
+from feature_lineage.operations.protection import Impact, Severity, severity_of
+
+_OF_A_FEATURE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.TYPE_CHANGED})
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One difference, with everything that it affects.
+
+    Attributes:
+        subject: the feature view, or the feature service.
+        problem: one of the equal problems of its features.
+        features: references of the features that have the problem, sorted.
+        derived: references of the features that are computed from these and differ, sorted.
+        models: the affected versions, the most severe first.
+    """
+
+    subject: str
+    problem: Problem
+    features: tuple[str, ...]
+    derived: tuple[str, ...]
+    models: tuple[Impact, ...]
+
+    @property
+    def severity(self) -> Severity:
+        return severity_of(self.problem)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One problem of one model."""
+
+    problem: Problem
+    model: Impact
+
+    @property
+    def view(self) -> str:
+        return _view(self.problem.feature)
+
+    @property
+    def input(self) -> str:
+        """Reference of the input that differs; "" if the problem is not of an input."""
+        was = self.problem.was
+        return was.removeprefix(INPUT) if was.startswith(INPUT) else ""
+
+
+def causes(impacts: Iterable[Impact]) -> tuple[Cause, ...]:
+    """The causes of all problems: those that break a model first, then those of most models."""
+    found = [_Found(problem, impact) for impact in impacts for problem in impact.problems]
+    derived = [item for item in found if item.input]
+    inputs: dict[str, set[str]] = {}
+    for item in derived:
+        inputs.setdefault(item.problem.feature, set()).add(item.input)
+
+    grouped: list[Cause] = []
+    explained: set[str] = set()
+    direct = [item for item in found if not item.input]
+    for group in _groups(direct, lambda item: (item.view, item.problem.kind, *_texts(item))):
+        changed = {item.problem.feature for item in group}
+        if group[0].problem.kind not in _OF_A_FEATURE:
+            changed = {group[0].view}
+        following = [i for i in derived if _comes_from(i.problem.feature, changed, inputs)]
+        explained |= {item.problem.feature for item in following}
+        grouped.append(_cause(group, following))
+    rest = [item for item in derived if item.problem.feature not in explained]
+    unexplained = _groups(rest, lambda item: (item.view, _view(item.input)))
+    grouped += [_cause(group, []) for group in unexplained]
+    return tuple(sorted(grouped, key=_order))
+
+
+def _groups(
+    items: Iterable[_Found], key: Callable[[_Found], tuple[str, ...]]
+) -> Iterable[list[_Found]]:
+    groups: dict[tuple[str, ...], list[_Found]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups.values()
+
+
+def _cause(group: list[_Found], following: list[_Found]) -> Cause:
+    models = {(i.model.model, i.model.version): i.model for i in (*group, *following)}
+    return Cause(
+        subject=group[0].view,
+        problem=min(item.problem for item in group),
+        features=tuple(sorted({item.problem.feature for item in group})),
+        derived=tuple(sorted({item.problem.feature for item in following})),
+        models=tuple(
+            sorted(models.values(), key=lambda m: (m.severity != "Broken", m.model, m.version))
+        ),
+    )
+
+
+def _comes_from(feature: str, changed: Collection[str], inputs: Mapping[str, set[str]]) -> bool:
+    """Whether a feature is computed from one of these views or features, directly or not."""
+    seen: set[str] = set()
+    pending = {feature}
+    while pending:
+        references = {ref for item in pending for ref in inputs.get(item, ())} - seen
+        if any(ref in changed or _view(ref) in changed for ref in references):
+            return True
+        seen |= references
+        pending = references
+    return False
+
+
+def _order(cause: Cause) -> tuple[bool, int, str, Problem]:
+    return cause.severity != "Broken", -len(cause.models), cause.subject, cause.problem
+
+
+def _texts(item: _Found) -> tuple[str, str]:
+    """What differs, for problems of a whole view: old types of features may be different."""
+    problem = item.problem
+    return ("", "") if problem.kind is ProblemKind.FEATURE_GONE else (problem.was, problem.now)
+
+
+def _view(reference: str) -> str:
+    """The view of a reference; a name without a feature unchanged."""
+    return reference.partition(":")[0].partition("@")[0]
