@@ -1,5 +1,6 @@
 """The command line for users and pipelines: exit codes, texts, JSON; queries write nothing."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -41,9 +42,8 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     project = unique("typed")
     model = f"{project}_model"
     repo = write_repo(tmp_path / "repo", project)
-    write_yaml(
-        tmp_path / "manifests.yaml", project_manifest(project, mlflow.url), model_manifest(model)
-    )
+    manifests = [project_manifest(project, mlflow.url), model_manifest(model)]
+    write_yaml(tmp_path / "manifests.yaml", *manifests)
     folder = str(tmp_path)
 
     # Before the first run, the commands already print the resources, and create nothing.
@@ -119,6 +119,16 @@ def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     assert [(impact["model"], impact["version"]) for impact in plan["impacts"]] == [(model, "1")]
     assert f"- feature_view {TRIPS}" in breaks.stdout
     assert plan["digest"][:12] in breaks.stdout
+    assert "2 to change; 1 protected model version: 1 broken." in breaks.stdout
+
+    # The policy lets it through: 0, or 4 for a check that asks for details.
+    warns = copy.deepcopy(manifests)
+    warns[0]["spec"].setdefault("apply", {})["protection"] = {"mode": "Warn"}
+    write_yaml(tmp_path / "manifests.yaml", *warns)
+    allowed = command("plan", folder)
+    assert (allowed.returncode, command("plan", folder, "--detailed-exitcode").returncode) == (0, 4)
+    assert "Not blocked: apply.protection.mode: Warn permits the change." in allowed.stdout
+    write_yaml(tmp_path / "manifests.yaml", *manifests)
 
     # 1 when there can be no plan, with the reason; 0 when the plan may be applied.
     (repo / "features.py").write_text("def f(:\n")
