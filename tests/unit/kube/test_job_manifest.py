@@ -16,6 +16,7 @@ from feature_lineage.kube.jobs.job_manifest import (
 )
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
+from feature_lineage.kube.jobs.pod_security import APP_ARMOR
 from feature_lineage.kube.jobs.rbac import access_manifests
 from feature_lineage.kube.kinds import ROLES
 from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES
@@ -181,6 +182,10 @@ def test_a_tenant_cannot_override_the_operators_labels() -> None:
         ({"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}, "one of container_engine_t"),
         ({"securityContext": {"seLinuxOptions": {"type": ["x"]}}}, "one of container_engine_t"),
         ({"securityContext": {"seLinuxOptions": "spc_t"}}, "must be an object"),
+        ({"securityContext": {"seLinuxOptions": {"user": "u"}}}, "seLinuxOptions.user; allowed"),
+        ({"securityContext": {"seLinuxOptions": {"role": "r"}}}, "seLinuxOptions.role; allowed"),
+        ({"podAnnotations": {f"{APP_ARMOR}runner": "unconfined"}}, "must be runtime/default"),
+        ({"podAnnotations": {f"{APP_ARMOR}runner": ""}}, "must be runtime/default"),
         ({"securityContext": {"sysctls": []}}, "sysctls; allowed are fsGroup"),
         ({"volumes": [{"name": "feature-lineage-job", "emptyDir": {}}]}, "is reserved"),
         ({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "h is a hostPath; allowed are"),

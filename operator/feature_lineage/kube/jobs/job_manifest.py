@@ -22,6 +22,7 @@ from feature_lineage.kube.jobs.pod_manifest import (
     RunnerDefaults,
     pod_spec,
 )
+from feature_lineage.kube.jobs.pod_security import check_annotations
 from feature_lineage.operations.job_report import ExitCode
 from feature_lineage.operations.pod_protocol import REQUEST_KEY, PodRequest, pack_pod_request
 from feature_lineage.operations.protocol import JobRequest
@@ -84,6 +85,7 @@ def pod_template(project: FeatureStoreProject, job: str, defaults: RunnerDefault
         TerminalError: `spec.runtime` sets something that a job may not have.
     """
     runtime = project.spec.runtime
+    check_annotations(runtime.pod_annotations)
     return {
         "metadata": {
             "labels": {**tenant_labels(runtime.pod_labels), **labels(project, job)},

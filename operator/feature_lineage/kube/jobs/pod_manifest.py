@@ -12,54 +12,19 @@ from posixpath import normpath
 from typing import Any, Final
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.errors import TerminalError
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import access_name, request_name
+from feature_lineage.kube.jobs.pod_security import check_volume, pod_security, refused
 from feature_lineage.operations.pod_protocol import REQUEST_KEY
-from feature_lineage.reasons import Reason
 from feature_lineage.sources.pod_mounts import MOUNTS, key_volume
 from feature_lineage.sources.source_kinds import mounts
 
 CONTAINER: Final = "runner"
-USER: Final = 65532
 HOME: Final = "/job"
 REQUEST_DIR: Final = f"{MOUNTS}/request"
 YAML_DIR: Final = f"{MOUNTS}/feature-store"
 VOLUME_PREFIX: Final = "feature-lineage-"
 """Prefix of the names of the operator's volumes."""
-
-ALLOWED_VOLUMES: Final = frozenset(
-    {
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "image",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
-)
-"""Volume types of the pod security standard `restricted`, and OCI images."""
-ALLOWED_POD_SECURITY: Final = frozenset(
-    {
-        "fsGroup",
-        "fsGroupChangePolicy",
-        "runAsGroup",
-        "runAsNonRoot",
-        "runAsUser",
-        "seLinuxChangePolicy",
-        "seLinuxOptions",
-        "seccompProfile",
-        "supplementalGroups",
-        "supplementalGroupsPolicy",
-    }
-)
-SELINUX_TYPES: Final = (
-    *("container_engine_t", "container_init_t", "container_kvm_t", "container_t"),
-)
-"""Types of the pod security standard; `spc_t`, for example, is not confined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +59,7 @@ def pod_spec(project: FeatureStoreProject, job: str, defaults: RunnerDefaults) -
         "serviceAccountName": runtime.service_account_name or access_name(project),
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
-        "securityContext": _pod_security(runtime.security_context or {}),
+        "securityContext": pod_security(runtime.security_context or {}),
         "imagePullSecrets": pull_secrets,
         "nodeSelector": dict(runtime.node_selector),
         "tolerations": [toleration.as_dict() for toleration in runtime.tolerations],
@@ -165,13 +130,10 @@ def _resources(project: FeatureStoreProject, job: str, defaults: RunnerDefaults)
 def _tenant_volumes(project: FeatureStoreProject) -> list[Object]:
     volumes = [volume.as_dict() for volume in project.spec.runtime.volumes]
     for volume in volumes:
-        name, sources = volume["name"], sorted(volume.keys() - {"name"})
+        name = volume["name"]
         if name.startswith(VOLUME_PREFIX):
-            raise _refused(f"volumes: the name {name} is reserved; choose another name")
-        for source in sources:
-            if source not in ALLOWED_VOLUMES:
-                allowed = ", ".join(sorted(ALLOWED_VOLUMES))
-                raise _refused(f"volumes: {name} is a {source}; allowed are {allowed}")
+            raise refused(f"volumes: the name {name} is reserved; choose another name")
+        check_volume(volume)
     return volumes
 
 
@@ -179,38 +141,10 @@ def _tenant_mounts(project: FeatureStoreProject) -> Iterable[Any]:
     for mount in project.spec.runtime.volume_mounts:
         path = PurePosixPath(normpath(mount.mount_path))
         if mount.name.startswith(VOLUME_PREFIX):
-            raise _refused(
+            raise refused(
                 f"volumeMounts: {path}: the volume {mount.name} is not yours; mount another one"
             )
         reserved = path.is_relative_to(MOUNTS) or path.is_relative_to(f"{HOME}/repo")
         if reserved or str(path) in ("/", HOME, "/tmp", "/etc"):  # noqa: S108
-            raise _refused(f"volumeMounts: {path} is reserved; mount {mount.name} somewhere else")
+            raise refused(f"volumeMounts: {path} is reserved; mount {mount.name} somewhere else")
         yield mount
-
-
-def _pod_security(wanted: Mapping[str, Any]) -> Object:
-    """The securityContext: the tenant may choose another user than the default, but not root."""
-    if unknown := sorted(wanted.keys() - ALLOWED_POD_SECURITY):
-        allowed = ", ".join(sorted(ALLOWED_POD_SECURITY))
-        raise _refused(f"securityContext: {', '.join(unknown)}; allowed are {allowed}")
-    profile = wanted.get("seccompProfile") or {"type": "RuntimeDefault"}
-    if not isinstance(profile, dict) or profile.get("type") not in ("RuntimeDefault", "Localhost"):
-        raise _refused("securityContext: seccompProfile must be RuntimeDefault or Localhost")
-    _check_selinux(wanted.get("seLinuxOptions"))
-    if wanted.get("runAsUser") == 0 or wanted.get("runAsNonRoot") is False:
-        raise _refused("securityContext: jobs do not run as root; choose another runAsUser")
-    defaults = {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
-    return {**defaults, **wanted, "runAsNonRoot": True, "seccompProfile": profile}
-
-
-def _check_selinux(options: object) -> None:
-    """The pod security standard: a type of containers, not that of a privileged process."""
-    if options is not None and not isinstance(options, dict):
-        raise _refused("securityContext: seLinuxOptions must be an object")
-    if options and options.get("type", "") not in ("", *SELINUX_TYPES):
-        allowed = ", ".join(SELINUX_TYPES)
-        raise _refused(f"securityContext: seLinuxOptions.type must be one of {allowed}")
-
-
-def _refused(what: str) -> TerminalError:
-    return TerminalError(f"spec.runtime.{what}", reason=Reason.INVALID_MANIFEST)
