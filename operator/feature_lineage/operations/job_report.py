@@ -77,6 +77,8 @@ class ViewReport(Message):
         start, end: window materialized by this operation.
         rows: rows written to the online store (latest per entity key); ``None``: not reported.
         seconds: duration of this view's materialization.
+        batch_rows: rows in memory at a time (Feast's ``online_write_batch_size``); ``None``: all,
+            or another engine wrote them.
         materialized_until: newest interval's end in the registry.
         newest_event_time: newest event timestamp written.
         error: one line.
@@ -89,6 +91,7 @@ class ViewReport(Message):
     end: datetime | None = None
     rows: int | None = None
     seconds: float | None = None
+    batch_rows: int | None = None
     materialized_until: datetime | None = None
     newest_event_time: datetime | None = None
     error: str = ""
@@ -109,6 +112,8 @@ class JobReport(Message):
         seconds: phase → seconds (``import_feast``, ``import_repo``, ``infer``, ``plan``, ``apply``,
             ``verify``, …); ``apply`` includes ``online_tables``.
         counts: ``created``, ``updated``, ``deleted``.
+        write_batches: how many rows a materialization wrote at a time, and why; for users.
+        peak_memory_bytes: of the worker's process, for a materialization; ``None``: not known.
     """
 
     protocol: Literal[1] = 1
@@ -134,6 +139,8 @@ class JobReport(Message):
     views: Many[ViewReport] = Field((), max_length=MAX_VIEWS)
     warnings: Many[str] = ()
     seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
+    write_batches: str = ""
+    peak_memory_bytes: int | None = None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -23,6 +23,7 @@ from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.memory import WriteBatches, memory_limit, peak_memory
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
 
@@ -50,9 +51,10 @@ def materialize(job: Job) -> JobReport:
     }
     store = job.open_store()
     done: dict[str, ViewReport] = {}
+    batches = WriteBatches(store, in_process=_in_process(store), limit=memory_limit())
     with job.progress.phase("materialize"), _safe_file_writes(store):
         for window in _windows(request, views):
-            done[window.name] = _materialize_view(store, window, views)
+            done[window.name] = _materialize_view(store, window, views, batches)
             _emit_view(job, done[window.name])
     after = job.read()
     failed = [report.name for report in done.values() if report.result == "Failed"]
@@ -65,6 +67,8 @@ def materialize(job: Job) -> JobReport:
         outcome,
         reason=Reason.VIEWS_FAILING if failed else "",
         message=f"{len(failed)} of {len(done)} views failed{first}" if failed else "",
+        write_batches=batches.why,
+        peak_memory_bytes=peak_memory(),
         previous=job.snapshot(before).objects_digest,
         snapshot=current,
         views=view_reports(after.proto, job.project, done),
@@ -90,7 +94,9 @@ def _materializable(section: str, message: Any) -> bool:
     return section in ("feature_views", "stream_feature_views") and bool(spec.online)
 
 
-def _materialize_view(store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> ViewReport:
+def _materialize_view(
+    store: FeatureStore, window: ViewWindow, views: dict[str, Any], batches: WriteBatches
+) -> ViewReport:
     section = views[window.name][0] if window.name in views else "feature_views"
     report = {"name": window.name, "kind": SECTIONS[section], "end": window.end}
     started = time.monotonic()
@@ -99,6 +105,7 @@ def _materialize_view(store: FeatureStore, window: ViewWindow, views: dict[str, 
         start = window.start or _incremental_start(window, views)
         report["start"] = min(start, window.end)
         if start < window.end:
+            report["batch_rows"] = batches.choose(views[window.name][1])
             with counter.counting(store):
                 store.materialize(start, window.end, feature_views=[window.name])
         rows = counter.rows if counter.used or _in_process(store) else None

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 from tests.contract.runner.conftest import Build
-from tests.contract.runner.harness import Zygote, request
+from tests.contract.runner.harness import Cli, Zygote, request
 from tests.contract.runner.repos import NOW, Repo, frame
 from tests.contract.runner.test_life_of_a_project import KINDS, views
 
@@ -141,3 +141,37 @@ def test_intervals_of_another_process_are_not_lost(repo: Repo, zygote: Zygote) -
             assert {view.materialized_until for view in seen.values()} == {end}
     finally:
         second.stop()
+
+
+def wide(rows: int, columns: int = 10) -> pd.DataFrame:
+    """One row for each of many drivers."""
+    features = {f"f{n}": pd.Series(range(rows), dtype="float64") for n in range(columns)}
+    ids = {"driver_id": range(rows), "event_timestamp": NOW - timedelta(hours=1), "created": NOW}
+    return pd.DataFrame({**ids, **features})
+
+
+def test_memory_is_bounded_by_batches(repo: Repo, zygote: Zygote, cli: Cli) -> None:
+    rows = 50_000
+    repo.views(a=" ".join(f"f{n}:Float64" for n in range(10)))
+    wide(rows).to_parquet(repo.path / "data/stats.parquet")
+    zygote.run(request("apply", repo.path))
+    asked = MaterializeRequest(
+        views=(ViewWindow(name="a", start=NOW - timedelta(days=1), end=NOW),)
+    )
+
+    batched = cli.run(request("materialize", repo.path, asked)).report
+    with (repo.path / "feature_store.yaml").open("a") as file:
+        file.write(f"materialization: {{online_write_batch_size: {rows}}}\n")
+    whole = cli.run(request("materialize", repo.path, asked)).report
+
+    assert (batched.views[0].rows, whole.views[0].rows) == (rows, rows), batched.message
+    assert (batched.views[0].batch_rows, whole.views[0].batch_rows) == (10_000, rows)
+    assert batched.write_batches.startswith("online_write_batch_size is 10000 rows, for a memory")
+    assert batched.write_batches.endswith(" MiB and views of up to 10 features (a)")
+    assert whole.write_batches == (
+        f"online_write_batch_size is {rows} rows, as feature_store.yaml says"
+    )
+    assert batched.peak_memory_bytes is not None
+    assert whole.peak_memory_bytes is not None
+    saved = whole.peak_memory_bytes - batched.peak_memory_bytes
+    assert saved > 150 * 1024**2, "40,000 rows of 10 values that are not in memory at once"

@@ -40,7 +40,7 @@ def record(
         finished_at=report.finished_at if report else now,
         result=ended.result,
         reason=ended.reason or None,
-        message=ended.message or None,
+        message=ended.message or (report.write_batches if report else "") or None,
         attempt=operation.attempt,
         job=operation.job,
         schedule=operation.schedule,
