@@ -80,6 +80,8 @@ class Reason(StrEnum):
     # Of Fresh and FeaturesFresh
     STALE = "Stale"  # a view was materialized longer ago than its maxAge
     NEVER_MATERIALIZED = "NeverMaterialized"  # a view with a maxAge was never materialized
+    WATERMARK_IN_FUTURE = "WatermarkInFuture"  # a view was materialized until a time after now
+    NOT_SERVED = "NotServed"  # Feast does not serve a view: a job died while it was materialized
     NO_OBJECTIVE = "NoObjective"  # no maxAge is set
     OBSERVED_TOO_SELDOM = "ObservedTooSeldom"  # the registry was read too long ago to decide
 

@@ -68,7 +68,10 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.MATERIALIZED: _OF_A_JOB
     | {*(_R.VIEWS_FAILING, _R.NEVER_RUN, _R.SUSPENDED, _R.PROJECT_OWNED_BY_OTHER)},
     ProjectCondition.FRESH: frozenset(
-        {_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM}
+        {
+            *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
+            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED),
+        }
     ),
     ProjectCondition.FACTS_CURRENT: frozenset({_R.MLFLOW_VIEW_OLD, _R.REGISTRY_SNAPSHOT_OLD}),
     ProjectCondition.RECORDED: frozenset(
@@ -101,7 +104,10 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         }
     ),
     ModelCondition.FEATURES_FRESH: frozenset(
-        {_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM}
+        {
+            *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
+            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED),
+        }
     ),
 }
 """The reasons of each condition of a model while it is not True."""

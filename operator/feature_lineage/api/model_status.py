@@ -79,6 +79,7 @@ class ModelFreshnessStatus(StatusModel):
     )
     max_age: Duration | None = Field(None, description="The objective that counts.")
     fresh: StrictBool | None = Field(None, description="Whether it is met; absent: not known.")
+    reason: str | None = Field(None, description="Why it is not met, or not known.")
 
 
 class HistoryEntry(StatusModel):

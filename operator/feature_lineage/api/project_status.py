@@ -151,7 +151,13 @@ class FeatureViewStatus(StatusModel):
         description="feature_view, on_demand_feature_view, stream_feature_view, …",
     )
     materialized_until: Timestamp | None = Field(
-        None, description="End of the newest window that was materialized."
+        None,
+        description="End of the newest window that was materialized, and is not in the future.",
+    )
+    future_until: Timestamp | None = Field(
+        None,
+        description="End of a materialized window that ended after its reading: it says nothing "
+        "about the rows since then.",
     )
     newest_event_time: Timestamp | None = Field(
         None, description="Newest event in the online store, if known."

@@ -2,16 +2,24 @@
 
 Fresh means materialized within `max_age`. A registry snapshot older than half of `max_age` may miss
 a materialization by another process. So an old snapshot can prove Fresh, but not Stale.
+
+A window that ends in the future was materialized when its rows did not exist yet: it proves nothing
+about the time since then.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.reasons import Reason
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far the clock of another writer may be ahead: a window may end so much after now."""
+STORED_ON_DEMAND: Final = "on_demand_feature_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +29,13 @@ class ViewState:
     Attributes:
         name: feature view.
         kind: section of the snapshot.
-        materialized_until: end of its newest interval; None: never materialized.
+        materialized_until: end of its newest interval that is not in the future; None: never
+            materialized.
+        future_until: end of an interval that was in the future when the registry was read.
         newest_event_time: newest event timestamp written; None if the engine does not report it.
         max_age: the objective; None: no objective.
+        not_served: Feast refuses to serve it, since a job of this product died while it was
+            materialized.
     """
 
     name: str
@@ -31,6 +43,8 @@ class ViewState:
     materialized_until: datetime | None = None
     newest_event_time: datetime | None = None
     max_age: timedelta | None = None
+    future_until: datetime | None = None
+    not_served: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +83,70 @@ class OverallFreshness:
 
 
 def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = None) -> Freshness:
-    """Whether a view meets its objective at `now`.
+    """Whether a view meets its objective at `now`; one that is not served is fresh for nobody.
 
     Args:
         observed_at: when the registry was read; None: now.
     """
+    if state.not_served:
+        return Freshness(False, Reason.NOT_SERVED)
     if state.max_age is None:
         return Freshness(None, Reason.NO_OBJECTIVE)
-    if state.materialized_until is not None:
-        stale_at = state.materialized_until + state.max_age
+    until, ahead = state.materialized_until, state.future_until
+    if until is not None and is_future(until, now):  # a status of an earlier version
+        until, ahead = None, until
+    if until is not None:
+        stale_at = until + state.max_age
         if now < stale_at:
             return Freshness(True, Reason.SUCCEEDED, stale_at)
     if observed_at is not None and now - observed_at > state.max_age / 2:
         return Freshness(None, Reason.OBSERVED_TOO_SELDOM)
-    never = state.materialized_until is None
-    return Freshness(False, Reason.NEVER_MATERIALIZED if never else Reason.STALE)
+    if ahead is not None:
+        return Freshness(False, Reason.WATERMARK_IN_FUTURE)
+    return Freshness(False, Reason.NEVER_MATERIALIZED if until is None else Reason.STALE)
+
+
+def is_future(until: datetime, now: datetime) -> bool:
+    """Whether a window ends after now, by more than clocks differ."""
+    return until > now + CLOCK_SKEW
+
+
+def with_sources(
+    states: Mapping[str, ViewState], snapshot: RegistrySnapshot | None
+) -> Mapping[str, ViewState]:
+    """The states, with those of stored on-demand views that Feast does not record.
+
+    Feast writes no interval for an on-demand view. One that this product did not materialize is as
+    fresh as the views from which it is computed: `feast materialize` writes it together with them.
+    """
+    if snapshot is None:
+        return states
+    unknown = {
+        name: _as_sources(state, states, feeding_views(snapshot, name) - {name}, snapshot)
+        for name, state in states.items()
+        if state.kind == STORED_ON_DEMAND
+        and state.materialized_until is None
+        and is_served(snapshot, name)
+    }
+    return {**states, **unknown} if unknown else states
+
+
+def _as_sources(
+    state: ViewState,
+    states: Mapping[str, ViewState],
+    sources: Iterable[str],
+    snapshot: RegistrySnapshot,
+) -> ViewState:
+    """The state of an on-demand view, with the least fresh window of its sources."""
+    known = [states[name] for name in sources if name in states and is_served(snapshot, name)]
+    untils = [source.materialized_until for source in known]
+    oldest = min((until for until in untils if until is not None), default=None)
+    aheads = (source.future_until for source in known if source.future_until is not None)
+    return replace(
+        state,
+        materialized_until=None if None in untils else oldest,
+        future_until=max(aheads, default=None),
+    )
 
 
 def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tuple[str, ...]:
@@ -98,10 +161,10 @@ def served_views(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> tupl
 def is_served(snapshot: RegistrySnapshot, name: str) -> bool:
     """Whether the view is materialized into the online store."""
     found = snapshot.view(name)
-    if found is None:
+    if found is None or found[0] == "label_view":  # labels are pushed; Feast materializes none
         return False
     kind, spec = found
-    online = "write_to_online_store" if kind == "on_demand_feature_view" else "online"
+    online = "write_to_online_store" if kind == STORED_ON_DEMAND else "online"
     return spec.get(online) is True
 
 
@@ -116,7 +179,7 @@ def judge_model(
     """Freshness of a model: that of the least fresh view its features are served from.
 
     Args:
-        states: by view; a view that is missing here was not observed.
+        states: by view, `with_sources`; a view that is missing here was not observed.
         max_age: the model's own objective; the stricter of this and the view's counts.
     """
     needed = []
@@ -140,11 +203,18 @@ def judge_model(
 
 
 _RANK = {
-    Reason.NEVER_MATERIALIZED: 0,
-    Reason.STALE: 1,
-    Reason.OBSERVED_TOO_SELDOM: 2,
-    Reason.SUCCEEDED: 3,
-    Reason.NO_OBJECTIVE: 4,
+    reason: rank
+    for rank, reason in enumerate(
+        (
+            Reason.NOT_SERVED,
+            Reason.NEVER_MATERIALIZED,
+            Reason.WATERMARK_IN_FUTURE,
+            Reason.STALE,
+            Reason.OBSERVED_TOO_SELDOM,
+            Reason.SUCCEEDED,
+            Reason.NO_OBJECTIVE,
+        )
+    )
 }
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from feature_lineage.api.enums import OperationKind, PlanVerdict
 from feature_lineage.decide.project.views import objectives
+from feature_lineage.features.freshness import is_future
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ProjectData, ScrapeData
 from feature_lineage.operations.kinds import KINDS
@@ -13,17 +14,16 @@ from feature_lineage.operations.kinds import KINDS
 def freshness(data: ScrapeData) -> Iterator[Row]:
     for project in data.projects.values():
         for state in project.states.values():
-            if state.materialized_until is not None:
-                yield (
-                    (*project.labels, state.name),
-                    (data.now - state.materialized_until).total_seconds(),
-                )
+            until = state.materialized_until
+            if until is not None and not is_future(until, data.now):
+                yield (*project.labels, state.name), (data.now - until).total_seconds()
 
 
 def never_materialized(data: ScrapeData) -> Iterator[Row]:
     for project in data.projects.values():
         for name in project.judged:
-            never = project.states[name].materialized_until is None
+            state = project.states[name]
+            never = state.materialized_until is None and state.future_until is None
             yield (*project.labels, name), float(never)
 
 

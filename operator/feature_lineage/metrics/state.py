@@ -208,7 +208,7 @@ def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectData]]
     for project in sorted(state.projects, key=name_of):
         name, status = name_of(project), project.status
         snapshot = state.snapshots.get(name)
-        states = view_states(project.spec, status)
+        states = view_states(project.spec, status, snapshot)
         judged = judge_views(project.spec, status, snapshot, now)
         if snapshot is None:  # it is unknown whether views of other kinds are served online
             judged = {n: fresh for n, fresh in judged.items() if states[n].kind in MATERIALIZABLE}

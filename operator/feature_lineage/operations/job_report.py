@@ -79,7 +79,8 @@ class ViewReport(Message):
         seconds: duration of this view's materialization.
         batch_rows: rows in memory at a time (Feast's ``online_write_batch_size``); ``None``: all,
             or another engine wrote them.
-        materialized_until: newest interval's end in the registry.
+        materialized_until: newest interval's end in the registry that is not in the future.
+        future_until: newest interval's end that was in the future when the registry was read.
         newest_event_time: newest event timestamp written.
         error: one line.
     """
@@ -93,6 +94,7 @@ class ViewReport(Message):
     seconds: float | None = None
     batch_rows: int | None = None
     materialized_until: datetime | None = None
+    future_until: datetime | None = None
     newest_event_time: datetime | None = None
     error: str = ""
 

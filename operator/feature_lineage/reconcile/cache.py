@@ -13,6 +13,7 @@ from feature_lineage.decide.facts import Key, SourceFacts
 from feature_lineage.decide.observed import Failure, LinkedVersion, ModelFacts
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.ports import ModelRegistry
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
@@ -27,7 +28,7 @@ class ReconcileCache:
         facts: of each project, with the inputs they were computed from.
         sources: of each project, as last resolved.
         timelines: the history of each project's registry, as last read from MLflow.
-        states: the views of each project, with the state of the project they were computed from.
+        states: the views of each project, with the project and the registry they were computed from.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
     """
@@ -36,9 +37,9 @@ class ReconcileCache:
     facts: dict[Key, "CachedFacts"] = field(default_factory=dict)
     sources: dict[Key, "ResolvedSource"] = field(default_factory=dict)
     timelines: dict[Key, "CachedTimeline"] = field(default_factory=dict)
-    states: dict[Key, tuple[FeatureStoreProject, Mapping[str, ViewState]]] = field(
-        default_factory=dict
-    )
+    states: dict[
+        Key, tuple[FeatureStoreProject, RegistrySnapshot | None, Mapping[str, ViewState]]
+    ] = field(default_factory=dict)
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
 
     def forget(self, key: Key) -> None:

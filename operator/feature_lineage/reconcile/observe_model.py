@@ -52,7 +52,7 @@ async def observe_model(
         else (),
         left=left,
         snapshot=snapshot,
-        states=_states(cache, project),
+        states=_states(cache, project, snapshot),
     )
 
 
@@ -74,13 +74,16 @@ def _known_link(
     return found if found is not None and found.version is version else None
 
 
-def _states(cache: ReconcileCache, project: FeatureStoreProject) -> Mapping[str, ViewState]:
+def _states(
+    cache: ReconcileCache, project: FeatureStoreProject, snapshot: RegistrySnapshot | None
+) -> Mapping[str, ViewState]:
     """States of the project's views, computed once for all its models."""
     key = key_of(project)
     known = cache.states.get(key)
-    if known is None or known[0] is not project:
-        known = cache.states[key] = (project, view_states(project.spec, project.status))
-    return known[1]
+    if known is None or known[0] is not project or known[1] is not snapshot:
+        states = view_states(project.spec, project.status, snapshot)
+        known = cache.states[key] = (project, snapshot, states)
+    return known[2]
 
 
 def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:

@@ -27,7 +27,7 @@ from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.function_diff import with_code
 from feature_lineage.runner.job import (
     Job,
-    materialized_until,
+    intervals,
     stale_guard,
     view_reports,
 )
@@ -160,9 +160,7 @@ def _stop(
 def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:
     """Warn of changed columns: Feast keeps the view's intervals, so past rows are not rewritten."""
     materialized = {
-        message.spec.name
-        for _, message in views_of(before.proto, project)
-        if materialized_until(message) is not None
+        message.spec.name for _, message in views_of(before.proto, project) if intervals(message)
     }
     features: dict[str, list[str]] = {}
     for change in plan.changes:

@@ -9,6 +9,7 @@ from typing import Any
 import feast
 from feast import FeatureStore
 
+from feature_lineage.features.freshness import is_future
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.protocol import JobRequest
@@ -100,14 +101,26 @@ def view_reports(
     found = {}
     for section, message in views_of(proto, project):
         name = message.spec.name
-        until = materialized_until(message)
+        until, ahead = watermarks(message)
         report = (done or {}).get(name) or ViewReport(name=name, kind=SECTIONS[section])
-        found[name] = report.model_copy(update={"materialized_until": until})
+        times = {"materialized_until": until, "future_until": ahead}
+        found[name] = report.model_copy(update=times)
     missing = {name: report for name, report in (done or {}).items() if name not in found}
     return tuple(report for _, report in sorted({**found, **missing}.items()))
 
 
-def materialized_until(message: Any) -> datetime | None:
-    """End of a view's newest materialization interval."""
-    intervals = getattr(message.meta, "materialization_intervals", ())
-    return max((i.end_time.ToDatetime(tzinfo=UTC) for i in intervals), default=None)
+def watermarks(message: Any) -> tuple[datetime | None, datetime | None]:
+    """Ends of a view's newest materialization intervals: until now, and in the future."""
+    now = datetime.now(UTC)
+    ends = [end for _, end in intervals(message)]
+    past = max((end for end in ends if not is_future(end, now)), default=None)
+    return past, max((end for end in ends if is_future(end, now)), default=None)
+
+
+def intervals(message: Any) -> list[tuple[datetime, datetime]]:
+    """Start and end of a view's materialization intervals."""
+    found = getattr(message.meta, "materialization_intervals", ())
+    return [
+        (each.start_time.ToDatetime(tzinfo=UTC), each.end_time.ToDatetime(tzinfo=UTC))
+        for each in found
+    ]

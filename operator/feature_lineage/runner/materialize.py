@@ -22,7 +22,7 @@ from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
-from feature_lineage.runner.job import Job, materialized_until, view_reports
+from feature_lineage.runner.job import Job, intervals, view_reports, watermarks
 from feature_lineage.runner.memory import WriteBatches, memory_limit, peak_memory
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
@@ -138,8 +138,15 @@ def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
         raise _NotMaterializableError(
             "a label view is filled by pushing labels, not by materializing"
         )
-    until = materialized_until(message)
-    return until if until is not None else datetime.now(UTC) - (_ttl(message) or _YEAR)
+    now = datetime.now(UTC)
+    until, ahead = watermarks(message)
+    if until is not None:
+        return until
+    if ahead is not None:
+        # Nobody knows which rows existed when it was written, so its whole window is read again.
+        start = min(start for start, _ in intervals(message))
+        return min(start, now)
+    return now - (_ttl(message) or _YEAR)
 
 
 def _ttl(message: Any) -> timedelta:

@@ -1,5 +1,7 @@
 """Materialization view by view: windows, rows, times, and failures of single views."""
 
+import subprocess
+import sys
 from datetime import timedelta
 
 import pandas as pd
@@ -175,3 +177,65 @@ def test_memory_is_bounded_by_batches(repo: Repo, zygote: Zygote, cli: Cli) -> N
     assert whole.peak_memory_bytes is not None
     saved = whole.peak_memory_bytes - batched.peak_memory_bytes
     assert saved > 150 * 1024**2, "40,000 rows of 10 values that are not in memory at once"
+
+
+FUTURE = """
+import sys
+from datetime import datetime
+from feast import FeatureStore
+FeatureStore(sys.argv[1]).materialize_incremental(datetime.fromisoformat(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_watermark_in_the_future_is_started_from_again(
+    kind: str, build: Build, zygote: Zygote
+) -> None:
+    """As after `feast materialize-incremental 2030-01-01T00:00:00`."""
+    repo = build(kind).views(a="trips:Int64")
+    zygote.run(request("apply", repo.path))
+    end = NOW + timedelta(days=1000)
+    subprocess.run(
+        [sys.executable, "-c", FUTURE, str(repo.path), end.isoformat()], check=True, cwd=repo.path
+    )
+    seen = views(zygote.run(request("observe", repo.path)))["a"]
+    assert (seen.materialized_until, seen.future_until) == (None, end)
+    late = frame().assign(driver_id=[7, 8, 9])
+    pd.concat([frame(), late]).to_parquet(repo.path / "data/stats.parquet")
+
+    asked = MaterializeRequest(views=(ViewWindow(name="a", end=NOW),))
+    done = views(zygote.run(request("materialize", repo.path, asked)))["a"]
+
+    assert (done.result, done.rows) == ("Succeeded", 6), "the new rows are served, too"
+    assert (done.materialized_until, done.future_until) == (NOW, end)
+    again = views(zygote.run(request("materialize", repo.path, asked)))["a"]
+    assert again.start == NOW, "the next one goes on from here"
+
+
+STORED = """
+from feast.on_demand_feature_view import on_demand_feature_view
+
+from features import Field, Float64, a, driver
+
+@on_demand_feature_view(
+    sources=[a], entities=[driver], schema=[Field(name="twice", dtype=Float64)],
+    write_to_online_store=True,
+)
+def doubled(df):
+    df["twice"] = df["trips"] * 2.0
+    return df[["twice"]]
+"""
+
+
+def test_feast_records_no_window_of_a_stored_on_demand_view(repo: Repo, zygote: Zygote) -> None:
+    repo.views(a="trips:Int64").write(STORED, "stored.py")
+    applied = zygote.run(request("apply", repo.path))
+    assert applied.outcome is Outcome.SUCCEEDED, applied.message
+
+    done = zygote.run(request("materialize", repo.path, MaterializeRequest(all_views_end=NOW)))
+
+    assert done.outcome is Outcome.SUCCEEDED, done.message
+    found = views(done)
+    assert (found["doubled"].result, found["doubled"].rows) == ("Succeeded", 3)
+    assert (found["doubled"].end, found["doubled"].materialized_until) == (NOW, None)
+    assert found["a"].materialized_until == NOW

@@ -1,18 +1,22 @@
 """Freshness: a view becomes stale by time alone, but never because of old facts."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import strategies as some
 from tests.strategies import EPOCH as NOW
+from tests.unit.operations.build import registry, view
 
 from feature_lineage.features.freshness import (
     ViewState,
+    is_served,
     judge_model,
     judge_view,
     served_views,
+    with_sources,
 )
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.reasons import Reason
@@ -22,6 +26,7 @@ MINUTE = timedelta(minutes=1)
 FRESH, STALE = Reason.SUCCEEDED, Reason.STALE
 NEVER, SELDOM = Reason.NEVER_MATERIALIZED, Reason.OBSERVED_TOO_SELDOM
 NO_OBJECTIVE = Reason.NO_OBJECTIVE
+AHEAD = Reason.WATERMARK_IN_FUTURE
 REAL = some.real_snapshot()
 
 
@@ -38,7 +43,8 @@ def _state(
         pytest.param(MINUTE, HOUR, MINUTE, (True, FRESH), id="within its objective"),
         pytest.param(HOUR, HOUR, MINUTE, (False, STALE), id="exactly at its objective"),
         pytest.param(2 * HOUR, HOUR, MINUTE, (False, STALE), id="over its objective"),
-        pytest.param(-HOUR, HOUR, MINUTE, (True, FRESH), id="materialized into the future"),
+        pytest.param(-HOUR, HOUR, MINUTE, (False, AHEAD), id="materialized into the future"),
+        pytest.param(-MINUTE, HOUR, MINUTE, (True, FRESH), id="by a clock that is ahead"),
         pytest.param(None, HOUR, MINUTE, (False, NEVER), id="never materialized"),
         pytest.param(2 * HOUR, None, MINUTE, (None, NO_OBJECTIVE), id="no objective"),
         pytest.param(None, None, MINUTE, (None, NO_OBJECTIVE), id="never, and no objective"),
@@ -157,3 +163,74 @@ def test_a_view_that_was_not_observed_is_not_stale() -> None:
 
 def test_a_model_of_request_data_only_has_no_objective() -> None:
     assert judge_model(REAL, _refs("driver_customer:clicks"), {}, NOW).reason is NO_OBJECTIVE
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        pytest.param(None, (False, AHEAD), id="nothing else was materialized"),
+        pytest.param(NOW - MINUTE, (True, FRESH), id="materialized again since then"),
+        pytest.param(NOW - 2 * HOUR, (False, AHEAD), id="materialized again too long ago"),
+    ],
+)
+def test_a_window_into_the_future_proves_nothing(
+    until: datetime | None, expected: tuple[bool, Reason]
+) -> None:
+    state = ViewState("a", "feature_view", until, max_age=HOUR, future_until=NOW + 1000 * HOUR)
+
+    actual = judge_view(state, NOW)
+
+    assert expected == (actual.fresh, actual.reason)
+
+
+def test_a_view_that_is_not_served_is_not_fresh() -> None:
+    served = _state(MINUTE)
+    states = {"driver_hourly_stats": replace(served, not_served=True)}
+
+    model = judge_model(REAL, _refs("driver_hourly_stats:conv_rate"), states, NOW)
+
+    assert judge_view(served, NOW).fresh
+    assert (model.fresh, model.reason) == (False, Reason.NOT_SERVED)
+    without_objective = replace(served, not_served=True, max_age=None)
+    assert judge_view(without_objective, NOW).reason is Reason.NOT_SERVED
+
+
+STORED = registry(
+    {"stats": {**view({"trips": "INT64"}), "online": True}},
+    on_demand_feature_view={
+        "doubled": {
+            "features": [{"name": "twice", "value_type": "INT64"}],
+            "sources": {"stats": {"feature_view_projection": {"feature_view_name": "stats"}}},
+            "write_to_online_store": True,
+        }
+    },
+    label_view={"labels": {**view({"label": "STRING"}), "online": True}},
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "source", "expected"),
+    [
+        pytest.param(None, MINUTE, (True, FRESH), id="as fresh as its sources"),
+        pytest.param(None, 2 * HOUR, (False, STALE), id="as stale as its sources"),
+        pytest.param(None, None, (False, NEVER), id="its sources were never materialized"),
+        pytest.param(MINUTE, 2 * HOUR, (True, FRESH), id="this product materialized it"),
+    ],
+)
+def test_a_stored_on_demand_view_is_judged_by_its_own_job_or_its_sources(
+    own: timedelta | None, source: timedelta | None, expected: tuple[bool, Reason]
+) -> None:
+    known = {
+        "stats": _state(source, name="stats"),
+        "doubled": replace(_state(own, name="doubled"), kind="on_demand_feature_view"),
+    }
+
+    actual = judge_view(with_sources(known, STORED)["doubled"], NOW)
+
+    assert expected == (actual.fresh, actual.reason)
+
+
+def test_nobody_materializes_a_view_of_labels() -> None:
+    assert not is_served(STORED, "labels")
+    assert is_served(STORED, "doubled")
+    assert judge_model(STORED, _refs("labels:label"), {}, NOW, max_age=HOUR).reason is NO_OBJECTIVE

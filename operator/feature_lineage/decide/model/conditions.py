@@ -15,6 +15,13 @@ from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.reasons import Reason
 
+_MESSAGES: Final = {
+    Reason.NOT_SERVED: "feature view {}: Feast does not serve it, because a job died while it was "
+    "materialized; the next materialization or apply of the project puts its state back",
+    Reason.WATERMARK_IN_FUTURE: "feature view {} was materialized until a time after now, which "
+    "says nothing about the rows since then; materialize it again, as a schedule does",
+}
+"""Reasons of FeaturesFresh of which the times in the status say nothing."""
 READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})
 
 
@@ -93,7 +100,10 @@ def _tagged_condition(
 
 def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> None:
     freshness = status.freshness
-    if freshness is None or freshness.max_age is None:
+    if freshness is not None and freshness.reason in _MESSAGES:
+        message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
+        conditions.false(C.FEATURES_FRESH, freshness.reason, message)
+    elif freshness is None or freshness.max_age is None:
         conditions.unknown(
             C.FEATURES_FRESH,
             Reason.NO_OBJECTIVE,

@@ -73,6 +73,7 @@ def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessS
         materialized_until=judged.materialized_until,
         max_age=judged.max_age if isinstance(judged.max_age, Duration) else None,
         fresh=judged.fresh,
+        reason=None if judged.fresh else judged.reason,
     )
 
 
@@ -84,7 +85,7 @@ def _judge_freshness(observed: ObservedModel, linked: LinkedVersion) -> OverallF
     return judge_model(
         snapshot,
         linked.link.refs,
-        view_states(project.spec, project.status) if states is None else states,
+        view_states(project.spec, project.status, snapshot) if states is None else states,
         observed.now,
         observed_at(project.spec, project.status),
         own.max_age if own else None,

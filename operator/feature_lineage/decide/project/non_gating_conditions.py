@@ -4,12 +4,12 @@ A late view, a missing record or old facts must not fail a rollout.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import Result
-from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.preconditions import waiting_reason
@@ -79,13 +79,28 @@ def _fresh(
     by_reason: dict[Reason, list[str]] = {}
     for name, freshness in sorted(judged.items()):
         by_reason.setdefault(freshness.reason, []).append(name)
-    until = {view.name: view.materialized_until for view in status.feature_views}
-    if names := by_reason.get(Reason.NEVER_MATERIALIZED):
+    shown = {view.name: view for view in status.feature_views}
+    if names := by_reason.get(Reason.NOT_SERVED):
+        conditions.false(
+            C.FRESH,
+            Reason.NOT_SERVED,
+            "Feast does not serve these views, because a job died while they were materialized; "
+            f"the next materialization or apply puts their state back: {', '.join(names[:10])}",
+        )
+    elif names := by_reason.get(Reason.NEVER_MATERIALIZED):
         conditions.false(
             C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {', '.join(names[:10])}"
         )
+    elif names := by_reason.get(Reason.WATERMARK_IN_FUTURE):
+        listing = ", ".join(f"{n} (until {_ahead(shown[n])})" for n in names[:10])
+        conditions.false(
+            C.FRESH,
+            Reason.WATERMARK_IN_FUTURE,
+            "materialized until a time after now, which says nothing about the rows since then; "
+            f"materialize them again, as a schedule does: {listing}",
+        )
     elif names := by_reason.get(Reason.STALE):
-        listing = ", ".join(f"{n} (until {until[n]:%Y-%m-%dT%H:%M:%SZ})" for n in names[:10])
+        listing = ", ".join(f"{n} (until {_z(shown[n].materialized_until)})" for n in names[:10])
         conditions.false(C.FRESH, Reason.STALE, f"past their maxAge: {listing}")
     elif names := by_reason.get(Reason.OBSERVED_TOO_SELDOM):
         conditions.unknown(
@@ -98,6 +113,14 @@ def _fresh(
         conditions.true(C.FRESH)
     else:
         conditions.unknown(C.FRESH, Reason.NO_OBJECTIVE, "spec.freshness sets no maxAge")
+
+
+def _ahead(view: FeatureViewStatus) -> str:
+    return _z(view.future_until or view.materialized_until)
+
+
+def _z(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment is not None else "?"
 
 
 def _facts_current(

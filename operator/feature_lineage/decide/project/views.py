@@ -10,11 +10,17 @@ from feature_lineage.api.project_status import Counts, FeatureStoreProjectStatus
 from feature_lineage.api.types import Duration
 from feature_lineage.decide.budget import ERROR, MAX_VIEWS, fit
 from feature_lineage.decide.observed import ObservedProject
-from feature_lineage.features.freshness import Freshness, ViewState, is_served, judge_view
+from feature_lineage.features.freshness import (
+    STORED_ON_DEMAND,
+    Freshness,
+    ViewState,
+    is_served,
+    judge_view,
+    with_sources,
+)
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.verdicts import Verdict
 from feature_lineage.operations.job_report import JobReport, ViewReport
-from feature_lineage.reasons import Reason
 
 
 def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Duration | None]:
@@ -25,20 +31,24 @@ def objectives(spec: FeatureStoreProjectSpec) -> tuple[dict[str, Duration], Dura
 
 
 def view_states(
-    spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
-) -> dict[str, ViewState]:
+    spec: FeatureStoreProjectSpec,
+    status: FeatureStoreProjectStatus,
+    snapshot: RegistrySnapshot | None,
+) -> Mapping[str, ViewState]:
     """The known state of the materialization of each view."""
     own, every = objectives(spec)
-    return {
+    states = {
         view.name: ViewState(
             view.name,
             view.kind,
             view.materialized_until,
             view.newest_event_time,
             own.get(view.name, every),
+            view.future_until,
         )
         for view in status.feature_views
     }
+    return with_sources(states, snapshot)
 
 
 def observed_at(
@@ -60,7 +70,7 @@ def judge_views(
     since = observed_at(spec, status)
     return {
         name: judge_view(state, now, since)
-        for name, state in view_states(spec, status).items()
+        for name, state in view_states(spec, status, snapshot).items()
         if snapshot is None or is_served(snapshot, name)
     }
 
@@ -89,11 +99,10 @@ def counts(
 ) -> Counts:
     """Totals, also of items beyond the limits of lists; unknown totals keep their value."""
     before = observed.resource.status.counts or Counts()
-    stale = (Reason.STALE, Reason.NEVER_MATERIALIZED)
     now = {
         **_registry_counts(snapshot),
         **_model_counts(observed, snapshot),
-        "stale_views": sum(freshness.reason in stale for freshness in judged.values()),
+        "stale_views": sum(freshness.fresh is False for freshness in judged.values()),
     }
     return before.model_copy(update=now)
 
@@ -142,7 +151,11 @@ def with_views(
 def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> FeatureViewStatus:
     view = known or FeatureViewStatus(name=seen.name)
     changes: dict[str, Any] = {"kind": seen.kind}
-    until = seen.materialized_until
+    until, ahead = seen.materialized_until, seen.future_until
+    if seen.kind == STORED_ON_DEMAND and seen.result == "Succeeded":
+        until = seen.end  # Feast records no interval of these
+    elif until is not None or ahead is not None:
+        changes["future_until"] = ahead.replace(microsecond=0) if ahead else None
     if until is not None and until.replace(microsecond=0) != view.materialized_until:
         changes["materialized_until"] = until.replace(microsecond=0)
         changes["by"] = (
