@@ -28,7 +28,7 @@ class ReconcileCache:
         facts: of each project, with the inputs they were computed from.
         sources: of each project, as last resolved.
         timelines: the history of each project's registry, as last read from MLflow.
-        states: the views of each project, with the project and the registry they were computed from.
+        states: the views of each project, with the project and registry they were computed from.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
     """

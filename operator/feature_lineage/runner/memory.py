@@ -37,7 +37,7 @@ class WriteBatches:
 
     def __init__(self, store: FeatureStore, *, in_process: bool, limit: int) -> None:
         self._settings = store.config.materialization_config
-        self._own = self._settings.online_write_batch_size
+        self._own: int | None = self._settings.online_write_batch_size
         self._in_process, self._limit = in_process, limit
         self._chosen: dict[str, tuple[int, int]] = {}
 
