@@ -60,7 +60,7 @@ async def until_rejected(tenant: Tenant, message: str, **store: Any) -> None:
 async def test_an_image_with_the_missing_packages_is_applied(
     create_tenant: CreateTenant, image: str
 ) -> None:
-    there = "to the runner image (spec.runtime.image)"
+    there = "to this machine, or to the runner image (spec.runtime.image)"
     module = f"there is no module named {PACKAGE!r}: add {PACKAGE!r} {there}"
     extra = f"it needs the package {EXTRA!r} (Feast's extra {EXTRA!r}): add it {there}"
     travel, cached = create_tenant("travel"), create_tenant("cached")

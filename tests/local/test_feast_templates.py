@@ -60,7 +60,7 @@ async def test_feasts_own_templates_are_applied_unmodified(
         assert found.state("Materialized")[0] == "True", found.message("Materialized")
     needs = read_state(tmp_path, "milvus")
     assert needs.state("Applied") == ("False", "InvalidRepo")
-    assert "it needs the package 'pymilvus': add it to the runner image" in needs.message("Applied")
+    assert "it needs the package 'pymilvus': add it to this machine" in needs.message("Applied")
     assert registry_of(tmp_path / local / "feature_repo")["services"]
     assert read_state(tmp_path, "local").status["counts"]["featureViews"] > 1
     assert read_state(tmp_path, "minimal").status["counts"]["featureViews"] == 0

@@ -99,3 +99,22 @@ def working_tree(folder: Path, name: str) -> Path:
     home = folder / ".feature-lineage" / "repos" / "default" / name
     (settings,) = home.rglob("feature_store.yaml")
     return settings.parent
+
+
+@pytest.mark.slow
+async def test_pythonpath_comes_from_the_manifest_only(
+    tmp_path: Path, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package beside the repo: `runtime.env` may name its folder; this process cannot."""
+    project = unique("pathed")
+    write_repo(tmp_path / "repo", project, "import beside\n" + FEATURES)
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "beside.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    write_yaml(tmp_path / "manifests.yaml", project_manifest(project))
+    assert not await run_once(tmp_path)
+    assert "there is no module named 'beside'" in read_state(tmp_path).message("Applied")
+
+    env = [{"name": "PYTHONPATH", "value": str(tmp_path / "packages")}]
+    write_yaml(tmp_path / "manifests.yaml", project_manifest(project, runtime={"env": env}))
+    assert await run_once(tmp_path)

@@ -68,8 +68,9 @@ class SubprocessJobs:
         # Only this user may read the folder: a request may have values of Secrets.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(job.request, encode(request))
-        environment = {**os.environ, **await self._objects.environment(project)}
-        environment.pop("PYTHONPATH", None)
+        # The PYTHONPATH of this process could replace packages of the job; spec.runtime.env may.
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment = own | await self._objects.environment(project)
         with job.lock.open("w") as lock, job.output.open("wb") as output:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             child = subprocess.Popen(  # noqa: ASYNC220 - `_watch` waits for its pidfd

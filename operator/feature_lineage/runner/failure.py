@@ -14,7 +14,7 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
-from feature_lineage.runner.errors import SteppedBack, error_line
+from feature_lineage.runner.errors import WHERE_JOBS_RUN, SteppedBack, error_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 from feature_lineage.runner.report_builder import report_of
 
@@ -58,8 +58,8 @@ def repo_fault(error: BaseException, repo: Path) -> str:
         case ModuleNotFoundError() if error.name:
             package = error.name.partition(".")[0]
             return (
-                f"{prefix}there is no module named {error.name!r}: add {package!r} to the "
-                "runner image (spec.runtime.image), or the missing file to the repo"
+                f"{prefix}there is no module named {error.name!r}: add {package!r} "
+                f"{WHERE_JOBS_RUN}, or add the missing file to the repo"
             )
         case SyntaxError():
             return f"{prefix}SyntaxError: {error.msg}"

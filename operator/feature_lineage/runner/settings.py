@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from feature_lineage.errors import TerminalError
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
-from feature_lineage.runner.errors import InvalidRepo, error_line
+from feature_lineage.runner.errors import WHERE_JOBS_RUN, InvalidRepo, error_line
 
 FILE_NAME: Final = "feature_store.yaml"
 _EXTRA: Final = re.compile(r"feast\[([^\]]+)\]")
@@ -113,10 +113,7 @@ def _package(error: BaseException) -> str:
         cause = cause.__cause__ or hidden
     if cause is None or not cause.name:
         return ""
-    return (
-        f"it needs the package {cause.name!r}{of_extra}: add it to the runner image "
-        "(spec.runtime.image)"
-    )
+    return f"it needs the package {cause.name!r}{of_extra}: add it {WHERE_JOBS_RUN}"
 
 
 def check_project(settings: Settings, expected: str) -> None:

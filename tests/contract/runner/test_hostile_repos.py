@@ -28,7 +28,7 @@ BAD = {
     "a syntax error": ("def f(:\n", "bad.py:1: SyntaxError: "),
     "a missing package": (
         "\nimport notthere.at_all\n",
-        "bad.py:2: there is no module named 'notthere': add 'notthere' to the runner image",
+        "bad.py:2: there is no module named 'notthere': add 'notthere' to this machine",
     ),
     "a missing name": ("from feast import Nothing\n", "bad.py:1: ImportError: "),
     "an exception": ("x = 1\nx / 0\n", "bad.py:2: ZeroDivisionError: division by zero"),
@@ -132,7 +132,7 @@ def test_code_that_is_merely_odd(repo: Repo, zygote: Zygote) -> None:
         ),
         (
             f"{HEAD}registry: data/r.db\nonline_store: {{type: milvus}}\n",
-            "feature_store.yaml is not valid: it needs the package 'pymilvus': add it to the",
+            "feature_store.yaml is not valid: it needs the package 'pymilvus': add it to",
         ),
         (
             f"{HEAD}registry: data/r.db\noffline_store: {{type: bigquery}}\n",
@@ -146,7 +146,7 @@ def test_code_that_is_merely_odd(repo: Repo, zygote: Zygote) -> None:
         ),
         (
             f"{HEAD}registry: {{registry_type: sql, path: 'oracle://h/d'}}\n",
-            "there is no module named 'oracledb': add 'oracledb' to the runner image",
+            "there is no module named 'oracledb': add 'oracledb' to this machine",
         ),
     ],
 )
