@@ -16,12 +16,18 @@ from feature_lineage.reconcile.listener import Listeners
 INTERRUPTED: Final = 130
 
 
-def run_local(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
+def run_local(
+    folder: Path, state: Path, *, once: bool, delete_removed: bool, metrics_port: int | None
+) -> int:
     """Run the host until it is done or stopped; returns the exit code of the process."""
-    return asyncio.run(_run(folder, state, once=once, metrics_port=metrics_port))
+    return asyncio.run(
+        _run(folder, state, once=once, delete_removed=delete_removed, metrics_port=metrics_port)
+    )
 
 
-async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | None) -> int:
+async def _run(
+    folder: Path, state: Path, *, once: bool, delete_removed: bool, metrics_port: int | None
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -34,7 +40,8 @@ async def _run(folder: Path, state: Path, *, once: bool, metrics_port: int | Non
         server = HttpServer(metrics_routes(metrics.registry), metrics_port)
     try:
         listener = Listeners(console, metrics)
-        async with LocalHost(folder, state, listener) as host, _followed(console, host):
+        host = LocalHost(folder, state, listener, delete_removed=delete_removed)
+        async with host, _followed(console, host):
             if server is not None:
                 metrics.show(host.resources, host.reconciler)
                 console.line(f"· metrics on http://127.0.0.1:{server.port}/metrics")

@@ -60,11 +60,18 @@ def main() -> None:
 @STATE
 @click.option("--once", is_flag=True, help="Do everything that can be done now, then exit.")
 @click.option(
+    "--delete-removed",
+    is_flag=True,
+    help="Delete the projects, with deletionPolicy Delete, whose manifests were removed.",
+)
+@click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
     help="Serve /metrics on this port; 0 selects a free one.",
 )
-def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None) -> None:
+def local(
+    folder: Path, state: Path | None, *, once: bool, delete_removed: bool, metrics_port: int | None
+) -> None:
     """Reconcile the manifests of DIR on this machine, without a cluster.
 
     Jobs run as subprocesses. The state folder keeps the status of each resource as YAML.
@@ -78,7 +85,15 @@ def local(folder: Path, state: Path | None, once: bool, metrics_port: int | None
     """
     from feature_lineage.cli.local import run_local
 
-    sys.exit(run_local(folder, state or state_of(folder), once=once, metrics_port=metrics_port))
+    sys.exit(
+        run_local(
+            folder,
+            state or state_of(folder),
+            once=once,
+            delete_removed=delete_removed,
+            metrics_port=metrics_port,
+        )
+    )
 
 
 @main.command()
@@ -263,4 +278,4 @@ def completion(shell: str) -> None:
 
 def state_of(folder: Path) -> Path:
     """The default state folder of a manifest folder."""
-    return (folder if folder.is_dir() else folder.parent) / ".feature-lineage"
+    return folder / ".feature-lineage"

@@ -37,7 +37,7 @@ def run_plan(folder: Path, state: Path, output: str, *, detailed: bool = False) 
             if index:
                 click.echo()
             _print(result)
-    plans = [result.plan for result in results]
+    plans = [result.plan for result in results if not result.removed]
     if any(plan is not None and plan.verdict is PlanVerdict.BLOCKED for plan in plans):
         return BLOCKED
     if None in plans:
@@ -59,7 +59,7 @@ def _as_json(result: Planned) -> dict[str, Any]:
     value: dict[str, Any] = {
         "resource": str(result.key),
         "revision": result.revision,
-        "verdict": str(plan.verdict) if plan else "Failed",
+        "verdict": str(plan.verdict) if plan else "Removed" if result.removed else "Failed",
         "message": explain(plan, result.revision, overrides=result.overrides)
         if plan
         else result.problem,
@@ -76,7 +76,7 @@ def _print(result: Planned) -> None:
     revision = f"  revision {short_revision(result.revision)}" if result.revision else ""
     head = f"{short(result.key)}{revision}"
     if plan is None:
-        click.secho(f"{head}  could not be planned", bold=True)
+        click.secho(f"{head}  {'removed' if result.removed else 'could not be planned'}", bold=True)
         click.echo(visible_lines(f"  {result.problem}".replace("\n", "\n  ")))
         return
     click.secho(f"{head}  plan {short_digest(plan.digest)}  {plan.verdict}", bold=True)

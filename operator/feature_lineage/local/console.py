@@ -76,6 +76,12 @@ class PlainConsole(Listener):
     def invalid(self, error: InvalidManifest) -> None:
         self.line(f"! manifests do not validate; the resources stay as they were:\n{error.message}")
 
+    def manifest_removed(self, key: Key) -> None:
+        self.line(
+            f"! {short(key)}  its manifest was removed, and its deletionPolicy is Delete: the "
+            "project stays; add the manifest again, or delete it with --delete-removed"
+        )
+
 
 def short(key: Key) -> str:
     """A key in short: ``fsp/driver``, or ``ml/fsp/driver`` outside namespace ``default``."""

@@ -1,7 +1,7 @@
 """The manifest folder: its resources, with the statuses of the state folder."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +38,6 @@ def manifest_files(folder: Path, state: Path) -> list[Path]:
     A subfolder with a ``feature_store.yaml`` is a feature repo, and has no manifests; neither has
     the state folder.
     """
-    if folder.is_file():
-        return [folder]
     found: list[Path] = []
     pending = [folder]
     while pending:
@@ -56,14 +54,28 @@ def manifest_files(folder: Path, state: Path) -> list[Path]:
     return sorted(found)
 
 
+def check_is_folder(folder: Path) -> None:
+    """Check the path before anything is written to the state folder in it.
+
+    Raises:
+        InvalidManifest: the path does not exist, or is a file.
+    """
+    if not folder.exists():
+        raise InvalidManifest(f"{folder} does not exist; name a folder with manifests")
+    if not folder.is_dir():
+        raise InvalidManifest(
+            f"{folder} is a file, and the other manifests of its folder would count as removed; "
+            f"name the folder {folder.parent}"
+        )
+
+
 def read_folder(folder: Path, state: Path) -> Manifests:
     """Read and validate every manifest.
 
     Raises:
         InvalidManifest: with every error of every file.
     """
-    if not folder.exists():
-        raise InvalidManifest(f"{folder} does not exist; name a folder with manifests")
+    check_is_folder(folder)
     errors: list[str] = []
     skipped: list[str] = []
     resources: dict[Key, Resource] = {}
@@ -74,7 +86,7 @@ def read_folder(folder: Path, state: Path) -> Manifests:
         except (OSError, UnicodeDecodeError) as error:
             errors.append(f"{path}: cannot be read: {error}")
             continue
-        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
+        name = str(path.relative_to(folder))
         try:
             manifests = load_manifests(text, name, on_skip=skipped.append)
         except InvalidManifest as error:
@@ -142,13 +154,25 @@ class LocalResources:
         self._state.delete(key)
         self._hold(key, None)
 
-    def load(self, manifests: Manifests, now: datetime, *, keep: bool) -> set[Key]:
+    def removed(self, manifests: Manifests) -> list[Resource]:
+        """The resources of the state folder that have no manifest any more, sorted by key.
+
+        Raises:
+            StateUnusable: a state file is damaged.
+        """
+        gone = sorted({*self._state.keys()} - manifests.resources.keys(), key=str)
+        return [found for key in gone if (found := self._resources.get(key) or self._stored(key))]
+
+    def load(
+        self, manifests: Manifests, now: datetime, *, keep: bool, retained: Set[Key] = frozenset()
+    ) -> set[Key]:
         """Take over changed manifests; returns the resources that are new or changed.
 
         A resource whose manifest was removed is deleted, as by ``kubectl delete``.
 
         Args:
             keep: write changes to the state folder, so that uid and generation stay.
+            retained: resources that stay as they are although their manifest was removed.
 
         Raises:
             StateUnusable: a state file is damaged.
@@ -157,7 +181,10 @@ class LocalResources:
         for key in {*manifests.resources, *self._state.keys()}:
             before = self._resources.get(key) or self._stored(key)
             _check_immutable(key, manifests.resources.get(key), before)
-            after = _merged(manifests.resources.get(key), before, key, now)
+            if key in retained and before is not None:
+                after = before
+            else:
+                after = _merged(manifests.resources.get(key), before, key, now)
             if after != self._resources.get(key):
                 changed.add(key)
                 if keep and (before is None or _described(before) != _described(after)):

@@ -9,13 +9,15 @@ from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Final
 
+from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import find_condition
+from feature_lineage.api.enums import DeletionPolicy
 from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.event_log import FileEvents
 from feature_lineage.local.file_snapshots import FileSnapshots
-from feature_lineage.local.folder import LocalResources, Manifests, read_folder
+from feature_lineage.local.folder import LocalResources, Manifests, check_is_folder, read_folder
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.local.state_folder import StateFolder
 from feature_lineage.local.subprocess_jobs import SubprocessJobs
@@ -38,7 +40,12 @@ class LocalHost:
         folder: of manifests; relative paths in the manifests start from it.
         state: the folder for statuses, snapshots and jobs.
         listener: receives what the host does.
+        delete_removed: whether a project with deletionPolicy Delete is deleted, with its objects
+            in Feast, if its manifest is removed. A mistyped path would delete them otherwise.
         wrap: lets tests wrap the ports of the reconciler.
+
+    Raises:
+        InvalidManifest: the folder does not exist, or is a file.
     """
 
     def __init__(
@@ -47,16 +54,19 @@ class LocalHost:
         state: Path,
         listener: Listener,
         *,
+        delete_removed: bool = False,
         wrap: Callable[[Ports], Ports] = lambda ports: ports,
     ) -> None:
+        check_is_folder(folder)
         self.folder = folder
         self.state = StateFolder(state)
         self.resources = LocalResources(self.state)
         self._listener = listener
+        self._delete_removed = delete_removed
+        self._retained: frozenset[Key] = frozenset()
         self.objects = FolderObjects()
         clock = UtcClock()
-        base = folder if folder.is_dir() else folder.parent
-        source = local_sources(self.objects, base.resolve(), self.state.repos)
+        source = local_sources(self.objects, folder.resolve(), self.state.repos)
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
         self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._enqueue_named)
@@ -103,10 +113,24 @@ class LocalHost:
         """
         manifests = read_folder(self.folder, self.state.root)
         self.objects.replace(manifests.objects)
-        if self.resources.load(manifests, self.ports.clock.now(), keep=keep):
+        retained = frozenset(map(key_of, filter(self._retains, self.resources.removed(manifests))))
+        for key in sorted(retained - self._retained, key=str):
+            self._listener.manifest_removed(key)
+        self._retained = retained
+        now = self.ports.clock.now()
+        if self.resources.load(manifests, now, keep=keep, retained=retained):
             self._edits += 1
             self._enqueue_all()
         return manifests
+
+    def _retains(self, resource: Resource) -> bool:
+        """Whether a resource stays although its manifest was removed."""
+        return (
+            isinstance(resource, FeatureStoreProject)
+            and resource.spec.deletion_policy is DeletionPolicy.DELETE
+            and resource.metadata.deletion_timestamp is None
+            and not self._delete_removed
+        )
 
     async def run_once(self) -> bool:
         """Reconcile until no key is due and no job runs; whether all resources are Ready.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
-from feature_lineage.api.enums import OperationKind, OverrideKind
-from feature_lineage.decide.facts import Key, SourceFacts, key_of
+from feature_lineage.api.enums import DeletionPolicy, OperationKind, OverrideKind
+from feature_lineage.decide.facts import Key, Resource, SourceFacts, key_of
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.job_request import apply_request, was_refused
 from feature_lineage.decide.project.preconditions import guard_failure
@@ -31,7 +31,8 @@ class Planned:
 
     Attributes:
         plan: None if it could not be made.
-        problem: why there is no plan; "" otherwise.
+        removed: whether the manifest of the project was removed: a run would delete the project.
+        problem: why there is no plan; "" otherwise. For a removed manifest: what a run does.
         overrides: digests of plans that annotations permit.
         warnings: warnings of the job.
     """
@@ -40,6 +41,7 @@ class Planned:
     revision: str
     plan: Plan | None
     problem: str = ""
+    removed: bool = False
     overrides: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -51,9 +53,14 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
         InvalidManifest: with every error of every file.
         StateUnusable: a source needs a working tree, and another host has locked the state folder.
     """
-    host.load(keep=False)
-    projects = [project for project in host.resources.projects() if project.spec.source]
-    if not projects:
+    manifests = host.load(keep=False)
+    removed = [_removed(project) for project in host.resources.removed(manifests)]
+    projects = [
+        project
+        for project in host.resources.projects()
+        if project.spec.source and key_of(project) in manifests.resources
+    ]
+    if not projects and not any(removed):
         raise InvalidManifest(
             f"{host.folder} contains no FeatureStoreProject with a source; there is nothing to plan"
         )
@@ -61,9 +68,24 @@ async def plan_folder(host: LocalHost) -> list[Planned]:
         # The working trees are in the state folder, where one host at a time may check out.
         host.state.acquire()
     try:
-        return [await _plan(host, project) for project in sorted(projects, key=_name)]
+        plans = [await _plan(host, project) for project in sorted(projects, key=_name)]
+        return [*plans, *filter(None, removed)]
     finally:
         host.state.release()
+
+
+def _removed(resource: Resource) -> Planned | None:
+    """What a run does to a project without a manifest; None for a model."""
+    if not isinstance(resource, FeatureStoreProject):
+        return None
+    if resource.spec.deletion_policy is DeletionPolicy.DELETE:
+        what = (
+            "its manifest was removed: `local --delete-removed` would delete the project, "
+            "its objects in the registry and its online tables; without the option it stays"
+        )
+    else:
+        what = "its manifest was removed: `local` would forget it; its objects in Feast stay"
+    return Planned(key_of(resource), "", None, what, removed=True)
 
 
 def _name(project: FeatureStoreProject) -> str:

@@ -31,6 +31,9 @@ class Listener:
     def invalid(self, error: InvalidManifest) -> None:
         """Changed manifests do not validate; the resources stay as they were."""
 
+    def manifest_removed(self, key: Key) -> None:
+        """The manifest of a project with deletionPolicy Delete was removed; the project stays."""
+
 
 class Listeners(Listener):
     """Passes every call on to several listeners, in their order."""
@@ -55,3 +58,7 @@ class Listeners(Listener):
     def invalid(self, error: InvalidManifest) -> None:
         for listener in self._listeners:
             listener.invalid(error)
+
+    def manifest_removed(self, key: Key) -> None:
+        for listener in self._listeners:
+            listener.manifest_removed(key)
