@@ -65,6 +65,8 @@ def test_depth_is_counted_outside_of_strings_only(levels: int, opening: str, tex
 
 HOSTILE = {
     "empty arrays": b"[" + b"[]," * 200_000 + b"[]]",
+    "nested arrays": b"[" + (b"[" * 60 + b"]" * 60 + b",") * 3000 + b"[]]",
+    "nested objects": b"[" + (b'{"":' * 60 + b"0" + b"}" * 60 + b",") * 3000 + b"{}]",
     "empty objects": b"[" + b"{}," * 200_000 + b"{}]",
     "objects of one key": b"[" + b'{"":0},' * 100_000 + b"{}]",
     "keys": b"{" + b",".join(b'"k%d":1' % number for number in range(100_000)) + b"}",
@@ -109,6 +111,19 @@ def test_gzip_is_decompressed_up_to_the_limit(text: bytes, most: int) -> None:
     else:
         with pytest.raises(TooLarge, match=f"more than {most} bytes"):
             inflate(gzip.compress(text), most)
+
+
+def test_decompression_stops_at_the_limit() -> None:
+    packed = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge, match="more than 100 bytes"):
+            inflate(packed, 100)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
 
 
 @pytest.mark.parametrize(
