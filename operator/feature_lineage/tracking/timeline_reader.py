@@ -7,7 +7,7 @@ it has the digest that its run names.
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final
 
-from feature_lineage.errors import InvalidReport, NotFound
+from feature_lineage.errors import InvalidReport, NotFound, RequestRejected
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.operations.records import (
@@ -79,7 +79,8 @@ class TimelineReader:
                 return RegistrySnapshot.from_json(body, digest)
             except NotFound:
                 continue
-            except InvalidReport as error:
+            except (InvalidReport, RequestRejected) as error:
+                # Another user may have written it: one of another run may be right.
                 problem = InvalidReport(
                     f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} was changed after it was recorded:"
                     f" {error.message}"

@@ -27,7 +27,7 @@ from feature_lineage.operations.records import (
     SNAPSHOT_ARTIFACT,
     OpsRun,
 )
-from feature_lineage.tracking import MLflowRegistry
+from feature_lineage.tracking import MLflowRegistry, timeline_reader
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call
 from feature_lineage.tracking.ops import RECORDED_TAG, OpsRuns
@@ -341,6 +341,21 @@ async def test_a_changed_snapshot_is_ignored_and_reported(
     await registry.record(ops(name, artifacts=forged, **later))
     await registry.record(ops(name, artifacts={}))
     with pytest.raises(InvalidReport, match="was changed after"):
+        await registry.snapshot(name, right.digest)
+
+    await registry.record(ops(name))
+    assert await registry.snapshot(name, right.digest) == right
+
+
+async def test_a_snapshot_that_is_too_large_hides_no_other(
+    registry: MLflowRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, right = unique("ops"), snapshot()
+    monkeypatch.setattr(timeline_reader, "MAX_BYTES", 1000)
+    large = {SNAPSHOT_ARTIFACT: right.to_json() + " " * 1000}
+    later = {"started_at": START + timedelta(hours=1), "ended_at": START + timedelta(hours=2)}
+    await registry.record(ops(name, artifacts=large, **later))
+    with pytest.raises(InvalidReport, match="more than 1000 bytes"):
         await registry.snapshot(name, right.digest)
 
     await registry.record(ops(name))
