@@ -131,10 +131,9 @@ class RegistrySnapshot:
         a ConfigMap or a run cannot make the operator parse anything but a snapshot that it wrote.
 
         Raises:
-            InvalidReport: too large, of another digest, not JSON, or not of this shape.
+            InvalidReport: the text has another digest, would take too much memory to parse, or is
+                not a snapshot.
         """
-        if len(text) > MAX_BYTES:
-            raise InvalidReport(f"registry snapshot of {len(text)} bytes; at most {MAX_BYTES}")
         if (found := _digest_of_text(text)) != digest:
             raise InvalidReport(f"registry snapshot has digest {found}, not {digest}")
         try:

@@ -5,7 +5,7 @@ which are not JSON; proxies in front of MLflow have their own formats. Each answ
 of `feature_lineage.errors`, with the server, the fact and the next step in its message.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from feature_lineage.errors import (
     AccessRefused,
@@ -20,7 +20,6 @@ from feature_lineage.untrusted import TooLarge, parse_json
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
-MAX_ERROR_BYTES: Final = 64 * 1024
 
 
 class ServerFailed(ServerUnavailable):
@@ -123,7 +122,7 @@ def refusal(
 
 def _error_of(body: bytes) -> tuple[str, str]:
     try:
-        value = parse_json(body[:MAX_ERROR_BYTES])
+        value = parse_json(body)
     except ValueError:
         return "", ""
     if not isinstance(value, dict):

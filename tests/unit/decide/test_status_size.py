@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from tests.unit.decide.build import (
@@ -26,7 +26,12 @@ from feature_lineage.api.base import StatusModel
 from feature_lineage.api.conditions import ModelCondition, ProjectCondition
 from feature_lineage.api.meta import Condition
 from feature_lineage.api.model_status import TrainedModelStatus
-from feature_lineage.api.operation_status import OperationRecord
+from feature_lineage.api.operation_status import (
+    OperationRecord,
+    OperationStatus,
+    OperationView,
+    OperationViewResult,
+)
 from feature_lineage.api.project_status import (
     BackfillStatus,
     FeatureStoreProjectStatus,
@@ -40,6 +45,7 @@ from feature_lineage.api.project_status import (
 from feature_lineage.api.types import Duration
 from feature_lineage.decide import budget
 from feature_lineage.decide.budget import MAX_STATUS, fit, short_name, size
+from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.model.bounded import bounded as bounded_model
 from feature_lineage.decide.project.bounded import bounded
 from feature_lineage.features.diff import Change, ChangeClass
@@ -57,6 +63,8 @@ ITEMS: Final = {
     "changes": budget.MAX_CHANGES,
     "details": budget.MAX_DETAILS,
     "problems": budget.MAX_PROBLEMS,
+    "features": budget.MAX_FEATURES,
+    "history": budget.MAX_HISTORY,
     "operations": 40,
 }
 """Items that the spec or `budget` allow, and more operations; any other list gets 110."""
@@ -146,6 +154,8 @@ def test_full_model_status(char: str) -> None:
 
     assert stored(small) <= MAX_STATUS
     assert len(small.resolved.aliases) < small.resolved.aliases_total == 110
+    assert size(small.resolved.aliases) <= budget.ALIASES
+    assert size(small.lineage.problems) <= budget.MODEL_PROBLEMS
     assert bounded_model(small, TrainedModelStatus()) == small, "it is stable"
 
 
@@ -293,6 +303,69 @@ def test_views_keep_their_places_before_their_errors() -> None:
     assert all(len(each.last_error or "") < 100 for each in kept)
 
 
+def in_flight(**fields: Any) -> FeatureStoreProjectStatus:
+    operation = OperationStatus(
+        id="materialize-1", kind="Materialize", phase="Running", sequence=1, **fields
+    )
+    return FeatureStoreProjectStatus(operation=operation)
+
+
+def test_texts_of_the_operation_in_flight_are_short() -> None:
+    status = in_flight(revision="x" * 1000, message="y" * 5000)
+
+    small = bounded(status, FeatureStoreProjectStatus(), recorded=True).operation
+
+    assert small is not None
+    assert size(small.revision) <= budget.NAME
+    assert size(small.message) <= budget.MESSAGE
+
+
+def test_views_in_flight_that_have_work_come_first() -> None:
+    views = tuple(
+        OperationView(name=f"{number:03}{'v' * 200}", result="Succeeded" if number < 300 else None)
+        for number in range(400)
+    )
+
+    small = bounded(in_flight(views=views), FeatureStoreProjectStatus(), recorded=True).operation
+
+    assert small is not None
+    assert small.views_total == 400
+    assert 100 < len(small.views) < 400
+    assert set(views[300:]) <= set(small.views)
+
+
+def test_operations_have_fewer_views_before_they_are_left_out() -> None:
+    views = tuple(
+        OperationViewResult(name=f"view_{number:03}", result="Failed") for number in range(100)
+    )
+    status = FeatureStoreProjectStatus(operations=records(20, views=views))
+
+    small = bounded(status, FeatureStoreProjectStatus(), recorded=True)
+
+    assert len(small.operations) == 20
+    for operation in small.operations:
+        assert 0 < len(operation.views) < (operation.views_total or 0) == 100
+
+
+def test_texts_of_an_operation_are_short() -> None:
+    (record,) = records(1, revision="x" * 1000)
+    long = record.model_copy(update={"message": "x" * 5000})
+    status = FeatureStoreProjectStatus(operations=(long,))
+
+    (small,) = bounded(status, FeatureStoreProjectStatus(), recorded=True).operations
+
+    assert size(small.revision) <= budget.NAME
+    assert size(small.message) <= budget.MESSAGE
+
+
+def test_a_message_of_a_condition_is_short() -> None:
+    conditions = ConditionSet((), AT, 1)
+    conditions.true(ProjectCondition.READY, "Succeeded", "<" * 5000)
+
+    (condition,) = conditions.values
+    assert 300 < size(condition.message) <= budget.MESSAGE
+
+
 def test_a_view_with_a_long_name_is_left_out() -> None:
     status = FeatureStoreProjectStatus(
         feature_views=(FeatureViewStatus(name="a" * 300), FeatureViewStatus(name="stats"))
@@ -352,6 +425,7 @@ def requested(scenario: ProjectScenario) -> set[str]:
 
 
 @given(st.lists(st.text(max_size=400), unique=True), st.integers(30, 300))
+@example(["x" * 400 + "a", "x" * 400 + "b"], 100)
 def test_short_names_are_different_and_short(names: list[str], limit: int) -> None:
     short = [short_name(each, limit) for each in names]
 

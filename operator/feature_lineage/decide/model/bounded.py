@@ -18,7 +18,6 @@ def bounded(status: TrainedModelStatus, before: TrainedModelStatus) -> TrainedMo
         update={
             "resolved": _resolved(status.resolved) if status.resolved else None,
             "lineage": _lineage(status.lineage) if status.lineage else None,
-            "history": status.history[: budget.MAX_HISTORY],
         }
     )
 
@@ -30,11 +29,6 @@ def _resolved(resolved: ResolvedStatus) -> ResolvedStatus:
 
 
 def _lineage(lineage: LineageStatus) -> LineageStatus:
-    """`featureCount`, `featureViewsTotal` and `problemsTotal` count what does not fit."""
-    return lineage.model_copy(
-        update={
-            "feature_views": first_that_fit(lineage.feature_views, budget.FEATURES),
-            "features": first_that_fit(lineage.features, budget.FEATURES),
-            "problems": first_that_fit(lineage.problems, budget.MODEL_PROBLEMS),
-        }
-    )
+    """`problemsTotal` counts what does not fit; 100 short names of features and views do."""
+    problems = first_that_fit(lineage.problems, budget.MODEL_PROBLEMS)
+    return lineage.model_copy(update={"problems": problems})
