@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,9 +13,14 @@ from feature_lineage.decide.facts import Key
 from feature_lineage.features import snapshot as snapshots
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.kube.api_client import Api
-from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS
-from feature_lineage.kube.snapshots import KEPT_SNAPSHOTS, PIECE_BYTES, KubeSnapshots
+from feature_lineage.kube.api_client import Api, Object
+from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECT_LABEL, PROJECTS, Kind
+from feature_lineage.kube.snapshots import (
+    KEPT_RECORDS,
+    KEPT_SNAPSHOTS,
+    PIECE_BYTES,
+    KubeSnapshots,
+)
 
 TIMELINE = "feature-lineage-registry-ranking"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -139,6 +145,69 @@ async def test_damaged_snapshot_is_kept_again(
     assert await stored_project.store().get(stored_project.key, snapshot.digest) == snapshot
 
 
+async def test_a_damaged_snapshot_is_read_once(
+    stored_project: StoredProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = registry("a")
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    (piece,) = (name for name in await stored_project.names() if snapshot.digest[:16] in name)
+    changed = {"binaryData": {"snapshot.json.gz": "AAAA"}}
+    await stored_project.api.patch(CONFIG_MAPS, stored_project.key.namespace, piece, changed)
+    store, read = stored_project.store(), stored_project.api.find
+    names: list[str] = []
+
+    async def find(kind: Kind, namespace: str, name: str) -> Object | None:
+        names.append(name)
+        return await read(kind, namespace, name)
+
+    monkeypatch.setattr(stored_project.api, "find", find)
+    for _ in range(3):
+        assert await store.get(stored_project.key, snapshot.digest) is None
+
+    assert names == [TIMELINE, piece]
+
+
+async def test_a_snapshot_that_is_too_large_is_not_decompressed(
+    stored_project: StoredProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    snapshot = registry("a")
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    (piece,) = (name for name in await stored_project.names() if snapshot.digest[:16] in name)
+    poison = base64.b64encode(gzip.compress(bytes(200_000_000))).decode()
+    changed = {"binaryData": {"snapshot.json.gz": poison}}
+    await stored_project.api.patch(CONFIG_MAPS, stored_project.key.namespace, piece, changed)
+
+    assert await stored_project.store().get(stored_project.key, snapshot.digest) is None
+    assert f"more than {snapshots.MAX_BYTES} bytes when decompressed" in caplog.text
+
+
+async def test_a_timeline_that_is_too_long_keeps_its_newest_rows(
+    stored_project: StoredProject,
+) -> None:
+    """A tenant may write it; and each new snapshot adds a row."""
+    first, second = registry("a"), registry("a", "b")
+    await stored_project.store().put(stored_project.key, first, record(first))
+    at = [(NOW + timedelta(minutes=n)).isoformat() for n in range(KEPT_RECORDS + 500)]
+    digests = [f"{n:064x}" for n in range(len(at))]
+    data = {
+        "history.json": json.dumps([[*each, "", None] for each in zip(at, digests, strict=True)]),
+        "snapshots.json": json.dumps([[digest, 1] for digest in digests]),
+    }
+    await stored_project.api.patch(
+        CONFIG_MAPS, stored_project.key.namespace, TIMELINE, {"data": data}
+    )
+
+    store = stored_project.store()
+    found = await store.history(stored_project.key)
+    assert [each.digest for each in found] == digests[-KEPT_RECORDS:]
+    await store.put(stored_project.key, second, record(second, hours=100))
+    found = await stored_project.store().history(stored_project.key)
+    assert [each.digest for each in found] == [*digests[1 - KEPT_RECORDS :], second.digest]
+    written = await stored_project.api.get(CONFIG_MAPS, stored_project.key.namespace, TIMELINE)
+    assert len(json.loads(written["data"]["history.json"])) == KEPT_RECORDS
+    assert len(json.loads(written["data"]["snapshots.json"])) == KEPT_SNAPSHOTS
+
+
 async def test_a_snapshot_with_another_content_is_not_parsed(
     stored_project: StoredProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,8 +233,13 @@ async def test_a_snapshot_with_another_content_is_not_parsed(
         {"history.json": f'[["2026-11-26T12:00:00", "{"0" * 64}", "", null]]'},
         {"snapshots.json": f'[["{"0" * 64}", 1000000000]]'},
         {"snapshots.json": '[["../secret", 1]]'},
+        {"history.json": "[" * 100_000 + "]" * 100_000},
+        {"snapshots.json": "[" * 100_000 + "]" * 100_000},
     ],
-    ids=["shape", "no JSON", "no time zone", "a billion pieces", "no digest"],
+    ids=[
+        *("shape", "no JSON", "no time zone", "a billion pieces", "no digest"),
+        *("a deep history", "a deep list"),
+    ],
 )
 async def test_a_damaged_timeline_starts_again(
     stored_project: StoredProject, data: dict[str, str]
@@ -180,6 +254,17 @@ async def test_a_damaged_timeline_starts_again(
     assert await store.history(stored_project.key) == ()
     await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
     assert await stored_project.store().history(stored_project.key) == (record(snapshot, hours=1),)
+
+
+async def test_a_timeline_of_another_owner_is_not_used(stored_project: StoredProject) -> None:
+    """Such as that of a deleted project with this name, until it is collected."""
+    snapshot = registry("a")
+    await stored_project.store().put(stored_project.key, snapshot, record(snapshot))
+    theirs = {"metadata": {"ownerReferences": []}}
+    await stored_project.api.patch(CONFIG_MAPS, stored_project.key.namespace, TIMELINE, theirs)
+
+    assert await stored_project.store().history(stored_project.key) == ()
+    assert await stored_project.store().get(stored_project.key, snapshot.digest) is None
 
 
 async def test_recreated_project_inherits_nothing(stored_project: StoredProject) -> None:

@@ -8,17 +8,28 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_lineage.api.conditions import ProjectCondition
+from feature_lineage.cli.main import Cli
+from feature_lineage.cli.plan import _print
+from feature_lineage.cli.show import _section
 from feature_lineage.cli.text import print_table
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.facts import Event, Key
 from feature_lineage.errors import RequestRejected
+from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.kube.kube_events import shortened
 from feature_lineage.kube.logs import JsonFormatter, TextFormatter
 from feature_lineage.local.console import PlainConsole
+from feature_lineage.local.live import LiveConsole
+from feature_lineage.local.plans import Planned
+from feature_lineage.models.problems import Problem, ProblemKind
+from feature_lineage.operations.ops_run_builder import MAX_TAG, _line
+from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.protection import Impact
 from feature_lineage.shorten import visible, visible_lines
 
 KEY = Key("FeatureStoreProject", "default", "driver")
@@ -111,3 +122,50 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([["NAME", "MESSAGE"], ["m\nx", "\x1b[2J\u202e"]])
 
     assert capsys.readouterr().out == "NAME   MESSAGE\n" + r"m\nx   \x1b[2J\u202e" + "\n"
+
+
+BELL = "\a\u202e\x9b2J"
+"""Control characters that click does not remove."""
+
+
+def test_lines_above_the_live_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    LiveConsole().line(f"= {BELL}")
+
+    assert r"\x07\u202e\x9b2J" in capsys.readouterr().err
+
+
+def test_error_of_a_command() -> None:
+    cli = Cli("x")
+
+    @cli.command()
+    def refused() -> None:
+        raise RequestRejected(BELL)
+
+    assert CliRunner().invoke(cli, ["refused"]).output == "Error: " + r"\x07\u202e\x9b2J" + "\n"
+
+
+def test_sections_of_describe(capsys: pytest.CaptureFixture[str]) -> None:
+    _section("Status", {"name": "\ufeffx"})  # YAML writes this one as it is
+
+    assert not raw(capsys.readouterr().out, "\n")
+
+
+def test_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    change = Change("feature_view", BELL, ChangeClass.DELETED)
+    aliases = (BELL,)
+    impact = Impact(BELL, BELL, aliases, (Problem(BELL, ProblemKind.VIEW_GONE),))
+    plan = Plan("0" * 64, PlanVerdict.BLOCKED, (change,), (impact,), reason="Blocked")
+    for planned in (
+        Planned(KEY, "a" * 40, plan, warnings=(BELL,)),
+        Planned(KEY, "", None, problem=f"one\n{BELL}"),
+    ):
+        _print(planned)
+        out = capsys.readouterr().out
+
+        assert r"\x07\u202e\x9b2J" in out
+        assert not raw(out, "\n")
+
+
+def test_tags_of_ops_runs() -> None:
+    assert _line(f"a\n{BELL}") == r"a \x07\u202e\x9b2J"
+    assert len(_line("\a" * MAX_TAG)) == MAX_TAG

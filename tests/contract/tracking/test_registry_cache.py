@@ -285,7 +285,7 @@ async def test_features_of_a_cut_tag_come_from_the_artifact(
         "none": rest.run(experiment, **cut),
         "odd": rest.run(experiment, **cut, artifacts={"feast_features.json": b"<html>"}),
         "large": rest.run(
-            experiment, **cut, artifacts={"feast_features.json": b'"' + b"x" * 2_000_000 + b'"'}
+            experiment, **cut, artifacts={"feast_features.json": whole + b" " * 2_000_000}
         ),
         "deleted": rest.run(experiment, **cut, artifacts={"feast_features.json": whole}),
     }

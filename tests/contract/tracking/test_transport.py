@@ -26,6 +26,7 @@ from feature_lineage.errors import (
 from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call, Http
+from feature_lineage.tracking.read_budget import ALL_ANSWERS
 
 GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, idempotent=True)
 CREATE = Call("POST", "/api/2.0/mlflow/runs/create", json={})
@@ -289,9 +290,72 @@ async def test_an_answer_of_many_objects_is_not_parsed() -> None:
 
 
 async def test_a_refusal_of_many_objects_is_not_parsed() -> None:
-    error = await failure(answer(400, b"[" + b"{}," * 4_000_000 + b"{}]"))
+    body = gzip.compress(b"[" + b"{}," * 4_000_000 + b"{}]")
+    tracemalloc.start()
+    try:
+        error = await failure(answer(400, body, **GZIP))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
     assert isinstance(error, ServerUnavailable)
+    assert peak < 64_000_000
+
+
+async def test_an_answer_of_half_the_budget_is_not_read() -> None:
+    error = await failure(answer(200, gzip.compress(bytes(33 * 1024**2)), **GZIP))
+
+    assert isinstance(error, RequestRejected)
+    assert f"more than {32 * 1024**2} bytes" in error.message
+
+
+async def test_the_answers_of_all_servers_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ALL_ANSWERS, "_most", 1000)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 901\r\n\r\n" + b" " * 900)
+        await writer.drain()
+        begun.set()
+        await go_on.wait()
+        writer.write(b"x")
+        await writer.drain()
+
+    async with (
+        bad_server(slow) as one,
+        bad_server(answer(200, b'{"ok": 1}' + b" " * 500)) as two,
+        http(one.url) as large,
+        http(two.url) as small,
+    ):
+        reading = asyncio.create_task(large.value(CREATE))
+        await begun.wait()
+        while not any(body.size for body in ALL_ANSWERS._open):
+            await asyncio.sleep(0)
+        assert await small.value(GET) == {"ok": 1}
+        go_on.set()
+
+        with pytest.raises(RequestRejected, match="was the largest of all answers"):
+            await reading
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with bad_server(answer(200)) as other:
+        error = await failure(answer(302, "", location=other.url), credential=BearerToken("t"))
+
+        assert isinstance(error, ServerUnavailable)
+        assert other.seen == []
+
+
+async def test_the_id_of_a_logged_model_is_one_segment_of_the_path() -> None:
+    body = '{"model": {"info": {"source_run_id": "r"}}}'
+    async with bad_server(answer(200, body)) as server:
+        client = MLflowClient(MLflowServer(server.url))
+        assert await client.logged_model_run("m-1/../../x?y#z") == "r"
+        await client.close()
+
+        (seen,) = server.seen
+        path = "/api/2.0/mlflow/logged-models/m-1%2F..%2F..%2Fx%3Fy%23z"
+        assert seen.line.split("?")[0].split()[:2] == ["GET", path]
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip"])

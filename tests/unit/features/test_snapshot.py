@@ -83,6 +83,14 @@ def test_a_text_that_is_no_snapshot_is_refused(text: bytes) -> None:
         RegistrySnapshot.from_json(text, "0" * 64)
 
 
+def test_a_snapshot_above_the_limit_of_memory_is_not_parsed() -> None:
+    lists: list[list[object]] = [[]] * 400_000
+    snapshot = RegistrySnapshot("p", {"entity": {"e": {"tags": lists}}})
+
+    with pytest.raises(InvalidReport, match="MiB of memory"):
+        RegistrySnapshot.from_json(snapshot.to_json().encode(), snapshot.digest)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.kube.config import OperatorConfig, read_config
 from feature_lineage.tracking import BasicAuth, BearerToken
+from feature_lineage.tracking.platform_servers import PlatformServers
 
 RUNNER = {"image": "runner:1"}
 
@@ -107,6 +108,12 @@ def test_named_server_reads_credential_files(tmp_path: Path):
     assert (b.tracking_uri, b.workspace) == ("http://b:1", "w")
     assert c.credential is None
     assert "d" not in read.named_servers
+
+
+def test_a_server_without_entries_is_given_to_nobody():
+    read = config(mlflowServers=[{"name": "a", "trackingUri": "http://a:1"}])
+
+    assert PlatformServers(read.named_servers).access(("a",), "ml", "churn") is None
 
 
 def test_a_rotated_credential_is_read_again(tmp_path: Path):

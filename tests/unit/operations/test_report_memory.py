@@ -1,14 +1,18 @@
 """A report costs the operator a bounded amount of memory, whatever a job writes into it."""
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.job_report import (
+    MAX_NUMBERS,
     MAX_REPORT_PARSE_BYTES,
     MAX_VIEWS,
     JobReport,
@@ -82,6 +86,22 @@ def test_the_largest_hostile_report_takes_bounded_memory(name: str) -> None:
     done = subprocess.run(command, input=text, capture_output=True, check=True)
 
     assert int(done.stdout) <= MEASURED_MIB, done.stderr[-500:]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param({"revision": "x" * 1001}, id="a long name"),
+        pytest.param({"views": [{"name": "v", "kind": "k"}] * (MAX_VIEWS + 1)}, id="many views"),
+        pytest.param({"counts": {str(n): n for n in range(MAX_NUMBERS + 1)}}, id="many counts"),
+        pytest.param({"seconds": {str(n): n for n in range(MAX_NUMBERS + 1)}}, id="many seconds"),
+    ],
+)
+def test_a_report_with_too_much_in_one_place_is_refused(part: dict[str, Any]) -> None:
+    text = json.dumps({**json.loads(HEAD + b"}"), **part}).encode()
+
+    with pytest.raises(InvalidReport, match=f"does not parse: {next(iter(part))}: .* at most"):
+        decode_report(text)
 
 
 def test_a_report_of_five_thousand_features_in_seven_hundred_views_is_read() -> None:

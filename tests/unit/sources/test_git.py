@@ -1,11 +1,13 @@
 """Git: which URLs and refs are requested, and how Git is ended."""
 
 import asyncio
+import json
 import os
 import resource
 import stat
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,79 @@ async def test_only_the_first_mib_of_output_is_kept(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
     assert len(await run_git("ls-remote", url=URL)) == 1024 * 1024
+
+
+async def test_only_the_end_of_the_errors_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "git"
+    script.write_text(
+        "#!/bin/sh\nyes words | head -c 8000000 >&2\necho >&2\necho the end >&2\nexit 1\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(TransientError, match="git ls-remote: the end;"):
+            await run_git("ls-remote", url=URL)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4_000_000
+
+
+async def test_git_has_these_settings_and_variables_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of the machine, of its user or of the operator."""
+    script = tmp_path / "git"
+    script.write_text(
+        f"#!{sys.executable} -IS\n"
+        "import json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("GIT_TRACE_CURL", f"{tmp_path}/trace")
+
+    words, variables = json.loads(await run_git("ls-remote", "--", URL, url=URL))
+
+    settings = ["http.followRedirects=false", "core.hooksPath=/dev/null", "gc.autoDetach=false"]
+    assert words == [*(w for each in settings for w in ("-c", each)), "ls-remote", "--", URL]
+    proxies = {n: v for n, v in os.environ.items() if n in git_process.PROXIES}
+    variables.pop("LC_CTYPE", None)  # Python sets it
+    assert variables == {
+        **proxies,
+        "PATH": path,
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
+        "GIT_SSH": "false",
+        "GIT_SSH_VARIANT": "ssh",
+    }
+
+
+@pytest.mark.parametrize("url", ["ext::touch ran", "ssh://git@git.example/r", "http://127.0.0.1/r"])
+async def test_git_itself_refuses_what_a_check_let_through(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also ssh without the options of the operator."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(FeatureLineageError):
+        await run_git("ls-remote", "--", url, url=URL)
+
+    assert not (tmp_path / "ran").exists()
 
 
 async def test_the_memory_limit_holds_for_git_alone(

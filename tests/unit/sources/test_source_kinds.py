@@ -7,6 +7,7 @@ import pytest
 
 from feature_lineage.api import ConfigMap, FeatureStoreProject
 from feature_lineage.api.sources import Source
+from feature_lineage.errors import TerminalError
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.operations.pod_protocol import PodSource
 from feature_lineage.sources.interface import SourceChanged
@@ -66,3 +67,16 @@ async def test_a_file_that_left_the_config_map_leaves_the_repo(tmp_path: Path) -
     await sources(tmp_path, "x = 1\n").prepare(project, "", exact=False)
 
     assert sorted(path.name for path in folder.iterdir()) == ["features.py", "registry.db"]
+
+
+@pytest.mark.parametrize("key", ["..__evil.py", "a__..__..__evil.py", "__etc__evil.py", "a__.."])
+async def test_a_key_that_leads_out_of_the_repository_is_refused(tmp_path: Path, key: str) -> None:
+    spec = {"project": "ranking", "source": {"configMapRef": {"name": "repo"}}}
+    project = FeatureStoreProject.model_validate({"metadata": {"name": "ranking"}, "spec": spec})
+    body = {"metadata": {"name": "repo"}, "data": {key: "x = 1\n"}}
+    objects = FolderObjects([ConfigMap.model_validate(body)])
+
+    with pytest.raises(TerminalError, match="leads out of the repository; rename the key"):
+        await local_sources(objects, tmp_path, tmp_path / "repos").prepare(project, "", exact=False)
+
+    assert not list(tmp_path.rglob("evil.py"))

@@ -117,6 +117,24 @@ async def test_a_rotated_credential_closes_the_old_client(
         await old.history("churn-feast-ops")
 
 
+async def test_the_secret_of_each_namespace_is_its_own(clock: Clock) -> None:
+    class Named:
+        async def contents(self, kind: ObjectKind, namespace: str, name: str) -> Any:
+            return {"token": namespace.encode()}
+
+    pool = ModelRegistryPool(Named(), clock)
+    found = []
+    for namespace in ("ml", "evil"):
+        named = project(trackingUri=URI, auth=TOKEN)
+        metadata = named.metadata.model_copy(update={"namespace": namespace})
+        found.append(await pool.of(named.model_copy(update={"metadata": metadata})))
+
+    assert [each.server.credential for each in found if each] == [
+        BearerToken("ml"),
+        BearerToken("evil"),
+    ]
+
+
 async def test_a_client_unused_for_ten_minutes_is_closed(
     shared: ModelRegistryPool, clock: Clock
 ) -> None:

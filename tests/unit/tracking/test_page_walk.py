@@ -61,15 +61,19 @@ async def test_an_error_of_another_kind_is_not_asked_again() -> None:
         await rows(pages(ask, 8))
 
 
-@pytest.mark.parametrize("row", [[1], []])
+@pytest.mark.parametrize(("page", "most"), [([1] * 8, 7), ([], 51)], ids=["rows", "empty pages"])
 async def test_a_listing_without_end_is_an_error(
-    row: list[int], monkeypatch: pytest.MonkeyPatch
+    page: list[int], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_walk, "MAX_ROWS", 50)
 
+    asked: list[str] = []
+
     async def ask(size: int, token: str) -> tuple[list[int], str]:
-        return row, "more"
+        asked.append(token)
+        return page, "more"
 
     with pytest.raises(RequestRejected, match="more than 50 rows") as caught:
         await rows(pages(ask, 8))
     assert caught.value.error_code == ANSWER_TOO_LARGE
+    assert len(asked) == most

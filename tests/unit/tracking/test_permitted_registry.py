@@ -239,6 +239,19 @@ async def test_a_model_in_another_namespace_may_do_what_both_may(
     assert server.done == []
 
 
+async def test_each_namespace_has_its_own_view_of_a_server(pool: ModelRegistryPool) -> None:
+    views = [
+        await (await registry(pool, project(namespace))).view(max_age=timedelta())
+        for namespace in ("ml", "lab", "ml")
+    ]
+
+    assert [set(view.versions) for view in views] == [
+        {"churn_model", "shared_model"},
+        {"shared_model"},
+        {"churn_model", "shared_model"},
+    ]
+
+
 def test_a_resource_that_may_not_tag_a_model_has_no_address(pool: ModelRegistryPool) -> None:
     assert pool.address_of(project(), "churn_model", "ml") is not None
     for model, namespace in (

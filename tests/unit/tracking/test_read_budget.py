@@ -1,5 +1,6 @@
 """All answers that are being read share one limit; the largest is given up."""
 
+import tracemalloc
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -60,10 +61,24 @@ def test_a_hundred_slow_answers_stay_within_the_budget() -> None:
         assert mine.content() == b"y" * 10
 
 
+def test_an_answer_that_was_given_up_takes_no_memory() -> None:
+    budget = ReadBudget(2_000_000)
+    tracemalloc.start()
+    try:
+        with budget.body(2_000_000) as large, budget.body(2_000_000) as small:
+            large.append(bytes(1_500_000))
+            small.append(bytes(600_000))
+            left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert left < 700_000
+
+
 def test_an_answer_that_ended_does_not_count() -> None:
     budget = ReadBudget(100)
     with budget.body(100) as first:
-        first.append(b"x" * 90)
+        first.append(b"x" * 80)
     with budget.body(100) as second:
         second.append(b"y" * 90)
 

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from tests.unit.tracking.fake import Clock, FakeClient
 
-from feature_lineage.errors import AccessRefused, ServerUnavailable
+from feature_lineage.errors import (
+    AccessRefused,
+    FeatureLineageError,
+    NotFound,
+    RequestRejected,
+    ServerUnavailable,
+)
 from feature_lineage.tracking.parsing import milliseconds
 from feature_lineage.tracking.registry_cache import RegistryCache
 
@@ -355,6 +361,33 @@ async def test_a_missing_run_is_requested_at_full_readings_only(
     clock.advance(minutes=1)
     view = await shared.view(max_age=NOW, full=True)
 
+    assert view.run_of(view.versions["m"]["1"]) is not None
+
+
+async def test_a_run_id_that_mlflow_cannot_have_made_stops_no_reading(
+    shared: RegistryCache, client: Any
+) -> None:
+    client.add("hostile", "1", 1, run_id='it\'s "a" run')
+
+    view = await shared.view(max_age=NOW)
+
+    assert view.run_of(view.versions["hostile"]["1"]) is None
+    assert view.run_of(view.versions["m"]["1"]) is not None
+
+
+@pytest.mark.parametrize("error", [NotFound("gone"), AccessRefused("no"), RequestRejected("no")])
+async def test_a_logged_model_that_cannot_be_read_stops_no_reading(
+    shared: RegistryCache, client: Any, error: FeatureLineageError
+) -> None:
+    async def refuse(model_id: str) -> str:
+        raise error
+
+    client.logged_model_run = refuse
+    client.add("hostile", "1", 1, source="models:/m-1")
+
+    view = await shared.view(max_age=NOW)
+
+    assert view.run_of(view.versions["hostile"]["1"]) is None
     assert view.run_of(view.versions["m"]["1"]) is not None
 
 
