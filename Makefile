@@ -71,6 +71,11 @@ fmt: $(STAMP) ## Format the code
 bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# Not a part of the gate: it takes some minutes, and the gate checks that the tables fit the code.
+.PHONY: mutants
+mutants: $(STAMP) ## Remove each protection in a copy, and require that its tests fail (ARGS=--help)
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: crds
 crds: $(STAMP) ## Generate crds/ from the pydantic models, and the copy in the chart
 	@$(BIN)/feature-lineage crds --output-dir crds
