@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.existing import Cluster
 
 from feature_lineage.errors import NotFound, RequestRejected, TerminalError
+from feature_lineage.kube import api_client
 from feature_lineage.kube.api_client import PAGE, Api, connect
 from feature_lineage.kube.api_errors import ApiUnavailable, Conflict, Forbidden, NotLeading
 from feature_lineage.kube.kinds import CONFIG_MAPS, MODELS, SECRETS
@@ -135,3 +137,30 @@ async def test_behind_a_fence_things_are_read_and_nothing_is_written(
 async def test_a_kubeconfig_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="set KUBECONFIG or use --kubeconfig"):
         await connect(str(tmp_path / "missing"))
+
+
+async def test_large_objects_are_listed_in_small_pages(
+    admin: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two megabytes do not fit into a page of one; the small objects among them arrive as well."""
+    sizes = [400_000 if number in (3, 4, 5, 6, 7) else 10 for number in range(12)]
+    for number, size in enumerate(sizes):
+        body = config_map(f"c{number:02d}", text="x" * size)
+        await admin.create(CONFIG_MAPS, namespace, body)
+    monkeypatch.setattr(api_client, "PAGE_BYTES", 1_000_000)
+    asked: list[int] = []
+    request = Api._request
+
+    async def counted(api: Api, method: str, path: str, **given: Any) -> dict[str, Any]:
+        answer = await request(api, method, path, **given)
+        asked.append(len(answer["items"]))
+        return answer
+
+    monkeypatch.setattr(Api, "_request", counted)
+
+    listed = [each async for each in admin.list(CONFIG_MAPS, namespace)]
+
+    found = [each for each in listed if each["metadata"]["name"].startswith("c")]
+    assert [len(each["data"]["text"]) for each in found] == sizes
+    assert len(asked) > 1
+    assert max(asked) < 12

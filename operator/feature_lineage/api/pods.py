@@ -1,15 +1,17 @@
 """How a project's jobs run: the fields of a pod that users may set, as Kubernetes spells them.
 
 Shallow types are defined here, so that a typo is found early. Deep types (volumes, affinity,
-security context) are passed on unchanged: Kubernetes validates them when the Job is created.
+security context) have the bounds of `pod_shapes`, and are passed on unchanged: Kubernetes validates
+them when the Job is created.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
+from feature_lineage.api import pod_shapes as shapes
 from feature_lineage.api.base import ApiModel, exactly_one_of
 from feature_lineage.api.checks import ATOMIC, MAP_BY_NAME, ListType, Pattern
 from feature_lineage.api.refs import ObjectRef
@@ -18,11 +20,15 @@ from feature_lineage.api.types import (
     DnsLabel,
     DnsName,
     Duration,
-    PodFragment,
+    Labels,
+    LongText,
     Quantity,
     Text,
     at_least,
 )
+
+MAX_VALUE: Final = 32 * 1024
+"""Characters of a variable or an annotation."""
 
 EnvName = Annotated[
     str,
@@ -36,8 +42,12 @@ EnvName = Annotated[
 class ResourceRequirements(ApiModel):
     """CPU and memory of a job's container."""
 
-    requests: dict[str, Quantity] = Field({}, description="Amounts that the scheduler reserves.")
-    limits: dict[str, Quantity] = Field({}, description="Limits of the container.")
+    requests: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(
+        {}, description="Amounts that the scheduler reserves."
+    )
+    limits: Annotated[dict[str, Quantity], Field(max_length=32)] = Field(
+        {}, description="Limits of the container."
+    )
 
 
 class OptionalKeyRef(ApiModel):
@@ -51,14 +61,14 @@ class OptionalKeyRef(ApiModel):
 class FieldRef(ApiModel):
     """A field of the pod itself."""
 
-    api_version: str | None = Field(None, description="Version of the schema; v1 by default.")
+    api_version: Text | None = Field(None, description="Version of the schema; v1 by default.")
     field_path: Text = Field(description="Path of the field, such as metadata.name.")
 
 
 class ResourceFieldRef(ApiModel):
     """A resource of the container itself."""
 
-    container_name: str | None = Field(None, description="Name of the container.")
+    container_name: Text | None = Field(None, description="Name of the container.")
     resource: Text = Field(description="Which resource, such as limits.memory.")
     divisor: Quantity | None = Field(None, description="Unit of the value; 1 by default.")
 
@@ -79,7 +89,9 @@ class EnvVar(ApiModel):
     """One environment variable."""
 
     name: EnvName = Field(description="Name of the variable.")
-    value: str | None = Field(None, description="Its value.")
+    value: Annotated[str, Field(max_length=MAX_VALUE)] | None = Field(
+        None, description="Its value."
+    )
     value_from: EnvVarSource | None = Field(None, description="Where its value comes from.")
 
 
@@ -94,19 +106,47 @@ class OptionalObjectRef(ApiModel):
 class EnvFromSource(ApiModel):
     """Environment variables from all keys of an object."""
 
-    prefix: str | None = Field(None, description="Prefix of each variable.")
+    prefix: LongText | None = Field(None, description="Prefix of each variable.")
     secret_ref: OptionalObjectRef | None = Field(None, description="All keys of this Secret.")
     config_map_ref: OptionalObjectRef | None = Field(
         None, description="All keys of this ConfigMap."
     )
 
 
-class Volume(ApiModel):
-    """A volume of the pod: its name, and any source Kubernetes knows."""
+Part = dict[str, Any]
 
-    model_config = ConfigDict(extra="allow")
+
+@exactly_one_of(
+    *("config_map", "csi", "downward_a_p_i", "empty_dir", "ephemeral", "image"),
+    *("persistent_volume_claim", "projected", "secret"),
+)
+class Volume(ApiModel):
+    """A volume of the pod: its name, and a source of the pod security standard `restricted`."""
 
     name: DnsLabel = Field(description="Name of the volume; mounts refer to it.")
+    config_map: Annotated[Part, shapes.CONFIG_MAP] | None = Field(
+        None, description="Files from a ConfigMap."
+    )
+    csi: Annotated[Part, shapes.CSI] | None = Field(None, description="A volume of a CSI driver.")
+    downward_a_p_i: Annotated[Part, shapes.DOWNWARD_API] | None = Field(
+        None, description="Files with fields of the pod."
+    )
+    empty_dir: Annotated[Part, shapes.EMPTY_DIR] | None = Field(
+        None, description="An empty folder for the life of the pod."
+    )
+    ephemeral: Annotated[Part, shapes.EPHEMERAL] | None = Field(
+        None, description="A claim that is created and deleted with the pod."
+    )
+    image: Annotated[Part, shapes.IMAGE] | None = Field(
+        None, description="The files of an OCI image."
+    )
+    persistent_volume_claim: Annotated[Part, shapes.CLAIM] | None = Field(
+        None, description="An existing claim."
+    )
+    projected: Annotated[Part, shapes.PROJECTED] | None = Field(
+        None, description="Several sources in one folder."
+    )
+    secret: Annotated[Part, shapes.SECRET] | None = Field(None, description="Files from a Secret.")
 
 
 class VolumeMount(ApiModel):
@@ -114,13 +154,13 @@ class VolumeMount(ApiModel):
 
     name: DnsLabel = Field(description="Name of the volume.")
     mount_path: Text = Field(description="Path in the container.")
-    sub_path: str | None = Field(None, description="Path within the volume.")
-    sub_path_expr: str | None = Field(
+    sub_path: LongText | None = Field(None, description="Path within the volume.")
+    sub_path_expr: LongText | None = Field(
         None, description="Path within the volume, with $(VAR) expanded."
     )
     read_only: StrictBool | None = Field(None, description="Whether the mount is read-only.")
-    mount_propagation: str | None = Field(None, description="How mounts propagate.")
-    recursive_read_only: str | None = Field(
+    mount_propagation: LongText | None = Field(None, description="How mounts propagate.")
+    recursive_read_only: LongText | None = Field(
         None, description="Whether a read-only mount is recursive."
     )
 
@@ -128,11 +168,11 @@ class VolumeMount(ApiModel):
 class Toleration(ApiModel):
     """A taint that the pods of jobs tolerate."""
 
-    key: str | None = Field(None, description="Key of the taint; every key when absent.")
+    key: LongText | None = Field(None, description="Key of the taint; every key when absent.")
     operator: Literal["Exists", "Equal", "Lt", "Gt"] | None = Field(
         None, description="How the value is compared; Equal by default."
     )
-    value: str | None = Field(None, description="Value of the taint.")
+    value: LongText | None = Field(None, description="Value of the taint.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Effect of the taint; every effect when absent."
     )
@@ -163,18 +203,22 @@ class RuntimeSpec(ApiModel):
     volume_mounts: Annotated[tuple[VolumeMount, ...], ListType("map", ("mountPath",))] = Field(
         (), max_length=50, description="Mounts of the volumes."
     )
-    pod_labels: dict[str, str] = Field({}, description="Labels put on the jobs' pods.")
-    pod_annotations: dict[str, str] = Field({}, description="Annotations put on the jobs' pods.")
-    node_selector: dict[str, str] = Field({}, description="Labels a node must have.")
+    pod_labels: Labels = Field({}, description="Labels put on the jobs' pods.")
+    pod_annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=MAX_VALUE)]], Field(max_length=100)
+    ] = Field({}, description="Annotations put on the jobs' pods.")
+    node_selector: Labels = Field({}, description="Labels a node must have.")
     tolerations: Annotated[tuple[Toleration, ...], ATOMIC] = Field(
         (), max_length=50, description="Taints that the jobs tolerate."
     )
-    affinity: PodFragment | None = Field(None, description="Affinity of the jobs' pods.")
+    affinity: Annotated[Part, shapes.AFFINITY] | None = Field(
+        None, description="Affinity of the jobs' pods."
+    )
     priority_class_name: DnsName | None = Field(None, description="PriorityClass of the jobs.")
     image_pull_secrets: Annotated[tuple[ObjectRef, ...], MAP_BY_NAME] = Field(
         (), max_length=50, description="Secrets to pull the image with."
     )
-    security_context: PodFragment | None = Field(
+    security_context: Annotated[Part, shapes.SECURITY_CONTEXT] | None = Field(
         None, description="Security context of the jobs' pods, such as fsGroup."
     )
     timeout: Annotated[Duration, at_least("10s")] = Field(

@@ -25,6 +25,7 @@ _KEPT = (
     "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
     "required",
     "x-kubernetes-int-or-string",
     "x-kubernetes-preserve-unknown-fields",

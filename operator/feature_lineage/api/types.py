@@ -127,10 +127,14 @@ Timestamp = Annotated[
     BeforeValidator(_only_rfc3339),
     AfterValidator(_utc_seconds),
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIMESTAMP}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": _TIMESTAMP, "maxLength": 64}
+    ),
 ]
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
+LongText = Annotated[str, Field(max_length=4096)]
+Labels = Annotated[dict[str, Annotated[str, Field(max_length=253)]], Field(max_length=100)]
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DnsLabel = Annotated[
     str,
@@ -149,11 +153,12 @@ DataKey = Annotated[
     Field(min_length=1, max_length=253),
     Pattern(r"^[-._a-zA-Z0-9]+$", "letters, digits, -, _ and ., such as feature_store.yaml"),
 ]
+_QUANTITY_LENGTH = 64
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?([EPTGMK]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
 
 
 def _only_quantity(value: str | int) -> str | int:
-    if re.fullmatch(_QUANTITY, str(value)):
+    if len(str(value)) <= _QUANTITY_LENGTH and re.fullmatch(_QUANTITY, str(value)):
         return value
     fact = f'"{value}" is not a quantity: write a number with a unit, such as 500m or 2Gi'
     raise PydanticCustomError("quantity", "{fact}", {"fact": fact})
@@ -162,9 +167,7 @@ def _only_quantity(value: str | int) -> str | int:
 Quantity = Annotated[
     StrictStr | StrictInt,
     AfterValidator(_only_quantity),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": _QUANTITY}),
-]
-PodFragment = Annotated[
-    dict[str, Any],
-    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "pattern": _QUANTITY, "maxLength": _QUANTITY_LENGTH}
+    ),
 ]

@@ -21,12 +21,15 @@ from feature_lineage.errors import NotFound, TerminalError
 from feature_lineage.kube.api_errors import ApiUnavailable, NotLeading, error_of
 from feature_lineage.kube.kinds import MANAGER, Kind
 from feature_lineage.reasons import Reason
+from feature_lineage.untrusted import TooLarge, check_json
 
 Object = dict[str, Any]
 PatchType = Literal["merge", "apply", "json"]
 
 REQUEST_SECONDS: Final = 15.0
 PAGE: Final = 500
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""A larger page is requested again with half of the objects: one object may have a megabyte."""
 CONNECTIONS: Final = 32
 
 _PATCHES: Final[Mapping[str, str]] = {
@@ -133,21 +136,32 @@ class Api:
         fields: str = "",
         metadata_only: bool = False,
     ) -> AsyncIterator[Object]:
-        """Objects of a namespace, or of all; in pages of `PAGE`.
+        """Objects of a namespace, or of all; in pages of at most `PAGE` objects.
+
+        The memory of a page is bounded, unless it has one object.
 
         Args:
             labels: label selector.
             fields: field selector.
             metadata_only: the objects have only ``metadata``.
         """
-        query = {"limit": str(PAGE)}
+        query: dict[str, str] = {}
+        size = PAGE
         if labels:
             query["labelSelector"] = labels
         if fields:
             query["fieldSelector"] = fields
         headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
         while True:
-            page = await self._request("GET", kind.path(namespace), query=query, headers=headers)
+            query["limit"] = str(size)
+            try:
+                page = await self._request(
+                    "GET", kind.path(namespace), query=query, headers=headers, paged=size > 1
+                )
+            except TooLarge:
+                size //= 2
+                continue
+            size = min(2 * size, PAGE)
             for item in page.get("items") or ():
                 yield item
             following = page.get("metadata", {}).get("continue")
@@ -213,7 +227,9 @@ class Api:
         patch: PatchType | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        paged: bool = False,
     ) -> Object:
+        """The answer; with `paged`, raises `TooLarge` if it needs more memory than a page may."""
         if method != "GET" and not self._may_write():
             raise NotLeading(f"{method} {path} is not sent: this process does not hold the Lease")
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
@@ -227,14 +243,30 @@ class Api:
                 response = await self._client.rest_client.request(
                     method, url, headers=sent, body=body, _request_timeout=self._deadline
                 )
-                data = await response.read()
+                data = (
+                    await _body(response.response, PAGE_BYTES) if paged else await response.read()
+                )
         except TimeoutError as error:
             raise ApiUnavailable(f"{request}: no answer in {self._deadline:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ApiUnavailable(f"{request}: {error}") from error
         if 200 <= response.status < 300:
+            if paged:
+                check_json(data)
             return _parsed(data, request)
         raise error_of(response.status, data, request)
+
+
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body of an answer; raises `TooLarge` if it has more bytes."""
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            response.close()
+            raise TooLarge(f"more than {most} bytes")
+    return b"".join(pieces)
 
 
 def _parsed(data: bytes, request: str) -> Object:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.annotations import FINALIZER
+from feature_lineage.api.base import GROUP
 from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.kube.api_client import Object
@@ -18,8 +19,12 @@ _CLASSES: Final[dict[str, type[Resource]]] = {
     "FeatureStoreProject": FeatureStoreProject,
     "TrainedModel": TrainedModel,
 }
-_DROPPED: Final = ("managedFields", "selfLink")
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_KEPT: Final = (
+    *("name", "namespace", "uid", "generation", "resourceVersion"),
+    *("creationTimestamp", "deletionTimestamp", "finalizers"),
+)
+_OWN: Final = f"{GROUP}/"
+"""Prefix of the annotations that are read; a tenant may write 256 KiB of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class CacheEntry:
     Attributes:
         uid: identity; another uid is another object of the same name.
         version: ``resourceVersion``.
-        spec_hash: changes with spec, labels, annotations and deletion, not with the status.
+        spec_hash: changes with spec, the operator's annotations and deletion, not with the status.
         packed: of a TrainedModel, its JSON; of an object that does not validate, the error message.
         model: registered model of a TrainedModel, "" of a project.
         project: the project that a TrainedModel refers to, None of a project.
@@ -45,17 +50,27 @@ class CacheEntry:
     valid: bool = True
 
 
+def trimmed(body: Object) -> Object:
+    """An object with the part of its metadata that is read.
+
+    The rest may be a megabyte: labels, annotations and managed fields have no common limit.
+    """
+    whole = body["metadata"]
+    metadata: dict[str, Any] = {name: whole[name] for name in _KEPT if name in whole}
+    metadata["annotations"] = {
+        name: value for name, value in whole.get("annotations", {}).items() if name.startswith(_OWN)
+    }
+    return {**body, "metadata": metadata}
+
+
 def parsed(body: Object) -> tuple[CacheEntry, Resource | None]:
     """The entry of an object, and the resource if the object validates."""
-    metadata: dict[str, Any] = {k: v for k, v in body["metadata"].items() if k not in _DROPPED}
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != _LAST_APPLIED}
-    metadata["annotations"] = annotations
+    metadata = trimmed(body)["metadata"]
     spec_hash = hash(
         (
             metadata.get("generation"),
             metadata.get("deletionTimestamp"),
-            tuple(sorted(annotations.items())),
-            tuple(sorted(metadata.get("labels", {}).items())),
+            tuple(sorted(metadata["annotations"].items())),
             FINALIZER in metadata.get("finalizers", ()),
         )
     )

@@ -18,6 +18,9 @@ from feature_lineage.kube.kinds import JOBS, MANAGED_BY, MANAGER
 INACTIVITY_SECONDS: Final = 70.0
 """A server sends a bookmark each minute; a stream that is silent for longer is dead."""
 
+CHUNK: Final = 25
+"""Objects of a page: kopf parses a page at once, and an object may have a megabyte."""
+
 
 def kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
@@ -28,7 +31,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
     settings.queueing.idle_timeout = 0.05
     settings.queueing.exit_timeout = 1.0
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = CHUNK
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
     settings.watching.reconnect_backoff = 1.0
     settings.watching.server_timeout = 300

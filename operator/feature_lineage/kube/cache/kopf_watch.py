@@ -28,6 +28,7 @@ import kopf
 from kubernetes.aio.client import Configuration
 
 from feature_lineage.errors import TransientError
+from feature_lineage.kube.cache.cache_entry import trimmed
 from feature_lineage.kube.cache.kopf_logs import filter_logs
 from feature_lineage.kube.cache.kopf_settings import connection_info, kopf_settings
 from feature_lineage.kube.kinds import JOBS, MODELS, PROJECTS, Kind
@@ -51,7 +52,8 @@ class WatchEvent:
 
     Attributes:
         kind: kind of the object.
-        body: the whole object; its last state if it was deleted.
+        body: the object with the part of its metadata that is read; its last state if it was
+            deleted. Of a Job, only the metadata.
         deleted: the object was deleted.
         listed: the object is of a list, so it may not have changed.
     """
@@ -194,7 +196,8 @@ class KopfWatch:
     ) -> None:
         # The handler only appends: kopf would log an error that it raises, and not call it again.
         async def received(event: Any, **_: Any) -> None:
-            type_, body = event["type"], event["object"]
+            type_, whole = event["type"], event["object"]
+            body = {"metadata": whole["metadata"]} if kind is JOBS else trimmed(whole)
             self._events.append(
                 WatchEvent(kind, body, deleted=type_ == "DELETED", listed=type_ is None)
             )

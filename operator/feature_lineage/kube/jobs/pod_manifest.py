@@ -14,7 +14,7 @@ from typing import Any, Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import access_name, request_name
-from feature_lineage.kube.jobs.pod_security import check_volume, pod_security, refused
+from feature_lineage.kube.jobs.pod_security import pod_security, refused
 from feature_lineage.operations.pod_protocol import REQUEST_KEY
 from feature_lineage.sources.pod_mounts import MOUNTS, key_volume
 from feature_lineage.sources.source_kinds import mounts
@@ -133,7 +133,6 @@ def _tenant_volumes(project: FeatureStoreProject) -> list[Object]:
         name = volume["name"]
         if name.startswith(VOLUME_PREFIX):
             raise refused(f"volumes: the name {name} is reserved; choose another name")
-        check_volume(volume)
     return volumes
 
 
