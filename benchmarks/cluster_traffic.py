@@ -54,9 +54,11 @@ class RawClient:
             return json.loads(data)  # type: ignore[no-any-return]
 
     @asynccontextmanager
-    async def watch(self, kind: Kind, namespace: str) -> AsyncIterator[AsyncIterator[Object]]:
-        """Yield each new state of any object of the namespace from now on."""
-        since = (await self.list(kind, namespace))["metadata"]["resourceVersion"]
+    async def watch(
+        self, kind: Kind, namespace: str, since: str = ""
+    ) -> AsyncIterator[AsyncIterator[Object]]:
+        """Yield each new state of any object of the namespace, from a version or now on."""
+        since = since or (await self.list(kind, namespace))["metadata"]["resourceVersion"]
         query = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "7200"}
         async with self.http.get(kind.path(namespace), params=query) as answer:
             answer.raise_for_status()

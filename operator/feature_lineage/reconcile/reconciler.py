@@ -142,9 +142,10 @@ class Reconciler:
             results = await self._actions.perform_tag_action(
                 action, observed.project, model.metadata.namespace, results
             )
-        status = conclude_model(written.status, results, self._ports.clock.now())
+        now = self._ports.clock.now()
+        status, told = conclude_model(model, written.status, results, now)
         written = await self._write(written, status)
-        sink_errors = await emit(self._sinks, decision.events)
+        sink_errors = await emit(self._sinks, (*decision.events, *told))
         self._no_ops.pop(key_of(model), None)
         until = no_op_until(observed, written, decision, self.now())
         if until is not None:

@@ -94,6 +94,7 @@ class ProjectScenario:
         forgotten: names of released jobs.
         runs: operation id → MLflow run.
         refusal: why no job can be started; None if jobs start.
+        unrecorded: why MLflow or the platform refuses records; None: they are accepted.
         happened: domain events so far.
         events: reasons of the Kubernetes Events for them.
     """
@@ -123,6 +124,7 @@ class ProjectScenario:
         self.runs: dict[str, str] = {}
         self.refusal: Failure | None = None
         self.events: list[str] = []
+        self.unrecorded: Failure | None = None
         self.happened: list[DomainEvent] = []
         self.status = FeatureStoreProjectStatus()
 
@@ -207,11 +209,12 @@ class ProjectScenario:
                     refused[action.request.operation_id] = self.refusal
             elif isinstance(action, CancelJob):
                 self.taken_back[action.job] = action.why
-            elif isinstance(action, Record):
+            elif isinstance(action, Record) and self.unrecorded is None:
                 run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
                 recorded[action.operation_id] = run
             yield
-        results = ActionResults(recorded, refused)
+        tried = any(isinstance(action, Record) for action in decision.after)
+        results = ActionResults(recorded, refused, self.unrecorded if tried else None)
         concluded = conclude(observed, self.status, results, self.now)
         self.status = through_json(concluded.status)
         yield

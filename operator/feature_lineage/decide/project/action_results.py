@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from feature_lineage.api import Condition
+from feature_lineage.api import Condition, TrainedModel
 from feature_lineage.api.conditions import (
     PROJECT_REASONS,
     ModelCondition,
@@ -21,7 +21,10 @@ from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.events import DomainEvent
+from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.observed import Failure, ObservedProject
+from feature_lineage.decide.project.access_events import write_refused
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.bounded import bounded
 from feature_lineage.decide.project.history import records_operations, with_runs
@@ -82,6 +85,12 @@ def conclude(
     step = Step(with_runs(status, results.recorded))
     if results.not_recorded is not None:
         step = step.update(conditions=_not_recorded(step.status, results.not_recorded, now))
+        before, after = (
+            find_condition(each.conditions, ProjectCondition.RECORDED)
+            for each in (observed.resource.status, step.status)
+        )
+        key = key_of(observed.resource)
+        step = step.telling(*write_refused(key, results.not_recorded, before, after))
     for operation in status.in_flight:
         failure = results.not_started.get(operation.job)
         if failure is not None and failure.reason != MOVED:
@@ -109,13 +118,24 @@ def _not_started(
 
 
 def conclude_model(
-    status: TrainedModelStatus, results: ActionResults, now: datetime
-) -> TrainedModelStatus:
-    """The status after MLflow has accepted or refused the tags."""
-    if results.not_recorded is None:
-        return status
-    conditions = _refused(status.conditions, ModelCondition.TAGGED, results.not_recorded, now)
-    return status.model_copy(update={"conditions": conditions})
+    model: TrainedModel, status: TrainedModelStatus, results: ActionResults, now: datetime
+) -> tuple[TrainedModelStatus, tuple[DomainEvent, ...]]:
+    """The status and the domain events after MLflow has accepted or refused the tags.
+
+    Args:
+        model: as it was before the reconcile.
+        status: the status that was written before the actions.
+    """
+    failure = results.not_recorded
+    if failure is None:
+        return status, ()
+    conditions = _refused(status.conditions, ModelCondition.TAGGED, failure, now)
+    before, after = (
+        find_condition(each, ModelCondition.TAGGED)
+        for each in (model.status.conditions, conditions)
+    )
+    told = tuple(write_refused(key_of(model), failure, before, after))
+    return status.model_copy(update={"conditions": conditions}), told
 
 
 def _not_recorded(

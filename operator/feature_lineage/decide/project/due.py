@@ -136,7 +136,8 @@ def _observe(given: DecisionInput) -> DueOperation | None:
     """Another writer may have changed the registry: it is read again when the last read is old."""
     observed, status = given.observed, given.status
     interval: timedelta | None = observed.resource.spec.registry_poll_interval
-    if _snapshot_lost(observed):
+    lost = _snapshot_lost(observed)
+    if lost:
         interval = min(interval or READ_AGAIN, READ_AGAIN)
     if observed.deleted or interval is None:
         return None
@@ -146,7 +147,7 @@ def _observe(given: DecisionInput) -> DueOperation | None:
     last = last_observed(status)
     if last is not None and observed.now < last + interval and not observed.requested:
         return None
-    if seen is None and observed.resource.spec.apply.mode is not ApplyMode.OBSERVE:
+    if seen is None and not lost and observed.resource.spec.apply.mode is not ApplyMode.OBSERVE:
         return None
     revision = observed.source.revision if isinstance(observed.source, SourceFacts) else ""
     since = observed.now if last is None else last + interval
@@ -154,9 +155,14 @@ def _observe(given: DecisionInput) -> DueOperation | None:
 
 
 def _snapshot_lost(observed: ObservedProject) -> bool:
-    """Whether the status names a snapshot of the registry that no store has."""
+    """Whether the status names a snapshot of the registry that no store has, or that nobody read.
+
+    The second is a status that a person or an older version wrote.
+    """
     registry = observed.resource.status.registry
-    return observed.snapshot is None and registry is not None and registry.digest is not None
+    if registry is None or registry.digest is None:
+        return False
+    return observed.snapshot is None or registry.observed_at is None
 
 
 def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:

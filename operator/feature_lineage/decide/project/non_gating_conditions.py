@@ -12,6 +12,7 @@ from feature_lineage.api.enums import Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
+from feature_lineage.decide.project.access_events import cause
 from feature_lineage.decide.project.preconditions import waiting_reason
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
@@ -133,7 +134,7 @@ def _facts_current(
         conditions.false(
             C.FACTS_CURRENT,
             Reason.MLFLOW_VIEW_OLD,
-            f"facts about models are as of {as_of}: {models.failure.message}",
+            f"facts about models are as of {as_of}{cause(models.failure)}{models.failure.message}",
         )
     elif (
         interval is not None
