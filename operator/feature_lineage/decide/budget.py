@@ -42,7 +42,6 @@ OPERATIONS: Final = 80 * KIB
 RECORD_VIEWS: Final = 2 * KIB
 FEATURE_VIEWS: Final = 30 * KIB
 """At least; the operations leave it to the views."""
-MODEL_PROBLEMS: Final = 48 * KIB
 
 # Bytes of a text.
 NAME: Final = 256

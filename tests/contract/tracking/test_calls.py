@@ -40,6 +40,26 @@ async def test_search_versions_orders_and_filters(client: MLflowClient, rest: Re
     assert [row.version.version for row in newest] == ["11", "10"]
 
 
+@pytest.mark.parametrize("part", ["it's", 'a "model"', "' OR name LIKE '%"])
+async def test_a_quote_in_a_name_does_not_end_the_filter(
+    client: MLflowClient, rest: Rest, part: str
+) -> None:
+    name, other = rest.model(unique(part)), rest.model()
+    for each in (name, other):
+        rest.version(each)
+
+    found, _ = await client.search_versions(
+        order_by=["name ASC"], filter_string=f"name = {quoted(name)}", page_size=10
+    )
+
+    assert [row.version.name for row in found] == [name]
+
+
+def test_a_name_with_both_kinds_of_quotes_is_refused() -> None:
+    with pytest.raises(RequestRejected, match="both kinds of quotes"):
+        quoted('it\'s "a" model')
+
+
 async def test_tags_and_aliases_do_not_move_last_updated(client: MLflowClient, rest: Rest) -> None:
     """Why full reads exist at all; a server that changes this makes them cheaper."""
     name = rest.model()

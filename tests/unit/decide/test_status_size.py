@@ -155,7 +155,6 @@ def test_full_model_status(char: str) -> None:
     assert stored(small) <= MAX_STATUS
     assert len(small.resolved.aliases) < small.resolved.aliases_total == 110
     assert size(small.resolved.aliases) <= budget.ALIASES
-    assert size(small.lineage.problems) <= budget.MODEL_PROBLEMS
     assert bounded_model(small, TrainedModelStatus()) == small, "it is stable"
 
 
@@ -232,6 +231,9 @@ def test_blocked_plan_counts_what_is_left_out() -> None:
     assert 0 < len(plan.changes) < plan.changes_total == 60
     assert 0 < len(plan.impacts) < plan.impacts_total == 60
     assert 0 < len(plan.online_tables_dropped) < (plan.online_tables_dropped_total or 0) == 200
+    assert size(plan.changes) <= budget.CHANGES
+    assert size(plan.impacts) <= budget.IMPACTS
+    assert size(plan.online_tables_dropped) <= budget.TABLES_DROPPED
     for impact in plan.impacts:
         assert 0 < len(impact.aliases) < (impact.aliases_total or 0) == 200
         assert len(impact.problems) < (impact.problems_total or 0) == 60
@@ -364,6 +366,29 @@ def test_a_message_of_a_condition_is_short() -> None:
 
     (condition,) = conditions.values
     assert 300 < size(condition.message) <= budget.MESSAGE
+
+
+def test_the_last_views_are_left_out_where_all_do_not_fit() -> None:
+    views = tuple(
+        FeatureViewStatus(
+            name=f"{number:03}{'x' * 250}",
+            materialized_until=AT,
+            newest_event_time=AT,
+            attempted_at=AT,
+            rows=1_000_000,
+            last_result="Succeeded",
+            last_duration_seconds=12.345,
+            max_age=Duration("1d"),
+        )
+        for number in range(500)
+    )
+    status = FeatureStoreProjectStatus(feature_views=views, operations=records(200))
+
+    small = bounded(status, FeatureStoreProjectStatus(), recorded=True)
+
+    assert stored(small) <= MAX_STATUS
+    assert 0 < len(small.feature_views) < 500
+    assert small.feature_views == views[: len(small.feature_views)]
 
 
 def test_a_view_with_a_long_name_is_left_out() -> None:

@@ -47,10 +47,12 @@ async def test_a_page_that_is_too_large_is_asked_for_again_in_halves() -> None:
 
 
 async def test_one_row_that_is_too_large_is_an_error() -> None:
+    listing = Listing([1, 100], 32)
     with pytest.raises(RequestRejected) as caught:
-        await rows(pages(Listing([1, 100], 32).ask, 8))
+        await rows(pages(listing.ask, 8))
 
     assert caught.value.error_code == ANSWER_TOO_LARGE
+    assert [size for size, _ in listing.asked] == [8, 4, 2, 1, 1]
 
 
 async def test_an_error_of_another_kind_is_not_asked_again() -> None:

@@ -1,6 +1,6 @@
 """Keeps the status of a model within its size: see `decide.budget`. Totals count what is cut."""
 
-from feature_lineage.api.model_status import LineageStatus, ResolvedStatus, TrainedModelStatus
+from feature_lineage.api.model_status import ResolvedStatus, TrainedModelStatus
 from feature_lineage.decide import budget
 from feature_lineage.decide.budget import first_that_fit, total_of, with_short_texts
 
@@ -17,7 +17,6 @@ def bounded(status: TrainedModelStatus, before: TrainedModelStatus) -> TrainedMo
     return status.model_copy(
         update={
             "resolved": _resolved(status.resolved) if status.resolved else None,
-            "lineage": _lineage(status.lineage) if status.lineage else None,
         }
     )
 
@@ -26,9 +25,3 @@ def _resolved(resolved: ResolvedStatus) -> ResolvedStatus:
     aliases = first_that_fit(resolved.aliases, budget.ALIASES)
     total = resolved.aliases_total or total_of(resolved.aliases, aliases)
     return resolved.model_copy(update={"aliases": aliases, "aliases_total": total})
-
-
-def _lineage(lineage: LineageStatus) -> LineageStatus:
-    """`problemsTotal` counts what does not fit; 100 short names of features and views do."""
-    problems = first_that_fit(lineage.problems, budget.MODEL_PROBLEMS)
-    return lineage.model_copy(update={"problems": problems})
