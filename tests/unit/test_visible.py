@@ -118,6 +118,14 @@ def test_console_lines(text: str) -> None:
     assert not raw(second)
 
 
+@given(HOSTILE)
+def test_other_lines_of_the_console(text: str) -> None:
+    out = io.StringIO(newline="")
+    PlainConsole(out).line(f"= {text}")
+
+    assert not raw(out.getvalue(), "\n\t")
+
+
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([["NAME", "MESSAGE"], ["m\nx", "\x1b[2J\u202e"]])
 
@@ -145,7 +153,7 @@ def test_error_of_a_command() -> None:
 
 
 def test_sections_of_describe(capsys: pytest.CaptureFixture[str]) -> None:
-    _section("Status", {"name": "\ufeffx"})  # YAML writes this one as it is
+    _section("Status", {"name": "\u202ex"})  # YAML writes this one as it is
 
     assert not raw(capsys.readouterr().out, "\n")
 
