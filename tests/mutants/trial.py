@@ -1,26 +1,32 @@
 """Runs tests in a copy of the checkout, in which one file may be changed."""
 
-import contextlib
 import importlib.util
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
+import pytest
 from tests.mutants.table import ROOT, Mutant
 
 MEMORY_BYTES: Final = 3 * 1024**3
 """Of a process of the tests: a mutant may have lost a limit."""
 TEST_SECONDS: Final = 120
 STOP_SECONDS: Final = 60
+PRELOADED: Final = ("hypothesis", "pydantic", "pytest_asyncio", "httpx", "aiohttp", "kubernetes")
+"""Libraries that the tests import: once for all runs."""
+CHECKOUT: Final = ("feature_lineage", "tests")
+"""Packages that each run imports from the copy."""
 _FAILED: Final = re.compile(r"^FAILED tests/([^:\s]+::\w+)", re.MULTILINE)
 
 
@@ -94,35 +100,53 @@ def _write(path: Path, text: str) -> None:
 
 
 def _run(folder: Path, tests: list[str]) -> Trial:
-    options = ("-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
-    limited = ("prlimit", f"--data={MEMORY_BYTES}")
-    process = subprocess.Popen(
-        [*limited, sys.executable, "-m", "pytest", *options, f"--timeout={TEST_SECONDS}", *tests],
-        cwd=folder,
-        # Before the path of the checkout, which the environment of the tests has installed.
-        env={**os.environ, "PYTHONPATH": str(folder / "operator")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate()
-    except BaseException:
-        _stop(process)
-        raise
-    failed = frozenset(_FAILED.findall(output))
-    # 0: all passed; 1: some failed, or could not be set up.
-    broken = process.returncode not in (0, 1) or re.search(r"^ERROR ", output, re.MULTILINE)
-    return Trial(failed, output[-1500:].strip() if broken else "")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End the tests like Ctrl-C, so that they end their servers, and then by force."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
+    for module in PRELOADED:
+        importlib.import_module(module)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        child = os.fork()
+        if not child:
+            _run_and_exit(folder, tests, output.fileno())
         try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _, status = os.waitpid(child, 0)
+        except BaseException:
+            _stop(child)
+            raise
+        output.seek(0)
+        text = output.read()
+    failed = frozenset(_FAILED.findall(text))
+    # 0: all passed; 1: some failed, or could not be set up.
+    ended = os.waitstatus_to_exitcode(status) in (0, 1)
+    broken = not ended or re.search(r"^ERROR ", text, re.MULTILINE)
+    return Trial(failed, text[-1500:].strip() if broken else "")
+
+
+def _run_and_exit(folder: Path, tests: list[str], output: int) -> NoReturn:
+    """Run tests in this process, a fork that has the libraries but nothing of the checkout."""
+    code: int = pytest.ExitCode.INTERNAL_ERROR
+    try:
+        os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        for name in [name for name in sys.modules if name.partition(".")[0] in CHECKOUT]:
+            del sys.modules[name]
+        sys.path[:0] = [str(folder / "operator"), str(folder)]
+        os.environ["PYTHONPATH"] = str(folder / "operator")  # before the installed checkout
+        options = ("-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+        code = pytest.main([*options, f"--timeout={TEST_SECONDS}", *tests])
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _stop(child: int) -> None:
+    """End the tests like Ctrl-C, so that they end their servers, and then by force."""
+    os.kill(child, signal.SIGINT)
+    for _ in range(10 * STOP_SECONDS):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(0.1)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
