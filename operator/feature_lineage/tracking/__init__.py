@@ -7,6 +7,7 @@
     ├── permitted_registry               a server as one namespace and Feast project may use it
     └── registry.MLflowRegistry          everything a host needs of one server with one credential
         ├── registry_cache.RegistryCache one reading for all resources, one refresh at a time
+        │   ├── cache_budget             the memory of all readings
         │   ├── paging                   which pages to request, and when a reading is complete
         │   ├── registry_view            the view that a reading gives
         │   ├── run_resolver             finds the run of a version that names none

@@ -13,6 +13,12 @@ from feature_lineage.errors import FeatureLineageError, HostNotAllowed
 from feature_lineage.objects import Objects, text_of, value_of
 from feature_lineage.ports import RegistryAddress
 from feature_lineage.tracking.access import Permission
+from feature_lineage.tracking.cache_budget import (
+    PLATFORM_BYTES,
+    TENANTS_BYTES,
+    CacheBudget,
+    Share,
+)
 from feature_lineage.tracking.mlflow_server import (
     DEFAULT_WORKSPACE,
     MAX_CACHED_ADDRESSES,
@@ -55,6 +61,10 @@ class ModelRegistryPool:
         platform_servers: by the name of their ``serverRef``.
         allowed: whether a project may name this tracking URI itself; answers are cached.
         on_change: called with the names of registered models, of any server, that have changed.
+
+    Attributes:
+        of_platform, of_tenants: the memory of all readings of the platform's servers, and of those
+            that projects name themselves.
     """
 
     def __init__(
@@ -75,6 +85,8 @@ class ModelRegistryPool:
         self._permitted: dict[tuple[MLflowServer, Accesses], PermittedModels] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
         self._evicted_at = now()
+        self.of_platform = CacheBudget(PLATFORM_BYTES)
+        self.of_tenants = CacheBudget(TENANTS_BYTES)
 
     async def of(
         self, project: FeatureStoreProject, namespace: str | None = None
@@ -99,7 +111,8 @@ class ModelRegistryPool:
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
-            registry = MLflowRegistry(server, now=self._now, on_change=self._on_change)
+            share = self._share(project, server)
+            registry = MLflowRegistry(server, now=self._now, on_change=self._on_change, share=share)
             self._registries[server] = registry
         if accesses is None:
             return registry
@@ -145,6 +158,17 @@ class ModelRegistryPool:
         self._registries.clear()
         self._permitted.clear()
         self._resolved.clear()
+
+    def _share(self, project: FeatureStoreProject, server: MLflowServer) -> Share:
+        """The share of a new reading: the platform accounts for the servers and workspaces that it
+        names, and a namespace for those that its projects name.
+        """
+        mlflow = project.spec.mlflow
+        if mlflow is not None and mlflow.server_ref is not None:
+            named = self._servers.of(mlflow, (mlflow.server_ref,))
+            if server.workspace == named.workspace:
+                return self.of_platform.share(mlflow.server_ref)
+        return self.of_tenants.share(project.metadata.namespace)
 
     async def _server(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         key, now = (namespace, mlflow), self._now()

@@ -19,6 +19,7 @@ import httpx
 
 from feature_lineage.errors import FeatureLineageError, ServerUnavailable
 from feature_lineage.tracking import mlflow_errors
+from feature_lineage.tracking.cache_budget import GivenUp, count_answer
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, MLflowServer
 from feature_lineage.tracking.read_budget import ALL_ANSWERS, ReadBudget
@@ -195,11 +196,16 @@ class Http:
                         body.append(piece)
                 if inflater and response.num_bytes_downloaded:
                     inflater.finish()
-                return body.content()
+                content = body.content()
         except TooLarge as error:
             raise mlflow_errors.too_large(self.server, str(call), str(error)) from error
         except ValueError as error:
             raise mlflow_errors.unexpected_answer(self.server, str(call), str(error)) from error
+        try:
+            count_answer(len(content))
+        except GivenUp as error:
+            raise mlflow_errors.no_room(self.server, str(error)) from error
+        return content
 
 
 class _Retryable(Exception):

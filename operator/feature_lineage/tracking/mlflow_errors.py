@@ -20,6 +20,7 @@ from feature_lineage.untrusted import TooLarge, parse_json
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
+NO_ROOM = "NO_ROOM"
 
 
 class ServerFailed(ServerUnavailable):
@@ -47,6 +48,15 @@ def too_large(server: MLflowServer, call: str, fact: str) -> RequestRejected:
     return RequestRejected(
         f"MLflow at {server.tracking_uri} answers {call} with more than the operator reads: {fact}",
         error_code=ANSWER_TOO_LARGE,
+    )
+
+
+def no_room(server: MLflowServer, fact: str) -> RequestRejected:
+    """A model registry for which the process has no memory; `fact` is why."""
+    return RequestRejected(
+        f"the model registry of MLflow at {server.tracking_uri} is not read: {fact}; delete"
+        " versions or tags, name fewer servers, or ask who runs the operator",
+        error_code=NO_ROOM,
     )
 
 

@@ -10,6 +10,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
+from feature_lineage.tracking.cache_budget import Share
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
@@ -28,6 +29,7 @@ class MLflowRegistry:
         server: address and credential.
         now: the current time, aware, in UTC.
         on_change: called with the names of registered models that have changed.
+        share: see `RegistryCache`.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class MLflowRegistry:
         *,
         now: Callable[[], datetime] = utc_now,
         on_change: OnRegistryChange = lambda _: None,
+        share: Share | None = None,
     ) -> None:
         self.server = server
         self._client = MLflowClient(server, now=now)
-        self._view = RegistryCache(self._client, now=now, on_change=on_change)
+        self._view = RegistryCache(self._client, now=now, on_change=on_change, share=share)
         self._ops = OpsRuns(self._client)
         self._timeline = TimelineReader(self._client)
 

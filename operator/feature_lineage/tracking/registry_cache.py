@@ -16,9 +16,16 @@ from typing import Final
 
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.tracking.cache_budget import (
+    TENANTS_BYTES,
+    CacheBudget,
+    GivenUp,
+    Share,
+    memory_of,
+)
 from feature_lineage.tracking.circuit_breaker import MAX_PROBE_INTERVAL
 from feature_lineage.tracking.client import MLflowClient
-from feature_lineage.tracking.mlflow_errors import closed
+from feature_lineage.tracking.mlflow_errors import closed, no_room
 from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
 from feature_lineage.tracking.registry_view import assembled, changed_models, with_changes
 from feature_lineage.tracking.run_resolver import RunResolver
@@ -52,6 +59,7 @@ class RegistryCache:
         client: of that server and credential.
         now: the current time, aware, in UTC.
         on_change: called with the names of registered models that differ from the last view.
+        share: of the memory for all readings; without it, the cache has a budget of its own.
     """
 
     def __init__(
@@ -60,7 +68,10 @@ class RegistryCache:
         *,
         now: Callable[[], datetime],
         on_change: OnRegistryChange = lambda _: None,
+        share: Share | None = None,
     ) -> None:
+        self._share = share or CacheBudget(TENANTS_BYTES).share("")
+        self._share.on_given_up = self._drop
         self._client = client
         self._now = now
         self._on_change = on_change
@@ -121,6 +132,13 @@ class RegistryCache:
         if (refresh := self._refresh_task) is not None:
             refresh.cancel()
             await asyncio.wait({refresh})
+        self._share.close()
+
+    def _drop(self) -> None:
+        """Free the memory: other readings need it more."""
+        self._reading = self._last = None
+        self._run_resolver = RunResolver(self._client)
+        self._training = TrainingRuns(self._client)
 
     def record_tag_write(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
         """Add tags that this process wrote (None: removed) to the view until the next full reading.
@@ -171,8 +189,13 @@ class RegistryCache:
 
     async def _run_refresh(self, full: bool) -> None:
         try:
-            await self._read_registry(full)
+            with self._share.reading():
+                await self._read_registry(full)
             self._failure = None
+        except GivenUp as given_up:
+            error = no_room(self._client.server, str(given_up))
+            self._failure = (error, self._now())
+            raise error from given_up
         except FeatureLineageError as error:
             # During an outage the circuit breaker decides, which probes earlier than this.
             self._failure = None if self._client.circuit.is_open else (error, self._now())
@@ -204,6 +227,7 @@ class RegistryCache:
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
             self._last = last = RegistryView(reading.read_at, versions, runs)
+            self._share.hold(memory_of(last))
         reported, self._reported = self._reported, last
         if reported is not last and (changed := changed_models(reported, last)):
             self._on_change(changed)

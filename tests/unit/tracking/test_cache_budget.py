@@ -1,0 +1,171 @@
+"""All readings share a budget; the owner that uses most of it loses its largest one."""
+
+import asyncio
+import tracemalloc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.access import ENTRIES
+from tests.unit.tracking.fake import Clock, FakeClient
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.errors import RequestRejected
+from feature_lineage.kube.config import NamedServer
+from feature_lineage.local.folder_objects import FolderObjects
+from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
+from feature_lineage.tracking.cache_budget import (
+    PLATFORM_BYTES,
+    TENANTS_BYTES,
+    CacheBudget,
+    GivenUp,
+    count_answer,
+    memory_of,
+)
+from feature_lineage.tracking.client_pool import ModelRegistryPool
+from feature_lineage.tracking.registry_cache import RegistryCache
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+POLL = timedelta(seconds=30)
+
+
+def view(versions: int, tag_bytes: int) -> RegistryView:
+    """A registry of versions, each with tags of this size, and a run."""
+    named = {
+        f"{number}": ModelVersion(
+            f"model_{number}",
+            f"{number}",
+            NOW + timedelta(seconds=number),
+            source=f"models:/m-{number:032x}",
+            run_id=f"{number:032x}",
+            tags={"feast.feature_refs": f"{number:06d}" + "x" * (tag_bytes - 6)},
+        )
+        for number in range(versions)
+    }
+    runs = {
+        f"{number:032x}": TrainingRun(f"{number:032x}", NOW, tags={"feast.project": f"p{number}"})
+        for number in range(versions)
+    }
+    return RegistryView(NOW, {each.name: {number: each} for number, each in named.items()}, runs)
+
+
+def test_the_largest_reading_of_the_largest_owner_is_given_up() -> None:
+    budget = CacheBudget(100)
+    victim, *hostile = [budget.share(owner) for owner in ("team", "evil", "evil", "evil")]
+    victim.hold(40)
+    for share in hostile[:2]:
+        share.hold(29)
+
+    with pytest.raises(GivenUp, match="all readings together may have"):
+        hostile[2].hold(31)
+
+    assert [share.size for share in (victim, *hostile)] == [40, 29, 29, 0]
+
+
+def test_a_small_owner_is_unaffected_by_many_small_readings_of_another() -> None:
+    budget = CacheBudget(1000)
+    victim = budget.share("team")
+    victim.hold(400)
+    for _ in range(100):
+        share = budget.share("evil")
+        try:
+            share.hold(10)
+        except GivenUp:
+            assert share.size == 0
+
+    assert victim.size == 400
+    assert sum(share.size for share in budget.shares) <= 1000
+
+
+async def test_platform_and_each_namespace_account_for_their_servers() -> None:
+    platform = {"prod": NamedServer(name="prod", tracking_uri="http://mlflow:5000", access=ENTRIES)}
+    pool = ModelRegistryPool(FolderObjects(), Clock(), platform_servers=platform)
+    mine, own, workspace = (
+        FeatureStoreProject.model_validate(
+            {
+                "metadata": {"name": "p", "namespace": "ml"},
+                "spec": {"project": "churn", "source": {"local": {"path": "."}}, "mlflow": mlflow},
+            }
+        )
+        for mlflow in (
+            {"serverRef": "prod"},
+            {"trackingUri": "http://own:5000"},
+            {"serverRef": "prod", "workspace": "theirs"},
+        )
+    )
+    for each in (mine, own, workspace):
+        await pool.of(each)
+
+    assert [share.owner for share in pool.of_platform.shares] == ["prod"]
+    assert sorted(share.owner for share in pool.of_tenants.shares) == ["ml", "ml"]
+    await pool.close()
+    assert not pool.of_platform.shares | pool.of_tenants.shares
+
+
+def test_a_closed_share_counts_nothing() -> None:
+    budget = CacheBudget(100)
+    left = budget.share("team")
+    left.hold(90)
+    left.close()
+
+    budget.share("other").hold(90)
+
+
+async def test_answers_count_while_they_are_read() -> None:
+    share = CacheBudget(100).share("evil")
+    with share.reading():
+        count_answer(60)
+        with pytest.raises(GivenUp):
+            await asyncio.create_task(_answer(60))
+
+    assert share.size == 0
+    count_answer(1_000_000)  # outside of a reading
+
+
+async def _answer(size: int) -> None:
+    count_answer(size)
+
+
+async def test_a_registry_without_room_is_refused_and_others_are_kept() -> None:
+    clock, budget = Clock(), CacheBudget(60_000)
+    caches: list[tuple[RegistryCache, FakeClient]] = []
+    for owner, versions in (("team", 10), ("evil", 30)):
+        client: Any = FakeClient(clock)
+        for number in range(versions):
+            client.add("m", f"{number}", number)
+        share = budget.share(owner)
+        caches.append((RegistryCache(client, now=clock, share=share), client))
+    (small, _), (large, client) = caches
+    kept = await small.view(max_age=POLL)
+    assert len((await large.view(max_age=POLL)).versions["m"]) == 30
+    for number in range(30, 60):
+        client.add("m", f"{number}", number)
+    clock.advance(minutes=1)
+
+    with pytest.raises(RequestRejected, match=r"is not read: it needs .*MiB of memory"):
+        await large.view(max_age=POLL)
+
+    assert large.last is None
+    assert small.last is kept
+    del client.rows[20:]
+    clock.advance(minutes=1)
+    assert len((await large.view(max_age=POLL)).versions["m"]) == 20
+
+
+def test_what_is_legitimate_fits() -> None:
+    thousand = memory_of(view(1000, 5000))
+
+    assert 8 * thousand <= TENANTS_BYTES
+    assert 17 * thousand <= PLATFORM_BYTES
+
+
+def test_the_estimate_is_about_the_memory() -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    whole = view(2000, 500)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert after - before <= memory_of(whole) <= 3 * (after - before)
+    assert memory_of(replace(whole, versions={})) < memory_of(whole)
