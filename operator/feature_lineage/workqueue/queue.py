@@ -3,10 +3,14 @@
 A key is in the queue once, however often it is enqueued, and one worker has it at a time. After a
 failure a key waits, twice as long after each failure in a row. An event does not end this back-off;
 a change of the key's `spec_hash` does.
+
+Keys of one group, such as a namespace, have only some of the workers at once: however long each of
+them takes, a key of another group gets a worker.
 """
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -52,6 +56,8 @@ class WorkQueue(Generic[KeyT]):
 
     Args:
         jitter: factor of each back-off, in [0.5, 1.0]; random by default.
+        group: the group of a key; its keys share places.
+        places: how many keys of one group workers may have at once; None: any number.
 
     Attributes:
         hold_backoff: a key that is enqueued during its back-off waits for the end of the back-off.
@@ -60,8 +66,14 @@ class WorkQueue(Generic[KeyT]):
     def __init__(
         self,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311 - spread
+        group: Callable[[KeyT], Hashable] = lambda _: None,
+        places: int | None = None,
     ) -> None:
         self._jitter = jitter
+        self._group = group
+        self._places = places
+        self._taken: Counter[Hashable] = Counter()
+        self._waiting: dict[Hashable, list[tuple[float, int, KeyT]]] = {}
         self._entries: dict[KeyT, _Entry] = {}
         self._heap: list[tuple[float, int, KeyT]] = []
         self._tickets = 0
@@ -108,10 +120,17 @@ class WorkQueue(Generic[KeyT]):
     def take(self, now: float) -> KeyT | None:
         """Give the next due key to a worker; None when no key is due."""
         while self._heap and self._heap[0][0] <= now:
-            _, ticket, key = heapq.heappop(self._heap)
-            entry = self._entries.get(key)
-            if entry is None or entry.ticket != ticket:
+            item = heapq.heappop(self._heap)
+            key = item[2]
+            group = self._group(key)
+            if not self._is_current(item):
+                self._admit(group)
                 continue
+            if self._places is not None and self._taken[group] >= self._places:
+                heapq.heappush(self._waiting.setdefault(group, []), item)
+                continue
+            entry = self._entries[key]
+            self._taken[group] += 1
             entry.due, entry.processing, entry.dirty, entry.after = None, True, False, None
             return key
         return None
@@ -119,11 +138,9 @@ class WorkQueue(Generic[KeyT]):
     def next_due(self) -> float | None:
         """When the next key is due; None when no key is queued."""
         while self._heap:
-            due, ticket, key = self._heap[0]
-            entry = self._entries.get(key)
-            if entry is not None and entry.ticket == ticket:
-                return due
-            heapq.heappop(self._heap)
+            if self._is_current(self._heap[0]):
+                return self._heap[0][0]
+            self._admit(self._group(heapq.heappop(self._heap)[2]))
         return None
 
     def done(self, key: KeyT, now: float) -> None:
@@ -171,6 +188,11 @@ class WorkQueue(Generic[KeyT]):
         return entry
 
     def _take_back(self, key: KeyT, entry: _Entry, now: float) -> None:
+        group = self._group(key)
+        self._taken[group] -= 1
+        if not self._taken[group]:
+            del self._taken[group]
+        self._admit(group)
         if entry.forgotten:
             del self._entries[key]
             return
@@ -180,6 +202,21 @@ class WorkQueue(Generic[KeyT]):
             self._push(key, entry, self._earliest(entry, now))
         elif after is not None:
             self._push(key, entry, max(after, entry.backoff_until))
+
+    def _admit(self, group: Hashable) -> None:
+        """The next key that waits for a place of its group is due."""
+        waiting = self._waiting.get(group, [])
+        while waiting:
+            item = heapq.heappop(waiting)
+            if self._is_current(item):
+                heapq.heappush(self._heap, item)
+                break
+        if not waiting:
+            self._waiting.pop(group, None)
+
+    def _is_current(self, item: tuple[float, int, KeyT]) -> bool:
+        entry = self._entries.get(item[2])
+        return entry is not None and entry.ticket == item[1]
 
     def _earliest(self, entry: _Entry, at: float) -> float:
         return max(at, entry.backoff_until) if self.hold_backoff else at

@@ -20,7 +20,9 @@ class WorkerPool:
     """
 
     def __init__(self, work: Callable[[Key], Awaitable[None]], workers: int = 1) -> None:
-        self.keys: WorkQueue[Key] = WorkQueue()
+        # A quarter of the workers is free of the keys of any one namespace.
+        places = workers - workers // 4
+        self.keys: WorkQueue[Key] = WorkQueue(group=lambda key: key.namespace, places=places)
         self._work = work
         self._workers = workers
         self._changed = asyncio.Event()

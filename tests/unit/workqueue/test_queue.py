@@ -254,3 +254,69 @@ def test_the_caller_limits_the_back_off(queue):
         now += backoff
 
     assert backoff == 5.0
+
+
+def shared(places: int) -> WorkQueue[str]:
+    """A queue whose keys are in the group of their first letter."""
+    return WorkQueue(jitter=lambda: 1.0, group=lambda key: key[0], places=places)
+
+
+def test_a_group_leaves_workers_to_others():
+    queue = shared(2)
+    for key in ("a1", "a2", "a3", "a4", "b1"):
+        queue.enqueue(key, now=0)
+
+    assert [queue.take(0) for _ in range(4)] == ["a1", "a2", "b1", None]
+    queue.done("a1", now=1)
+    assert [queue.take(1) for _ in range(2)] == ["a3", None]
+    queue.failed("a2", now=1)
+    assert queue.take(1) == "a4"
+
+
+def test_a_key_that_was_removed_leaves_its_place():
+    queue = shared(1)
+    for key in ("a1", "a2", "a3"):
+        queue.enqueue(key, now=0)
+    assert [queue.take(0), queue.take(0)] == ["a1", None]
+    queue.done("a1", now=0)
+    queue.forget("a2")
+
+    assert queue.next_due() == 0
+    assert queue.take(0) == "a3"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["enqueue", "take", "done", "failed", "forget"]),
+                  st.sampled_from(["a1", "a2", "a3", "b1", "b2"])),
+        max_size=60,
+    )
+)  # fmt: skip
+def test_no_key_of_a_group_is_lost(actions):
+    queue, taken, wanted = shared(2), set(), set()
+    for action, key in actions:
+        match action:
+            case "enqueue":
+                queue.enqueue(key, now=0)
+                wanted.add(key)
+            case "take":
+                if (found := queue.take(0)) is not None:
+                    taken.add(found)
+                    wanted.discard(found)
+                assert sum(each[0] == "a" for each in taken) <= 2
+            case "done" | "failed" if key in taken:
+                taken.discard(key)
+                queue.done(key, now=0) if action == "done" else queue.forget(key)
+                if action == "failed":
+                    queue.done(key, now=0)
+                    wanted.discard(key)
+            case "forget" if key not in taken:
+                queue.forget(key)
+                wanted.discard(key)
+    for key in taken:
+        queue.done(key, now=0)
+    found = set()
+    while (key := queue.take(0)) is not None:
+        found.add(key)
+        queue.done(key, now=0)
+    assert found == wanted

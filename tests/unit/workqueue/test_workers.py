@@ -6,8 +6,8 @@ from feature_lineage.decide.facts import Key
 from feature_lineage.workqueue.workers import WorkerPool
 
 
-def key(name: str) -> Key:
-    return Key("TrainedModel", "ml", name)
+def key(name: str, namespace: str = "ml") -> Key:
+    return Key("TrainedModel", namespace, name)
 
 
 class BlockedPool:
@@ -53,6 +53,18 @@ async def test_workers_limit_concurrent_keys() -> None:
         pool.let.set()
         await pool.queue.quiet()
         assert pool.begun == ["a", "b", "c"]
+
+
+async def test_a_namespace_leaves_a_quarter_of_the_workers() -> None:
+    async with BlockedPool(workers=4) as pool:
+        for name in "abcd":
+            pool.queue.enqueue(key(name))
+        await turns()
+        assert pool.begun == ["a", "b", "c"]
+
+        pool.queue.enqueue(key("other", "fraud"))
+        await turns()
+        assert pool.begun == ["a", "b", "c", "other"]
 
 
 async def test_quiet_waits_for_due_keys_and_for_workers() -> None:
