@@ -26,8 +26,10 @@ class BadServer:
 
 
 @asynccontextmanager
-async def bad_server(script: Script) -> AsyncIterator[BadServer]:
-    """Listen on loopback; `script` writes the answer to each request, or none."""
+async def bad_server(
+    script: Script, address: tuple[str, int] = ("127.0.0.1", 0)
+) -> AsyncIterator[BadServer]:
+    """Listen at an address; `script` writes the answer to each request, or none."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -43,7 +45,7 @@ async def bad_server(script: Script) -> AsyncIterator[BadServer]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, *address)
     host, port = server.sockets[0].getsockname()[:2]
     there = BadServer(f"http://{host}:{port}")
     try:

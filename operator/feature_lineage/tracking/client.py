@@ -53,7 +53,7 @@ class MLflowClient:
         query = {"max_results": str(page_size), "order_by": "name ASC"}
         answer = await self._get("registered-models/search", _paged(query, token))
         with self.parsing_answer("registered-models/search"):
-            return parsing.registered_models(answer), str(answer.get("next_page_token", ""))
+            return parsing.registered_models(answer), parsing.next_page_token(answer)
 
     async def search_versions(
         self,
@@ -69,7 +69,7 @@ class MLflowClient:
             query["filter"] = filter_string
         answer = await self._get("model-versions/search", _paged(query, token))
         with self.parsing_answer("model-versions/search"):
-            return parsing.model_versions(answer), str(answer.get("next_page_token", ""))
+            return parsing.model_versions(answer), parsing.next_page_token(answer)
 
     async def get_version(self, name: str, version: str) -> parsing.VersionRow:
         """One version.
@@ -115,7 +115,7 @@ class MLflowClient:
             answer = await self._post("experiments/search", _paged(body, token), idempotent=True)
             with self.parsing_answer("experiments/search"):
                 ids = [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
-                return ids, str(answer.get("next_page_token", ""))
+                return ids, parsing.next_page_token(answer)
 
         return [each async for page in pages(ask, EXPERIMENTS_PAGE) for each in page]
 
@@ -160,7 +160,7 @@ class MLflowClient:
         }
         answer = await self._post("runs/search", _paged(body, token), idempotent=True)
         with self.parsing_answer("runs/search"):
-            return list(answer.get("runs", ())), str(answer.get("next_page_token", ""))
+            return list(answer.get("runs", ())), parsing.next_page_token(answer)
 
     async def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]

@@ -8,6 +8,8 @@ from feature_lineage.tracking.mlflow_errors import ANSWER_TOO_LARGE
 
 MAX_ROWS: Final = 200_000
 """Rows of one listing: more than one process can keep, or an answer without end."""
+MAX_PAGES: Final = 1000
+"""Pages of one listing: a server may answer with empty pages without end."""
 
 Row = TypeVar("Row")
 AskPage = Callable[[int, str], Awaitable[tuple[list[Row], str]]]
@@ -22,7 +24,8 @@ async def pages(ask: AskPage[Row], size: int) -> AsyncIterator[list[Row]]:
         size: rows of a page; halved each time that an answer is too large.
 
     Raises:
-        RequestRejected: one row is too large, or there are more than `MAX_ROWS` rows or pages.
+        RequestRejected: one row is too large, or there are more than `MAX_ROWS` rows or `MAX_PAGES`
+            pages.
     """
     token, read, asked = "", 0, 0
     while asked == 0 or token:
@@ -34,9 +37,10 @@ async def pages(ask: AskPage[Row], size: int) -> AsyncIterator[list[Row]]:
             size = size // 2
             continue
         read, asked = read + len(rows), asked + 1
-        if max(read, asked) > MAX_ROWS:
+        if read > MAX_ROWS or asked > MAX_PAGES:
+            limit = f"{MAX_ROWS} rows" if read > MAX_ROWS else f"{MAX_PAGES} pages"
             raise RequestRejected(
-                f"a listing of MLflow has more than {MAX_ROWS} rows; it is not read",
+                f"a listing of MLflow has more than {limit}; it is not read",
                 error_code=ANSWER_TOO_LARGE,
             )
         yield rows

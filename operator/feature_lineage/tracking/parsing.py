@@ -16,6 +16,7 @@ from feature_lineage.models.facts import ModelVersion, TrainingRun
 Json = Mapping[str, Any]
 
 KEPT_PREFIXES: Final = ("feast.", "featurelineage.io/")
+MAX_TOKEN: Final = 4096
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 FINAL_STATUS: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,7 +82,10 @@ def registered_models(answer: Json) -> list[RegisteredModel]:
         RegisteredModel(
             name=sys.intern(raw["name"]),
             created_ms=int(raw["creation_timestamp"]),
-            aliases={a["alias"]: sys.intern(str(a["version"])) for a in raw.get("aliases", ())},
+            aliases={
+                sys.intern(a["alias"]): sys.intern(str(a["version"]))
+                for a in raw.get("aliases", ())
+            },
             has_versions=bool(raw.get("latest_versions")),
         )
         for raw in answer.get("registered_models", ())
@@ -97,14 +101,14 @@ def model_versions(answer: Json) -> list[VersionRow]:
 
 def model_version(raw: Json) -> VersionRow:
     """One version, without aliases: only the list of models has them."""
-    source = raw.get("source", "")
+    source = _text(raw, "source")
     version = ModelVersion(
         name=sys.intern(raw["name"]),
         version=sys.intern(str(raw["version"])),
         created_at=moment(raw["creation_timestamp"]),
         source=source,
-        run_id=raw.get("run_id", ""),
-        model_id=raw.get("model_id") or logged_model_of(source),
+        run_id=_text(raw, "run_id"),
+        model_id=_text(raw, "model_id") or logged_model_of(source),
         tags=tags_of(raw),
     )
     return VersionRow(version, int(raw.get("last_updated_timestamp", 0)))
@@ -129,7 +133,7 @@ def _run(raw: Json) -> RunRow:
     info = raw["info"]
     return RunRow(
         TrainingRun(
-            run_id=info["run_id"],
+            run_id=sys.intern(info["run_id"]),
             started_at=moment(info.get("start_time", 0)),
             deleted=info.get("lifecycle_stage") == "deleted",
             tags=tags_of(raw.get("data", {})),
@@ -141,6 +145,30 @@ def _run(raw: Json) -> RunRow:
 def pairs(raw: Iterable[Json]) -> dict[str, str]:
     """MLflow's list of {key, value} as a dict."""
     return {pair["key"]: pair.get("value", "") for pair in raw}
+
+
+def _text(raw: Json, key: str) -> str:
+    """A text that MLflow may leave out.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    value = raw.get(key) or ""
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is a {type(value).__name__}")
+    return value
+
+
+def next_page_token(answer: Json) -> str:
+    """The token of the next page, "" if there is none.
+
+    Raises:
+        ValueError: it is longer than a token of MLflow can be.
+    """
+    token = _text(answer, "next_page_token")
+    if len(token) > MAX_TOKEN:
+        raise ValueError(f"next_page_token has {len(token)} characters")
+    return token
 
 
 def _is_prompt(raw: Json) -> bool:

@@ -25,7 +25,7 @@ from feature_lineage.tracking.cache_budget import (
 )
 from feature_lineage.tracking.circuit_breaker import MAX_PROBE_INTERVAL
 from feature_lineage.tracking.client import MLflowClient
-from feature_lineage.tracking.mlflow_errors import closed, no_room
+from feature_lineage.tracking.mlflow_errors import closed, no_room, unavailable
 from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
 from feature_lineage.tracking.registry_view import assembled, changed_models, with_changes
 from feature_lineage.tracking.run_resolver import RunResolver
@@ -36,6 +36,8 @@ FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
 PAUSE_FACTOR: Final = 4
 """The pause between two readings that only age makes due, in durations of the last reading."""
 MAX_PAUSE: Final = timedelta(minutes=2)
+MAX_WAIT: Final = 150.0
+"""Seconds that a caller waits for a reading; the reading goes on."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class RegistryCache:
         now: the current time, aware, in UTC.
         on_change: called with the names of registered models that differ from the last view.
         share: of the memory for all readings; without it, the cache has a budget of its own.
+        max_wait: seconds that a caller waits for a reading.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class RegistryCache:
         now: Callable[[], datetime],
         on_change: OnRegistryChange = lambda _: None,
         share: Share | None = None,
+        max_wait: float = MAX_WAIT,
     ) -> None:
+        self._max_wait = max_wait
         self._share = share or CacheBudget(TENANTS_BYTES).share("")
         self._share.on_given_up = self._drop
         self._client = client
@@ -106,7 +111,8 @@ class RegistryCache:
 
         Raises:
             FeatureLineageError: no reading is that fresh; `last` is kept.
-            ServerUnavailable: also where this cache was closed in the meantime.
+            ServerUnavailable: also where this cache was closed in the meantime, or where the
+                reading takes longer than a caller waits.
         """
         began = self._now()
         if not full and max_age:
@@ -163,7 +169,11 @@ class RegistryCache:
         cancelled reading must not cancel its callers.
         """
         try:
-            await asyncio.shield(refresh)
+            async with asyncio.timeout(self._max_wait):
+                await asyncio.shield(refresh)
+        except TimeoutError:
+            fact = f"its registry was not read within {self._max_wait:g} s; the reading goes on"
+            raise unavailable(self._client.server, fact) from None
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if not refresh.cancelled() or caller is None or caller.cancelling():

@@ -17,10 +17,16 @@ from feature_lineage.operations.records import (
 )
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
+from feature_lineage.tracking.mlflow_errors import ANSWER_TOO_LARGE
 from feature_lineage.tracking.ops import RECORDED_TAG
 from feature_lineage.tracking.page_walk import pages
 
 RUNS_PAGE: Final = 1000
+MAX_CHANGES: Final = 10_000
+MAX_TEXT: Final = 200
+"""Characters of a digest or revision."""
+MAX_CHANGED: Final = 10
+"""Downloads of a snapshot that turned out to have another digest."""
 REVISION_TAG: Final = "featurelineage.io/revision"
 _WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
 
@@ -42,19 +48,27 @@ class TimelineReader:
         Args:
             namespace: only the runs of projects in this namespace count; None: all runs.
         """
-        found: list[SnapshotRecord] = []
+        found: list[SnapshotRecord] = []  # newest first, as they are requested
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
             with self._client.parsing_answer("runs/search"):
                 info, tags = raw["info"], parsing.pairs(raw["data"]["tags"])
                 written_by, _, _ = tags.get(RESOURCE_TAG, "").partition("/")
                 if namespace is not None and written_by != namespace:
                     continue
-                found.append(
-                    SnapshotRecord(
-                        at=parsing.moment(info.get("end_time") or info["start_time"]),
-                        digest=tags[REGISTRY_DIGEST_TAG],
-                        revision=tags.get(REVISION_TAG, ""),
-                    )
+                record = SnapshotRecord(
+                    at=parsing.moment(info.get("end_time") or info["start_time"]),
+                    digest=tags[REGISTRY_DIGEST_TAG][:MAX_TEXT],
+                    revision=tags.get(REVISION_TAG, "")[:MAX_TEXT],
+                )
+            if found and found[-1].digest == record.digest and record.at <= found[-1].at:
+                found[-1] = record.seen_again(found[-1])
+            else:
+                found.append(record)
+            if len(found) > MAX_CHANGES:
+                raise RequestRejected(
+                    f"experiment {experiment} of MLflow at {self._client.server.tracking_uri} has"
+                    f" more than {MAX_CHANGES} changes of the registry; they are not read",
+                    error_code=ANSWER_TOO_LARGE,
                 )
         changes: list[SnapshotRecord] = []
         for record in sorted(found):
@@ -70,7 +84,7 @@ class TimelineReader:
         Raises:
             InvalidReport: runs name it, but none of their snapshots has that digest.
         """
-        problem: InvalidReport | None = None
+        problems: list[InvalidReport] = []
         async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"):
             with self._client.parsing_answer("runs/search"):
                 run_id = str(raw["info"]["run_id"])
@@ -81,12 +95,16 @@ class TimelineReader:
                 continue
             except (InvalidReport, RequestRejected) as error:
                 # Another user may have written it: one of another run may be right.
-                problem = InvalidReport(
-                    f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} was changed after it was recorded:"
-                    f" {error.message}"
+                problems.append(
+                    InvalidReport(
+                        f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} was changed after it was"
+                        f" recorded: {error.message}"
+                    )
                 )
-        if problem is not None:
-            raise problem
+            if len(problems) == MAX_CHANGED:
+                break
+        if problems:
+            raise problems[-1]
         return None
 
     async def _runs(self, experiment: str, wanted: str) -> AsyncIterator[dict[str, Any]]:

@@ -63,11 +63,18 @@ async def test_an_error_of_another_kind_is_not_asked_again() -> None:
         await rows(pages(ask, 8))
 
 
-@pytest.mark.parametrize(("page", "most"), [([1] * 8, 7), ([], 51)], ids=["rows", "empty pages"])
+@pytest.mark.parametrize(
+    ("page", "limit", "words", "most"),
+    [
+        ([1] * 8, "MAX_ROWS", "more than 50 rows", 7),
+        ([], "MAX_PAGES", "more than 50 pages", 51),
+    ],
+    ids=["rows", "empty pages"],
+)
 async def test_a_listing_without_end_is_an_error(
-    page: list[int], most: int, monkeypatch: pytest.MonkeyPatch
+    page: list[int], limit: str, words: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_walk, "MAX_ROWS", 50)
+    monkeypatch.setattr(page_walk, limit, 50)
 
     asked: list[str] = []
 
@@ -75,7 +82,7 @@ async def test_a_listing_without_end_is_an_error(
         asked.append(token)
         return page, "more"
 
-    with pytest.raises(RequestRejected, match="more than 50 rows") as caught:
+    with pytest.raises(RequestRejected, match=words) as caught:
         await rows(pages(ask, 8))
     assert caught.value.error_code == ANSWER_TOO_LARGE
     assert len(asked) == most

@@ -84,3 +84,23 @@ def test_an_empty_answer_is_an_empty_page() -> None:
     assert parsing.model_versions({}) == []
     assert parsing.registered_models({}) == []
     assert parsing.runs({}) == []
+
+
+@pytest.mark.parametrize("field", ["source", "run_id", "model_id"])
+@pytest.mark.parametrize("value", [7, {"a": 1}, ["a"], True])
+def test_a_text_that_is_none_is_refused(field: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{field} is a "):
+        parsing.model_version(version(**{field: value}))
+
+
+def test_a_missing_text_is_empty() -> None:
+    found = parsing.model_version(version(source=None, run_id=None)).version
+
+    assert (found.source, found.run_id, found.model_id) == ("", "", "")
+
+
+def test_a_token_is_at_most_as_long_as_one_of_mlflow() -> None:
+    assert parsing.next_page_token({"next_page_token": "x" * 4096}) == "x" * 4096
+    assert parsing.next_page_token({}) == ""
+    with pytest.raises(ValueError, match="has 4097 characters"):
+        parsing.next_page_token({"next_page_token": "x" * 4097})

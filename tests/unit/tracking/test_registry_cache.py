@@ -512,3 +512,16 @@ async def test_a_cancelled_caller_stays_cancelled_during_closing(
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_a_reading_that_takes_long_does_not_hold_its_caller(
+    client: Any, clock: Clock
+) -> None:
+    cache = RegistryCache(client, now=clock, max_wait=0.01)
+    client.gate = asyncio.Event()
+
+    with pytest.raises(ServerUnavailable, match="the reading goes on"):
+        await cache.view(max_age=POLL)
+
+    client.gate.set()
+    assert (await cache.view(max_age=POLL)).versions

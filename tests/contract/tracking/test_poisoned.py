@@ -1,0 +1,63 @@
+"""Each answer of a hostile MLflow server becomes one error that names the fact."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from tests.servers.poisoned_mlflow import ELSEWHERE, POISONS, SLOW, poisoned_mlflow
+from tests.servers.tcp import answer, bad_server
+
+from feature_lineage.errors import FeatureLineageError, InvalidReport, RequestRejected
+from feature_lineage.operations.records import REGISTRY_DIGEST_TAG
+from feature_lineage.tracking import MLflowServer, page_walk, timeline_reader
+from feature_lineage.tracking.registry import MLflowRegistry
+
+QUICK = sorted(name for name, poison in POISONS.items() if poison is not SLOW)
+
+
+@pytest.mark.parametrize("name", QUICK)
+async def test_a_poisoned_registry_is_one_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_walk, "MAX_PAGES", 200)  # of a thousand, which take long
+    words = POISONS[name][1].replace("1000 pages", "200 pages")
+    async with poisoned_mlflow() as server:
+        registry = MLflowRegistry(MLflowServer(f"{server.url}/{name}"))
+        with pytest.raises(FeatureLineageError) as caught:
+            await registry.view(max_age=timedelta(0))
+        await registry.close()
+
+    assert words in caught.value.message
+    assert registry.last_view is None
+    assert not any(ELSEWHERE in seen.line for seen in server.seen)
+
+
+def runs(number: int) -> bytes:
+    """An answer to every request: an experiment, and runs with different digests, without end."""
+    found = [
+        {
+            "info": {"run_id": f"{n}", "start_time": n, "end_time": n},
+            "data": {"tags": [{"key": REGISTRY_DIGEST_TAG, "value": f"{n}"}]},
+        }
+        for n in range(number)
+    ]
+    whole = {"experiment": {"experiment_id": "1"}, "runs": found, "next_page_token": "more"}
+    return json.dumps(whole).encode()
+
+
+async def test_a_timeline_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline_reader, "MAX_CHANGES", 500)
+    async with bad_server(answer(200, runs(100))) as server:
+        registry = MLflowRegistry(MLflowServer(server.url))
+        with pytest.raises(RequestRejected, match="more than 500 changes of the registry"):
+            await registry.history("ops")
+        await registry.close()
+
+
+async def test_a_snapshot_is_not_looked_for_without_end() -> None:
+    async with bad_server(answer(200, runs(100))) as server:
+        registry = MLflowRegistry(MLflowServer(server.url))
+        with pytest.raises(InvalidReport, match="was changed after it was recorded"):
+            await registry.snapshot("ops", "0" * 64)
+        await registry.close()
+
+    asked = [seen for seen in server.seen if "get-artifact" in seen.line]
+    assert len(asked) == timeline_reader.MAX_CHANGED
