@@ -146,6 +146,9 @@ class InMemoryPorts:
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:  # noqa: ARG002
         return self.kept.get(digest)
 
+    def damage(self, key: Key) -> str:  # noqa: ARG002
+        return ""
+
     async def history(self, key: Key | str) -> tuple[SnapshotRecord, ...]:  # noqa: ARG002
         return tuple(self.timeline)
 

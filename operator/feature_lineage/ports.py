@@ -218,6 +218,10 @@ class SnapshotStore(Protocol):
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]: ...
 
+    def damage(self, key: Key) -> str:
+        """What of the stored snapshots turned out to be unusable since the last `put`, and why."""
+        ...
+
 
 class Events(Protocol):
     """The writer of Kubernetes Events, or of their replacement on a local host."""

@@ -87,6 +87,7 @@ class Reason(StrEnum):
 
     # Of FactsCurrent
     MLFLOW_VIEW_OLD = "MLflowViewOld"  # MLflow could not be read; the facts are older
+    REGISTRY_SNAPSHOT_LOST = "RegistrySnapshotLost"  # what was read of the registry is not stored
     REGISTRY_SNAPSHOT_OLD = "RegistrySnapshotOld"  # the registry was not read for two intervals
 
     # Of Recorded and Tagged

@@ -141,7 +141,9 @@ async def test_damaged_snapshot_is_kept_again(
 
     store = stored_project.store()
     assert await store.get(stored_project.key, snapshot.digest) is None
+    assert piece in store.damage(stored_project.key)
     await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
+    assert store.damage(stored_project.key) == ""
     assert await stored_project.store().get(stored_project.key, snapshot.digest) == snapshot
 
 
@@ -252,6 +254,7 @@ async def test_a_damaged_timeline_starts_again(
 
     store = stored_project.store()
     assert await store.history(stored_project.key) == ()
+    assert f"{TIMELINE} cannot be used" in store.damage(stored_project.key)
     await store.put(stored_project.key, snapshot, record(snapshot, hours=1))
     assert await stored_project.store().history(stored_project.key) == (record(snapshot, hours=1),)
 

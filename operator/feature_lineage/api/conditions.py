@@ -73,7 +73,9 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
             *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED),
         }
     ),
-    ProjectCondition.FACTS_CURRENT: frozenset({_R.MLFLOW_VIEW_OLD, _R.REGISTRY_SNAPSHOT_OLD}),
+    ProjectCondition.FACTS_CURRENT: frozenset(
+        {_R.MLFLOW_VIEW_OLD, _R.REGISTRY_SNAPSHOT_LOST, _R.REGISTRY_SNAPSHOT_OLD}
+    ),
     ProjectCondition.RECORDED: frozenset(
         {
             *(_R.PROGRESSING, _R.MLFLOW_UNAVAILABLE, _R.AUTH_FAILED, _R.HOST_NOT_ALLOWED),

@@ -93,6 +93,7 @@ class ObservedProject:
         jobs: existing jobs of the operations in flight, by name.
         models: None if the spec names no MLflow server.
         snapshot: the snapshot with the digest in `status.registry.digest`.
+        damage: what the host cannot use of the stored snapshots, and why; "" if nothing.
     """
 
     resource: FeatureStoreProject
@@ -102,6 +103,13 @@ class ObservedProject:
     jobs: Mapping[str, JobFacts] = field(default_factory=dict)
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
+    damage: str = ""
+
+    @property
+    def snapshot_lost(self) -> bool:
+        """Whether the status names a snapshot of the registry that no store has."""
+        registry = self.resource.status.registry
+        return self.snapshot is None and registry is not None and registry.digest is not None
 
     @property
     def deleted(self) -> bool:

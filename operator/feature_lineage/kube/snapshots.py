@@ -28,6 +28,7 @@ from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_n
 from feature_lineage.kube.jobs.owned_objects import apply_owned
 from feature_lineage.kube.kinds import CONFIG_MAPS
 from feature_lineage.operations.pod_protocol import PIECES
+from feature_lineage.shorten import cut
 from feature_lineage.untrusted import inflate, parse_json
 
 KEPT_SNAPSHOTS: Final = 8
@@ -63,6 +64,7 @@ class KubeSnapshots:
         self._api = api
         self._project = project
         self._stored: dict[tuple[Key, str], _Stored] = {}
+        self._damage: dict[Key, str] = {}
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         project = self._project(key)
@@ -76,6 +78,7 @@ class KubeSnapshots:
         stored = _Stored(history, tuple(pieces.items())[-KEPT_SNAPSHOTS:])
         await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, stored))
         self._stored[key, project.metadata.uid] = stored
+        self._damage.pop(key, None)
         for digest, count in dropped:
             for number in range(count):
                 name = snapshot_name(key.name, digest, number)
@@ -97,17 +100,21 @@ class KubeSnapshots:
             packed = b"".join(map(base64.b64decode, pieces))
             return RegistrySnapshot.from_json(inflate(packed, MAX_BYTES), digest)
         except (ValueError, InvalidReport) as error:
-            _log.warning("snapshot %s of %s is damaged, and is ignored: %s", digest, key, error)
+            self._note(key, snapshot_name(key.name, digest, 0), error)
             self._drop(key, digest)
             return None
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
         return (await self._read_once(key)).history
 
+    def damage(self, key: Key) -> str:
+        return self._damage.get(key, "")
+
     def forget(self, key: Key) -> None:
         """The project is deleted; the garbage collector deletes its ConfigMaps."""
         for name in [name for name in self._stored if name[0] == key]:
             del self._stored[name]
+        self._damage.pop(key, None)
 
     async def _read_once(self, key: Key) -> _Stored:
         project = self._project(key)
@@ -120,8 +127,22 @@ class KubeSnapshots:
         found = await self._api.find(CONFIG_MAPS, key.namespace, timeline_name(key.name))
         # None, or that of a deleted project with this name: then there are no snapshots yet.
         own = found is not None and _owned(found, project)
-        stored = _read(found, key) if own and found is not None else _Stored()
+        stored = self._read(found, key) if own and found is not None else _Stored()
         return self._stored.setdefault(name, stored)  # another call may have stored one
+
+    def _read(self, timeline: Object, key: Key) -> _Stored:
+        """Parse a timeline; a damaged one starts again, since MLflow has the older snapshots."""
+        try:
+            return _parsed(timeline)
+        except (AttributeError, KeyError, ValueError, TypeError) as error:
+            self._note(key, timeline_name(key.name), error)
+            return _Stored()
+
+    def _note(self, key: Key, name: str, error: Exception) -> None:
+        """Keep the first damage since the last `put`."""
+        fact = f"ConfigMap {key.namespace}/{name} cannot be used: {cut(str(error), 200)}"
+        _log.warning("%s: %s", key, fact)
+        self._damage.setdefault(key, fact)
 
     def _drop(self, key: Key, digest: str) -> None:
         """Forget a damaged snapshot."""
@@ -170,23 +191,16 @@ def _owned(config_map: Object, project: FeatureStoreProject) -> bool:
     return any(owner.get("uid") == project.metadata.uid for owner in owners)
 
 
-def _read(config_map: Object, key: Key) -> _Stored:
-    """Parse a timeline; a damaged one starts again, since MLflow has the older snapshots."""
-    data = config_map.get("data") or {}
-    try:
-        history = tuple(
-            SnapshotRecord(
-                _moment(at), _digest(digest), str(revision), _moment(seen) if seen else None
-            )
-            for at, digest, revision, seen in parse_json(data["history.json"].encode())
-        )
-        pieces = tuple(
-            (_digest(digest), _count(count))
-            for digest, count in parse_json(data["snapshots.json"].encode())
-        )
-    except (AttributeError, KeyError, ValueError, TypeError) as error:
-        _log.warning("the timeline of %s cannot be read (%s); it starts again", key, error)
-        return _Stored()
+def _parsed(timeline: Object) -> _Stored:
+    data = timeline.get("data") or {}
+    history = tuple(
+        SnapshotRecord(_moment(at), _digest(digest), str(revision), _moment(seen) if seen else None)
+        for at, digest, revision, seen in parse_json(data["history.json"].encode())
+    )
+    pieces = tuple(
+        (_digest(digest), _count(count))
+        for digest, count in parse_json(data["snapshots.json"].encode())
+    )
     return _Stored(history[-KEPT_RECORDS:], pieces[-KEPT_SNAPSHOTS:])
 
 

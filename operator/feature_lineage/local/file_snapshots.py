@@ -48,6 +48,10 @@ class FileSnapshots:
         except (ValueError, TypeError) as error:
             raise StateUnusable(f"{path} cannot be read ({error}); delete it") from error
 
+    def damage(self, key: Key) -> str:  # noqa: ARG002 - of the port
+        """Nothing: a file that cannot be used is an error of the reconcile."""
+        return ""
+
     def _folder(self, key: Key) -> Path:
         return self._root / key.namespace / key.name
 

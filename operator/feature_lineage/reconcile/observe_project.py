@@ -58,6 +58,7 @@ async def observe_project(
         source=source,
         jobs=await _jobs(ports, project, snapshot),
         snapshot=snapshot,
+        damage=ports.snapshots.damage(key_of(project)),
     )
     inputs = inputs_digest(observed)
     fresh = planning or guard_is_needed(observed, inputs)
@@ -118,6 +119,7 @@ async def _model_facts(
     max_age = min(GUARD_FRESH, mlflow.poll_interval) if fresh else mlflow.poll_interval
     registry, view, failure = await read_model_registry(ports, project, max_age, full=fresh)
     if view is None:
+        memory.facts.pop(key_of(project), None)
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""
     remembered = memory.facts.get(key_of(project))

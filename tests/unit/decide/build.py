@@ -116,6 +116,7 @@ class ProjectScenario:
         self.outage: Failure | None = None
         self.read_at: datetime | None = self.now
         self.snapshot: RegistrySnapshot | None = None
+        self.damage = ""
         self.jobs: dict[str, JobFacts] = {}
         self.started: list[str] = []
         self.requests: dict[str, JobRequest] = {}
@@ -173,6 +174,7 @@ class ProjectScenario:
             },
             models=models,
             snapshot=self.snapshot,
+            damage=self.damage,
         )
 
     def reconcile(

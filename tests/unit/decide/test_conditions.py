@@ -235,6 +235,25 @@ def test_a_registry_that_was_not_read_for_two_intervals_is_old() -> None:
     assert scenario.says("FactsCurrent") == ("False", "RegistrySnapshotOld")
 
 
+def test_a_snapshot_that_was_changed_by_hand_is_named() -> None:
+    scenario = ProjectScenario().apply()
+    snapshot, scenario.snapshot = scenario.snapshot, None
+    scenario.damage = "ConfigMap ml/kept cannot be used: it is not gzip"
+    scenario.reconcile()
+
+    assert scenario.says("FactsCurrent") == ("False", "RegistrySnapshotLost")
+    message = scenario.condition("FactsCurrent").message
+    assert message.startswith("the last snapshot of the registry is lost: ConfigMap ml/kept cannot")
+
+    scenario.snapshot = snapshot
+    scenario.reconcile()
+    assert scenario.condition("FactsCurrent").message.startswith("an older snapshot")
+
+    scenario.damage = ""
+    scenario.reconcile()
+    assert scenario.says("FactsCurrent") == ("True", "Succeeded")
+
+
 def test_totals_count_views_features_services_and_models() -> None:
     scenario = ProjectScenario(mlflow=MLFLOW).apply()
     scenario.linked = (

@@ -263,6 +263,9 @@ class _Snapshots:
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
         return tuple(self.fakes.timeline)
 
+    def damage(self, key: Key) -> str:
+        return ""
+
 
 class _Events:
     def __init__(self, fakes: FakePorts) -> None:

@@ -162,7 +162,7 @@ def _snapshot_lost(observed: ObservedProject) -> bool:
     registry = observed.resource.status.registry
     if registry is None or registry.digest is None:
         return False
-    return observed.snapshot is None or registry.observed_at is None
+    return observed.snapshot_lost or registry.observed_at is None
 
 
 def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:

@@ -136,6 +136,15 @@ def _facts_current(
             Reason.MLFLOW_VIEW_OLD,
             f"facts about models are as of {as_of}{cause(models.failure)}{models.failure.message}",
         )
+    elif observed.snapshot_lost or observed.damage:
+        lost = "the last" if observed.snapshot_lost else "an older"
+        why = observed.damage or "nothing of it is stored"
+        conditions.false(
+            C.FACTS_CURRENT,
+            Reason.REGISTRY_SNAPSHOT_LOST,
+            f"{lost} snapshot of the registry is lost: {why}; the registry is read again within"
+            " ten minutes, or at once if you request a reconcile",
+        )
     elif (
         interval is not None
         and registry is not None
