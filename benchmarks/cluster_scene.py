@@ -74,9 +74,9 @@ class ClusterSetup:
             range(self.models),
         )
 
-    def operator(self, namespace: str) -> Operator:
-        """A replica for a namespace; not started."""
-        config = {"namespaces": [namespace]}
+    def operator(self, *namespaces: str) -> Operator:
+        """A replica for these namespaces; not started."""
+        config = {"namespaces": [*namespaces]}
         compiled = _compiled(self.folder)
         return Operator(self.kubeconfig, config, self.folder, NAMESPACE, compiled)
 

@@ -1,0 +1,48 @@
+"""Runs an operator on the cluster of a benchmark."""
+
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.cluster.host.process import Operator
+
+from benchmarks.cluster_scene import ClusterSetup
+
+PATIENCE = 300.0
+PATIENCE_EACH = 0.1
+"""Limit of a run in seconds, and in seconds per model."""
+
+
+@asynccontextmanager
+async def running(there: ClusterSetup, *namespaces: str) -> AsyncIterator[Operator]:
+    """Run an operator for these namespaces, and stop it at the end.
+
+    Raises:
+        RuntimeError: the operator logged an error.
+    """
+    operator = there.operator(*namespaces)
+    try:
+        await operator.start()
+        await operator.ready(patience(there.models))
+        yield operator
+        if errors := operator.errors():
+            raise RuntimeError(f"the operator logged errors, the first of them: {errors[0]}")
+    finally:
+        if operator.process is not None and operator.process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                await operator.end()
+            if operator.process.returncode is None:
+                operator.process.kill()
+                await operator.process.wait()
+
+
+def patience(models: int) -> float:
+    return PATIENCE + PATIENCE_EACH * models
+
+
+def say(there: ClusterSetup, what: str) -> None:
+    """Print the progress: ten thousand models take most of an hour."""
+    now = time.strftime("%H:%M:%S")
+    print(f"{now} {there.models:,} models: {what}", file=sys.stderr, flush=True)
