@@ -3,6 +3,7 @@
     postgres.data.svc   SQL registries and online stores, with a password
     mlflow.ml.svc       host check and basic auth on
     code.git.svc        Git over TLS with its own authority; requires a token
+    mlflow.poisoned.svc the MLflow server of a hostile tenant
     prometheus          scrapes the operator's pods; answers PromQL
 
 The environment is in the sandbox (`tests/e2e/sandbox`), whose network contains nothing else.
@@ -41,6 +42,9 @@ POSTGRES_HOST: Final = "postgres.data.svc.cluster.local"
 POSTGRES_PORT: Final = 5432
 PROMETHEUS_PORT: Final = 9090
 SCRAPE_SECONDS: Final = 1
+POISONED_PORT: Final = 5001
+POISONED_URL: Final = "http://mlflow.poisoned.svc.cluster.local"
+"""The MLflow server of a hostile tenant, which only some tests start."""
 
 ADMIN: Final = ("admin", "a-password-of-12")
 """Login of MLflow for training."""
@@ -114,6 +118,7 @@ class E2eEnvironment:
             ("ml", "mlflow", MLFLOW_PORT, MLFLOW_PORT),
             ("data", "postgres", POSTGRES_PORT, POSTGRES_PORT),
             ("git", "code", 443, GIT_PORT),
+            ("poisoned", "mlflow", 80, POISONED_PORT),
         ):
             self.plane.kubectl("create", "namespace", namespace)
             host_service(self.plane, namespace, name, {name: ("TCP", port, target)}, ADDRESS)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 from tests.access import EVERYTHING
 from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm
-from tests.e2e.environment import MLFLOW_URL, OPERATOR, E2eEnvironment
+from tests.e2e.environment import MLFLOW_URL, OPERATOR, POISONED_URL, E2eEnvironment
 from tests.e2e.images import TAG
 from tests.e2e.log_check import LogCheck
 from tests.e2e.logs import ContainerLogs
@@ -59,7 +59,7 @@ class InstalledOperator:
                     "access": [{**EVERYTHING, "namespaces": ["test-*"]}],
                 }
             ],
-            "allowedTrackingUris": [MLFLOW_URL],
+            "allowedTrackingUris": [MLFLOW_URL, f"{POISONED_URL}/*"],
             "allowAnyGitHost": True,
         }
 

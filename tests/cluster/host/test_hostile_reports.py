@@ -6,7 +6,8 @@ import pytest
 from tests.cluster.chart.helm import RELEASE
 from tests.cluster.existing import Cluster
 from tests.cluster.host.conftest import StartOperator
-from tests.cluster.host.hostile import HOSTILE_REPORTS, hostile_tenant
+from tests.cluster.host.hostile import hostile_tenant
+from tests.cluster.host.hostile_reports import HOSTILE_REPORTS
 from tests.cluster.host.polling import until
 from tests.cluster.host.process import peak_mib
 from tests.cluster.host.resources import has_condition
