@@ -25,7 +25,7 @@ RUNS_PAGE: Final = 1000
 MAX_CHANGES: Final = 10_000
 MAX_TEXT: Final = 200
 """Characters of a digest or revision."""
-MAX_CHANGED: Final = 10
+MAX_CHANGED: Final = 100
 """Downloads of a snapshot that turned out to have another digest."""
 REVISION_TAG: Final = "featurelineage.io/revision"
 _WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
