@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
-import pytest
 from tests.cluster.host.hostile import NOWHERE, HostileTenant, forged, report_text
 from tests.cluster.host.hostile_reports import HOSTILE_REPORTS
 from tests.cluster.host.hostile_snapshots import (
@@ -23,17 +22,8 @@ from tests.servers.poisoned_mlflow import POISONS, SLOW
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.api_client import Object
-from feature_lineage.kube.api_errors import Forbidden
 from feature_lineage.kube.jobs.report import OPENED_BY
-from feature_lineage.kube.kinds import (
-    CONFIG_MAPS,
-    LEASES,
-    MODELS,
-    PODS,
-    PROJECTS,
-    ROLE_BINDINGS,
-    SECRETS,
-)
+from feature_lineage.kube.kinds import MODELS, PROJECTS
 
 FLOOD: Final = 100
 """Requests for a reconcile, and TrainedModels."""
@@ -229,33 +219,3 @@ class Attacks:
     async def _end(self, name: str, job: str, words: str) -> None:
         await self.hostile.end(job)
         await self.named(name, "Applied", "ReportTooLarge", words)
-
-
-async def refused_requests(hostile: HostileTenant, team: Tenant) -> None:
-    """Requests to the API server that the chart's roles must not permit."""
-    api, home, operator = hostile.api, team.namespace, "feature-lineage"
-    status = {"status": {"registry": {"id": "mine"}}}
-    bound = {
-        "apiVersion": ROLE_BINDINGS.api_version,
-        "kind": ROLE_BINDINGS.kind,
-        "metadata": {"name": "more"},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "cluster-admin",
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": "hostile", "namespace": hostile.namespace}],
-    }
-    for request in (
-        api.patch(PROJECTS, hostile.namespace, "flood", status, subresource="status"),
-        api.patch(MODELS, hostile.namespace, "m1", status, subresource="status"),
-        api.patch(PROJECTS, home, team.name, {"spec": {"suspend": True}}),
-        api.get(PROJECTS, home, team.name),
-        api.get(CONFIG_MAPS, home, f"feature-lineage-registry-{team.name}"),
-        api.get(SECRETS, operator, "mlflow-prod"),
-        api.get(PODS, operator, "any"),
-        api.patch(LEASES, operator, "feature-lineage-operator", {"spec": {}}),
-        api.create(ROLE_BINDINGS, hostile.namespace, bound),
-    ):
-        with pytest.raises(Forbidden):
-            await request

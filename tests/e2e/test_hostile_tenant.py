@@ -18,12 +18,13 @@ from tests.cluster.host.hostile import hostile_tenant
 from tests.cluster.host.polling import says
 from tests.cluster.host.process import peak_mib
 from tests.cluster.kubectl import Kubectl
-from tests.e2e.attacks import Attacks, refused_requests
+from tests.e2e.attacks import Attacks
 from tests.e2e.conftest import CreateTenant
 from tests.e2e.environment import POISONED_PORT, E2eEnvironment
 from tests.e2e.node_files import ADDRESS
 from tests.e2e.operator import InstalledOperator
 from tests.e2e.project_fixture import both, recorded
+from tests.e2e.refused_requests import refused_requests
 from tests.e2e.tenant import Tenant
 from tests.local.scene import FEATURES
 from tests.servers.poisoned_mlflow import ELSEWHERE, poisoned_mlflow
