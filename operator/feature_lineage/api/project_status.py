@@ -173,6 +173,22 @@ class FeatureViewStatus(StatusModel):
         None, description="How long the last attempt took, in seconds."
     )
     consecutive_failures: StrictInt = Field(0, description="Failures since the last success.")
+    killed_jobs: StrictInt | None = Field(
+        None,
+        description="How many jobs in a row ended while they materialized it; after two of them it "
+        "is skipped.",
+    )
+    killed_with: str | None = Field(
+        None, description="Digest of its definition and of the runtime of these jobs."
+    )
+    state_before: str | None = Field(
+        None,
+        description="Its state in Feast before a job that died left it: the next materialization "
+        "or apply puts it back.",
+    )
+    not_served: StrictBool | None = Field(
+        None, description="True while Feast does not serve it, since a job died."
+    )
     max_age: Duration | None = Field(None, description="Its freshness objective.")
     fresh: StrictBool | None = Field(
         None, description="Whether the view meets the objective; absent: not known."

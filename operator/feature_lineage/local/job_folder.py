@@ -7,6 +7,7 @@ jobs/<operation id>/
     spawned        a process was started, whatever became of it
     cancelled      the host has sent SIGTERM; why
     report.json    appears whole, by rename
+    unfinished.json    the report so far of a materialization, by rename
     progress.jsonl one JSON object a line, written while the job runs
     output.log     standard output and error of the runner
 """
@@ -14,12 +15,14 @@ jobs/<operation id>/
 import asyncio
 import errno
 import fcntl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport
-from feature_lineage.operations.job_report import decode_report
+from feature_lineage.operations.job_report import JobReport, decode_report
+from feature_lineage.operations.unfinished import ended_early
 from feature_lineage.reasons import Reason
 
 OUTPUT_SHOWN: Final = 2000
@@ -107,13 +110,25 @@ class JobFolder:
             return self._reported()
         if not self.pid_file.exists() and not (self.path / "spawned").exists():
             return None
+        message = f"the job's process ended without a report{self._last_output()}"
         return JobFacts(
             running=False,
+            report=self._unfinished(message),
             reason=Reason.JOB_FAILED,
-            message=f"the job's process ended without a report{self._last_output()}",
+            message=message,
             begun=not self.cancelled,  # SIGTERM came before the runner could report
             cancelled=self.cancelled,
         )
+
+    def _unfinished(self, message: str) -> JobReport | None:
+        """The report so far of a materialization that was killed with its supervisor."""
+        try:
+            found = decode_report((self.path / "unfinished.json").read_bytes())
+            ended = datetime.fromtimestamp(self.lock.stat().st_mtime, UTC)
+        except (FileNotFoundError, InvalidReport):
+            return None
+        reason = Reason.INTERRUPTED if self.cancelled else Reason.JOB_FAILED
+        return ended_early(found, reason, message, ended, killed=not self.cancelled)
 
     def _reported(self) -> JobFacts:
         try:

@@ -40,7 +40,8 @@ GAUGES: Final = (
         "feast_feature_freshness_seconds",
         VIEW,
         "Seconds since the end of the newest materialized window, as Feast measures it. "
-        "Absent while never materialized: see feature_lineage_feature_view_never_materialized.",
+        "Absent while never materialized: see feature_lineage_feature_view_never_materialized. "
+        "A window that ends in the future does not count.",
     ),
     _gauge(
         "feature_lineage_feature_view_never_materialized",
@@ -51,7 +52,8 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_feature_view_stale",
         VIEW,
-        "1 while a view misses its freshness objective or was never materialized, else 0. "
+        "1 while a view misses its freshness objective or was never materialized, else 0. Also 1 "
+        "while Feast does not serve it because a job died, with or without an objective. "
         "Absent without an objective, or while the last registry read is too old to decide.",
     ),
     _gauge(

@@ -73,7 +73,8 @@ class ViewReport(Message):
 
     Attributes:
         kind: section of the snapshot.
-        result: "" when this operation did not touch the view.
+        result: "" when this operation did not touch the view, or has not come to it yet; Skipped
+            for a view that killed the process of earlier jobs.
         start, end: window materialized by this operation.
         rows: rows written to the online store (latest per entity key); ``None``: not reported.
         seconds: duration of this view's materialization.
@@ -83,11 +84,17 @@ class ViewReport(Message):
         future_until: newest interval's end that was in the future when the registry was read.
         newest_event_time: newest event timestamp written.
         error: one line.
+        state: Feast's state of the view in the registry, such as ``AVAILABLE_ONLINE``.
+        killed: the process of the job ended while it materialized the view.
+        left_in: Feast's state before the materialization during which the job ended, if Feast
+            changed the state for it.
+        served: Feast serves views while they are materialized
+            (``registry.serve_features_while_materializing``).
     """
 
     name: Name
     kind: Name
-    result: Literal["", "Succeeded", "Failed"] = ""
+    result: Literal["", "Succeeded", "Failed", "Skipped"] = ""
     start: datetime | None = None
     end: datetime | None = None
     rows: int | None = None
@@ -97,6 +104,10 @@ class ViewReport(Message):
     future_until: datetime | None = None
     newest_event_time: datetime | None = None
     error: str = ""
+    state: Name = ""
+    killed: bool = False
+    left_in: Name = ""
+    served: bool = False
 
 
 class JobReport(Message):
@@ -115,6 +126,8 @@ class JobReport(Message):
             ``verify``, …); ``apply`` includes ``online_tables``.
         counts: ``created``, ``updated``, ``deleted``.
         write_batches: how many rows a materialization wrote at a time, and why; for users.
+        running: the view that is being materialized, in the report so far of a job that has not
+            ended (`unfinished`).
         peak_memory_bytes: of the worker's process, for a materialization; ``None``: not known.
     """
 
@@ -142,6 +155,7 @@ class JobReport(Message):
     warnings: Many[str] = ()
     seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
     write_batches: str = ""
+    running: Name = ""
     peak_memory_bytes: int | None = None
 
     @property

@@ -118,7 +118,7 @@ def _feast_metrics(report: JobReport | None) -> dict[str, float]:
 
 
 def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> dict[str, str]:
-    failed = sorted(view.name for view in _touched(report) if view.result == "Failed")
+    failed = sorted(view.name for view in _touched(report) if view.result != "Succeeded")
     tags = {
         OPERATION_TAG: operation.command,
         OPERATION_ID_TAG: operation.id,
@@ -144,7 +144,7 @@ def _result(operation: Operation) -> Outcome:
 
 def _own_metrics(report: JobReport | None) -> dict[str, float]:
     """Rows and seconds per view; MLflow's page groups metrics by the prefix before the slash."""
-    worst_first = sorted(_touched(report), key=lambda view: (view.result != "Failed", view.name))
+    worst_first = sorted(_touched(report), key=lambda view: (view.result == "Succeeded", view.name))
     metrics: dict[str, float] = {}
     for view in worst_first[:MAX_VIEW_METRICS]:
         if view.rows is not None:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
-from feature_lineage.operations.job_report import MAX_REPORT_BYTES
-from feature_lineage.operations.protocol import JobRequest, Message, unparsable
+from feature_lineage.operations.job_report import MAX_REPORT_BYTES, JobReport, decode_report
+from feature_lineage.operations.protocol import JobRequest, Message, encode, unparsable
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import TooLarge, check_json, inflate
 
@@ -26,6 +26,8 @@ MAX_MANIFEST_BYTES: Final = 64 * 1024
 
 MANIFEST_KEY: Final = "manifest.json"
 PIECE_KEY: Final = "report.json.gz"
+UNFINISHED_KEY: Final = "unfinished.json.gz"
+"""In the first ConfigMap: the report so far of a materialization, until the report replaces it."""
 REQUEST_KEY: Final = "request.json.gz"
 
 
@@ -145,6 +147,24 @@ def pack_report(text: bytes, operation: str) -> tuple[ReportManifest, tuple[byte
     return ReportManifest(
         operation=operation, sha256=digest, size=len(text), pieces=len(pieces)
     ), pieces
+
+
+def pack_unfinished(report: JobReport) -> bytes | None:
+    """The report so far, compressed; None if it does not fit into one ConfigMap."""
+    packed = gzip.compress(encode(report).encode(), mtime=0)
+    return packed if len(packed) <= MAX_PIECE_BYTES else None
+
+
+def read_unfinished(packed: bytes, operation: str) -> JobReport:
+    """Parse the report so far of `operation`.
+
+    Raises:
+        InvalidReport: it does not parse, is too large, or belongs to another operation.
+    """
+    report = decode_report(_inflate(packed))
+    if report.operation_id != operation:
+        raise _damaged(f"the report is {report.operation_id[:80]!r}'s, not {operation}'s")
+    return report
 
 
 def read_manifest(text: str, operation: str) -> ReportManifest:

@@ -92,11 +92,15 @@ class MaterializeRequest(Message):
     views: one after another, each independent of the others. Empty with `all_views_end`: every
     view. all_views_start: window start for every materializable view; ``None``: incremental.
     all_views_end: window end for every materializable view; ``None``: only `views`.
+    last: views during which an earlier job ended: they come after all others.
+    skip: views that ended two jobs, which are not tried; each with what a person can do.
     """
 
     views: tuple[ViewWindow, ...] = ()
     all_views_start: datetime | None = None
     all_views_end: datetime | None = None
+    last: tuple[str, ...] = ()
+    skip: dict[str, str] = Field(default_factory=dict)
 
 
 class DeleteRequest(Message):
@@ -132,6 +136,8 @@ class JobRequest(Message):
             writes the record.
         refused: the last apply of the resource found another owner; a registry that has lost its
             owner record stays closed to it.
+        put_back: Feast's state of views before a job of this resource ended while it materialized
+            them: a job that writes the registry puts back what that job set.
     """
 
     protocol: Literal[1] = 1
@@ -146,6 +152,7 @@ class JobRequest(Message):
     ephemeral: tuple[str, ...] = ()
     owner: str = ""
     refused: bool = False
+    put_back: dict[str, str] = Field(default_factory=dict)
     apply: ApplyRequest | None = None
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None

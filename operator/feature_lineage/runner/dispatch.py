@@ -18,6 +18,7 @@ from feature_lineage.runner.materialize import materialize
 from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import check_project, load_settings
+from feature_lineage.runner.states import put_back
 
 
 def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobReport:
@@ -34,7 +35,9 @@ def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobRe
     os.chdir(repo)
     reader = RegistryReader(settings.config, repo)
     job = Job(request, progress, started, repo, settings, reader)
-    return COMMANDS[KINDS[request.kind].command](job)
+    warnings = put_back(job) if KINDS[request.kind].writes_registry else ()
+    report = COMMANDS[KINDS[request.kind].command](job)
+    return report.model_copy(update={"warnings": (*warnings, *report.warnings)})
 
 
 def observe(job: Job) -> JobReport:

@@ -8,6 +8,7 @@ from typing import Any
 
 import feast
 from feast import FeatureStore
+from feast.feature_view import FeatureViewState
 
 from feature_lineage.features.freshness import is_future
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -103,8 +104,8 @@ def view_reports(
         name = message.spec.name
         until, ahead = watermarks(message)
         report = (done or {}).get(name) or ViewReport(name=name, kind=SECTIONS[section])
-        times = {"materialized_until": until, "future_until": ahead}
-        found[name] = report.model_copy(update=times)
+        seen = {"materialized_until": until, "future_until": ahead, "state": state_of(message)}
+        found[name] = report.model_copy(update=seen)
     missing = {name: report for name, report in (done or {}).items() if name not in found}
     return tuple(report for _, report in sorted({**found, **missing}.items()))
 
@@ -115,6 +116,13 @@ def watermarks(message: Any) -> tuple[datetime | None, datetime | None]:
     ends = [end for _, end in intervals(message)]
     past = max((end for end in ends if not is_future(end, now)), default=None)
     return past, max((end for end in ends if is_future(end, now)), default=None)
+
+
+def state_of(message: Any) -> str:
+    """Feast's state of a view, such as ``AVAILABLE_ONLINE``; "" if it has none."""
+    if "state" not in message.meta.DESCRIPTOR.fields_by_name:
+        return ""
+    return str(FeatureViewState.from_proto(message.meta.state).name)
 
 
 def intervals(message: Any) -> list[tuple[datetime, datetime]]:

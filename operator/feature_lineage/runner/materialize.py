@@ -22,11 +22,14 @@ from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
-from feature_lineage.runner.job import Job, intervals, view_reports, watermarks
+from feature_lineage.runner.job import Job, intervals, state_of, view_reports, watermarks
 from feature_lineage.runner.memory import WriteBatches, memory_limit, peak_memory
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
+from feature_lineage.runner.states import telling_lost_states
 
+CHANGED_BY_FEAST: Final = frozenset({"AVAILABLE_ONLINE", "GENERATED"})
+"""States that become MATERIALIZING; the first materialization of a view leaves its state."""
 _YEAR: Final = timedelta(weeks=52)  # Feast's default for views without a TTL
 _IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
 
@@ -52,12 +55,25 @@ def materialize(job: Job) -> JobReport:
     store = job.open_store()
     done: dict[str, ViewReport] = {}
     batches = WriteBatches(store, in_process=_in_process(store), limit=memory_limit())
-    with job.progress.phase("materialize"), _safe_file_writes(store):
-        for window in _windows(request, views):
-            done[window.name] = _materialize_view(store, window, views, batches)
+    with (
+        job.progress.phase("materialize"),
+        _safe_file_writes(store),
+        telling_lost_states(store, lambda name: _announce_again(job, name)),
+    ):
+        windows = sorted(_windows(request, views), key=lambda w: w.name in request.last)
+        for window in windows:
+            job.progress.emit("view_planned", view=_planned(window, views))
+        for window in windows:
+            if window.name in request.skip:
+                done[window.name] = _skipped(window, views, request.skip[window.name])
+            else:
+                _announce(job, store, window, views)
+                done[window.name] = _materialize_view(store, window, views, batches)
+            job.progress.emit("view_ended", view=done[window.name].model_dump(mode="json"))
             _emit_view(job, done[window.name])
+        job.progress.emit_and_wait("view_running", name="")
     after = job.read()
-    failed = [report.name for report in done.values() if report.result == "Failed"]
+    failed = [report.name for report in done.values() if report.result != "Succeeded"]
     outcome = Outcome.SUCCEEDED
     if failed:
         outcome = Outcome.FAILED if len(failed) == len(done) else Outcome.PARTIAL
@@ -92,6 +108,36 @@ def _materializable(section: str, message: Any) -> bool:
     if section == "on_demand_feature_views":
         return bool(spec.write_to_online_store)
     return section in ("feature_views", "stream_feature_views") and bool(spec.online)
+
+
+def _report(window: ViewWindow, views: dict[str, Any], **fields: Any) -> ViewReport:
+    section = views[window.name][0] if window.name in views else "feature_views"
+    return ViewReport(name=window.name, kind=SECTIONS[section], end=window.end, **fields)
+
+
+def _planned(window: ViewWindow, views: dict[str, Any]) -> dict[str, Any]:
+    return _report(window, views, start=window.start).model_dump(mode="json")
+
+
+def _skipped(window: ViewWindow, views: dict[str, Any], why: str) -> ViewReport:
+    return _report(window, views, start=window.start, result="Skipped", error=why)
+
+
+def _announce(job: Job, store: FeatureStore, window: ViewWindow, views: dict[str, Any]) -> None:
+    """Have the supervisor keep that this view comes now, with the state that Feast will change."""
+    known = views.get(window.name)
+    state = state_of(known[1]) if known is not None else ""
+    state = state if state in CHANGED_BY_FEAST else ""
+    served = bool(store.config.registry.serve_features_while_materializing)
+    running = _report(window, views, start=window.start, state=state, served=served)
+    job.progress.emit("view_planned", view=running.model_dump(mode="json"))
+    job.progress.emit_and_wait("view_running", name=window.name)
+
+
+def _announce_again(job: Job, name: str) -> None:
+    """Have the supervisor keep that Feast did not change the state of the view that comes now."""
+    job.progress.emit("view_keeps_state", name=name)
+    job.progress.emit_and_wait("view_running", name=name)
 
 
 def _materialize_view(

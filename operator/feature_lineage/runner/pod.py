@@ -24,12 +24,14 @@ from feature_lineage.reasons import Reason
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
     ApiServerClient,
+    Keeper,
     Retries,
     publish,
     termination_message,
 )
 from feature_lineage.runner.report import interrupted, not_started, too_large
 from feature_lineage.runner.supervisor import supervise
+from feature_lineage.runner.view_results import Keep
 from feature_lineage.sources.source_kinds import fetch
 
 HOME: Final = Path("/job")
@@ -52,7 +54,8 @@ def run(request: Path, home: Path, server: ApiServerClient, termination_log: Pat
     began = time.monotonic()
     try:
         pod_request = read_pod_request(request.read_bytes())
-        report = execute(pod_request, home)
+        keeper = Keeper(server, pod_request.namespace, pod_request.reports[0])
+        report = execute(pod_request, home, keeper.keep)
         deadline = began + pod_request.request.deadline_seconds
         return _publish(report, pod_request, server, termination_log, deadline)
     except FeatureLineageError as error:
@@ -61,8 +64,12 @@ def run(request: Path, home: Path, server: ApiServerClient, termination_log: Pat
         return CRASHED
 
 
-def execute(pod_request: PodRequest, home: Path) -> JobReport:
-    """Run the operation; returns its report, also if it could not start."""
+def execute(pod_request: PodRequest, home: Path, keep: Keep | None = None) -> JobReport:
+    """Run the operation; returns its report, also if it could not start.
+
+    Args:
+        keep: stores the report so far of a materialization, in case the pod is killed.
+    """
     request = pod_request.request
     (home / "home").mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC)
@@ -79,7 +86,7 @@ def execute(pod_request: PodRequest, home: Path) -> JobReport:
     request_file, report_file = home / "request.json", home / "report.json"
     request_file.write_text(encode(request))
     request_file.chmod(0o600)
-    supervise(request_file, report_file, sys.stdout)
+    supervise(request_file, report_file, sys.stdout, keep)
     return JobReport.model_validate_json(report_file.read_bytes())
 
 

@@ -5,18 +5,28 @@ Standard output is not used: the repo's code may print anything there, also JSON
     {"event": "phase", "name": "import_repo"}
     {"event": "view", "name": "driver_hourly_stats", "result": "Succeeded", "rows": 5}
     {"event": "secrets", "values": [...]}       to redact in the output
+    {"event": "view_planned", "view": {...}}    a view that will be materialized
+    {"event": "view_running", "name": "driver_hourly_stats"}    the worker waits for an answer
+    {"event": "view_keeps_state", "name": "driver_hourly_stats"}    Feast stored no MATERIALIZING
+    {"event": "view_ended", "view": {...}}      its result
     {"event": "report", "report": {...}}        the last one
 """
 
 import json
 import os
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from feature_lineage.operations.job_report import JobReport
 
 PUBLIC_EVENTS: Final = frozenset({"phase", "view"})
+VIEW_EVENTS: Final = frozenset({"view_planned", "view_running", "view_ended", "view_keeps_state"})
+ANSWER_SECONDS: Final = 30.0
 # Phases in which the repo's code runs: errors in them are errors of the repo.
 REPO_PHASES: Final = frozenset({"import_repo", "infer"})
 DOING: Final = {
@@ -39,6 +49,7 @@ class WorkerResult:
 
     Attributes:
         report: the report as the worker sent it, not validated; None until it arrives.
+        unfinished: what is known of the views of a materialization that sent no report.
         phase: the last phase that the worker entered.
         secrets: values to redact in everything that is shown.
         output: the end of what the worker printed.
@@ -50,6 +61,7 @@ class WorkerResult:
     """
 
     report: dict[str, Any] | None = None
+    unfinished: "JobReport | None" = None
     phase: str = "start"
     secrets: list[str] = field(default_factory=list)
     output: bytes = b""
@@ -62,14 +74,18 @@ class WorkerResult:
 class ProgressPipe:
     """The worker's end of the pipe.
 
+    Args:
+        descriptor: to the supervisor.
+        answers: from the supervisor; None: nobody answers.
+
     Attributes:
         seconds: phase → seconds spent in it.
         phase_name: the current phase; decides the reason of an unknown error.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, answers: int | None = None) -> None:
         os.set_inheritable(descriptor, False)
-        self._descriptor = descriptor
+        self._descriptor, self._answers = descriptor, answers
         self.seconds: dict[str, float] = {}
         self.phase_name = "start"
 
@@ -78,6 +94,12 @@ class ProgressPipe:
         data = memoryview(line.encode() + b"\n")
         while data:
             data = data[os.write(self._descriptor, data) :]
+
+    def emit_and_wait(self, event: str, **fields: Any) -> None:
+        """Emit an event, and wait until the supervisor has handled it, at most `ANSWER_SECONDS`."""
+        self.emit(event, **fields)
+        if self._answers is not None and select.select([self._answers], [], [], ANSWER_SECONDS)[0]:
+            os.read(self._answers, 1)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

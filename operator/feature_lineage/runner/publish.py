@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +23,15 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final
 
-from feature_lineage.errors import AccessRefused, TransientError
+from feature_lineage.errors import AccessRefused, FeatureLineageError, TransientError
 from feature_lineage.operations.job_report import JobReport
-from feature_lineage.operations.pod_protocol import MANIFEST_KEY, PIECE_KEY, ReportManifest
+from feature_lineage.operations.pod_protocol import (
+    MANIFEST_KEY,
+    PIECE_KEY,
+    UNFINISHED_KEY,
+    ReportManifest,
+    pack_unfinished,
+)
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TERMINATION_LOG: Final = Path("/dev/termination-log")
@@ -33,6 +40,7 @@ ATTEMPT_SECONDS: Final = 10.0
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 LONGEST_PAUSE: Final = 15.0
 REFUSED_SECONDS: Final = 90.0
+KEEP_PAUSE: Final = 30.0
 NO_ANSWER: Final = 0
 """Used like an HTTP status when the server did not answer."""
 _BUSY: Final = frozenset({NO_ANSWER, 408, 409, 429, 500, 502, 503, 504})
@@ -145,12 +153,34 @@ def publish(
         FeatureLineageError: as `ApiServerClient.patch_config_map` lists them.
     """
     for number in reversed(range(len(pieces))):
-        body: dict[str, Any] = {
-            "binaryData": {PIECE_KEY: base64.b64encode(pieces[number]).decode()}
-        }
+        data = {PIECE_KEY: base64.b64encode(pieces[number]).decode()}
+        body: dict[str, Any] = {"binaryData": data}
         if number == 0:
             body["data"] = {MANIFEST_KEY: manifest.model_dump_json()}
+            body["binaryData"] = {**data, UNFINISHED_KEY: None}
         server.patch_config_map(namespace, names[number], body, retries)
+
+
+class Keeper:
+    """Writes the report so far into the first ConfigMap, before each view.
+
+    A view waits for this write, so a failed one is not repeated, and none is tried for a while.
+    """
+
+    def __init__(self, server: ApiServerClient, namespace: str, name: str) -> None:
+        self._server, self._namespace, self._name = server, namespace, name
+        self._not_before = 0.0
+
+    def keep(self, unfinished: JobReport) -> None:
+        packed = pack_unfinished(unfinished)
+        if packed is None or time.monotonic() < self._not_before:
+            return
+        body = {"binaryData": {UNFINISHED_KEY: base64.b64encode(packed).decode()}}
+        try:
+            self._server.patch_config_map(self._namespace, self._name, body, Retries(0.0))
+        except FeatureLineageError as error:
+            self._not_before = time.monotonic() + KEEP_PAUSE
+            sys.stderr.write(f"{error}\n")
 
 
 def termination_message(report: JobReport, manifest: ReportManifest) -> bytes:

@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from feature_lineage.runner.errors import InvalidRepo, RegistryUnreadable, error_line
 
 # Registry message field → SQL table and its column; the same for every Feast SQL registry.
-_TABLES = {
+TABLES = {
     "entities": (sql.entities, "entity_proto"),
     "data_sources": (sql.data_sources, "data_source_proto"),
     "feature_views": (sql.feature_views, "feature_view_proto"),
@@ -139,7 +139,7 @@ def read_file(path: Path) -> Reading:
 def rows_of(connection: Any, project: str) -> Any:
     """One project's rows of a SQL registry, read over the given connection."""
     proto = Registry()
-    for field, (table, column) in _TABLES.items():
+    for field, (table, column) in TABLES.items():
         for (data,) in connection.execute(
             select(table.c[column]).where(table.c.project_id == project)
         ):

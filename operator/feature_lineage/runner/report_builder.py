@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from feature_lineage.operations.job_report import OUTPUT_TAIL_BYTES, JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.operations.unfinished import ended_early
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import DOING, REPO_PHASES, WorkerResult
 
@@ -41,6 +42,12 @@ def build_report(request: JobRequest, result: WorkerResult, started: float) -> J
     tail = _tail(result.output, result.secrets)
 
     def failed(reason: Reason, message: str) -> JobReport:
+        if result.report is None and result.unfinished is not None:
+            killed = not result.stopped_by
+            report = ended_early(
+                result.unfinished, reason, message, datetime.now(UTC), killed=killed
+            )
+            return report.model_copy(update={"output_tail": tail})
         began = datetime.fromtimestamp(started, UTC)
         fields = {"reason": reason, "message": message, "output_tail": tail}
         return report_of(request, Outcome.FAILED, began, **fields)
@@ -57,7 +64,7 @@ def build_report(request: JobRequest, result: WorkerResult, started: float) -> J
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         return failed(Reason.JOB_FAILED, "the worker's report belongs to another operation")
     ended = {"finished_at": datetime.now(UTC), "output_tail": tail}
-    report = _redacted(report, result.secrets).model_copy(update=ended)
+    report = redacted(report, result.secrets).model_copy(update=ended)
     traits = KINDS[report.kind]
     if not (traits.verified or traits.imports_repo_code):
         return report.model_copy(update={"verified": report.snapshot is not None})
@@ -113,7 +120,7 @@ def _tail(output: bytes, secrets: list[str]) -> str:
     return text.encode()[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
 
 
-def _redacted(report: JobReport, secrets: list[str]) -> JobReport:
+def redacted(report: JobReport, secrets: list[str]) -> JobReport:
     """The report with secrets redacted; database drivers put URLs into their errors."""
     views = tuple(v.model_copy(update={"error": _redact(v.error, secrets)}) for v in report.views)
     warnings = tuple(_redact(warning, secrets) for warning in report.warnings)

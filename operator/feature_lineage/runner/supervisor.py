@@ -14,12 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from feature_lineage.runner.progress import PUBLIC_EVENTS, WorkerResult
+from feature_lineage.runner.progress import PUBLIC_EVENTS, VIEW_EVENTS, WorkerResult
+
+if TYPE_CHECKING:
+    from feature_lineage.operations.job_report import JobReport
+    from feature_lineage.runner.view_results import Keep
+
+UNFINISHED: Final = "unfinished.json"
 
 MAX_LINE: Final = 64 * 1024 * 1024
 TAIL: Final = 4096
@@ -34,11 +40,18 @@ REPORTING_OFF: Final = {
 }
 
 
-def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | None) -> int:
+def supervise(
+    request_path: Path,
+    report_path: Path,
+    log_to: Path | TextIO | None,
+    keep: "Keep | None" = None,
+) -> int:
     """Run one operation to its report; returns the exit code.
 
     Args:
         log_to: progress, one JSON object per line: a file to append to, or an open file.
+        keep: stores the report so far of a materialization, for the case that this process dies;
+            None: in `UNFINISHED` beside the report.
     """
     started, clock = time.time(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
@@ -49,14 +62,22 @@ def supervise(request_path: Path, report_path: Path, log_to: Path | TextIO | Non
             # Imported while the worker imports Feast on the other core.
             from feature_lineage.operations.protocol import JobRequest, encode
             from feature_lineage.runner.report_builder import build_report
+            from feature_lineage.runner.view_results import ViewResults
+
+            def keep_beside(unfinished: "JobReport") -> None:
+                path = report_path.with_name(UNFINISHED)
+                _write_atomically(path, encode(unfinished).encode())
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
+            result = WorkerResult()
+            views = ViewResults(request, started, keep or keep_beside, result.secrets)
             with (
                 log_to.open("a")
                 if isinstance(log_to, Path)
                 else contextlib.nullcontext(log_to) as log
             ):
-                result = worker.watch(clock + request.deadline_seconds, signals, log)
+                worker.watch(clock + request.deadline_seconds, signals, log, result, views.handle)
+            result.unfinished = views.unfinished
         finally:
             worker.kill()
         report = build_report(request, result, started)
@@ -87,8 +108,9 @@ class Worker:
         events_read, events_write = os.pipe()
         request_read, request_write = os.pipe()
         reply_read, reply_write = os.pipe()
+        answer_read, answer_write = os.pipe()
         output_read, output_write = os.pipe()
-        worker_ends = (events_write, request_read, reply_write)
+        worker_ends = (events_write, request_read, reply_write, answer_read)
         environment = {**os.environ, **REPORTING_OFF, "TMPDIR": scratch}
         self.process = subprocess.Popen(
             [
@@ -106,10 +128,22 @@ class Worker:
             os.close(descriptor)
         self._output = output_read
         self._events, self._requests, self._replies = events_read, request_write, reply_read
+        self._answers = answer_write
 
-    def watch(self, deadline: float, signals: Sequence[str], log: Any) -> WorkerResult:
-        """Read until the report is complete, the worker has exited, or the job must stop."""
-        result = WorkerResult()
+    def watch(
+        self,
+        deadline: float,
+        signals: Sequence[str],
+        log: Any,
+        result: WorkerResult,
+        on_view: Callable[[Mapping[str, Any]], bool],
+    ) -> None:
+        """Read until the report is complete, the worker has exited, or the job must stop.
+
+        Args:
+            result: what the worker sends is added to it.
+            on_view: handles events of views; returns whether the worker waits for an answer.
+        """
         lines = {self._events: b"", self._replies: b""}
         verify_until: float | None = None
         with selectors.DefaultSelector() as selector:
@@ -126,7 +160,8 @@ class Worker:
                     elif key.fd == self._output:
                         result.output = (result.output + chunk)[-4 * TAIL :]
                     else:
-                        lines[key.fd] = self._handle_lines(lines[key.fd] + chunk, result, log)
+                        data = lines[key.fd] + chunk
+                        lines[key.fd] = self._handle_lines(data, result, log, on_view)
                 now = time.monotonic()
                 if result.report is not None:
                     if verify_until is None:
@@ -147,9 +182,14 @@ class Worker:
             self._terminate()
             self._drain(result)
         result.returncode = self.process.poll()
-        return result
 
-    def _handle_lines(self, data: bytes, result: WorkerResult, log: Any) -> bytes:
+    def _handle_lines(
+        self,
+        data: bytes,
+        result: WorkerResult,
+        log: Any,
+        on_view: Callable[[Mapping[str, Any]], bool],
+    ) -> bytes:
         """Handle whole lines, return the rest."""
         *whole, rest = data.split(b"\n")
         for line in whole:
@@ -164,6 +204,10 @@ class Worker:
                     result.registry = message
                 case {"event": "secrets", "values": list(values)}:
                     result.secrets += [value for value in values if isinstance(value, str)]
+                case {"event": str(event)} if event in VIEW_EVENTS:
+                    if on_view(message):
+                        with contextlib.suppress(BrokenPipeError):
+                            os.write(self._answers, b"\n")
                 case {"event": str(event)} if event in PUBLIC_EVENTS:
                     if event == "phase":
                         result.phase = str(message.get("name", result.phase))

@@ -32,9 +32,9 @@ def die_with(parent: int) -> None:
 
 
 def main() -> NoReturn:
-    request_path, parent, events, requests, replies = sys.argv[1:]
+    request_path, parent, events, requests, replies, answers = sys.argv[1:]
     die_with(int(parent))
-    progress = ProgressPipe(int(events))
+    progress = ProgressPipe(int(events), int(answers))
     started = datetime.now(UTC)
     # Imported objects are kept; collecting garbage among them takes a sixth of the time.
     gc.disable()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from tests.cluster.jobs.scene import Project, apply_yaml
 from tests.cluster.kubectl import Kubectl
@@ -18,9 +19,10 @@ from tests.cluster.node import NodeStandIn
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.kube_jobs import KubeJobs
+from feature_lineage.kube.jobs.report import OPENED_BY
 from feature_lineage.kube.kinds import CONFIG_MAPS, PODS
 from feature_lineage.operations.job_report import Outcome
-from feature_lineage.operations.pod_protocol import MANIFEST_KEY
+from feature_lineage.operations.pod_protocol import MANIFEST_KEY, UNFINISHED_KEY
 from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.sources.tree import files_revision
@@ -255,3 +257,62 @@ async def test_a_damaged_report_is_a_failure_that_is_retried(
 async def _order(admin: Api, project: Project, job: str) -> bytes:
     found = await admin.get(CONFIG_MAPS, project.namespace, f"{job}-request")
     return gzip.decompress(base64.b64decode(found["binaryData"]["request.json.gz"]))
+
+
+DEADLY = """
+from feast import BatchFeatureView
+
+from defs.features import Field, FileSource, Float32, driver, timedelta
+
+def hang(frame):
+    import signal
+    open("/stores/here", "w").close()
+    signal.pause()
+
+victim = BatchFeatureView(
+    name="victim", entities=[driver], schema=[Field(name="conv_rate", dtype=Float32)],
+    source=FileSource(path="/stores/stats.parquet", timestamp_field="event_timestamp", name="s"),
+    ttl=timedelta(days=365), mode="pandas", udf=hang, udf_string="hang", online=True,
+)
+"""
+
+
+async def test_a_killed_pod_says_which_views_succeeded(
+    admin: Api, jobs: KubeJobs, project: NewProject, kubectl: Kubectl, stores: Path
+) -> None:
+    mine: Project = await project(source={"configMapRef": {"name": "repo"}}, runtime=STORES)
+    revision = repo(kubectl, mine.namespace, **{"defs__victim.py": DEADLY})
+    async with NodeStandIn(admin, mine.namespace, claims={"stores": stores}) as node:
+        apply = mine.request(revision=revision)
+        await jobs.start(apply, mine.resource)
+        facts = await end_of(jobs, apply.operation_id, mine)
+        assert facts.report is not None, (facts, node.ended)
+        assert facts.report.outcome is Outcome.SUCCEEDED, facts.report
+
+        window = MaterializeRequest(
+            all_views_start=datetime.now(UTC) - timedelta(days=1), all_views_end=datetime.now(UTC)
+        )
+        materialize = mine.request("materialize-2-0123456789abcdef-1", materialize=window)
+        await jobs.start(materialize, mine.resource)
+        async with asyncio.timeout(JOB_SECONDS):
+            while not (stores / "here").exists():
+                assert not any("materialize" in name for name in node.ended), node.ended
+                await asyncio.sleep(0.2)
+        for process in psutil.Process().children(recursive=True):
+            if "feature_lineage.runner.pod" in process.cmdline():
+                process.kill()  # process 1 of the container, from outside
+        facts = await end_of(jobs, materialize.operation_id, mine)
+
+    assert facts.report is not None, (facts, node.ended)
+    assert (facts.report.outcome, facts.report.reason) == (Outcome.FAILED, "JobFailed")
+    assert "the job's container ended with exit code" in facts.report.message
+    assert "while it materialized view 'victim', and 1 of 2 views" in facts.report.message
+    found = {view.name: view for view in facts.report.views}
+    assert (found["stats"].result, found["stats"].rows) == ("Succeeded", 2)
+    assert (found["victim"].result, found["victim"].killed) == ("Failed", True)
+    (config_map,) = [
+        each
+        async for each in admin.list(CONFIG_MAPS, mine.namespace)
+        if UNFINISHED_KEY in (each.get("binaryData") or {})
+    ]
+    assert OPENED_BY not in (config_map["metadata"].get("annotations") or {})

@@ -299,6 +299,36 @@ def test_project_objective_is_the_default_for_models() -> None:
     assert "maxAge is 1h" in message(decision, "FeaturesFresh")
 
 
+@pytest.mark.parametrize(
+    ("seen", "reason", "words"),
+    [
+        pytest.param({"not_served": True}, "NotServed", "Feast does not serve it", id="a dead job"),
+        pytest.param(
+            {"future_until": NOW + timedelta(days=900), "materialized_until": None},
+            "WatermarkInFuture",
+            "until a time after now",
+            id="a window into the future",
+        ),
+    ],
+)
+def test_a_model_says_why_its_view_is_not_fresh(
+    seen: dict[str, object], reason: str, words: str
+) -> None:
+    project = served("11:30", freshness={"maxAge": "1h"})
+    views = tuple(view.model_copy(update=seen) for view in project.status.feature_views)
+    status = project.status.model_copy(update={"feature_views": views})
+
+    decision = reconcile(
+        observed_model(
+            model(), linked(TAGGED), project=project.model_copy(update={"status": status})
+        )
+    )
+
+    assert says(decision, "FeaturesFresh") == ("False", reason)
+    assert message(decision, "FeaturesFresh").startswith("feature view stats")
+    assert words in message(decision, "FeaturesFresh")
+
+
 def test_without_a_registry_there_is_no_freshness() -> None:
     decision = reconcile(observed_model(model(), linked(TAGGED), snapshot=None))
 

@@ -217,7 +217,7 @@ STORED = registry(
         pytest.param(MINUTE, 2 * HOUR, (True, FRESH), id="this product materialized it"),
     ],
 )
-def test_a_stored_on_demand_view_is_judged_by_its_own_job_or_its_sources(
+def test_a_stored_view_is_judged_by_its_job_or_sources(
     own: timedelta | None, source: timedelta | None, expected: tuple[bool, Reason]
 ) -> None:
     known = {

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from feature_lineage.kube.jobs.failure_cause import Cause, cause_in_events
+import pytest
+
+from feature_lineage.kube.jobs.failure_cause import Cause, cause_in_events, end_cause
 
 IMAGE = 'Container image "x:1" is not present with pull policy of Never'
 
@@ -32,3 +34,44 @@ def test_the_newest_event_with_details_is_used() -> None:
 
 def test_an_event_that_is_no_warning_is_ignored() -> None:
     assert cause_in_events([{"type": "Normal", "reason": "Pulled", "note": "an image"}]) is None
+
+
+JOB = {"spec": {"activeDeadlineSeconds": 60}, "status": {}}
+
+
+def _pod(terminated: dict[str, object], **status: object) -> dict[str, Any]:
+    state = {"state": {"terminated": terminated}}
+    return {"metadata": {"name": "p"}, "status": {"containerStatuses": [state], **status}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "killed"),
+    [
+        pytest.param(_pod({"reason": "OOMKilled", "exitCode": 137}), True, id="out of memory"),
+        pytest.param(_pod({"reason": "Error", "exitCode": 139}), True, id="it crashed"),
+        pytest.param(
+            _pod({"reason": "Error", "exitCode": 137}, reason="Evicted"), False, id="evicted"
+        ),
+        pytest.param(
+            _pod(
+                {"reason": "Error", "exitCode": 137},
+                conditions=[{"type": "DisruptionTarget", "status": "True"}],
+            ),
+            False,
+            id="disrupted",
+        ),
+        pytest.param(
+            {
+                **_pod({"reason": "Error", "exitCode": 137}),
+                "metadata": {"name": "p", "deletionTimestamp": "2026-11-20T12:00:00Z"},
+            },
+            False,
+            id="deleted",
+        ),
+        pytest.param(None, False, id="gone"),
+    ],
+)
+def test_a_container_that_nobody_stopped_ended_by_itself(
+    pod: dict[str, Any] | None, killed: bool
+) -> None:
+    assert end_cause(JOB, pod, None).killed is killed

@@ -1,10 +1,12 @@
 """A pod fetches its repo, and publishes its report to a server with faults."""
 
+import base64
 import gzip
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,22 @@ from typing import Any
 import pytest
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.errors import AccessRefused, NotFound, TerminalError, TransientError
-from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.errors import (
+    AccessRefused,
+    InvalidReport,
+    NotFound,
+    TerminalError,
+    TransientError,
+)
+from feature_lineage.operations import pod_protocol
+from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import kind_of_command
-from feature_lineage.operations.pod_protocol import PodRequest, pack_report
+from feature_lineage.operations.pod_protocol import (
+    UNFINISHED_KEY,
+    PodRequest,
+    pack_report,
+    read_unfinished,
+)
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner import publish as publishing
 from feature_lineage.runner.ephemeral import mount_of, mount_points
@@ -23,6 +37,7 @@ from feature_lineage.runner.pod import execute
 from feature_lineage.runner.publish import (
     TERMINATION_BYTES,
     ApiServerClient,
+    Keeper,
     Retries,
     publish,
     termination_message,
@@ -262,3 +277,53 @@ def test_a_report_too_large_becomes_a_short_one() -> None:
     )
     assert short.exit_code is ExitCode.TERMINAL
     assert "apply ended (Succeeded), but 9 bytes" in short.message
+
+
+def _unfinished(views: int = 1) -> JobReport:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    return JobReport(
+        operation_id="materialize-1-x-1",
+        kind=OperationKind.MATERIALIZE,
+        project="p",
+        outcome=Outcome.FAILED,
+        started_at=now,
+        finished_at=now,
+        views=tuple(ViewReport(name=f"v{n}", kind="feature_view") for n in range(views)),
+    )
+
+
+def test_what_is_kept_goes_when_the_report_comes(
+    api: ApiServerClient, unreliable_server: Any
+) -> None:
+    Keeper(api, "n", "r-0").keep(_unfinished())
+    hand_over(api, for_seconds(10))
+
+    (_, kept, _), (_, whole, _) = unreliable_server.taken
+    packed = base64.b64decode(kept["binaryData"][UNFINISHED_KEY])
+    assert read_unfinished(packed, "materialize-1-x-1") == _unfinished()
+    assert whole["binaryData"][UNFINISHED_KEY] is None
+    with pytest.raises(InvalidReport, match="not materialize-1-x-2's"):
+        read_unfinished(packed, "materialize-1-x-2")
+
+
+def test_a_view_does_not_wait_for_a_server_that_is_gone(
+    api: ApiServerClient, unreliable_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unreliable_server.statuses[:] = [503] * 10
+    keeper = Keeper(api, "n", "r-0")
+
+    for _ in range(5):
+        keeper.keep(_unfinished())
+
+    assert len(unreliable_server.statuses) == 9, "one attempt, then a pause"
+    assert capsys.readouterr().err.count("HTTP 503") == 1
+
+
+def test_what_does_not_fit_is_not_kept(
+    api: ApiServerClient, unreliable_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_protocol, "MAX_PIECE_BYTES", 500)
+
+    Keeper(api, "n", "r-0").keep(_unfinished(views=1000))
+
+    assert unreliable_server.taken == []

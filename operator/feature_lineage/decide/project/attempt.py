@@ -53,15 +53,22 @@ def outcome_of(job: JobFacts) -> AttemptOutcome:
                 Result.BLOCKED, _reason(report, Reason.BLOCKED), message, retry=False
             )
         case Outcome.PARTIAL:
-            return AttemptOutcome(Result.FAILED, Reason.VIEWS_FAILING, message, retry=True)
+            retry = _has_work_left(report)
+            return AttemptOutcome(Result.FAILED, Reason.VIEWS_FAILING, message, retry=retry)
         case Outcome.STEPPED_BACK:
             reason = _reason(report, Reason.GUARD_UNAVAILABLE)
             return AttemptOutcome(Result.FAILED, reason, message, retry=True, unspent=True)
         case Outcome.FAILED:
             unspent = report.reason == Reason.INTERRUPTED
             reason = Reason.JOB_FAILED if unspent else _reason(report, Reason.JOB_FAILED)
-            retry = report.exit_code is not ExitCode.TERMINAL
+            retry = report.exit_code is not ExitCode.TERMINAL and _has_work_left(report)
             return AttemptOutcome(Result.FAILED, reason, message, retry=retry, unspent=unspent)
+
+
+def _has_work_left(report: JobReport) -> bool:
+    """Whether another attempt does more than to skip views."""
+    results = {view.result for view in report.views}
+    return report.reason != Reason.VIEWS_FAILING or "Skipped" not in results or "Failed" in results
 
 
 def _reason(report: JobReport, otherwise: str) -> str:
@@ -92,11 +99,12 @@ def backing_off(
 
 def _views_after(operation: OperationStatus, report: JobReport | None) -> tuple[OperationView, ...]:
     """The views of the operation with their results; views that were not named are added."""
-    done = {view.name: view for view in (report.views if report else ()) if view.result}
+    seen = report.views if report else ()
+    done = {view.name: view for view in seen if view.result}
     start, end = operation.window_start, operation.window_end
     every = (
         OperationView(name=name, start=start, end=end, incremental=start is None)
-        for name in sorted(done)
+        for name in sorted({view.name for view in seen if view.end is not None} | done.keys())
         if end is not None
     )
     return tuple(

@@ -30,6 +30,7 @@ from feature_lineage.decide.project.lifecycle import follow_job
 from feature_lineage.decide.project.materialization_due import schedule_state
 from feature_lineage.decide.project.starting import start_due
 from feature_lineage.decide.project.step import Step, into_lanes
+from feature_lineage.decide.project.suspects import tried_again
 from feature_lineage.decide.project.views import counts, judge_views, with_freshness
 from feature_lineage.operations import backfills
 from feature_lineage.operations.kinds import Lane
@@ -68,6 +69,8 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
 
 def note_source(observed: ObservedProject, step: Step) -> Step:
     """The revision of the source, and the request that this reconcile answers."""
+    if observed.requested:
+        step = replace(step, status=tried_again(step.status, None))
     if isinstance(observed.source, SourceFacts):
         known = step.status.source
         if known is None or known.revision != observed.source.revision:
@@ -96,7 +99,8 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
     A finished backfill stays in the list when its entry in the spec is removed, so that the same
     entry does not run again later. A failed backfill continues when a reconcile is requested.
     """
-    known = {state.name: state for state in step.status.backfills}
+    status = step.status
+    known = {state.name: state for state in status.backfills}
     named = {spec.name for spec in observed.resource.spec.backfills}
     done = BackfillState.SUCCEEDED
     finished = [s for s in known.values() if s.name not in named and s.state is done]
@@ -109,8 +113,10 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
         elif state.state is BackfillState.FAILED and observed.requested:
             again = {"state": BackfillState.RUNNING, "finished_at": None}
             state = state.model_copy(update=again)
+        if state is not known.get(spec.name):
+            status = tried_again(status, spec.views or None)
         states.append(state)
-    return step.update(backfills=tuple(states))
+    return replace(step, status=status).update(backfills=tuple(states))
 
 
 def record_operations(observed: ObservedProject, step: Step) -> Step:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
@@ -10,6 +11,12 @@ from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject
+from feature_lineage.decide.project.suspects import (
+    last_views,
+    skipped_views,
+    to_put_back,
+    tried_with,
+)
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.kinds import KINDS, RequestPart
@@ -50,8 +57,13 @@ def job_request(
         deadline_seconds=_timeout(spec, operation),
         owner=owner_id(metadata.namespace, metadata.name) if _owns(spec, operation) else "",
         refused=was_refused(status),
+        put_back=to_put_back(spec, status)
+        if part in (RequestPart.APPLY, RequestPart.MATERIALIZE)
+        else {},
         apply=apply_request(observed, status, snapshot) if part is RequestPart.APPLY else None,
-        materialize=_materialize(spec, operation) if part is RequestPart.MATERIALIZE else None,
+        materialize=_materialize(spec, status, snapshot, operation)
+        if part is RequestPart.MATERIALIZE
+        else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
     )
 
@@ -120,7 +132,17 @@ def _override(observed: ObservedProject, kind: OverrideKind) -> PlanOverride | N
     return None if given is None else PlanOverride(plan_digest=given.plan_digest, why=given.why)
 
 
-def _materialize(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> MaterializeRequest:
+def _materialize(
+    spec: FeatureStoreProjectSpec,
+    status: FeatureStoreProjectStatus,
+    snapshot: RegistrySnapshot | None,
+    operation: OperationStatus,
+) -> MaterializeRequest:
+    failed = (view.name for view in operation.views if view.result is Result.FAILED)
+    order: dict[str, Any] = {
+        "last": tuple(sorted({*last_views(status), *failed})),
+        "skip": skipped_views(status, tried_with(spec, snapshot)),
+    }
     pending = tuple(view for view in operation.views if view.result is not Result.SUCCEEDED)
     if operation.views:
         views = tuple(
@@ -128,9 +150,9 @@ def _materialize(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> M
             for view in pending
             if view.end is not None
         )
-        return MaterializeRequest(views=(*views, *_left_out(spec, operation)))
+        return MaterializeRequest(views=(*views, *_left_out(spec, operation)), **order)
     return MaterializeRequest(
-        all_views_start=operation.window_start, all_views_end=operation.window_end
+        all_views_start=operation.window_start, all_views_end=operation.window_end, **order
     )
 
 

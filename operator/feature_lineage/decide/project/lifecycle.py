@@ -15,7 +15,7 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.api.operation_status import OperationStatus
-from feature_lineage.api.project_status import RuntimeStatus
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, RuntimeStatus
 from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
 from feature_lineage.decide.events import AttemptFailed, OperationStarted, OperationWithdrawn
@@ -34,6 +34,7 @@ from feature_lineage.decide.project.status_changes import (
     schedules_after,
 )
 from feature_lineage.decide.project.step import Step
+from feature_lineage.decide.project.suspects import tried_with
 from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -132,7 +133,7 @@ def _attempt_ended(
         ended.reason,
         ended.message,
     )
-    return replace(step, status=with_views(step.status, report, observed.now)).telling(failed)
+    return replace(step, status=_views(observed, step, report)).telling(failed)
 
 
 def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
@@ -215,10 +216,17 @@ def end_operation(
     events = end_events(observed.resource, entry, ended.message, report, superseded=superseded)
     return replace(
         step,
-        status=with_views(step.status, report, now),
+        status=_views(observed, step, report),
         snapshot=snapshot or step.snapshot,
         events=(*step.events, *events),
     )
+
+
+def _views(
+    observed: ObservedProject, step: Step, report: JobReport | None
+) -> FeatureStoreProjectStatus:
+    digest_for = tried_with(observed.resource.spec, step.snapshot)
+    return with_views(step.status, report, observed.now, digest_for)
 
 
 def _overtaken(report: JobReport) -> JobReport:

@@ -1,6 +1,6 @@
 """The views of a project: their results from reports, their freshness, and the totals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,8 @@ from feature_lineage.api.project_status import Counts, FeatureStoreProjectStatus
 from feature_lineage.api.types import Duration
 from feature_lineage.decide.budget import ERROR, MAX_VIEWS, fit
 from feature_lineage.decide.observed import ObservedProject
+from feature_lineage.decide.project.suspects import noted
 from feature_lineage.features.freshness import (
-    STORED_ON_DEMAND,
     Freshness,
     ViewState,
     is_served,
@@ -45,6 +45,7 @@ def view_states(
             view.newest_event_time,
             own.get(view.name, every),
             view.future_until,
+            not_served=bool(view.not_served),
         )
         for view in status.feature_views
     }
@@ -132,16 +133,24 @@ def _registry_counts(snapshot: RegistrySnapshot | None) -> dict[str, int]:
 
 
 def with_views(
-    status: FeatureStoreProjectStatus, report: JobReport | None, now: datetime
+    status: FeatureStoreProjectStatus,
+    report: JobReport | None,
+    now: datetime,
+    tried_with: Callable[[str], str | None] = lambda _name: None,
 ) -> FeatureStoreProjectStatus:
-    """Take over the results of each view from a report; remove views that left the registry."""
+    """Take over the results of each view from a report; remove views that left the registry.
+
+    Args:
+        tried_with: see `suspects.tried_with`.
+    """
     if report is None or not report.views:
         return status
     known = {view.name: view for view in status.feature_views}
     views = {
-        view.name: _view(known.get(view.name), view, now)
+        view.name: noted(_view(known.get(view.name), view, now), view, tried_with)
         for view in report.views
-        if report.snapshot is None or report.snapshot.view(view.name) is not None
+        if (report.snapshot is None and (view.result or view.name in known))
+        or (report.snapshot is not None and report.snapshot.view(view.name) is not None)
     }
     if report.snapshot is None:
         views = known | views
@@ -152,8 +161,10 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
     view = known or FeatureViewStatus(name=seen.name)
     changes: dict[str, Any] = {"kind": seen.kind}
     until, ahead = seen.materialized_until, seen.future_until
-    if seen.kind == STORED_ON_DEMAND and seen.result == "Succeeded":
-        until = seen.end  # Feast records no interval of these
+    if until is None and seen.result == "Succeeded" and seen.end is not None:
+        # Feast records no interval of on-demand views, and a dead job has not read the registry.
+        known_until = view.materialized_until
+        until = seen.end if known_until is None else max(seen.end, known_until)
     elif until is not None or ahead is not None:
         changes["future_until"] = ahead.replace(microsecond=0) if ahead else None
     if until is not None and until.replace(microsecond=0) != view.materialized_until:
@@ -161,7 +172,9 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
         changes["by"] = (
             MaterializedBy.OPERATOR if seen.result == "Succeeded" else MaterializedBy.EXTERNAL
         )
-    if seen.result:
+    if seen.result == "Skipped":
+        changes |= {"last_result": Result.FAILED, "last_error": fit(seen.error, ERROR) or None}
+    elif seen.result:
         succeeded = seen.result == "Succeeded"
         changes |= {
             "last_result": Result.SUCCEEDED if succeeded else Result.FAILED,

@@ -32,10 +32,15 @@ _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A condition reason, and a sentence about the cause."""
+    """A condition reason, and a sentence about the cause.
+
+    Attributes:
+        killed: the container ended by itself or for its memory, and nobody stopped it.
+    """
 
     reason: str
     message: str
+    killed: bool = False
 
 
 def end_condition(job: Object) -> Mapping[str, str] | None:
@@ -147,7 +152,7 @@ def end_cause(job: Object, pod: Object | None, in_events: Cause | None) -> Cause
             Reason.DEADLINE_EXCEEDED, _line(f"the job took longer than {seconds} s{before}")
         )
     if pod is not None and (found := _pod_end(pod)) is not None:
-        return Cause(Reason.JOB_FAILED, _line(found))
+        return Cause(Reason.JOB_FAILED, _line(found), killed=not _stopped(pod))
     if condition.get("type") == "Complete":
         return Cause(Reason.JOB_FAILED, "the job ended without a report; its ConfigMap is empty")
     if in_events is not None:
@@ -175,6 +180,15 @@ def _pod_end(pod: Object) -> str | None:
     if code == 0:
         return None
     return f"the job's container ended with exit code {code}{': ' if text else ''}{text}"
+
+
+def _stopped(pod: Object) -> bool:
+    """Whether somebody ended the pod: an eviction, a drained node, a deletion."""
+    status = pod.get("status") or {}
+    conditions = status.get("conditions") or ()
+    disrupted = any(each.get("type") == "DisruptionTarget" for each in conditions)
+    deleted = pod["metadata"].get("deletionTimestamp") is not None
+    return bool(status.get("reason")) or disrupted or deleted
 
 
 def _termination_message(text: str) -> str:

@@ -1,5 +1,7 @@
 """Reads the state of a job from its Job, pods, Events and report."""
 
+from datetime import UTC, datetime
+
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport, RequestRejected
@@ -20,8 +22,9 @@ from feature_lineage.kube.jobs.job_manifest import is_outdated
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import apply_access
-from feature_lineage.kube.jobs.report import read_report
+from feature_lineage.kube.jobs.report import read_report, read_unfinished_report
 from feature_lineage.kube.kinds import EVENTS, JOBS, OPERATION_LABEL, PODS
+from feature_lineage.operations.unfinished import ended_early
 from feature_lineage.reasons import Reason
 
 
@@ -45,10 +48,22 @@ async def read_state(
         return JobFacts(running=False, reason=error.reason, message=error.message)
     if report is not None:
         return JobFacts(running=False, report=report, cancelled=cancellation(job) is not None)
-    if (found := cancellation(job)) is not None:
+    unfinished = await read_unfinished_report(api, namespace, operation_id)
+    stopped = cancellation(job)
+    found = stopped or await _end_cause(api, job)
+    if unfinished is not None:
+        reason = Reason.INTERRUPTED if stopped is not None else found.reason
+        report = ended_early(unfinished, reason, found.message, _ended_at(job), killed=found.killed)
+        return JobFacts(running=False, report=report, cancelled=stopped is not None)
+    if stopped is not None:
         return JobFacts(False, None, found.reason, found.message, begun=False, cancelled=True)
-    found = await _end_cause(api, job)
     return JobFacts(running=False, reason=found.reason, message=found.message)
+
+
+def _ended_at(job: Object) -> datetime:
+    """When the Job ended, as Kubernetes says."""
+    text = (end_condition(job) or {}).get("lastTransitionTime")
+    return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
 async def _running(

@@ -19,8 +19,10 @@ from feature_lineage.operations.job_report import JobReport, decode_report
 from feature_lineage.operations.pod_protocol import (
     MANIFEST_KEY,
     PIECE_KEY,
+    UNFINISHED_KEY,
     join_report,
     read_manifest,
+    read_unfinished,
 )
 from feature_lineage.reasons import Reason
 
@@ -59,6 +61,23 @@ async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
     return report
 
 
+async def read_unfinished_report(api: Api, namespace: str, job: str) -> JobReport | None:
+    """What a job that wrote no report said about its views; None if it said nothing readable."""
+    name = report_names(job)[0]
+    found = await api.find(CONFIG_MAPS, namespace, name)
+    if found is None or UNFINISHED_KEY not in (found.get("binaryData") or {}):
+        return None
+    try:
+        marks = _marks(found, namespace, name)
+        await _mark(api, namespace, name, (*marks, _PROCESS))
+        try:
+            return read_unfinished(_piece(found, UNFINISHED_KEY), job)
+        finally:
+            await _mark(api, namespace, name, marks)
+    except InvalidReport:
+        return None
+
+
 def _marks(config_map: Object, namespace: str, name: str) -> tuple[str, ...]:
     """The marks of other processes.
 
@@ -81,9 +100,9 @@ async def _mark(api: Api, namespace: str, name: str, marks: tuple[str, ...]) -> 
     await api.patch(CONFIG_MAPS, namespace, name, {"metadata": {"annotations": annotations}})
 
 
-def _piece(config_map: Object) -> bytes:
+def _piece(config_map: Object, key: str = PIECE_KEY) -> bytes:
     # The API server stores nothing but base64, and at most 1 MiB of it.
-    return base64.b64decode((config_map.get("binaryData") or {}).get(PIECE_KEY) or "")
+    return base64.b64decode((config_map.get("binaryData") or {}).get(key) or "")
 
 
 def _damaged(message: str) -> InvalidReport:
