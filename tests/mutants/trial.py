@@ -22,6 +22,7 @@ from tests.mutants.table import ROOT, Mutant
 MEMORY_BYTES: Final = 3 * 1024**3
 """Of a process of the tests: a mutant may have lost a limit."""
 TEST_SECONDS: Final = 120
+"""Of a test, without the start of its servers."""
 STOP_SECONDS: Final = 60
 PRELOADED: Final = ("hypothesis", "pydantic", "pytest_asyncio", "httpx", "aiohttp", "kubernetes")
 """Libraries that the tests import: once for all runs."""
@@ -134,8 +135,9 @@ def _run_and_exit(folder: Path, tests: list[str], output: int) -> NoReturn:
             del sys.modules[name]
         sys.path[:0] = [str(folder / "operator"), str(folder)]
         os.environ["PYTHONPATH"] = str(folder / "operator")  # before the installed checkout
-        options = ("-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
-        code = pytest.main([*options, f"--timeout={TEST_SECONDS}", *tests])
+        options = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        options += [f"--timeout={TEST_SECONDS}", "-o", "timeout_func_only=true"]
+        code = pytest.main([*options, *tests])
     finally:
         sys.stdout.flush()
         os._exit(code)
