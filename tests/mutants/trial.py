@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import pytest
+from hypothesis import Phase, settings
 from tests.mutants.table import ROOT, Mutant
 
 MEMORY_BYTES: Final = 3 * 1024**3
@@ -24,7 +25,7 @@ MEMORY_BYTES: Final = 3 * 1024**3
 TEST_SECONDS: Final = 120
 """Of a test, without the start of its servers."""
 STOP_SECONDS: Final = 60
-PRELOADED: Final = ("hypothesis", "pydantic", "pytest_asyncio", "httpx", "aiohttp", "kubernetes")
+PRELOADED: Final = ("pydantic", "pytest_asyncio", "httpx", "aiohttp", "kubernetes")
 """Libraries that the tests import: once for all runs."""
 CHECKOUT: Final = ("feature_lineage", "tests")
 """Packages that each run imports from the copy."""
@@ -135,6 +136,9 @@ def _run_and_exit(folder: Path, tests: list[str], output: int) -> NoReturn:
             del sys.modules[name]
         sys.path[:0] = [str(folder / "operator"), str(folder)]
         os.environ["PYTHONPATH"] = str(folder / "operator")  # before the installed checkout
+        # The settings of the tests add to these. Nobody reads the example, so it is not shrunk.
+        settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutants")
         options = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
         options += [f"--timeout={TEST_SECONDS}", "-o", "timeout_func_only=true"]
         code = pytest.main([*options, *tests])
