@@ -106,7 +106,7 @@ async def test_platform_and_each_namespace_account_for_their_servers() -> None:
 def test_a_closed_share_counts_nothing() -> None:
     budget = CacheBudget(100)
     left = budget.share("team")
-    left.hold(90)
+    left.hold(80)
     left.close()
 
     budget.share("other").hold(90)
