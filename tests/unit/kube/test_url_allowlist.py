@@ -52,6 +52,7 @@ def test_a_glob_allows(glob: str, uri: str):
         (TENANTS, "https://mlflow.evil.com\n.example.org"),
         (TENANTS, "https://mlflow.a@evil.com/.example.org"),
         (TENANTS, "https://mlflow.user:password@x.example.org"),
+        (TENANTS, "https://user:password@mlflow.a.example.org"),
         (TENANTS, "https://mlflow.team.example.org@evil.com"),
         (TENANTS, "https://mlflow.a.b.example.org"),
         (TENANTS, "https://mlflow..example.org"),

@@ -12,6 +12,7 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.operations import pod_protocol
 from feature_lineage.operations.pod_protocol import (
+    MAX_MANIFEST_BYTES,
     MAX_PIECE_BYTES,
     GitCheckout,
     PodRequest,
@@ -98,6 +99,11 @@ def test_incomplete_gzip_is_refused(packed: bytes, message: str) -> None:
         ('{"operation": "apply-2-x-1", "sha256": "", "size": 1, "pieces": 1}', "'apply-2-x-1''s"),
         ('{"operation": "apply-1-x-1", "sha256": "", "size": 1, "pieces": 4}', "claims 4 pieces"),
         ('{"operation": "apply-1-x-1", "sha256": "", "size": 1, "pieces": 0}', "claims 0 pieces"),
+        (
+            '{"operation": "apply-1-x-1", "sha256": "", "size": 1, "pieces": 1, "x": "%s"}'
+            % ("x" * MAX_MANIFEST_BYTES),
+            "does not parse",
+        ),
     ],
 )
 def test_an_invalid_manifest_is_refused(text: str, message: str) -> None:
