@@ -161,6 +161,7 @@ class LineageOrigin(StrEnum):
 
     RUN_TAG = "RunTag"
     ARTIFACT = "Artifact"
+    PARENT_RUN = "ParentRun"
     VERSION_TAG = "VersionTag"
     DECLARED = "Declared"
     REGISTRY = "Registry"

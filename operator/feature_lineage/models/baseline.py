@@ -30,11 +30,14 @@ class Baseline:
         digest: of the `RegistrySnapshot`.
         frm: Training: the registry at the start of the training run; FirstSight: as first seen.
         schema_digest: of the version's feature definitions in it; None if not recorded.
+        revision: that the operator had applied at training time; "" if another tool had changed
+            the registry, or if the baseline is not that of training.
     """
 
     digest: str
     frm: BaselineFrom
     schema_digest: str | None = None
+    revision: str = ""
 
 
 def choose_baseline(
@@ -96,7 +99,7 @@ def _at_training(
         return Baseline(later.digest, "FirstSight")
     if later is None and not standing.revision and unseen:
         return Baseline(standing.digest, "FirstSight")
-    return Baseline(standing.digest, "Training")
+    return Baseline(standing.digest, "Training", revision=standing.revision)
 
 
 def trained_at(version: ModelVersion, run: TrainingRun | None) -> datetime:

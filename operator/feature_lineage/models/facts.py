@@ -6,6 +6,28 @@ Only ``feast.*`` and ``featurelineage.io/*`` tags are kept: 10,000 versions stay
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+MANY: Final = 3
+"""The largest number of retrievals that is told apart: three stands for three or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """A model as MLflow 3 logs it: with the metrics that its run had at that moment.
+
+    Attributes:
+        run_id: the run that logged it, "" if none.
+        retrievals: how many retrievals of features Feast had recorded in the run before the model
+            was logged; None if unknown, because the model was logged at another step than 0.
+        last_retrieval: when the last of them was recorded, in ms since 1970; 0 without one.
+        inputs: names of the columns in its signature; None if it has none or was not needed.
+    """
+
+    run_id: str
+    retrievals: int | None
+    last_retrieval: int = 0
+    inputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +41,13 @@ class TrainingRun:
         tags: ``feast.*`` tags only.
         features_artifact: references in its ``feast_features.json``; None if the run has none or
             the artifact was not needed.
+        last_retrieval: when Feast recorded the last retrieval of features, in ms since 1970; 0 if
+            Feast recorded none, so the tags have another author.
+        retrievals: the number of retrievals that Feast recorded, at most `MANY`; None if it was
+            not needed or could not be read.
+        models: (id, step) of the LoggedModels that it logged.
+        parent_id: the run in which it is nested, or "".
+        parent: that run, where this run has no record of training itself.
     """
 
     run_id: str
@@ -26,6 +55,11 @@ class TrainingRun:
     deleted: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     features_artifact: tuple[str, ...] | None = None
+    last_retrieval: int = 0
+    retrievals: int | None = None
+    models: tuple[tuple[str, int], ...] = ()
+    parent_id: str = ""
+    parent: "TrainingRun | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +78,7 @@ class ModelVersion:
         model_id: LoggedModel id (``m-…``), or "".
         tags: ``feast.*`` and ``featurelineage.io/*`` tags only.
         aliases: sorted.
+        logged: the LoggedModel, where the records of its run need an order.
     """
 
     name: str
@@ -54,6 +89,7 @@ class ModelVersion:
     model_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    logged: LoggedModel | None = None
 
     @property
     def uri(self) -> str:

@@ -1,82 +1,36 @@
-"""Finds the features of a model version, from records that may be truncated or wrong.
+"""Finds the features of a model version, from records that may be truncated or contradict.
 
 Feast records the features of a training run in tags. It truncates the list at 4,990 characters,
 overwrites the tags at the next retrieval, and names the smallest service that has all the features,
-whether or not that service was used. So a list counts only if its length is the recorded count, and
-a service name only if the projection of the service is that list. Tags and artifacts are untrusted:
-a record that does not parse is ignored.
+whether or not that service was used. So a list counts only if it is established as that of training
+(`training_list`) and its length is the recorded count, and a service name only if the projection of
+the service is that list. Tags and artifacts are untrusted: a record that does not parse is ignored.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.services import ServiceMember, service_members
+from feature_lineage.features.services import ServiceMember
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, TrainingRun
+from feature_lineage.models.link import Link, OnConflict
+from feature_lineage.models.projections import Projections, refs_of
 from feature_lineage.models.recorded import (
     PROJECT_TAG,
-    REFS_TAG,
     SERVICE_TAG,
     FeatureRecord,
-    count_of,
+    count_in,
     is_reference,
-    parse,
     projects_of,
-    records_of,
+    run_tag_record,
+    version_tag_record,
+    without_records,
 )
+from feature_lineage.models.training_list import TrainingList, training_list
 from feature_lineage.reasons import Reason
 
 __all__ = ["Link", "OnConflict", "resolve_link"]
-
-OnConflict = Literal["Report", "UseDeclared"]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """The features of one model version.
-
-    Attributes:
-        project: the recorded Feast project, else the expected one; "" if neither is known.
-        service: the declared service, or a recorded one with exactly these features; "" otherwise.
-        recorded_service: the service that the records name, right or wrong; "" if none.
-        refs: the features, by the real names of their views, in recorded order. Of a truncated
-            list that cannot be completed: the certain part.
-        origin: where the list comes from; None if unknown.
-        count: recorded number of features; None if not recorded.
-        reason: of `LineageVerified`, where the link is not exactly what was recorded: Ambiguous,
-            NoFeastLineage, ProjectMismatch, RegistryUnseen or ServiceMismatch; else ``None``.
-        problems: explanations of `reason`.
-    """
-
-    project: str = ""
-    service: str = ""
-    recorded_service: str = ""
-    refs: tuple[FeatureRef, ...] = ()
-    origin: Origin | None = None
-    count: int | None = None
-    reason: Reason | None = None
-    problems: tuple[str, ...] = ()
-
-    @property
-    def verifiable(self) -> bool:
-        """Whether the list can be verified: no record of it is missing or contradicts it.
-
-        A wrong name of the service does not prevent that. Every other reason does.
-        """
-        return self.reason in (None, Reason.SERVICE_MISMATCH)
-
-    @property
-    def complete(self) -> bool:
-        """Whether `refs` is the whole list, as protection needs it."""
-        return bool(self.refs) and self.verifiable
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views of its features, sorted."""
-        return tuple(sorted({ref.view for ref in self.refs}))
 
 
 def resolve_link(
@@ -100,115 +54,165 @@ def resolve_link(
         trained_on: the baseline of the version, where kept. Services are read from it first, so
             that a later change of a service counts as a change and not as another list.
     """
-    records = tuple(records_of(version, run))
-    recorded_service = version.tags.get(SERVICE_TAG) or (run.tags.get(SERVICE_TAG) if run else "")
+    training = training_list(version, run)
+    version = _without_copies(version, run, training)
+    tagged = version_tag_record(version, training.count)
     registries = tuple(s for s in (trained_on, snapshot) if s is not None)
     expected = project or next((s.project for s in registries), "")
-    named = projects_of(version, run)
-    link = Link(
-        project=next((p for p in named if p != expected), expected),
-        recorded_service=recorded_service or "",
-        count=count_of(version, run),
+    named, declared = projects_of(version, run), declared_service or ""
+    recorded = version.tags.get(SERVICE_TAG) or training.service
+    services = Projections(registries, (recorded, declared)).with_lost(
+        (*training.records, *training.possible)
     )
-    if not records and not link.recorded_service and not declared_service:
-        return replace(link, reason=Reason.NO_FEAST_LINEAGE)
+    link = Link(project=next((p for p in named if p != expected), expected))
+    if not (training.records or tagged or training.doubt or recorded or declared):
+        return replace(link, reason=Reason.NO_FEAST_LINEAGE, problems=training.notes)
     if expected and link.project != expected:
         note = f"{PROJECT_TAG} is {link.project!r}, the resource belongs to {expected!r}"
+        link = replace(link, recorded_service=recorded)
         return replace(link, reason=Reason.PROJECT_MISMATCH, problems=(note,))
-    resolver = _Resolver(link, records, registries, declared_service or "", on_conflict)
-    return resolver.resolve()
+    training = _settled(training, version, tagged, services)
+    if training.doubt:
+        tagged, count = None, None
+    else:
+        count = training.count if training.count is not None else count_in(version.tags)
+    link = replace(link, recorded_service=recorded, count=count)
+    return _Resolver(link, training, tagged, services, declared, on_conflict).resolve()
+
+
+def _without_copies(
+    version: ModelVersion, run: TrainingRun | None, training: TrainingList
+) -> ModelVersion:
+    """The version without tags that copy those of its run, where the latter are not of training.
+
+    An earlier version of the operator made such copies.
+    """
+    tagged = version_tag_record(version, None)
+    last = run_tag_record(run) if run is not None else None
+    if tagged is None or last is None or set(tagged.items) != set(last.items):
+        return version
+    if any(set(record.items) == set(last.items) for record in training.records):
+        return version
+    return without_records(version)
+
+
+def _settled(
+    training: TrainingList,
+    version: ModelVersion,
+    tagged: FeatureRecord | None,
+    services: Projections,
+) -> TrainingList:
+    """Without the doubt, if the signature of the model or the tags of the version remove it."""
+    if not training.doubt:
+        return training
+    inputs = version.logged.inputs if version.logged is not None else None
+    read = [record for record in training.possible if services.read_by(inputs, record)]
+    if len({frozenset(services.refs(record)) for record in read}) == 1:
+        return replace(training, records=(read[0],), count=read[0].count, doubt="")
+    if tagged is not None and services.precise(tagged):
+        return TrainingList()
+    return training
 
 
 @dataclass(frozen=True, slots=True)
 class _Resolver:
     link: Link
-    records: tuple[FeatureRecord, ...]
-    registries: tuple[RegistrySnapshot, ...]
+    training: TrainingList
+    tagged: FeatureRecord | None
+    services: Projections
     declared: str
     on_conflict: OnConflict
 
+    @property
+    def records(self) -> tuple[FeatureRecord, ...]:
+        return (*self.training.records, *((self.tagged,) if self.tagged is not None else ()))
+
     def resolve(self) -> Link:
         """The most precise list, then the service that it belongs to."""
-        precise = [record for record in self.records if record.precise]
-        lists = {record.origin: frozenset(self._refs(record.items)) for record in precise}
-        if (
-            Origin.RUN_TAG in lists
-            and lists.get(Origin.VERSION_TAG, lists[Origin.RUN_TAG]) != (lists[Origin.RUN_TAG])
-        ):
-            return self._declared_or_ambiguous(
-                f"run tag and version tag {REFS_TAG} name different features"
-            )
+        if self.training.doubt:
+            return self._declared_or_ambiguous(self.training.doubt)
+        precise = [record for record in self.records if self.services.precise(record)]
+        lists = {frozenset(self.services.refs(record)) for record in precise}
+        tagged = next((r for r in precise if r.origin is Origin.VERSION_TAG), None)
+        if len(lists) > 1 and tagged is not None and precise[0] is not tagged:
+            note = f"{precise[0].named} and {tagged.named} name different features"
+            return self._declared_or_ambiguous(note)
         if precise:
-            refs = self._refs(precise[0].items)
-            return self._attribute(replace(self.link, refs=refs, origin=precise[0].origin))
+            refs, origin = self.services.refs(precise[0]), precise[0].origin
+            if self.training.nested and origin is not Origin.VERSION_TAG:
+                origin = Origin.PARENT_RUN
+            return self._attribute(replace(self.link, refs=refs, origin=origin), precise[0])
         return self._from_registry() or self._declared_or_ambiguous(*map(str, self.records))
 
     def _from_registry(self) -> Link | None:
         """The projection of the recorded service, if it can be the recorded list."""
         name = self.link.recorded_service
-        members = self._members(name)
+        members = self.services.members(name)
         if self.link.count is None or members is None or not self._may_be(members):
             return None
-        found = replace(self.link, refs=_refs_of(members), origin=Origin.REGISTRY)
-        return self._attribute(found)
+        found = replace(self.link, refs=refs_of(members), origin=Origin.REGISTRY)
+        return self._attribute(found, None)
 
     def _declared_or_ambiguous(self, *notes: str) -> Link:
         """The declared service, unless a record contradicts it."""
         recorded = self.link.recorded_service
-        if not self.registries:
+        if not self.services.registries:
             return replace(self.link, reason=Reason.REGISTRY_UNSEEN, problems=notes)
-        members = self._members(self.declared)
+        members = self.services.members(self.declared)
         overrule = self.on_conflict == "UseDeclared"
-        if members is not None and (overrule or self._may_be(members)):
+        if members is not None and (overrule or self._may_be(members) or self._is_one(members)):
             declared = self._as_declared(members)
             if overrule or recorded in ("", self.declared) or self.link.count is not None:
                 return declared
             note = f"recorded service is {recorded}, declared is {self.declared}"
             return replace(declared, reason=Reason.SERVICE_MISMATCH, problems=(note,))
-        if self.declared and members is None and not self.records and not recorded:
+        if self.declared and members is None and not (self.records or recorded or notes):
             # No record contradicts the declaration, but the registry has no such service.
             return replace(self.link, service=self.declared, origin=Origin.DECLARED)
-        if not self.records:
+        if not self.records and not self.training.doubt:
             notes += (
                 f"only the name of service {recorded} is recorded, and Feast may have guessed it",
             )
         if members is not None:
-            notes += (f"declared service {self.declared} has {len(members)} other features",)
+            note = f"declared service {self.declared} has {len(members)} other features"
+            notes += (f"{note}; set spec.onConflict: UseDeclared if the records are wrong",)
         elif self.declared:
             notes += (f"declared service {self.declared} is not in the registry",)
         else:
             notes += ("declare the service in spec.featureService",)
-        contradictory = any(record.precise for record in self.records)
+        contradictory = any(self.services.precise(record) for record in self.records)
         certain = () if contradictory else self._certain()
+        notes = (*self.training.notes, *notes)
         return replace(self.link, refs=certain, reason=Reason.AMBIGUOUS, problems=notes)
 
     def _certain(self) -> tuple[FeatureRef, ...]:
         """The longest part of a list that is incomplete."""
-        partial = (self._refs(record.items) for record in self.records if record.partial)
+        partial = (self.services.refs(record) for record in self.records if record.partial)
         return max(partial, key=len, default=())
 
     def _as_declared(self, members: tuple[ServiceMember, ...]) -> Link:
-        refs = _refs_of(members)
+        refs = refs_of(members)
         return replace(self.link, service=self.declared, refs=refs, origin=Origin.DECLARED)
 
-    def _attribute(self, link: Link) -> Link:
+    def _attribute(self, link: Link, record: FeatureRecord | None) -> Link:
         """Name the service that the list belongs to: the declared, else the recorded one."""
-        exact = self._service_of_list(link)
+        exact = self._service_of_list(link, record)
         if not self.declared:
-            if exact or not link.recorded_service:
+            if exact == link.recorded_service or not link.recorded_service:
                 return replace(link, service=exact)
             note = (
                 f"recorded service {link.recorded_service} does not have exactly the "
                 f"{len(link.refs)} features recorded; the list counts"
             )
-            return replace(link, reason=Reason.SERVICE_MISMATCH, problems=(note,))
-        members = self._members(self.declared)
+            return replace(link, service=exact, reason=Reason.SERVICE_MISMATCH, problems=(note,))
+        members = self.services.members(self.declared)
         overrule = self.on_conflict == "UseDeclared"
         if members is None:
-            if overrule or not self.registries or self.declared == link.recorded_service:
+            unknown = not self.services.registries
+            if overrule or unknown or self.declared == link.recorded_service:
                 return replace(link, service=self.declared)
             note = f"declared service {self.declared} is not in the registry"
-        elif set(_refs_of(members)) == set(link.refs):
+        elif set(refs_of(members)) == set(link.refs):
             return replace(link, service=self.declared)
         elif overrule:
             return self._as_declared(members)
@@ -219,12 +223,13 @@ class _Resolver:
             )
         return replace(link, service=exact, reason=Reason.SERVICE_MISMATCH, problems=(note,))
 
-    def _service_of_list(self, link: Link) -> str:
-        """The recorded service, or "" if its projection is another list."""
-        members = self._members(link.recorded_service)
-        if members is None or set(_refs_of(members)) == set(link.refs):
-            return link.recorded_service
-        return ""
+    def _service_of_list(self, link: Link, record: FeatureRecord | None) -> str:
+        """The recorded service, or one that is spelled like the list; "" if both are another."""
+        recorded = link.recorded_service
+        members = self.services.members(recorded)
+        if recorded and (members is None or set(refs_of(members)) == set(link.refs)):
+            return recorded
+        return self.services.exact(record) if record is not None and record.replaced else ""
 
     def _may_be(self, members: tuple[ServiceMember, ...]) -> bool:
         """Whether no record contradicts that these are the features."""
@@ -233,19 +238,7 @@ class _Resolver:
         own = {member.spelled for member in members} | {str(member.ref) for member in members}
         return all(set(filter(is_reference, record.items)) <= own for record in self.records)
 
-    def _members(self, service: str) -> tuple[ServiceMember, ...] | None:
-        found = (service_members(registry, service) for registry in self.registries if service)
-        return next((members for members in found if members is not None), None)
-
-    def _refs(self, items: Iterable[str]) -> tuple[FeatureRef, ...]:
-        """References by the real names of views: records may have the aliases of a service."""
-        parsed = tuple(ref for item in items if (ref := parse(item)) is not None)
-        for service in (self.link.recorded_service, self.declared):
-            own = {member.spelled: member.ref for member in self._members(service) or ()}
-            if own.keys() >= {str(ref) for ref in parsed}:
-                return tuple(dict.fromkeys(own[str(ref)] for ref in parsed))
-        return tuple(dict.fromkeys(parsed))
-
-
-def _refs_of(members: Iterable[ServiceMember]) -> tuple[FeatureRef, ...]:
-    return tuple(dict.fromkeys(member.ref for member in members))
+    def _is_one(self, members: tuple[ServiceMember, ...]) -> bool:
+        """Whether the features are one of the lists that contradict each other."""
+        precise = (record for record in self.records if self.services.precise(record))
+        return any(set(self.services.refs(record)) == set(refs_of(members)) for record in precise)

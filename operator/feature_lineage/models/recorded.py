@@ -4,7 +4,7 @@ Feast cuts a tag at 4,990 characters and writes its artifact from the cut tag, b
 number of features. So a list is complete if its length is that number and it does not end in a cut.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +14,9 @@ from feature_lineage.features.refs import FeatureRef
 from feature_lineage.models.facts import ModelVersion, TrainingRun
 
 PROJECT_TAG: Final = "feast.project"
+RETRIEVAL_TAG: Final = "feast.retrieval_type"
+ENTITIES_TAG: Final = "feast.entity_df_type"
+"""Written by historical retrievals only; a later online retrieval does not overwrite the tag."""
 SERVICE_TAG: Final = "feast.feature_service"
 REFS_TAG: Final = "feast.feature_refs"
 COUNT_TAG: Final = "feast.feature_count"
@@ -35,12 +38,16 @@ class FeatureRecord:
         items: the recorded texts; without the last one where the list was cut.
         count: the number of features recorded beside the list; None if not recorded.
         cut: whether the list was cut.
+        text: the items as Feast joins them; a comma may be a part of a name.
+        online: whether an online retrieval recorded it.
     """
 
     origin: Origin
     items: tuple[str, ...]
     count: int | None
     cut: bool
+    text: str
+    online: bool = False
 
     @property
     def precise(self) -> bool:
@@ -55,57 +62,87 @@ class FeatureRecord:
             return not self.precise
         return sum(map(is_reference, self.items)) < self.count
 
-    def __str__(self) -> str:
-        where = {
+    @property
+    def replaced(self) -> bool:
+        """Whether the tags, with the name of the service, are of a later retrieval."""
+        return self.origin is Origin.ARTIFACT and self.count is None
+
+    @property
+    def where(self) -> str:
+        return {
             Origin.RUN_TAG: f"run tag {REFS_TAG}",
             Origin.ARTIFACT: "feast_features.json",
             Origin.VERSION_TAG: f"version tag {REFS_TAG}",
         }[self.origin]
+
+    @property
+    def named(self) -> str:
+        """Where the list is, and its first features."""
+        more = f" and {len(self.items) - 3} more" if len(self.items) > 3 else ""
+        kind = "online retrieval, " if self.online else ""
+        return f"{self.where} ({kind}{', '.join(self.items[:3])}{more})"
+
+    def __str__(self) -> str:
         bad = sum(not is_reference(item) for item in self.items)
         malformed = f", {bad} of them malformed" if bad else ""
-        total = "an unrecorded number" if self.count is None else str(self.count)
-        return f"{where} has {len(self.items)} of {total} features{malformed}"
+        total = "an unrecorded number of" if self.count is None else str(self.count)
+        return f"{self.where} has {len(self.items)} of {total} features{malformed}"
 
 
-def records_of(version: ModelVersion, run: TrainingRun | None) -> Iterator[FeatureRecord]:
-    """The recorded lists of a version, the most trusted one first."""
-    tags: Mapping[str, str] = run.tags if run is not None else {}
-    count = _number(tags)
-    if tags.get(REFS_TAG):
-        yield _tag_record(Origin.RUN_TAG, tags[REFS_TAG], count)
-    if run is not None and run.features_artifact:
-        items = tuple(item.strip() for item in run.features_artifact)
-        # Feast writes the artifact from the tag, so it is cut where the tag is.
-        cut = _is_cut(",".join(items))
-        yield FeatureRecord(Origin.ARTIFACT, items[:-1] if cut else items, count, cut)
-    if version.tags.get(REFS_TAG):
-        own = _number(version.tags)
-        yield _tag_record(Origin.VERSION_TAG, version.tags[REFS_TAG], count if own is None else own)
+def run_tag_record(run: TrainingRun) -> FeatureRecord | None:
+    """The list of the last retrieval in a run."""
+    text = run.tags.get(REFS_TAG)
+    if not text:
+        return None
+    online = run.tags.get(RETRIEVAL_TAG) == "online"
+    return _tag_record(Origin.RUN_TAG, text, count_in(run.tags), online=online)
 
 
-def needs_artifact(run: TrainingRun) -> bool:
-    """Whether the run's ``feast_features.json`` may have more than its tags."""
-    if run.features_artifact is not None or not run.tags.get(REFS_TAG):
-        return False
-    return not _tag_record(Origin.RUN_TAG, run.tags[REFS_TAG], _number(run.tags)).precise
+def artifact_record(run: TrainingRun, count: int | None) -> FeatureRecord | None:
+    """The list in ``feast_features.json``, which Feast writes from the tag with the model.
+
+    Args:
+        count: the number of features of that retrieval; None if a later retrieval replaced it.
+    """
+    if not run.features_artifact:
+        return None
+    items = tuple(item.strip() for item in run.features_artifact)
+    # Feast writes the artifact from the tag, so it is cut where the tag is.
+    cut = _is_cut(text := ",".join(items))
+    return FeatureRecord(Origin.ARTIFACT, items[:-1] if cut else items, count, cut, text)
 
 
-def count_of(version: ModelVersion, run: TrainingRun | None) -> int | None:
-    """The recorded number of features, which may be recorded without a list."""
-    counts = (_number(tags) for tags in ((run.tags if run else {}), version.tags))
-    return next((count for count in counts if count is not None), None)
+def version_tag_record(version: ModelVersion, count: int | None) -> FeatureRecord | None:
+    """The list in the tags of a version, which Feast itself does not write.
+
+    Args:
+        count: of the run, where the version has no count.
+    """
+    text, own = version.tags.get(REFS_TAG), count_in(version.tags)
+    if not text:
+        return None
+    return _tag_record(Origin.VERSION_TAG, text, count if own is None else own)
 
 
 def own_records(version: ModelVersion) -> ModelVersion:
     """The version without the Feast tags that were copied from a declaration."""
-    if DECLARED_TAG not in version.tags:
-        return version
+    return without_records(version) if DECLARED_TAG in version.tags else version
+
+
+def without_records(version: ModelVersion) -> ModelVersion:
+    """The version without the Feast tags that name features."""
     copied = (SERVICE_TAG, REFS_TAG, COUNT_TAG, VIEWS_TAG)
     tags = {key: value for key, value in version.tags.items() if key not in copied}
     return replace(version, tags=tags)
 
 
 def projects_of(version: ModelVersion, run: TrainingRun | None) -> tuple[str, ...]:
+    """The Feast projects that the version and its run name.
+
+    A run without a name has that of the run in which it is nested.
+    """
+    while run is not None and not run.tags.get(PROJECT_TAG):
+        run = run.parent
     recorded = (version.tags.get(PROJECT_TAG), run.tags.get(PROJECT_TAG) if run else None)
     return tuple(name for name in recorded if name)
 
@@ -121,16 +158,19 @@ def is_reference(text: str) -> bool:
     return parse(text) is not None
 
 
-def _tag_record(origin: Origin, text: str, count: int | None) -> FeatureRecord:
+def _tag_record(
+    origin: Origin, text: str, count: int | None, *, online: bool = False
+) -> FeatureRecord:
     items = tuple(item.strip() for item in text.split(","))
     cut = _is_cut(text)
-    return FeatureRecord(origin, items[:-1] if cut else items, count, cut)
+    return FeatureRecord(origin, items[:-1] if cut else items, count, cut, text, online)
 
 
 def _is_cut(text: str) -> bool:
     return len(text) >= _CUT_AT and text.endswith(_ELLIPSIS)
 
 
-def _number(tags: Mapping[str, str]) -> int | None:
+def count_in(tags: Mapping[str, str]) -> int | None:
+    """The recorded number of features, which may be recorded without a list."""
     text = tags.get(COUNT_TAG, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -145,7 +145,7 @@ def _evidence_of(
 def _no_lineage(evidence: _Evidence) -> _Finding | None:
     if evidence.link.reason is not Reason.NO_FEAST_LINEAGE:
         return None
-    message = (
+    message = "".join(f"{note}; " for note in evidence.link.problems) + (
         "no Feast features are recorded for this version; train with Feast's MLflow integration "
         "or set spec.featureService"
     )

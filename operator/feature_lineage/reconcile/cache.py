@@ -15,7 +15,7 @@ from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
-from feature_lineage.ports import ModelRegistry
+from feature_lineage.ports import ModelRegistry, ModelStamp
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
 
@@ -83,6 +83,7 @@ class CachedFacts:
 
     Attributes:
         digest: of the registry snapshot that the versions were linked with, "" for none.
+        declaring: TrainedModels that make a version one of the project.
     """
 
     view: RegistryView
@@ -90,6 +91,7 @@ class CachedFacts:
     failure: Failure | None
     spec: FeatureStoreProjectSpec
     facts: ModelFacts
+    declaring: tuple[tuple[str, ModelStamp], ...] = ()
 
     @cached_property
     def by_version(self) -> dict[tuple[str, str], LinkedVersion]:

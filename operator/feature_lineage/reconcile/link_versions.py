@@ -14,6 +14,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import recorded_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.training_list import trained_in
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.cache import CachedTimeline, ReconcileCache
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
@@ -48,7 +49,10 @@ async def linked_versions(
     history, reaches_back = await _history(ports, cache, project, registry, view, versions)
     # The choice of a first-sight baseline is final, so it needs the whole timeline.
     current = _current(project) if reaches_back else None
-    chosen = [(version, baseline_of(view, version, history, current)) for version in versions]
+    chosen = [
+        (version, baseline_of(view, version, history, current, project.status.applied))
+        for version in versions
+    ]
     wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
     baselines = await cache.snapshots.read(ports, project, registry, sorted(wanted))
     linked, cooperative = [], CooperativeYield()
@@ -85,7 +89,7 @@ async def _history(
     kept = await ports.snapshots.history(key_of(project))
     first = min(kept).at if kept else None
     moments = (
-        trained_at(version, view.run_of(version))
+        trained_at(version, trained_in(version, view.run_of(version)))
         for version in versions
         if recorded_baseline(version.tags) is None
     )

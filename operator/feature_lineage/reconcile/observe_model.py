@@ -11,9 +11,11 @@ from feature_lineage.decide.project.views import view_states
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.models.recorded import projects_of
 from feature_lineage.ports import ModelStamp, Ports
 from feature_lineage.reasons import Reason
 from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.reconcile.declared_versions import version_of
 from feature_lineage.reconcile.link_versions import linked_versions
 from feature_lineage.reconcile.unchanged import ModelInputs, address_of
 
@@ -29,7 +31,7 @@ async def observe_model(
     linked: tuple[LinkedVersion, ...] = ()
     left: ModelVersion | None = None
     if view is not None:
-        version = _version_of(view, model)
+        version = version_of(view, model)
         left = _left(ports, view, model, project, version)
         known = (
             _known_link(cache, model, inputs, snapshot, version) if version is not None else None
@@ -66,6 +68,9 @@ def _known_link(
     """The link that the project's reconcile computed from the same facts; None if there is none."""
     if model.spec.feature_service is not None or inputs.project is None or inputs.view is None:
         return None
+    if not projects_of(version, inputs.view.run_of(version)):
+        # Another TrainedModel may declare a service for it.
+        return None
     cached = cache.facts.get(key_of(inputs.project))
     digest = snapshot.digest if snapshot else ""
     if cached is None or not cached.of(inputs.view, digest, inputs.failure, inputs.project):
@@ -84,13 +89,6 @@ def _states(
         states = view_states(project.spec, project.status, snapshot)
         known = cache.states[key] = (project, snapshot, states)
     return known[2]
-
-
-def _version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
-    reference = model.spec.model
-    if reference.alias is not None:
-        return view.by_alias(reference.name, reference.alias)
-    return view.version(reference.name, reference.version or "")
 
 
 def _on_same_server(
@@ -119,7 +117,7 @@ def _left(
     if version is None:
         return None
     followed = any(
-        _version_of(view, other) == version for other in _on_same_server(ports, model, project)
+        version_of(view, other) == version for other in _on_same_server(ports, model, project)
     )
     return None if followed else version
 
@@ -139,7 +137,7 @@ def _older_models(
         if key_of(other) != key_of(model)
         and seniority(other) < own
         and _writes(other)
-        and _version_of(view, other) == version
+        and version_of(view, other) == version
     )
 
 

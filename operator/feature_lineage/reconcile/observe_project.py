@@ -26,6 +26,11 @@ from feature_lineage.reconcile.cache import (
     ResolvedSource,
 )
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
+from feature_lineage.reconcile.declared_versions import (
+    Declaring,
+    declared_versions,
+    declaring_models,
+)
 from feature_lineage.reconcile.link_versions import linked_versions
 from feature_lineage.reconcile.model_registry import read_model_registry
 
@@ -122,11 +127,18 @@ async def _model_facts(
         memory.facts.pop(key_of(project), None)
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""
+    declaring = declaring_models(ports, project, view)
     remembered = memory.facts.get(key_of(project))
-    if remembered is not None and remembered.of(view, digest, failure, project):
+    if (
+        remembered is not None
+        and remembered.of(view, digest, failure, project)
+        and remembered.declaring == declaring
+    ):
         return remembered.facts
-    facts = await _linked_facts(ports, memory, observed, registry, view, failure)
-    memory.facts[key_of(project)] = CachedFacts(view, digest, failure, project.spec, facts)
+    facts = await _linked_facts(ports, memory, observed, registry, view, failure, declaring)
+    memory.facts[key_of(project)] = CachedFacts(
+        view, digest, failure, project.spec, facts, declaring
+    )
     return facts
 
 
@@ -137,12 +149,18 @@ async def _linked_facts(
     registry: ModelRegistry | None,
     view: RegistryView,
     failure: Failure | None,
+    declaring: tuple[Declaring, ...],
 ) -> ModelFacts:
     project, snapshot = observed.resource, observed.snapshot
     versions = versions_of(view, project.spec.project)
     linked, baselines = await linked_versions(
         ports, memory, project, registry, view, snapshot, versions
     )
+    for declared, version in await declared_versions(ports, project, view, declaring):
+        more, known = await linked_versions(
+            ports, memory, project, registry, view, snapshot, [version], declared
+        )
+        linked, baselines = (*linked, *more), {**baselines, **known}
     policy, cooperative = project.spec.apply.protection, CooperativeYield()
     protected = []
     for item in linked:

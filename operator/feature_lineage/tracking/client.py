@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from feature_lineage.clock import utc_now
 from feature_lineage.errors import RequestRejected
+from feature_lineage.models.facts import LoggedModel
 from feature_lineage.tracking import mlflow_errors, parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.http import Call, Http
@@ -105,6 +106,24 @@ class MLflowClient:
         with self.parsing_answer("logged-models"):
             return str(answer["model"]["info"].get("source_run_id", ""))
 
+    async def search_logged_models(
+        self, experiment_ids: Sequence[str], filter_string: str, *, page_size: int, token: str = ""
+    ) -> tuple[list[tuple[str, LoggedModel]], str]:
+        """One page of LoggedModels with their ids, and the next page's token or "".
+
+        Raises:
+            NotFound: the server is of MLflow 2 and has no LoggedModels.
+        """
+        body: dict[str, Any] = {
+            "experiment_ids": list(experiment_ids),
+            "filter": filter_string,
+            "max_results": page_size,
+        }
+        answer = await self._post("logged-models/search", _paged(body, token), idempotent=True)
+        with self.parsing_answer("logged-models/search"):
+            found = parsing.logged_models(answer)
+            return list(found.items()), parsing.next_page_token(answer)
+
     # Experiments and runs
 
     async def experiment_ids(self) -> list[str]:
@@ -162,6 +181,13 @@ class MLflowClient:
         with self.parsing_answer("runs/search"):
             return list(answer.get("runs", ())), parsing.next_page_token(answer)
 
+    async def count_metric(self, run_id: str, key: str, most: int) -> int:
+        """How many points a metric of a run has, at most `most`."""
+        query = {"run_id": run_id, "metric_key": key, "max_results": str(most)}
+        answer = await self._get("metrics/get-history", query)
+        with self.parsing_answer("metrics/get-history"):
+            return min(most, len(answer.get("metrics", ())))
+
     async def create_run(
         self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]
     ) -> dict[str, Any]:
@@ -215,6 +241,18 @@ class MLflowClient:
             "GET",
             "/get-artifact",
             query,
+            idempotent=True,
+            max_bytes=max_bytes,
+            deadline_factor=ARTIFACT_DEADLINE_FACTOR,
+        )
+        return await self.http.body(call)
+
+    async def download_of_model(self, model_id: str, path: str, *, max_bytes: int) -> bytes:
+        """An artifact of a LoggedModel; raises as `download` does."""
+        call = Call(
+            "GET",
+            f"/ajax-api/2.0/mlflow/logged-models/{quote(model_id, safe='')}/artifacts/files",
+            {"artifact_file_path": path},
             idempotent=True,
             max_bytes=max_bytes,
             deadline_factor=ARTIFACT_DEADLINE_FACTOR,

@@ -4,19 +4,28 @@
 interned, so that equal strings are one object and no value keeps the JSON of its page in memory.
 """
 
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
-from feature_lineage.models.facts import ModelVersion, TrainingRun
+from feature_lineage.models.facts import LoggedModel, ModelVersion, TrainingRun
 
 Json = Mapping[str, Any]
 
 KEPT_PREFIXES: Final = ("feast.", "featurelineage.io/")
 MAX_TOKEN: Final = 4096
+PARENT_TAG: Final = "mlflow.parentRunId"
+RETRIEVAL_METRIC: Final = "feast.job_submission_sec"
+"""Feast adds a point to this metric at each retrieval; MLflow keeps all points."""
+RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
+MODEL_ID: Final = re.compile(r"m-[\w-]{1,64}", re.ASCII)
+MAX_MODELS: Final = 100
+"""LoggedModels of a run that are kept."""
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 FINAL_STATUS: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,15 +139,59 @@ def runs(answer: Json) -> list[RunRow]:
 
 
 def _run(raw: Json) -> RunRow:
-    info = raw["info"]
+    info, data = raw["info"], raw.get("data", {})
     return RunRow(
         TrainingRun(
             run_id=sys.intern(info["run_id"]),
             started_at=moment(info.get("start_time", 0)),
             deleted=info.get("lifecycle_stage") == "deleted",
-            tags=tags_of(raw.get("data", {})),
+            tags=tags_of(data),
+            last_retrieval=max(_retrievals(data), default=0),
+            models=tuple(islice(_models(raw), MAX_MODELS)),
+            parent_id=next(filter(RUN_ID.fullmatch, _values(data, PARENT_TAG)), ""),
         ),
         final=info.get("status") in FINAL_STATUS,
+    )
+
+
+def _models(raw: Json) -> Iterator[tuple[str, int]]:
+    for output in raw.get("outputs", {}).get("model_outputs", ()):
+        if MODEL_ID.fullmatch(model_id := str(output.get("model_id", ""))):
+            yield sys.intern(model_id), int(output.get("step", 0))
+
+
+def _values(data: Json, key: str) -> Iterator[str]:
+    return (str(tag.get("value", "")) for tag in data.get("tags", ()) if tag["key"] == key)
+
+
+def _retrievals(data: Json) -> Iterator[int]:
+    """When Feast recorded retrievals of features, in ms since 1970."""
+    for metric in data.get("metrics", ()):
+        if metric["key"] == RETRIEVAL_METRIC:
+            yield int(metric["timestamp"])
+
+
+def logged_models(answer: Json) -> dict[str, LoggedModel]:
+    """One page of ``logged-models/search``, by id, without those that are still being logged."""
+    return {
+        str(raw["info"]["model_id"]): logged_model(raw)
+        for raw in answer.get("models", ())
+        if raw["info"].get("status") != "LOGGED_MODEL_PENDING"
+    }
+
+
+def logged_model(raw: Json) -> LoggedModel:
+    """One LoggedModel. When it is logged, MLflow copies the points of the metrics of its run.
+
+    Only points at the step of the model are copied. Those of Feast have step 0.
+    """
+    run_id = str(raw["info"].get("source_run_id", ""))
+    own = [m for m in raw.get("data", {}).get("metrics", ()) if m.get("run_id") == run_id]
+    points = set(_retrievals({"metrics": own}))
+    return LoggedModel(
+        run_id=run_id if RUN_ID.fullmatch(run_id) else "",
+        retrievals=len(points),
+        last_retrieval=max(points, default=0),
     )
 
 

@@ -29,7 +29,7 @@ from feature_lineage.tracking.mlflow_errors import closed, no_room, unavailable
 from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
 from feature_lineage.tracking.registry_view import assembled, changed_models, with_changes
 from feature_lineage.tracking.run_resolver import RunResolver
-from feature_lineage.tracking.training import TrainingRuns
+from feature_lineage.tracking.training_records import TrainingRecords
 
 FULL_REFRESH_INTERVAL: Final = timedelta(minutes=10)
 """Age of the last full reading at which the next reading is full."""
@@ -81,7 +81,7 @@ class RegistryCache:
         self._now = now
         self._on_change = on_change
         self._run_resolver = RunResolver(client)
-        self._training = TrainingRuns(client)
+        self._training = TrainingRecords(client)
         self._reading: RegistryListing | None = None
         self._last: RegistryView | None = None
         self._reported: RegistryView | None = None
@@ -144,7 +144,7 @@ class RegistryCache:
         """Free the memory: other readings need it more."""
         self._reading = self._last = None
         self._run_resolver = RunResolver(self._client)
-        self._training = TrainingRuns(self._client)
+        self._training = TrainingRecords(self._client)
 
     def record_tag_write(self, version: ModelVersion, changes: Mapping[str, str | None]) -> None:
         """Add tags that this process wrote (None: removed) to the view until the next full reading.
@@ -221,9 +221,8 @@ class RegistryCache:
             reading = await read_all(self._client, began, before)
         else:
             reading = await read_changes(self._client, before)
-        runs_of = await self._run_resolver.runs_of(reading, full=whole)
-        run_ids = {v.run_id for named in reading.versions.values() for v in named.values()}
-        runs = await self._training.of(run_ids | set(runs_of.values()), now=began, full=whole)
+        named = await self._run_resolver.with_runs(reading, full=whole)
+        trained, runs = await self._training.of(named, now=began, full=whole)
         # No await from here on: concurrent tag writes must not get lost. A full reading contains
         # the writes from before it began.
         if whole:
@@ -232,7 +231,7 @@ class RegistryCache:
         self._refreshed_at = began
         if not whole:
             self._refresh_duration = self._now() - began
-        versions = assembled(reading, runs_of, self._last)
+        versions = assembled(reading, trained, self._last)
         last = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:

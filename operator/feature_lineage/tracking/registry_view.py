@@ -1,18 +1,22 @@
 """The view of the model registry, from what was listed: aliases, runs and tags put together."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.tracking.paging import RegistryListing
-from feature_lineage.tracking.run_resolver import VersionKey
 
 
 def assembled(
-    reading: RegistryListing, runs_of: Mapping[VersionKey, str], last: RegistryView | None
+    reading: RegistryListing, trained: Iterable[ModelVersion], last: RegistryView | None
 ) -> dict[str, dict[str, ModelVersion]]:
-    """Versions with their aliases and resolved runs; unchanged versions stay the same objects."""
+    """Versions with their aliases; unchanged versions stay the same objects.
+
+    Args:
+        trained: all versions of `reading`, with their runs.
+    """
     view: dict[str, dict[str, ModelVersion]] = {}
+    known = {(version.name, version.version): version for version in trained}
     for name, versions in reading.versions.items():
         model = reading.models.get(name)
         by_version: dict[str, list[str]] = {}
@@ -20,11 +24,9 @@ def assembled(
             by_version.setdefault(number, []).append(alias)
         named = view[name] = {}
         for number, version in versions.items():
-            aliases = tuple(sorted(by_version.get(number, ())))
-            run_id = version.run_id or runs_of.get((name, number), "")
-            whole = version
-            if aliases or run_id != version.run_id:
-                whole = replace(version, aliases=aliases, run_id=run_id)
+            whole, aliases = known[name, number], tuple(sorted(by_version.get(number, ())))
+            if aliases or whole.tags is not version.tags:
+                whole = replace(whole, tags=version.tags, aliases=aliases)
             old = last.version(name, number) if last else None
             named[number] = old if old is not None and old == whole else whole
     return view

@@ -5,9 +5,8 @@ or ``models:/name@alias`` is another version (a promotion by copy), which is fol
 version names a run or the chain is a cycle.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import replace
 from urllib.parse import unquote
 
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
@@ -16,8 +15,7 @@ from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.mlflow_errors import ServerFailed
 from feature_lineage.tracking.paging import RegistryListing
-
-RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
+from feature_lineage.tracking.parsing import RUN_ID
 
 VersionKey = tuple[str, str]
 """Model and version."""
@@ -29,6 +27,24 @@ class RunResolver:
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
         self._run_of_model: dict[str, str] = {}
+
+    async def with_runs(self, reading: RegistryListing, *, full: bool) -> list[ModelVersion]:
+        """The versions of a registry with their runs and LoggedModels, also those of copies.
+
+        Args:
+            reading: the registry as read.
+            full: read LoggedModels again that named no run or could not be read.
+        """
+        runs = await self.runs_of(reading, full=full)
+        named = []
+        for versions in reading.versions.values():
+            for version in versions.values():
+                run_id = version.run_id or runs.get((version.name, version.version), "")
+                model_id = version.model_id or model_id_of(version, reading)
+                same = (run_id, model_id) == (version.run_id, version.model_id)
+                whole = version if same else replace(version, run_id=run_id, model_id=model_id)
+                named.append(whole)
+        return named
 
     async def runs_of(self, reading: RegistryListing, *, full: bool) -> Mapping[VersionKey, str]:
         """Run id by (model, version), of versions that name no run and whose source leads to one.
@@ -75,6 +91,18 @@ def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | No
         seen.add(key)
         version = following
     return version
+
+
+def model_id_of(version: ModelVersion, reading: RegistryListing) -> str:
+    """The LoggedModel of a version, also of a copied one; "" if it has none."""
+    seen: set[VersionKey] = set()
+    following: ModelVersion | None = version
+    while following is not None and (key := (following.name, following.version)) not in seen:
+        if following.model_id:
+            return following.model_id
+        seen.add(key)
+        following = _copied_from(following.source, reading)
+    return ""
 
 
 def run_id_in(source: str) -> str:

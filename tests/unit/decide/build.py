@@ -401,7 +401,10 @@ def linked(
         else None
     )
     return LinkedVersion(
-        of, Link(project="driver_ranking", **fields), Baseline("2" * 64, "Training"), judgement
+        of,
+        Link(project="driver_ranking", **fields),
+        Baseline("2" * 64, "Training", revision=A),
+        judgement,
     )
 
 

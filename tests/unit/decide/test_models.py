@@ -31,11 +31,12 @@ from feature_lineage.models.baseline import recorded_baseline
 from feature_lineage.models.verdicts import Problem, ProblemKind
 
 CHAMPION = version("1", "champion")
+REVISION = "featurelineage.io/revision"
 OWN = {
     "featurelineage.io/baseline-digest": "1" * 64,
     "featurelineage.io/baseline-from": "Training",
     "featurelineage.io/registry-digest": "2" * 64,
-    "featurelineage.io/revision": "a" * 40,
+    REVISION: "a" * 40,
     "featurelineage.io/verdict": "Verified",
 }
 FEAST = {
@@ -355,7 +356,9 @@ def test_partly_written_tags_keep_the_baseline(got_through: int) -> None:
 
     assert recorded_baseline(tags) in (
         None,
-        replace(first.baseline, schema_digest=OWN["featurelineage.io/baseline-digest"]),
+        replace(
+            first.baseline, schema_digest=OWN["featurelineage.io/baseline-digest"], revision=""
+        ),
     )
     again = reconcile(observed_model(model(), linked(replace(CHAMPION, tags=tags))))
     assert {**tags, **written(again)} == {**OWN, **FEAST}
@@ -717,3 +720,15 @@ def test_a_declaration_is_written_as_feast_s_and_marked_as_one() -> None:
 
     assert tags["feast.feature_service"] == "activity"
     assert "activity" in [v for k, v in tags.items() if k.startswith("featurelineage.io/")]
+
+
+def test_the_revision_tag_is_that_of_training_or_missing() -> None:
+    """Another commit may have been applied between the training and the first link."""
+    first = linked(CHAMPION)
+    known, unknown = (
+        replace(first, baseline=replace(first.baseline, revision=revision))
+        for revision in ("f" * 40, "")
+    )
+
+    assert written(reconcile(observed_model(model(), known)))[REVISION] == "f" * 40
+    assert REVISION not in written(reconcile(observed_model(model(), unknown)))

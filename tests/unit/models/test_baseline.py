@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from tests.strategies import EPOCH
 
+from feature_lineage.api.project_status import AppliedStatus
+from feature_lineage.decide.model.link import baseline_of
 from feature_lineage.features.history import SnapshotRecord, standing_at
 from feature_lineage.models.baseline import (
     BASELINE_DIGEST_TAG,
@@ -13,7 +15,7 @@ from feature_lineage.models.baseline import (
     Baseline,
     choose_baseline,
 )
-from feature_lineage.models.facts import TrainingRun
+from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 
 DAY = timedelta(days=1)
 OLD, NEW, NOW = "a" * 64, "b" * 64, "c" * 64
@@ -28,8 +30,14 @@ def _run(day: float) -> TrainingRun:
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        pytest.param(_run(1), Baseline(OLD, "Training"), id="the registry when the run started"),
-        pytest.param(_run(2), Baseline(NEW, "Training"), id="from the very moment it stood"),
+        pytest.param(
+            _run(1),
+            Baseline(OLD, "Training", revision="a1"),
+            id="the registry when the run started",
+        ),
+        pytest.param(
+            _run(2), Baseline(NEW, "Training", revision="b1"), id="from the very moment it stood"
+        ),
         pytest.param(_run(-1), Baseline(NOW, "FirstSight"), id="before history: first sight"),
         pytest.param(
             None, Baseline(NEW, "FirstSight"), id="no run: the earliest sight is its creation"
@@ -60,7 +68,7 @@ def test_history_gives_the_baseline(run: TrainingRun | None, expected: Baseline)
         ),
         pytest.param(
             {REGISTRY_DIGEST_TAG: "../../etc/passwd"},
-            Baseline(NEW, "Training"),
+            Baseline(NEW, "Training", revision="b1"),
             id="no digest: as if it were not there",
         ),
     ],
@@ -113,7 +121,7 @@ def _seen(day: float, digest: str, until: float | None = None) -> SnapshotRecord
         pytest.param(
             3,
             [SnapshotRecord(EPOCH, OLD, "a1")],
-            Baseline(OLD, "Training"),
+            Baseline(OLD, "Training", revision="a1"),
             id="the newest is our apply",
         ),
     ],
@@ -131,3 +139,33 @@ def test_a_snapshot_that_is_seen_again_stood_until_then() -> None:
 
     assert (actual.at, actual.revision, actual.seen_until) == (EPOCH, "a1", EPOCH + DAY)
     assert first.seen_again(first).seen_until is None
+
+
+class TestRevision:
+    """The revision that was in force when the model was trained."""
+
+    RUN = _run(3)
+    VIEW = RegistryView(EPOCH, {}, {"run": RUN})
+    VERSION = ModelVersion("m", "1", EPOCH + 3 * DAY, run_id="run")
+
+    def revision(self, history: list[SnapshotRecord], applied: AppliedStatus) -> str | None:
+        found = baseline_of(self.VIEW, self.VERSION, history, CURRENT, applied)
+        return found.revision if found is not None else None
+
+    def applied(self, day: float, digest: str = NEW) -> AppliedStatus:
+        return AppliedStatus(revision="c1", registry_digest=digest, at=EPOCH + day * DAY)
+
+    def test_a_later_apply_does_not_count(self) -> None:
+        assert self.revision(HISTORY, self.applied(4, NOW)) == "b1"
+
+    def test_of_revisions_with_the_same_registry_the_last_one_counts(self) -> None:
+        assert self.revision(HISTORY, self.applied(2.5)) == "c1"
+        assert self.revision(HISTORY, self.applied(3.5)) == "b1"
+
+    def test_after_a_change_by_another_tool_there_is_none(self) -> None:
+        history = [SnapshotRecord(EPOCH, OLD, "a1"), _seen(2, NEW, 9)]
+
+        assert self.revision(history, self.applied(0, OLD)) == ""
+
+    def test_a_first_sight_has_none(self) -> None:
+        assert self.revision([], self.applied(2)) == ""

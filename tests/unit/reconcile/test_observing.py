@@ -369,3 +369,60 @@ def test_totals_of_models_go_with_the_server() -> None:
 
     assert scenario.status.counts is not None
     assert (scenario.status.counts.linked_models, scenario.status.counts.broken_models) == (0, 0)
+
+
+class TestDeclaredVersions:
+    """A version that names no project belongs to the project of its TrainedModel."""
+
+    @staticmethod
+    def unnamed() -> ObserverSetup:
+        scene = ObserverSetup()
+        scene.fakes.versions["1"] = replace(version("1", "champion"), tags={})
+        return scene
+
+    async def test_a_declared_service_gives_its_features(self) -> None:
+        scene = self.unnamed()
+        scene.fakes.add(model(featureService="activity"))
+
+        observed = await scene.observe()
+
+        assert observed.models is not None
+        (item,) = observed.models.linked
+        assert item.link.origin is not None
+        assert item.link.origin.value == "Declared"
+
+    async def test_a_model_of_a_namespace_that_is_not_allowed_does_not_count(self) -> None:
+        scene = self.unnamed()
+        foreign = model(projectRef={"name": "ranking", "namespace": "ml"})
+        metadata = foreign.metadata.model_copy(update={"namespace": "other"})
+        scene.fakes.add(foreign.model_copy(update={"metadata": metadata}))
+
+        observed = await scene.observe()
+
+        assert observed.models is not None
+        assert observed.models.linked == ()
+
+    async def test_a_version_of_another_project_stays_there(self) -> None:
+        scene = ObserverSetup()
+        scene.version(**{"feast.project": "other"})
+        scene.fakes.add(model())
+
+        observed = await scene.observe()
+
+        assert observed.models is not None
+        assert observed.models.linked == ()
+
+
+async def test_a_version_that_names_no_project_is_protected() -> None:
+    scene = TestDeclaredVersions.unnamed()
+    before = await scene.observe()
+    scene.fakes.add(model())
+
+    after = await scene.observe()
+
+    assert before.models is not None
+    assert after.models is not None
+    assert before.models.guard is not None
+    assert after.models.guard is not None
+    assert before.models.guard.unknown == ()
+    assert after.models.guard.unknown == ("driver_model/1",)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from feature_lineage.errors import FeatureLineageError, NotFound
-from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.facts import LoggedModel, ModelVersion
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.mlflow_server import MLflowServer
@@ -48,6 +48,10 @@ class FakeClient:
         self.run_status: dict[str, str] = {}
         self.run_started_ms: dict[str, int] = {}
         self.run_tags: dict[str, dict[str, str]] = {}
+        self.run_metrics: dict[str, list[int]] = {}
+        self.run_models: dict[str, list[tuple[str, int]]] = {}
+        self.logged: dict[str, LoggedModel] | FeatureLineageError = {}
+        self.model_files: dict[str, bytes] = {}
         self.artifacts: dict[str, bytes | FeatureLineageError] = {}
         self.calls: list[str] = []
         self.before_call: Callable[[str], None] = lambda call: None
@@ -135,12 +139,40 @@ class FakeClient:
                 "data": {
                     "tags": [
                         {"key": k, "value": v} for k, v in self.run_tags.get(run_id, {}).items()
+                    ],
+                    "metrics": [
+                        {"key": parsing.RETRIEVAL_METRIC, "timestamp": at}
+                        for at in self.run_metrics.get(run_id, ())[-1:]
+                    ],
+                },
+                "outputs": {
+                    "model_outputs": [
+                        {"model_id": model_id, "step": step}
+                        for model_id, step in self.run_models.get(run_id, ())
                     ]
                 },
             }
             for run_id, status in self.run_status.items()
             if f"'{run_id}'" in wanted
         ], ""
+
+    async def search_logged_models(
+        self, experiments: Sequence[str], wanted: str, *, page_size: int, token: str = ""
+    ) -> tuple[list[tuple[str, LoggedModel]], str]:
+        await self._call("logged models")
+        if isinstance(self.logged, FeatureLineageError):
+            raise self.logged
+        return [(i, model) for i, model in self.logged.items() if f"'{i}'" in wanted], ""
+
+    async def count_metric(self, run_id: str, key: str, most: int) -> int:
+        await self._call(f"count {run_id}")
+        return min(most, len(self.run_metrics[run_id]))
+
+    async def download_of_model(self, model_id: str, path: str, *, max_bytes: int) -> bytes:
+        await self._call(f"signature {model_id}")
+        if model_id not in self.model_files:
+            raise NotFound(model_id)
+        return self.model_files[model_id]
 
     async def download(self, run_id: str, path: str, *, max_bytes: int) -> bytes:
         await self._call(f"artifact {run_id}")

@@ -134,8 +134,7 @@ def _actions(observed: ObservedModel) -> tuple[Action, ...]:
         return ()
     actions: list[Action] = []
     if linked is not None:
-        revision = project.status.applied.revision if project.status.applied else None
-        tags = tags_to_write(linked, spec, project.spec.project, revision)
+        tags = tags_to_write(linked, spec, project.spec.project)
         if tags:
             actions.append(SetTags(linked.version, tags))
     # The alias was moved or deleted, so the verdict tag on its former version is removed.

@@ -1,29 +1,34 @@
 """Links the model versions of one project to its features, and selects the protected ones."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from feature_lineage.api.project_spec import Protection
+from feature_lineage.api.project_status import AppliedStatus
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.definitions import FeatureDefinition, define_all
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.models.baseline import Baseline, choose_baseline
+from feature_lineage.models.baseline import Baseline, choose_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import OnConflict, resolve_link
-from feature_lineage.models.recorded import PROJECT_TAG, own_records
+from feature_lineage.models.recorded import PROJECT_TAG, own_records, projects_of
+from feature_lineage.models.training_list import trained_in
 from feature_lineage.models.verdicts import judge
 from feature_lineage.operations.protection import GuardedModel, protected_aliases
 
 
 def versions_of(view: RegistryView, project: str) -> tuple[ModelVersion, ...]:
-    """Versions that name the Feast project, themselves or through their training run."""
+    """Versions that name the Feast project, themselves or through their training run.
+
+    A run without a name has that of the run in which it is nested.
+    """
     found = []
     for versions in view.versions.values():
         for version in versions.values():
             named = version.tags.get(PROJECT_TAG)
             if named is None:
-                run = view.run_of(version)
-                named = run.tags.get(PROJECT_TAG) if run is not None else None
+                named = next(iter(projects_of(version, view.run_of(version))), None)
             if named == project:
                 found.append(version)
     return tuple(found)
@@ -34,10 +39,21 @@ def baseline_of(
     version: ModelVersion,
     history: Iterable[SnapshotRecord],
     current: SnapshotRecord | None,
+    applied: AppliedStatus | None = None,
 ) -> Baseline | None:
-    """The registry snapshot that a version is compared with."""
-    run = view.run_of(version)
-    return choose_baseline(version.tags, run, version.created_at, history, current)
+    """The registry snapshot that a version is compared with.
+
+    Args:
+        applied: the last apply of the project. The timeline has one record for several revisions
+            with the same registry; of these, the last one is known.
+    """
+    run = trained_in(version, view.run_of(version))
+    baseline = choose_baseline(version.tags, run, version.created_at, history, current)
+    if baseline is None or not baseline.revision or applied is None or applied.at is None:
+        return baseline
+    if trained_at(version, run) < applied.at or applied.registry_digest != baseline.digest:
+        return baseline
+    return replace(baseline, revision=applied.revision or "")
 
 
 def link_version(

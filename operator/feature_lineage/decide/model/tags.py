@@ -32,33 +32,30 @@ MAX_TAG: Final = 100_000
 _TAGGED_VERDICTS = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED, Verdict.BROKEN})
 
 
-def tags_to_write(
-    linked: LinkedVersion, spec: TrainedModelSpec, project: str, revision: str | None
-) -> dict[str, str]:
+def tags_to_write(linked: LinkedVersion, spec: TrainedModelSpec, project: str) -> dict[str, str]:
     """Tags that are missing on the version or have another value; empty if all are written.
 
     Args:
         project: the Feast project.
-        revision: the applied revision; None if nothing was applied.
     """
     if spec.tags.mode is TagsMode.OFF or spec.suspend:
         return {}
     present = linked.version.tags
-    wanted = _own(linked, present, revision)
+    wanted = _own(linked, present)
     if spec.tags.mode is TagsMode.ALL:
         wanted |= _feast(linked, present, spec, project)
     return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
-def _own(linked: LinkedVersion, present: Mapping[str, str], revision: str | None) -> dict[str, str]:
+def _own(linked: LinkedVersion, present: Mapping[str, str]) -> dict[str, str]:
     wanted: dict[str, str] = {}
     judgement, baseline = linked.judgement, linked.baseline
     schema = judgement.baseline_schema_digest if judgement is not None else None
     if baseline is not None and schema and REGISTRY_DIGEST_TAG not in present:
         wanted[BASELINE_FROM_TAG] = baseline.frm
         wanted[BASELINE_DIGEST_TAG] = schema
-        if revision:
-            wanted[REVISION_TAG] = revision
+        if baseline.revision:
+            wanted[REVISION_TAG] = baseline.revision
         # Written last: MLflow accepts tags one by one, and this one marks the choice as complete.
         wanted[REGISTRY_DIGEST_TAG] = baseline.digest
     if judgement is not None and (judgement.verdict in _TAGGED_VERDICTS or VERDICT_TAG in present):
