@@ -10,6 +10,7 @@ ends. A failed reading keeps the last good view, and the next reading is delayed
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Set
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -204,11 +205,12 @@ class RegistryCache:
             self._failure = None
         except GivenUp as given_up:
             error = no_room(self._client.server, str(given_up))
-            self._failure = (error, self._now())
-            raise error from given_up
+            self._failure = (_without_frames(error), self._now())
+            raise error from None
         except FeatureLineageError as error:
             # During an outage the circuit breaker decides, which probes earlier than this.
-            self._failure = None if self._client.circuit.is_open else (error, self._now())
+            kept = (_without_frames(error), self._now())
+            self._failure = None if self._client.circuit.is_open else kept
             raise
         finally:
             self._refresh_task = None
@@ -250,6 +252,13 @@ class RegistryCache:
                 tagged = replace(known, tags=with_changes(known.tags, write.changes))
                 versions[name] = {**versions[name], number: tagged}
         return replace(reading, versions=versions)
+
+
+def _without_frames(error: FeatureLineageError) -> FeatureLineageError:
+    """A copy to keep: the frames of the error and of its causes hold all rows that were read."""
+    kept = copy(error)
+    kept.__traceback__ = kept.__cause__ = kept.__context__ = None
+    return kept
 
 
 def _log_unexpected(refresh: "asyncio.Task[None]") -> None:

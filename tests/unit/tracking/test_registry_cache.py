@@ -525,3 +525,20 @@ async def test_a_reading_that_takes_long_does_not_hold_its_caller(
 
     client.gate.set()
     assert (await cache.view(max_age=POLL)).versions
+
+
+async def test_a_failure_that_is_kept_keeps_no_rows(client: Any, clock: Clock) -> None:
+    cache = RegistryCache(client, now=clock)
+
+    def refuse(call: str) -> None:
+        if call == "experiments":
+            raise AccessRefused("denied") from ValueError("a cause")
+
+    client.before_call = refuse
+    with pytest.raises(AccessRefused):
+        await cache.view(max_age=POLL)
+
+    assert cache._failure is not None
+    kept = cache._failure[0]
+    assert (kept.message, type(kept)) == ("denied", AccessRefused)
+    assert (kept.__traceback__, kept.__cause__, kept.__context__) == (None, None, None)
