@@ -6,7 +6,7 @@ import random
 import pytest
 
 from feature_lineage.decide.facts import Key
-from feature_lineage.kube.cache.cache_entry import newer
+from feature_lineage.kube.cache.cache_entry import newer, trimmed
 from feature_lineage.kube.cache.resource_cache import ResourceCache
 
 
@@ -124,6 +124,24 @@ def test_user_changes_differ_from_operator_writes(store):
         edited["metadata"] |= {"generation": 1, **change}
         store.take(edited)
         assert store.entry(key()).spec_hash != spec_hash, change
+
+
+def test_only_the_metadata_that_is_read_is_kept(store):
+    large = body()
+    large["metadata"] |= {
+        "annotations": {"note": "x" * 250_000, "featurelineage.io/reconcile-requested-at": "now"},
+        "labels": {f"l{number}": "" for number in range(1000)},
+        "managedFields": [{"manager": "x" * 100_000}],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u"}] * 100,
+    }
+    assert len(str(trimmed(large))) < 1000
+    store.take(large)
+
+    kept = store.get(key()).metadata
+
+    assert kept.annotations == {"featurelineage.io/reconcile-requested-at": "now"}
+    assert kept.labels == {}
+    assert kept.owner_references == ()
 
 
 def test_models_are_indexed_by_model_and_project(store):
