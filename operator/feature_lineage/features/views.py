@@ -204,13 +204,18 @@ def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...
 
 def source_views(spec: JsonObject) -> frozenset[str]:
     """Names of the views that feed a view."""
-    names = {text(embedded.get("name")) for embedded in mappings(spec.get("source_views"))}
+    embedded = {text(view.get("name")) for view in mappings(spec.get("source_views"))}
+    return frozenset(embedded | {name for name, _ in source_projections(spec)})
+
+
+def source_projections(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """(view, join key → name in the request) of the views that an on-demand view reads."""
     for name, value in mapping(spec.get("sources")).items():
         source = mapping(value)
         if "request_data_source" not in source:
             projection = mapping(source.get("feature_view_projection"))
-            names.add(text(projection.get("feature_view_name")) or _whole_view(source) or name)
-    return frozenset(names)
+            view = text(projection.get("feature_view_name")) or _whole_view(source) or name
+            yield view, mapping(projection.get("join_key_map"))
 
 
 def short_digest(value: object) -> str:

@@ -28,6 +28,16 @@ class ProblemKind(StrEnum):
     TRANSFORMATION_CHANGED = "TransformationChanged"
     TTL_CHANGED = "TTLChanged"
     VERSION_CHANGED = "VersionChanged"
+    SERVING_FAILS = "ServingFails"
+    NOT_ONLINE = "NotOnline"
+    VIEW_DISABLED = "ViewDisabled"
+    ENTITY_GONE = "EntityGone"
+    REQUEST_CHANGED = "RequestChanged"
+    COLUMN_RENAMED = "ColumnRenamed"
+    COLUMN_GONE = "ColumnGone"
+    NAMES_COLLIDE = "NamesCollide"
+    SERVICE_REORDERED = "ServiceReordered"
+    SERVICE_GREW = "ServiceGrew"
 
 
 INPUT: Final = "input "
@@ -40,6 +50,14 @@ BREAKING = frozenset(
         ProblemKind.SERVICE_GONE,
         ProblemKind.TYPE_CHANGED,
         ProblemKind.JOIN_KEYS_CHANGED,
+        ProblemKind.SERVING_FAILS,
+        ProblemKind.NOT_ONLINE,
+        ProblemKind.VIEW_DISABLED,
+        ProblemKind.ENTITY_GONE,
+        ProblemKind.REQUEST_CHANGED,
+        ProblemKind.COLUMN_RENAMED,
+        ProblemKind.COLUMN_GONE,
+        ProblemKind.NAMES_COLLIDE,
     }
 )
 
@@ -49,7 +67,7 @@ class Problem:
     """One difference between a feature at training time and now.
 
     Attributes:
-        feature: the feature reference; the name of the service for `SERVICE_GONE`.
+        feature: the feature reference; for a problem of a service, a view or a retrieval, that.
         kind: what differs.
         was: short text of the old state.
         now: short text of the new state, "" when gone.

@@ -14,9 +14,11 @@ from typing import Final, Literal
 from feature_lineage.api.enums import Verdict
 from feature_lineage.features.definitions import define_all, schema_digest
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
 from feature_lineage.models.problems import BREAKING, Problem, ProblemKind, compare, gone
+from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.reasons import Reason
 
 __all__ = [
@@ -122,8 +124,11 @@ def _evidence_of(
     if current is not None:
         known = {definition.ref for definition in was}
         without_baseline = tuple(ref for ref in link.refs if ref not in known)
-        problems = tuple(
-            sorted({*compare(was, current, link.service), *gone(without_baseline, current)})
+        problems = with_signatures(
+            {*compare(was, current, link.service), *gone(without_baseline, current)},
+            signature_of(baseline, link.service, link.refs) if baseline is not None else None,
+            signature_of(current, link.service, link.refs),
+            link.service,
         )
         if baseline is not None:
             there = {definition.ref for definition in now}

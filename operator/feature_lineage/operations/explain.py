@@ -141,6 +141,26 @@ def describe(problem: Problem, subject: str = "") -> str:
             return f"{subject} changes TTL{step}: {_ttl_effect(was, now)}"
         case ProblemKind.VERSION_CHANGED:
             return f"{subject} changes version{step}"
+        case ProblemKind.SERVING_FAILS:
+            return f"Feast does not serve {subject}: {one_line(problem.now, 240)}"
+        case ProblemKind.NOT_ONLINE:
+            return f"{subject} is online=False: its values do not change any more, or are gone"
+        case ProblemKind.VIEW_DISABLED:
+            return f"{subject} is disabled"
+        case ProblemKind.ENTITY_GONE:
+            return f"{was} of {subject} is gone"
+        case ProblemKind.REQUEST_CHANGED:
+            return f"{subject} changes the request: {was or 'nothing'} → {now}"
+        case ProblemKind.COLUMN_RENAMED:
+            return f"{subject} changes the name of a column{step}"
+        case ProblemKind.COLUMN_GONE:
+            return f"column {was} of {subject} is gone"
+        case ProblemKind.NAMES_COLLIDE:
+            return f"two columns of {subject} have the short name {now}, which Feast refuses"
+        case ProblemKind.SERVICE_REORDERED:
+            return f"{subject} changes the order of its columns"
+        case ProblemKind.SERVICE_GREW:
+            return f"{subject} returns more columns: {one_line(problem.now, 80)}"
 
 
 def _ttl_effect(was: str, now: str) -> str:
@@ -162,10 +182,14 @@ def _impact_phrases(plan: Plan) -> list[str]:
 def _impact(impact: Impact) -> str:
     who = f"{impact.model} v{impact.version}"
     aliases = f" (@{', @'.join(impact.aliases)})" if impact.aliases else ""
-    problems = sorted(impact.problems, key=lambda problem: (problem.kind not in BREAKING, problem))
+    problems = sorted(impact.problems, key=_first_cause)
     phrase = describe(problems[0]) if problems else ""
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
     return f"{one_line(who + aliases, 100)}: {phrase}{more}"
+
+
+def _first_cause(problem: Problem) -> tuple[bool, bool, Problem]:
+    return problem.kind not in BREAKING, problem.kind is not ProblemKind.SERVING_FAILS, problem
 
 
 def _worst_first(impact: Impact) -> tuple[bool, str, str]:

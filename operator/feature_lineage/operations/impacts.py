@@ -4,17 +4,22 @@ Only new problems count: a model that is already broken does not block a commit 
 does not affect it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.services import service_members
+from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.models.verdicts import Problem, ProblemKind, compare
 from feature_lineage.operations.protection import GuardedModel, Impact, Severity, severity_of
+from feature_lineage.operations.serving import Answers, Question, serving_problem
 
 _GONE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE})
+_TELL_WHY: Final = _GONE | {ProblemKind.SERVICE_GONE}
+"""With one of these, the words of Feast add nothing."""
 
 
 def impacts(
@@ -27,6 +32,22 @@ def impacts(
         if problems:
             found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
     return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
+
+
+def with_serving(
+    models: Iterable[GuardedModel], found: Iterable[Impact], answers: Mapping[Question, Answers]
+) -> tuple[Impact, ...]:
+    """The impacts, with a failure of the dry retrieval where no definition tells the cause."""
+    by_version = {(impact.model, impact.version): impact for impact in found}
+    for model in models:
+        known = by_version.get((model.model, model.version))
+        problem = serving_problem(model, answers)
+        others = known.problems if known is not None else ()
+        if problem is not None and not any(other.kind in _TELL_WHY for other in others):
+            aliases, problems = tuple(sorted(model.aliases)), tuple(sorted((*others, problem)))
+            impact = Impact(model.model, model.version, aliases, problems)
+            by_version[model.model, model.version] = impact
+    return tuple(by_version[key] for key in sorted(by_version))
 
 
 def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple[Impact, ...]:
@@ -72,10 +93,22 @@ def _worsened(
 def _new_problems(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot, service: str
 ) -> set[Problem]:
-    known = frozenset(compare(model.features, current, service))
+    known = frozenset(_problems(model, current, current, service))
     if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
         return set()  # a restored service, even with fewer features, is no new problem
     # A missing feature has no new problems: even a changed one that is restored is better.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
-    after = compare(model.features, desired, service)
+    after = _problems(model, current, desired, service)
     return {problem for problem in after if problem not in known and problem.feature not in gone}
+
+
+def _problems(
+    model: GuardedModel, current: RegistrySnapshot, registry: RegistrySnapshot, service: str
+) -> tuple[Problem, ...]:
+    """All problems of a model with a registry; `current` stands in for an unknown baseline."""
+    found = compare(model.features, registry, service)
+    if service != model.service:
+        return found
+    refs = model.refs or tuple(definition.ref for definition in model.features)
+    was = model.signature or signature_of(current, service, refs)
+    return with_signatures(found, was, signature_of(registry, service, refs), service)

@@ -4,7 +4,7 @@ The checks run in the job, where the desired registry is known, with the guard f
 `plan` holds the values separately, so that the job protocol does not depend on the checks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from feature_lineage.api.annotations import ALLOW_BREAKING
 from feature_lineage.features.diff import Change, ChangeClass, diff
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.operations.impacts import blocking, impacts
+from feature_lineage.operations.impacts import blocking, impacts, with_serving
 from feature_lineage.operations.plan import (
     Plan,
     PlanVerdict,
@@ -23,6 +23,7 @@ from feature_lineage.operations.plan import (
 )
 from feature_lineage.operations.protection import Impact, is_stale
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
+from feature_lineage.operations.serving import Answers, Question
 from feature_lineage.reasons import Reason
 
 # Cannot affect a model: new objects, and changed tags, owner or description.
@@ -137,6 +138,7 @@ def make_plan(
     registry_id: str,
     online_tables_dropped: tuple[str, ...],
     other_owner: str | None = None,
+    answers: Mapping[Question, Answers] | None = None,
 ) -> Plan:
     """Make the plan for applying `desired`.
 
@@ -150,11 +152,12 @@ def make_plan(
         online_tables_dropped: feature views whose online table this plan drops.
         other_owner: the owner record of another resource that applied the project to this
             registry, "" if its record is lost; None if the project is free, or this resource's own.
+        answers: of the dry retrieval; None if nothing was retrieved.
     """
     current = replace(current, closures={**request.closures, **current.closures})
     if not request.prune:
         desired = unpruned(current, desired)
-    impacted = _impacts(request, current, desired)
+    impacted = _impacts(request, current, desired, answers or {})
     if request.adopted is None:
         other_owner = None
     takes_over = other_owner is not None
@@ -211,11 +214,16 @@ def _why_allowed(policy_input: PolicyInput) -> str:
 
 
 def _impacts(
-    request: ApplyRequest, current: RegistrySnapshot, desired: RegistrySnapshot
+    request: ApplyRequest,
+    current: RegistrySnapshot,
+    desired: RegistrySnapshot,
+    answers: Mapping[Question, Answers],
 ) -> tuple[Impact, ...]:
     if request.guard is None or request.protection == "Off":
         return ()
-    return impacts(request.guard.models, current, desired)
+    return with_serving(
+        request.guard.models, impacts(request.guard.models, current, desired), answers
+    )
 
 
 def _unknown(request: ApplyRequest) -> tuple[str, ...]:

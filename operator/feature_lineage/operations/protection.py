@@ -13,6 +13,7 @@ from typing import Literal
 from feature_lineage.api.project_spec import NameFilter
 from feature_lineage.features.definitions import FeatureDefinition
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import ServingSignature
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.models.verdicts import BREAKING, Problem
 from feature_lineage.untrusted import Many, Name
@@ -32,6 +33,7 @@ class GuardedModel:
         features: its baseline definitions, as far as they are known.
         refs: all features it uses; those without a definition here are compared with the
             current registry.
+        signature: what its client asks and gets, by its baseline; None if that is not known.
     """
 
     model: str
@@ -40,6 +42,7 @@ class GuardedModel:
     service: str
     features: tuple[FeatureDefinition, ...]
     refs: tuple[FeatureRef, ...] = ()
+    signature: ServingSignature | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from feast import FeatureStore
+
 from feature_lineage.errors import TransientError
 from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
@@ -18,11 +20,14 @@ from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.plan_checks import make_plan
+from feature_lineage.operations.protection import GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest
+from feature_lineage.operations.serving import Answers, Question, serving_warnings
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.closures import closures_of
+from feature_lineage.runner.dry_retrieval import retrieve
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.function_diff import with_code
 from feature_lineage.runner.job import (
@@ -59,9 +64,12 @@ def apply(job: Job) -> JobReport:
     with job.progress.phase("infer"):
         declared = desired_snapshot(store, contents, before.proto)
         closures = closures_of(contents, job.repo)
+    desired = _desired(current, declared, closures, prune=request.prune)
+    changes = delta(current, desired)
+    writing = Changes(contents, changes, owner)
+    with job.progress.phase("dry_retrieval"):
+        answers = _answers(store, before, writing, request)
     with job.progress.phase("plan"):
-        desired = _desired(current, declared, closures, prune=request.prune)
-        changes = delta(current, desired)
         dropped = online.dropped_views(current, desired)
         plan = make_plan(
             current=current,
@@ -71,6 +79,7 @@ def apply(job: Job) -> JobReport:
             registry_id=job.settings.registry_id,
             online_tables_dropped=dropped,
             other_owner=recorded if is_owned_by_other(job.request, recorded, current) else None,
+            answers=answers,
         )
         repo_objects = contents.to_registry_proto()
         code = with_code(plan.changes, before.proto, repo_objects, job.project)
@@ -79,7 +88,10 @@ def apply(job: Job) -> JobReport:
         "plan": plan,
         "previous": current.objects_digest,
         "counts": _counts(changes),
-        "warnings": _backfill_warnings(plan, before, job.project),
+        "warnings": (
+            *_backfill_warnings(plan, before, job.project),
+            *serving_warnings(_protected(request), answers),
+        ),
     }
     if stopped := _stop(job, plan, request, current, before, known):
         return stopped
@@ -87,7 +99,6 @@ def apply(job: Job) -> JobReport:
         store._registry = None
         tables = online.OnlineTables(store, contents, before.proto, job.progress)
         if changes or not before.exists or recorded != owner:
-            writing = Changes(contents, changes, owner)
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()
@@ -123,6 +134,18 @@ def _desired(
             objects[kind] = dict(current.objects[kind])
     desired = RegistrySnapshot(declared.project, objects, closures)
     return desired if prune else unpruned(current, desired)
+
+
+def _answers(
+    store: FeatureStore, before: Reading, changes: Changes, request: ApplyRequest
+) -> dict[Question, Answers]:
+    """The dry retrieval of the protected models; nothing without a change."""
+    return retrieve(store, before, changes, _protected(request)) if changes.deltas else {}
+
+
+def _protected(request: ApplyRequest) -> tuple[GuardedModel, ...]:
+    guarded = request.guard is not None and request.protection != "Off"
+    return request.guard.models if guarded and request.guard else ()
 
 
 def _counts(changes: tuple[ObjectDelta, ...]) -> dict[str, int]:

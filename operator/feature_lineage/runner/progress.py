@@ -36,6 +36,7 @@ DOING: Final = {
     "import_repo": "importing the repo's code",
     "infer": "working out features from the repo's code",
     "plan": "planning",
+    "dry_retrieval": "retrieving the features of the protected models with made-up values",
     "apply": "writing the registry",
     "online_tables": "changing tables of the online store",
     "materialize": "materializing",

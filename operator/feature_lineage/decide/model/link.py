@@ -8,6 +8,7 @@ from feature_lineage.api.project_status import AppliedStatus
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.definitions import FeatureDefinition, define_all
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import Baseline, choose_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
@@ -102,7 +103,11 @@ def guarded_model(
     aliases = protected_aliases(version.aliases, policy.aliases, version.name, policy.models)
     if not aliases:
         return None
-    definitions = _definitions(item, baselines, snapshot)
+    trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
+    against = (trained_on or snapshot) if link.complete else None
+    definitions: tuple[FeatureDefinition, ...] = ()
+    if against is not None:
+        definitions = define_all(against, link.refs, link.service)
     return GuardedModel(
         version.name,
         version.version,
@@ -110,17 +115,5 @@ def guarded_model(
         link.service,
         tuple(sorted(definitions, key=lambda definition: str(definition.ref))),
         tuple(sorted(link.refs, key=str)) if link.complete else (),
+        signature_of(against, link.service, link.refs) if against is not None else None,
     )
-
-
-def _definitions(
-    item: LinkedVersion,
-    baselines: Mapping[str, RegistrySnapshot],
-    snapshot: RegistrySnapshot | None,
-) -> tuple[FeatureDefinition, ...]:
-    """The definitions in the baseline; the plan adds the missing ones."""
-    trained_on = baselines.get(item.baseline.digest) if item.baseline is not None else None
-    against = trained_on or snapshot
-    if against is None or not item.link.complete:
-        return ()
-    return define_all(against, item.link.refs, item.link.service)

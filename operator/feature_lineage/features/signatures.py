@@ -1,0 +1,179 @@
+"""The serving signature of a model: what is asked for in a request, and what comes back.
+
+A signature is computed from a registry snapshot, so also from one that was recorded years ago. The
+runner compares it with the answer of Feast itself, see `runner.dry_retrieval`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from feature_lineage.features import views
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
+
+ON_DEMAND: Final = "on_demand_feature_view"
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """One view as a model uses it.
+
+    Attributes:
+        name: in full names of columns: the alias in the service, else the view; ``trips@v2``.
+        view: the feature view.
+        keys: (join key, its name in the request), sorted; of an on-demand view none.
+        features: in order.
+    """
+
+    name: str
+    view: str
+    keys: Pairs
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSignature:
+    """What Feast is asked, and what it answers.
+
+    Attributes:
+        keys: (entity key of the request, type), sorted.
+        request: (other field of the request, type), sorted.
+        projections: in the order of the answer: on-demand views come last.
+        offline: views that are read and are not online, sorted.
+        disabled: views that are disabled, sorted.
+        no_entity: (view, entity) where the registry lacks the entity, sorted.
+    """
+
+    keys: Pairs
+    request: Pairs
+    projections: tuple[Projection, ...]
+    offline: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    no_entity: Pairs = ()
+
+    @property
+    def columns(self) -> tuple[tuple[Projection, str], ...]:
+        """(projection, feature) of each column of the answer, in order."""
+        return tuple((p, feature) for p in self.projections for feature in p.features)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A view with its spec, as the service or the list of features asks for it."""
+
+    kind: str
+    spec: JsonObject
+    projection: Projection
+    renames: JsonObject
+
+
+def signature_of(
+    snapshot: RegistrySnapshot, service: str, refs: Iterable[FeatureRef]
+) -> ServingSignature | None:
+    """The signature of a service, or of a list of features if `service` is "".
+
+    Returns:
+        None if the snapshot lacks the service or one of the views.
+    """
+    key = ("signature", service, () if service else tuple(refs))
+    if key not in snapshot.derived:
+        snapshot.derived[key] = _signature(snapshot, service, key[2])
+    found: ServingSignature | None = snapshot.derived[key]
+    return found
+
+
+def _signature(
+    snapshot: RegistrySnapshot, service: str, refs: Iterable[FeatureRef]
+) -> ServingSignature | None:
+    asked: list[_Asked] = []
+    for item in _of_service(snapshot, service) if service else _of_list(snapshot, refs):
+        if item is None:
+            return None
+        asked.append(item)
+    if not asked:
+        return None
+    asked.sort(key=lambda item: item.kind == ON_DEMAND)
+    keys: dict[str, str] = {}
+    request: dict[str, str] = {}
+    read: dict[str, JsonObject] = {}
+    for item in asked:
+        keys |= _keys(snapshot, item.spec, item.renames)
+        if item.kind != ON_DEMAND:
+            read[item.projection.view] = item.spec
+            continue
+        for source in views.inputs(snapshot, item.spec):
+            if source.request:
+                request[source.feature] = source.dtype
+        for name, renames in views.source_projections(item.spec):
+            found = snapshot.view(name)
+            if found is None:
+                return None
+            keys |= _keys(snapshot, found[1], renames)
+            read[name] = found[1]
+    entities = snapshot.objects.get("entity", {})
+    lacking = {
+        (name, entity)
+        for name, spec in read.items()
+        for entity in _entities(spec)
+        if entity not in entities
+    }
+    return ServingSignature(
+        tuple(sorted(keys.items())),
+        tuple(sorted(request.items())),
+        tuple(item.projection for item in asked),
+        tuple(sorted(name for name, spec in read.items() if not spec.get("online"))),
+        tuple(sorted({i.projection.view for i in asked if i.spec.get("disabled")})),
+        tuple(sorted(lacking)),
+    )
+
+
+def _of_service(snapshot: RegistrySnapshot, service: str) -> Iterator[_Asked | None]:
+    spec = snapshot.objects.get("feature_service", {}).get(service)
+    if spec is None:
+        yield None
+        return
+    for projection in views.mappings(spec.get("features")):
+        view = views.text(projection.get("feature_view_name"))
+        features = tuple(views.field_types(projection.get("feature_columns")))
+        alias = views.text(projection.get("feature_view_name_alias")) or view
+        version = views.number(projection.get("version_tag"))
+        renames = views.mapping(projection.get("join_key_map"))
+        yield _asked(snapshot, view, _named(alias, version), features, renames)
+
+
+def _of_list(snapshot: RegistrySnapshot, refs: Iterable[FeatureRef]) -> Iterator[_Asked | None]:
+    grouped: dict[tuple[str, int | None], list[str]] = {}
+    for ref in refs:
+        grouped.setdefault((ref.view, ref.version), []).append(ref.feature)
+    for (view, version), features in grouped.items():
+        yield _asked(snapshot, view, _named(view, version), tuple(features), {})
+
+
+def _asked(
+    snapshot: RegistrySnapshot, view: str, name: str, features: tuple[str, ...], renames: JsonObject
+) -> _Asked | None:
+    found = snapshot.view(view)
+    if found is None:
+        return None
+    kind, spec = found
+    own = {} if kind == ON_DEMAND else views.entity_join_keys(snapshot, spec)
+    keys = tuple(sorted((key, views.text(renames.get(key)) or key) for key in own))
+    return _Asked(kind, spec, Projection(name, view, keys, features), renames)
+
+
+def _keys(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> dict[str, str]:
+    own = views.entity_join_keys(snapshot, spec)
+    return {views.text(renames.get(key)) or key: value_type for key, value_type in own.items()}
+
+
+def _entities(spec: JsonObject) -> list[str]:
+    named = spec.get("entities")
+    texts = [views.text(name) for name in named] if isinstance(named, list | tuple) else []
+    return [name for name in texts if name and name != views.DUMMY_ENTITY]
+
+
+def _named(name: str, version: int | None) -> str:
+    return name if version is None else f"{name}@v{version}"

@@ -1,0 +1,119 @@
+"""Compares two serving signatures of a model, field by field.
+
+Differences of a single feature (gone, another type, other join keys) are found by
+`problems.compare`; here are those of the request and of the answer as a whole.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from feature_lineage.features.signatures import Projection, ServingSignature
+from feature_lineage.models.problems import Problem, ProblemKind
+
+_ORDER: Final = ", "
+_VERSION: Final = re.compile(r"@v[0-9]+(?=__)")
+
+
+def compare_signatures(
+    was: ServingSignature | None, now: ServingSignature | None, subject: str
+) -> tuple[Problem, ...]:
+    """What a client of the old signature notices, sorted; nothing where one is not known.
+
+    Args:
+        subject: the feature service; "" for a list of features, whose columns the client names.
+    """
+    if was is None or now is None or was == now:
+        return ()
+    return tuple(
+        sorted({*_states(was, now), *_request(was, now, subject), *_answer(was, now, subject)})
+    )
+
+
+def with_signatures(
+    problems: Iterable[Problem],
+    was: ServingSignature | None,
+    now: ServingSignature | None,
+    subject: str,
+) -> tuple[Problem, ...]:
+    """The problems of the features, and what only the signatures show."""
+    found = set(problems)
+    told = any(problem.kind is ProblemKind.JOIN_KEYS_CHANGED for problem in found)
+    for problem in compare_signatures(was, now, subject):
+        if not (told and problem.kind is ProblemKind.JOIN_KEYS_CHANGED):
+            found.add(problem)
+    return tuple(sorted(found))
+
+
+def _states(was: ServingSignature, now: ServingSignature) -> Iterator[Problem]:
+    for view in set(now.offline) - set(was.offline):
+        yield Problem(view, ProblemKind.NOT_ONLINE, "online", "online=False")
+    for view in set(now.disabled) - set(was.disabled):
+        yield Problem(view, ProblemKind.VIEW_DISABLED, "enabled", "enabled=False")
+    for view, entity in set(now.no_entity) - set(was.no_entity):
+        yield Problem(view, ProblemKind.ENTITY_GONE, f"entity {entity}")
+
+
+def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
+    """A client sends the old request: a field that is new or of another type fails."""
+    old, new = dict(was.request), dict(now.request)
+    for field, value_type in new.items():
+        if old.get(field) != value_type:
+            before = f"{field} {old[field]}" if field in old else ""
+            after = f"{field} {value_type}"
+            yield Problem(subject or field, ProblemKind.REQUEST_CHANGED, before, after)
+    known = dict(was.keys)
+    for key, value_type in now.keys:
+        if key not in known:
+            yield Problem(subject or key, ProblemKind.JOIN_KEYS_CHANGED, "", f"{key} {value_type}")
+    before_maps = {projection.name: projection for projection in was.projections}
+    for projection in now.projections:
+        before_map = before_maps.get(projection.name)
+        if before_map is not None and before_map.keys != projection.keys:
+            texts = _keys(before_map), _keys(projection)
+            yield Problem(projection.name, ProblemKind.JOIN_KEYS_CHANGED, *texts)
+
+
+def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
+    old = {_full(*column): column for column in was.columns}
+    new = {_full(*column): column for column in now.columns}
+    added = {name: column for name, column in new.items() if name not in old}
+    for name, (projection, feature) in old.items():
+        if name in new:
+            continue
+        renamed = next(
+            (n for n, (p, f) in added.items() if (p.view, f) == (projection.view, feature)), ""
+        )
+        if renamed:
+            del added[renamed]
+            if _VERSION.sub("", renamed) == _VERSION.sub("", name):
+                continue  # `VERSION_CHANGED` tells it
+            yield Problem(subject, ProblemKind.COLUMN_RENAMED, name, renamed)
+        elif any((p.view, f) == (projection.view, feature) for p, f in new.values()):
+            yield Problem(subject, ProblemKind.COLUMN_GONE, name)
+    short_before = _repeated(was)
+    for name in sorted(_repeated(now) - short_before) if not short_before else ():
+        yield Problem(subject or name, ProblemKind.NAMES_COLLIDE, "", name)
+    if not subject:
+        return
+    kept = [name for name in old if name in new]
+    if kept != [name for name in new if name in old]:
+        order = [name for name in new if name in old]
+        yield Problem(subject, ProblemKind.SERVICE_REORDERED, _ORDER.join(kept), _ORDER.join(order))
+    if added:
+        yield Problem(subject, ProblemKind.SERVICE_GREW, "", _ORDER.join(added))
+
+
+def _repeated(signature: ServingSignature) -> set[str]:
+    """Short names that two columns have; Feast refuses them."""
+    counts = Counter(feature for _, feature in signature.columns)
+    return {name for name, count in counts.items() if count > 1}
+
+
+def _full(projection: Projection, feature: str) -> str:
+    return f"{projection.name}__{feature}"
+
+
+def _keys(projection: Projection) -> str:
+    return _ORDER.join(f"{key} as {name}" for key, name in projection.keys)

@@ -1,0 +1,142 @@
+"""Judges the dry retrieval: does the plan make a model's retrieval fail?
+
+The runner asks Feast the questions of `questions_of` on the registry in force and on the staged
+one. Only a retrieval that works on the one in force and fails on the staged one is a problem.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from feature_lineage.models.problems import Problem, ProblemKind
+from feature_lineage.operations.protection import GuardedModel
+from feature_lineage.shorten import one_line, visible
+
+MAX_WORDS: Final = 240
+
+
+class Cause(StrEnum):
+    """What a failed retrieval proves."""
+
+    SERVING = "Serving"  # Feast refuses, or the code fails whatever the values are
+    VALUES = "Values"  # an on-demand function fails on made-up values, perhaps only on those
+    IMAGE = "Image"  # a module is missing in the image of the runner; a feature server may have it
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One retrieval of features; equal questions have equal answers.
+
+    Attributes:
+        service: the feature service, "" for a list of features.
+        refs: the list of features; empty for a service.
+        full_names: whether columns are named ``view__feature``, else ``feature``.
+    """
+
+    service: str
+    refs: tuple[str, ...]
+    full_names: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A retrieval that failed.
+
+    Attributes:
+        words: Feast's error on one line.
+    """
+
+    cause: Cause
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to one question; None where Feast serves it.
+
+    Attributes:
+        in_force: of the registry as it is.
+        staged: of the registry as the plan would make it.
+    """
+
+    in_force: Failed | None
+    staged: Failed | None
+
+
+def questions_of(model: GuardedModel) -> tuple[Question, ...]:
+    """What is asked when the model is served: its service, else its list of features.
+
+    No record says whether a model uses short or full names of columns, so both are asked.
+    """
+    refs: tuple[str, ...] = ()
+    if not model.service:
+        refs = tuple(map(str, model.refs or (item.ref for item in model.features)))
+    if not model.service and not refs:
+        return ()
+    return Question(model.service, refs, True), Question(model.service, refs, False)
+
+
+def serving_problem(model: GuardedModel, answers: Mapping[Question, Answers]) -> Problem | None:
+    """The first failure that the plan causes; None if it causes none."""
+    for question in questions_of(model):
+        answer = answers.get(question)
+        if answer is None or answer.in_force is not None or answer.staged is None:
+            continue
+        if answer.staged.cause is Cause.SERVING:
+            return Problem(subject(question), ProblemKind.SERVING_FAILS, now=_words(answer.staged))
+    return None
+
+
+def serving_warnings(
+    models: Iterable[GuardedModel], answers: Mapping[Question, Answers]
+) -> tuple[str, ...]:
+    """What failed and blocks nothing: one sentence per question, with the models that ask it."""
+    asked: dict[Question, list[str]] = {}
+    for model in models:
+        for question in questions_of(model):
+            asked.setdefault(question, []).append(f"{model.model} v{model.version}")
+    found: dict[tuple[str, str], None] = {}
+    for question, names in asked.items():
+        answer = answers.get(question)
+        if answer is not None and (fact := _fact(answer)):
+            found[f"{subject(question)}, of {_listed(names)}", fact] = None
+    return tuple(one_line(f"{about}: {fact}", 600) for about, fact in found)
+
+
+def subject(question: Question) -> str:
+    """``service ranking``, or ``4 features`` with the first one."""
+    if question.service:
+        return f"service {question.service}"
+    more = f" and {len(question.refs) - 1} more" if len(question.refs) > 1 else ""
+    return f"{question.refs[0]}{more}"
+
+
+def _fact(answer: Answers) -> str:
+    """Why a failure blocks nothing; "" where there is none, or where it blocks."""
+    failed = answer.staged
+    if failed is None:
+        return ""
+    words = _words(failed)
+    if failed.cause is Cause.IMAGE:
+        return (
+            f"whether Feast serves it is not known: {words}; "
+            "add the module to the runner image (spec.runtime.image)"
+        )
+    if answer.in_force is not None:
+        return f"Feast does not serve it now either: {words}; this plan does not change that"
+    if failed.cause is Cause.VALUES:
+        return (
+            f"an on-demand function fails on made-up values: {words}; "
+            "check that it serves the real ones"
+        )
+    return ""
+
+
+def _words(failed: Failed) -> str:
+    return one_line(visible(failed.words), MAX_WORDS)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,169 @@
+"""Dry retrieval: can Feast serve what a model asks for, from a given registry?
+
+Feast's own online path runs on the registry in force and on the staged one, both in memory, with
+made-up values. Life-cycle states are made equal: a view that is being materialized now
+says nothing about the change.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from functools import cached_property
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import feast
+from feast import FeatureStore, utils
+from feast.feature_view import DUMMY_ENTITY_ID
+from feast.utils import _utc_now
+
+from feature_lineage.operations.protection import GuardedModel
+from feature_lineage.operations.serving import Answers, Cause, Failed, Question, questions_of
+from feature_lineage.runner.changes import Changes
+from feature_lineage.runner.errors import error_line
+from feature_lineage.runner.made_up_store import MadeUpStore, sample
+from feature_lineage.runner.reader import Reading, views_of
+from feature_lineage.runner.repo import memory_registry
+
+_FEAST: Final = str(Path(feast.__file__).parent)
+_TRANSFORMATIONS: Final = str(Path(feast.__file__).parent / "transformation")
+
+
+class DryRegistry:
+    """A registry in memory in which questions are tried; equal questions are tried once."""
+
+    def __init__(self, store: FeatureStore, registry: Any) -> None:
+        """Take over the registry: its life-cycle states are cleared."""
+        self._store = store
+        self._registry = registry
+        for _, message in views_of(registry.cached_registry_proto, store.project):
+            message.meta.ClearField("state")
+        # Feast caches what it resolved by this time.
+        registry.cached_registry_proto_created = _utc_now()
+        self._tried: dict[Question, Failed | None] = {}
+
+    def ask(self, question: Question) -> Failed | None:
+        """Retrieve the features once with made-up values; None if Feast serves them."""
+        if question not in self._tried:
+            self._tried[question] = self._try(question)
+        return self._tried[question]
+
+    def _try(self, question: Question) -> Failed | None:
+        project = self._store.project
+        try:
+            with warnings.catch_warnings(), redirect_stdout(StringIO()):
+                warnings.simplefilter("ignore")
+                features: Any = list(question.refs)
+                if question.service:
+                    features = self._registry.get_feature_service(question.service, project)
+                    # Vectors that are computed in advance are in the online store only.
+                    features.precompute_online = False
+                MadeUpStore().get_online_features(
+                    self._store.config,
+                    features,
+                    [self._row(features, question.full_names)],
+                    self._registry,
+                    project,
+                    full_feature_names=question.full_names,
+                )
+        except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
+            return Failed(_cause_of(error), error_line(error))
+        return None
+
+    def _row(self, features: Any, full: bool) -> dict[str, Any]:
+        """One entity row with made-up values for the join keys and the data of the request."""
+        context = utils._get_cached_request_context(
+            self._registry, self._store.project, features, full
+        )
+        on_demand, types, views = context[1], context[3], context[5]
+        row: dict[str, Any] = {}
+        for view, _ in views:
+            for name in view.entities:
+                entity = self._entities[name]
+                key = view.projection.join_key_map.get(entity.join_key, entity.join_key)
+                row[key] = sample(types.get(key, entity.value_type))
+        for view in on_demand:
+            schema = view.get_request_data_schema()
+            row |= {name: sample(value_type) for name, value_type in schema.items()}
+        row.pop(DUMMY_ENTITY_ID, None)
+        return row or {"": 1}  # Feast counts the rows by any column
+
+    @cached_property
+    def _entities(self) -> dict[str, Any]:
+        entities = self._registry.list_entities(self._store.project, allow_cache=True)
+        return {entity.name: entity for entity in entities}
+
+
+def retrieve(
+    store: FeatureStore, before: Reading, changes: Changes, models: Iterable[GuardedModel]
+) -> dict[Question, Answers]:
+    """The answers of the registry in force, and of the one that the changes would make of it.
+
+    Raises:
+        InvalidRepo: Feast refuses one of the changes.
+    """
+    questions = dict.fromkeys(q for model in models for q in questions_of(model))
+    if not questions:
+        return {}
+    staged = _memory(store, before)
+    changes.write(staged, store.project)
+    in_force, after = DryRegistry(store, _memory(store, before)), DryRegistry(store, staged)
+    return {q: Answers(in_force.ask(q), after.ask(q)) for q in questions}
+
+
+def _memory(store: FeatureStore, before: Reading) -> Any:
+    registry = memory_registry(store, before.proto)
+    settings = store.config.registry
+    registry.enable_online_versioning = settings.enable_online_feature_view_versioning
+    return registry
+
+
+def _cause_of(error: BaseException) -> Cause:
+    """What the error proves.
+
+    An error outside of an on-demand function is Feast's refusal. In the function, an unknown name,
+    and a column or attribute that the code names, are errors whatever the values are. Any other
+    error may come from the made-up values: a lookup, a division, a parser.
+    """
+    if isinstance(error, ImportError):
+        return Cause.IMAGE
+    function = _function_of(error.__traceback__)
+    if function is None:
+        return Cause.SERVING
+    match error:
+        case NameError() | SyntaxError():
+            return Cause.SERVING
+        case AttributeError() if error.obj is not None:
+            return Cause.SERVING
+        case KeyError() if error.args and error.args[0] in _constants(function):
+            return Cause.SERVING
+        case _:
+            return Cause.VALUES
+
+
+def _function_of(trace: TracebackType | None) -> Any:
+    """The code of the on-demand function in which the error was raised; None if in none."""
+    codes = [frame.tb_frame.f_code for frame in _frames(trace)]
+    for caller, called in pairwise(codes):
+        outside = not called.co_filename.startswith(_FEAST)
+        if outside and caller.co_filename.startswith(_TRANSFORMATIONS):
+            return called
+    return None
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _constants(code: Any) -> set[str]:
+    """Texts that the code contains, nested functions included."""
+    found = {value for value in code.co_consts if isinstance(value, str)}
+    for inner in code.co_consts:
+        if hasattr(inner, "co_consts"):
+            found |= _constants(inner)
+    return found

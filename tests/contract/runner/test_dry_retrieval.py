@@ -1,0 +1,121 @@
+"""The guard asks Feast: a change after which Feast does not serve a champion is blocked."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.contract.runner.conftest import Build
+from tests.contract.runner.harness import Zygote, request
+from tests.contract.runner.repos import Repo
+
+from feature_lineage.features.definitions import define_all
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.protection import Guard, GuardedModel
+from feature_lineage.operations.protocol import ApplyRequest
+
+REPO = """
+from datetime import timedelta
+
+import pandas as pd
+from feast import (
+    Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType,
+)
+from feast.on_demand_feature_view import on_demand_feature_view
+from feast.types import Float64, Int64, String
+
+driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+stats = FileSource(
+    name="stats", path="data/stats.parquet", timestamp_field="event_timestamp",
+    created_timestamp_column="created",
+)
+trips = FeatureView(
+    name="trips", entities=[driver], ttl=timedelta(days=7), source=stats,
+    schema=[Field(name="trips", dtype=Int64), Field(name="conv_rate", dtype=Float64)],
+)
+asked = RequestSource(name="asked", schema=[Field(name="x", dtype=Int64)])
+
+
+@on_demand_feature_view(sources=[trips, asked], schema=[Field(name="plus", dtype=Int64)])
+def sums(df: pd.DataFrame) -> pd.DataFrame:
+    out = pd.DataFrame()
+    out["plus"] = df["trips"] + df["x"]
+    return out
+
+
+ranking = FeatureService(name="ranking", features=[trips[["trips"]], sums])
+"""
+INLINE = 'entities=[Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)]'
+ENTITY = 'driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)\n'
+FUNCTION = 'out["plus"] = df["trips"] + df["x"]'
+
+
+def served(snapshot: RegistrySnapshot, service: str = "ranking") -> ApplyRequest:
+    """A guard with one champion that is served through the service."""
+    refs = tuple(map(FeatureRef.parse, ("trips:trips", "sums:plus")))
+    features = define_all(snapshot, refs, service)
+    model = GuardedModel("driver_model", "3", ("champion",), service, features, refs)
+    return ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+
+
+def change(repo: Repo, zygote: Zygote, *edits: tuple[str, str]) -> JobReport:
+    """Apply the repo, change it, and apply again with a champion on what was applied."""
+    first = zygote.run(request("apply", repo.write(REPO).path))
+    assert first.snapshot, first.message
+    for old, new in edits:
+        repo.edit(old, new)
+    return zygote.run(request("apply", repo.path, served(first.snapshot)))
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "postgres"])
+def test_an_entity_that_is_not_applied_blocks(build: Build, zygote: Zygote, kind: str) -> None:
+    repo = build(kind)
+    first = zygote.run(request("apply", repo.write(REPO).path))
+    assert first.snapshot, first.message
+    before = repo.stores.registry_state()
+
+    repo.edit("entities=[driver]", INLINE).edit(ENTITY, "")
+    report = zygote.run(request("apply", repo.path, served(first.snapshot)))
+
+    assert report.outcome is Outcome.BLOCKED
+    assert "EntityNotFoundException: Entity driver does not exist" in report.message
+    assert repo.stores.registry_state() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("ttl=timedelta(days=7),", "ttl=timedelta(days=7), enabled=False,", "is disabled"),
+        (FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']", "name 'Int64' is not defined"),
+    ],
+)
+def test_a_change_after_which_feast_refuses_blocks(
+    repo: Repo, zygote: Zygote, old: str, new: str, words: str
+) -> None:
+    report = change(repo, zygote, (old, new))
+
+    assert report.outcome is Outcome.BLOCKED, report.warnings
+    assert words in report.message
+
+
+def test_two_columns_of_one_short_name_block(repo: Repo, zygote: Zygote) -> None:
+    view = (
+        'again = FeatureView(name="again", entities=[driver], source=stats,\n'
+        '    schema=[Field(name="trips", dtype=Int64)])\nranking = '
+    )
+    report = change(repo, zygote, ("ranking = ", view), ("sums])", "sums, again])"))
+
+    assert report.outcome is Outcome.BLOCKED
+    assert "Duplicate features" in report.message or "FeatureNameCollisionError" in report.message
+
+
+def test_what_fails_before_and_after_blocks_nothing(repo: Repo, zygote: Zygote) -> None:
+    repo.write(REPO.replace(FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']"))
+    first = zygote.run(request("apply", repo.path))
+    assert first.snapshot, first.message
+
+    repo.edit("timedelta(days=7)", "timedelta(days=8)")
+    report = zygote.run(request("apply", repo.path, served(first.snapshot)))
+
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+    assert [text for text in report.warnings if "does not serve it now either" in text]

@@ -1,0 +1,123 @@
+"""What a client of a service notices when the service changes, field by field."""
+
+from collections.abc import Callable
+
+import pytest
+from tests import strategies as some
+from tests.strategies import Objects, edited
+
+from feature_lineage.features.signatures import signature_of
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.links import Link
+from feature_lineage.models.signature_problems import compare_signatures
+from feature_lineage.models.verdicts import Verdict, judge
+
+SERVICE = "routes"
+TRIPS, CONV = some.field("avg_daily_trips", "INT64"), some.field("conv_rate", "FLOAT")
+HOURLY = {"name": "driver_hourly_stats"}
+
+
+def _base(objects: Objects) -> None:
+    members = [
+        some.projection(
+            HOURLY,
+            [dict(TRIPS)],
+            feature_view_name_alias=name,
+            join_key_map={"driver_id": f"{name}_id"},
+        )
+        for name in ("origin", "dest")
+    ]
+    objects["feature_service"][SERVICE] = {"name": SERVICE, "features": members}
+
+
+BASE = edited(some.real_snapshot(), _base)
+
+
+def members(objects: Objects) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = objects["feature_service"][SERVICE]["features"]
+    return found
+
+
+def _swap_maps(objects: Objects) -> None:
+    first, second = members(objects)
+    first["join_key_map"], second["join_key_map"] = second["join_key_map"], first["join_key_map"]
+
+
+def _view(**changes: object) -> Callable[[Objects], object]:
+    return lambda objects: objects["feature_view"]["driver_hourly_stats"].update(changes)
+
+
+def _on_demand(objects: Objects) -> None:
+    members(objects).append(
+        some.projection({"name": "transformed"}, [some.field("conv_plus", "DOUBLE")])
+    )
+
+
+def _other_entity(objects: Objects) -> None:
+    objects["feature_view"]["other"] = {
+        **objects["feature_view"]["driver_hourly_stats"],
+        "name": "other",
+        "entities": ["city"],
+        "entity_columns": [some.field("city_id", "INT64")],
+    }
+    objects["entity"]["city"] = {"name": "city", "join_key": "city_id", "value_type": "INT64"}
+    members(objects).append(some.projection({"name": "other"}, [dict(CONV)]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "verdict", "kinds"),
+    [
+        pytest.param(_swap_maps, "Broken", {"JoinKeysChanged"}, id="the maps are swapped"),
+        pytest.param(
+            lambda o: members(o).reverse(), "Changed", {"ServiceReordered"}, id="another order"
+        ),
+        pytest.param(
+            lambda o: members(o)[0].update(feature_columns=[TRIPS, CONV]),
+            "Changed",
+            {"ServiceGrew"},
+            id="one more column",
+        ),
+        pytest.param(
+            lambda o: members(o)[0].update(feature_view_name_alias="start"),
+            "Broken",
+            {"ColumnRenamed"},
+            id="another alias",
+        ),
+        pytest.param(lambda o: members(o).pop(), "Broken", {"ColumnGone"}, id="one view less"),
+        pytest.param(_view(online=False), "Broken", {"NotOnline"}, id="not online any more"),
+        pytest.param(_view(disabled=True), "Broken", {"ViewDisabled"}, id="disabled"),
+        pytest.param(lambda o: o["entity"].pop("driver"), "Broken", {"EntityGone"}, id="no entity"),
+        pytest.param(_on_demand, "Broken", None, id="the request needs another field"),
+        pytest.param(_other_entity, "Broken", None, id="the request needs another key"),
+    ],
+)
+def test_each_change_of_a_service_is_named(
+    edit: Callable[[Objects], object], verdict: str, kinds: set[str] | None
+) -> None:
+    now = edited(BASE, edit)
+    problems = compare_signatures(_signature(BASE), _signature(now), SERVICE)
+    found = {str(problem.kind) for problem in problems}
+    assert kinds is None or found == kinds
+    assert found, "nothing is said"
+
+    refs = tuple(member.ref for member in some.service_members(BASE, SERVICE) or ())
+    link = Link("driver_ranking", refs=tuple(dict.fromkeys(refs)), service=SERVICE)
+    judgement = judge(link, BASE, "Training", now)
+    assert judgement.verdict is Verdict(verdict), judgement
+    assert found <= {str(problem.kind) for problem in judgement.problems}
+
+
+def test_two_columns_with_one_short_name_are_named() -> None:
+    alone = edited(BASE, lambda o: members(o).pop())
+    problems = compare_signatures(_signature(alone), _signature(BASE), SERVICE)
+
+    assert {str(problem.kind) for problem in problems} >= {"NamesCollide", "ServiceGrew"}
+
+
+def test_an_unknown_signature_never_breaks_a_verdict() -> None:
+    assert compare_signatures(None, _signature(BASE), SERVICE) == ()
+    assert compare_signatures(_signature(BASE), None, SERVICE) == ()
+
+
+def _signature(snapshot: RegistrySnapshot):  # type: ignore[no-untyped-def]
+    return signature_of(snapshot, SERVICE, ())
