@@ -52,7 +52,7 @@ async def test_a_change_that_feast_would_not_serve_is_blocked(
     assert blocked.state("Applied") == ("False", "Blocked")
     assert words in blocked.message("Applied")
     problems = blocked.status["plan"]["impacts"][0]["problems"]
-    assert [problem["kind"] for problem in problems] == ["ServingFails"]
+    assert [problem["kind"] for problem in problems] == ["EntityGone", "ServingFails"]
 
     (repo / "features.py").write_text(FEATURES)
     assert await run_once(tmp_path)
