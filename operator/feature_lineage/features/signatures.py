@@ -10,7 +10,7 @@ from typing import Final
 
 from feature_lineage.features import views
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
+from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
 
 ON_DEMAND: Final = "on_demand_feature_view"
 
@@ -68,6 +68,11 @@ class _Asked:
     spec: JsonObject
     projection: Projection
     renames: JsonObject
+
+
+def question_key(service: str, refs: Iterable[FeatureRef]) -> str:
+    """Identity of what a model retrieves: its service, else its list of features."""
+    return f"service {service}" if service else f"list {digest_of(sorted(map(str, refs)))[:32]}"
 
 
 def signature_of(

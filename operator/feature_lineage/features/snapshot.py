@@ -35,7 +35,8 @@ KINDS: Final = (
 )
 MAX_BYTES: Final = 32 * 1024 * 1024
 _TEXT: Final = rb'"(?:[^"\\]|\\.)*+"'
-_CLOSURES: Final = re.compile(rb'\{"closures":(\{(?:%b:%b,?)*+\}),' % (_TEXT, _TEXT))
+_TEXTS: Final = rb"\{(?:%b:%b,?)*+\}" % (_TEXT, _TEXT)
+_HEAD: Final = re.compile(rb'\{(?:"answers":(%b),)?"closures":(%b),' % (_TEXTS, _TEXTS))
 
 
 def canonical_json(value: object) -> str:
@@ -58,11 +59,14 @@ class RegistrySnapshot:
         closures: view → hex sha256 of the repo code that its user-defined function reaches
             (helpers, constants, modules). The registry does not store it, so it is known only for
             a snapshot taken with the repo; a missing view means unknown.
+        answers: what Feast does not serve, by `signatures.question_key`, in its words; None if
+            Feast was not asked.
     """
 
     project: str
     objects: Mapping[str, Mapping[str, JsonObject]]
     closures: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] | None = None
 
     @cached_property
     def objects_digest(self) -> str:
@@ -71,19 +75,22 @@ class RegistrySnapshot:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the snapshot: of the registry's objects and the code of its functions.
+        """Identity of the snapshot: its objects, the code of its functions, what is not served.
 
-        Equal to `objects_digest` where no code is known. The same registry with other code is
-        another snapshot: a model trained before a helper changed is compared with the old code.
+        Equal to `objects_digest` where no code is known and nothing fails. The same registry with
+        other code is another snapshot: a model trained before a helper changed is compared with
+        the old code.
         """
-        if not self.closures:
-            return self.objects_digest
-        return digest_of({"objects": self.objects_digest, "closures": self.closures})
+        parts = {"answers": self.answers, "closures": self.closures}
+        known = {name: part for name, part in parts.items() if part}
+        return (
+            digest_of({"objects": self.objects_digest, **known}) if known else self.objects_digest
+        )
 
     def knowing(self, other: "RegistrySnapshot") -> "RegistrySnapshot":
-        """This snapshot with the closures of `other` for views that are equal in both.
+        """This snapshot with what `other` knows: the code of equal views, answers if all is equal.
 
-        A registry read without its repo has no closures; unchanged views keep the known ones.
+        A registry read without its repo has no closures; not each job asks Feast.
         """
         closures = {
             name: other.closures[name]
@@ -91,7 +98,12 @@ class RegistrySnapshot:
             if name in other.closures and other.view(name) == self.view(name)
         }
         closures.update(self.closures)
-        return self if closures == self.closures else replace(self, closures=closures)
+        answers = self.answers
+        if answers is None and self.objects_digest == other.objects_digest:
+            answers = other.answers
+        if (closures, answers) == (self.closures, self.answers):
+            return self
+        return replace(self, closures=closures, answers=answers)
 
     @cached_property
     def derived(self) -> dict[Any, Any]:
@@ -119,9 +131,12 @@ class RegistrySnapshot:
 
     def to_json(self) -> str:
         """Canonical JSON, in which a snapshot is stored, sent and recorded."""
-        return canonical_json(
-            {"project": self.project, "objects": self.objects, "closures": self.closures}
-        )
+        return canonical_json(self.as_value())
+
+    def as_value(self) -> dict[str, Any]:
+        """The snapshot as a JSON value, which `from_value` reads."""
+        value = {"project": self.project, "objects": self.objects, "closures": self.closures}
+        return value if self.answers is None else {**value, "answers": self.answers}
 
     @classmethod
     def from_json(cls, text: bytes, digest: str) -> "RegistrySnapshot":
@@ -156,22 +171,29 @@ class RegistrySnapshot:
         for kind, named in objects.items():
             if not isinstance(named, dict) or not all(isinstance(s, dict) for s in named.values()):
                 raise ValueError(f"objects.{kind} must map names to specs")
-        if not isinstance(closures, dict) or not all(isinstance(v, str) for v in closures.values()):
-            raise ValueError("closures must map views to digests")
-        return cls(value["project"], objects, closures)
+        answers = value.get("answers")
+        for name, texts in (("closures", closures), ("answers", answers or {})):
+            if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
+                raise ValueError(f"{name} must map names to texts")
+        return cls(value["project"], objects, closures, answers)
 
 
 def _digest_of_text(text: bytes) -> str:
     """`RegistrySnapshot.digest` of what `to_json` wrote; another value for any other text.
 
-    The text begins with the closures. What follows is the text of `objects_digest`.
+    The text begins with the answers and closures. What follows is the text of `objects_digest`.
     """
-    found = _CLOSURES.match(text)
+    found = _HEAD.match(text)
     if found is None:
         return hashlib.sha256(text).hexdigest()
     objects = hashlib.sha256(b"{")
     objects.update(memoryview(text)[found.end() :])
-    if found[1] == b"{}":
+    parts = [
+        b'"%b":%b,' % (name, part)
+        for name, part in ((b"answers", found[1]), (b"closures", found[2]))
+        if part not in (None, b"{}")
+    ]
+    if not parts:
         return objects.hexdigest()
-    both = b'{"closures":%b,"objects":"%b"}' % (found[1], objects.hexdigest().encode())
+    both = b'{%b"objects":"%b"}' % (b"".join(parts), objects.hexdigest().encode())
     return hashlib.sha256(both).hexdigest()

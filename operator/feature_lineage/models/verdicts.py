@@ -14,7 +14,7 @@ from typing import Final, Literal
 from feature_lineage.api.enums import Verdict
 from feature_lineage.features.definitions import define_all, schema_digest
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.signatures import signature_of
+from feature_lineage.features.signatures import question_key, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
 from feature_lineage.models.problems import BREAKING, Problem, ProblemKind, compare, gone
@@ -125,7 +125,11 @@ def _evidence_of(
         known = {definition.ref for definition in was}
         without_baseline = tuple(ref for ref in link.refs if ref not in known)
         problems = with_signatures(
-            {*compare(was, current, link.service), *gone(without_baseline, current)},
+            {
+                *compare(was, current, link.service),
+                *gone(without_baseline, current),
+                *_not_served(link, current),
+            },
             signature_of(baseline, link.service, link.refs) if baseline is not None else None,
             signature_of(current, link.service, link.refs),
             link.service,
@@ -145,6 +149,13 @@ def _evidence_of(
         problems,
         unseen,
     )
+
+
+def _not_served(link: Link, current: RegistrySnapshot) -> tuple[Problem, ...]:
+    """Feast's own words, where it was asked and refused."""
+    words = (current.answers or {}).get(question_key(link.service, link.refs), "")
+    subject = link.service or next((str(ref) for ref in link.refs), "")
+    return (Problem(subject, ProblemKind.SERVING_FAILS, now=words),) if words else ()
 
 
 def _no_lineage(evidence: _Evidence) -> _Finding | None:

@@ -61,10 +61,7 @@ def _snapshot(value: Any) -> Any:
 Snapshot = Annotated[
     RegistrySnapshot,
     BeforeValidator(_snapshot),
-    PlainSerializer(
-        lambda s: {"project": s.project, "objects": s.objects, "closures": s.closures},
-        return_type=dict[str, Any],
-    ),
+    PlainSerializer(RegistrySnapshot.as_value, return_type=dict[str, Any]),
 ]
 
 

@@ -26,6 +26,7 @@ class RequestPart(StrEnum):
     APPLY = "apply"
     MATERIALIZE = "materialize"
     DELETE = "delete"
+    OBSERVE = "observe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,9 @@ KINDS: Final[Mapping[OperationKind, KindTraits]] = {
         verified=True,
         feast_name="materialize",
     ),
-    OperationKind.OBSERVE: KindTraits(command="observe", lane=Lane.READING, priority=0),
+    OperationKind.OBSERVE: KindTraits(
+        command="observe", lane=Lane.READING, priority=0, request=RequestPart.OBSERVE
+    ),
 }
 
 

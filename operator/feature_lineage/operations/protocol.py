@@ -14,6 +14,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
 from feature_lineage.operations.protection import Guard
+from feature_lineage.operations.serving import Question
 
 
 class Message(BaseModel):
@@ -71,6 +72,16 @@ class ApplyRequest(Message):
     allow_adoption: PlanOverride | None = None
     closures: dict[str, str] = Field(default_factory=dict)
     last_views: tuple[str, ...] = ()
+
+
+class ObserveRequest(Message):
+    """What is retrieved with made-up values from the registry that the job reads.
+
+    Attributes:
+        questions: of the protected models; Feast runs the stored code of on-demand views for them.
+    """
+
+    questions: tuple[Question, ...] = ()
 
 
 class ViewWindow(Message):
@@ -156,6 +167,7 @@ class JobRequest(Message):
     apply: ApplyRequest | None = None
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None
+    observe: ObserveRequest | None = None
 
 
 def encode(message: Message) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import question_key
 from feature_lineage.models.problems import Problem, ProblemKind
 from feature_lineage.operations.protection import GuardedModel
 from feature_lineage.shorten import one_line, visible
@@ -102,6 +104,18 @@ def serving_warnings(
         if answer is not None and (fact := _fact(answer)):
             found[f"{subject(question)}, of {_listed(names)}", fact] = None
     return tuple(one_line(f"{about}: {fact}", 600) for about, fact in found)
+
+
+def not_served(answers: Mapping[Question, Failed | None]) -> dict[str, str]:
+    """What Feast refuses to serve, by `question_key`, in its words.
+
+    No record says which names of columns a model uses. Full ones always work if any do.
+    """
+    return {
+        question_key(question.service, map(FeatureRef.parse, question.refs)): _words(failed)
+        for question, failed in answers.items()
+        if question.full_names and failed is not None and failed.cause is Cause.SERVING
+    }
 
 
 def subject(question: Question) -> str:

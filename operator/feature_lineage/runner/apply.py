@@ -22,7 +22,7 @@ from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
 from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protection import GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest
-from feature_lineage.operations.serving import Answers, Question, serving_warnings
+from feature_lineage.operations.serving import Answers, Question, not_served, serving_warnings
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
@@ -104,7 +104,8 @@ def apply(job: Job) -> JobReport:
             tables.create()
         tables.drop(dropped, request.last_views)
     after = job.read()
-    snapshot = job.snapshot(after, desired.closures)
+    staged = {question: answer.staged for question, answer in answers.items()}
+    snapshot = job.snapshot(after, desired.closures, not_served(staged) if staged else None)
     known["warnings"] += _storage_warnings(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)

@@ -9,8 +9,10 @@ from typing import Final
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.operations.serving import not_served
 from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
+from feature_lineage.runner.dry_retrieval import ask
 from feature_lineage.runner.ephemeral import check_stores
 from feature_lineage.runner.errors import RegistryUnreadable
 from feature_lineage.runner.job import Job, view_reports
@@ -41,11 +43,19 @@ def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobRe
 
 
 def observe(job: Job) -> JobReport:
-    """Read the registry; no repo code, no write."""
+    """Read the registry, and ask Feast what it serves; no repo code, no write.
+
+    For the questions Feast runs the code of on-demand views that the registry stores.
+    """
     reading = job.read()
     if not reading.exists:
         raise RegistryUnreadable("there is no registry yet: apply the repo first")
-    snapshot = job.snapshot(reading)
+    questions = job.request.observe.questions if job.request.observe else ()
+    answers = None
+    if questions:
+        with job.progress.phase("dry_retrieval"):
+            answers = not_served(ask(job.open_store(), reading, questions))
+    snapshot = job.snapshot(reading, answers=answers)
     return job.report(
         Outcome.SUCCEEDED,
         previous=snapshot.objects_digest,

@@ -114,6 +114,14 @@ def retrieve(
     return {q: Answers(in_force.ask(q), after.ask(q)) for q in questions}
 
 
+def ask(
+    store: FeatureStore, reading: Reading, questions: Iterable[Question]
+) -> dict[Question, Failed | None]:
+    """The answers of the registry that was read."""
+    registry = DryRegistry(store, _memory(store, reading))
+    return {question: registry.ask(question) for question in questions}
+
+
 def _memory(store: FeatureStore, before: Reading) -> Any:
     registry = memory_registry(store, before.proto)
     settings = store.config.registry

@@ -55,10 +55,13 @@ class Job:
         return open_store(self.settings, self.repo)
 
     def snapshot(
-        self, reading: Reading, closures: Mapping[str, str] | None = None
+        self,
+        reading: Reading,
+        closures: Mapping[str, str] | None = None,
+        answers: Mapping[str, str] | None = None,
     ) -> RegistrySnapshot:
         found = snapshot_of(reading.proto, self.project, self.project)
-        return RegistrySnapshot(found.project, found.objects, dict(closures or {}))
+        return RegistrySnapshot(found.project, found.objects, dict(closures or {}), answers)
 
     def report(self, outcome: Outcome, **fields: Any) -> JobReport:
         """The worker's report; the supervisor adds output and verification."""

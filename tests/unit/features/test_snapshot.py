@@ -11,6 +11,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.diff import diff
 from feature_lineage.features.services import service_refs
+from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 
 
@@ -27,11 +28,14 @@ def test_the_digest_does_not_depend_on_the_order_of_keys(snapshot: RegistrySnaps
     assert snapshot.digest == turned.digest
 
 
-@given(some.snapshots(), st.dictionaries(st.text(), st.text(), max_size=3))
+texts = st.dictionaries(st.text(), st.text(), max_size=3)
+
+
+@given(some.snapshots(), texts, st.none() | texts)
 def test_a_snapshot_survives_being_written_and_read(
-    plain: RegistrySnapshot, closures: dict[str, str]
+    plain: RegistrySnapshot, closures: dict[str, str], answers: dict[str, str] | None
 ) -> None:
-    snapshot = RegistrySnapshot(plain.project, plain.objects, closures)
+    snapshot = RegistrySnapshot(plain.project, plain.objects, closures, answers)
 
     actual = RegistrySnapshot.from_json(snapshot.to_json().encode(), snapshot.digest)
 
@@ -46,6 +50,27 @@ def test_other_code_under_the_same_registry_is_another_snapshot() -> None:
 
     assert plain.objects_digest == known.objects_digest
     assert plain.digest == plain.objects_digest != known.digest
+
+
+def test_a_registry_that_feast_serves_has_the_digest_it_always_had() -> None:
+    real = some.real_snapshot()
+
+    served = RegistrySnapshot(real.project, real.objects, answers={})
+    refused = RegistrySnapshot(real.project, real.objects, answers={"service a": "ValueError"})
+
+    assert served.digest == real.digest == real.objects_digest
+    assert refused.objects_digest == real.objects_digest != refused.digest
+
+
+def test_answers_are_kept_while_nobody_asks_again() -> None:
+    real = some.real_snapshot()
+    refused = RegistrySnapshot(real.project, real.objects, answers={"service a": "ValueError"})
+    served = RegistrySnapshot(real.project, real.objects, answers={})
+    changed = RegistrySnapshot(real.project, {**real.objects, "entity": {}})
+
+    assert real.knowing(refused).answers == {"service a": "ValueError"}
+    assert served.knowing(refused).answers == {}
+    assert changed.knowing(refused).answers is None
 
 
 def test_a_registry_without_repo_keeps_code_of_unchanged_views() -> None:
@@ -100,6 +125,7 @@ def test_a_snapshot_above_the_limit_of_memory_is_not_parsed() -> None:
         pytest.param({"project": "p", "objects": {"models": {}}}, id="an unknown kind"),
         pytest.param({"project": "p", "objects": {"entity": {"a": 1}}}, id="a spec that is none"),
         pytest.param({"project": "p", "objects": {}, "closures": {"v": 1}}, id="a bad closure"),
+        pytest.param({"project": "p", "objects": {}, "answers": {"v": 1}}, id="a bad answer"),
     ],
 )
 def test_a_value_of_another_shape_is_refused(value: Any) -> None:
@@ -126,5 +152,7 @@ def test_a_spec_of_any_shape_is_read_without_an_error(spec: dict[str, Any]) -> N
     snapshot = RegistrySnapshot.from_value({"project": "p", "objects": objects})
 
     define_all(snapshot, [*some.all_refs(snapshot), *(service_refs(snapshot, "s") or ())], "s")
+    for service in ("", "s"):
+        signature_of(snapshot, service, some.all_refs(snapshot))
     diff(snapshot, RegistrySnapshot("p", {"feature_view": {"w": {}}}))
     assert diff(snapshot, snapshot) == ()

@@ -114,6 +114,17 @@ def test_two_columns_with_one_short_name_are_named() -> None:
     assert {str(problem.kind) for problem in problems} >= {"NamesCollide", "ServiceGrew"}
 
 
+def test_a_model_that_feast_refuses_is_broken_in_its_words() -> None:
+    link = Link("driver_ranking", refs=(), service=SERVICE)
+    words = "NameError: name 'np' is not defined"
+    now = RegistrySnapshot(BASE.project, BASE.objects, answers={f"service {SERVICE}": words})
+
+    judgement = judge(link, BASE, "Training", now)
+
+    assert judgement.verdict is Verdict.BROKEN
+    assert words in judgement.message
+
+
 def test_an_unknown_signature_never_breaks_a_verdict() -> None:
     assert compare_signatures(None, _signature(BASE), SERVICE) == ()
     assert compare_signatures(_signature(BASE), None, SERVICE) == ()

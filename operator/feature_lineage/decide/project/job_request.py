@@ -25,9 +25,11 @@ from feature_lineage.operations.protocol import (
     DeleteRequest,
     JobRequest,
     MaterializeRequest,
+    ObserveRequest,
     PlanOverride,
     ViewWindow,
 )
+from feature_lineage.operations.serving import questions_of
 from feature_lineage.reasons import Reason
 
 
@@ -65,6 +67,7 @@ def job_request(
         if part is RequestPart.MATERIALIZE
         else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
+        observe=_observe(observed) if part is RequestPart.OBSERVE else None,
     )
 
 
@@ -180,6 +183,14 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
         allow=allowed.why if allowed else None,
         adopted=own_registry(observed.resource.spec, observed.resource.status),
     )
+
+
+def _observe(observed: ObservedProject) -> ObserveRequest:
+    off = observed.resource.spec.apply.protection.mode is ProtectionMode.OFF
+    guard = observed.models.guard if observed.models and not off else None
+    models = guard.models if guard is not None else ()
+    asked = (question for model in models for question in questions_of(model))
+    return ObserveRequest(questions=tuple(q for q in dict.fromkeys(asked) if q.full_names))
 
 
 def inputs_digest(observed: ObservedProject) -> str:
