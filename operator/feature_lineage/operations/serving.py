@@ -30,15 +30,16 @@ class Cause(StrEnum):
 class Question:
     """One retrieval of features; equal questions have equal answers.
 
+    Columns get their full names, which always work if any do: whether two columns have the same
+    short name is seen in the serving signature.
+
     Attributes:
         service: the feature service, "" for a list of features.
         refs: the list of features; empty for a service.
-        full_names: whether columns are named ``view__feature``, else ``feature``.
     """
 
     service: str
-    refs: tuple[str, ...]
-    full_names: bool
+    refs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Answers:
     """The answers to one question; None where Feast serves it.
 
     Attributes:
-        in_force: of the registry as it is.
+        in_force: of the registry as it is; it is asked only where the other one fails.
         staged: of the registry as the plan would make it.
     """
 
@@ -66,28 +67,23 @@ class Answers:
     staged: Failed | None
 
 
-def questions_of(model: GuardedModel) -> tuple[Question, ...]:
-    """What is asked when the model is served: its service, else its list of features.
-
-    No record says whether a model uses short or full names of columns, so both are asked.
-    """
-    refs: tuple[str, ...] = ()
-    if not model.service:
-        refs = tuple(map(str, model.refs or (item.ref for item in model.features)))
-    if not model.service and not refs:
-        return ()
-    return Question(model.service, refs, True), Question(model.service, refs, False)
+def question_of(model: GuardedModel) -> Question:
+    """What is asked when the model is served: its service, else its list of features."""
+    if model.service:
+        return Question(model.service)
+    refs = model.refs or tuple(definition.ref for definition in model.features)
+    return Question("", tuple(map(str, refs)))
 
 
 def serving_problem(model: GuardedModel, answers: Mapping[Question, Answers]) -> Problem | None:
-    """The first failure that the plan causes; None if it causes none."""
-    for question in questions_of(model):
-        answer = answers.get(question)
-        if answer is None or answer.in_force is not None or answer.staged is None:
-            continue
-        if answer.staged.cause is Cause.SERVING:
-            return Problem(subject(question), ProblemKind.SERVING_FAILS, now=_words(answer.staged))
-    return None
+    """The failure that the plan causes; None if it causes none."""
+    question = question_of(model)
+    answer = answers.get(question)
+    if answer is None or answer.in_force is not None or answer.staged is None:
+        return None
+    if answer.staged.cause is not Cause.SERVING:
+        return None
+    return Problem(subject(question), ProblemKind.SERVING_FAILS, now=_words(answer.staged))
 
 
 def serving_warnings(
@@ -96,25 +92,20 @@ def serving_warnings(
     """What failed and blocks nothing: one sentence per question, with the models that ask it."""
     asked: dict[Question, list[str]] = {}
     for model in models:
-        for question in questions_of(model):
-            asked.setdefault(question, []).append(f"{model.model} v{model.version}")
-    found: dict[tuple[str, str], None] = {}
-    for question, names in asked.items():
-        answer = answers.get(question)
-        if answer is not None and (fact := _fact(answer)):
-            found[f"{subject(question)}, of {_listed(names)}", fact] = None
-    return tuple(one_line(f"{about}: {fact}", 600) for about, fact in found)
+        asked.setdefault(question_of(model), []).append(f"{model.model} v{model.version}")
+    return tuple(
+        one_line(f"{subject(question)}, of {_listed(names)}: {fact}", 600)
+        for question, names in asked.items()
+        if question in answers and (fact := _fact(answers[question]))
+    )
 
 
 def not_served(answers: Mapping[Question, Failed | None]) -> dict[str, str]:
-    """What Feast refuses to serve, by `question_key`, in its words.
-
-    No record says which names of columns a model uses. Full ones always work if any do.
-    """
+    """What Feast refuses to serve, by `question_key`, in its words."""
     return {
         question_key(question.service, map(FeatureRef.parse, question.refs)): _words(failed)
         for question, failed in answers.items()
-        if question.full_names and failed is not None and failed.cause is Cause.SERVING
+        if failed is not None and failed.cause is Cause.SERVING
     }
 
 

@@ -9,12 +9,14 @@ import ast
 import hashlib
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from feature_lineage.runner.imports import imports_of_code, imports_of_file
 from feature_lineage.runner.syntax import syntax
 
 
@@ -83,7 +85,9 @@ class _Walk:
         reached += [[name, self.value(value)] for name, value in sorted(free.items())]
         defaults = [self.value(v) for v in function.__defaults__ or ()]
         keywords = [[k, self.value(v)] for k, v in sorted((function.__kwdefaults__ or {}).items())]
-        return ["function", self._syntax(function), reached, defaults, keywords]
+        parts = ["function", self._syntax(function), reached, defaults, keywords]
+        imported = self._imported(imports_of_code(function.__code__))
+        return [*parts, imported] if imported else parts
 
     def value(self, value: Any) -> Any:
         """A value that a name refers to."""
@@ -145,8 +149,8 @@ class _Walk:
 
     def _module(self, module: ModuleType) -> Any:
         """The file and imports of a repo's module; the name of any other module."""
-        file = getattr(module, "__file__", None)
-        if file is None or not Path(file).resolve().is_relative_to(self._repo):
+        file = module.__file__ if self._of_repo(module) else None
+        if file is None:
             return ["module", module.__name__]
         if id(module) in self._visited:
             return ["seen", module.__name__]
@@ -156,7 +160,28 @@ class _Walk:
             for name, value in sorted(vars(module).items())
             if isinstance(value, ModuleType)
         ]
-        return ["module", _sha256(_file_syntax(Path(file))), inner]
+        parts = ["module", _sha256(_file_syntax(Path(file))), inner]
+        package = getattr(module, "__package__", None) or ""
+        imported = self._imported(imports_of_file(ast.parse(Path(file).read_bytes()), package))
+        return [*parts, imported] if imported else parts
+
+    def _imported(self, names: Iterable[str]) -> list[Any]:
+        """The repo's modules among these names that were not reached before."""
+        found = []
+        for name in sorted(names):
+            module = sys.modules.get(name)
+            if module is None:
+                # Imported in a branch that did not run.
+                file = self._repo.joinpath(*name.split("."))
+                paths = (file.with_suffix(".py"), file / "__init__.py")
+                found += [[name, _sha256(_file_syntax(p))] for p in paths if p.is_file()]
+            elif id(module) not in self._visited and self._of_repo(module):
+                found.append([name, self._module(module)])
+        return found
+
+    def _of_repo(self, module: ModuleType) -> bool:
+        file = getattr(module, "__file__", None)
+        return file is not None and Path(file).resolve().is_relative_to(self._repo)
 
     def _in_repo(self, value: Any) -> bool:
         try:

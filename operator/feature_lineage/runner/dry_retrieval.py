@@ -21,7 +21,7 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.utils import _utc_now
 
 from feature_lineage.operations.protection import GuardedModel
-from feature_lineage.operations.serving import Answers, Cause, Failed, Question, questions_of
+from feature_lineage.operations.serving import Answers, Cause, Failed, Question, question_of
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.made_up_store import MadeUpStore, sample
@@ -33,7 +33,7 @@ _TRANSFORMATIONS: Final = str(Path(feast.__file__).parent / "transformation")
 
 
 class DryRegistry:
-    """A registry in memory in which questions are tried; equal questions are tried once."""
+    """A registry in memory in which questions are tried."""
 
     def __init__(self, store: FeatureStore, registry: Any) -> None:
         """Take over the registry: its life-cycle states are cleared."""
@@ -43,15 +43,9 @@ class DryRegistry:
             message.meta.ClearField("state")
         # Feast caches what it resolved by this time.
         registry.cached_registry_proto_created = _utc_now()
-        self._tried: dict[Question, Failed | None] = {}
 
     def ask(self, question: Question) -> Failed | None:
         """Retrieve the features once with made-up values; None if Feast serves them."""
-        if question not in self._tried:
-            self._tried[question] = self._try(question)
-        return self._tried[question]
-
-    def _try(self, question: Question) -> Failed | None:
         project = self._store.project
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()):
@@ -64,19 +58,19 @@ class DryRegistry:
                 MadeUpStore().get_online_features(
                     self._store.config,
                     features,
-                    [self._row(features, question.full_names)],
+                    [self._row(features)],
                     self._registry,
                     project,
-                    full_feature_names=question.full_names,
+                    full_feature_names=True,
                 )
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
             return Failed(_cause_of(error), error_line(error))
         return None
 
-    def _row(self, features: Any, full: bool) -> dict[str, Any]:
+    def _row(self, features: Any) -> dict[str, Any]:
         """One entity row with made-up values for the join keys and the data of the request."""
         context = utils._get_cached_request_context(
-            self._registry, self._store.project, features, full
+            self._registry, self._store.project, features, True
         )
         on_demand, types, views = context[1], context[3], context[5]
         row: dict[str, Any] = {}
@@ -105,13 +99,17 @@ def retrieve(
     Raises:
         InvalidRepo: Feast refuses one of the changes.
     """
-    questions = dict.fromkeys(q for model in models for q in questions_of(model))
+    questions = dict.fromkeys(map(question_of, models))
     if not questions:
         return {}
     staged = _memory(store, before)
     changes.write(staged, store.project)
     in_force, after = DryRegistry(store, _memory(store, before)), DryRegistry(store, staged)
-    return {q: Answers(in_force.ask(q), after.ask(q)) for q in questions}
+    answers = {}
+    for question in questions:
+        failed = after.ask(question)
+        answers[question] = Answers(in_force.ask(question) if failed else None, failed)
+    return answers
 
 
 def ask(

@@ -15,12 +15,13 @@ from feature_lineage.operations.protocol import (
     DeleteRequest,
     JobRequest,
     MaterializeRequest,
+    ObserveRequest,
     encode,
 )
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PROJECT = "ranking"
-Part = ApplyRequest | MaterializeRequest | DeleteRequest
+Part = ApplyRequest | MaterializeRequest | DeleteRequest | ObserveRequest
 
 
 def request(kind: str, repo: Path, part: Part | None = None, **fields: Any) -> JobRequest:

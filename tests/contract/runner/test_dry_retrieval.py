@@ -1,5 +1,6 @@
 """The guard asks Feast: a change after which Feast does not serve a champion is blocked."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,10 +10,12 @@ from tests.contract.runner.repos import Repo
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import question_key
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
-from feature_lineage.operations.protocol import ApplyRequest
+from feature_lineage.operations.protocol import ApplyRequest, ObserveRequest
+from feature_lineage.operations.serving import Question
 
 REPO = """
 from datetime import timedelta
@@ -106,7 +109,7 @@ def test_two_columns_of_one_short_name_block(repo: Repo, zygote: Zygote) -> None
     report = change(repo, zygote, ("ranking = ", view), ("sums])", "sums, again])"))
 
     assert report.outcome is Outcome.BLOCKED
-    assert "Duplicate features" in report.message or "FeatureNameCollisionError" in report.message
+    assert "two columns of ranking have the short name trips" in report.message
 
 
 def test_what_fails_before_and_after_blocks_nothing(repo: Repo, zygote: Zygote) -> None:
@@ -119,3 +122,29 @@ def test_what_fails_before_and_after_blocks_nothing(repo: Repo, zygote: Zygote) 
 
     assert report.outcome is Outcome.SUCCEEDED, report.message
     assert [text for text in report.warnings if "does not serve it now either" in text]
+
+
+def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
+    zygote.run(request("apply", repo.write(REPO).path))
+    service = Question("ranking")
+    listed = Question("", ("trips:trips", "sums:plus"))
+    asked = ObserveRequest(questions=(service, listed))
+
+    served = zygote.run(request("observe", repo.path, asked))
+    assert served.snapshot
+    assert served.snapshot.answers == {}
+    assert served.snapshot.digest == served.snapshot.objects_digest
+
+    repo.edit(FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']")
+    zygote.run(request("apply", repo.path))
+    refused = zygote.run(request("observe", repo.path, asked))
+    assert refused.snapshot
+    assert refused.snapshot.answers == {
+        question_key(q.service, map(FeatureRef.parse, q.refs)): (
+            "NameError: name 'Int64' is not defined"
+        )
+        for q in (service, listed)
+    }
+    assert zygote.run(request("observe", repo.path)).snapshot == replace(
+        refused.snapshot, answers=None
+    )

@@ -10,8 +10,9 @@ from feature_lineage.operations.serving import (
     Answers,
     Cause,
     Failed,
+    Question,
     not_served,
-    questions_of,
+    question_of,
     serving_problem,
     serving_warnings,
 )
@@ -40,7 +41,7 @@ IMAGE = Failed(Cause.IMAGE, "ModuleNotFoundError: No module named 'pygeohash'")
 def test_an_answer_is_a_problem_or_a_warning_or_nothing(
     in_force: Failed | None, staged: Failed | None, broken: bool, warning: str
 ) -> None:
-    answers = {question: Answers(in_force, staged) for question in questions_of(SERVED)}
+    answers = {question_of(SERVED): Answers(in_force, staged)}
 
     problem = serving_problem(SERVED, answers)
     assert (problem is not None) is broken
@@ -52,20 +53,16 @@ def test_an_answer_is_a_problem_or_a_warning_or_nothing(
     assert [warning in text for text in said] == ([True] if warning else [])
 
 
-def test_a_list_is_asked_with_both_forms_of_names_and_a_service_by_its_name() -> None:
-    assert [(q.service, q.refs, q.full_names) for q in questions_of(LISTED)] == [
-        ("", ("stats:trips", "stats:conv_rate"), True),
-        ("", ("stats:trips", "stats:conv_rate"), False),
-    ]
-    assert {(q.service, q.refs) for q in questions_of(SERVED)} == {("ranking", ())}
+def test_a_list_is_asked_for_and_a_service_by_its_name() -> None:
+    assert question_of(LISTED) == Question("", ("stats:trips", "stats:conv_rate"))
+    assert question_of(SERVED) == Question("ranking")
 
 
 def test_only_a_refusal_is_noted_in_the_snapshot() -> None:
-    full, short = questions_of(LISTED)
+    asked = question_of(LISTED)
 
-    assert not_served({full: REFUSED}) == {
+    assert not_served({asked: REFUSED}) == {
         question_key("", reversed(REFS)): "ValueError: Feature view 'stats' is disabled\\x1b[0m"
     }
-    assert not_served({short: REFUSED, full: VALUES}) == {}
-    assert not_served({full: IMAGE}) == {}
-    assert not_served({full: None}) == {}
+    for answer in (VALUES, IMAGE, None):
+        assert not_served({asked: answer}) == {}

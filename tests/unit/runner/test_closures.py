@@ -172,3 +172,44 @@ def test_what_cannot_be_read_off_takes_every_file(
     text = f"THING = {constant}\n\n\ndef function(frame):\n    return THING\n"
 
     assert digest(text, LIB) == "whole"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["from own_helper import scale", "import own_helper; scale = own_helper.scale"],
+)
+@pytest.mark.parametrize("changed", ["own_helper", "own_deeper"])
+def test_a_helper_that_is_imported_in_the_body_changes_it(
+    statement: str, changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "own_features": f"def function(v):\n    {statement}\n    return scale(v)\n",
+        "own_helper": "from own_deeper import FACTOR\ndef scale(v):\n    return v * FACTOR\n",
+        "own_deeper": "FACTOR = 2\n",
+    }
+
+    def digest_in(root: Path, texts: dict[str, str]) -> str:
+        root.mkdir()
+        for name, text in texts.items():
+            (root / f"{name}.py").write_text(text)
+            sys.modules.pop(name, None)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(root))
+            function = __import__("own_features").function
+            function(1)
+            view = SimpleNamespace(
+                name="view", feature_transformation=SimpleNamespace(udf=function)
+            )
+            contents = SimpleNamespace(
+                on_demand_feature_views=[view], stream_feature_views=[], feature_views=[]
+            )
+            found = closures_of(contents, root)["view"]
+        for name in texts:
+            sys.modules.pop(name, None)
+        return found
+
+    other = {**files, changed: files[changed].replace("* FACTOR", "+ FACTOR").replace("2", "3")}
+    before = digest_in(tmp_path / "a", files)
+
+    assert before == digest_in(tmp_path / "b", files)
+    assert before != digest_in(tmp_path / "c", other)

@@ -29,7 +29,7 @@ from feature_lineage.operations.protocol import (
     PlanOverride,
     ViewWindow,
 )
-from feature_lineage.operations.serving import questions_of
+from feature_lineage.operations.serving import question_of
 from feature_lineage.reasons import Reason
 
 
@@ -189,8 +189,7 @@ def _observe(observed: ObservedProject) -> ObserveRequest:
     off = observed.resource.spec.apply.protection.mode is ProtectionMode.OFF
     guard = observed.models.guard if observed.models and not off else None
     models = guard.models if guard is not None else ()
-    asked = (question for model in models for question in questions_of(model))
-    return ObserveRequest(questions=tuple(q for q in dict.fromkeys(asked) if q.full_names))
+    return ObserveRequest(questions=tuple(dict.fromkeys(map(question_of, models))))
 
 
 def inputs_digest(observed: ObservedProject) -> str:
