@@ -114,6 +114,7 @@ class Reason(StrEnum):
     AMBIGUOUS = "Ambiguous"  # the records of the features contradict each other
     NO_FEAST_LINEAGE = "NoFeastLineage"  # no features are recorded for the version
     SERVICE_MISMATCH = "ServiceMismatch"  # the feature service is not the list of features
+    NOT_SERVED_ONLINE = "NotServedOnline"  # verified, and a view of it was never online
     REGISTRY_UNSEEN = "RegistryUnseen"  # the registry to compare with is not known
 
     # Of Events only

@@ -1,5 +1,6 @@
 """Verified means that Feast serves the model: the guard asks Feast, on real models."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,3 +58,98 @@ async def test_a_change_that_feast_would_not_serve_is_blocked(
     (repo / "features.py").write_text(FEATURES)
     assert await run_once(tmp_path)
     assert read_state(tmp_path).state("Applied")[0] == "True"
+
+
+ROUTES = (
+    FEATURES.replace("import Entity,", "import Entity, RequestSource,")
+    .replace(
+        "from feast.types",
+        "from feast.on_demand_feature_view import on_demand_feature_view\nfrom feast.types",
+    )
+    .replace(
+        "from datetime import timedelta\n",
+        "from datetime import timedelta\n\nimport pandas as pd\n",
+    )
+    + """
+asked = RequestSource(name="asked", schema=[Field(name="hour", dtype=Int64)])
+
+
+@on_demand_feature_view(sources=[driver_hourly_stats, asked], schema=[Field(name="late", dtype=Int64)])
+def lateness(df: pd.DataFrame) -> pd.DataFrame:
+    out = pd.DataFrame()
+    out["late"] = df["trips"] + df["hour"]
+    return out
+
+
+stats = driver_hourly_stats
+origin = stats[["trips"]].with_name("origin").with_join_key_map({"driver_id": "origin_id"})
+dest = stats[["trips"]].with_name("dest").with_join_key_map({"driver_id": "dest_id"})
+routes = FeatureService(name="routes", features=[origin, dest, stats[["conv_rate"]], lateness])
+"""
+)
+COLUMN = 'Field(name="trips", dtype=Int64),'
+SWAPPED = (
+    ROUTES.replace('"driver_id": "origin_id"', '"driver_id": "other"')
+    .replace('"driver_id": "dest_id"', '"driver_id": "origin_id"')
+    .replace('"driver_id": "other"', '"driver_id": "dest_id"')
+)
+CHANGES = {
+    "nothing": (ROUTES + "\n# a comment", set()),
+    "the maps are swapped": (SWAPPED, {"JoinKeysChanged"}),
+    "disabled": (ROUTES.replace("ttl=", "enabled=False, ttl="), {"ViewDisabled", "ServingFails"}),
+    "not online": (ROUTES.replace("ttl=", "online=False, ttl="), {"NotOnline"}),
+    "another name in the service": (
+        ROUTES.replace('with_name("origin")', 'with_name("start")'),
+        {"ColumnRenamed"},
+    ),
+    "one view less in the service": (
+        ROUTES.replace("[origin, dest, ", "[origin, "),
+        {"ColumnGone"},
+    ),
+    "another order": (ROUTES.replace("[origin, dest, ", "[dest, origin, "), {"ServiceReordered"}),
+    "one column more": (
+        ROUTES.replace('stats[["conv_rate"]]', 'stats[["conv_rate", "acc_rate"]]'),
+        {"ServiceGrew"},
+    ),
+    "another field of the request": (
+        ROUTES.replace('name="hour"', 'name="minute"').replace('df["hour"]', 'df["minute"]'),
+        {"RequestChanged", "SourceChanged", "TransformationChanged"},
+    ),
+    "another type of the request": (
+        ROUTES.replace('name="hour", dtype=Int64', 'name="hour", dtype=Float32').replace(
+            'df["hour"]', 'df["hour"].astype("int64")'
+        ),
+        {"RequestChanged", "SourceChanged", "TransformationChanged"},
+    ),
+    "a type of the entity": (
+        ROUTES.replace("ValueType.INT64", "ValueType.STRING"),
+        {"JoinKeysChanged"},
+    ),
+    "an unknown name in the function": (
+        ROUTES.replace('= df["trips"] +', '= Int64 and df["trips"] +'),
+        {"ServingFails", "TransformationChanged"},
+    ),
+}
+
+
+@pytest.mark.slow
+async def test_each_change_of_what_a_champion_is_served_is_named(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("routes")
+    repo = write_repo(tmp_path / "repo", project, ROUTES)
+    write_yaml(tmp_path / "m.yaml", project_manifest(project, mlflow.url), model_manifest(project))
+    await run_once(tmp_path)
+    train(repo, mlflow, project, "routes")
+    assert await run_once(tmp_path)
+    model = read_state(tmp_path, "ranker", "ftm")
+    assert model.status["lineage"]["verdict"] == "Verified", model.status
+
+    found = {}
+    for name, (text, _) in CHANGES.items():
+        (repo / "features.py").write_text(text)
+        planned = json.loads(command("plan", str(tmp_path), "-o", "json").stdout)[0]
+        impacts = planned.get("impacts", [{"problems": [{"kind": planned["message"]}]}])
+        found[name] = {problem["kind"] for impact in impacts for problem in impact["problems"]}
+
+    assert found == {name: kinds for name, (_, kinds) in CHANGES.items()}

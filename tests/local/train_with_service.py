@@ -20,10 +20,13 @@ def main(repo: Path, url: str, model: str, service: str) -> None:
     raw = yaml.safe_load(Path("feature_store.yaml").read_text())
     store = FeatureStore(config=RepoConfig(**raw, mlflow={"enabled": True, "tracking_uri": url}))
     now = datetime.now(UTC)
-    entities = pd.DataFrame({"driver_id": [1001, 1002], "event_timestamp": [now, now]})
+    keys = ("driver_id", "origin_id", "dest_id", "hour")
+    entities = pd.DataFrame({key: [1001, 1002] for key in keys} | {"event_timestamp": [now, now]})
     with store.mlflow.start_run() as run:
-        frame = store.get_historical_features(entities, store.get_feature_service(service)).to_df()
-        columns = frame.drop(columns=["driver_id", "event_timestamp"]).select_dtypes("number")
+        frame = store.get_historical_features(
+            entities, store.get_feature_service(service), full_feature_names=True
+        ).to_df()
+        columns = frame.drop(columns=[*keys, "event_timestamp"]).select_dtypes("number")
         fitted = LinearRegression().fit(columns, [0.0, 1.0])
         store.mlflow.log_model(fitted, "model", input_example=columns)
         outputs = mlflow.MlflowClient(url).get_run(run.info.run_id).outputs.model_outputs

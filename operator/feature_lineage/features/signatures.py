@@ -75,6 +75,16 @@ def question_key(service: str, refs: Iterable[FeatureRef]) -> str:
     return f"service {service}" if service else f"list {digest_of(sorted(map(str, refs)))[:32]}"
 
 
+def views_without_entity(snapshot: RegistrySnapshot) -> frozenset[tuple[str, str]]:
+    """(view, entity) of the views that Feast cannot serve, because it lacks their entity."""
+    return frozenset(
+        (name, entity)
+        for _, name, spec in snapshot.views()
+        for entity in _entities(spec)
+        if entity not in snapshot.objects.get("entity", {})
+    )
+
+
 def signature_of(
     snapshot: RegistrySnapshot, service: str, refs: Iterable[FeatureRef]
 ) -> ServingSignature | None:
@@ -118,13 +128,7 @@ def _signature(
                 return None
             keys |= _keys(snapshot, found[1], renames)
             read[name] = found[1]
-    entities = snapshot.objects.get("entity", {})
-    lacking = {
-        (name, entity)
-        for name, spec in read.items()
-        for entity in _entities(spec)
-        if entity not in entities
-    }
+    lacking = [found for found in views_without_entity(snapshot) if found[0] in read]
     return ServingSignature(
         tuple(sorted(keys.items())),
         tuple(sorted(request.items())),

@@ -92,6 +92,7 @@ class _Evidence:
         trained: whether the baseline is the registry at training time.
         was_digest, now_digest: of the model's features in the baseline and now.
         unseen: features that the current registry has and the baseline lacks.
+        offline: views that are read and are not online.
     """
 
     link: Link
@@ -102,6 +103,7 @@ class _Evidence:
     now_digest: str = ""
     problems: tuple[Problem, ...] = ()
     unseen: tuple[FeatureRef, ...] = ()
+    offline: tuple[str, ...] = ()
 
 
 _Finding = tuple[Verdict, Reason, str]
@@ -121,6 +123,7 @@ def _evidence_of(
         now = define_all(current, link.refs, link.service) if current is not None else ()
     problems: tuple[Problem, ...] = ()
     unseen: tuple[FeatureRef, ...] = ()
+    served = signature_of(current, link.service, link.refs) if current is not None else None
     if current is not None:
         known = {definition.ref for definition in was}
         without_baseline = tuple(ref for ref in link.refs if ref not in known)
@@ -131,7 +134,7 @@ def _evidence_of(
                 *_not_served(link, current),
             },
             signature_of(baseline, link.service, link.refs) if baseline is not None else None,
-            signature_of(current, link.service, link.refs),
+            served,
             link.service,
         )
         if baseline is not None:
@@ -148,6 +151,7 @@ def _evidence_of(
         now_digest,
         problems,
         unseen,
+        served.offline if served is not None else (),
     )
 
 
@@ -231,6 +235,9 @@ def _no_difference(evidence: _Evidence) -> _Finding:
     message = f"{count} features are defined as they were {since}"
     if evidence.trained and evidence.unseen:
         message += f"; {evidence.unseen[0]} was not in the known registry of training time"
+    if evidence.offline:
+        message += f"; view {evidence.offline[0]} is not online: Feast serves it offline only"
+        return verdict, Reason.NOT_SERVED_ONLINE, message
     return verdict, Reason(verdict), message
 
 

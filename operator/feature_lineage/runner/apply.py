@@ -14,6 +14,7 @@ from feast import FeatureStore
 from feature_lineage.errors import TransientError
 from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
+from feature_lineage.features.signatures import views_without_entity
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -28,7 +29,7 @@ from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.dry_retrieval import retrieve
-from feature_lineage.runner.errors import SteppedBack
+from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.runner.function_diff import with_code
 from feature_lineage.runner.job import (
     Job,
@@ -93,6 +94,7 @@ def apply(job: Job) -> JobReport:
             *serving_warnings(_protected(request), answers),
         ),
     }
+    _check_entities(current, desired, plan)
     if stopped := _stop(job, plan, request, current, before, known):
         return stopped
     with job.progress.phase("apply"):
@@ -147,6 +149,22 @@ def _answers(
 def _protected(request: ApplyRequest) -> tuple[GuardedModel, ...]:
     guarded = request.guard is not None and request.protection != "Off"
     return request.guard.models if guarded and request.guard else ()
+
+
+def _check_entities(current: RegistrySnapshot, desired: RegistrySnapshot, plan: Plan) -> None:
+    """Refuse new views that Feast cannot serve. If models use them, the plan says so.
+
+    Raises:
+        InvalidRepo: a view uses an entity that the repo does not apply.
+    """
+    new = sorted(views_without_entity(desired) - views_without_entity(current))
+    if new and not plan.impacts:
+        view, entity = new[0]
+        more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+        raise InvalidRepo(
+            f"feature view {view!r} uses entity {entity!r}{more}, which the repo does not apply, "
+            "so Feast cannot serve the view: assign the Entity to a name at the top of a module"
+        )
 
 
 def _counts(changes: tuple[ObjectDelta, ...]) -> dict[str, int]:

@@ -85,6 +85,14 @@ def test_an_entity_that_is_not_applied_blocks(build: Build, zygote: Zygote, kind
     assert repo.stores.registry_state() == before
 
 
+def test_a_first_apply_without_the_entity_is_refused(repo: Repo, zygote: Zygote) -> None:
+    repo.write(REPO).edit("entities=[driver]", INLINE).edit(ENTITY, "")
+    report = zygote.run(request("apply", repo.path))
+
+    assert (report.outcome, report.reason) == (Outcome.FAILED, "InvalidRepo")
+    assert "feature view 'trips' uses entity 'driver'" in report.message
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

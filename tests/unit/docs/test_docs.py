@@ -153,7 +153,9 @@ def documented(page: Path, condition: str) -> set[str]:
 # Reasons of a condition that is True, and Progressing, which any condition may have for a while.
 BESIDES = {
     ProjectCondition.APPLIED: {Reason.OBSERVED},
-    ModelCondition.LINEAGE_VERIFIED: {Reason.VERIFIED, Reason.UNCHANGED},
+    ModelCondition.LINEAGE_VERIFIED: {
+        *(Reason.VERIFIED, Reason.UNCHANGED, Reason.NOT_SERVED_ONLINE)
+    },
     ModelCondition.TAGGED: {Reason.PROGRESSING},
 }
 

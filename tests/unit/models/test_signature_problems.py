@@ -1,11 +1,13 @@
 """What a client of a service notices when the service changes, field by field."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests import strategies as some
 from tests.strategies import Objects, edited
 
+from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
@@ -123,6 +125,17 @@ def test_a_model_that_feast_refuses_is_broken_in_its_words() -> None:
 
     assert judgement.verdict is Verdict.BROKEN
     assert words in judgement.message
+
+
+def test_a_view_that_was_never_online_is_no_problem() -> None:
+    offline = edited(BASE, _view(online=False))
+    link = Link("driver_ranking", refs=(), service=SERVICE)
+    link = replace(link, refs=(FeatureRef.parse("driver_hourly_stats:avg_daily_trips"),))
+
+    judgement = judge(link, offline, "Training", offline)
+
+    assert (judgement.verdict, judgement.reason) == (Verdict.VERIFIED, "NotServedOnline")
+    assert "view driver_hourly_stats is not online" in judgement.message
 
 
 def test_an_unknown_signature_never_breaks_a_verdict() -> None:

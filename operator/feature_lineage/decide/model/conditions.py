@@ -58,8 +58,9 @@ def _lineage_condition(
             conditions.unknown(C.LINEAGE_VERIFIED, Reason.REGISTRY_UNSEEN, message)
         return
     verdict = judgement.verdict
-    if verdict in (Verdict.VERIFIED, Verdict.UNCHANGED) and judgement.reason == str(verdict):
-        conditions.true(C.LINEAGE_VERIFIED, str(verdict), judgement.message)
+    good = verdict in (Verdict.VERIFIED, Verdict.UNCHANGED)
+    if good and judgement.reason in (str(verdict), Reason.NOT_SERVED_ONLINE):
+        conditions.true(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
     elif verdict is Verdict.UNKNOWN:
         conditions.unknown(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
     else:
