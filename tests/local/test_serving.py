@@ -74,7 +74,10 @@ ROUTES = (
 asked = RequestSource(name="asked", schema=[Field(name="hour", dtype=Int64)])
 
 
-@on_demand_feature_view(sources=[driver_hourly_stats, asked], schema=[Field(name="late", dtype=Int64)])
+late = Field(name="late", dtype=Int64)
+
+
+@on_demand_feature_view(sources=[driver_hourly_stats, asked], schema=[late])
 def lateness(df: pd.DataFrame) -> pd.DataFrame:
     out = pd.DataFrame()
     out["late"] = df["trips"] + df["hour"]
