@@ -84,17 +84,26 @@ def lateness(df: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-stats = driver_hourly_stats
-origin = stats[["trips"]].with_name("origin").with_join_key_map({"driver_id": "origin_id"})
-dest = stats[["trips"]].with_name("dest").with_join_key_map({"driver_id": "dest_id"})
-routes = FeatureService(name="routes", features=[origin, dest, stats[["conv_rate"]], lateness])
+def part(name, *columns, **keys):
+    view = driver_hourly_stats[list(columns)]
+    return view.with_name(name).with_join_key_map(keys)
+
+
+routes = FeatureService(
+    name="routes",
+    features=[
+        part("origin", "trips", driver_id="origin_id"),
+        part("dest", "trips", driver_id="dest_id"),
+        part("main", "conv_rate"),
+        lateness,
+    ],
+)
 """
 )
-COLUMN = 'Field(name="trips", dtype=Int64),'
-SWAPPED = (
-    ROUTES.replace('"driver_id": "origin_id"', '"driver_id": "other"')
-    .replace('"driver_id": "dest_id"', '"driver_id": "origin_id"')
-    .replace('"driver_id": "other"', '"driver_id": "dest_id"')
+ORIGIN = '        part("origin", "trips", driver_id="origin_id"),\n'
+DEST = '        part("dest", "trips", driver_id="dest_id"),\n'
+SWAPPED = ROUTES.replace(
+    ORIGIN + DEST, ORIGIN.replace("origin_id", "dest_id") + DEST.replace("dest_id", "origin_id")
 )
 CHANGES = {
     "nothing": (ROUTES + "\n# a comment", set()),
@@ -102,16 +111,16 @@ CHANGES = {
     "disabled": (ROUTES.replace("ttl=", "enabled=False, ttl="), {"ViewDisabled", "ServingFails"}),
     "not online": (ROUTES.replace("ttl=", "online=False, ttl="), {"NotOnline"}),
     "another name in the service": (
-        ROUTES.replace('with_name("origin")', 'with_name("start")'),
+        ROUTES.replace('"origin"', '"start"'),
         {"ColumnRenamed"},
     ),
     "one view less in the service": (
-        ROUTES.replace("[origin, dest, ", "[origin, "),
-        {"ColumnGone"},
+        ROUTES.replace(DEST, ""),
+        {"ColumnGone", "JoinKeysChanged"},
     ),
-    "another order": (ROUTES.replace("[origin, dest, ", "[dest, origin, "), {"ServiceReordered"}),
+    "another order": (ROUTES.replace(ORIGIN + DEST, DEST + ORIGIN), {"ServiceReordered"}),
     "one column more": (
-        ROUTES.replace('stats[["conv_rate"]]', 'stats[["conv_rate", "acc_rate"]]'),
+        ROUTES.replace('"main", "conv_rate"', '"main", "conv_rate", "acc_rate"'),
         {"ServiceGrew"},
     ),
     "another field of the request": (
@@ -126,7 +135,7 @@ CHANGES = {
     ),
     "a type of the entity": (
         ROUTES.replace("ValueType.INT64", "ValueType.STRING"),
-        {"JoinKeysChanged"},
+        {"JoinKeysChanged", "SourceChanged"},
     ),
     "an unknown name in the function": (
         ROUTES.replace('= df["trips"] +', '= Int64 and df["trips"] +'),

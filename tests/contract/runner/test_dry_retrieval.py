@@ -1,7 +1,11 @@
 """The guard asks Feast: a change after which Feast does not serve a champion is blocked."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.contract.runner.conftest import Build
@@ -10,7 +14,7 @@ from tests.contract.runner.repos import Repo
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.signatures import question_key
+from feature_lineage.features.signatures import question_key, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
@@ -156,3 +160,69 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     assert zygote.run(request("observe", repo.path)).snapshot == replace(
         refused.snapshot, answers=None
     )
+
+
+MORE_SERVICES = """
+city = Entity(name="city", join_keys=["city_id"], value_type=ValueType.INT64)
+cities = FeatureView(
+    name="cities", entities=[driver, city], source=stats,
+    schema=[Field(name="trips", dtype=Int64), Field(name="conv_rate", dtype=Float64)],
+)
+everywhere = FeatureView(name="everywhere", source=stats, schema=[Field(name="trips", dtype=Int64)])
+routes = FeatureService(
+    name="routes",
+    features=[
+        sums,
+        trips[["conv_rate", "trips"]].with_name("origin").with_join_key_map({"driver_id": "a"}),
+        trips[["trips"]].with_name("dest").with_join_key_map({"driver_id": "b"}),
+        cities,
+        everywhere,
+    ],
+)
+plain = FeatureService(name="plain", features=[everywhere])
+"""
+
+
+def test_a_signature_is_what_feast_asks_and_answers(repo: Repo, zygote: Zygote) -> None:
+    report = zygote.run(request("apply", repo.write(REPO + MORE_SERVICES).path))
+    assert report.snapshot, report.message
+    script = Path(__file__).with_name("feast_signatures.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(repo.path)], check=True, capture_output=True, text=True
+    )
+    by_feast = json.loads(done.stdout.splitlines()[-1])
+    assert by_feast.keys() == {"ranking", "routes", "plain"}
+
+    for service, asked in by_feast.items():
+        signature = signature_of(report.snapshot, service, ())
+        assert signature is not None
+        assert asked == {
+            "keys": dict(signature.keys),
+            "request": dict(signature.request),
+            "columns": [f"{p.name}__{feature}" for p, feature in signature.columns],
+        }
+
+
+MATERIALIZING = """
+import sys
+from pathlib import Path
+from feast.protos.feast.core.Registry_pb2 import Registry
+path, registry = Path(sys.argv[1]), Registry()
+registry.ParseFromString(path.read_bytes())
+for view in registry.feature_views:
+    view.meta.state = 3  # MATERIALIZING
+path.write_bytes(registry.SerializeToString())
+"""
+
+
+def test_a_view_that_is_being_materialized_blocks_nothing(repo: Repo, zygote: Zygote) -> None:
+    first = zygote.run(request("apply", repo.write(REPO).path))
+    assert first.snapshot, first.message
+    registry = repo.stores.folder / "registry.db"
+    subprocess.run([sys.executable, "-c", MATERIALIZING, str(registry)], check=True)
+
+    repo.edit("timedelta(days=7)", "timedelta(days=8)")
+    report = zygote.run(request("apply", repo.path, served(first.snapshot)))
+
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+    assert report.warnings == ()
