@@ -62,6 +62,10 @@ BREAKING = frozenset(
 )
 
 
+TELLING = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE, ProblemKind.SERVICE_GONE})
+"""With one of these, the words of Feast add nothing."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One difference between a feature at training time and now.

@@ -17,7 +17,14 @@ from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
-from feature_lineage.models.problems import BREAKING, Problem, ProblemKind, compare, gone
+from feature_lineage.models.problems import (
+    BREAKING,
+    TELLING,
+    Problem,
+    ProblemKind,
+    compare,
+    gone,
+)
 from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.reasons import Reason
 
@@ -128,11 +135,11 @@ def _evidence_of(
         known = {definition.ref for definition in was}
         without_baseline = tuple(ref for ref in link.refs if ref not in known)
         problems = with_signatures(
-            {
-                *compare(was, current, link.service),
-                *gone(without_baseline, current),
-                *_not_served(link, current),
-            },
+            _with_words(
+                {*compare(was, current, link.service), *gone(without_baseline, current)},
+                link,
+                current,
+            ),
             signature_of(baseline, link.service, link.refs) if baseline is not None else None,
             served,
             link.service,
@@ -155,11 +162,13 @@ def _evidence_of(
     )
 
 
-def _not_served(link: Link, current: RegistrySnapshot) -> tuple[Problem, ...]:
-    """Feast's own words, where it was asked and refused."""
+def _with_words(found: set[Problem], link: Link, current: RegistrySnapshot) -> set[Problem]:
+    """The problems with Feast's own words, where it was asked and refused."""
     words = (current.answers or {}).get(question_key(link.service, link.refs), "")
+    if not words or any(problem.kind in TELLING for problem in found):
+        return found
     subject = link.service or next((str(ref) for ref in link.refs), "")
-    return (Problem(subject, ProblemKind.SERVING_FAILS, now=words),) if words else ()
+    return {*found, Problem(subject, ProblemKind.SERVING_FAILS, now=words)}
 
 
 def _no_lineage(evidence: _Evidence) -> _Finding | None:

@@ -12,14 +12,13 @@ from feature_lineage.features.definitions import define_all
 from feature_lineage.features.services import service_members
 from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.problems import TELLING
 from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.models.verdicts import Problem, ProblemKind, compare
 from feature_lineage.operations.protection import GuardedModel, Impact, Severity, severity_of
 from feature_lineage.operations.serving import Answers, Question, serving_problem
 
 _GONE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE})
-_TELL_WHY: Final = _GONE | {ProblemKind.SERVICE_GONE}
-"""With one of these, the words of Feast add nothing."""
 
 
 def impacts(
@@ -43,7 +42,7 @@ def with_serving(
         known = by_version.get((model.model, model.version))
         problem = serving_problem(model, answers)
         others = known.problems if known is not None else ()
-        if problem is not None and not any(other.kind in _TELL_WHY for other in others):
+        if problem is not None and not any(other.kind in TELLING for other in others):
             aliases, problems = tuple(sorted(model.aliases)), tuple(sorted((*others, problem)))
             impact = Impact(model.model, model.version, aliases, problems)
             by_version[model.model, model.version] = impact
@@ -93,22 +92,20 @@ def _worsened(
 def _new_problems(
     model: GuardedModel, current: RegistrySnapshot, desired: RegistrySnapshot, service: str
 ) -> set[Problem]:
-    known = frozenset(_problems(model, current, current, service))
+    known = frozenset(_problems(model, current, service))
     if any(problem.kind is ProblemKind.SERVICE_GONE for problem in known):
         return set()  # a restored service, even with fewer features, is no new problem
     # A missing feature has no new problems: even a changed one that is restored is better.
     gone = {problem.feature for problem in known if problem.kind in _GONE}
-    after = _problems(model, current, desired, service)
+    after = _problems(model, desired, service)
     return {problem for problem in after if problem not in known and problem.feature not in gone}
 
 
-def _problems(
-    model: GuardedModel, current: RegistrySnapshot, registry: RegistrySnapshot, service: str
-) -> tuple[Problem, ...]:
-    """All problems of a model with a registry; `current` stands in for an unknown baseline."""
+def _problems(model: GuardedModel, registry: RegistrySnapshot, service: str) -> tuple[Problem, ...]:
+    """All problems of a model with a registry."""
     found = compare(model.features, registry, service)
     if service != model.service:
         return found
     refs = model.refs or tuple(definition.ref for definition in model.features)
-    was = model.signature or signature_of(current, service, refs)
-    return with_signatures(found, was, signature_of(registry, service, refs), service)
+    now = signature_of(registry, service, refs)
+    return with_signatures(found, model.signature, now, service)

@@ -61,7 +61,8 @@ def served(snapshot: RegistrySnapshot, service: str = "ranking") -> ApplyRequest
     """A guard with one champion that is served through the service."""
     refs = tuple(map(FeatureRef.parse, ("trips:trips", "sums:plus")))
     features = define_all(snapshot, refs, service)
-    model = GuardedModel("driver_model", "3", ("champion",), service, features, refs)
+    signature = signature_of(snapshot, service, refs)
+    model = GuardedModel("driver_model", "3", ("champion",), service, features, refs, signature)
     return ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
 
 
@@ -97,11 +98,20 @@ def test_a_first_apply_without_the_entity_is_refused(repo: Repo, zygote: Zygote)
     assert "feature view 'trips' uses entity 'driver'" in report.message
 
 
+NOT_GLOBAL = "out['plus'] = Int64 and df['trips'] + df['x']"
+"""Feast stores the function without the imports of its module."""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("ttl=timedelta(days=7),", "ttl=timedelta(days=7), enabled=False,", "is disabled"),
-        (FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']", "name 'Int64' is not defined"),
+        pytest.param(
+            "ttl=timedelta(days=7),",
+            "ttl=timedelta(days=7), enabled=False,",
+            "ValueError: Feature view 'trips' is disabled",
+            id="disabled",
+        ),
+        pytest.param(FUNCTION, NOT_GLOBAL, "name 'Int64' is not defined", id="name"),
     ],
 )
 def test_a_change_after_which_feast_refuses_blocks(
@@ -125,7 +135,7 @@ def test_two_columns_of_one_short_name_block(repo: Repo, zygote: Zygote) -> None
 
 
 def test_what_fails_before_and_after_blocks_nothing(repo: Repo, zygote: Zygote) -> None:
-    repo.write(REPO.replace(FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']"))
+    repo.write(REPO.replace(FUNCTION, NOT_GLOBAL))
     first = zygote.run(request("apply", repo.path))
     assert first.snapshot, first.message
 
@@ -147,7 +157,7 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     assert served.snapshot.answers == {}
     assert served.snapshot.digest == served.snapshot.objects_digest
 
-    repo.edit(FUNCTION, "out['plus'] = Int64 and df['trips'] + df['x']")
+    repo.edit(FUNCTION, NOT_GLOBAL)
     zygote.run(request("apply", repo.path))
     refused = zygote.run(request("observe", repo.path, asked))
     assert refused.snapshot
@@ -196,10 +206,13 @@ def test_a_signature_is_what_feast_asks_and_answers(repo: Repo, zygote: Zygote) 
     for service, asked in by_feast.items():
         signature = signature_of(report.snapshot, service, ())
         assert signature is not None
-        assert asked == {
+        # Feast keeps the features of one view in a set: only the order of the views is fixed.
+        views = [name.partition("__")[0] for name in asked["columns"]]
+        assert list(dict.fromkeys(views)) == [p.name for p in signature.projections]
+        assert {**asked, "columns": sorted(asked["columns"])} == {
             "keys": dict(signature.keys),
             "request": dict(signature.request),
-            "columns": [f"{p.name}__{feature}" for p, feature in signature.columns],
+            "columns": sorted(f"{p.name}__{feature}" for p, feature in signature.columns),
         }
 
 
