@@ -11,9 +11,11 @@ import pytest
 from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo
+from tests.contract.runner.routes import CHANGES, ROUTES
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.services import service_refs
 from feature_lineage.features.signatures import question_key, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -102,25 +104,18 @@ NOT_GLOBAL = "out['plus'] = Int64 and df['trips'] + df['x']"
 """Feast stores the function without the imports of its module."""
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        pytest.param(
-            "ttl=timedelta(days=7),",
-            "ttl=timedelta(days=7), enabled=False,",
-            "ValueError: Feature view 'trips' is disabled",
-            id="disabled",
-        ),
-        pytest.param(FUNCTION, NOT_GLOBAL, "name 'Int64' is not defined", id="name"),
-    ],
-)
-def test_a_change_after_which_feast_refuses_blocks(
-    repo: Repo, zygote: Zygote, old: str, new: str, words: str
-) -> None:
-    report = change(repo, zygote, (old, new))
+def test_a_disabled_view_blocks_in_the_words_of_feast(repo: Repo, zygote: Zygote) -> None:
+    report = change(repo, zygote, ("days=7),", "days=7), enabled=False,"))
 
     assert report.outcome is Outcome.BLOCKED, report.warnings
-    assert words in report.message
+    assert "ValueError: Feature view 'trips' is disabled" in report.message
+
+
+def test_an_unknown_name_in_a_stored_function_blocks(repo: Repo, zygote: Zygote) -> None:
+    report = change(repo, zygote, (FUNCTION, NOT_GLOBAL))
+
+    assert report.outcome is Outcome.BLOCKED, report.warnings
+    assert "name 'Int64' is not defined" in report.message
 
 
 def test_two_columns_of_one_short_name_block(repo: Repo, zygote: Zygote) -> None:
@@ -239,3 +234,21 @@ def test_a_view_that_is_being_materialized_blocks_nothing(repo: Repo, zygote: Zy
 
     assert report.outcome is Outcome.SUCCEEDED, report.message
     assert report.warnings == ()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_of_a_service_is_named(repo: Repo, zygote: Zygote, name: str) -> None:
+    text, kinds = CHANGES[name]
+    first = zygote.run(request("apply", repo.write(ROUTES).path))
+    assert first.snapshot, first.message
+    refs = service_refs(first.snapshot, "routes") or ()
+    features = define_all(first.snapshot, refs, "routes")
+    signature = signature_of(first.snapshot, "routes", refs)
+    model = GuardedModel("m", "1", ("champion",), "routes", features, refs, signature)
+    guarded = ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+
+    report = zygote.run(request("plan", repo.write(text).path, guarded))
+
+    assert report.plan, report.message
+    found = {str(problem.kind) for impact in report.plan.impacts for problem in impact.problems}
+    assert found == kinds, report.warnings
