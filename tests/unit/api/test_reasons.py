@@ -20,6 +20,8 @@ OTHER_MEANINGS = {
     "api/crd.py": {"Broken", "Stale"},  # titles of columns
     "cli/show.py": {"Blocked"},  # a result
     "kube/jobs/failure_cause.py": {"DeadlineExceeded", "Unschedulable"},  # Kubernetes' reasons
+    "cli/plan_text.py": {"Broken"},  # effect of a plan
+    "operations/causes.py": {"Broken"},  # effect of a plan
     "operations/explain.py": {"Broken"},  # effect of a plan
     "operations/protection.py": {"Broken", "Changed"},  # effect of a plan
     "operations/protocol.py": {"Broken"},  # effect of a plan
