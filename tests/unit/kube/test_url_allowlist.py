@@ -63,6 +63,7 @@ def test_a_glob_allows(glob: str, uri: str):
         (TENANTS, "https://mlflow.a.example.org:"),
         (TENANTS, "https://mlflow.a.example.org/elsewhere"),
         (TENANTS, "http://mlflow.a.example.org"),
+        ("https://mlflow.ml:5000", "http://mlflow.ml:5000"),
         (TENANTS, "https://mlflow.a.example\N{FULLWIDTH FULL STOP}org"),
         (TENANTS, ""),
         ("https://k8s.example.org", "https://\N{KELVIN SIGN}8s.example.org"),
