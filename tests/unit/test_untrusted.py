@@ -63,6 +63,21 @@ def test_depth_is_counted_outside_of_strings_only(levels: int, opening: str, tex
             check_json(nested)
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32-be", "utf-8-sig"])
+def test_a_text_that_is_not_utf_8_is_not_parsed(coding: str) -> None:
+    """In UTF-16 an escaped quote would hide from the check how deep the text is."""
+    text = '["\\"", ' + "[" * 100_000
+
+    with pytest.raises(ValueError, match=r"expected value|nested deeper"):
+        parse_json(text.encode(coding))
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xed\xa0\x80"', b'{"\\udfff":1}'])
+def test_half_a_surrogate_pair_is_no_text(text: bytes) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        parse_json(text)
+
+
 HOSTILE = {
     "empty arrays": b"[" + b"[]," * 200_000 + b"[]]",
     "nested arrays": b"[" + (b"[" * 60 + b"]" * 60 + b",") * 3000 + b"[]]",
@@ -82,7 +97,7 @@ def test_the_estimate_is_never_less_than_the_parse_takes(name: str) -> None:
     text = HOSTILE[name]
     tracemalloc.start()
     try:
-        json.loads(text)
+        parse_json(text, most=2**40)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

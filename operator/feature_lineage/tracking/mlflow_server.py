@@ -111,7 +111,8 @@ def normalized(uri: str) -> str:
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
+        httpx.URL(uri)  # the HTTP library refuses more than `urlsplit`, such as control characters
+    except (ValueError, httpx.InvalidURL) as error:
         raise InvalidManifest(f"MLflow trackingUri does not parse: {error}") from error
     if parts.username is not None or parts.password is not None:
         # The URI itself is not repeated: it contains a secret.

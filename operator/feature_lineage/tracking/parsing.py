@@ -197,7 +197,7 @@ def logged_model(raw: Json) -> LoggedModel:
 
 def pairs(raw: Iterable[Json]) -> dict[str, str]:
     """MLflow's list of {key, value} as a dict."""
-    return {pair["key"]: pair.get("value", "") for pair in raw}
+    return {_text(pair, "key"): _text(pair, "value") for pair in raw}
 
 
 def _text(raw: Json, key: str) -> str:

@@ -83,3 +83,8 @@ def test_servers_compare_by_value_credential_included() -> None:
     assert one != MLflowServer("http://a", credential=BasicAuth("me", "y"))
     assert one != MLflowServer("http://a", workspace="w", credential=BasicAuth("me", "x"))
     assert len({one, MLflowServer("http://a", credential=BasicAuth("me", "x"))}) == 1
+
+
+def test_an_address_that_the_http_library_refuses_is_refused() -> None:
+    with pytest.raises(InvalidManifest, match="does not parse"):
+        MLflowServer("https://\x00a.example.org/ml")

@@ -104,3 +104,8 @@ def test_a_token_is_at_most_as_long_as_one_of_mlflow() -> None:
     assert parsing.next_page_token({}) == ""
     with pytest.raises(ValueError, match="has 4097 characters"):
         parsing.next_page_token({"next_page_token": "x" * 4097})
+
+
+def test_tags_of_a_run_that_are_no_texts_are_an_error() -> None:
+    with pytest.raises(TypeError, match="value is a list"):
+        parsing.pairs([{"key": "a", "value": [1]}])
