@@ -3,11 +3,18 @@
 A report is untrusted input: its size is limited, it is parsed by this schema, and it holds no code.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -54,6 +61,20 @@ def _few(value: Any) -> Any:
 _FEW: Final = BeforeValidator(_few)
 
 
+_EARLIEST: Final = datetime(1600, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(8000, 1, 1, tzinfo=UTC)
+"""With the longest duration of the API added to it or taken from it, a time is still a time."""
+
+
+def _utc(value: datetime) -> datetime:
+    return min(max(value, _EARLIEST), _LATEST).astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number that the API server keeps."""
+
+
 def _snapshot(value: Any) -> Any:
     return RegistrySnapshot.from_value(value) if isinstance(value, dict) else value
 
@@ -92,14 +113,14 @@ class ViewReport(Message):
     name: Name
     kind: Name
     result: Literal["", "Succeeded", "Failed", "Skipped"] = ""
-    start: datetime | None = None
-    end: datetime | None = None
-    rows: int | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    rows: Count | None = None
     seconds: float | None = None
-    batch_rows: int | None = None
-    materialized_until: datetime | None = None
-    future_until: datetime | None = None
-    newest_event_time: datetime | None = None
+    batch_rows: Count | None = None
+    materialized_until: Moment | None = None
+    future_until: Moment | None = None
+    newest_event_time: Moment | None = None
     error: str = ""
     state: Name = ""
     killed: bool = False
@@ -137,8 +158,8 @@ class JobReport(Message):
     reason: Name = ""
     message: str = ""
     output_tail: str = ""
-    started_at: datetime
-    finished_at: datetime
+    started_at: Moment
+    finished_at: Moment
     feast_version: Name = ""
     registry_type: Name = ""
     online_store_type: Name = ""
@@ -147,7 +168,7 @@ class JobReport(Message):
     snapshot: Snapshot | None = None
     verified: bool = False
     plan: Plan | None = None
-    counts: Annotated[dict[str, int], _FEW] = Field(default_factory=dict)
+    counts: Annotated[dict[str, Count], _FEW] = Field(default_factory=dict)
     views: Many[ViewReport] = Field((), max_length=MAX_VIEWS)
     warnings: Many[str] = ()
     seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
