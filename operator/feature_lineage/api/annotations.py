@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from feature_lineage.api.base import GROUP
 from feature_lineage.api.enums import OverrideKind
 from feature_lineage.errors import InvalidManifest
+from feature_lineage.shorten import cut
 
 RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
 ALLOW_BREAKING = f"{GROUP}/{OverrideKind.ALLOW_BREAKING}"
@@ -48,7 +49,7 @@ def override(annotations: Mapping[str, str], kind: OverrideKind) -> Override | N
     match = _DIGEST_AND_WHY.fullmatch(value.strip())
     if match is None:
         raise InvalidManifest(
-            f'annotation {name} is {value!r}: write {name}: "<plan digest>: <why>",'
+            f'annotation {name} is {cut(value, 200)!r}: write {name}: "<plan digest>: <why>",'
             " with the digest of status.plan"
         )
     if match["why"] == PLACEHOLDER:

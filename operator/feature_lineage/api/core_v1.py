@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Literal
 
 from pydantic import ConfigDict, Field, StrictBool, field_validator
@@ -17,7 +16,7 @@ def _only_base64(data: dict[str, str]) -> dict[str, str]:
     for key, value in data.items():
         try:
             base64.b64decode("".join(value.split()), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             fact = (
                 f'key "{key}" is not base64: encode it, or put plain text under the field for text'
             )

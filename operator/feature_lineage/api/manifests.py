@@ -7,9 +7,9 @@ line, object and field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,9 +19,12 @@ from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.api.validation_messages import nearest, validation_messages
 from feature_lineage.api.yaml_text import Document, Fault, read_documents
 from feature_lineage.errors import InvalidManifest
+from feature_lineage.shorten import cut
 
 Resource = FeatureStoreProject | TrainedModel | Secret | ConfigMap
 ResourceT = TypeVar("ResourceT", FeatureStoreProject, TrainedModel)
+
+MAX_LINE: Final = 2000
 
 _KINDS: dict[tuple[str, str], type[Resource]] = {
     (API_VERSION, "FeatureStoreProject"): FeatureStoreProject,
@@ -68,7 +71,7 @@ def load_manifests(
         if judged.note and on_skip is not None:
             on_skip(judged.note)
     if errors:
-        raise InvalidManifest("\n".join(errors))
+        raise InvalidManifest(_lines(errors))
     return manifests
 
 
@@ -82,8 +85,13 @@ def parse(kind: type[ResourceT], content: Mapping[str, Any]) -> ResourceT:
         return kind.model_validate(dict(content), by_alias=True, by_name=False)
     except ValidationError as error:
         where = f"{kind.__name__}/{_name_of(content)}"
-        lines = [f"{where}: {fact}" for _, fact in validation_messages(error, kind)]
-        raise InvalidManifest("\n".join(lines)) from error
+        lines = (f"{where}: {fact}" for _, fact in validation_messages(error, kind))
+        raise InvalidManifest(_lines(lines)) from error
+
+
+def _lines(errors: Iterable[str]) -> str:
+    """One line for each error; a line may quote a value, which may be long."""
+    return "\n".join(cut(error, MAX_LINE) for error in errors)
 
 
 @dataclass(frozen=True)

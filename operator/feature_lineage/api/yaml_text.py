@@ -7,6 +7,7 @@ Anchors are supported; a document that expands without end is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ Path = tuple[str | int, ...]
 MAX_CHARACTERS = 3 * 1024 * 1024  # etcd accepts 1.5 MiB per object; a file may hold several
 _MAX_NODES = 200_000
 _MAX_DEPTH = 64
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -105,11 +107,16 @@ class _Reading:
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
         try:
-            return self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+            value = self._loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError):
+            # PyYAML raises each of them for a value that does not fit its tag, such as `!!bool x`.
             # The text of the error quotes the value, and the value may be a secret.
-            self._faults.append(Fault(node.start_mark.line + 1, f"not a value of type {node.tag}"))
-            return None
+            value, problem = None, f"not a value of type {node.tag}"
+        else:
+            problem = "" if _is_text(value) else "an escape that is half of a surrogate pair"
+        if problem:
+            self._faults.append(Fault(node.start_mark.line + 1, problem))
+        return None if problem else value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -120,7 +127,7 @@ class _Reading:
                 for source in self._merge_sources(value_node):
                     merged = {**self._value(source, path), **merged}
                 continue
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode) or not _is_text(key_node.value):
                 self._faults.append(Fault(line, "a key must be a plain text"))
                 continue
             key: str = key_node.value
@@ -137,3 +144,8 @@ class _Reading:
         if len(mappings) != len(sources):
             self._faults.append(Fault(node.start_mark.line + 1, "<<: takes a mapping"))
         return mappings
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a scalar can be sent as JSON: an escape may be half of a surrogate pair."""
+    return not isinstance(value, str) or not _SURROGATE.search(value)

@@ -10,6 +10,7 @@ from feature_lineage.api.refs import ObjectRef
 from feature_lineage.errors import TerminalError
 from feature_lineage.operations.pod_protocol import PodSource
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import cut
 from feature_lineage.sources.interface import SourceChanged, SourceHost, SourceKind
 from feature_lineage.sources.pod_mounts import MOUNTS, PodMount, mounted_keys
 from feature_lineage.sources.tree import files_revision
@@ -74,11 +75,13 @@ def _write(files: Mapping[str, bytes], revision: str, home: Path) -> Path:
         )
     home.mkdir(parents=True, exist_ok=True)
     root = home.resolve()
+    names: dict[Path, str] = {}
     for name, content in files.items():
-        path = (root / name).resolve()
-        if not path.is_relative_to(root) or path == root:
+        path = _path(root, name)
+        other = names.setdefault(path, name)
+        if other != name:
             raise TerminalError(
-                f"ConfigMap key {name!r} leads out of the repository; rename the key",
+                f"ConfigMap keys {other!r} and {name!r} are the same file; rename one",
                 reason=Reason.INVALID_REPO,
             )
         try:
@@ -91,8 +94,25 @@ def _write(files: Mapping[str, bytes], revision: str, home: Path) -> Path:
                 reason=Reason.INVALID_REPO,
             ) from error
     for path in sorted(root.rglob("*.py")):
-        if str(path.relative_to(root)) not in files:
+        if path not in names and not path.is_dir():
             path.unlink()
     for cache in root.rglob("__pycache__"):
         shutil.rmtree(cache, ignore_errors=True)
     return home
+
+
+def _path(root: Path, name: str) -> Path:
+    """The file of a key.
+
+    Raises:
+        TerminalError: the key is no path in the repository, or one that no file system has.
+    """
+    possible = "\0" not in name and all(len(part.encode()) <= 255 for part in name.split("/"))
+    path = (root / name).resolve() if possible else root
+    if not path.is_relative_to(root) or path == root:
+        raise TerminalError(
+            f"ConfigMap key {cut(name, 300)!r} leads out of the repository, or is no file name; "
+            "rename the key",
+            reason=Reason.INVALID_REPO,
+        )
+    return path

@@ -6,7 +6,7 @@ tenant starts with a dash.
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -44,7 +44,8 @@ def check_url(url: str, schemes: frozenset[str]) -> None:
     fault = _fault(url, schemes)
     if fault:
         # The part before the host or after the path may be a password or a token.
-        shown = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
+        address = re.split(r"[?#]", url, maxsplit=1)[0]
+        shown = re.sub(r"\A(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL)
         raise HostNotAllowed(f"source.git.url {shown[:200]!r} {fault}")
 
 
@@ -117,15 +118,20 @@ async def resolve_ref(
                 environment=environment,
                 memory=LS_REMOTE_BYTES,
             )
-    found = {
-        name: sha for sha, _, name in (line.partition("\t") for line in out.splitlines()) if name
-    }
-    for name in reversed(names):
-        if name in found:
-            return found[name]
-    raise NotFound(
-        f"{url} has no {described}; check source.git.ref, or push it", reason=Reason.REF_NOT_FOUND
-    )
+    commit = commit_of(out, names)
+    if commit is None:
+        raise NotFound(
+            f"{url} has no {described}; check source.git.ref, or push it",
+            reason=Reason.REF_NOT_FOUND,
+        )
+    return commit
+
+
+def commit_of(output: str, names: Sequence[str]) -> str | None:
+    """The commit of the last of these refs in the output of ``ls-remote``; None if it has none."""
+    rows = (line.partition("\t") for line in output.split("\n"))
+    found = {name: commit for commit, _, name in rows if _COMMIT.fullmatch(commit)}
+    return next((found[name] for name in reversed(names) if name in found), None)
 
 
 async def check_out(

@@ -37,3 +37,10 @@ def test_bad_permission_explains_its_format(value):
 def test_a_deletion_without_a_reason_is_refused():
     with pytest.raises(InvalidManifest, match="gives no reason"):
         override({ALLOW_DELETE: " "}, OverrideKind.ALLOW_DELETE)
+
+
+def test_an_error_shows_the_beginning_of_a_long_annotation():
+    with pytest.raises(InvalidManifest) as caught:
+        override({ALLOW_BREAKING: "x" * 200_000}, OverrideKind.ALLOW_BREAKING)
+
+    assert len(caught.value.message) < 500

@@ -173,3 +173,30 @@ def test_api_object_has_the_same_messages():
     assert caught.value.message == (
         'FeatureStoreProject/d: spec.sauce: unknown field: did you mean "source"?'
     )
+
+
+@pytest.mark.parametrize(
+    "value", ["!!bool x", "!!int ''", "!!timestamp x", "!!binary é", '"\\ud800"', "!!float x"]
+)
+def test_a_value_that_does_not_fit_its_tag_is_an_error(value):
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: {value}}}\n"
+
+    assert any(line.startswith("a.yaml:4: ") for line in errors(text))
+
+
+def test_a_key_that_is_no_text_is_an_error():
+    assert errors('apiVersion: v1\nkind: ConfigMap\n"\\udfff": 1\n')[0].startswith("a.yaml:3: ")
+
+
+def test_a_line_of_an_error_is_short_whatever_it_quotes():
+    assert max(map(len, errors(f"apiVersion: v1\nkind: {'x' * 100_000}\nkind: y\n"))) <= 2000
+    text = MODEL.replace("kind: TrainedModel", "kind: TrainedModel\n" + "y" * 100_000 + ": 1")
+    assert max(map(len, errors(text))) <= 2000
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+def test_data_that_is_not_ascii_is_not_base64(kind):
+    field = "data" if kind == "Secret" else "binaryData"
+    text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\n{field}: {{k: é}}\n"
+
+    assert "is not base64" in errors(text)[0]

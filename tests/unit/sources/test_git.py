@@ -84,6 +84,8 @@ def test_these_urls_are_refused(url: str, why: str) -> None:
         "https://git.example/r?token=s3cret",
         "https://git.example/r#s3cret",
         "https://user:s3cret\n@git.example/r",
+        "user:s3cret@git.example/r",
+        "https:/user:s3cret@git.example/r",
     ],
 )
 def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
@@ -272,3 +274,10 @@ async def test_the_memory_limit_holds_for_git_alone(
 
     assert await run_git("ls-remote", url=URL, memory=2**28) == f"{2**28} {2**28}\n"
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_only_a_whole_commit_of_a_listed_ref_is_read() -> None:
+    output = f"{'a' * 39}\trefs/heads/a\n{'b' * 40}\trefs/heads/b\nwarning\trefs/heads/c\n"
+
+    assert git.commit_of(output, ["refs/heads/b"]) == "b" * 40
+    assert [git.commit_of(output, [f"refs/heads/{name}"]) for name in "acd"] == [None] * 3
