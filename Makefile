@@ -76,6 +76,11 @@ bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 mutants: $(STAMP) ## Remove each protection in a copy, and require that its tests fail (ARGS=--help)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+# The gate reads a few inputs of each parser (tests/unit/test_fuzz_targets.py). This target runs for hours.
+.PHONY: fuzz
+fuzz: $(STAMP) ## Feed each parser with hostile input (SECONDS=600 for each; ARGS="report timeline" selects)
+	@nice -n 19 $(BIN)/python -m tests.fuzz $(if $(findstring command,$(origin SECONDS)),--seconds $(SECONDS)) $(ARGS)
+
 .PHONY: crds
 crds: $(STAMP) ## Generate crds/ from the pydantic models, and the copy in the chart
 	@$(BIN)/feature-lineage crds --output-dir crds
@@ -113,7 +118,7 @@ images: ## Build the container images into archives (BASE=, EXTRAS=, TAG=, IMAGE
 
 .PHONY: clean
 clean: ## Remove the files that the targets created
-	@rm -rf $(VENV) .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .tools .demo .fuzz dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # uv is installed from the package index if this machine has none.
 .tools/bin/uv:

@@ -1,0 +1,23 @@
+"""Each parser reads hostile input: a few examples here, ten minutes of each by `make fuzz`."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from tests.fuzz.harness import check
+from tests.fuzz.targets import TARGETS
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_hostile_input_costs_a_bounded_amount(name: str) -> None:
+    target = TARGETS[name]
+
+    @settings(
+        max_examples=target.examples,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(target.inputs)
+    def read(value: object) -> None:
+        check(target, value)
+
+    read()
