@@ -89,6 +89,8 @@ HOSTILE = {
     "strings": b"[" + b",".join(b'"s%d"' % number for number in range(100_000)) + b"]",
     "one wide string": json.dumps(["x" * 1_000_000 + "😀"], ensure_ascii=False).encode(),
     "escapes": b'["' + b"\\u1234" * 200_000 + b'"]',
+    "short escapes": b'["' + b"\\n[" * 200_000 + b'"]',
+    "strings of a bracket": b"[" + b'"]",' * 200_000 + b'""]',
 }
 
 
