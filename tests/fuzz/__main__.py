@@ -6,6 +6,7 @@ if the process does not survive it. An input that fails is made smaller and prin
 
 import argparse
 import faulthandler
+import logging
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ def fuzz(target: Target, seconds: float, first: int, current: Path) -> int:
     """Read inputs for that time; returns their number."""
     read, batch, end = 0, first, time.monotonic() + seconds
     limit_memory(ADDRESS_SPACE)
+    logging.disable()
 
     def once(value: Any) -> None:
         nonlocal read
