@@ -174,7 +174,7 @@ class JobReport(Message):
     seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
     write_batches: str = ""
     running: Name = ""
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Count | None = None
 
     @property
     def exit_code(self) -> ExitCode:
