@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Set
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from traceback import clear_frames
 from typing import Final
 
 from feature_lineage.errors import FeatureLineageError
@@ -255,7 +256,15 @@ class RegistryCache:
 
 
 def _without_frames(error: FeatureLineageError) -> FeatureLineageError:
-    """A copy to keep: the frames of the error and of its causes hold all rows that were read."""
+    """A copy to keep. The frames of the error and its causes have all rows that were read.
+
+    They are cleared: the error and its frames refer to each other, and such garbage is collected
+    late.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        clear_frames(each.__traceback__)
+        each = each.__context__
     kept = copy(error)
     kept.__traceback__ = kept.__cause__ = kept.__context__ = None
     return kept
