@@ -19,7 +19,7 @@ from tests.fuzz.targets import TARGETS
 
 BATCH = 500
 """Inputs between two looks at the clock; each batch has a seed of its own."""
-HUNG_SECONDS = 120
+HUNG_SECONDS = 300
 ADDRESS_SPACE = 4 * 1024**3
 FAULTS = Path(".fuzz")
 SHOWN = 8000
@@ -36,7 +36,10 @@ def fuzz(target: Target, seconds: float, first: int, current: Path) -> int:
         read += 1
         current.write_text(repr(value), encoding="utf-8", errors="backslashreplace")
         faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
-        check(target, value)
+        try:
+            check(target, value)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     while time.monotonic() < end:
         print(f"{target.name}: seed {batch}, {read} inputs", file=sys.stderr)
@@ -50,7 +53,6 @@ def fuzz(target: Target, seconds: float, first: int, current: Path) -> int:
         )
         seed(batch)(limits(given(target.inputs)(once)))()
         batch += 1
-    faulthandler.cancel_dump_traceback_later()
     return read
 
 
