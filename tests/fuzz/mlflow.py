@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, is_dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final, get_type_hints
 
 import httpx
 from hypothesis import strategies as st
+from pydantic import ConfigDict, TypeAdapter
 from tests.fuzz.harness import Target
 from tests.fuzz.mutations import json_texts, mangled, packed
 from tests.strategies import real_snapshot
@@ -21,10 +23,8 @@ from feature_lineage.operations.records import OpsRun
 from feature_lineage.tracking import MLflowServer
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.ops import OpsRuns
-from feature_lineage.tracking.paging import RegistryListing, read_all, read_changes
-from feature_lineage.tracking.run_resolver import RunResolver
+from feature_lineage.tracking.registry_cache import RegistryCache
 from feature_lineage.tracking.timeline_reader import TimelineReader
-from feature_lineage.tracking.training import TrainingRuns
 
 RUNNER: Final = asyncio.Runner()
 SNAPSHOT: Final = real_snapshot()
@@ -151,37 +151,30 @@ async def _no_pause(seconds: float) -> None:
 
 
 async def _registry(client: MLflowClient) -> None:
-    listing = await read_all(client, NOW, None)
-    for each in (listing, await read_changes(client, listing)):
-        await _used(client, each)
+    models = RegistryCache(client, now=lambda: NOW, on_change=lambda _: None)
+    for full in (True, False):
+        view = await models.view(max_age=timedelta(0), full=full)
+        for version in (each for named in view.versions.values() for each in named.values()):
+            _typed(version)
+            run = view.run_of(version)
+            if run is not None:
+                _typed(run)
+            resolve_link(version, run, SNAPSHOT)
 
 
-async def _used(client: MLflowClient, listing: RegistryListing) -> None:
-    for model in listing.models.values():
-        _typed(model)
-    versions = [v for named in listing.versions.values() for v in named.values()]
-    resolved = await RunResolver(client).runs_of(listing, full=True)
-    named = {v.run_id for v in versions} | set(resolved.values())
-    runs = await TrainingRuns(client).of(named, now=NOW, full=True)
-    for version in versions:
-        _typed(version)
-        run = runs.get(version.run_id)
-        if run is not None:
-            _typed(run)
-        resolve_link(version, run, SNAPSHOT)
+@cache
+def _types(kind: type[Any]) -> dict[str, TypeAdapter[Any]]:
+    strict = ConfigDict(strict=True)
+    return {
+        name: TypeAdapter(hint, config=None if is_dataclass(hint) else strict)
+        for name, hint in get_type_hints(kind).items()
+    }
 
 
 def _typed(fact: Any) -> None:
     """Assert that the fields of a fact have the types that they declare."""
-    for each in fields(fact):
-        value = getattr(fact, each.name)
-        match value:
-            case str() | int() | datetime() | None:
-                assert value is None or each.type in {type(value), type(value).__name__}
-            case tuple():
-                assert all(type(item) is str for item in value)
-            case _:
-                assert all(type(text) is str for pair in value.items() for text in pair), each.name
+    for name, types in _types(type(fact)).items():
+        types.validate_python(getattr(fact, name))
     if isinstance(fact, ModelVersion | TrainingRun):
         moment = fact.created_at if isinstance(fact, ModelVersion) else fact.started_at
         assert moment.tzinfo is not None

@@ -28,7 +28,7 @@ from feature_lineage.kube.url_allowlist import Glob, HostGlob
 from feature_lineage.models.baseline import recorded_baseline
 from feature_lineage.models.facts import ModelVersion, TrainingRun
 from feature_lineage.models.links import resolve_link
-from feature_lineage.models.recorded import records_of
+from feature_lineage.models.recorded import artifact_record, run_tag_record, version_tag_record
 from feature_lineage.operations.plan import names_plan
 from feature_lineage.operations.schedules import due, materialization
 from feature_lineage.sources.config_map_source import _named, _write
@@ -105,7 +105,7 @@ def read_tags(given: Tagged) -> None:
         assert not link.complete or link.refs
         for ref in link.refs:
             assert FeatureRef.parse(str(ref)) == ref
-    for record in records_of(version, run):
+    for record in (run_tag_record(run), artifact_record(run, 3), version_tag_record(version, 3)):
         assert len(str(record)) < 1000
     recorded_baseline(given.version)
 
