@@ -15,6 +15,7 @@ from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 
@@ -129,6 +130,15 @@ class JobRunner(Protocol):
 
         Args:
             why: ``Reason: message``; ``state`` reports both of a job that ends without a report.
+        """
+        ...
+
+    async def answer(
+        self, operation_id: str, project: FeatureStoreProject, answer: GuardAnswer
+    ) -> None:
+        """Send a running job the newer guard that it asked for; `state` then has no question.
+
+        A second call replaces the answer. A job that has ended ignores it.
         """
         ...
 

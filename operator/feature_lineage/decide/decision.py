@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest
 
 StatusT = TypeVar("StatusT")
@@ -38,6 +39,14 @@ class CancelJob:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerJob:
+    """Send a running job the newer guard that it asked for."""
+
+    job: str
+    answer: GuardAnswer
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Create or complete the ops run of a finished operation in MLflow."""
 
@@ -56,7 +65,7 @@ class DeleteTags:
     keys: tuple[str, ...]
 
 
-Action = KeepSnapshot | StartJob | CancelJob | Record | SetTags | DeleteTags
+Action = KeepSnapshot | StartJob | CancelJob | AnswerJob | Record | SetTags | DeleteTags
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class JobFacts:
         begun: a part of the job runs or ran; a job that has not begun can be cancelled.
         outdated: the job has not begun, and would be created differently now.
         cancelled: the operator has cancelled the job.
+        guard_question: token of the question for a newer guard that the job waits for; "" if it
+            does not ask, or has its answer.
     """
 
     running: bool
@@ -57,6 +59,7 @@ class JobFacts:
     begun: bool = True
     outdated: bool = False
     cancelled: bool = False
+    guard_question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

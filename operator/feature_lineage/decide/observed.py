@@ -94,6 +94,8 @@ class ObservedProject:
         models: None if the spec names no MLflow server.
         snapshot: the snapshot with the digest in `status.registry.digest`.
         damage: what the host cannot use of the stored snapshots, and why; "" if nothing.
+        asked_at: when this process first saw the question of the running job for a newer guard;
+            facts that answer it are newer. None: no job asks.
     """
 
     resource: FeatureStoreProject
@@ -104,6 +106,7 @@ class ObservedProject:
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
     damage: str = ""
+    asked_at: datetime | None = None
 
     @property
     def snapshot_lost(self) -> bool:

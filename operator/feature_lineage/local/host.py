@@ -68,7 +68,7 @@ class LocalHost:
         clock = UtcClock()
         source = local_sources(self.objects, folder.resolve(), self.state.repos)
         self.source = source
-        self.jobs = SubprocessJobs(self.state.jobs, self._job_ended, self.objects, source)
+        self.jobs = SubprocessJobs(self.state.jobs, self._job_changed, self.objects, source)
         self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._enqueue_named)
         self.ports = wrap(
             Ports(
@@ -216,7 +216,7 @@ class LocalHost:
             for model in self.resources.models_named(name):
                 self._queue.enqueue(key_of(model))
 
-    def _job_ended(self, job: str) -> None:
+    def _job_changed(self, job: str) -> None:
         for project in self.resources.projects():
             if job in {operation.job for operation in project.status.in_flight}:
                 self._queue.enqueue(key_of(project))

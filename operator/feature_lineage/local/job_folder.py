@@ -6,6 +6,8 @@ jobs/<operation id>/
     pid            the process group, written by the process itself
     spawned        a process was started, whatever became of it
     cancelled      the host has sent SIGTERM; why
+    guard-question     the job asks for a newer guard: a token
+    guard-answer.json  the answer of the host, with that token
     report.json    appears whole, by rename
     unfinished.json    the report so far of a materialization, by rename
     progress.jsonl one JSON object a line, written while the job runs
@@ -22,6 +24,7 @@ from typing import Final
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.job_report import JobReport, decode_report
+from feature_lineage.operations.newer_guard import ANSWER_FILE, QUESTION_FILE, question_token
 from feature_lineage.operations.unfinished import ended_early
 from feature_lineage.reasons import Reason
 
@@ -66,6 +69,19 @@ class JobFolder:
     @property
     def cancellation(self) -> Path:
         return self.path / "cancelled"
+
+    @property
+    def answer(self) -> Path:
+        return self.path / ANSWER_FILE
+
+    @property
+    def question(self) -> str:
+        """The token of a question for a newer guard without an answer; "" if there is none."""
+        try:
+            token = question_token((self.path / QUESTION_FILE).read_text(errors="replace"))
+        except FileNotFoundError:
+            return ""
+        return "" if self.answer.exists() else token
 
     @property
     def cancelled(self) -> bool:

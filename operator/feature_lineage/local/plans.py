@@ -11,7 +11,7 @@ from pathlib import Path
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import override
 from feature_lineage.api.enums import DeletionPolicy, OperationKind, OverrideKind
-from feature_lineage.decide.facts import Key, Resource, SourceFacts, key_of
+from feature_lineage.decide.facts import JobFacts, Key, Resource, SourceFacts, key_of
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.job_request import apply_request, was_refused
 from feature_lineage.decide.project.preconditions import guard_failure
@@ -19,6 +19,7 @@ from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.subprocess_jobs import SubprocessJobs
 from feature_lineage.operations.identity import owner_id
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.cache import ReconcileCache
@@ -108,8 +109,8 @@ async def _plan(host: LocalHost, project: FeatureStoreProject) -> Planned:
 async def _run(
     host: LocalHost, observed: ObservedProject, source: SourceFacts, folder: Path
 ) -> Planned:
-    project, ended = observed.resource, asyncio.Event()
-    jobs = SubprocessJobs(folder, lambda _: ended.set(), host.objects, host.source)
+    project, changed = observed.resource, asyncio.Event()
+    jobs = SubprocessJobs(folder, lambda _: changed.set(), host.objects, host.source)
     apply = apply_request(observed, project.status, observed.snapshot)
     # With an empty state folder, the plan is made as on the host that applies the project.
     known = host.state.load(key_of(project)) is not None
@@ -127,8 +128,7 @@ async def _run(
     )
     try:
         await jobs.start(request, project)
-        await ended.wait()
-        facts = await jobs.state("plan")
+        facts = await _ended(host, project, jobs, changed)
     finally:
         await jobs.stop_all()
     report = facts.report if facts else None
@@ -148,3 +148,18 @@ async def _run(
         overrides=tuple(item.plan_digest for item in given if item is not None),
         warnings=report.warnings,
     )
+
+
+async def _ended(
+    host: LocalHost, project: FeatureStoreProject, jobs: SubprocessJobs, changed: asyncio.Event
+) -> JobFacts | None:
+    """Wait for the end of the plan's job, and answer its question for a newer guard."""
+    while (facts := await jobs.state("plan")) is not None and facts.running:
+        if facts.guard_question:
+            cache = ReconcileCache()
+            models = (await observe_project(host.ports, cache, project, planning=True)).models
+            answer = GuardAnswer(token=facts.guard_question, guard=models.guard if models else None)
+            await jobs.answer("plan", project, answer)
+        await changed.wait()
+        changed.clear()
+    return facts

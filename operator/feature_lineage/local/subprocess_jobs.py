@@ -22,11 +22,13 @@ from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.local.job_folder import JobFolder
 from feature_lineage.local.state_folder import write_atomically
 from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest, encode
 from feature_lineage.reasons import Reason
 from feature_lineage.sources.project_sources import LocalProjectSources
 
 GRACE_SECONDS: Final = 30.0
+QUESTION_SECONDS: Final = 0.5
 # The process writes its pid before it becomes the runner, so a crash of the host cannot leave a
 # process without one.
 WRITE_PID_AND_EXEC: Final = 'echo $$ > "$0.tmp" && mv "$0.tmp" "$0" && exec "$@"'
@@ -37,7 +39,8 @@ class SubprocessJobs:
 
     Args:
         folder: parent of the folders of jobs.
-        on_end: called with the operation id when a job ends that this host watches.
+        on_change: called with the operation id when a job that this host watches ends, or asks for
+            a newer guard.
         objects: for ``valueFrom`` of the project's environment.
         source: prepares the repo for a job.
     """
@@ -45,13 +48,13 @@ class SubprocessJobs:
     def __init__(
         self,
         folder: Path,
-        on_end: Callable[[str], None],
+        on_change: Callable[[str], None],
         objects: FolderObjects,
         source: LocalProjectSources,
     ) -> None:
         self._folder = folder.absolute()
         self._source = source
-        self._on_end = on_end
+        self._on_change = on_change
         self._objects = objects
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -89,6 +92,8 @@ class SubprocessJobs:
                     str(job.report),
                     "--log",
                     str(job.progress),
+                    "--ask",
+                    str(job.path),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -112,7 +117,7 @@ class SubprocessJobs:
             pid = await job.pid_of_running()
             if pid is not None:
                 self._watch(operation_id, pid, None)
-            return JobFacts(running=True, cancelled=job.cancelled)
+            return JobFacts(running=True, cancelled=job.cancelled, guard_question=job.question)
         return job.ended()
 
     async def cancel(
@@ -135,6 +140,14 @@ class SubprocessJobs:
                 os.killpg(pid, signal.SIGTERM)
             write_atomically(job.cancellation, why)
 
+    async def answer(
+        self,
+        operation_id: str,
+        project: FeatureStoreProject | None,  # noqa: ARG002 - ids are unique here
+        answer: GuardAnswer,
+    ) -> None:
+        write_atomically(self._job(operation_id).answer, encode(answer))
+
     async def release(
         self,
         operation_id: str,
@@ -156,7 +169,7 @@ class SubprocessJobs:
 
     @property
     def watching(self) -> bool:
-        """Whether a job runs whose end `on_end` will receive."""
+        """Whether a job runs whose end `on_change` will receive."""
         return bool(self._watched)
 
     def abandon(self) -> None:
@@ -190,15 +203,23 @@ class SubprocessJobs:
 
     async def _wait(self, operation_id: str, pid: int, deadline: float | None) -> None:
         """Wait for the end of a process, which an earlier host may have started."""
+        asks = asyncio.create_task(self._wait_for_question(operation_id))
         try:
             async with asyncio.timeout(deadline):
                 await _process_end(pid)
         except TimeoutError:
             await _kill(pid, self._job(operation_id))
         finally:
+            asks.cancel()
             self._watched.pop(operation_id, None)
         self._reap(operation_id)
-        self._on_end(operation_id)
+        self._on_change(operation_id)
+
+    async def _wait_for_question(self, operation_id: str) -> None:
+        """Report the question of a job for a newer guard; a job asks once at most."""
+        while not self._job(operation_id).question:  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(QUESTION_SECONDS)
+        self._on_change(operation_id)
 
     def _reap(self, operation_id: str) -> None:
         child = self._children.pop(operation_id, None)

@@ -120,7 +120,7 @@ def read_pod_request(packed: bytes) -> PodRequest:
         InvalidReport: the request does not parse, or has another version of the protocol.
     """
     try:
-        return PodRequest.model_validate_json(_inflate(packed))
+        return PodRequest.model_validate_json(inflated(packed))
     except ValidationError as error:
         raise unparsable("request", error) from error
 
@@ -199,10 +199,10 @@ def join_report(manifest: ReportManifest, pieces: Sequence[bytes]) -> bytes:
     packed = b"".join(pieces)
     if hashlib.sha256(packed).hexdigest() != manifest.sha256:
         raise _damaged("the report's pieces do not have the sha256 of its manifest")
-    return _inflate(packed)
+    return inflated(packed)
 
 
-def _inflate(packed: bytes) -> bytes:
+def inflated(packed: bytes) -> bytes:
     """Decompress at most `MAX_REPORT_BYTES`: the sender is not trusted."""
     try:
         return inflate(packed, MAX_REPORT_BYTES)

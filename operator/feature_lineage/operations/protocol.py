@@ -52,7 +52,7 @@ class ApplyRequest(Message):
             none: in any other registry, deletions need adoption. ``None`` for a plan without apply,
             which lists deletions and adopts nothing.
         guard: protected models; ``None`` switches protection off.
-        max_guard_age_seconds: with an older guard the job stops before it changes anything.
+        max_guard_age_seconds: with an older guard nothing is changed; the job asks for a newer one.
         protection: Enforce blocks, Warn allows and reports.
         block_on: verdicts that block, of Broken and Changed.
         on_unknown: how models with unknown features are treated.
@@ -119,7 +119,7 @@ class DeleteRequest(Message):
 
     Attributes:
         guard: refuses while protected models use the project, known features or not.
-        max_guard_age_seconds: with an older guard the job stops before it changes anything.
+        max_guard_age_seconds: with an older guard nothing is changed; the job asks for a newer one.
         allow: the user's reason to delete although models use the project.
         adopted: id of the registry to which this resource applied; the job changes no other
             registry.
@@ -168,6 +168,12 @@ class JobRequest(Message):
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None
     observe: ObserveRequest | None = None
+
+    @property
+    def enforced_guard(self) -> Guard | None:
+        """The guard that may become too old for the job; None if nothing depends on its age."""
+        part = self.apply or self.delete
+        return part.guard if part is not None and part.protection == "Enforce" else None
 
 
 def encode(message: Message) -> str:

@@ -8,7 +8,15 @@ import logging
 from dataclasses import replace
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.decide.decision import Action, CancelJob, DeleteTags, Record, SetTags, StartJob
+from feature_lineage.decide.decision import (
+    Action,
+    AnswerJob,
+    CancelJob,
+    DeleteTags,
+    Record,
+    SetTags,
+    StartJob,
+)
 from feature_lineage.decide.observed import Failure
 from feature_lineage.decide.project.action_results import ActionResults
 from feature_lineage.decide.project.history import ops_run_of, with_runs
@@ -40,6 +48,8 @@ class Actions:
                 await self._ports.jobs.start(action.request, project)
             elif isinstance(action, CancelJob):
                 await self._ports.jobs.cancel(action.job, project, action.why)
+            elif isinstance(action, AnswerJob):
+                await self._ports.jobs.answer(action.job, project, action.answer)
             elif isinstance(action, Record) and not results.failed:
                 status = with_runs(project.status, results.recorded)
                 shown = project.model_copy(update={"status": status})
@@ -51,6 +61,9 @@ class Actions:
             if isinstance(action, StartJob):
                 failure = {action.request.operation_id: Failure.of(error)}
                 return replace(results, not_started={**results.not_started, **failure})
+            if isinstance(action, AnswerJob):
+                _log.warning("job %s gets no newer guard yet: %s", action.job, error.message)
+                return replace(results, not_answered=Failure.of(error))
             if not isinstance(action, CancelJob):
                 return replace(results, not_recorded=Failure.of(error))
             _log.warning("job %s could not be cancelled: %s", action.job, error.message)

@@ -31,6 +31,8 @@ class ReconcileCache:
         states: the views of each project, with the project and registry they were computed from.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
+        questions: of each project, the token of its job's question for a newer guard, and when it
+            was first seen.
     """
 
     snapshots: SnapshotCache = field(default_factory=SnapshotCache)
@@ -41,11 +43,13 @@ class ReconcileCache:
         Key, tuple[FeatureStoreProject, RegistrySnapshot | None, Mapping[str, ViewState]]
     ] = field(default_factory=dict)
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
+    questions: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
 
     def forget(self, key: Key) -> None:
         """Remove the values of a deleted resource."""
         for values in (self.facts, self.sources, self.timelines, self.states, self.jobs):
             values.pop(key, None)
+        self.questions.pop(key, None)
         self.snapshots.forget(key)
 
 

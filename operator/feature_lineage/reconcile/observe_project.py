@@ -3,8 +3,9 @@
 A fact that cannot be read becomes a `Failure` in the observation.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
@@ -56,14 +57,16 @@ async def observe_project(
     asked = requested or (annotation is not None and short_name(annotation) != handled)
     source = await _source(ports, memory, project, asked=asked)
     snapshot = await memory.snapshots.current(ports, project)
+    jobs = await _jobs(ports, project, snapshot)
     observed = ObservedProject(
         resource=project,
         now=ports.clock.now(),
         requested=asked,
         source=source,
-        jobs=await _jobs(ports, project, snapshot),
+        jobs=jobs,
         snapshot=snapshot,
         damage=ports.snapshots.damage(key_of(project)),
+        asked_at=_asked_at(ports, memory, project, jobs),
     )
     inputs = inputs_digest(observed)
     fresh = planning or guard_is_needed(observed, inputs)
@@ -113,6 +116,28 @@ async def _jobs(
         if job is not None:
             found[operation.job] = _with_known_code(job, snapshot)
     return found
+
+
+def _asked_at(
+    ports: Ports,
+    memory: ReconcileCache,
+    project: FeatureStoreProject,
+    jobs: Mapping[str, JobFacts],
+) -> datetime | None:
+    """When this process first saw the question of the running job for a newer guard.
+
+    The clock of the job and what it claims are not used: whoever controls the job writes them.
+    """
+    key, token = (
+        key_of(project),
+        next((job.guard_question for job in jobs.values() if job.guard_question), ""),
+    )
+    if not token:
+        memory.questions.pop(key, None)
+        return None
+    if key not in memory.questions or memory.questions[key][0] != token:
+        memory.questions[key] = (token, ports.clock.now())
+    return memory.questions[key][1]
 
 
 async def _model_facts(

@@ -31,12 +31,7 @@ from feature_lineage.runner.closures import closures_of
 from feature_lineage.runner.dry_retrieval import retrieve
 from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.runner.function_diff import with_code
-from feature_lineage.runner.job import (
-    Job,
-    intervals,
-    stale_guard,
-    view_reports,
-)
+from feature_lineage.runner.job import Job, intervals, view_reports
 from feature_lineage.runner.owner import is_owned_by_other, owner_of
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
@@ -51,7 +46,8 @@ def apply(job: Job) -> JobReport:
 
     Raises:
         InvalidRepo: the repo's code or configuration has an error.
-        SteppedBack: the guard is too old, or the registry has changed.
+        SteppedBack: the guard is too old and the host sends no newer one, or the registry has
+            changed.
     """
     request = job.request.apply or ApplyRequest()
     before = job.read()
@@ -72,6 +68,7 @@ def apply(job: Job) -> JobReport:
         answers = _answers(store, before, writing, request)
     with job.progress.phase("plan"):
         dropped = online.dropped_views(current, desired)
+        request = _with_current_guard(job, request)
         plan = make_plan(
             current=current,
             desired=desired,
@@ -111,6 +108,15 @@ def apply(job: Job) -> JobReport:
     known["warnings"] += _storage_warnings(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
+
+
+def _with_current_guard(job: Job, request: ApplyRequest) -> ApplyRequest:
+    """The request with a newer guard, if its guard became too old while the job worked."""
+    guard = job.request.enforced_guard
+    if guard is None:
+        return request
+    current = job.current_guard(guard, request.max_guard_age_seconds)
+    return request.model_copy(update={"guard": current})
 
 
 def _check_folder(job: Job) -> None:
@@ -184,9 +190,8 @@ def _stop(
     known: dict[str, Any],
 ) -> JobReport | None:
     """The report if nothing is to be written: the plan is blocked, or only a plan was requested."""
-    if plan.reason == Reason.GUARD_UNAVAILABLE and request.guard is not None:
-        max_age = request.max_guard_age_seconds
-        raise stale_guard(request.guard.read_at, max_age, job.progress.seconds)
+    if plan.reason == Reason.GUARD_UNAVAILABLE:
+        raise SteppedBack(explain(plan, job.request.revision), reason=Reason.GUARD_UNAVAILABLE)
     known = {**known, "snapshot": current, "views": view_reports(before.proto, job.project)}
     if plan.verdict is PlanVerdict.BLOCKED:
         overrides = [

@@ -4,7 +4,6 @@ Never `FeatureStore.teardown`, which wipes every project of the registry. Online
 if the job is killed in between, the registry still lists them for the next attempt.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from feast.infra.registry import sql
@@ -13,13 +12,13 @@ from sqlalchemy import delete as delete_rows
 
 from feature_lineage.errors import TerminalError
 from feature_lineage.operations.job_report import JobReport, Outcome
-from feature_lineage.operations.protection import is_stale, protected_versions
+from feature_lineage.operations.protection import protected_versions
 from feature_lineage.operations.protocol import DeleteRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of
 from feature_lineage.runner.errors import SteppedBack
-from feature_lineage.runner.job import Job, stale_guard, view_reports
+from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import Reading, registry_store, rows_of, views_of
 
@@ -28,7 +27,8 @@ def delete(job: Job) -> JobReport:
     """Delete the project's online tables and registry objects; idempotent.
 
     Raises:
-        SteppedBack: the guard is too old to decide whether models use the project.
+        SteppedBack: the guard is too old to decide whether models use the project, and the host
+            sends no newer one.
     """
     request = job.request.delete or DeleteRequest()
     if request.adopted and request.adopted != job.settings.registry_id:
@@ -37,11 +37,11 @@ def delete(job: Job) -> JobReport:
             "point feature_store.yaml at that one, or set deletionPolicy to Retain",
             reason=Reason.PROJECT_OWNED_BY_OTHER,
         )
-    users = _users(job, request, datetime.now(UTC))
     before = job.read()
     current = job.snapshot(before)
     recorded = owner_of(before.proto, job.project)
     check_owner(job.request, recorded, current, "set deletionPolicy to Retain")
+    users = _users(job, request)
     if users and not request.allow:
         names = ", ".join(users[:10])
         return job.report(
@@ -68,15 +68,12 @@ def delete(job: Job) -> JobReport:
     )
 
 
-def _users(job: Job, request: DeleteRequest, now: datetime) -> tuple[str, ...]:
+def _users(job: Job, request: DeleteRequest) -> tuple[str, ...]:
     """Protected model versions that use the project."""
-    if request.guard is None or request.protection != "Enforce":
+    guard = job.request.enforced_guard
+    if guard is None:
         return ()
-    if is_stale(request.guard, timedelta(seconds=request.max_guard_age_seconds), now):
-        raise stale_guard(
-            request.guard.read_at, request.max_guard_age_seconds, job.progress.seconds
-        )
-    return protected_versions(request.guard)
+    return protected_versions(job.current_guard(guard, request.max_guard_age_seconds))
 
 
 def _remove_project(job: Job, before: Reading) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from feast.feature_view import FeatureViewState
 from feature_lineage.features.freshness import is_future
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.newer_guard import GuardAnswer
+from feature_lineage.operations.protection import Guard, is_stale
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS, snapshot_of
@@ -51,6 +53,42 @@ class Job:
         with self.progress.phase("read"):
             return self.reader.read()
 
+    def current_guard(self, guard: Guard, max_age: float) -> Guard:
+        """The guard, or a newer one of the host if the guard is too old.
+
+        Args:
+            max_age: maxGuardAge in seconds.
+
+        Raises:
+            SteppedBack: the host sent none in time, or one that is too old, too.
+        """
+        limit = timedelta(seconds=max_age)
+        if not is_stale(guard, limit, datetime.now(UTC)):
+            return guard
+        with self.progress.phase("wait_for_guard"):
+            text = self.progress.ask_for_guard()
+        nobody = GuardAnswer(token="", failure="no host answers this job")
+        answer = GuardAnswer.model_validate_json(text) if text else nobody
+        if answer.guard is None or is_stale(answer.guard, limit, datetime.now(UTC)):
+            raise self._stale_guard(guard, max_age, answer)
+        return answer.guard
+
+    def _stale_guard(self, guard: Guard, max_age: float, answer: GuardAnswer) -> SteppedBack:
+        now = datetime.now(UTC)
+        age, worked = (now - guard.read_at).total_seconds(), (now - self.started).total_seconds()
+        newer = f"The job asked for newer facts: {answer.failure}"
+        if answer.guard is not None:
+            late = (now - answer.guard.read_at).total_seconds()
+            newer = f"The newer facts were {late:.0f} s old when they came: raise maxGuardAge"
+        return SteppedBack(
+            f"the facts about the protected models, of {guard.read_at:%Y-%m-%dT%H:%M:%SZ}, are "
+            f"{age:.0f} s old; spec.apply.protection.maxGuardAge is {max_age:.0f} s. {newer}. The "
+            f"job worked {worked:.0f} s until here, "
+            f"{self.progress.seconds.get('import_repo', 0.0):.0f} s of it to import the "
+            "repository. It changed nothing and is repeated",
+            reason=Reason.GUARD_UNAVAILABLE,
+        )
+
     def open_store(self) -> FeatureStore:
         return open_store(self.settings, self.repo)
 
@@ -76,26 +114,6 @@ class Job:
             seconds=self.progress.seconds,
             **fields,
         )
-
-
-def stale_guard(read_at: datetime, max_age: float, seconds: Mapping[str, float]) -> SteppedBack:
-    """The error for a guard that is older than maxGuardAge.
-
-    Args:
-        read_at: age of the oldest MLflow fact in the guard.
-        max_age: maxGuardAge in seconds.
-        seconds: phase → seconds of the job.
-    """
-    age = (datetime.now(UTC) - read_at).total_seconds()
-    imported = seconds.get("import_repo", 0.0)
-    return SteppedBack(
-        f"the facts about the protected models, of {read_at:%Y-%m-%dT%H:%M:%SZ}, are {age:.0f} s "
-        f"old; spec.apply.protection.maxGuardAge is {max_age:.0f} s. The job needed "
-        f"{sum(seconds.values()):.0f} s until here, {imported:.0f} s of it to import the "
-        "repository. It changed nothing and is repeated with new facts; if the next attempt "
-        "takes as long, raise maxGuardAge above that time or shorten the import",
-        reason=Reason.GUARD_UNAVAILABLE,
-    )
 
 
 def view_reports(

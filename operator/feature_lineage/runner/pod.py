@@ -21,6 +21,7 @@ from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import PodRequest, pack_report, read_pod_request
 from feature_lineage.operations.protocol import encode
 from feature_lineage.reasons import Reason
+from feature_lineage.runner.pod_host import PodHost
 from feature_lineage.runner.publish import (
     TERMINATION_LOG,
     ApiServerClient,
@@ -54,8 +55,7 @@ def run(request: Path, home: Path, server: ApiServerClient, termination_log: Pat
     began = time.monotonic()
     try:
         pod_request = read_pod_request(request.read_bytes())
-        keeper = Keeper(server, pod_request.namespace, pod_request.reports[0])
-        report = execute(pod_request, home, keeper.keep)
+        report = execute(pod_request, home, server)
         deadline = began + pod_request.request.deadline_seconds
         return _publish(report, pod_request, server, termination_log, deadline)
     except FeatureLineageError as error:
@@ -64,11 +64,11 @@ def run(request: Path, home: Path, server: ApiServerClient, termination_log: Pat
         return CRASHED
 
 
-def execute(pod_request: PodRequest, home: Path, keep: Keep | None = None) -> JobReport:
+def execute(pod_request: PodRequest, home: Path, server: ApiServerClient) -> JobReport:
     """Run the operation; returns its report, also if it could not start.
 
     Args:
-        keep: stores the report so far of a materialization, in case the pod is killed.
+        server: gets the report so far of a materialization, and questions for a newer guard.
     """
     request = pod_request.request
     (home / "home").mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,9 @@ def execute(pod_request: PodRequest, home: Path, keep: Keep | None = None) -> Jo
     request_file, report_file = home / "request.json", home / "report.json"
     request_file.write_text(encode(request))
     request_file.chmod(0o600)
-    supervise(request_file, report_file, sys.stdout, keep)
+    where = (server, pod_request.namespace, pod_request.reports[0])
+    keep, host = Keeper(*where).keep, PodHost(*where)
+    supervise(request_file, report_file, sys.stdout, keep, lambda: host)
     return JobReport.model_validate_json(report_file.read_bytes())
 
 

@@ -9,6 +9,7 @@ Standard output is not used: the repo's code may print anything there, also JSON
     {"event": "view_running", "name": "driver_hourly_stats"}    the worker waits for an answer
     {"event": "view_keeps_state", "name": "driver_hourly_stats"}    Feast stored no MATERIALIZING
     {"event": "view_ended", "view": {...}}      its result
+    {"event": "guard"}                          a newer guard is needed; the answer is one line
     {"event": "report", "report": {...}}        the last one
 """
 
@@ -37,6 +38,7 @@ DOING: Final = {
     "infer": "working out features from the repo's code",
     "plan": "planning",
     "dry_retrieval": "retrieving the features of the protected models with made-up values",
+    "wait_for_guard": "waiting for newer facts about the protected models",
     "apply": "writing the registry",
     "online_tables": "changing tables of the online store",
     "materialize": "materializing",
@@ -73,7 +75,7 @@ class WorkerResult:
 
 
 class ProgressPipe:
-    """The worker's end of the pipe.
+    """The worker's end of the pipe, and of the pipe with the answers.
 
     Args:
         descriptor: to the supervisor.
@@ -86,6 +88,8 @@ class ProgressPipe:
 
     def __init__(self, descriptor: int, answers: int | None = None) -> None:
         os.set_inheritable(descriptor, False)
+        if answers is not None:
+            os.set_inheritable(answers, False)
         self._descriptor, self._answers = descriptor, answers
         self.seconds: dict[str, float] = {}
         self.phase_name = "start"
@@ -101,6 +105,17 @@ class ProgressPipe:
         self.emit(event, **fields)
         if self._answers is not None and select.select([self._answers], [], [], ANSWER_SECONDS)[0]:
             os.read(self._answers, 1)
+
+    def ask_for_guard(self) -> bytes:
+        """Ask for a newer guard and wait; returns a `GuardAnswer`, JSON, or b"" without a host.
+
+        The supervisor limits the wait.
+        """
+        if self._answers is None:
+            return b""
+        self.emit("guard")
+        with os.fdopen(self._answers, "rb", closefd=False) as answers:
+            return answers.readline().strip()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

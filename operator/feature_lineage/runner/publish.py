@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from feature_lineage.errors import AccessRefused, FeatureLineageError, TransientError
 from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.newer_guard import ANSWER_KEY, ANSWERED_KEY, QUESTION_KEY
 from feature_lineage.operations.pod_protocol import (
     MANIFEST_KEY,
     PIECE_KEY,
@@ -86,6 +87,19 @@ class ApiServerClient:
         port = environment.get("KUBERNETES_SERVICE_PORT", "443")
         return cls(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
 
+    def config_map(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read a ConfigMap, without retries.
+
+        Raises:
+            TransientError: the server refused, or did not answer.
+        """
+        try:
+            found = json.loads(self._send("GET", _path(namespace, name)))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            failure = f"ConfigMap {namespace}/{name} could not be read: {error}"
+            raise TransientError(failure) from error
+        return found if isinstance(found, dict) else {}
+
     def patch_config_map(
         self, namespace: str, name: str, body: dict[str, Any], retries: Retries
     ) -> None:
@@ -95,17 +109,19 @@ class ApiServerClient:
             AccessRefused: the ServiceAccount lacks the permission, or the ConfigMap is gone.
             TransientError: the server did not answer before the deadline.
         """
-        path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        path = _path(namespace, name)
         pauses, refusals_end = retries.pauses(), 0.0
         while True:
             try:
-                return self._patch(path, json.dumps(body).encode())
+                self._send("PATCH", path, json.dumps(body).encode())
             except urllib.error.HTTPError as error:
                 answer = error.read(2000).decode(errors="replace")
                 code, cause = error.code, f"HTTP {error.code}: {_message(answer)}"
             except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
                 code, cause = NO_ANSWER, str(error)
-            failure = f"the report could not be written to ConfigMap {namespace}/{name}: {cause}"
+            else:
+                return
+            failure = f"ConfigMap {namespace}/{name} could not be written: {cause}"
             pause = next(pauses, None)
             if code in _REFUSED:
                 refusals_end = refusals_end or time.monotonic() + REFUSED_SECONDS
@@ -118,12 +134,12 @@ class ApiServerClient:
             retries.on_pause(failure, pause)
             time.sleep(pause)
 
-    def _patch(self, path: str, body: bytes) -> None:
+    def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
         token = (self._account / "token").read_text().strip()  # the kubelet rotates the token
         request = urllib.request.Request(  # noqa: S310 - always https
             self._url + path,
             data=body,
-            method="PATCH",
+            method=method,
             headers={
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/merge-patch+json",
@@ -136,7 +152,8 @@ class ApiServerClient:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
         )
         with opener.open(request, timeout=ATTEMPT_SECONDS) as response:
-            response.read()
+            content: bytes = response.read()
+        return content
 
 
 def publish(
@@ -156,8 +173,13 @@ def publish(
         data = {PIECE_KEY: base64.b64encode(pieces[number]).decode()}
         body: dict[str, Any] = {"binaryData": data}
         if number == 0:
-            body["data"] = {MANIFEST_KEY: manifest.model_dump_json()}
-            body["binaryData"] = {**data, UNFINISHED_KEY: None}
+            body["data"] = {
+                MANIFEST_KEY: manifest.model_dump_json(),
+                QUESTION_KEY: None,
+                ANSWERED_KEY: None,
+            }
+            # The places of what the job wrote before may be needed.
+            body["binaryData"] = {**data, UNFINISHED_KEY: None, ANSWER_KEY: None}
         server.patch_config_map(namespace, names[number], body, retries)
 
 
@@ -198,6 +220,10 @@ def termination_message(report: JobReport, manifest: ReportManifest) -> bytes:
         message["message"] = report.message[: max(0, len(report.message) - 6 * over)][:500] + "…"
         text = json.dumps(message).encode()
     return text[:TERMINATION_BYTES]
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
 
 
 def _message(text: str) -> str:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from feature_lineage.runner.progress import PUBLIC_EVENTS, VIEW_EVENTS, WorkerResult
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these imports take time: they happen after the worker has started
     from feature_lineage.operations.job_report import JobReport
+    from feature_lineage.runner.newer_guard import GuardHost, GuardQuestion
     from feature_lineage.runner.view_results import Keep
 
 UNFINISHED: Final = "unfinished.json"
@@ -45,6 +46,7 @@ def supervise(
     report_path: Path,
     log_to: Path | TextIO | None,
     keep: "Keep | None" = None,
+    host: "Callable[[], GuardHost | None]" = lambda: None,
 ) -> int:
     """Run one operation to its report; returns the exit code.
 
@@ -52,6 +54,7 @@ def supervise(
         log_to: progress, one JSON object per line: a file to append to, or an open file.
         keep: stores the report so far of a materialization, for the case that this process dies;
             None: in `UNFINISHED` beside the report.
+        host: makes the way to the host that answers a question for a newer guard.
     """
     started, clock = time.time(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="feature-lineage-", ignore_cleanup_errors=True)
@@ -61,6 +64,7 @@ def supervise(
         try:
             # Imported while the worker imports Feast on the other core.
             from feature_lineage.operations.protocol import JobRequest, encode
+            from feature_lineage.runner.newer_guard import GuardQuestion
             from feature_lineage.runner.report_builder import build_report
             from feature_lineage.runner.view_results import ViewResults
 
@@ -69,14 +73,15 @@ def supervise(
                 _write_atomically(path, encode(unfinished).encode())
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
-            result = WorkerResult()
+            deadline, result = clock + request.deadline_seconds, WorkerResult()
             views = ViewResults(request, started, keep or keep_beside, result.secrets)
+            worker.question = GuardQuestion(host(), worker.answers, deadline)
             with (
                 log_to.open("a")
                 if isinstance(log_to, Path)
                 else contextlib.nullcontext(log_to) as log
             ):
-                worker.watch(clock + request.deadline_seconds, signals, log, result, views.handle)
+                worker.watch(deadline, signals, log, result, views.handle)
             result.unfinished = views.unfinished
         finally:
             worker.kill()
@@ -128,7 +133,8 @@ class Worker:
             os.close(descriptor)
         self._output = output_read
         self._events, self._requests, self._replies = events_read, request_write, reply_read
-        self._answers = answer_write
+        self.answers = answer_write
+        self.question: GuardQuestion | None = None
 
     def watch(
         self,
@@ -202,12 +208,14 @@ class Worker:
                     result.report = report
                 case {"event": "registry"}:
                     result.registry = message
+                case {"event": "guard"} if self.question is not None:
+                    self.question.ask()
                 case {"event": "secrets", "values": list(values)}:
                     result.secrets += [value for value in values if isinstance(value, str)]
                 case {"event": str(event)} if event in VIEW_EVENTS:
                     if on_view(message):
                         with contextlib.suppress(BrokenPipeError):
-                            os.write(self._answers, b"\n")
+                            os.write(self.answers, b"\n")
                 case {"event": str(event)} if event in PUBLIC_EVENTS:
                     if event == "phase":
                         result.phase = str(message.get("name", result.phase))
@@ -243,6 +251,8 @@ class Worker:
 
     def kill(self) -> None:
         """End the whole group: worker, verifier, and processes that the repo's code started."""
+        if self.question is not None:
+            self.question.close()
         self._signal_group(signal.SIGKILL)
         self.process.wait()
 

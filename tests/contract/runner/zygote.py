@@ -49,7 +49,7 @@ def main() -> None:
             if "target" in kill:
                 arm(**kill)
             request = JobRequest.model_validate(command["request"])
-            progress = ProgressPipe(write)
+            progress = ProgressPipe(write, os.open(os.devnull, os.O_RDONLY))
             report = worker._guarded(request, progress, datetime.now(UTC), dispatch.run)
             progress.emit("report", report=report)
             os._exit(0)

@@ -17,7 +17,7 @@ from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.decide.decision import CancelJob, Decision, Record, StartJob
+from feature_lineage.decide.decision import AnswerJob, CancelJob, Decision, Record, StartJob
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, SourceFacts
 from feature_lineage.decide.observed import (
@@ -37,6 +37,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
 from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.job_report import JobReport, ViewReport
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
 from feature_lineage.operations.protocol import JobRequest
@@ -95,6 +96,8 @@ class ProjectScenario:
         runs: operation id → MLflow run.
         refusal: why no job can be started; None if jobs start.
         unrecorded: why MLflow or the platform refuses records; None: they are accepted.
+        asked_at: when the host saw the question of the running job for a newer guard.
+        answers: the answers to questions, in order.
         happened: domain events so far.
         events: reasons of the Kubernetes Events for them.
     """
@@ -124,6 +127,8 @@ class ProjectScenario:
         self.forgotten: list[str] = []
         self.runs: dict[str, str] = {}
         self.refusal: Failure | None = None
+        self.asked_at: datetime | None = None
+        self.answers: list[GuardAnswer] = []
         self.events: list[str] = []
         self.unrecorded: Failure | None = None
         self.happened: list[DomainEvent] = []
@@ -175,6 +180,7 @@ class ProjectScenario:
             models=models,
             snapshot=self.snapshot,
             damage=self.damage,
+            asked_at=self.asked_at,
         )
 
     def reconcile(
@@ -211,6 +217,8 @@ class ProjectScenario:
                     refused[action.request.operation_id] = self.refusal
             elif isinstance(action, CancelJob):
                 self.taken_back[action.job] = action.why
+            elif isinstance(action, AnswerJob):
+                self._answer(action)
             elif isinstance(action, Record) and self.unrecorded is None:
                 run = self.runs.setdefault(action.operation_id, f"run-{len(self.runs)}")
                 recorded[action.operation_id] = run
@@ -245,6 +253,17 @@ class ProjectScenario:
         self.started.append(name)
         self.requests[name] = request
         self.jobs.setdefault(name, JobFacts(running=True))
+
+    def asks(self, token: str) -> None:
+        """The running job asks for a newer guard, which the host sees now."""
+        self.jobs[self.job] = JobFacts(running=True, guard_question=token)
+        self.asked_at = self.now
+
+    def _answer(self, action: AnswerJob) -> None:
+        assert action.job == self.job
+        assert action.answer.token == self.jobs[action.job].guard_question
+        self.answers.append(action.answer)
+        self.jobs[action.job] = JobFacts(running=True)
 
     def rest(self) -> None:
         """Reconcile until nothing changes; an operation in flight continues."""

@@ -14,8 +14,9 @@ from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protection import Guard, GuardedModel
-from feature_lineage.operations.protocol import DeleteRequest, JobRequest
+from feature_lineage.operations.protocol import DeleteRequest, JobRequest, encode
 from feature_lineage.runner import delete as module
 from feature_lineage.runner.job import Job
 
@@ -34,14 +35,19 @@ class Empty(Job):
         return RegistrySnapshot("p", {})
 
 
-def run(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> JobReport:
+def run(
+    monkeypatch: pytest.MonkeyPatch, newer: Callable[[], Guard] | None = None, **fields: Any
+) -> JobReport:
     if "guard" in fields:
         fields["guard"] = fields["guard"]()
+    answer = encode(GuardAnswer(token="t", guard=newer())) if newer else ""
     monkeypatch.setattr(module, "view_reports", lambda *_: ())
     settings = SimpleNamespace(
         registry_id="registry-1", registry_type="file", online_store_type="sqlite"
     )
-    progress = SimpleNamespace(phase=lambda _: nullcontext(), seconds={})
+    progress = SimpleNamespace(
+        phase=lambda _: nullcontext(), seconds={}, ask_for_guard=answer.encode
+    )
     request = JobRequest(
         operation_id="d-1",
         kind=OperationKind.DELETE,
@@ -119,6 +125,27 @@ def test_nothing_goes_on(
     if reason == "GuardUnavailable":
         age = fields.get("max_guard_age_seconds", 600)
         assert f"maxGuardAge is {age} s" in caught.value.message
+        assert "no host answers this job" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("newer", "outcome"),
+    [
+        pytest.param(guard(), Outcome.SUCCEEDED, id="no model uses it any more"),
+        pytest.param(guard(CHAMPION), Outcome.BLOCKED, id="a model uses it now"),
+    ],
+)
+def test_a_newer_guard_of_the_host_decides(
+    newer: Callable[[], Guard], outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = guard(minutes=11) if outcome is Outcome.BLOCKED else guard(CHAMPION, minutes=11)
+
+    assert run(monkeypatch, newer, guard=old).outcome is outcome
+
+
+def test_a_newer_guard_that_is_too_old_permits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FeatureLineageError, match=r"newer facts were 720 s old .* raise maxGuard"):
+        run(monkeypatch, guard(minutes=12), guard=guard(minutes=20))
 
 
 def test_under_warn_an_old_guard_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

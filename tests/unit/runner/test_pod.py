@@ -50,6 +50,9 @@ FILES = {"feature_store.yaml": b"project: p\n", "defs__features.py": b"x = 1\n"}
 REVISION = files_revision({"feature_store.yaml": b"project: p\n", "defs/features.py": b"x = 1\n"})
 
 
+NO_SERVER = ApiServerClient("http://127.0.0.1:1")
+
+
 def order(revision: str = REVISION, kind: str = "apply", **fields: Any) -> PodRequest:
     request = JobRequest(
         operation_id=f"{kind}-1-x-1",
@@ -106,7 +109,7 @@ def test_a_folder_of_the_image_is_used_in_place(tmp_path: Path) -> None:
 
 
 def test_a_missing_repo_is_reported(tmp_path: Path) -> None:
-    report = execute(order(folder="/nowhere"), tmp_path)
+    report = execute(order(folder="/nowhere"), tmp_path, NO_SERVER)
     assert (report.outcome, report.reason) == (Outcome.FAILED, "RefNotFound")
     assert report.operation_id == "apply-1-x-1"
 
@@ -196,12 +199,14 @@ def test_every_pause_is_logged_with_its_cause(api: ApiServerClient, unreliable_s
 
     assert [name for name, _, _ in unreliable_server.taken] == ["r-0"]
     assert len(reasons) == 15
-    assert reasons[0] == "the report could not be written to ConfigMap n/r-0: HTTP 503: status 503"
+    assert reasons[0] == "ConfigMap n/r-0 could not be written: HTTP 503: status 503"
 
 
 def test_retries_end_at_the_deadline(api: ApiServerClient, unreliable_server: Any) -> None:
     unreliable_server.statuses[:] = [503] * 10_000
-    with pytest.raises(TransientError, match="ConfigMap n/r-0: HTTP 503: status 503"):
+    with pytest.raises(
+        TransientError, match="ConfigMap n/r-0 could not be written: HTTP 503: status 503"
+    ):
         hand_over(api, for_seconds(0.2))
     assert 10_000 > len(unreliable_server.statuses) > 9_900
 
@@ -240,7 +245,7 @@ def test_pauses_grow_to_15_s_and_end_at_the_deadline(
 
 
 def test_a_termination_message_has_4_kib_at_most(tmp_path: Path) -> None:
-    report = execute(order(folder="/nowhere"), tmp_path)
+    report = execute(order(folder="/nowhere"), tmp_path, NO_SERVER)
     report = report.model_copy(update={"message": 'ä"\\' * 5000})
     manifest, _ = pack_report(gzip.compress(b""), "x")
     words = termination_message(report, manifest)

@@ -95,7 +95,9 @@ def apply_is_due(given: DecisionInput) -> bool:
 
 
 def guard_is_needed(observed: ObservedProject, inputs: str) -> bool:
-    """Whether a job that needs the guard may start now; the guard must be current then.
+    """Whether a job that needs the guard may start now, or asks for a newer one.
+
+    The guard must be current then.
 
     Args:
         inputs: digest of all inputs of an apply.
@@ -104,7 +106,7 @@ def guard_is_needed(observed: ObservedProject, inputs: str) -> bool:
     operation, last = status.operation, status.last_apply
     job = observed.job_of(operation) if operation is not None else None
     if job is not None and job.running:
-        return False
+        return bool(job.guard_question)
     if observed.deleted:
         return True
     if spec.suspend or spec.apply.mode is ApplyMode.OBSERVE:

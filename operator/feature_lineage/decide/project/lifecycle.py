@@ -25,6 +25,7 @@ from feature_lineage.decide.project.attempt import AttemptOutcome, backing_off, 
 from feature_lineage.decide.project.end_events import end_events
 from feature_lineage.decide.project.history import listed, record, records_operations
 from feature_lineage.decide.project.job_request import inputs_digest, job_request
+from feature_lineage.decide.project.newer_guard import answer_question, with_guard_digest
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.decide.project.status_changes import (
     apply_changes,
@@ -39,7 +40,6 @@ from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS, Lane
-from feature_lineage.operations.protection import guard_digest
 from feature_lineage.reasons import Reason
 
 RUNNING_INTERVAL: Final = timedelta(seconds=60)
@@ -75,7 +75,8 @@ def _running(
     if operation.failures == 0 and operation.reason != Reason.GUARD_UNAVAILABLE:
         # Its cause of waiting has ended, and no attempt has failed.
         running |= {"reason": None, "message": None}
-    step = step.with_operation(operation.model_copy(update=running))
+    operation = operation.model_copy(update=running)
+    step = answer_question(observed, step.with_operation(operation), operation, job)
     in_vain = not job.begun and job.reason and not job.cancelled
     if in_vain and (job.outdated or outdated(observed, operation)):
         # Its cause of waiting may never end, or may end only with the current spec.
@@ -138,9 +139,7 @@ def _attempt_ended(
 
 def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
     """Write the operation to the status; its job is started after the write."""
-    guard = observed.models.guard if observed.models else None
-    if KINDS[operation.kind].plans and guard is not None:
-        operation = operation.model_copy(update={"guard_digest": guard_digest(guard)})
+    operation = with_guard_digest(observed, operation)
     first = step.status.sequence < operation.sequence
     step = step.with_operation(operation).update(
         sequence=max(step.status.sequence, operation.sequence)

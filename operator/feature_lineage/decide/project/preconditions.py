@@ -85,4 +85,8 @@ def waiting_reason(observed: ObservedProject, operation: OperationStatus | None)
         return Failure(operation.reason or Reason.JOB_FAILED, message)
     if job is not None and job.running and job.reason:
         return Failure(job.reason, f"{operation.id} waits: {job.message}")
+    outage = observed.models.failure if observed.models else None
+    if job is not None and job.guard_question and outage is not None:
+        waits = "waits for newer facts about the protected models"
+        return Failure(Reason.GUARD_UNAVAILABLE, f"{operation.id} {waits}: {outage.message}")
     return None

@@ -8,6 +8,7 @@ from feature_lineage.errors import TerminalError
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import (
+    GUARD_READ_AT,
     POD_DIGEST,
     labels,
     owned_by_project,
@@ -40,8 +41,11 @@ def job_manifest(
     Raises:
         TerminalError: `spec.runtime` sets something that a job may not have.
     """
-    job = request.operation_id
+    job, guard = request.operation_id, request.enforced_guard
     template = pod_template(project, job, defaults)
+    annotations = {POD_DIGEST: digest_of(template)}
+    if guard is not None:
+        annotations[GUARD_READ_AT] = guard.read_at.isoformat()
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -49,7 +53,7 @@ def job_manifest(
             "name": job,
             "namespace": project.metadata.namespace,
             "labels": labels(project, job),
-            "annotations": {POD_DIGEST: digest_of(template)},
+            "annotations": annotations,
             "ownerReferences": owned_by_project(project),
         },
         "spec": {

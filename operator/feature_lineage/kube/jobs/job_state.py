@@ -19,6 +19,7 @@ from feature_lineage.kube.jobs.failure_cause import (
     waiting_cause,
 )
 from feature_lineage.kube.jobs.job_manifest import is_outdated
+from feature_lineage.kube.jobs.newer_guard import read_question
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import apply_access
@@ -75,7 +76,7 @@ async def _running(
     if stuck is not None:
         return JobFacts(True, reason=stuck.reason, message=stuck.message)
     if (job.get("status") or {}).get("ready"):
-        return JobFacts(running=True)
+        return JobFacts(running=True, guard_question=await read_question(api, job, project))
     pod = newest_pod(await pods_of(api, project.metadata.namespace, job["metadata"]["name"]))
     if has_started(pod):
         lost = unreachable_node(pod) or Cause("", "")

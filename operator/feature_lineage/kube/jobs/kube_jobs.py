@@ -23,6 +23,7 @@ from feature_lineage.kube.jobs.job_manifest import (
 )
 from feature_lineage.kube.jobs.job_state import is_suspended, pods_of, read_state
 from feature_lineage.kube.jobs.names import CANCELLED
+from feature_lineage.kube.jobs.newer_guard import write_answer
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import apply_access
 from feature_lineage.kube.kinds import (
@@ -32,6 +33,7 @@ from feature_lineage.kube.kinds import (
     MANAGER,
     PROJECT_LABEL,
 )
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest
 
 KEPT_SECONDS: Final = 3600
@@ -90,6 +92,12 @@ class KubeJobs:
             "spec": {"activeDeadlineSeconds": 1},
         }
         await self._api.patch(JOBS, project.metadata.namespace, operation_id, body)
+
+    async def answer(
+        self, operation_id: str, project: FeatureStoreProject, answer: GuardAnswer
+    ) -> None:
+        """Write the answer into the first ConfigMap of the report, which the job can read."""
+        await write_answer(self._api, project.metadata.namespace, operation_id, answer)
 
     async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
         """Have the Job deleted after `KEPT_SECONDS`."""

@@ -44,6 +44,10 @@ CANCELLED: Final = f"{GROUP}/taken-back"
 """Annotation of a cancelled Job: ``reason: message`` of the cause."""
 
 
+GUARD_READ_AT: Final = f"{GROUP}/guard-read-at"
+"""Annotation of a Job whose guard may become too old: when its facts were read."""
+
+
 def labels(project: FeatureStoreProject, job: str = "") -> dict[str, str]:
     """Labels of an object of a project, or of one of its jobs."""
     found = {MANAGED_BY: MANAGER, PROJECT_LABEL: project.metadata.name}

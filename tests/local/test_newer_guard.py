@@ -1,0 +1,103 @@
+"""An import that takes longer than maxGuardAge is applied, with a guard that is read anew."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.local.conftest import EventRecorder, run_once
+from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, write_yaml
+from tests.local.state_reader import command, read_state, registry_of
+from tests.local.test_protection import CONV_RATE, TRIPS, WITHOUT_TRIPS
+
+MAX_AGE = 10
+SLOW = f"""
+import time
+from pathlib import Path
+
+Path("{{folder}}/importing").touch()
+while not Path("{{folder}}/continue").exists():
+    time.sleep(0.1)
+time.sleep({MAX_AGE + 1})
+"""
+
+
+def write_scene(folder: Path, mlflow: MLflow, project: str) -> Path:
+    """A project whose facts about models are read only when a job needs a guard."""
+    protection = {"maxGuardAge": f"{MAX_AGE}s"}
+    manifest = project_manifest(project, apply={"protection": protection})
+    manifest["spec"]["mlflow"] = {"trackingUri": mlflow.url, "pollInterval": "10m"}
+    write_yaml(folder / "manifests.yaml", manifest)
+    return write_repo(folder / "repo", project)
+
+
+def slow(features: str, folder: Path) -> str:
+    """Features whose import waits for the file ``continue``, and then longer than maxGuardAge."""
+    return SLOW.format(folder=folder) + features
+
+
+@pytest.mark.slow
+async def test_a_slow_import_is_applied_on_its_first_attempt(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("slow")
+    model = f"{project}_model"
+    repo = write_scene(tmp_path, mlflow, project)
+    mlflow.train(model, project, [CONV_RATE], alias="champion")
+    (repo / "features.py").write_text(slow(WITHOUT_TRIPS, tmp_path))
+    (tmp_path / "continue").touch()
+    recorder = EventRecorder()
+
+    assert await run_once(tmp_path, recorder)
+
+    state = read_state(tmp_path)
+    assert state.state("Applied")[0] == "True"
+    (operation,) = state.status["operations"]
+    assert (operation["result"], operation["attempt"]) == ("Succeeded", 1)
+    assert CONV_RATE in registry_of(repo)["features"]
+    assert [event.reason for event in recorder.events] == ["ApplySucceeded"]
+
+
+@pytest.mark.slow
+async def test_an_alias_moved_during_a_slow_import_blocks(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("moved")
+    model = f"{project}_model"
+    repo = write_scene(tmp_path, mlflow, project)
+    mlflow.train(model, project, [CONV_RATE], alias="champion")
+    (repo / "features.py").write_text(FEATURES)
+    assert await run_once(tmp_path)
+    (repo / "features.py").write_text(slow(WITHOUT_TRIPS, tmp_path))
+
+    running = asyncio.create_task(run_once(tmp_path))
+    while not (tmp_path / "importing").exists():
+        assert not running.done()
+        await asyncio.sleep(0.1)
+    mlflow.train(model, project, [TRIPS, CONV_RATE], alias="champion")
+    (tmp_path / "continue").touch()
+    assert not await running
+
+    blocked = read_state(tmp_path)
+    assert blocked.state("Applied") == ("False", "Blocked")
+    assert f"{model} v2" in blocked.message("Applied")
+    assert blocked.status["operations"][0]["attempt"] == 1
+    assert TRIPS in registry_of(repo)["features"]
+
+    mlflow.set_alias(model, "champion", "1")
+    assert await run_once(tmp_path), "the guard of the answer blocked it, so this one unblocks it"
+    assert TRIPS not in registry_of(repo)["features"]
+
+
+@pytest.mark.slow
+def test_the_plan_command_survives_a_slow_import(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("planned")
+    repo = write_scene(tmp_path, mlflow, project)
+    (repo / "features.py").write_text(slow(FEATURES, tmp_path))
+    (tmp_path / "continue").touch()
+
+    planned = command("plan", str(tmp_path))
+
+    assert planned.returncode == 0, planned.stdout + planned.stderr
