@@ -42,6 +42,9 @@ driver_activity_v1 = FeatureService(
 )
 """
 
+GUARD_SECONDS = 10
+"""maxGuardAge of tests with a slow import: a host answers within a fraction of it."""
+
 MONTH = timedelta(days=30)
 
 
@@ -67,6 +70,16 @@ def write_repo(folder: Path, project: str, features: str = FEATURES) -> Path:
     ).astype({"conv_rate": "float32", "acc_rate": "float32"})
     frame.to_parquet(folder / "data" / "stats.parquet")
     return folder
+
+
+def slow_import(features: str, seconds: float = GUARD_SECONDS + 1) -> str:
+    """Features whose import takes so long; by default longer than `GUARD_SECONDS`."""
+    return f"import time\n\ntime.sleep({seconds})\n{features}"
+
+
+def guard_age(seconds: float = GUARD_SECONDS) -> dict[str, Any]:
+    """`spec.apply` with this maxGuardAge."""
+    return {"protection": {"maxGuardAge": f"{seconds}s"}}
 
 
 def write_yaml(path: Path, *documents: dict[str, Any]) -> None:

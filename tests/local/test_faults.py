@@ -21,20 +21,24 @@ import pytest
 import yaml
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
+    FEATURES,
     MLflow,
     backfill,
+    guard_age,
     model_manifest,
     project_manifest,
+    slow_import,
     write_repo,
     write_yaml,
 )
 
 from feature_lineage.local.host import LocalHost
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.ports import Ports
 
 CALLS = {
     "source": ("resolve",),
-    "jobs": ("start", "state", "release"),
+    "jobs": ("start", "state", "answer", "release"),
     "resources": ("save",),
     "snapshots": ("put", "get", "history"),
     "events": ("emit",),
@@ -117,6 +121,8 @@ def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
             said.append(value.operation_id)
         elif hasattr(value, "digest"):
             said.append(value.digest)
+        elif isinstance(value, GuardAnswer):
+            said.append(value.token)
         elif isinstance(value, str | bool):
             said.append(str(value))
     return " ".join(said)
@@ -149,14 +155,17 @@ async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
 
 
 def write_scene(folder: Path, mlflow: MLflow, project: str) -> str:
-    """One project with one backfill, and one model; returns the name of the model."""
-    write_repo(folder / "repo", project)
+    """One project with one backfill, and one model; returns the name of the model.
+
+    The apply asks for a newer guard.
+    """
+    write_repo(folder / "repo", project, slow_import(FEATURES))
     model = f"{project}_model"
     refs = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
     mlflow.train(model, project, refs, alias="champion")
     write_yaml(
         folder / "manifests.yaml",
-        project_manifest(project, mlflow.url, backfills=[backfill()]),
+        project_manifest(project, mlflow.url, apply=guard_age(), backfills=[backfill()]),
         model_manifest(model),
     )
     return model
@@ -175,6 +184,7 @@ def check_end(folder: Path, mlflow: MLflow, project: str, model: str) -> None:
     kinds = [operation["kind"] for operation in reversed(status["operations"])]
     assert kinds == ["Apply", "Backfill"]
     assert [operation["result"] for operation in status["operations"]] == ["Succeeded"] * 2
+    assert [operation["attempt"] for operation in status["operations"]] == [1, 1]
     assert [view["rows"] for view in status["featureViews"]] == [5]
     assert status["backfills"][0]["state"] == "Succeeded"
 

@@ -6,34 +6,34 @@ from pathlib import Path
 
 import pytest
 from tests.local.conftest import EventRecorder, run_once
-from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, write_yaml
+from tests.local.scene import (
+    FEATURES,
+    MLflow,
+    guard_age,
+    project_manifest,
+    slow_import,
+    write_repo,
+    write_yaml,
+)
 from tests.local.state_reader import command, read_state, registry_of
 from tests.local.test_protection import CONV_RATE, TRIPS, WITHOUT_TRIPS
 
-MAX_AGE = 10
-SLOW = f"""
+WAITS = """
 import time
 from pathlib import Path
 
-Path("{{folder}}/importing").touch()
-while not Path("{{folder}}/continue").exists():
+Path("{folder}/importing").touch()
+while not Path("{folder}/continue").exists():
     time.sleep(0.1)
-time.sleep({MAX_AGE + 1})
 """
 
 
 def write_scene(folder: Path, mlflow: MLflow, project: str) -> Path:
     """A project whose facts about models are read only when a job needs a guard."""
-    protection = {"maxGuardAge": f"{MAX_AGE}s"}
-    manifest = project_manifest(project, apply={"protection": protection})
+    manifest = project_manifest(project, apply=guard_age())
     manifest["spec"]["mlflow"] = {"trackingUri": mlflow.url, "pollInterval": "10m"}
     write_yaml(folder / "manifests.yaml", manifest)
     return write_repo(folder / "repo", project)
-
-
-def slow(features: str, folder: Path) -> str:
-    """Features whose import waits for the file ``continue``, and then longer than maxGuardAge."""
-    return SLOW.format(folder=folder) + features
 
 
 @pytest.mark.slow
@@ -44,8 +44,7 @@ async def test_a_slow_import_is_applied_on_its_first_attempt(
     model = f"{project}_model"
     repo = write_scene(tmp_path, mlflow, project)
     mlflow.train(model, project, [CONV_RATE], alias="champion")
-    (repo / "features.py").write_text(slow(WITHOUT_TRIPS, tmp_path))
-    (tmp_path / "continue").touch()
+    (repo / "features.py").write_text(slow_import(WITHOUT_TRIPS))
     recorder = EventRecorder()
 
     assert await run_once(tmp_path, recorder)
@@ -68,7 +67,8 @@ async def test_an_alias_moved_during_a_slow_import_blocks(
     mlflow.train(model, project, [CONV_RATE], alias="champion")
     (repo / "features.py").write_text(FEATURES)
     assert await run_once(tmp_path)
-    (repo / "features.py").write_text(slow(WITHOUT_TRIPS, tmp_path))
+    waits = WAITS.format(folder=tmp_path)
+    (repo / "features.py").write_text(waits + slow_import(WITHOUT_TRIPS))
 
     running = asyncio.create_task(run_once(tmp_path))
     while not (tmp_path / "importing").exists():
@@ -95,8 +95,7 @@ def test_the_plan_command_survives_a_slow_import(
 ) -> None:
     project = unique("planned")
     repo = write_scene(tmp_path, mlflow, project)
-    (repo / "features.py").write_text(slow(FEATURES, tmp_path))
-    (tmp_path / "continue").touch()
+    (repo / "features.py").write_text(slow_import(FEATURES))
 
     planned = command("plan", str(tmp_path))
 

@@ -157,8 +157,13 @@ async def _ended(
     while (facts := await jobs.state("plan")) is not None and facts.running:
         if facts.guard_question:
             cache = ReconcileCache()
-            models = (await observe_project(host.ports, cache, project, planning=True)).models
-            answer = GuardAnswer(token=facts.guard_question, guard=models.guard if models else None)
+            observed = await observe_project(host.ports, cache, project, planning=True)
+            failure, models = guard_failure(observed), observed.models
+            answer = GuardAnswer(
+                token=facts.guard_question,
+                guard=models.guard if models and failure is None else None,
+                failure=failure.message if failure else "",
+            )
             await jobs.answer("plan", project, answer)
         await changed.wait()
         changed.clear()

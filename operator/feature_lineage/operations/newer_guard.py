@@ -33,7 +33,7 @@ class GuardAnswer(Message):
 
     Attributes:
         token: the token of the question.
-        guard: with facts that were read after the question; None: there is no answer.
+        guard: with facts that were read after the question; None: there are none.
         failure: why there is none, for users.
     """
 

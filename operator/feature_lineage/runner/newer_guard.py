@@ -121,7 +121,7 @@ def wait_for_answer(host: GuardHost, until: float, stop: threading.Event) -> Gua
         except FeatureLineageError as error:
             failure = f"; {error.message}"
             continue
-        if answer is not None and answer.token == token and answer.guard is not None:
+        if answer is not None and answer.token == token:
             return answer
     waited = time.monotonic() - began
     return GuardAnswer(

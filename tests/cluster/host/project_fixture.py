@@ -14,6 +14,9 @@ from tests.local.scene import FEATURE_STORE, FEATURES, write_repo
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.kinds import PROJECTS
 
+POD_GUARD_SECONDS = 30
+"""maxGuardAge of tests with a slow import: a new leader answers within a fraction of it."""
+
 
 @dataclass
 class HostProject(ProjectFixture):
@@ -32,12 +35,12 @@ class HostProject(ProjectFixture):
         """The folder with the content of the claim ``stores``."""
         return self.folder / "repo" / "data"
 
-    def prepare(self) -> None:
+    def prepare(self, features: str = FEATURES) -> None:
         """Create the repo and its data."""
         write_repo(self.folder / "repo", self.project)
         self.stores.chmod(0o777)
         store = FEATURE_STORE.format(project=self.project).replace("data/", "/stores/")
-        files = {"feature_store.yaml": store, "features.py": FEATURES.replace("data/", "/stores/")}
+        files = {"feature_store.yaml": store, "features.py": features.replace("data/", "/stores/")}
         metadata = {"name": "repo", "namespace": self.namespace}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(body))

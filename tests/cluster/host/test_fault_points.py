@@ -1,8 +1,8 @@
 """The cluster host crashes at each of its writes, and another one takes over: same end state.
 
-One scenario contains all writes: an apply, a backfill, a model whose alias moves, and a deletion
-that deletes the objects of the project. Each host crashes at the first write at which no host has
-crashed yet.
+One scenario contains all writes: an apply that asks for a newer guard, a backfill, a model whose
+alias moves, and a deletion that deletes the objects of the project. Each host crashes at the first
+write at which no host has crashed yet.
 """
 
 import copy
@@ -20,11 +20,11 @@ from tests.cluster.host.crash_injection import CrashPlan, Moment, crashing_mlflo
 from tests.cluster.host.gateway import gateway
 from tests.cluster.host.polling import gone, says, until
 from tests.cluster.host.process import grant_lease
-from tests.cluster.host.project_fixture import HostProject
+from tests.cluster.host.project_fixture import POD_GUARD_SECONDS, HostProject
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.node import NodeStandIn
 from tests.e2e.project_fixture import MADE, both, recorded
-from tests.local.scene import MLflow, backfill
+from tests.local.scene import FEATURES, MLflow, backfill, guard_age, slow_import
 from tests.servers.fixtures import shared_mlflow
 
 from feature_lineage.decide.model.tags import VERDICT_TAG
@@ -55,6 +55,7 @@ Role feature-lineage-runner-driver
 RoleBinding feature-lineage-runner-driver
 Job apply-1-1: suspend
 project's status: apply-1 Running
+a newer guard
 snapshot 1
 timeline of 1
 project's status: materialize-2 Pending, 0 of 1 recorded
@@ -149,7 +150,7 @@ async def host_project(
         host_project = HostProject(
             admin, kubectl, namespace, mlflow, folder=tmp_path, mlflow_url=gateway_.url
         )
-        host_project.prepare()
+        host_project.prepare(slow_import(FEATURES, POD_GUARD_SECONDS + 1))
         yield host_project
 
 
@@ -196,7 +197,9 @@ async def test_crashes_at_every_write_give_the_same_end(
     events: set[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await host_project.create_project(deletionPolicy="Delete", backfills=[backfill()])
+    await host_project.create_project(
+        deletionPolicy="Delete", backfills=[backfill()], apply=guard_age(POD_GUARD_SECONDS)
+    )
     project = await host_project.until(both(recorded(2), says("Ready", "True")))
     assert shape(project) == APPLIED
     operations = [each["id"] for each in reversed(project["status"]["operations"])]

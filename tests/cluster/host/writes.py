@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any, Final
 
+from feature_lineage.operations.newer_guard import ANSWERED_KEY
 from feature_lineage.operations.records import OPERATION_ID_TAG
 from feature_lineage.tracking.ops import RECORDED_TAG
 
@@ -97,6 +98,8 @@ class Writes:
         if name.startswith("feature-lineage-registry-"):
             (digest,) = _DIGEST.findall(name)
             return f"snapshot {self._nth('snapshot', digest)}"
+        if ANSWERED_KEY in (body.get("data") or {}):
+            return "a newer guard"
         return f"a job's {'request' if name.endswith('-request') else 'report'}"
 
     def _nth(self, sort: str, known_as: str) -> int:

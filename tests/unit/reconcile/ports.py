@@ -16,6 +16,7 @@ from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
@@ -36,7 +37,8 @@ class FakePorts:
         recorded: facts about the registry in MLflow's ops runs.
         fail: verb → the error that it raises.
         reports: reports by job name; a job without one is running.
-        waiting: by job name, the cause for which a job does not start.
+        waiting: by job name, the cause for which a job does not start, or the question of a job.
+        answers: the answers to questions, in order.
     """
 
     def __init__(self) -> None:
@@ -47,6 +49,7 @@ class FakePorts:
         self.requests: dict[str, JobRequest] = {}
         self.reports: dict[str, JobReport] = {}
         self.waiting: dict[str, JobFacts] = {}
+        self.answers: list[GuardAnswer] = []
         self.kept: dict[str, RegistrySnapshot] = {}
         self.timeline: list[SnapshotRecord] = []
         self.versions: dict[str, ModelVersion] = {}
@@ -164,6 +167,13 @@ class _Jobs:
     async def cancel(self, operation_id: str, project: FeatureStoreProject, why: str) -> None:
         self.fakes.does("cancel", operation_id)
 
+    async def answer(
+        self, operation_id: str, project: FeatureStoreProject, answer: GuardAnswer
+    ) -> None:
+        self.fakes.does("answer", operation_id)
+        self.fakes.answers.append(answer)
+        self.fakes.waiting[operation_id] = JobFacts(running=True)
+
     async def release(self, operation_id: str, project: FeatureStoreProject) -> None:
         self.fakes.does("release", operation_id)
         self.fakes.requests.pop(operation_id, None)
@@ -210,7 +220,8 @@ class Registry:
         named: dict[str, dict[str, ModelVersion]] = {}
         for version in self.fakes.versions.values():
             named.setdefault(version.name, {})[version.version] = version
-        if self._last is None or self._last.versions != named or full:
+        outdated = self._last is None or self.fakes.instant - self._last.read_at > max_age
+        if self._last is None or self._last.versions != named or (full and outdated):
             self._last = RegistryView(self.fakes.instant, named, {})
         return self._last
 
