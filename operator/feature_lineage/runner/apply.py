@@ -64,11 +64,11 @@ def apply(job: Job) -> JobReport:
     desired = _desired(current, declared, closures, prune=request.prune)
     changes = delta(current, desired)
     writing = Changes(contents, changes, owner)
+    request = _with_current_guard(job, request)
     with job.progress.phase("dry_retrieval"):
         answers = _answers(store, before, writing, request)
     with job.progress.phase("plan"):
         dropped = online.dropped_views(current, desired)
-        request = _with_current_guard(job, request)
         plan = make_plan(
             current=current,
             desired=desired,

@@ -32,7 +32,7 @@ from feature_lineage.kube.url_allowlist import HostGlob
 from feature_lineage.metrics import routes
 from feature_lineage.operations import pod_protocol
 from feature_lineage.reasons import TERMINAL_REASONS
-from feature_lineage.runner import pod, publish
+from feature_lineage.runner import newer_guard, pod, publish
 from feature_lineage.sources import slow_source_bulkhead as bulkhead
 from feature_lineage.tracking import client_pool
 from feature_lineage.workqueue import queue as workqueue
@@ -114,6 +114,9 @@ def test_the_times_of_the_cluster_host_are_those_of_the_code() -> None:
         "the cause for which a job does not start is determined every": [
             lifecycle.STARTING_INTERVAL.total_seconds(),
             lifecycle.WAITING_INTERVAL.total_seconds(),
+        ],
+        "a job whose guard became older than `maxGuardAge` waits for a newer one at most": [
+            newer_guard.WAIT_SECONDS
         ],
         "a pod may wait for a node and its image, in addition to `runtime.timeout`, for": [
             job_manifest.START_GRACE_SECONDS
