@@ -25,16 +25,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def host_project(admin: Api, kubectl: Kubectl, namespace: str, tmp_path: Path) -> HostProject:
-    """A project without the feature trips, whose import takes longer than maxGuardAge."""
+    """A project and its MLflow."""
     mlflow = MLflow(shared_mlflow().url)
-    project = HostProject(admin, kubectl, namespace, mlflow, folder=tmp_path, mlflow_url=mlflow.url)
-    project.prepare(slow_import(WITHOUT_TRIPS, POD_GUARD_SECONDS + 1))
-    return project
+    return HostProject(admin, kubectl, namespace, mlflow, folder=tmp_path, mlflow_url=mlflow.url)
 
 
 @pytest.fixture
 async def node(host_project: HostProject) -> AsyncIterator[NodeStandIn]:
     project = host_project
+    project.prepare()
     claims = {"stores": project.stores}
     async with NodeStandIn(project.admin, project.namespace, claims=claims) as node:
         yield node
@@ -61,6 +60,7 @@ async def test_the_next_leader_answers_a_waiting_job(
 ) -> None:
     operator = await start_operator()
     host_project.train(REFS[0])
+    host_project.prepare(slow_import(WITHOUT_TRIPS, POD_GUARD_SECONDS + 1))
     report = await create(host_project)
     await host_project.until(
         lambda b: (b or {})["status"].get("operation", {}).get("phase") == "Running"
@@ -85,14 +85,16 @@ async def test_an_alias_moved_during_an_import_blocks(
     operator = await start_operator()
     host_project.train(REFS[0])
     await create(host_project)
+    await host_project.until(says("Applied", "True"))
+    host_project.prepare(slow_import(WITHOUT_TRIPS, POD_GUARD_SECONDS + 1))
     async with asyncio.timeout(JOB_SECONDS):
-        while "import_repo" not in node.printed():
+        while node.printed().count('"import_repo"') < 2:
             await asyncio.sleep(0.2)  # the simulated node does not stream logs
     version = host_project.train(*REFS)
 
     project = await host_project.until(says("Applied", "False", "Blocked"))
 
     assert f"{host_project.model} v{version}" in condition(project, "Applied")["message"]
-    (blocked,) = project["status"]["operations"]
+    blocked = project["status"]["operations"][0]
     assert (blocked["result"], blocked["attempt"]) == ("Blocked", 1)
     assert operator.errors() == []
