@@ -33,21 +33,24 @@ class Reads:
 
 
 @pytest.mark.parametrize(
-    ("parts", "asked"),
+    ("part", "minutes", "protection", "asked"),
     [
-        pytest.param({"apply": ApplyRequest(guard=guard(11))}, TOKEN, id="old"),
-        pytest.param({"delete": DeleteRequest(guard=guard(11))}, TOKEN, id="old, a deletion"),
-        pytest.param({"apply": ApplyRequest(guard=guard(9.5))}, TOKEN, id="old by another clock"),
-        pytest.param({"apply": ApplyRequest(guard=guard(5))}, "", id="young"),
-        pytest.param({"apply": ApplyRequest(guard=guard(11), protection="Warn")}, "", id="Warn"),
-        pytest.param({"apply": ApplyRequest()}, "", id="no guard"),
-        pytest.param({}, "", id="another kind"),
+        pytest.param("apply", 11, "Enforce", TOKEN, id="old"),
+        pytest.param("delete", 11, "Enforce", TOKEN, id="old, a deletion"),
+        pytest.param("apply", 9.5, "Enforce", TOKEN, id="old by another clock"),
+        pytest.param("apply", 5, "Enforce", "", id="young"),
+        pytest.param("apply", 11, "Warn", "", id="Warn"),
+        pytest.param("apply", None, "Enforce", "", id="no guard"),
+        pytest.param("", None, "Enforce", "", id="another kind"),
     ],
 )
 async def test_only_a_job_with_an_old_guard_costs_a_request(
-    parts: dict[str, Any], asked: str
+    part: str, minutes: float | None, protection: str, asked: str
 ) -> None:
     api: Any = Reads(guard_question=TOKEN)
+    held = None if minutes is None else guard(minutes)
+    request = {"apply": ApplyRequest, "delete": DeleteRequest}.get(part)
+    parts = {part: request(guard=held, protection=protection)} if request else {}
 
     assert await read_question(api, job(project(), **parts), project()) == asked
     assert api.requests == (1 if asked else 0)
