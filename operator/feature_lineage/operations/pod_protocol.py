@@ -161,7 +161,7 @@ def read_unfinished(packed: bytes, operation: str) -> JobReport:
     Raises:
         InvalidReport: it does not parse, is too large, or belongs to another operation.
     """
-    report = decode_report(_inflate(packed))
+    report = decode_report(inflated(packed))
     if report.operation_id != operation:
         raise _damaged(f"the report is {report.operation_id[:80]!r}'s, not {operation}'s")
     return report

@@ -31,7 +31,7 @@ def main() -> int:
 
         return FolderHost(options.ask) if options.ask else None
 
-    return supervise(options.request, options.report, options.log, host)
+    return supervise(options.request, options.report, options.log, host=host)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class GuardQuestion:
 
     Args:
         host: None: nobody answers, and the worker learns so at once.
-        descriptor: the pipe to the worker; closed after the answer.
+        descriptor: the pipe to the worker; it gets one line, empty without a host.
         deadline: of the job, in seconds of the monotonic clock.
     """
 
@@ -101,11 +101,14 @@ class GuardQuestion:
         self._stop.set()
 
     def _run(self) -> None:
-        with os.fdopen(self._descriptor, "wb") as pipe, suppress(OSError):  # the worker has ended
-            if self._host is not None:
-                until = min(time.monotonic() + WAIT_SECONDS, self._deadline)
-                answer = wait_for_answer(self._host, until, self._stop)
-                pipe.write(encode(answer).encode() + b"\n")
+        text = b""
+        if self._host is not None:
+            until = min(time.monotonic() + WAIT_SECONDS, self._deadline)
+            text = encode(wait_for_answer(self._host, until, self._stop)).encode()
+        data = memoryview(text + b"\n")
+        with suppress(OSError):  # the worker has ended
+            while data:
+                data = data[os.write(self._descriptor, data) :]
 
 
 def wait_for_answer(host: GuardHost, until: float, stop: threading.Event) -> GuardAnswer:

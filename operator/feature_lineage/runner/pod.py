@@ -32,7 +32,6 @@ from feature_lineage.runner.publish import (
 )
 from feature_lineage.runner.report import interrupted, not_started, too_large
 from feature_lineage.runner.supervisor import supervise
-from feature_lineage.runner.view_results import Keep
 from feature_lineage.sources.source_kinds import fetch
 
 HOME: Final = Path("/job")

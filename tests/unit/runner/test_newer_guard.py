@@ -98,7 +98,9 @@ def test_a_job_asks_once_only() -> None:
         question.ask()
 
     with os.fdopen(reads, "rb") as pipe:
-        (line,) = pipe.read().splitlines()
+        line = pipe.readline()
+        os.close(writes)
+        assert pipe.read() == b""
     assert GuardAnswer.model_validate_json(line).guard == GUARD
     assert len(host.asked) == 1
 
