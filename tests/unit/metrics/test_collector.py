@@ -188,7 +188,8 @@ def test_each_family_has_one_help_line_even_when_empty() -> None:
     assert lines[0] == (
         "# HELP feast_feature_freshness_seconds Seconds since the end of the newest materialized "
         "window, as Feast measures it. Absent while never materialized: see "
-        "feature_lineage_feature_view_never_materialized."
+        "feature_lineage_feature_view_never_materialized. A window that ends in the future does "
+        "not count."
     )
 
 

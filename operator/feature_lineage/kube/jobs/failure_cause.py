@@ -187,7 +187,7 @@ def _stopped(pod: Object) -> bool:
     status = pod.get("status") or {}
     conditions = status.get("conditions") or ()
     disrupted = any(each.get("type") == "DisruptionTarget" for each in conditions)
-    deleted = pod["metadata"].get("deletionTimestamp") is not None
+    deleted = (pod.get("metadata") or {}).get("deletionTimestamp") is not None
     return bool(status.get("reason")) or disrupted or deleted
 
 
