@@ -14,7 +14,7 @@ from feature_lineage.runner.apply import apply
 from feature_lineage.runner.delete import delete
 from feature_lineage.runner.dry_retrieval import ask
 from feature_lineage.runner.ephemeral import check_stores
-from feature_lineage.runner.errors import RegistryUnreadable
+from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.materialize import materialize
 from feature_lineage.runner.progress import ProgressPipe
@@ -51,13 +51,17 @@ def observe(job: Job) -> JobReport:
     if not reading.exists:
         raise RegistryUnreadable("there is no registry yet: apply the repo first")
     questions = job.request.observe.questions if job.request.observe else ()
-    answers = None
+    answers, warnings = None, tuple[str, ...]()
     if questions:
         with job.progress.phase("dry_retrieval"):
-            answers = not_served(ask(job.open_store(), reading, questions))
+            try:
+                answers = not_served(ask(job.open_store(), reading, questions))
+            except Exception as error:  # noqa: BLE001  the registry is known, whatever Feast raises
+                warnings = (f"Feast was not asked what it serves: {error_line(error)}",)
     snapshot = job.snapshot(reading, answers=answers)
     return job.report(
         Outcome.SUCCEEDED,
+        warnings=warnings,
         previous=snapshot.objects_digest,
         snapshot=snapshot,
         views=view_reports(reading.proto, job.project),

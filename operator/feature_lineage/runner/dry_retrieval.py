@@ -5,9 +5,10 @@ made-up values. Life-cycle states are made equal: a view that is being materiali
 says nothing about the change.
 """
 
+import signal
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import cache, cached_property
 from io import StringIO
 from itertools import pairwise
@@ -29,6 +30,8 @@ from feature_lineage.runner.made_up_store import MadeUpStore, sample
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import memory_registry
 
+MAX_SECONDS: Final = 20.0
+"""For one question: a function may wait for a service that this job cannot reach."""
 _FEAST: Final = str(Path(feast.__file__).parent)
 _TRANSFORMATIONS: Final = str(Path(feast.__file__).parent / "transformation")
 
@@ -41,7 +44,8 @@ class DryRegistry:
         self._store = store
         self._registry = registry
         for _, message in views_of(registry.cached_registry_proto, store.project):
-            message.meta.ClearField("state")
+            if "state" in message.meta.DESCRIPTOR.fields_by_name:  # a view of labels has none
+                message.meta.ClearField("state")
         found = cache(registry.get_feature_service)
         registry.get_feature_service = lambda name, project, allow_cache=False: found(name, project)  # noqa: ARG005  Feast's signature
         # Feast caches what it resolved by this time.
@@ -56,6 +60,7 @@ class DryRegistry:
                 warnings.catch_warnings(),
                 redirect_stdout(StringIO()),
                 suppress_type_checks(),
+                _within(MAX_SECONDS),
             ):
                 warnings.simplefilter("ignore")
                 features: Any = list(question.refs)
@@ -135,6 +140,26 @@ def _memory(store: FeatureStore, before: Reading) -> Any:
     return registry
 
 
+class _NoAnswer(BaseException):
+    """A function did not end in its time. No `except Exception` of the function stops it."""
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise `_NoAnswer` in the block after this time; only in the main thread."""
+
+    def expire(*_: object) -> None:
+        raise _NoAnswer(f"no answer within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _cause_of(error: BaseException) -> Cause:
     """What the error proves.
 
@@ -144,6 +169,8 @@ def _cause_of(error: BaseException) -> Cause:
     """
     if isinstance(error, ImportError):
         return Cause.IMAGE
+    if isinstance(error, _NoAnswer):
+        return Cause.VALUES
     function = _function_of(error.__traceback__)
     if function is None:
         return Cause.SERVING
@@ -152,10 +179,14 @@ def _cause_of(error: BaseException) -> Cause:
             return Cause.SERVING
         case AttributeError() if error.obj is not None:
             return Cause.SERVING
-        case KeyError() if error.args and error.args[0] in _constants(function):
+        case KeyError() if _key_of(error) in _constants(function):
             return Cause.SERVING
         case _:
             return Cause.VALUES
+
+
+def _key_of(error: KeyError) -> str | None:
+    return error.args[0] if error.args and isinstance(error.args[0], str) else None
 
 
 def _function_of(trace: TracebackType | None) -> Any:

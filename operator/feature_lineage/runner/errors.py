@@ -36,4 +36,8 @@ class SteppedBack(WaitingError):
 def error_line(error: BaseException) -> str:
     """``ValueError: text``, on one line of at most `MAX_LINE` characters."""
     name = type(error).__name__
-    return one_line(f"{name}: {error}" if str(error).strip() else name, MAX_LINE)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  the class may be of the repo's code
+        text = ""
+    return one_line(f"{name}: {text}" if text.strip() else name, MAX_LINE)

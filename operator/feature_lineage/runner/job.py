@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import feast
 from feast import FeatureStore
@@ -23,6 +23,10 @@ from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import Reading, RegistryReader, views_of
 from feature_lineage.runner.report_builder import report_of
 from feature_lineage.runner.settings import Settings, open_store
+
+ASKED_EARLY: Final = timedelta(seconds=30)
+"""A job asks for a newer guard so long before its own is too old, or a quarter of maxGuardAge.
+The host reads questions from a minute before that moment on."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ class Job:
             SteppedBack: the host sent none in time, or one that is too old, too.
         """
         limit = timedelta(seconds=max_age)
-        if not is_stale(guard, limit, datetime.now(UTC)):
+        # The plan follows: a guard that becomes too old meanwhile would end the attempt.
+        soon = datetime.now(UTC) + min(ASKED_EARLY, limit / 4)
+        if not is_stale(guard, limit, soon):
             return guard
         with self.progress.phase("wait_for_guard"):
             text = self.progress.ask_for_guard()

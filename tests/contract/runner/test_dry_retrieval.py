@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest, ObserveRequest
-from feature_lineage.operations.serving import Question
+from feature_lineage.operations.serving import Cause, Question
+from feature_lineage.runner.dry_retrieval import _cause_of, _key_of, _within
+from feature_lineage.runner.errors import error_line
 
 REPO = """
 from datetime import timedelta
@@ -165,6 +168,48 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     assert zygote.run(request("observe", repo.path)).snapshot == replace(
         refused.snapshot, answers=None
     )
+
+
+def test_a_project_with_views_of_every_kind_is_asked(repo: Repo, zygote: Zygote) -> None:
+    """A view of labels has no life-cycle state."""
+    first = zygote.run(request("apply", repo.rich().path))
+    assert first.snapshot, first.message
+    refs = (FeatureRef.parse("driver_stats:trips"),)
+    features = define_all(first.snapshot, refs, "")
+    model = GuardedModel("driver_model", "3", ("champion",), "", features, refs)
+    guard = ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+    repo.edit("FACTOR = 3", "FACTOR = 4", "helpers.py")
+    repo.edit('name="x", dtype=Int64', 'name="y", dtype=Int64').edit('df["x"]', 'df["y"]')
+
+    applied = zygote.run(request("apply", repo.path, guard))
+    assert applied.outcome is Outcome.SUCCEEDED, applied.message
+    asked = ObserveRequest(questions=(Question("", ("driver_stats:trips",)),))
+    observed = zygote.run(request("observe", repo.path, asked))
+    assert observed.snapshot, observed.message
+    assert (observed.snapshot.answers, observed.warnings) == ({}, ())
+
+
+def test_a_function_that_does_not_end_is_no_refusal() -> None:
+    def function() -> None:
+        while True:
+            try:
+                time.sleep(1)
+            except Exception:  # noqa: BLE001  as code of a repo may do
+                continue
+
+    with pytest.raises(BaseException, match="no answer within 0 s") as raised, _within(0.01):
+        function()
+
+    assert _cause_of(raised.value) is Cause.VALUES
+
+
+def test_an_error_that_cannot_be_read_is_an_answer() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert error_line(Silent()) == "Silent"
+    assert _key_of(KeyError(["x"])) is None
 
 
 MORE_SERVICES = """

@@ -198,10 +198,14 @@ def outcome(view: ViewReport) -> dict[str, Any]:
 
 
 def unhealthy_first(views: Mapping[str, FeatureViewStatus]) -> tuple[FeatureViewStatus, ...]:
-    """The list as the status shows it: failing and stale views first, then by name."""
+    """The list as the status shows it: failing and stale views first, then by name.
 
-    def rank(view: FeatureViewStatus) -> tuple[bool, bool, str]:
+    Before them are the views of a dead job: only the list says whose state is put back.
+    """
+
+    def rank(view: FeatureViewStatus) -> tuple[bool, bool, bool, str]:
+        dead = view.state_before is not None or bool(view.killed_jobs)
         failing = view.last_result is Result.FAILED
-        return (not failing, view.fresh is not False, view.name)
+        return (not dead, not failing, view.fresh is not False, view.name)
 
     return tuple(sorted(views.values(), key=rank))[:MAX_VIEWS]
