@@ -58,7 +58,7 @@ class Job:
             return self.reader.read()
 
     def current_guard(self, guard: Guard, max_age: float) -> Guard:
-        """The guard, or a newer one of the host if the guard is too old.
+        """The guard, or a newer one of the host if the guard is too old, or will be soon.
 
         Args:
             max_age: maxGuardAge in seconds.
@@ -75,9 +75,10 @@ class Job:
             text = self.progress.ask_for_guard()
         nobody = GuardAnswer(token="", failure="no host answers this job")
         answer = GuardAnswer.model_validate_json(text) if text else nobody
-        if answer.guard is None or is_stale(answer.guard, limit, datetime.now(UTC)):
-            raise self._stale_guard(guard, max_age, answer)
-        return answer.guard
+        for known in (answer.guard, guard):
+            if known is not None and not is_stale(known, limit, datetime.now(UTC)):
+                return known
+        raise self._stale_guard(guard, max_age, answer)
 
     def _stale_guard(self, guard: Guard, max_age: float, answer: GuardAnswer) -> SteppedBack:
         now = datetime.now(UTC)

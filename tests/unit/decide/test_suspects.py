@@ -7,6 +7,8 @@ from tests.unit.decide.build import ProjectScenario, at, backfill, hourly, view_
 from tests.unit.operations.build import registry, view
 
 from feature_lineage.api.enums import OperationPhase, Result
+from feature_lineage.api.project_status import FeatureViewStatus
+from feature_lineage.decide.project.views import unhealthy_first
 from feature_lineage.operations.job_report import ViewReport
 from feature_lineage.operations.protocol import MaterializeRequest
 
@@ -215,3 +217,13 @@ def test_what_succeeded_before_the_end_is_taken_over() -> None:
     assert {view.name: view.result for view in newest.views} == {
         "extra": Result.SUCCEEDED, "stats": Result.FAILED,
     }  # fmt: skip
+
+
+def test_a_long_list_of_views_keeps_those_of_a_dead_job() -> None:
+    views = {
+        name: FeatureViewStatus(name=name, last_result=Result.FAILED)
+        for name in (f"a{number:03}" for number in range(600))
+    }
+    views["z"] = FeatureViewStatus(name="z", state_before="CREATED")
+
+    assert unhealthy_first(views)[0].name == "z"

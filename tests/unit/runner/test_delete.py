@@ -143,6 +143,14 @@ def test_a_newer_guard_of_the_host_decides(
     assert run(monkeypatch, newer, guard=old).outcome is outcome
 
 
+def test_a_guard_that_is_too_old_soon_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan takes time, too."""
+    soon = guard(minutes=9.75)
+
+    assert run(monkeypatch, guard(CHAMPION), guard=soon).outcome is Outcome.BLOCKED
+    assert run(monkeypatch, guard=soon).outcome is Outcome.SUCCEEDED
+
+
 def test_a_newer_guard_that_is_too_old_permits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FeatureLineageError, match=r"newer facts were 720 s old .* raise maxGuard"):
         run(monkeypatch, guard(minutes=12), guard=guard(minutes=20))
