@@ -5,7 +5,7 @@ Differences of a single feature (gone, another type, other join keys) are found 
 """
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -78,19 +78,22 @@ def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iter
 def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
     old = {_full(*column): column for column in was.columns}
     new = {_full(*column): column for column in now.columns}
+    answered = {(projection.view, feature) for projection, feature in new.values()}
     added = {name: column for name, column in new.items() if name not in old}
+    names: dict[tuple[str, str], deque[str]] = {}
+    for name, (projection, feature) in added.items():
+        names.setdefault((projection.view, feature), deque()).append(name)
     for name, (projection, feature) in old.items():
         if name in new:
             continue
-        renamed = next(
-            (n for n, (p, f) in added.items() if (p.view, f) == (projection.view, feature)), ""
-        )
-        if renamed:
+        column = (projection.view, feature)
+        if free := names.get(column):
+            renamed = free.popleft()
             del added[renamed]
             if _VERSION.sub("", renamed) == _VERSION.sub("", name):
                 continue  # `VERSION_CHANGED` tells it
             yield Problem(subject, ProblemKind.COLUMN_RENAMED, name, renamed)
-        elif any((p.view, f) == (projection.view, feature) for p, f in new.values()):
+        elif column in answered:
             yield Problem(subject, ProblemKind.COLUMN_GONE, name)
     short_before = _repeated(was)
     for name in sorted(_repeated(now) - short_before) if not short_before else ():

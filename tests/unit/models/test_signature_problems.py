@@ -8,7 +8,7 @@ from tests import strategies as some
 from tests.strategies import Objects, edited
 
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.signatures import signature_of
+from feature_lineage.features.signatures import Projection, ServingSignature, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
 from feature_lineage.models.signature_problems import compare_signatures
@@ -141,6 +141,34 @@ def test_a_view_that_was_never_online_is_no_problem() -> None:
 def test_an_unknown_signature_never_breaks_a_verdict() -> None:
     assert compare_signatures(None, _signature(BASE), SERVICE) == ()
     assert compare_signatures(_signature(BASE), None, SERVICE) == ()
+
+
+class _Counted(str):
+    """A text that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize("alias", ["routes", "others"])
+def test_columns_are_compared_with_few_others(alias: str) -> None:
+    """All columns under another alias, or half of them gone."""
+
+    def signature(name: str, count: int) -> ServingSignature:
+        features = tuple(_Counted(f"f{number}") for number in range(count))
+        return ServingSignature((), (), (Projection(name, "stats", (), features),))
+
+    was, now = signature("routes", 400), signature(alias, 200)
+    _Counted.compared = 0
+    compare_signatures(was, now, SERVICE)
+
+    assert _Counted.compared < 5_000
 
 
 def _signature(snapshot: RegistrySnapshot):  # type: ignore[no-untyped-def]
