@@ -26,12 +26,14 @@ class Projection:
         view: the feature view.
         keys: (join key, its name in the request), sorted; of an on-demand view none.
         features: in order.
+        sources: (source, its keys as above), sorted; only of an on-demand view.
     """
 
     name: str
     view: str
     keys: Pairs
     features: tuple[str, ...]
+    sources: tuple[tuple[str, Pairs], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,24 @@ def _asked(
     if found is None:
         return None
     kind, spec = found
-    own = {} if kind == ON_DEMAND else views.entity_join_keys(snapshot, spec)
-    keys = tuple(sorted((key, views.text(renames.get(key)) or key) for key in own))
+    if kind == ON_DEMAND:
+        projection = Projection(name, view, (), features, _sources(snapshot, spec))
+        return _Asked(kind, spec, projection, renames)
+    keys = _renamed(snapshot, spec, renames)
     return _Asked(kind, spec, Projection(name, view, keys, features), renames)
+
+
+def _sources(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[tuple[str, Pairs], ...]:
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name, renames in views.source_projections(spec):
+        if (source := snapshot.view(name)) is not None:
+            found.setdefault(name, set()).update(_renamed(snapshot, source[1], renames))
+    return tuple((name, tuple(sorted(keys))) for name, keys in sorted(found.items()))
+
+
+def _renamed(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> Pairs:
+    own = views.entity_join_keys(snapshot, spec)
+    return tuple(sorted((key, views.text(renames.get(key)) or key) for key in own))
 
 
 def _keys(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> dict[str, str]:

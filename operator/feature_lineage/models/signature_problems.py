@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from feature_lineage.features.signatures import Projection, ServingSignature
+from feature_lineage.features.signatures import Pairs, Projection, ServingSignature
 from feature_lineage.models.problems import Problem, ProblemKind
 
 _ORDER: Final = ", "
@@ -71,8 +71,13 @@ def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iter
     for projection in now.projections:
         before_map = before_maps.get(projection.name)
         if before_map is not None and before_map.keys != projection.keys:
-            texts = _keys(before_map), _keys(projection)
+            texts = _keys(before_map.keys), _keys(projection.keys)
             yield Problem(projection.name, ProblemKind.JOIN_KEYS_CHANGED, *texts)
+        before_sources = dict(before_map.sources) if before_map is not None else {}
+        for source, keys in projection.sources:
+            if before_sources.get(source, keys) != keys:
+                texts = _keys(before_sources[source], source), _keys(keys, source)
+                yield Problem(projection.name, ProblemKind.JOIN_KEYS_CHANGED, *texts)
 
 
 def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
@@ -118,5 +123,6 @@ def _full(projection: Projection, feature: str) -> str:
     return f"{projection.name}__{feature}"
 
 
-def _keys(projection: Projection) -> str:
-    return _ORDER.join(f"{key} as {name}" for key, name in projection.keys)
+def _keys(keys: Pairs, source: str = "") -> str:
+    prefix = f"{source}." if source else ""
+    return _ORDER.join(f"{prefix}{key} as {name}" for key, name in keys)

@@ -84,3 +84,36 @@ CHANGES = {
         {"ServingFails", "TransformationChanged"},
     ),
 }
+
+PAIRS = (
+    ROUTES
+    + """
+start = Entity(name="start", join_keys=["start_id"], value_type=ValueType.INT64)
+end = Entity(name="end", join_keys=["end_id"], value_type=ValueType.INT64)
+pairs = FeatureView(
+    name="pairs", entities=[start, end], ttl=timedelta(days=365), source=source,
+    schema=[
+        Field(name="start_id", dtype=Int64),
+        Field(name="end_id", dtype=Int64),
+        Field(name="trips", dtype=Int64),
+    ],
+)
+
+
+def renamed():
+    return pairs.with_join_key_map({"start_id": "x", "end_id": "y"})
+
+
+@on_demand_feature_view(sources=[renamed()], schema=[Field(name="twice", dtype=Int64)])
+def doubled(df: pd.DataFrame) -> pd.DataFrame:
+    out = pd.DataFrame()
+    out["twice"] = df["trips"] * 2
+    return out
+
+
+pair_service = FeatureService(name="pair_service", features=[doubled])
+"""
+)
+PAIRS_SWAPPED = PAIRS.replace(
+    '{"start_id": "x", "end_id": "y"}', '{"start_id": "y", "end_id": "x"}'
+)

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo
-from tests.contract.runner.routes import CHANGES, ROUTES
+from tests.contract.runner.routes import CHANGES, PAIRS, PAIRS_SWAPPED, ROUTES
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
@@ -281,16 +281,33 @@ def test_a_view_that_is_being_materialized_blocks_nothing(repo: Repo, zygote: Zy
     assert report.warnings == ()
 
 
+def champion_of(snapshot: RegistrySnapshot, service: str) -> ApplyRequest:
+    """A guard with one champion that uses all features of the service."""
+    refs = service_refs(snapshot, service) or ()
+    features = define_all(snapshot, refs, service)
+    signature = signature_of(snapshot, service, refs)
+    model = GuardedModel("m", "1", ("champion",), service, features, refs, signature)
+    return ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+
+
+def test_swapped_keys_within_an_on_demand_view_are_named(repo: Repo, zygote: Zygote) -> None:
+    first = zygote.run(request("apply", repo.write(PAIRS).path))
+    assert first.snapshot, first.message
+    guarded = champion_of(first.snapshot, "pair_service")
+
+    report = zygote.run(request("plan", repo.write(PAIRS_SWAPPED).path, guarded))
+
+    assert report.plan, report.message
+    found = {str(problem.kind) for impact in report.plan.impacts for problem in impact.problems}
+    assert found == {"JoinKeysChanged"}, report.warnings
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_change_of_a_service_is_named(repo: Repo, zygote: Zygote, name: str) -> None:
     text, kinds = CHANGES[name]
     first = zygote.run(request("apply", repo.write(ROUTES).path))
     assert first.snapshot, first.message
-    refs = service_refs(first.snapshot, "routes") or ()
-    features = define_all(first.snapshot, refs, "routes")
-    signature = signature_of(first.snapshot, "routes", refs)
-    model = GuardedModel("m", "1", ("champion",), "routes", features, refs, signature)
-    guarded = ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+    guarded = champion_of(first.snapshot, "routes")
 
     report = zygote.run(request("plan", repo.write(text).path, guarded))
 

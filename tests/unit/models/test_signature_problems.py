@@ -66,6 +66,40 @@ def _other_entity(objects: Objects) -> None:
     members(objects).append(some.projection({"name": "other"}, [dict(CONV)]))
 
 
+def _pairs(**renames: str) -> RegistrySnapshot:
+    """A service with an on-demand view, whose source has two keys of one type."""
+
+    def edit(objects: Objects) -> None:
+        for name in ("start", "end"):
+            objects["entity"][name] = {"name": name, "join_key": name, "value_type": "INT64"}
+        objects["feature_view"]["pairs"] = {
+            **objects["feature_view"]["driver_hourly_stats"],
+            "name": "pairs",
+            "entities": ["start", "end"],
+            "entity_columns": [some.field("start", "INT64"), some.field("end", "INT64")],
+        }
+        source = some.projection({"name": "pairs"}, [dict(CONV)], join_key_map=renames)
+        view = objects["on_demand_feature_view"]["transformed"]
+        view["sources"]["pairs"] = {"feature_view_projection": source}
+        objects["feature_service"][SERVICE] = {"name": SERVICE, "features": []}
+        _on_demand(objects)
+
+    return edited(some.real_snapshot(), edit)
+
+
+def test_keys_that_are_swapped_within_an_on_demand_view_break() -> None:
+    was, now = _pairs(start="x", end="y"), _pairs(start="y", end="x")
+    link = Link("m", refs=(FeatureRef.parse("transformed:conv_plus"),), service=SERVICE)
+
+    judgement = judge(link, was, "Training", now)
+
+    assert judgement.verdict is Verdict.BROKEN
+    assert [(str(p.kind), p.was, p.now) for p in judgement.problems] == [
+        ("JoinKeysChanged", "pairs.end as y, pairs.start as x", "pairs.end as x, pairs.start as y")
+    ]
+    assert judge(link, was, "Training", _pairs(start="x", end="y")).problems == ()
+
+
 @pytest.mark.parametrize(
     ("edit", "verdict", "kinds"),
     [
