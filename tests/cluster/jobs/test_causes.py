@@ -112,9 +112,13 @@ async def test_a_missing_service_account_is_found_in_an_event(
 
 
 async def test_a_pod_refused_by_pod_security_is_found_in_an_event(
-    admin: Api, jobs: KubeJobs, project: NewProject
+    jobs: KubeJobs, project: NewProject, kubectl: Kubectl
 ) -> None:
-    mine: Project = await project(runtime={"securityContext": {"seLinuxOptions": {"role": "x"}}})
+    """The standard as of Kubernetes 1.30 does not have this type yet."""
+    options = {"seLinuxOptions": {"type": "container_engine_t"}}
+    mine: Project = await project(runtime={"securityContext": options})
+    older = "pod-security.kubernetes.io/enforce-version=v1.30"
+    await asyncio.to_thread(kubectl, "label", "namespace", mine.namespace, older)
     await jobs.start(mine.request(), mine.resource)
 
     facts = await facts_with_a_reason(jobs, mine)
