@@ -99,3 +99,14 @@ def exactly_one_of(*fields: str) -> Callable[[type[ModelT]], type[ModelT]]:
         cel=f"[{present}].exists_one(x, x)",
         holds=lambda self: sum(getattr(self, field) is not None for field in fields) == 1,
     )
+
+
+def at_most_one_of(*fields: str) -> Callable[[type[ModelT]], type[ModelT]]:
+    """Class decorator for a union that may be empty: as `exactly_one_of`, or none is set."""
+    names = [to_camel(field) for field in fields]
+    present = ", ".join(f"has(self.{name})" for name in names)
+    return rule(
+        f"set at most one of {', '.join(names)}",
+        cel=f"[{present}].filter(x, x).size() <= 1",
+        holds=lambda self: sum(getattr(self, field) is not None for field in fields) <= 1,
+    )

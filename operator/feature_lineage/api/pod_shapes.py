@@ -19,6 +19,8 @@ AS_IN_A_POD: Final = "As in a pod."
 """Description of every part, by which the tables of the documentation leave them out."""
 MAX_TEXT: Final = 1024
 MAX_ITEMS: Final = 32
+MAX_ENTRIES: Final = 256
+"""Of a list or map that users fill with names: nodes, keys, attributes of a driver."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,9 @@ def _problem(schema: Json, value: object, path: str) -> str:
         if unknown:
             fields = ", ".join(map(str, unknown))
             return f"{path or 'it'} has the unknown field {fields}; known are {', '.join(known)}"
+        missing = [name for name in schema.get("required", ()) if value.get(name) is None]
+        if missing:
+            return f"{path or 'it'} needs {', '.join(missing)}"
         parts = [
             (known.get(name) or schema["additionalProperties"], each, f"{path}.{name}".lstrip("."))
             for name, each in value.items()
@@ -84,20 +89,20 @@ def _text(most: int = MAX_TEXT) -> Json:
     return {"type": "string", "maxLength": most, "description": AS_IN_A_POD}
 
 
-def _map(value: Json) -> Json:
+def _map(value: Json, most: int = MAX_ITEMS) -> Json:
     return {
         "type": "object",
         "additionalProperties": value,
-        "maxProperties": MAX_ITEMS,
+        "maxProperties": most,
         "description": AS_IN_A_POD,
     }
 
 
-def _list(item: Json) -> Json:
+def _list(item: Json, most: int = MAX_ITEMS) -> Json:
     return {
         "type": "array",
         "items": item,
-        "maxItems": MAX_ITEMS,
+        "maxItems": most,
         "x-kubernetes-list-type": "atomic",
         "description": AS_IN_A_POD,
     }
@@ -105,6 +110,11 @@ def _list(item: Json) -> Json:
 
 def _object(**fields: Json) -> Json:
     return {"type": "object", "properties": fields, "description": AS_IN_A_POD}
+
+
+def _entries(*required: str, **fields: Json) -> Json:
+    """A long list of objects. Each has the fields that Kubernetes requires, so none is empty."""
+    return _list({**_object(**fields), "required": list(required)}, MAX_ENTRIES)
 
 
 _TEXT: Final = _text()
@@ -116,7 +126,7 @@ _QUANTITY: Final = {
     "description": AS_IN_A_POD,
 }
 _TEXTS: Final = _list(_TEXT)
-_REQUIREMENTS: Final = _list(_object(key=_TEXT, operator=_TEXT, values=_TEXTS))
+_REQUIREMENTS: Final = _list(_object(key=_TEXT, operator=_TEXT, values=_list(_TEXT, MAX_ENTRIES)))
 _SELECTOR: Final = _object(matchLabels=_map(_TEXT), matchExpressions=_REQUIREMENTS)
 _NODES: Final = _object(matchExpressions=_REQUIREMENTS, matchFields=_REQUIREMENTS)
 _PODS: Final = _object(
@@ -161,16 +171,15 @@ SECURITY_CONTEXT: Final = Shape(
 )
 """Without the fields that the pod security standard `restricted` refuses altogether."""
 
-_KEYS: Final = _list(_object(key=_TEXT, path=_TEXT, mode=_NUMBER))
+_KEYS: Final = _entries("key", "path", key=_TEXT, path=_TEXT, mode=_NUMBER)
 _NAMED: Final = _object(name=_TEXT)
 _CONFIG_MAP_KEYS: Final = _object(name=_TEXT, items=_KEYS, optional=_YES_OR_NO)
-_POD_FIELDS: Final = _list(
-    _object(
-        path=_TEXT,
-        mode=_NUMBER,
-        fieldRef=_object(apiVersion=_TEXT, fieldPath=_TEXT),
-        resourceFieldRef=_object(containerName=_TEXT, resource=_TEXT, divisor=_QUANTITY),
-    )
+_POD_FIELDS: Final = _entries(
+    "path",
+    path=_TEXT,
+    mode=_NUMBER,
+    fieldRef=_object(apiVersion=_TEXT, fieldPath=_TEXT),
+    resourceFieldRef=_object(containerName=_TEXT, resource=_TEXT, divisor=_QUANTITY),
 )
 CONFIG_MAP: Final = Shape(
     _object(name=_TEXT, items=_KEYS, optional=_YES_OR_NO, defaultMode=_NUMBER)
@@ -181,7 +190,7 @@ CSI: Final = Shape(
         fsType=_TEXT,
         nodePublishSecretRef=_NAMED,
         readOnly=_YES_OR_NO,
-        volumeAttributes=_map(_text(4096)),
+        volumeAttributes=_map(_text(4096), MAX_ENTRIES),
     )
 )
 DOWNWARD_API: Final = Shape(_object(items=_POD_FIELDS, defaultMode=_NUMBER))
@@ -221,6 +230,15 @@ PROJECTED: Final = Shape(
                 ),
                 configMap=_CONFIG_MAP_KEYS,
                 downwardAPI=_object(items=_POD_FIELDS),
+                podCertificate=_object(
+                    signerName=_TEXT,
+                    keyType=_TEXT,
+                    maxExpirationSeconds=_NUMBER,
+                    credentialBundlePath=_TEXT,
+                    keyPath=_TEXT,
+                    certificateChainPath=_TEXT,
+                    userAnnotations=_map(_text(4096)),
+                ),
                 secret=_CONFIG_MAP_KEYS,
                 serviceAccountToken=_object(audience=_TEXT, expirationSeconds=_NUMBER, path=_TEXT),
             )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api import pod_shapes as shapes
-from feature_lineage.api.base import ApiModel, exactly_one_of
+from feature_lineage.api.base import ApiModel, at_most_one_of, exactly_one_of
 from feature_lineage.api.checks import ATOMIC, MAP_BY_NAME, ListType, Pattern
 from feature_lineage.api.refs import ObjectRef
 from feature_lineage.api.types import (
@@ -116,7 +116,7 @@ class EnvFromSource(ApiModel):
 Part = dict[str, Any]
 
 
-@exactly_one_of(
+@at_most_one_of(
     *("config_map", "csi", "downward_a_p_i", "empty_dir", "ephemeral", "image"),
     *("persistent_volume_claim", "projected", "secret"),
 )
