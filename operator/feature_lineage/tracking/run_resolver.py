@@ -5,7 +5,7 @@ or ``models:/name@alias`` is another version (a promotion by copy), which is fol
 version names a run or the chain is a cycle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -19,6 +19,9 @@ from feature_lineage.tracking.parsing import RUN_ID
 
 VersionKey = tuple[str, str]
 """Model and version."""
+
+Ends = dict[VersionKey, ModelVersion | None]
+"""The version at the end of the chain of copies of each, None where it has no end."""
 
 
 class RunResolver:
@@ -36,11 +39,13 @@ class RunResolver:
             full: read LoggedModels again that named no run or could not be read.
         """
         runs = await self.runs_of(reading, full=full)
+        models: Ends = {}
         named = []
         for versions in reading.versions.values():
             for version in versions.values():
                 run_id = version.run_id or runs.get((version.name, version.version), "")
-                model_id = version.model_id or model_id_of(version, reading)
+                end = _end(version, reading, _has_model, models)
+                model_id = end.model_id if end is not None else ""
                 same = (run_id, model_id) == (version.run_id, version.model_id)
                 whole = version if same else replace(version, run_id=run_id, model_id=model_id)
                 named.append(whole)
@@ -55,11 +60,12 @@ class RunResolver:
         """
         if full:
             self._run_of_model = {i: run for i, run in self._run_of_model.items() if run}
+        known: Ends = {}
         ends = {
             (version.name, version.version): end
             for versions in reading.versions.values()
             for version in versions.values()
-            if not version.run_id and (end := origin(version, reading)) is not None
+            if not version.run_id and (end := origin(version, reading, known)) is not None
         }
         await self._ask_logged_models({end.model_id for end in ends.values() if not end.run_id})
         found = {key: self._run(end) for key, end in ends.items()}
@@ -80,29 +86,45 @@ class RunResolver:
         await for_each(sorted(model_ids - self._run_of_model.keys() - {""}), ask)
 
 
-def origin(version: ModelVersion, reading: RegistryListing) -> ModelVersion | None:
-    """The version at the end of the chain of copies; None if the chain is broken or a cycle."""
-    seen: set[VersionKey] = set()
-    while not (version.run_id or run_id_in(version.source) or version.model_id):
-        key = (version.name, version.version)
-        following = _copied_from(version.source, reading)
-        if key in seen or following is None:
-            return None
-        seen.add(key)
-        version = following
-    return version
+def origin(
+    version: ModelVersion, reading: RegistryListing, known: Ends | None = None
+) -> ModelVersion | None:
+    """The version at the end of the chain of copies; None if the chain is broken or a cycle.
+
+    Args:
+        version: the first of the chain.
+        reading: the registry as read.
+        known: the ends that were found in this reading, which grow.
+    """
+    return _end(version, reading, _has_origin, {} if known is None else known)
 
 
-def model_id_of(version: ModelVersion, reading: RegistryListing) -> str:
-    """The LoggedModel of a version, also of a copied one; "" if it has none."""
-    seen: set[VersionKey] = set()
+def _has_origin(version: ModelVersion) -> bool:
+    return bool(version.run_id or run_id_in(version.source) or version.model_id)
+
+
+def _has_model(version: ModelVersion) -> bool:
+    return bool(version.model_id)
+
+
+def _end(
+    version: ModelVersion,
+    reading: RegistryListing,
+    is_end: Callable[[ModelVersion], bool],
+    known: Ends,
+) -> ModelVersion | None:
     following: ModelVersion | None = version
-    while following is not None and (key := (following.name, following.version)) not in seen:
-        if following.model_id:
-            return following.model_id
-        seen.add(key)
+    walked: set[VersionKey] = set()
+    while following is not None and not is_end(following):
+        key = (following.name, following.version)
+        if key in known:
+            following = known[key]
+            break
+        known[key] = None  # the answer for a cycle
+        walked.add(key)
         following = _copied_from(following.source, reading)
-    return ""
+    known.update(dict.fromkeys(walked, following))
+    return following
 
 
 def run_id_in(source: str) -> str:

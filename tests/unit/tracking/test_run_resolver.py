@@ -1,13 +1,17 @@
 """From the source of a version to the run that created it."""
 
+import asyncio
 from datetime import UTC, datetime
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking import run_resolver
+from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.paging import RegistryListing
 from feature_lineage.tracking.parsing import RegisteredModel, logged_model_of
-from feature_lineage.tracking.run_resolver import origin, run_id_in
+from feature_lineage.tracking.run_resolver import RunResolver, origin, run_id_in
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -74,3 +78,28 @@ def test_cyclic_and_broken_chains_have_no_run() -> None:
 
     ends = [origin(named["1"], registry) for named in registry.versions.values()]
     assert ends == [None] * 7
+
+
+@pytest.mark.parametrize("last", ["s3://bucket", "models:/m-1", "runs:/0a1b/model", "models:/m/99"])
+def test_each_copy_of_a_long_chain_is_followed_once(
+    monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """With no end, a LoggedModel, a run, and a cycle at its end."""
+    chain = [("m", str(number), "", f"models:/m/{number - 1}") for number in range(1, 100)]
+    registry = reading(("m", "0", "", last), *chain)
+    followed: list[str] = []
+    follow = run_resolver._copied_from
+
+    def counted(source: str, registry: RegistryListing) -> ModelVersion | None:
+        followed.append(source)
+        return follow(source, registry)
+
+    monkeypatch.setattr(run_resolver, "_copied_from", counted)
+    client = MagicMock(MLflowClient)
+    client.logged_model_run = AsyncMock(return_value="0a1b")
+    versions = asyncio.run(RunResolver(client).with_runs(registry, full=False))
+
+    run_id = "0a1b" if last in ("models:/m-1", "runs:/0a1b/model") else ""
+    model_id = "m-1" if last == "models:/m-1" else ""
+    assert {(v.run_id, v.model_id) for v in versions} == {(run_id, model_id)}
+    assert len(followed) <= 2 * len(versions)
