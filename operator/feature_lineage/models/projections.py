@@ -4,14 +4,14 @@ A record spells features as a request does: with the aliases of a service, joine
 service knows which view an alias names, and which comma is a part of a name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import ServiceMember, service_members
-from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import field_types
 from feature_lineage.models.recorded import FeatureRecord, is_reference, parse
 
@@ -19,6 +19,8 @@ __all__ = ["Projections", "refs_of"]
 
 _FULL_NAME: Final = "__"
 """Between view and feature in the name of a column, if full names were requested."""
+
+_VIEWS_BY: Final = "views_by_feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,15 @@ class Projections:
         """The items, where commas in names explain why they are more than recorded; else ()."""
         if record.cut or record.count is None or len(record.items) <= record.count:
             return ()
-        items: list[str] = []
+        pieces: list[list[str]] = []
         for piece in record.text.split(","):
-            if ":" in piece or not items:
-                items.append(piece)
-            else:
-                items[-1] += f",{piece}"
+            if ":" not in piece and pieces:
+                pieces[-1].append(piece)
+                continue
+            if len(pieces) == record.count:
+                return ()
+            pieces.append([piece])
+        items = [",".join(parts) for parts in pieces]
         refs = tuple(ref for item in items if is_reference(item) and (ref := parse(item)))
         if len(refs) != record.count or len(items) != record.count:
             return ()
@@ -114,11 +119,20 @@ class Projections:
         """How many views have a feature of this name, in any of the registries."""
         views: set[str] = set()
         for registry in self.registries:
-            for kind in VIEW_KINDS:
-                for name, spec in registry.objects.get(kind, {}).items():
-                    if feature in field_types(spec.get("features")):
-                        views.add(name)
+            views |= _views_by(registry).get(feature, frozenset())
         return len(views)
+
+
+def _views_by(registry: RegistrySnapshot) -> Mapping[str, frozenset[str]]:
+    """Feature → the views that have a feature of this name."""
+    if _VIEWS_BY not in registry.derived:
+        found: dict[str, set[str]] = {}
+        for _, name, spec in registry.views():
+            for feature in field_types(spec.get("features")):
+                found.setdefault(feature, set()).add(name)
+        registry.derived[_VIEWS_BY] = {each: frozenset(views) for each, views in found.items()}
+    views_by: Mapping[str, frozenset[str]] = registry.derived[_VIEWS_BY]
+    return views_by
 
 
 def refs_of(members: Iterable[ServiceMember]) -> tuple[FeatureRef, ...]:

@@ -29,6 +29,9 @@ Without the mark, the copies would contradict every later declaration."""
 _CUT_AT: Final = 4_980
 _ELLIPSIS: Final = "..."
 
+MAX_ITEMS: Final = 10_000
+"""A longer list is read as one that was cut here."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecord:
@@ -108,8 +111,7 @@ def artifact_record(run: TrainingRun, count: int | None) -> FeatureRecord | None
         return None
     items = tuple(item.strip() for item in run.features_artifact)
     # Feast writes the artifact from the tag, so it is cut where the tag is.
-    cut = _is_cut(text := ",".join(items))
-    return FeatureRecord(Origin.ARTIFACT, items[:-1] if cut else items, count, cut, text)
+    return _record(Origin.ARTIFACT, items, ",".join(items), count)
 
 
 def version_tag_record(version: ModelVersion, count: int | None) -> FeatureRecord | None:
@@ -162,8 +164,15 @@ def _tag_record(
     origin: Origin, text: str, count: int | None, *, online: bool = False
 ) -> FeatureRecord:
     items = tuple(item.strip() for item in text.split(","))
-    cut = _is_cut(text)
-    return FeatureRecord(origin, items[:-1] if cut else items, count, cut, text, online)
+    return _record(origin, items, text, count, online=online)
+
+
+def _record(
+    origin: Origin, items: tuple[str, ...], text: str, count: int | None, *, online: bool = False
+) -> FeatureRecord:
+    whole = items[:-1] if _is_cut(text) else items
+    cut = _is_cut(text) or len(whole) > MAX_ITEMS
+    return FeatureRecord(origin, whole[:MAX_ITEMS], count, cut, text, online)
 
 
 def _is_cut(text: str) -> bool:
