@@ -6,7 +6,7 @@ volume could not be mounted.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,9 +52,10 @@ def end_condition(job: Object) -> Mapping[str, str] | None:
     return None
 
 
-def newest_pod(pods: Iterable[Object]) -> Object | None:
+def newest_pod(pods: Iterable[Object | None]) -> Object | None:
     """The newest pod of a job: Kubernetes replaces a disrupted pod."""
-    return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+    found = (pod for pod in pods if pod is not None)
+    return max(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
 
 
 def has_started(pod: Object | None) -> bool:
@@ -117,14 +118,19 @@ def is_starting(pod: Object) -> bool:
     return status.get("phase") == "Pending" and waiting_cause(pod) is None
 
 
-def cause_in_events(events: Sequence[Object]) -> Cause | None:
-    """The cause in the newest warning with details; None if there is no warning.
+def telling_event(events: Iterable[Object | None]) -> Object | None:
+    """The newest warning with details; None if there is no warning.
 
     Args:
         events: of a job that has no pod, or of its pod.
     """
-    warnings = [event for event in events if event.get("type") == "Warning"]
-    event = max(warnings, key=lambda each: (_has_details(each), _last_seen(each)), default=None)
+    warnings = (event for event in events if event and event.get("type") == "Warning")
+    return max(warnings, key=lambda each: (_has_details(each), _last_seen(each)), default=None)
+
+
+def cause_in_events(events: Iterable[Object | None]) -> Cause | None:
+    """The cause in the most telling Event; None if there is no warning."""
+    event = telling_event(events)
     if event is None:
         return None
     reason, note = str(event.get("reason")), str(event.get("note") or "")

@@ -1,5 +1,6 @@
 """Reads the state of a job from its Job, pods, Events and report."""
 
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from feature_lineage.api import FeatureStoreProject
@@ -15,6 +16,7 @@ from feature_lineage.kube.jobs.failure_cause import (
     has_started,
     is_starting,
     newest_pod,
+    telling_event,
     unreachable_node,
     waiting_cause,
 )
@@ -23,6 +25,7 @@ from feature_lineage.kube.jobs.newer_guard import read_question
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.jobs.rbac import apply_access
+from feature_lineage.kube.jobs.reduced import reduced_event, reduced_pod
 from feature_lineage.kube.jobs.report import read_report, read_unfinished_report
 from feature_lineage.kube.kinds import EVENTS, JOBS, OPERATION_LABEL, PODS
 from feature_lineage.operations.unfinished import ended_early
@@ -77,7 +80,7 @@ async def _running(
         return JobFacts(True, reason=stuck.reason, message=stuck.message)
     if (job.get("status") or {}).get("ready"):
         return JobFacts(running=True, guard_question=await read_question(api, job, project))
-    pod = newest_pod(await pods_of(api, project.metadata.namespace, job["metadata"]["name"]))
+    pod = await _newest_pod(api, project.metadata.namespace, job["metadata"]["name"])
     if has_started(pod):
         lost = unreachable_node(pod) or Cause("", "")
         return JobFacts(True, reason=lost.reason, message=lost.message)
@@ -106,42 +109,58 @@ async def _restore_access(api: Api, job: Object, project: FeatureStoreProject) -
 async def _waiting_cause(api: Api, job: Object, pod: Object | None) -> Cause | None:
     namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
     if pod is None:
-        return cause_in_events(await _events(api, namespace, "Job", name))
+        return await _cause_in_events(api, namespace, "Job", name)
     if is_starting(pod):
-        events = await _events(api, namespace, "Pod", pod["metadata"]["name"])
-        return cause_in_events(events)
+        return await _cause_in_events(api, namespace, "Pod", pod["metadata"]["name"])
     return waiting_cause(pod)
 
 
 async def _end_cause(api: Api, job: Object) -> Cause:
     namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-    pod = newest_pod(await pods_of(api, namespace, name))
+    pod = await _newest_pod(api, namespace, name)
     in_events = None
     if pod is None:  # deleted at the deadline, or never created
-        events = [
-            event
-            for event in await _events(api, namespace, "Pod")
-            if str((event.get("regarding") or {}).get("name")).startswith(f"{name}-")
-        ]
-        in_events = cause_in_events(events) or cause_in_events(
-            [
-                event
-                for event in await _events(api, namespace, "Job", name)
-                if event.get("reason") == "FailedCreate"
-            ]
+        in_events = await _cause_in_events(
+            api, namespace, "Pod", only=lambda event: _is_about(event, f"{name}-")
+        ) or await _cause_in_events(
+            api, namespace, "Job", name, only=lambda event: event.get("reason") == "FailedCreate"
         )
     return end_cause(job, pod, in_events)
 
 
-async def pods_of(api: Api, namespace: str, name: str) -> list[Object]:
-    """The pods of the job `name`, also those of a deleted Job with this name."""
-    labels = f"{OPERATION_LABEL}={name}"
-    return [pod async for pod in api.list(PODS, namespace, labels=labels)]
+def pods_of(api: Api, namespace: str, name: str) -> AsyncIterator[Object]:
+    """The pods of the job `name`, also those of a deleted Job with this name.
+
+    Do not collect them: a tenant may create many large ones with this label.
+    """
+    return api.list(PODS, namespace, labels=f"{OPERATION_LABEL}={name}")
 
 
-async def _events(api: Api, namespace: str, kind: str, name: str = "") -> list[Object]:
+async def _newest_pod(api: Api, namespace: str, name: str) -> Object | None:
+    newest: Object | None = None
+    async for pod in pods_of(api, namespace, name):
+        newest = newest_pod((newest, reduced_pod(pod)))
+    return newest
+
+
+async def _cause_in_events(
+    api: Api,
+    namespace: str,
+    kind: str,
+    name: str = "",
+    only: Callable[[Object], bool] = lambda _: True,
+) -> Cause | None:
+    """The cause in the Events of an object, or of all of a kind for which `only` holds."""
     fields = f"regarding.kind={kind},type=Warning" + (f",regarding.name={name}" if name else "")
-    return [event async for event in api.list(EVENTS, namespace, fields=fields)]
+    found: Object | None = None
+    async for event in api.list(EVENTS, namespace, fields=fields):
+        if only(event):
+            found = telling_event((found, reduced_event(event)))
+    return cause_in_events((found,))
+
+
+def _is_about(event: Object, prefix: str) -> bool:
+    return str((event.get("regarding") or {}).get("name")).startswith(prefix)
 
 
 def is_suspended(job: Object) -> bool:

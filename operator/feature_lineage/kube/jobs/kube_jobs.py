@@ -136,7 +136,7 @@ class KubeJobs:
         Raises:
             TransientError: there is such a pod.
         """
-        for pod in await pods_of(self._api, namespace, name):
+        async for pod in pods_of(self._api, namespace, name):
             if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
                 raise TransientError(
                     f"pod {namespace}/{pod['metadata']['name']} of a deleted Job is still ending; "
