@@ -20,8 +20,8 @@ class WorkerPool:
     """
 
     def __init__(self, work: Callable[[Key], Awaitable[None]], workers: int = 1) -> None:
-        # A quarter of the workers is free of the keys of any one namespace.
-        places = workers - workers // 4
+        # A quarter of the workers, at least one, is free of the keys of any one namespace.
+        places = max(1, workers - max(1, workers // 4))
         self.keys: WorkQueue[Key] = WorkQueue(group=lambda key: key.namespace, places=places)
         self._work = work
         self._workers = workers

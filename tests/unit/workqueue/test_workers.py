@@ -45,7 +45,7 @@ async def turns(count: int = 10) -> None:
 async def test_workers_limit_concurrent_keys() -> None:
     async with BlockedPool(workers=2) as pool:
         for name in "abc":
-            pool.queue.enqueue(key(name))
+            pool.queue.enqueue(key(name, f"of-{name}"))
         await turns()
         assert pool.begun == ["a", "b"]
         assert pool.queue.depth == 1
@@ -65,6 +65,15 @@ async def test_a_namespace_leaves_a_quarter_of_the_workers() -> None:
         pool.queue.enqueue(key("other", "fraud"))
         await turns()
         assert pool.begun == ["a", "b", "c", "other"]
+
+
+async def test_a_namespace_leaves_one_of_few_workers() -> None:
+    async with BlockedPool(workers=2) as pool:
+        for name in "ab":
+            pool.queue.enqueue(key(name))
+        pool.queue.enqueue(key("other", "fraud"))
+        await turns()
+        assert pool.begun == ["a", "other"]
 
 
 async def test_quiet_waits_for_due_keys_and_for_workers() -> None:
