@@ -1,9 +1,10 @@
 """Values that reconciles share; without them, reconciles only take longer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from functools import cached_property
+from weakref import ref
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
@@ -85,17 +86,24 @@ class CachedTimeline:
 class CachedFacts:
     """Facts about a project's models, with the inputs they were computed from.
 
+    The view is not kept alive: it is all of a server's registry, and may be given up to free its
+    memory. The project's own versions stay in `facts` until its next reconcile.
+
     Attributes:
         digest: of the registry snapshot that the versions were linked with, "" for none.
         declaring: TrainedModels that make a version one of the project.
     """
 
-    view: RegistryView
+    view: InitVar[RegistryView]
     digest: str
     failure: Failure | None
     spec: FeatureStoreProjectSpec
     facts: ModelFacts
     declaring: tuple[tuple[str, ModelStamp], ...] = ()
+    _view: "ref[RegistryView]" = field(init=False, compare=False)
+
+    def __post_init__(self, view: RegistryView) -> None:
+        object.__setattr__(self, "_view", ref(view))
 
     @cached_property
     def by_version(self) -> dict[tuple[str, str], LinkedVersion]:
@@ -106,5 +114,5 @@ class CachedFacts:
         self, view: RegistryView, digest: str, failure: Failure | None, project: FeatureStoreProject
     ) -> bool:
         """Whether `facts` were computed from these inputs."""
-        same = self.view is view and self.digest == digest and self.failure == failure
+        same = self._view() is view and self.digest == digest and self.failure == failure
         return same and self.spec == project.spec

@@ -33,6 +33,7 @@ class Share:
         owner: who is accountable: a namespace, or a server of the platform.
         held: bytes of the last good reading.
         arriving: bytes of the answers of a reading in progress.
+        on_given_up: called to free the reading.
     """
 
     def __init__(self, budget: "CacheBudget", owner: str) -> None:
@@ -41,7 +42,7 @@ class Share:
         self.owner = owner
         self.held = 0
         self.arriving = 0
-        self.on_given_up: Callable[[], None] = lambda: None
+        self.on_given_up: list[Callable[[], None]] = []
 
     @property
     def size(self) -> int:
@@ -75,13 +76,17 @@ class Share:
             GivenUp: there is no room for this reading.
         """
         self.held, self.arriving = size, 0
+        if self._why:
+            # Given up while it was put together: what is kept of it now must be freed, too.
+            self.give_up(self._why)
         self._check()
 
     def give_up(self, why: str) -> None:
         """Drop the reading; its owner learns it with the next answer."""
         self.held = self.arriving = 0
         self._why = why
-        self.on_given_up()
+        for free in self.on_given_up:
+            free()
 
     def close(self) -> None:
         """Count nothing any more."""

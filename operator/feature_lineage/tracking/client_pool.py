@@ -111,7 +111,8 @@ class ModelRegistryPool:
         server = await self._server(project.metadata.namespace, mlflow)
         registry = self._registries.get(server)
         if registry is None:
-            share = self._share(project, server)
+            share = self._share(project, server, names)
+            share.on_given_up.append(partial(self._forget_views, server))
             registry = MLflowRegistry(server, now=self._now, on_change=self._on_change, share=share)
             self._registries[server] = registry
         if accesses is None:
@@ -159,16 +160,31 @@ class ModelRegistryPool:
         self._permitted.clear()
         self._resolved.clear()
 
-    def _share(self, project: FeatureStoreProject, server: MLflowServer) -> Share:
-        """The share of a new reading: the platform accounts for the servers and workspaces that it
-        names, and a namespace for those that its projects name.
+    def _share(
+        self, project: FeatureStoreProject, server: MLflowServer, names: tuple[str, ...]
+    ) -> Share:
+        """The share of a new reading, whichever namespace comes first.
+
+        The platform accounts for its servers and workspaces, however a project names them; each
+        other workspace of such a server for itself, as several namespaces may share it; and a
+        namespace for the servers and credentials that its projects name.
         """
         mlflow = project.spec.mlflow
-        if mlflow is not None and mlflow.server_ref is not None:
-            named = self._servers.of(mlflow, (mlflow.server_ref,))
+        assert mlflow is not None
+        for name in names:
+            named = self._servers.of(mlflow, (name,))
+            same = replace(server, workspace=named.workspace)
+            if mlflow.server_ref is None and same != named.server():
+                continue  # with a credential of the namespace
             if server.workspace == named.workspace:
-                return self.of_platform.share(mlflow.server_ref)
+                return self.of_platform.share(name)
+            return self.of_tenants.share(f"{name}/{server.workspace}")
         return self.of_tenants.share(project.metadata.namespace)
+
+    def _forget_views(self, server: MLflowServer) -> None:
+        for (known, _), models in self._permitted.items():
+            if known == server:
+                models.forget()
 
     async def _server(self, namespace: str, mlflow: MlflowSpec) -> MLflowServer:
         key, now = (namespace, mlflow), self._now()

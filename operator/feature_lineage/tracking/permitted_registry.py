@@ -56,6 +56,11 @@ class PermittedModels:
         self._last = (view, shown)
         return shown
 
+    def forget(self) -> None:
+        """Free the last result, whose reading was given up."""
+        self._last = None
+        self._sees = {}
+
 
 @dataclass(frozen=True, slots=True)
 class PermittedRegistry:

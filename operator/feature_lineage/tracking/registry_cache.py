@@ -78,7 +78,7 @@ class RegistryCache:
     ) -> None:
         self._max_wait = max_wait
         self._share = share or CacheBudget(TENANTS_BYTES).share("")
-        self._share.on_given_up = self._drop
+        self._share.on_given_up.append(self._drop)
         self._client = client
         self._now = now
         self._on_change = on_change
@@ -143,8 +143,12 @@ class RegistryCache:
         self._share.close()
 
     def _drop(self) -> None:
-        """Free the memory: other readings need it more."""
-        self._reading = self._last = None
+        """Free the memory: other readings need it more.
+
+        So the next reading reports all of its models; models that were deleted in the meantime are
+        seen when their projects are due.
+        """
+        self._reading = self._last = self._reported = None
         self._run_resolver = RunResolver(self._client)
         self._training = TrainingRecords(self._client)
 
@@ -206,7 +210,8 @@ class RegistryCache:
             self._failure = None
         except GivenUp as given_up:
             error = no_room(self._client.server, str(given_up))
-            self._failure = (_without_frames(error), self._now())
+            _clear(given_up)
+            self._failure = (copy(error), self._now())
             raise error from None
         except FeatureLineageError as error:
             # During an outage the circuit breaker decides, which probes earlier than this.
@@ -256,18 +261,22 @@ class RegistryCache:
 
 
 def _without_frames(error: FeatureLineageError) -> FeatureLineageError:
-    """A copy to keep. The frames of the error and its causes have all rows that were read.
+    """A copy to keep."""
+    _clear(error)
+    kept = copy(error)
+    kept.__traceback__ = kept.__cause__ = kept.__context__ = None
+    return kept
 
-    They are cleared: the error and its frames refer to each other, and such garbage is collected
-    late.
+
+def _clear(error: BaseException) -> None:
+    """Clear the frames of an error and its causes, which have all rows that were read.
+
+    The error and its frames refer to each other, and such garbage is collected late.
     """
     each: BaseException | None = error
     while each is not None:
         clear_frames(each.__traceback__)
         each = each.__context__
-    kept = copy(error)
-    kept.__traceback__ = kept.__cause__ = kept.__context__ = None
-    return kept
 
 
 def _log_unexpected(refresh: "asyncio.Task[None]") -> None:

@@ -1,7 +1,9 @@
 """All readings share a budget; the owner that uses most of it loses its largest one."""
 
 import asyncio
+import gc
 import tracemalloc
+import weakref
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +26,7 @@ from feature_lineage.tracking.cache_budget import (
     memory_of,
 )
 from feature_lineage.tracking.client_pool import ModelRegistryPool
+from feature_lineage.tracking.permitted_registry import PermittedRegistry
 from feature_lineage.tracking.registry_cache import RegistryCache
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -98,9 +101,78 @@ async def test_platform_and_each_namespace_account_for_their_servers() -> None:
         await pool.of(each)
 
     assert [share.owner for share in pool.of_platform.shares] == ["prod"]
-    assert sorted(share.owner for share in pool.of_tenants.shares) == ["ml", "ml"]
+    assert sorted(share.owner for share in pool.of_tenants.shares) == ["ml", "prod/theirs"]
     await pool.close()
     assert not pool.of_platform.shares | pool.of_tenants.shares
+
+
+@pytest.mark.parametrize("first", ["serverRef", "trackingUri"])
+async def test_the_platform_accounts_for_its_server_whoever_opens_it(first: str) -> None:
+    uri = "http://mlflow:5000"
+    platform = {"prod": NamedServer(name="prod", tracking_uri=uri, access=ENTRIES)}
+    pool = ModelRegistryPool(FolderObjects(), Clock(), platform_servers=platform)
+    named = {"serverRef": {"serverRef": "prod"}, "trackingUri": {"trackingUri": uri}}
+    for namespace, mlflow in (("one", named.pop(first)), ("two", named.popitem()[1])):
+        spec = {"project": "churn", "source": {"local": {"path": "."}}, "mlflow": mlflow}
+        metadata = {"name": "p", "namespace": namespace}
+        project = FeatureStoreProject.model_validate({"metadata": metadata, "spec": spec})
+        await pool.of(project)
+
+    assert [share.owner for share in pool.of_platform.shares] == ["prod"]
+    assert not pool.of_tenants.shares
+    await pool.close()
+
+
+def test_a_reading_given_up_while_it_was_put_together_is_freed() -> None:
+    freed: list[int] = []
+    share = CacheBudget(100).share("team")
+    share.on_given_up.append(lambda: freed.append(share.held))
+    with share.reading():
+        share.give_up("others need it")
+        with pytest.raises(GivenUp, match="others need it"):
+            share.hold(50)
+
+    assert share.size == 0
+    assert freed == [0, 0]
+
+
+async def test_nothing_keeps_the_view_of_a_reading_that_was_given_up() -> None:
+    clock, changed = Clock(), list[set[str]]()
+    client: Any = FakeClient(clock)
+    client.add("m", "1", 1)
+    share = CacheBudget(60_000).share("team")
+    cache = RegistryCache(
+        client, now=clock, on_change=lambda names: changed.append(set(names)), share=share
+    )
+    before = weakref.ref(await cache.view(max_age=POLL))
+    share.give_up("others need it")
+    gc.collect()
+    assert before() is None
+
+    clock.advance(minutes=1)
+    assert (await cache.view(max_age=POLL)).versions.keys() == {"m"}
+    assert changed == [{"m"}, {"m"}]
+
+
+async def test_the_permitted_part_of_a_view_is_freed_with_it() -> None:
+    uri = "http://mlflow:5000"
+    platform = {"prod": NamedServer(name="prod", tracking_uri=uri, access=ENTRIES)}
+    pool = ModelRegistryPool(FolderObjects(), Clock(), platform_servers=platform)
+    spec = {"project": "churn", "source": {"local": {"path": "."}}, "mlflow": {"serverRef": "prod"}}
+    metadata = {"name": "p", "namespace": "ml"}
+    project = FeatureStoreProject.model_validate({"metadata": metadata, "spec": spec})
+    registry = await pool.of(project)
+    assert isinstance(registry, PermittedRegistry)
+    whole = view(1, 10)
+    registry.models.of(whole)
+    seen = weakref.ref(whole)
+    del whole
+    (share,) = pool.of_platform.shares
+    share.give_up("others need it")
+    gc.collect()
+
+    assert seen() is None
+    await pool.close()
 
 
 def test_a_closed_share_counts_nothing() -> None:
