@@ -14,6 +14,7 @@ from feature_lineage.clock import utc_now
 from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import LoggedModel
 from feature_lineage.tracking import mlflow_errors, parsing
+from feature_lineage.tracking.cache_budget import count_kept, memory_of_references
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.http import Call, Http
 from feature_lineage.tracking.mlflow_server import MLflowServer
@@ -134,6 +135,7 @@ class MLflowClient:
             answer = await self._post("experiments/search", _paged(body, token), idempotent=True)
             with self.parsing_answer("experiments/search"):
                 ids = [str(raw["experiment_id"]) for raw in answer.get("experiments", ())]
+                count_kept(memory_of_references(ids))
                 return ids, parsing.next_page_token(answer)
 
         return [each async for page in pages(ask, EXPERIMENTS_PAGE) for each in page]

@@ -107,6 +107,8 @@ class Http:
             HostNotAllowed: MLflow's host check rejects the host name.
             NotFound: MLflow answers that the object does not exist.
             RequestRejected: MLflow refuses the request, or the answer exceeds `call.max_bytes`.
+            GivenUp: there is no memory for the reading to which the call belongs. It is no
+                `FeatureLineageError`: whoever goes on without one answer must not go on then.
         """
         self.circuit.enter()
         try:
@@ -117,7 +119,7 @@ class Http:
         except ServerUnavailable as error:
             self.circuit.failed(error)
             raise
-        except FeatureLineageError:
+        except (FeatureLineageError, GivenUp):
             self.circuit.succeeded()
             raise
         self.circuit.succeeded()
@@ -158,6 +160,7 @@ class Http:
                 body = await self._read(response, call)
             finally:
                 await response.aclose()
+            count_answer(len(body))
         except httpx.ConnectTimeout as error:
             # Not retried: it used all of its deadline.
             fact = f"no connection within {server.connect_deadline:g} s"
@@ -201,10 +204,6 @@ class Http:
             raise mlflow_errors.too_large(self.server, str(call), str(error)) from error
         except ValueError as error:
             raise mlflow_errors.unexpected_answer(self.server, str(call), str(error)) from error
-        try:
-            count_answer(len(content))
-        except GivenUp as error:
-            raise mlflow_errors.no_room(self.server, str(error)) from error
         return content
 
 

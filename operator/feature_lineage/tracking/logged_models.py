@@ -5,12 +5,17 @@ A LoggedModel does not change after it was logged, except for metrics of evaluat
 
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import LoggedModel
+from feature_lineage.tracking.cache_budget import (
+    count_kept,
+    memory_of_logged,
+    memory_of_references,
+)
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.mlflow_errors import ServerFailed
 from feature_lineage.tracking.page_walk import pages
@@ -56,6 +61,11 @@ class LoggedModels:
             self._absent |= set(some) - found.keys()
         return {i: self._known[i] for i in wanted & self._known.keys()}
 
+    @property
+    def known(self) -> Collection[LoggedModel]:
+        """Those in the cache."""
+        return self._known.values()
+
     def inputs(self, model_id: str) -> tuple[str, ...] | None:
         return self._known[model_id].inputs
 
@@ -68,7 +78,9 @@ class LoggedModels:
             body = await self._client.download_of_model(model_id, "MLmodel", max_bytes=MAX_MLMODEL)
         except (NotFound, RequestRejected, AccessRefused, ServerFailed):
             return
-        self._known[model_id] = replace(self._known[model_id], inputs=signature_inputs(body))
+        inputs = signature_inputs(body)
+        count_kept(memory_of_references(inputs))
+        self._known[model_id] = replace(self._known[model_id], inputs=inputs)
 
     async def _search(self, model_ids: list[str], experiments: list[str]) -> dict[str, LoggedModel]:
         wanted = f"model_id IN ({', '.join(map(quoted, model_ids))})"
@@ -78,11 +90,15 @@ class LoggedModels:
                 experiments, wanted, page_size=size, token=token
             )
 
+        found: dict[str, LoggedModel] = {}
         try:
-            return {i: model async for page in pages(ask, IDS_PER_CALL) for i, model in page}
+            async for page in pages(ask, IDS_PER_CALL):
+                count_kept(sum(memory_of_logged(model) for _, model in page))
+                found |= page
         except (NotFound, RequestRejected, AccessRefused, ServerFailed):
             # MLflow 2, or no permission: the order of records stays unknown, which links show.
             return {}
+        return found
 
 
 def signature_inputs(body: bytes) -> tuple[str, ...] | None:

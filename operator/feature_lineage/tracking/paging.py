@@ -11,15 +11,20 @@ counts as
   ones. Tags of older versions are up to date only after the next `read_all`.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.tracking.cache_budget import (
+    count_kept,
+    memory_of_model,
+    memory_of_version,
+)
 from feature_lineage.tracking.client import MLflowClient, quoted
-from feature_lineage.tracking.page_walk import AskPage, Row, pages
+from feature_lineage.tracking.page_walk import AskPage, pages
 from feature_lineage.tracking.parsing import RegisteredModel, VersionRow
 
 MODELS_PAGE: Final = 1000
@@ -55,10 +60,10 @@ async def read_all(
     """Read every model and every version."""
     # In turn: two concurrent queries to one Python server took longer.
     models = await _models(client, before)
-    rows, count = await _pages(_all_versions(client), VERSIONS_PAGE)
+    rows, count = await _rows(_all_versions(client))
     found = _grouped(rows)
     if count > 1 and before is not None and _vanished(found, models, before):
-        again, _ = await _pages(_all_versions(client), VERSIONS_PAGE)
+        again, _ = await _rows(_all_versions(client), lambda row: not _holds(found, row))
         rows = [*rows, *again]
         found = _grouped(rows)
     reading = RegistryListing(began, models, found, _newest(rows, 0))
@@ -90,6 +95,7 @@ async def _changed_rows(client: MLflowClient, known_ms: int) -> list[VersionRow]
 
     rows: list[VersionRow] = []
     async for page in pages(ask, CHANGES_PAGE):
+        count_kept(sum(memory_of_version(row.version) for row in page))
         rows += page
         # Equal timestamps may continue on the next page: only an older one ends the search.
         if page and page[-1].updated_ms < known_ms:
@@ -106,24 +112,42 @@ async def _models(client: MLflowClient, before: RegistryListing | None) -> Model
 
 
 async def _model_pages(client: MLflowClient) -> tuple[dict[str, RegisteredModel], int]:
-    models, count = await _pages(
-        lambda size, token: client.search_models(page_size=size, token=token), MODELS_PAGE
-    )
-    return {model.name: model for model in models}, count
+    def ask(size: int, token: str) -> Awaitable[tuple[list[RegisteredModel], str]]:
+        return client.search_models(page_size=size, token=token)
+
+    models: dict[str, RegisteredModel] = {}
+    count = 0
+    async for page in pages(ask, MODELS_PAGE):
+        count_kept(sum(map(memory_of_model, page)))
+        models |= {model.name: model for model in page}
+        count += 1
+    return models, count
 
 
 def _all_versions(client: MLflowClient) -> AskPage[VersionRow]:
     return lambda size, token: client.search_versions(order_by=BY_NAME, page_size=size, token=token)
 
 
-async def _pages(ask: AskPage[Row], size: int) -> tuple[list[Row], int]:
-    """The rows of all pages, and the number of pages."""
-    rows: list[Row] = []
+async def _rows(
+    ask: AskPage[VersionRow], wanted: Callable[[VersionRow], bool] = lambda _: True
+) -> tuple[list[VersionRow], int]:
+    """The wanted rows of all pages, and the number of pages."""
+    rows: list[VersionRow] = []
     count = 0
-    async for page in pages(ask, size):
-        rows += page
+    async for page in pages(ask, VERSIONS_PAGE):
+        kept = [row for row in page if wanted(row)]
+        count_kept(sum(memory_of_version(row.version) for row in kept))
+        rows += kept
         count += 1
     return rows, count
+
+
+def _is_of(name: str) -> Callable[[VersionRow], bool]:
+    return lambda row: row.version.name == name
+
+
+def _holds(found: Versions, row: VersionRow) -> bool:
+    return found.get(row.version.name, {}).get(row.version.version) == row.version
 
 
 async def _with_missing(client: MLflowClient, reading: RegistryListing) -> RegistryListing:
@@ -136,7 +160,7 @@ async def _with_missing(client: MLflowClient, reading: RegistryListing) -> Regis
         known = versions.get(name, {})
         if known.keys() >= set(model.aliases.values()) and (known or not model.has_versions):
             continue
-        rows, _ = await _pages(_versions_of(client, name), VERSIONS_PAGE)
+        rows, _ = await _rows(_versions_of(client, name), _is_of(name))
         versions[name] = {**known, **_grouped(rows).get(name, {})}
     return RegistryListing(reading.read_at, reading.models, versions, reading.newest_ms)
 

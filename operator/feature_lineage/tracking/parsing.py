@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
+from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import LoggedModel, ModelVersion, TrainingRun
 
 Json = Mapping[str, Any]
@@ -26,6 +27,11 @@ RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
 MODEL_ID: Final = re.compile(r"m-[\w-]{1,64}", re.ASCII)
 MAX_MODELS: Final = 100
 """LoggedModels of a run that are kept."""
+MAX_ALIASES: Final = 1000
+"""Of a registered model; each is a name that its users gave to a version."""
+MAX_SHOWN: Final = 80
+"""Characters of a name in an error."""
+TOO_MANY_ALIASES: Final = "TOO_MANY_ALIASES"
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 FINAL_STATUS: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,15 +97,28 @@ def registered_models(answer: Json) -> list[RegisteredModel]:
         RegisteredModel(
             name=sys.intern(raw["name"]),
             created_ms=int(raw["creation_timestamp"]),
-            aliases={
-                sys.intern(a["alias"]): sys.intern(str(a["version"]))
-                for a in raw.get("aliases", ())
-            },
+            aliases=_aliases(raw),
             has_versions=bool(raw.get("latest_versions")),
         )
         for raw in answer.get("registered_models", ())
         if not _is_prompt(raw)
     ]
+
+
+def _aliases(raw: Json) -> dict[str, str]:
+    """The aliases of a registered model.
+
+    Raises:
+        RequestRejected: it has more than `MAX_ALIASES`.
+    """
+    aliases = raw.get("aliases", ())
+    if len(aliases) > MAX_ALIASES:
+        raise RequestRejected(
+            f"registered model {raw['name'][:MAX_SHOWN]!r} in MLflow has {len(aliases)} aliases, "
+            f"and at most {MAX_ALIASES} are read; delete aliases",
+            error_code=TOO_MANY_ALIASES,
+        )
+    return {sys.intern(a["alias"]): sys.intern(str(a["version"])) for a in aliases}
 
 
 def model_versions(answer: Json) -> list[VersionRow]:

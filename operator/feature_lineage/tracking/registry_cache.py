@@ -240,11 +240,12 @@ class RegistryCache:
         if not whole:
             self._refresh_duration = self._now() - began
         versions = assembled(reading, trained, self._last)
-        last = self._last
+        last = before_view = self._last
         same = last is not None and last.versions == versions and last.runs == runs
         if last is None or not same or last.read_at != reading.read_at:
             self._last = last = RegistryView(reading.read_at, versions, runs)
-            self._share.hold(memory_of(last))
+        if last is not before_view or before is None or before.models != reading.models:
+            self._share.hold(memory_of(last, reading.models.values(), self._training.logged))
         reported, self._reported = self._reported, last
         if reported is not last and (changed := changed_models(reported, last)):
             self._on_change(changed)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from feature_lineage.models.facts import TrainingRun
 from feature_lineage.tracking import parsing
+from feature_lineage.tracking.cache_budget import count_kept, memory_of_run
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.logged_models import Experiments
 from feature_lineage.tracking.page_walk import pages
@@ -89,7 +90,9 @@ class TrainingRuns:
 
             async for found in pages(ask, IDS_PER_CALL):
                 with self._client.parsing_answer("runs/search"):
-                    rows += parsing.runs({"runs": found})
+                    parsed = parsing.runs({"runs": found})
+                count_kept(sum(memory_of_run(row.run) for row in parsed))
+                rows += parsed
         return rows
 
 

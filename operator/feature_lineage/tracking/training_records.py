@@ -7,7 +7,7 @@ run around a nested run, where the nested run has no record of training.
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,6 +16,7 @@ from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
 from feature_lineage.models.facts import MANY, LoggedModel, ModelVersion, TrainingRun
 from feature_lineage.models.recorded import REFS_TAG
 from feature_lineage.models.training_list import needs_artifact, needs_count, training_list
+from feature_lineage.tracking.cache_budget import count_kept, memory_of_references
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.logged_models import Experiments, LoggedModels
@@ -47,6 +48,11 @@ class TrainingRecords:
         self._models = LoggedModels(client)
         self._nested: set[str] = set()
         self._unreadable: set[str] = set()
+
+    @property
+    def logged(self) -> Collection[LoggedModel]:
+        """The LoggedModels in the cache."""
+        return self._models.known
 
     async def of(self, versions: Iterable[ModelVersion], *, now: datetime, full: bool) -> Reading:
         """The runs of versions, including deleted ones, with the records that decide.
@@ -183,7 +189,9 @@ class TrainingRecords:
         # Read again: another request may have completed the run in the meantime.
         run = self._runs.get(run_id)
         if run is not None:
-            self._runs.put(replace(run, features_artifact=_references(body)))
+            references = _references(body)
+            count_kept(memory_of_references(references))
+            self._runs.put(replace(run, features_artifact=references))
 
 
 def _references(body: bytes) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.servers.tcp import Seen, answer, bad_server
 
 from feature_lineage.tracking import MLflowRegistry, MLflowServer
+from feature_lineage.tracking.cache_budget import CacheBudget
 
 VERSIONS = 1000
 TAG_BYTES = 5000
@@ -18,6 +19,7 @@ TAGS = [
     {"key": "feast.feature_refs", "value": REFS.ljust(TAG_BYTES, "x")},
     {"key": "feast.feature_count", "value": str(COUNT)},
 ]
+PARAMS = [{"key": f"param_{number}", "value": "x" * 500} for number in range(30)]
 MODEL = {"name": "m", "creation_timestamp": 1, "latest_versions": [{"name": "m"}]}
 ROWS = [
     {
@@ -58,12 +60,23 @@ async def _as_mlflow(seen: Seen, writer: asyncio.StreamWriter) -> None:
             runs = [
                 {
                     "info": {"run_id": row["run_id"], "start_time": 1, "status": "FINISHED"},
-                    "data": {"tags": TAGS},
+                    "data": {"tags": TAGS, "params": PARAMS},
                 }
                 for row in wanted
             ]
             found["runs"], following = _page(runs, size, token)
     await answer(200, json.dumps(found | {"next_page_token": following}))(seen, writer)
+
+
+async def test_what_is_not_kept_of_a_run_uses_no_budget() -> None:
+    texts = VERSIONS * len(json.dumps([TAGS, TAGS, PARAMS]))
+    share = CacheBudget(texts * 9 // 10).share("prod")
+    async with bad_server(_as_mlflow) as server:
+        registry = MLflowRegistry(MLflowServer(server.url), share=share)
+        view = await registry.view(max_age=timedelta(0), full=True)
+        await registry.close()
+
+    assert len(view.versions["m"]) == len(view.runs) == VERSIONS
 
 
 async def test_a_thousand_versions_with_5_kb_of_tags_are_read() -> None:

@@ -16,16 +16,20 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import RequestRejected
 from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
-from feature_lineage.models.facts import ModelVersion, RegistryView, TrainingRun
+from feature_lineage.models.facts import LoggedModel, ModelVersion, RegistryView, TrainingRun
+from feature_lineage.tracking import paging
 from feature_lineage.tracking.cache_budget import (
     PLATFORM_BYTES,
     TENANTS_BYTES,
     CacheBudget,
     GivenUp,
     count_answer,
+    count_kept,
     memory_of,
+    memory_of_model,
 )
 from feature_lineage.tracking.client_pool import ModelRegistryPool
+from feature_lineage.tracking.parsing import RegisteredModel, registered_models
 from feature_lineage.tracking.permitted_registry import PermittedRegistry
 from feature_lineage.tracking.registry_cache import RegistryCache
 
@@ -187,7 +191,10 @@ def test_a_closed_share_counts_nothing() -> None:
 async def test_answers_count_while_they_are_read() -> None:
     share = CacheBudget(100).share("evil")
     with share.reading():
+        count_kept(30)
         count_answer(60)
+        count_answer(60)  # the one before was parsed
+        count_kept(30)
         with pytest.raises(GivenUp):
             await asyncio.create_task(_answer(60))
 
@@ -197,6 +204,79 @@ async def test_answers_count_while_they_are_read() -> None:
 
 async def _answer(size: int) -> None:
     count_answer(size)
+
+
+async def test_a_reading_ends_at_the_page_with_which_it_is_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paging, "VERSIONS_PAGE", 100)
+    clock = Clock()
+    client: Any = FakeClient(clock)
+    for number in range(3000):
+        client.add("m", f"{number}", number)
+    share = CacheBudget(1_000_000).share("evil")
+    with pytest.raises(RequestRejected, match="is not read: it needs"):
+        await RegistryCache(client, now=clock, share=share).view(max_age=POLL)
+
+    assert client.calls.count("versions") < 10
+    assert share.size == 0
+
+
+async def test_no_missing_answer_is_excused_by_a_lack_of_room() -> None:
+    clock = Clock()
+    client: Any = FakeClient(clock)
+    client.add("m", "1", 1, source="models:/m-1")
+
+    async def logged_model_run(model_id: str) -> str:
+        count_answer(10_000)
+        return ""
+
+    client.logged_model_run = logged_model_run
+    share = CacheBudget(9000).share("evil")
+    with pytest.raises(RequestRejected, match="is not read: it needs"):
+        await RegistryCache(client, now=clock, share=share).view(max_age=POLL)
+
+
+def test_all_that_is_kept_of_a_reading_counts() -> None:
+    logged = LoggedModel("r", 1, inputs=tuple(f"column_{n}" for n in range(1000)))
+    parent = TrainingRun("p", NOW, tags={"feast.project": "x" * 5000})
+    run = TrainingRun("r", NOW, models=(("m-1", 0),) * 100, parent=parent)
+    version = ModelVersion("m", "1", NOW, run_id="r", aliases=("alias",) * 100, logged=logged)
+    aliases = {f"alias_{n}": "1" for n in range(1000)}
+    models = [RegisteredModel(f"m_{n}", 0, aliases, has_versions=False) for n in range(10)]
+    whole = RegistryView(NOW, {"m": {"1": version}}, {"r": run})
+    size = memory_of(whole, models, [logged])
+
+    assert size > memory_of(whole, models)
+    assert memory_of(whole, models) - memory_of(whole) > 10 * 1000 * 200
+    less = replace(whole, versions={"m": {"1": replace(version, logged=None)}})
+    assert memory_of(whole) - memory_of(less) > 1000 * 40
+    less = replace(whole, versions={"m": {"1": replace(version, aliases=())}})
+    assert memory_of(whole) - memory_of(less) > 100 * 200
+    for each in (replace(run, models=()), replace(run, parent=None)):
+        assert memory_of(whole) - memory_of(replace(whole, runs={"r": each})) > 5000
+
+
+def test_the_estimate_of_aliases_is_about_the_memory() -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    models = registered_models(
+        {
+            "registered_models": [
+                {
+                    "name": f"model-{n}",
+                    "creation_timestamp": 1,
+                    "aliases": [{"alias": f"a-{n}-{m}", "version": f"{m}"} for m in range(100)],
+                }
+                for n in range(100)
+            ]
+        }
+    )
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    size = sum(map(memory_of_model, models))
+    assert after - before <= size <= 3 * (after - before)
 
 
 async def test_a_registry_without_room_is_refused_and_others_are_kept() -> None:

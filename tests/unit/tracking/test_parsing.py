@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_lineage.errors import RequestRejected
 from feature_lineage.tracking import parsing
 
 
@@ -109,3 +110,14 @@ def test_a_token_is_at_most_as_long_as_one_of_mlflow() -> None:
 def test_tags_of_a_run_that_are_no_texts_are_an_error() -> None:
     with pytest.raises(TypeError, match="value is a list"):
         parsing.pairs([{"key": "a", "value": [1]}])
+
+
+@pytest.mark.parametrize(("count", "read"), [(1000, True), (1001, False)])
+def test_a_model_has_a_limited_number_of_aliases(count: int, read: bool) -> None:
+    aliases = [{"alias": f"a{number}", "version": "1"} for number in range(count)]
+    answer = {"registered_models": [{"name": "m", "creation_timestamp": 1, "aliases": aliases}]}
+    if read:
+        assert len(parsing.registered_models(answer)[0].aliases) == count
+    else:
+        with pytest.raises(RequestRejected, match="'m' in MLflow has 1001 aliases"):
+            parsing.registered_models(answer)
