@@ -10,6 +10,7 @@ from tests.servers.tcp import answer, bad_server
 from feature_lineage.errors import FeatureLineageError, InvalidReport, RequestRejected
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG
 from feature_lineage.tracking import MLflowServer, page_walk, timeline_reader
+from feature_lineage.tracking.cache_budget import CacheBudget
 from feature_lineage.tracking.registry import MLflowRegistry
 
 QUICK = sorted(name for name, poison in POISONS.items() if poison is not SLOW)
@@ -28,6 +29,17 @@ async def test_a_poisoned_registry_is_one_error(name: str, monkeypatch: pytest.M
     assert words in caught.value.message
     assert registry.last_view is None
     assert not any(ELSEWHERE in seen.line for seen in server.seen)
+
+
+async def test_an_answer_counts_although_nothing_of_it_is_kept() -> None:
+    share = CacheBudget(100_000).share("evil")
+    async with bad_server(answer(200, json.dumps({"ignored": "x" * 200_000}))) as server:
+        registry = MLflowRegistry(MLflowServer(server.url), share=share)
+        with pytest.raises(RequestRejected, match="all readings together may have"):
+            await registry.view(max_age=timedelta(0))
+        await registry.close()
+
+    assert len(server.seen) == 1
 
 
 def runs(number: int) -> bytes:
