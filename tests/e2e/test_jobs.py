@@ -76,12 +76,6 @@ CAUSES = (
         "JobFailed",
         ("FailedCreate", 'serviceaccount "nope" not found'),
     ),
-    Cause(
-        "rights",
-        {"securityContext": {"seLinuxOptions": {"role": "x"}}},
-        "JobFailed",
-        ("FailedCreate", 'violates PodSecurity "restricted:latest"', "seLinuxOptions"),
-    ),
     SECRET,
     Cause(
         "config",

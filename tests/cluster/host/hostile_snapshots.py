@@ -115,7 +115,7 @@ HOSTILE_TIMELINES: Final[dict[str, tuple[dict[str, str], str]]] = {
     "nested-timeline": (_timeline(history="[" * 500_000), "nested deeper"),
     "a-billion-pieces": (_timeline(snapshots=[["0" * 64, 10**9]]), "pieces"),
     "a-path-for-a-digest": (_timeline(snapshots=[["../../secrets", 1]]), "64 hexadecimal digits"),
-    "no-timeline": (_timeline(history="no JSON"), "Expecting value"),
+    "no-timeline": (_timeline(history="no JSON"), "expected ident"),
     "an-old-timeline": (_timeline(), "nothing of it is stored"),
 }
 """By the name of the project: the data of its timeline, and what FactsCurrent says."""
