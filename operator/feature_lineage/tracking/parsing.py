@@ -13,7 +13,6 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
-from feature_lineage.errors import RequestRejected
 from feature_lineage.models.facts import LoggedModel, ModelVersion, TrainingRun
 
 Json = Mapping[str, Any]
@@ -29,9 +28,6 @@ MAX_MODELS: Final = 100
 """LoggedModels of a run that are kept."""
 MAX_ALIASES: Final = 1000
 """Of a registered model; each is a name that its users gave to a version."""
-MAX_SHOWN: Final = 80
-"""Characters of a name in an error."""
-TOO_MANY_ALIASES: Final = "TOO_MANY_ALIASES"
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 FINAL_STATUS: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,18 +102,13 @@ def registered_models(answer: Json) -> list[RegisteredModel]:
 
 
 def _aliases(raw: Json) -> dict[str, str]:
-    """The aliases of a registered model.
+    """The first `MAX_ALIASES` aliases of a registered model, by name.
 
-    Raises:
-        RequestRejected: it has more than `MAX_ALIASES`.
+    More aliases of one model must not make the models of others unreadable.
     """
     aliases = raw.get("aliases", ())
     if len(aliases) > MAX_ALIASES:
-        raise RequestRejected(
-            f"registered model {raw['name'][:MAX_SHOWN]!r} in MLflow has {len(aliases)} aliases, "
-            f"and at most {MAX_ALIASES} are read; delete aliases",
-            error_code=TOO_MANY_ALIASES,
-        )
+        aliases = sorted(aliases, key=lambda alias: str(alias["alias"]))[:MAX_ALIASES]
     return {sys.intern(a["alias"]): sys.intern(str(a["version"])) for a in aliases}
 
 
