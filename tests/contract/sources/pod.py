@@ -10,6 +10,7 @@ from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.pod_protocol import GitCheckout, PodRequest
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.pod import execute
+from feature_lineage.runner.publish import ApiServerClient
 from feature_lineage.sources.source_kinds import fetch
 
 
@@ -45,7 +46,8 @@ class GitSourcePod:
 
     def report(self, commit: str, path: str) -> JobReport:
         """Run the whole operation, and return its report."""
-        return execute(self._order(commit, path), self.repo.parent)
+        nowhere = ApiServerClient("https://127.0.0.1:1", self._home)
+        return execute(self._order(commit, path), self.repo.parent, nowhere)
 
     def _order(self, commit: str, path: str) -> PodRequest:
         order = GitCheckout(

@@ -7,6 +7,7 @@ import weakref
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.access import ENTRIES
@@ -258,6 +259,7 @@ def test_all_that_is_kept_of_a_reading_counts() -> None:
 
 
 def test_the_estimate_of_aliases_is_about_the_memory() -> None:
+    run = uuid4().hex  # texts that other tests have interned take no memory here
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     models = registered_models(
@@ -266,7 +268,7 @@ def test_the_estimate_of_aliases_is_about_the_memory() -> None:
                 {
                     "name": f"model-{n}",
                     "creation_timestamp": 1,
-                    "aliases": [{"alias": f"a-{n}-{m}", "version": f"{m}"} for m in range(100)],
+                    "aliases": [{"alias": f"{run}-{n}-{m}", "version": f"{m}"} for m in range(100)],
                 }
                 for n in range(100)
             ]
