@@ -76,9 +76,7 @@ async def test_a_key_that_leads_out_of_the_repository_is_refused(tmp_path: Path,
     body = {"metadata": {"name": "repo"}, "data": {key: "x = 1\n"}}
     objects = FolderObjects([ConfigMap.model_validate(body)])
 
-    with pytest.raises(
-        TerminalError, match="or is no file name; rename the key"
-    ):
+    with pytest.raises(TerminalError, match="or is no file name; rename the key"):
         await local_sources(objects, tmp_path, tmp_path / "repos").prepare(project, "", exact=False)
 
     assert not list(tmp_path.rglob("evil.py"))
