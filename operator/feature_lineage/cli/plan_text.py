@@ -8,9 +8,8 @@ from typing import Final, NamedTuple
 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.operations.causes import Cause, causes
-from feature_lineage.operations.explain import describe
+from feature_lineage.operations.explain import describe, version_text
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.protection import Impact
 
 MAX_NAMES: Final = 10
 _CLASSES: Final = {
@@ -44,7 +43,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
         yield Line("Affected models, by cause:", bold=True)
     for cause in found:
         yield Line(f"  {cause.severity}: {_cause(cause)}", _color(cause.severity))
-        yield Line(f"    {_some(tuple(map(_model, cause.models)))}")
+        yield Line(f"    {_some(tuple(map(version_text, cause.models)))}")
     if plan.let_through and plan.verdict is PlanVerdict.ALLOWED:
         yield Line(f"  Not blocked: {plan.let_through}.")
     if plan.changes:
@@ -100,11 +99,6 @@ def _cause(cause: Cause) -> str:
     if cause.derived:
         notes.append(f"computed from {'them' if several else 'it'}: {_some(cause.derived)}")
     return f"{text} ({'; '.join(notes)})" if notes else text
-
-
-def _model(impact: Impact) -> str:
-    aliases = ", ".join(f"@{alias}" for alias in impact.aliases)
-    return f"{impact.model} v{impact.version} ({aliases})"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -14,12 +14,11 @@ from typing import Final
 
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.snapshot import ON_DEMAND, RegistrySnapshot
 from feature_lineage.reasons import Reason
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far the clock of another writer may be ahead: a window may end so much after now."""
-STORED_ON_DEMAND: Final = "on_demand_feature_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def with_sources(
     unknown = {
         name: _as_sources(state, states, feeding_views(snapshot, name) - {name}, snapshot)
         for name, state in states.items()
-        if state.kind == STORED_ON_DEMAND
+        if state.kind == ON_DEMAND
         and state.materialized_until is None
         and is_served(snapshot, name)
     }
@@ -164,7 +163,7 @@ def is_served(snapshot: RegistrySnapshot, name: str) -> bool:
     if found is None or found[0] == "label_view":  # labels are pushed; Feast materializes none
         return False
     kind, spec = found
-    online = "write_to_online_store" if kind == STORED_ON_DEMAND else "online"
+    online = "write_to_online_store" if kind == ON_DEMAND else "online"
     return spec.get(online) is True
 
 

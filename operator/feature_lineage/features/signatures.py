@@ -6,13 +6,10 @@ runner compares it with the answer of Feast itself, see `runner.dry_retrieval`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from feature_lineage.features import views
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
-
-ON_DEMAND: Final = "on_demand_feature_view"
+from feature_lineage.features.snapshot import ON_DEMAND, JsonObject, RegistrySnapshot, digest_of
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -18,10 +18,11 @@ from feature_lineage.untrusted import parse_bytes, parse_json
 
 JsonObject = Mapping[str, Any]
 
+ON_DEMAND: Final = "on_demand_feature_view"
 VIEW_KINDS: Final = (
     "feature_view",
     "stream_feature_view",
-    "on_demand_feature_view",
+    ON_DEMAND,
     "label_view",
 )
 KINDS: Final = (

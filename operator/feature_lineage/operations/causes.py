@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from feature_lineage.models.problems import INPUT, Problem, ProblemKind
+from feature_lineage.operations.explain import worst_first
 from feature_lineage.operations.protection import Impact, Severity, severity_of
 
 _OF_A_FEATURE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.TYPE_CHANGED})
@@ -95,9 +96,7 @@ def _cause(group: list[_Found], following: list[_Found]) -> Cause:
         problem=min(item.problem for item in group),
         features=tuple(sorted({item.problem.feature for item in group})),
         derived=tuple(sorted({item.problem.feature for item in following})),
-        models=tuple(
-            sorted(models.values(), key=lambda m: (m.severity != "Broken", m.model, m.version))
-        ),
+        models=tuple(sorted(models.values(), key=worst_first)),
     )
 
 

@@ -176,23 +176,28 @@ def _ttl_effect(was: str, now: str) -> str:
 
 
 def _impact_phrases(plan: Plan) -> list[str]:
-    return [_impact(impact) for impact in sorted(plan.impacts, key=_worst_first)]
+    return [_impact(impact) for impact in sorted(plan.impacts, key=worst_first)]
+
+
+def version_text(impact: Impact) -> str:
+    """``driver_model v3 (@champion, @prod)``."""
+    aliases = f" (@{', @'.join(impact.aliases)})" if impact.aliases else ""
+    return f"{impact.model} v{impact.version}{aliases}"
 
 
 def _impact(impact: Impact) -> str:
-    who = f"{impact.model} v{impact.version}"
-    aliases = f" (@{', @'.join(impact.aliases)})" if impact.aliases else ""
     problems = sorted(impact.problems, key=_first_cause)
     phrase = describe(problems[0]) if problems else ""
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"{one_line(who + aliases, 100)}: {phrase}{more}"
+    return f"{one_line(version_text(impact), 100)}: {phrase}{more}"
 
 
 def _first_cause(problem: Problem) -> tuple[bool, bool, Problem]:
     return problem.kind not in BREAKING, problem.kind is not ProblemKind.SERVING_FAILS, problem
 
 
-def _worst_first(impact: Impact) -> tuple[bool, str, str]:
+def worst_first(impact: Impact) -> tuple[bool, str, str]:
+    """Sorts impacts: the broken versions come first."""
     return impact.severity != "Broken", impact.model, impact.version
 
 

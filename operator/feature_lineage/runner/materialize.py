@@ -143,8 +143,7 @@ def _announce_again(job: Job, name: str) -> None:
 def _materialize_view(
     store: FeatureStore, window: ViewWindow, views: dict[str, Any], batches: WriteBatches
 ) -> ViewReport:
-    section = views[window.name][0] if window.name in views else "feature_views"
-    report = {"name": window.name, "kind": SECTIONS[section], "end": window.end}
+    report: dict[str, Any] = {}
     started = time.monotonic()
     counter = _Counter()
     try:
@@ -166,7 +165,7 @@ def _materialize_view(
         "seconds": round(time.monotonic() - started, 3),
         "newest_event_time": counter.newest,
     }
-    return ViewReport.model_validate(report)
+    return _report(window, views, **report)
 
 
 def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
