@@ -16,14 +16,21 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 
+from benchmarks.champions import served_by_lists, served_by_services, services
 from benchmarks.measure import Row, Size, in_turn
 from benchmarks.repos import END, PROJECT, START, BenchmarkRepo
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_EXEC
-from feature_lineage.operations.job_report import Outcome, decode_report
+from feature_lineage.operations.job_report import JobReport, Outcome, decode_report
+from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest, MaterializeRequest, encode
 
 GOAL = 1.15
+SERVED_GOAL = 0.6
+"""Of an apply that retrieves the features of all its champions."""
+CHAMPIONS, FEATURES = 20, 4
+SIGNATURES, SIGNATURE_SECONDS = 1000, 15.0
 SHOWN = 0.005
 """Share of the total time above which a phase is listed."""
 SMALL = 5
@@ -93,7 +100,10 @@ class Library(CommandLine):
 
 def jobs(size: Size) -> Iterator[Row]:
     """Apply and materialize of a small repo, wall and processor time."""
-    yield from _jobs(size, 2 if size.quick else SMALL, CommandLine())
+    views = 2 if size.quick else SMALL
+    yield from _jobs(size, views, CommandLine())
+    yield from _guarded(size, views, CommandLine())
+    yield from _signatures(size)
 
 
 def large_jobs(size: Size) -> Iterator[Row]:
@@ -125,9 +135,40 @@ def _jobs(size: Size, views: int, feast: CommandLine) -> Iterator[Row]:
         )
 
 
-def _rows(name: str, floor: list[Cost], ours: list[Cost], against: str) -> Iterator[Row]:
+def _guarded(size: Size, views: int, feast: CommandLine) -> Iterator[Row]:
+    """An apply with champions that are served through services, against one without any guard."""
+    shape = views, 1 if size.quick else CHAMPIONS, FEATURES
+    with tempfile.TemporaryDirectory(prefix="bench-jobs-") as tmp:
+        theirs, mine = (
+            BenchmarkRepo(Path(tmp, side), views, tuple(services(*shape)))
+            for side in ("theirs", "mine")
+        )
+        runner = Runner(Path(tmp, "jobs"), mine)
+        guard = served_by_services(runner.snapshot(), *shape)
+        yield from _rows(
+            f"apply {views} views, {len(guard.models)} champions",
+            *in_turn(size, lambda: feast.apply(theirs), lambda: runner.apply(guard)),
+            f"{feast.name} apply",
+            goal=SERVED_GOAL,
+        )
+
+
+def _signatures(size: Size) -> Iterator[Row]:
+    """The dry retrieval of many models, no two of which ask for the same features."""
+    views, count = (3, 10) if size.quick else (LARGE, SIGNATURES)
+    with tempfile.TemporaryDirectory(prefix="bench-jobs-") as tmp:
+        runner = Runner(Path(tmp, "jobs"), BenchmarkRepo(Path(tmp, "mine"), views))
+        guard = served_by_lists(runner.snapshot(), views, count, FEATURES)
+        costs = [runner.apply(guard) for _ in range(1 if size.quick else 3)]
+    took = [cost.phases["dry_retrieval"] for cost in costs]
+    yield Row(f"dry retrieval of {count} signatures", took, limit=SIGNATURE_SECONDS)
+
+
+def _rows(
+    name: str, floor: list[Cost], ours: list[Cost], against: str, goal: float = GOAL
+) -> Iterator[Row]:
     walls = [cost.wall for cost in ours], [cost.wall for cost in floor]
-    yield Row(f"{name}, wall", *walls, against=against, goal=GOAL)
+    yield Row(f"{name}, wall", *walls, against=against, goal=goal)
     for phase in ours[0].phases:
         took = [cost.phases[phase] for cost in ours]
         if median(took) >= SHOWN * median(walls[0]):
@@ -143,21 +184,38 @@ class Runner:
         self._folder, self._repo = folder, repo
         self._numbers = count()
 
-    def apply(self) -> Cost:
+    def apply(self, guard: Guard | None = None) -> Cost:
         self._repo.turn()
-        return self._job(OperationKind.APPLY, apply=ApplyRequest())
+        return self._cost(OperationKind.APPLY, apply=ApplyRequest(guard=guard))
 
     def materialize(self) -> Cost:
         start, end = START.to_pydatetime(), END.to_pydatetime()
         body = MaterializeRequest(all_views_start=start, all_views_end=end)
-        return self._job(OperationKind.MATERIALIZE, materialize=body)
+        return self._cost(OperationKind.MATERIALIZE, materialize=body)
 
-    def _job(
+    def snapshot(self) -> RegistrySnapshot:
+        """The registry after a first apply."""
+        _, report = self._job(OperationKind.APPLY, ApplyRequest(), None)
+        if report.snapshot is None:
+            raise RuntimeError(f"the job reported no registry: {report.message}")
+        return report.snapshot
+
+    def _cost(
         self,
         kind: OperationKind,
         apply: ApplyRequest | None = None,
         materialize: MaterializeRequest | None = None,
     ) -> Cost:
+        cost, report = self._job(kind, apply, materialize)
+        around = cost.wall - (report.finished_at - report.started_at).total_seconds()
+        return replace(cost, phases={**report.seconds, "before and after the worker": around})
+
+    def _job(
+        self,
+        kind: OperationKind,
+        apply: ApplyRequest | None,
+        materialize: MaterializeRequest | None,
+    ) -> tuple[Cost, JobReport]:
         home = self._folder / str(next(self._numbers))
         home.mkdir(parents=True)
         request = JobRequest(
@@ -177,8 +235,7 @@ class Runner:
         report = decode_report((home / "report.json").read_bytes())
         if report.outcome is not Outcome.SUCCEEDED or not report.verified:
             raise RuntimeError(f"the job ended as {report.outcome}: {report.message}")
-        around = cost.wall - (report.finished_at - report.started_at).total_seconds()
-        return replace(cost, phases={**report.seconds, "before and after the worker": around})
+        return cost, report
 
 
 def _run(command: list[str], folder: Path) -> Cost:

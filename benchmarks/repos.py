@@ -1,5 +1,6 @@
 """A Feast repo with data, in two versions that alternate, so that every apply has work."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -48,8 +49,10 @@ class BenchmarkRepo:
     after an ordinary commit to a shared file.
     """
 
-    def __init__(self, folder: Path, views: int) -> None:
+    def __init__(self, folder: Path, views: int, services: Sequence[str] = ()) -> None:
+        """Write the first version; `services` are lines of Python that define more services."""
         self.folder, self.views, self.version = folder, views, 0
+        self._services = "\n".join([_SERVICE, *services])
         (folder / "data").mkdir(parents=True)
         (folder / "feature_store.yaml").write_text(_STORE)
         _frame().to_parquet(folder / "data/stats.parquet")
@@ -62,7 +65,7 @@ class BenchmarkRepo:
             wide = n % 2 and self.version % 2
             more = ', Field(name="f2", dtype=Int64)' if wide else ""
             parts.append(_VIEW.format(n=n, more=more, version=self.version % 2))
-        (self.folder / "features.py").write_text("".join([*parts, _SERVICE]))
+        (self.folder / "features.py").write_text("".join([*parts, self._services]))
 
 
 def _frame() -> pd.DataFrame:
