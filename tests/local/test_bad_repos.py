@@ -35,6 +35,7 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
 WRONG: dict[str, tuple[str, str, str]] = {
     "misnamed": ("ProjectMismatch", "says project 'another'", "make them the same"),
     "unsettled": ("InvalidRepo", "there is no feature_store.yaml", "is the path right?"),
+    "unset": ("InvalidRepo", "variables that are not set: FEAST_UNSET_DATA", "set them in"),
     "corrupt": ("RegistryUnreadable", "data/registry.db cannot be read", "restore it"),
     "nowhere": ("RefNotFound", "is not a folder", "point source.local.path at"),
 }
@@ -60,6 +61,8 @@ async def test_bad_repo_is_explained_and_writes_nothing(
     settings = tmp_path / "misnamed" / "feature_store.yaml"
     settings.write_text(settings.read_text().replace(projects["misnamed"], "another"))
     (tmp_path / "unsettled" / "feature_store.yaml").unlink()
+    settings = tmp_path / "unset" / "feature_store.yaml"
+    settings.write_text(settings.read_text().replace("data/", "${FEAST_UNSET_DATA}/"))
     garbage = b"\xff\xfe this is no registry \x00" * 100
     (tmp_path / "corrupt" / "data" / "registry.db").write_bytes(garbage)
     write_yaml(tmp_path / "manifests.yaml", *map(manifest, projects))
@@ -82,6 +85,7 @@ async def test_bad_repo_is_explained_and_writes_nothing(
         assert step in project_.message("Ready"), name
         assert "applied" not in project_.status, name
     assert (tmp_path / "corrupt" / "data" / "registry.db").read_bytes() == garbage
+    assert not list((tmp_path / "unset").glob("*$*"))
 
     # The output of a repo is read but not kept: ten megabytes have no effect.
     assert read_state(tmp_path, "loud").state("Ready")[0] == "True"

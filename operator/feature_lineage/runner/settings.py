@@ -22,6 +22,7 @@ from feature_lineage.errors import TerminalError
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.errors import WHERE_JOBS_RUN, InvalidRepo, error_line
+from feature_lineage.runner.variables import unset_variables
 
 FILE_NAME: Final = "feature_store.yaml"
 _EXTRA: Final = re.compile(r"feast\[([^\]]+)\]")
@@ -64,18 +65,30 @@ def load_settings(repo: Path, text: str | None) -> Settings:
             raise InvalidRepo(f"there is no {FILE_NAME} in the repo: is the path right?") from error
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRepo(f"{what} cannot be read: {error_line(error)}") from error
+    text = os.path.expandvars(text)
     try:
-        raw = yaml.safe_load(os.path.expandvars(text))
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
+        _check_variables(text, what)  # braces that are left may be why it is no YAML
         raise InvalidRepo(f"{what} is no YAML: {error_line(error)}") from error
     if not isinstance(raw, dict):
         raise InvalidRepo(f"{what} must hold a mapping, with a project and a registry")
+    _check_variables(raw, what)
     config, registry = _validate(raw, what)
     config.repo_path = repo
     registry.cache_mode = "sync"  # no refresh thread, which would write between reads
     kind = str(registry.registry_type or "file")
     identity = registry_id(kind, str(registry.path), repo)
     return Settings(config, kind, identity, secrets_in(raw))
+
+
+def _check_variables(expanded: Any, what: str) -> None:
+    unset = dict.fromkeys(unset_variables(expanded))
+    if unset:
+        raise InvalidRepo(
+            f"{what} uses variables that are not set: {', '.join(unset)}; set them in spec.runtime "
+            "(env, envFrom), or in the environment of this command"
+        )
 
 
 def _validate(raw: dict[str, Any], what: str) -> tuple[RepoConfig, Any]:

@@ -138,6 +138,10 @@ def test_code_that_is_merely_odd(repo: Repo, zygote: Zygote) -> None:
             f"{HEAD}registry: data/r.db\noffline_store: {{type: bigquery}}\n",
             "feature_store.yaml is not valid: it needs the package 'google.api_core' (Feast's",
         ),
+        (
+            f"{HEAD}registry: ${{FEAST_DATA_UNSET}}/r\nonline_store: {{path: $FEAST_ON_UNSET}}\n",
+            "feature_store.yaml uses variables that are not set: FEAST_DATA_UNSET, FEAST_ON_UNSET;",
+        ),
         (f"{HEAD}registry: 5\n", "feature_store.yaml is not valid: registry: give it a path"),
         (f"{HEAD}registry: ftp://x/y\n", "feature_store.yaml is not valid: registry: ftp:// is"),
         (
@@ -162,3 +166,4 @@ def test_a_feature_store_yaml_that_is_none(
 
         assert (report.reason, report.exit_code) == ("InvalidRepo", ExitCode.TERMINAL), kind
         assert report.message.startswith(message)
+        assert not list(repo.path.glob("*$*")), "no folder has the name of a variable"
