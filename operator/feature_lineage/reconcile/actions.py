@@ -61,12 +61,11 @@ class Actions:
             if isinstance(action, StartJob):
                 failure = {action.request.operation_id: Failure.of(error)}
                 return replace(results, not_started={**results.not_started, **failure})
-            if isinstance(action, AnswerJob):
-                _log.warning("job %s gets no newer guard yet: %s", action.job, error.message)
-                return replace(results, not_answered=Failure.of(error))
-            if not isinstance(action, CancelJob):
-                return replace(results, not_recorded=Failure.of(error))
-            _log.warning("job %s could not be cancelled: %s", action.job, error.message)
+            if isinstance(action, AnswerJob | CancelJob):
+                what = "cancelled" if isinstance(action, CancelJob) else "given a newer guard"
+                _log.warning("job %s is not %s yet: %s", action.job, what, error.message)
+                return replace(results, not_told=Failure.of(error))
+            return replace(results, not_recorded=Failure.of(error))
         return results
 
     async def perform_tag_action(

@@ -20,6 +20,7 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import OperationPhase, Verdict
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.errors import (
+    FeatureLineageError,
     NotFound,
     RequestRejected,
     ServerUnavailable,
@@ -633,18 +634,23 @@ async def test_a_job_that_will_never_start_fails_and_is_on_record() -> None:
     assert len(scene.fakes.runs) == 1
 
 
-@pytest.mark.parametrize("fails", [False, True])
-async def test_job_that_cannot_start_is_cancelled(fails: bool) -> None:
+@pytest.mark.parametrize(
+    "error", [None, TransientError("the API server is away"), RequestRejected("not allowed")]
+)
+async def test_job_that_cannot_start_is_cancelled(error: FeatureLineageError | None) -> None:
+    """A cancellation that is refused, also always, is not repeated at once."""
     scene = ReconcilerSetup()
     await scene.reconcile()
     stuck = JobFacts(True, reason="Unschedulable", message="no node", begun=False, outdated=True)
     scene.fakes.waiting[scene.job] = stuck
-    if fails:
-        scene.fakes.fail["cancel"] = TransientError("the API server is away")
+    if error is not None:
+        scene.fakes.fail["cancel"] = error
 
     looked = await scene.reconcile()
-    assert scene.fakes.verbs().count("cancel") == (not fails)
+    assert scene.fakes.verbs().count("cancel") == (error is None)
+    assert looked.requeue == (error is None)
     assert looked.requeue_at is not None
+    assert timedelta(seconds=29) < looked.requeue_at - scene.fakes.instant
     assert scene.project.status.operation is not None
     assert scene.project.status.operation.phase is OperationPhase.RUNNING
 

@@ -52,24 +52,24 @@ class ActionResults:
         recorded: operation id → MLflow run id.
         not_started: job → failure of its start.
         not_recorded: failure of a write to MLflow.
-        not_answered: failure to send a newer guard to a job.
+        not_told: failure to cancel a running job, or to send a newer guard to it.
     """
 
     recorded: Mapping[str, str] = field(default_factory=dict)
     not_started: Mapping[str, Failure] = field(default_factory=dict)
     not_recorded: Failure | None = None
-    not_answered: Failure | None = None
+    not_told: Failure | None = None
 
     @property
     def failed(self) -> bool:
-        others = (self.not_recorded, self.not_answered)
+        others = (self.not_recorded, self.not_told)
         return bool(self.not_started) or any(failure is not None for failure in others)
 
     @property
     def retry_after(self) -> timedelta:
         """The time to wait after a failure; one second if only the repo has changed."""
         moved = all(failure.reason == MOVED for failure in self.not_started.values())
-        others = self.not_recorded or self.not_answered
+        others = self.not_recorded or self.not_told
         return CHANGED if moved and others is None else RETRY_START
 
 
