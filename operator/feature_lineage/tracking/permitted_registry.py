@@ -123,10 +123,10 @@ class PermittedRegistry:
         return await self.shared.history(experiment, namespace=self.namespace)
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """A snapshot stored with an ops run; its digest proves its content."""
+        """A snapshot stored with an ops run; its digest proves its content, whoever wrote it."""
         if self.access(self.namespace, project_of_experiment(experiment)) is None:
             return None
-        return await self.shared.snapshot(experiment, digest)
+        return await self.shared.snapshot(experiment, digest, namespace=self.namespace)
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Write tags on a version.

@@ -74,9 +74,15 @@ class MLflowRegistry:
         """
         return await self._timeline.history(experiment, namespace=namespace)
 
-    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """A snapshot stored with an ops run, with its digest checked; None if there is none."""
-        return await self._timeline.snapshot(experiment, digest)
+    async def snapshot(
+        self, experiment: str, digest: str, *, namespace: str | None = None
+    ) -> RegistrySnapshot | None:
+        """A snapshot stored with an ops run, with its digest checked; None if there is none.
+
+        Args:
+            namespace: the runs of projects in this namespace are searched first.
+        """
+        return await self._timeline.snapshot(experiment, digest, namespace=namespace)
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Write tags on a version, after checking that it was not deleted and created again.

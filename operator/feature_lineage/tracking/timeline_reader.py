@@ -25,8 +25,10 @@ RUNS_PAGE: Final = 1000
 MAX_CHANGES: Final = 10_000
 MAX_TEXT: Final = 200
 """Characters of a digest or revision."""
-MAX_CHANGED: Final = 100
-"""Downloads of a snapshot that turned out to have another digest."""
+MAX_WRONG: Final = 100
+"""Downloads of a snapshot that turned out to have another digest, in one search."""
+MAX_LOOKED_AT: Final = 1000
+"""Runs of one digest whose snapshot is requested in one search."""
 REVISION_TAG: Final = "featurelineage.io/revision"
 _WHOLE: Final = f"tags.`{RECORDED_TAG}` = 'true' AND attributes.status = 'FINISHED'"
 
@@ -48,20 +50,17 @@ class TimelineReader:
         Args:
             namespace: only the runs of projects in this namespace count; None: all runs.
         """
-        found: list[SnapshotRecord] = []  # newest first, as they are requested
-        async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''"):
+        found: list[SnapshotRecord] = []  # oldest first, as they are requested
+        async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` != ''", namespace):
             with self._client.parsing_answer("runs/search"):
                 info, tags = raw["info"], parsing.pairs(raw["data"]["tags"])
-                written_by, _, _ = tags.get(RESOURCE_TAG, "").partition("/")
-                if namespace is not None and written_by != namespace:
-                    continue
                 record = SnapshotRecord(
                     at=parsing.moment(info.get("end_time") or info["start_time"]),
                     digest=tags[REGISTRY_DIGEST_TAG][:MAX_TEXT],
                     revision=tags.get(REVISION_TAG, "")[:MAX_TEXT],
                 )
-            if found and found[-1].digest == record.digest and record.at <= found[-1].at:
-                found[-1] = record.seen_again(found[-1])
+            if found and found[-1].digest == record.digest and found[-1].at <= record.at:
+                found[-1] = found[-1].seen_again(record)
             else:
                 found.append(record)
             if len(found) > MAX_CHANGES:
@@ -78,14 +77,37 @@ class TimelineReader:
                 changes.append(record)
         return tuple(changes)
 
-    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        """The snapshot of that digest; None if no finished ops run names it.
+    async def snapshot(
+        self, experiment: str, digest: str, *, namespace: str | None = None
+    ) -> RegistrySnapshot | None:
+        """The snapshot of that digest; None if no finished ops run has it.
+
+        Args:
+            namespace: the runs of projects in this namespace are searched before all runs, so that
+                those of others hide none of them.
 
         Raises:
             InvalidReport: runs name it, but none of their snapshots has that digest.
         """
         problems: list[InvalidReport] = []
-        async for raw in self._runs(experiment, f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"):
+        for written_by in dict.fromkeys((namespace, None)):
+            found = await self._search(experiment, digest, written_by, problems)
+            if found is not None:
+                return found
+        if problems:
+            raise problems[-1]
+        return None
+
+    async def _search(
+        self, experiment: str, digest: str, namespace: str | None, problems: list[InvalidReport]
+    ) -> RegistrySnapshot | None:
+        """The snapshot in the oldest runs of that digest: later ones store it no second time."""
+        looked_at, wrong = 0, 0
+        wanted = f"tags.`{REGISTRY_DIGEST_TAG}` = {quoted(digest)}"
+        async for raw in self._runs(experiment, wanted, namespace):
+            if looked_at == MAX_LOOKED_AT or wrong == MAX_WRONG:
+                break
+            looked_at += 1
             with self._client.parsing_answer("runs/search"):
                 run_id = str(raw["info"]["run_id"])
             try:
@@ -95,19 +117,21 @@ class TimelineReader:
                 continue
             except (InvalidReport, RequestRejected) as error:
                 # Another user may have written it: one of another run may be right.
+                wrong += 1
                 problems.append(
                     InvalidReport(
                         f"{SNAPSHOT_ARTIFACT} of MLflow run {run_id} was changed after it was"
                         f" recorded: {error.message}"
                     )
                 )
-            if len(problems) == MAX_CHANGED:
-                break
-        if problems:
-            raise problems[-1]
         return None
 
-    async def _runs(self, experiment: str, wanted: str) -> AsyncIterator[dict[str, Any]]:
+    async def _runs(
+        self, experiment: str, wanted: str, namespace: str | None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The finished runs of an experiment, the oldest first."""
+        if namespace is not None:
+            wanted += f" AND tags.`{RESOURCE_TAG}` LIKE {quoted(f'{namespace}/%')}"
         try:
             # The runs of a deleted experiment are deleted with it, and are still valid records.
             experiment_id, deleted = await self._client.experiment(experiment)
@@ -119,7 +143,7 @@ class TimelineReader:
                 [experiment_id],
                 f"{_WHOLE} AND {wanted}",
                 page_size=size,
-                order_by=["attributes.start_time DESC"],
+                order_by=["attributes.start_time ASC"],
                 deleted_too=deleted,
                 token=token,
             )

@@ -42,6 +42,13 @@ def snapshot(name: str = "driver") -> RegistrySnapshot:
     return RegistrySnapshot("p", {"entity": {name: {"name": name}}}, {"view": "abc"})
 
 
+SOONER: dict[str, Any] = {
+    "started_at": START - timedelta(hours=2),
+    "ended_at": START - timedelta(hours=1),
+}
+FORGED = {SNAPSHOT_ARTIFACT: snapshot("forged").to_json()}
+
+
 def ops(experiment: str, **more: Any) -> OpsRun:
     held = snapshot()
     run = OpsRun(
@@ -332,13 +339,49 @@ async def test_a_snapshot_comes_back_by_its_digest(registry: MLflowRegistry) -> 
     assert await registry.snapshot(name, snapshot("other").digest) is None
 
 
+async def test_a_snapshot_is_in_the_first_run_that_names_it(
+    registry: MLflowRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation that finds the same registry as the one before stores no second snapshot."""
+    monkeypatch.setattr(timeline_reader, "MAX_LOOKED_AT", 1)
+    name = unique("ops")
+    for hour in range(3):
+        end = START + timedelta(hours=hour)
+        artifacts = {} if hour else {SNAPSHOT_ARTIFACT: snapshot().to_json()}
+        await registry.record(ops(name, started_at=end, ended_at=end, artifacts=artifacts))
+
+    assert await registry.snapshot(name, snapshot().digest) == snapshot()
+
+
+@pytest.mark.parametrize("artifacts", [{}, FORGED], ids=["none", "forged"])
+async def test_runs_of_others_hide_no_snapshot_of_a_namespace(
+    registry: MLflowRegistry, monkeypatch: pytest.MonkeyPatch, artifacts: dict[str, str]
+) -> None:
+    monkeypatch.setattr(timeline_reader, "MAX_LOOKED_AT", 2)
+    monkeypatch.setattr(timeline_reader, "MAX_WRONG", 2)
+    name, tags = unique("ops"), {REGISTRY_DIGEST_TAG: snapshot().digest}
+    for _ in range(2):
+        others = tags | {RESOURCE_TAG: "ml-2/ranking"}
+        await registry.record(ops(name, tags=others, artifacts=artifacts, **SOONER))
+    await registry.record(ops(name, tags=tags | {RESOURCE_TAG: "ml/ranking"}))
+
+    assert await registry.snapshot(name, snapshot().digest, namespace="ml") == snapshot()
+
+
+async def test_a_snapshot_of_another_namespace_is_found_too(registry: MLflowRegistry) -> None:
+    """The digest proves its content; a project may have moved."""
+    name = unique("ops")
+    tags = {REGISTRY_DIGEST_TAG: snapshot().digest, RESOURCE_TAG: "before/ranking"}
+    await registry.record(ops(name, tags=tags))
+
+    assert await registry.snapshot(name, snapshot().digest, namespace="ml") == snapshot()
+
+
 async def test_a_changed_snapshot_is_ignored_and_reported(
     registry: MLflowRegistry,
 ) -> None:
     name, right = unique("ops"), snapshot()
-    later = {"started_at": START + timedelta(hours=1), "ended_at": START + timedelta(hours=2)}
-    forged = {SNAPSHOT_ARTIFACT: snapshot("forged").to_json()}
-    await registry.record(ops(name, artifacts=forged, **later))
+    await registry.record(ops(name, artifacts=FORGED, **SOONER))
     await registry.record(ops(name, artifacts={}))
     with pytest.raises(InvalidReport, match="was changed after"):
         await registry.snapshot(name, right.digest)
@@ -353,8 +396,7 @@ async def test_a_snapshot_that_is_too_large_hides_no_other(
     name, right = unique("ops"), snapshot()
     monkeypatch.setattr(timeline_reader, "MAX_BYTES", 1000)
     large = {SNAPSHOT_ARTIFACT: right.to_json() + " " * 1000}
-    later = {"started_at": START + timedelta(hours=1), "ended_at": START + timedelta(hours=2)}
-    await registry.record(ops(name, artifacts=large, **later))
+    await registry.record(ops(name, artifacts=large, **SOONER))
     with pytest.raises(InvalidReport, match="more than 1000 bytes"):
         await registry.snapshot(name, right.digest)
 

@@ -1,11 +1,12 @@
 """Each answer of a hostile MLflow server becomes one error that names the fact."""
 
+import asyncio
 import json
 from datetime import timedelta
 
 import pytest
 from tests.servers.poisoned_mlflow import ELSEWHERE, POISONS, SLOW, poisoned_mlflow
-from tests.servers.tcp import answer, bad_server
+from tests.servers.tcp import Seen, answer, bad_server
 
 from feature_lineage.errors import FeatureLineageError, InvalidReport, RequestRejected
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG
@@ -72,4 +73,20 @@ async def test_a_snapshot_is_not_looked_for_without_end() -> None:
         await registry.close()
 
     asked = [seen for seen in server.seen if "get-artifact" in seen.line]
-    assert len(asked) == timeline_reader.MAX_CHANGED
+    assert len(asked) == timeline_reader.MAX_WRONG
+
+
+async def test_runs_without_a_snapshot_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline_reader, "MAX_LOOKED_AT", 150)
+    missing = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such artifact"})
+    rows, none = answer(200, runs(100)), answer(404, missing)
+
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await (none if "get-artifact" in seen.line else rows)(seen, writer)
+
+    async with bad_server(script) as server:
+        registry = MLflowRegistry(MLflowServer(server.url))
+        assert await registry.snapshot("ops", "0" * 64) is None
+        await registry.close()
+
+    assert sum("get-artifact" in seen.line for seen in server.seen) == 150

@@ -57,8 +57,10 @@ class Server:
         self.done.append(f"history {experiment} of {namespace}")
         return (SnapshotRecord(NOW, "d"),)
 
-    async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
-        self.done.append(f"snapshot {experiment}")
+    async def snapshot(
+        self, experiment: str, digest: str, *, namespace: str | None = None
+    ) -> RegistrySnapshot | None:
+        self.done.append(f"snapshot {experiment} of {namespace}")
         return real_snapshot()
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
@@ -223,7 +225,7 @@ async def test_a_timeline_has_the_records_of_its_own_namespace(
     assert await mine.history("solo-feast-ops") == ()
     assert await mine.snapshot("solo-feast-ops", "d") is None
 
-    assert server.done == ["history churn-feast-ops of ml", "snapshot churn-feast-ops"]
+    assert server.done == ["history churn-feast-ops of ml", "snapshot churn-feast-ops of ml"]
 
 
 async def test_a_model_in_another_namespace_may_do_what_both_may(
