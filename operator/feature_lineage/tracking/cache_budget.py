@@ -5,6 +5,9 @@ of all servers that tenants name share a budget, and those of the platform's ser
 When a budget is used up, the owner that uses most of it loses its largest reading: the reading is
 dropped, and its next caller gets an error that says so. No other reading is affected.
 
+A reading that several namespaces use counts for the one that uses least besides: so nobody loses a
+reading because a namespace with many others uses it, too.
+
 The text of an answer counts until it is parsed. From then on, an estimate of what is kept of it
 counts: so a reading that is too large ends at the page with which it is, and one whose runs have
 large parameters, of which nothing is kept, does not.
@@ -49,7 +52,7 @@ class Share:
     """The part of a budget that one reading uses.
 
     Attributes:
-        owner: who is accountable: a namespace, or a server of the platform.
+        owners: who is accountable: the namespaces that use it, or a server of the platform.
         held: bytes of the last good reading.
         arriving: bytes of what is kept so far of a reading in progress.
         on_given_up: called to free the reading.
@@ -58,7 +61,7 @@ class Share:
     def __init__(self, budget: "CacheBudget", owner: str) -> None:
         self._budget = budget
         self._why = ""
-        self.owner = owner
+        self.owners = {owner}
         self.held = 0
         self.arriving = 0
         self.on_given_up: list[Callable[[], None]] = []
@@ -149,18 +152,21 @@ class CacheBudget:
     def make_room(self) -> None:
         """Give up readings until the others are within the budget."""
         while sum(share.size for share in self.shares) > self._most:
-            used: Counter[str] = Counter()
-            for share in self.shares:
-                used[share.owner] += share.size
-            owner = max(used, key=lambda each: (used[each], each))
-            largest = max(
-                (share for share in self.shares if share.owner == owner),
-                key=lambda share: share.size,
-            )
+            largest = self._largest_of_largest()
             largest.give_up(
                 f"it needs {largest.size // 1024**2} MiB of memory, and all readings together may "
                 f"have {self._most // 1024**2} MiB"
             )
+
+    def _largest_of_largest(self) -> Share:
+        """The largest reading of the owner that uses most."""
+        used: Counter[str] = Counter()
+        largest: dict[str, Share] = {}
+        for share in sorted(self.shares, key=lambda each: (len(each.owners), -each.size)):
+            owner = min(share.owners, key=lambda each: (used[each], each))
+            used[owner] += share.size
+            largest[owner] = max(largest.get(owner, share), share, key=lambda each: each.size)
+        return largest[max(used, key=lambda each: (used[each], each))]
 
 
 _READING: ContextVar[Share | None] = ContextVar("reading", default=None)

@@ -1,5 +1,6 @@
 """Shares one MLflow client among all projects with the same server and credential."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -82,6 +83,7 @@ class ModelRegistryPool:
         self._allowed = lru_cache(MAX_CACHED_ADDRESSES)(allowed)
         self._on_change = on_change
         self._registries: dict[MLflowServer, MLflowRegistry] = {}
+        self._of_namespaces: dict[MLflowServer, Share] = {}
         self._permitted: dict[tuple[MLflowServer, Accesses], PermittedModels] = {}
         self._resolved: dict[tuple[str, MlflowSpec], _Resolved] = {}
         self._evicted_at = now()
@@ -115,6 +117,8 @@ class ModelRegistryPool:
             share.on_given_up.append(partial(self._forget_views, server))
             registry = MLflowRegistry(server, now=self._now, on_change=self._on_change, share=share)
             self._registries[server] = registry
+        if server in self._of_namespaces:
+            self._of_namespaces[server].owners.add(project.metadata.namespace)
         if accesses is None:
             return registry
         models = self._permitted.setdefault((server, accesses), PermittedModels(accesses))
@@ -157,29 +161,29 @@ class ModelRegistryPool:
         for registry in self._registries.values():
             await registry.close()
         self._registries.clear()
+        self._of_namespaces.clear()
         self._permitted.clear()
         self._resolved.clear()
 
     def _share(
         self, project: FeatureStoreProject, server: MLflowServer, names: tuple[str, ...]
     ) -> Share:
-        """The share of a new reading, whichever namespace comes first.
+        """The share of a new reading.
 
-        The platform accounts for its servers and workspaces, however a project names them; each
-        other workspace of such a server for itself, as several namespaces may share it; and a
-        namespace for the servers and credentials that its projects name.
+        The platform accounts for its servers and workspaces, however a project names them. The
+        namespaces that use it account for each other workspace, and for each server and credential
+        that their projects name.
         """
         mlflow = project.spec.mlflow
         assert mlflow is not None
         for name in names:
             named = self._servers.of(mlflow, (name,))
-            same = replace(server, workspace=named.workspace)
-            if mlflow.server_ref is None and same != named.server():
-                continue  # with a credential of the namespace
-            if server.workspace == named.workspace:
+            same = mlflow.server_ref is not None or server == named.server()
+            if same and server.workspace == named.workspace:
                 return self.of_platform.share(name)
-            return self.of_tenants.share(f"{name}/{server.workspace}")
-        return self.of_tenants.share(project.metadata.namespace)
+        share = self.of_tenants.share(project.metadata.namespace)
+        self._of_namespaces[server] = share
+        return share
 
     def _forget_views(self, server: MLflowServer) -> None:
         for (known, _), models in self._permitted.items():
@@ -217,8 +221,14 @@ class ModelRegistryPool:
         await self._close_unused()
 
     async def _close_unused(self) -> None:
-        used = {resolved.server for resolved in self._resolved.values()}
+        used = defaultdict[MLflowServer, set[str]](set)
+        for (namespace, _), resolved in self._resolved.items():
+            used[resolved.server].add(namespace)
         unused = [server for server in self._registries if server not in used]
+        for server in self._of_namespaces.keys() - used.keys():
+            del self._of_namespaces[server]
+        for server, share in self._of_namespaces.items():
+            share.owners = used[server]
         for key in [key for key in self._permitted if key[0] not in used]:
             del self._permitted[key]
         for registry in [self._registries.pop(server) for server in unused]:

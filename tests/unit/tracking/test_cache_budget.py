@@ -86,6 +86,51 @@ def test_a_small_owner_is_unaffected_by_many_small_readings_of_another() -> None
     assert sum(share.size for share in budget.shares) <= 1000
 
 
+def test_nobody_loses_a_reading_because_others_use_it_too() -> None:
+    budget = CacheBudget(100)
+    shared = budget.share("evil")
+    shared.owners.add("team")
+    shared.hold(40)
+    hostile = [budget.share("evil") for _ in range(10)]
+    for share in hostile[:6]:
+        share.hold(10)
+
+    with pytest.raises(GivenUp):
+        hostile[6].hold(11)
+
+    assert shared.size == 40
+    assert sum(share.size for share in hostile) == 60
+
+
+async def test_all_namespaces_that_use_a_reading_account_for_it() -> None:
+    clock, uri = Clock(), "http://own:5000"
+    pool = ModelRegistryPool(FolderObjects(), clock)
+    projects = [
+        FeatureStoreProject.model_validate(
+            {
+                "metadata": {"name": "p", "namespace": namespace},
+                "spec": {
+                    "project": "churn",
+                    "source": {"local": {"path": "."}},
+                    "mlflow": {"trackingUri": uri},
+                },
+            }
+        )
+        for namespace in ("first", "second")
+    ]
+    for project in projects:
+        await pool.of(project)
+    (share,) = pool.of_tenants.shares
+    assert share.owners == {"first", "second"}
+
+    for _ in range(12):
+        clock.advance(minutes=1)
+        await pool.of(projects[1])
+
+    assert share.owners == {"second"}
+    await pool.close()
+
+
 async def test_platform_and_each_namespace_account_for_their_servers() -> None:
     platform = {"prod": NamedServer(name="prod", tracking_uri="http://mlflow:5000", access=ENTRIES)}
     pool = ModelRegistryPool(FolderObjects(), Clock(), platform_servers=platform)
@@ -105,8 +150,8 @@ async def test_platform_and_each_namespace_account_for_their_servers() -> None:
     for each in (mine, own, workspace):
         await pool.of(each)
 
-    assert [share.owner for share in pool.of_platform.shares] == ["prod"]
-    assert sorted(share.owner for share in pool.of_tenants.shares) == ["ml", "prod/theirs"]
+    assert [share.owners for share in pool.of_platform.shares] == [{"prod"}]
+    assert [share.owners for share in pool.of_tenants.shares] == [{"ml"}, {"ml"}]
     await pool.close()
     assert not pool.of_platform.shares | pool.of_tenants.shares
 
@@ -123,7 +168,7 @@ async def test_the_platform_accounts_for_its_server_whoever_opens_it(first: str)
         project = FeatureStoreProject.model_validate({"metadata": metadata, "spec": spec})
         await pool.of(project)
 
-    assert [share.owner for share in pool.of_platform.shares] == ["prod"]
+    assert [share.owners for share in pool.of_platform.shares] == [{"prod"}]
     assert not pool.of_tenants.shares
     await pool.close()
 
