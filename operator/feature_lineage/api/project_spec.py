@@ -57,8 +57,26 @@ class NameFilter(ApiModel):
     )
 
 
+@rule(
+    "services needs at least one name in include or exclude",
+    cel="(has(self.include) && size(self.include) > 0)"
+    " || (has(self.exclude) && size(self.exclude) > 0)",
+    holds=lambda self: bool(self.include or self.exclude),
+)
+class ServiceFilter(ApiModel):
+    """Feature services by glob, and by their own tag `featurelineage.io/protected: "true"`."""
+
+    include: Globs = Field(
+        (), description="Globs of names that are protected, besides the services with the tag."
+    )
+    exclude: Globs = Field(
+        (),
+        description="Globs of names that are not protected, although include or the tag says so.",
+    )
+
+
 class Protection(ApiModel):
-    """Which models a change must not break."""
+    """Which models and feature services a change must not break."""
 
     mode: ProtectionMode = Field(
         ProtectionMode.ENFORCE,
@@ -73,6 +91,11 @@ class Protection(ApiModel):
     models: NameFilter = Field(
         NameFilter(),
         description="Which registered models are protected; globs.",
+    )
+    services: ServiceFilter | None = Field(
+        None,
+        description="Which feature services are protected without a model; absent: those with the"
+        " tag featurelineage.io/protected.",
     )
     on_unknown: OnUnknown = Field(
         OnUnknown.WARN,
@@ -101,7 +124,7 @@ class ApplySpec(ApiModel):
         " `feast apply`.",
     )
     protection: Protection = Field(
-        Protection(), description="Which models a change must not break."
+        Protection(), description="Which models and feature services a change must not break."
     )
 
 

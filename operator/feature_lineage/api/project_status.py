@@ -95,15 +95,18 @@ class ProblemStatus(StatusModel):
 
 
 class PlanImpact(StatusModel):
-    """The effect of a plan on one model version."""
+    """The effect of a plan on one model version, or on one protected feature service."""
 
-    model: str = Field(description="Name of the registered model.")
-    version: str = Field(description="Its version.")
+    model: str | None = Field(None, description="Name of the registered model.")
+    version: str | None = Field(None, description="Its version.")
+    service: str | None = Field(
+        None, description="The feature service, if it is protected without a model."
+    )
     aliases: Annotated[tuple[str, ...], SET] = Field((), description="Aliases that point to it.")
     aliases_total: StrictInt | None = Field(
         None, description="How many aliases there are; absent: all are listed."
     )
-    verdict: Verdict = Field(description="The verdict of the model after the change.")
+    verdict: Verdict = Field(description="The verdict of the model or service after the change.")
     problems: Annotated[tuple[ProblemStatus, ...], ATOMIC] = Field((), description="Why.")
     problems_total: StrictInt | None = Field(
         None, description="How many problems there are; absent: all are listed."
@@ -123,9 +126,12 @@ class PlanStatus(StatusModel):
     )
     changes_total: StrictInt = Field(0, description="How many changes there are.")
     impacts: Annotated[tuple[PlanImpact, ...], ATOMIC] = Field(
-        (), description="Up to 50 model versions that would be affected, in up to 20 KiB."
+        (),
+        description="Up to 50 model versions and services that would be affected, in up to 20 KiB.",
     )
-    impacts_total: StrictInt = Field(0, description="How many model versions would be affected.")
+    impacts_total: StrictInt = Field(
+        0, description="How many model versions and services would be affected."
+    )
     online_tables_dropped: Annotated[tuple[str, ...], SET] = Field(
         (), description="Views whose online data would be deleted."
     )

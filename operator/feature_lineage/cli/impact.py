@@ -1,4 +1,4 @@
-"""``feature-lineage impact``: which model versions use a feature, view or service."""
+"""``feature-lineage impact``: which models and protected services use a feature or view."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from feature_lineage.reconcile.cache import ReconcileCache
 def run_impact(
     folder: Path, name: str, state: Path, *, limit: int, after: str | None, output: str
 ) -> None:
-    """Print which model versions of the folder's projects use `name`."""
+    """Print which model versions and protected services of the folder's projects use `name`."""
     pages = asyncio.run(_pages(folder, name, state, limit=limit, after=after))
     if output == "json":
         click.echo(json.dumps([_as_json(key, page) for key, page in pages.items()], indent=2))
@@ -34,13 +34,17 @@ async def _pages(
     host = LocalHost(folder, state, PlainConsole())
     try:
         host.load(keep=False)
-        projects = [project for project in host.resources.projects() if project.spec.mlflow]
+        lineage = LineageQuery(host.ports, ReconcileCache())
+        projects = [
+            project
+            for project in host.resources.projects()
+            if project.spec.mlflow or await lineage.protects_services(project)
+        ]
         if not projects:
             raise InvalidManifest(
                 f"{folder} contains no FeatureStoreProject with spec.mlflow, so its models are "
-                "unknown; add one"
+                "unknown, and none that protects feature services; add spec.mlflow"
             )
-        lineage = LineageQuery(host.ports, ReconcileCache())
         pages = {}
         for project in sorted(projects, key=lambda item: str(key_of(item))):
             await lineage.refresh(project)
@@ -65,6 +69,8 @@ def _print(key: Key, page: ImpactPage, name: str) -> None:
             for item in page.items
         ]
         print_table([["  MODEL", "VERSION", "ALIASES", "SERVICE", "FEATURES"], *rows])
+    if page.protected_services:
+        click.echo(f"  protected feature services: {', '.join(page.protected_services)}")
     if page.after is not None:
         click.echo(f"  more: --after {page.after}")
 
@@ -75,6 +81,7 @@ def _as_json(key: Key, page: ImpactPage) -> dict[str, object]:
         "total": page.total,
         "promoted": page.promoted,
         "services": page.services,
+        "protectedServices": page.protected_services,
         "after": page.after,
         "items": [
             {

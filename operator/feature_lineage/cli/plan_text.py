@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.operations.causes import Cause, causes
-from feature_lineage.operations.explain import describe, version_text
+from feature_lineage.operations.explain import affected_text, describe, subject_text
 from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.protection import Impact
 
 MAX_NAMES: Final = 10
 _CLASSES: Final = {
@@ -40,10 +41,10 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     found = causes(plan.impacts)
     if found:
         yield Line("")
-        yield Line("Affected models, by cause:", bold=True)
+        yield Line(f"Affected {_what(plan)}, by cause:", bold=True)
     for cause in found:
         yield Line(f"  {cause.severity}: {_cause(cause)}", _color(cause.severity))
-        yield Line(f"    {_some(tuple(map(version_text, cause.models)))}")
+        yield Line(f"    {_some(tuple(map(subject_text, cause.models)))}")
     if plan.let_through and plan.verdict is PlanVerdict.ALLOWED:
         yield Line(f"  Not blocked: {plan.let_through}.")
     if plan.changes:
@@ -65,13 +66,22 @@ def summary(plan: Plan) -> str:
     """``1 to create, 2 to change; 3 models: 1 broken, 2 changed``."""
     parts = _counts(_actions(plan.changes), ("to create", "to change", "to delete"))
     text = parts or "No changes: the registry matches the repository"
-    if plan.impacts:
-        broken = sum(impact.severity == "Broken" for impact in plan.impacts)
-        counts = (broken, len(plan.impacts) - broken)
-        total = len(plan.impacts)
-        models = f"{total} protected model version{'s' if total > 1 else ''}"
-        text += f"; {models}: {_counts(counts, ('broken', 'changed'))}"
+    for group in _groups(plan):
+        broken = sum(impact.severity == "Broken" for impact in group)
+        counts = _counts((broken, len(group) - broken), ("broken", "changed"))
+        text += f"; {affected_text(group)}: {counts}" if group else ""
     return f"{text}."
+
+
+def _groups(plan: Plan) -> tuple[list[Impact], list[Impact]]:
+    """The impacts on model versions, and those on feature services."""
+    services = [impact for impact in plan.impacts if impact.service]
+    return [impact for impact in plan.impacts if not impact.service], services
+
+
+def _what(plan: Plan) -> str:
+    names = ("models", "feature services")
+    return " and ".join(n for n, group in zip(names, _groups(plan), strict=True) if group)
 
 
 def _actions(changes: Iterable[Change]) -> tuple[int, int, int]:

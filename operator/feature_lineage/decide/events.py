@@ -87,7 +87,7 @@ class PlanBlocked(OperationEvent):
 
     Attributes:
         plan: the plan digest that a permission has to name.
-        impacts: number of models that the plan would affect.
+        impacts: number of model versions and services that the plan would affect.
     """
 
     revision: str

@@ -2,7 +2,7 @@
 
 import asyncio
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -11,9 +11,11 @@ from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.observed import ModelFacts
 from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.impact_page import ImpactPage
-from feature_lineage.models.index import AffectedVersions, ReverseIndex, build
+from feature_lineage.models.index import AffectedVersions, IndexedVersion, ReverseIndex, build
+from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project
@@ -61,6 +63,8 @@ class LineageQuery:
         Raises:
             ServerUnavailable: MLflow was not read.
         """
+        if project.spec.mlflow is None:
+            return
         observed = await observe_project(self._ports, self._cache, project, planning=True)
         facts = observed.models
         if facts is None or facts.read_at is None or facts.failure is not None:
@@ -70,18 +74,38 @@ class LineageQuery:
     async def impact(
         self, project: FeatureStoreProject, name: str, *, after: str | None = None, limit: int = 100
     ) -> ImpactPage:
-        """Model versions that use a feature (``view:feature``), a view, or a ``service/NAME``.
+        """Model versions and protected services that use a feature (``view:feature``), a view, or
+        a ``service/NAME``.
 
         Raises:
             NotFound: neither the registry nor a model has the name.
             ServerUnavailable: MLflow was not read yet.
             TerminalError: the name has none of these forms.
         """
+        index, snapshot = await self._index(project)
+        affected = _affected_by(index, name)
+        if not len(affected) and snapshot is not None:
+            _check_known(project, snapshot, name)
+        page = affected.page(after, limit)
+        if snapshot is None:
+            return page
+        services = _affected_by(_index_of_services(project, snapshot), name)
+        return replace(page, protected_services=tuple(item.service for item in services))
+
+    async def protects_services(self, project: FeatureStoreProject) -> bool:
+        """Whether the project protects feature services without a model."""
+        snapshot = await self._cache.snapshots.current(self._ports, project)
+        globs = project.spec.apply.protection.services
+        return globs is not None or bool(snapshot and protected_services(snapshot, globs))
+
+    async def _index(
+        self, project: FeatureStoreProject
+    ) -> tuple[ReverseIndex, RegistrySnapshot | None]:
+        if project.spec.mlflow is None:
+            snapshot = await self._cache.snapshots.current(self._ports, project)
+            return ReverseIndex((), snapshot), snapshot
         built = await self._built(project)
-        affected = _affected_by(built.index, name)
-        if not len(affected) and built.snapshot is not None:
-            _check_known(project, built.snapshot, name)
-        return affected.page(after, limit)
+        return built.index, built.snapshot
 
     async def _built(self, project: FeatureStoreProject) -> _BuiltIndex:
         key = key_of(project)
@@ -113,6 +137,15 @@ class LineageQuery:
                 "the next apply or observation of the registry stores it again"
             )
         return found[digest]
+
+
+def _index_of_services(project: FeatureStoreProject, snapshot: RegistrySnapshot) -> ReverseIndex:
+    """The protected services as users of their features."""
+    names = protected_services(snapshot, project.spec.apply.protection.services)
+    services = (
+        IndexedVersion("", name, (), name, service_refs(snapshot, name) or ()) for name in names
+    )
+    return ReverseIndex(tuple(services), snapshot)
 
 
 def _affected_by(index: ReverseIndex, name: str) -> AffectedVersions:

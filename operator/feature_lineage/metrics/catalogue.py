@@ -93,8 +93,8 @@ GAUGES: Final = (
     _gauge(
         "feature_lineage_plan_impacts",
         PROJECT,
-        "Protected model versions that the newest plan would break or change, or did if the "
-        "plan was allowed.",
+        "Protected model versions and feature services that the newest plan would break or "
+        "change, or did if the plan was allowed.",
     ),
     _gauge(
         "feature_lineage_operation_in_progress",

@@ -30,6 +30,8 @@ class ImpactPage:
         promoted: how many of them have an alias.
         services: feature services through which they are served, sorted.
         after: cursor of the next page; None on the last page.
+        protected_services: feature services that are protected without a model, and that a change
+            would affect, sorted.
     """
 
     items: tuple[AffectedVersion, ...]
@@ -37,3 +39,4 @@ class ImpactPage:
     promoted: int
     services: tuple[str, ...]
     after: str | None
+    protected_services: tuple[str, ...] = ()

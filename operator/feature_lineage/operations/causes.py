@@ -24,7 +24,7 @@ class Cause:
         problem: one of the equal problems of its features.
         features: references of the features that have the problem, sorted.
         derived: references of the features that are computed from these and differ, sorted.
-        models: the affected versions, the most severe first.
+        models: the affected versions and services, the most severe first.
     """
 
     subject: str
@@ -90,7 +90,7 @@ def _groups(
 
 
 def _cause(group: list[_Found], following: list[_Found]) -> Cause:
-    models = {(i.model.model, i.model.version): i.model for i in (*group, *following)}
+    models = {i.model.subject: i.model for i in (*group, *following)}
     return Cause(
         subject=group[0].view,
         problem=min(item.problem for item in group),

@@ -5,7 +5,7 @@ first, and the next step is always kept.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
@@ -49,7 +49,7 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
             fact = f"{subject}: {_of_others(plan)}"
             items = [one_line(name, _MAX_ITEM) for name in plan.adoption_deletes]
             also = (
-                f"; it would also affect {_versions(len(plan.impacts))}: see {ALLOW_BREAKING}"
+                f"; it would also affect {affected_text(plan.impacts)}: see {ALLOW_BREAKING}"
                 if plan.impacts
                 else ""
             )
@@ -61,14 +61,14 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
                 if plan.impacts and plan.unknown_models
                 else ""
             )
-            step = f"{doubt}.{stale} Change the commit, move the aliases, or annotate "
+            step = f"{doubt}.{stale} Change the commit, {_other_way(plan)}, or annotate "
             step += _annotation(ALLOW_BREAKING, plan)
             if not plan.impacts:
                 fact = f"{subject}: the features of {_versions(len(plan.unknown_models))} are not "
                 fact += "known, so it may break "
                 items = [one_line(name, _MAX_ITEM) for name in plan.unknown_models]
                 return _fit(fact, items, ", ", step)
-            fact = f"{subject}: it would affect {_versions(len(plan.impacts))}: "
+            fact = f"{subject}: it would affect {affected_text(plan.impacts)}: "
             return _fit(fact, _impact_phrases(plan), "; ", step)
 
 
@@ -98,7 +98,7 @@ def explain_applied_impacts(plan: Plan, revision: str) -> str:
     if not plan.impacts:
         return ""
     fact = f"commit {short_revision(revision)} is applied and affects "
-    fact += f"{_versions(len(plan.impacts))}: "
+    fact += f"{affected_text(plan.impacts)}: "
     # A runner of an older version does not report what allowed the plan.
     by = f". {one_line(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
     return _fit(fact, _impact_phrases(plan), "; ", by)
@@ -179,8 +179,10 @@ def _impact_phrases(plan: Plan) -> list[str]:
     return [_impact(impact) for impact in sorted(plan.impacts, key=worst_first)]
 
 
-def version_text(impact: Impact) -> str:
-    """``driver_model v3 (@champion, @prod)``."""
+def subject_text(impact: Impact) -> str:
+    """``driver_model v3 (@champion, @prod)``, or ``feature service ranking``."""
+    if impact.service:
+        return f"feature service {impact.service}"
     aliases = f" (@{', @'.join(impact.aliases)})" if impact.aliases else ""
     return f"{impact.model} v{impact.version}{aliases}"
 
@@ -189,16 +191,17 @@ def _impact(impact: Impact) -> str:
     problems = sorted(impact.problems, key=_first_cause)
     phrase = describe(problems[0]) if problems else ""
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"{one_line(version_text(impact), 100)}: {phrase}{more}"
+    subject = one_line(subject_text(impact), 100)
+    return f"{phrase if phrase.startswith(subject) else f'{subject}: {phrase}'}{more}"
 
 
 def _first_cause(problem: Problem) -> tuple[bool, bool, Problem]:
     return problem.kind not in BREAKING, problem.kind is not ProblemKind.SERVING_FAILS, problem
 
 
-def worst_first(impact: Impact) -> tuple[bool, str, str]:
-    """Sorts impacts: the broken versions come first."""
-    return impact.severity != "Broken", impact.model, impact.version
+def worst_first(impact: Impact) -> tuple[bool, tuple[str, str, str]]:
+    """Sorts impacts: those that are broken come first."""
+    return impact.severity != "Broken", impact.subject
 
 
 def _annotation(name: str, plan: Plan) -> str:
@@ -207,6 +210,24 @@ def _annotation(name: str, plan: Plan) -> str:
 
 def _versions(count: int, more: str = "") -> str:
     return f"{count} {more}protected model version{'' if count == 1 else 's'}"
+
+
+def affected_text(impacts: Collection[Impact]) -> str:
+    """``2 protected model versions and 1 protected feature service``."""
+    services = sum(bool(impact.service) for impact in impacts)
+    versions = len(impacts) - services
+    plural = "" if services == 1 else "s"
+    parts = [_versions(versions)] if versions else []
+    parts += [f"{services} protected feature service{plural}"] if services else []
+    return " and ".join(parts)
+
+
+def _other_way(plan: Plan) -> str:
+    """What ends the protection of what is affected."""
+    if any(impact.service for impact in plan.impacts):
+        ways = "remove the protection of the service in an earlier commit"
+        return f"move the aliases and {ways}" if any(i.model for i in plan.impacts) else ways
+    return "move the aliases"
 
 
 def _fit(fact: str, items: list[str], separator: str, step: str) -> str:

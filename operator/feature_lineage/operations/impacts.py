@@ -1,4 +1,4 @@
-"""Finds the protected model versions that a plan would break or change.
+"""Finds the protected model versions and feature services that a plan would break or change.
 
 Only new problems count: a model that is already broken does not block a commit that repairs it or
 does not affect it.
@@ -24,29 +24,28 @@ _GONE: Final = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE})
 def impacts(
     models: Iterable[GuardedModel], current: RegistrySnapshot, desired: RegistrySnapshot
 ) -> tuple[Impact, ...]:
-    """Protected versions that the change from `current` to `desired` makes worse, sorted."""
+    """Protected versions and services that the change to `desired` makes worse, sorted."""
     found: list[Impact] = []
     for model in models:
         problems = _worsened(_with_definitions(model, current), current, desired)
         if problems:
-            found.append(Impact(model.model, model.version, tuple(sorted(model.aliases)), problems))
-    return tuple(sorted(found, key=lambda impact: (impact.model, impact.version)))
+            found.append(Impact.on(model, problems))
+    return tuple(sorted(found, key=lambda impact: impact.subject))
 
 
 def with_serving(
     models: Iterable[GuardedModel], found: Iterable[Impact], answers: Mapping[Question, Answers]
 ) -> tuple[Impact, ...]:
     """The impacts, with a failure of the dry retrieval where no definition tells the cause."""
-    by_version = {(impact.model, impact.version): impact for impact in found}
+    by_subject = {impact.subject: impact for impact in found}
     for model in models:
-        known = by_version.get((model.model, model.version))
+        subject = Impact.on(model, ()).subject
+        known = by_subject.get(subject)
         problem = serving_problem(model, answers)
         others = known.problems if known is not None else ()
         if problem is not None and not any(other.kind in TELLING for other in others):
-            aliases, problems = tuple(sorted(model.aliases)), tuple(sorted((*others, problem)))
-            impact = Impact(model.model, model.version, aliases, problems)
-            by_version[model.model, model.version] = impact
-    return tuple(by_version[key] for key in sorted(by_version))
+            by_subject[subject] = Impact.on(model, tuple(sorted((*others, problem))))
+    return tuple(by_subject[subject] for subject in sorted(by_subject))
 
 
 def blocking(impacts: Iterable[Impact], block_on: Collection[Severity]) -> tuple[Impact, ...]:

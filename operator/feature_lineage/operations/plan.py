@@ -28,7 +28,7 @@ class Plan:
         digest: identity of the changes and impacts; named by an override.
         verdict: Clean (no impact), Allowed (impacts, allowed by policy or override), Blocked.
         changes: all of them, sorted.
-        impacts: protected versions with new problems, sorted.
+        impacts: protected versions and services with new problems, sorted.
         online_tables_dropped: feature views whose online table is dropped.
         unknown_models: versions of the project whose features are not known.
         adoption_deletes: objects of others that a first apply would delete, as ``kind/name``.
@@ -102,6 +102,7 @@ def plan_digest(
                     impact.version,
                     sorted(impact.aliases),
                     sorted([problem.feature, problem.kind] for problem in impact.problems),
+                    *([impact.service] if impact.service else []),
                 ]
                 for impact in impacts
             ),

@@ -21,7 +21,8 @@ from feature_lineage.operations.plan import (
     plan_digest,
     unpruned,
 )
-from feature_lineage.operations.protection import Impact, is_stale
+from feature_lineage.operations.protected_services import guarded_services
+from feature_lineage.operations.protection import GuardedModel, Impact, is_stale
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 from feature_lineage.operations.serving import Answers, Question
 from feature_lineage.reasons import Reason
@@ -39,7 +40,7 @@ class PolicyInput:
         now: when the plan is made.
         digest: identity of the plan.
         changes: what the plan does.
-        impacts: protected versions with new problems.
+        impacts: protected versions and services with new problems.
         adoption_deletes: objects of others that the first apply to this registry would delete.
         takes_over: the apply would change a project that another resource applied.
     """
@@ -99,7 +100,7 @@ def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
 
 
 def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
-    """A protected model would fail, or would get other features than at training time."""
+    """A protected model or service would fail, or would get other features than before."""
     request = policy_input.request
     if request.protection != "Enforce" or not blocking(policy_input.impacts, request.block_on):
         return None
@@ -139,6 +140,7 @@ def make_plan(
     online_tables_dropped: tuple[str, ...],
     other_owner: str | None = None,
     answers: Mapping[Question, Answers] | None = None,
+    services: tuple[str, ...] = (),
 ) -> Plan:
     """Make the plan for applying `desired`.
 
@@ -153,11 +155,13 @@ def make_plan(
         other_owner: the owner record of another resource that applied the project to this
             registry, "" if its record is lost; None if the project is free, or this resource's own.
         answers: of the dry retrieval; None if nothing was retrieved.
+        services: names of the feature services of `current` that are protected without a model.
     """
     current = replace(current, closures={**request.closures, **current.closures})
     if not request.prune:
         desired = unpruned(current, desired)
-    impacted = _impacts(request, current, desired, answers or {})
+    guarded = (*guarded_models(request), *guarded_services(current, services))
+    impacted = with_serving(guarded, impacts(guarded, current, desired), answers or {})
     if request.adopted is None:
         other_owner = None
     takes_over = other_owner is not None
@@ -213,17 +217,11 @@ def _why_allowed(policy_input: PolicyInput) -> str:
     return f"apply.protection.blockOn: [{', '.join(request.block_on)}] permits the change"
 
 
-def _impacts(
-    request: ApplyRequest,
-    current: RegistrySnapshot,
-    desired: RegistrySnapshot,
-    answers: Mapping[Question, Answers],
-) -> tuple[Impact, ...]:
+def guarded_models(request: ApplyRequest) -> tuple[GuardedModel, ...]:
+    """The protected versions with which the job compares."""
     if request.guard is None or request.protection == "Off":
         return ()
-    return with_serving(
-        request.guard.models, impacts(request.guard.models, current, desired), answers
-    )
+    return request.guard.models
 
 
 def _unknown(request: ApplyRequest) -> tuple[str, ...]:

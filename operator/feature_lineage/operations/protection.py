@@ -26,7 +26,7 @@ class GuardedModel:
     """A protected model version and the features it was trained on.
 
     Attributes:
-        model: registered model.
+        model: registered model; "" for a feature service that is protected without a model.
         version: its number.
         aliases: the protected aliases that point to it.
         service: the feature service it is served through, "" when not recorded.
@@ -63,12 +63,30 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """A protected version with the new problems that the plan would cause."""
+    """A protected version, or service, with the new problems that the plan would cause.
+
+    Attributes:
+        service: the feature service that is protected without a model; then `model` and `version`
+            are "".
+    """
 
     model: Name
     version: Name
     aliases: Many[Name]
     problems: Many[Problem]
+    service: Name = ""
+
+    @classmethod
+    def on(cls, guarded: GuardedModel, problems: tuple[Problem, ...]) -> "Impact":
+        """The impact on a version or a service."""
+        service = "" if guarded.model else guarded.service
+        aliases = tuple(sorted(guarded.aliases))
+        return cls(guarded.model, guarded.version, aliases, problems, service)
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """What is affected; sorts impacts: models come before services."""
+        return self.service, self.model, self.version
 
     @property
     def severity(self) -> Severity:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.api.project_spec import ServiceFilter
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
@@ -56,6 +57,7 @@ class ApplyRequest(Message):
         protection: Enforce blocks, Warn allows and reports.
         block_on: verdicts that block, of Broken and Changed.
         on_unknown: how models with unknown features are treated.
+        services: globs of the feature services that are protected without a model.
         closures: closures of the last applied snapshot, by view.
         last_views: views of the last applied snapshot: the online table of one that is neither in
             the registry nor in the repo any more was left by a killed apply, and is dropped.
@@ -70,6 +72,7 @@ class ApplyRequest(Message):
     on_unknown: Literal["Warn", "Block"] = "Warn"
     allow_breaking: PlanOverride | None = None
     allow_adoption: PlanOverride | None = None
+    services: ServiceFilter | None = None
     closures: dict[str, str] = Field(default_factory=dict)
     last_views: tuple[str, ...] = ()
 
@@ -120,7 +123,10 @@ class DeleteRequest(Message):
     Attributes:
         guard: refuses while protected models use the project, known features or not.
         max_guard_age_seconds: with an older guard nothing is changed; the job asks for a newer one.
-        allow: the user's reason to delete although models use the project.
+        services: globs of the feature services that are protected without a model; the job refuses
+            while the project has protected services.
+        allow: the user's reason to delete although models use the project, or services are
+            protected.
         adopted: id of the registry to which this resource applied; the job changes no other
             registry.
     """
@@ -128,6 +134,7 @@ class DeleteRequest(Message):
     guard: Guard | None = None
     max_guard_age_seconds: float = 600.0
     protection: Literal["Enforce", "Warn", "Off"] = "Enforce"
+    services: ServiceFilter | None = None
     allow: str | None = None
     adopted: str = ""
 

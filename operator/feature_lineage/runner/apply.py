@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from feast import FeatureStore
-
 from feature_lineage.errors import TransientError
 from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
@@ -20,10 +18,15 @@ from feature_lineage.operations.explain import explain
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.plan import Plan, PlanVerdict, unpruned
-from feature_lineage.operations.plan_checks import make_plan
-from feature_lineage.operations.protection import GuardedModel
+from feature_lineage.operations.plan_checks import guarded_models, make_plan
+from feature_lineage.operations.protected_services import (
+    guarded_services,
+    protected_services,
+    record_of,
+    service_warnings,
+)
 from feature_lineage.operations.protocol import ApplyRequest
-from feature_lineage.operations.serving import Answers, Question, not_served, serving_warnings
+from feature_lineage.operations.serving import not_served, serving_warnings
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
@@ -32,7 +35,7 @@ from feature_lineage.runner.dry_retrieval import retrieve
 from feature_lineage.runner.errors import InvalidRepo, SteppedBack
 from feature_lineage.runner.function_diff import with_code
 from feature_lineage.runner.job import Job, intervals, view_reports
-from feature_lineage.runner.owner import is_owned_by_other, owner_of
+from feature_lineage.runner.owner import is_owned_by_other, owner_of, services_record_of
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
 from feature_lineage.sources.tree import tree_revision
@@ -63,10 +66,16 @@ def apply(job: Job) -> JobReport:
         closures = closures_of(contents, job.repo)
     desired = _desired(current, declared, closures, prune=request.prune)
     changes = delta(current, desired)
-    writing = Changes(contents, changes, owner)
+    record, record_before = (
+        record_of(request.services),
+        services_record_of(before.proto, job.project),
+    )
+    writing = Changes(contents, changes, owner, record)
     request = _with_current_guard(job, request)
+    services = _protected_services(request, current, record_before)
+    guarded = (*guarded_models(request), *guarded_services(current, services))
     with job.progress.phase("dry_retrieval"):
-        answers = _answers(store, before, writing, request)
+        answers = retrieve(store, before, writing, guarded) if changes else {}
     with job.progress.phase("plan"):
         dropped = online.dropped_views(current, desired)
         plan = make_plan(
@@ -78,6 +87,7 @@ def apply(job: Job) -> JobReport:
             online_tables_dropped=dropped,
             other_owner=recorded if is_owned_by_other(job.request, recorded, current) else None,
             answers=answers,
+            services=services,
         )
         repo_objects = contents.to_registry_proto()
         code = with_code(plan.changes, before.proto, repo_objects, job.project)
@@ -88,7 +98,8 @@ def apply(job: Job) -> JobReport:
         "counts": _counts(changes),
         "warnings": (
             *_backfill_warnings(plan, before, job.project),
-            *serving_warnings(_protected(request), answers),
+            *serving_warnings(guarded, answers),
+            *service_warnings(current, desired, request.services),
         ),
     }
     _check_entities(current, desired, plan)
@@ -97,7 +108,7 @@ def apply(job: Job) -> JobReport:
     with job.progress.phase("apply"):
         store._registry = None
         tables = online.OnlineTables(store, contents, before.proto, job.progress)
-        if changes or not before.exists or recorded != owner:
+        if changes or not before.exists or (recorded, record_before) != (owner, record):
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()
@@ -145,16 +156,12 @@ def _desired(
     return desired if prune else unpruned(current, desired)
 
 
-def _answers(
-    store: FeatureStore, before: Reading, changes: Changes, request: ApplyRequest
-) -> dict[Question, Answers]:
-    """The dry retrieval of the protected models; nothing without a change."""
-    return retrieve(store, before, changes, _protected(request)) if changes.deltas else {}
-
-
-def _protected(request: ApplyRequest) -> tuple[GuardedModel, ...]:
-    guarded = request.guard is not None and request.protection != "Off"
-    return request.guard.models if guarded and request.guard else ()
+def _protected_services(
+    request: ApplyRequest, current: RegistrySnapshot, record: str
+) -> tuple[str, ...]:
+    if request.protection == "Off":
+        return ()
+    return protected_services(current, request.services, record)
 
 
 def _check_entities(current: RegistrySnapshot, desired: RegistrySnapshot, plan: Plan) -> None:

@@ -13,7 +13,7 @@ from feast.repo_contents import RepoContents
 
 from feature_lineage.features.delta import ObjectDelta
 from feature_lineage.runner.errors import InvalidRepo, error_line
-from feature_lineage.runner.owner import OWNER_TAG
+from feature_lineage.runner.owner import OWNER_TAG, SERVICES_TAG
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Changes:
         contents: the repo's live objects, inferred.
         deltas: the differences; only these objects are written.
         owner: the owner record to write; "" for none.
+        services: the globs of protected services to record; "" for none.
     """
 
     contents: RepoContents
     deltas: tuple[ObjectDelta, ...]
     owner: str
+    services: str = ""
 
     def write(self, registry: Any, project: str) -> None:
         """Make the changes through Feast's own registry methods, which keep versions and dates.
@@ -44,8 +46,10 @@ class Changes:
     def _write(self, registry: Any, project: str) -> None:
         contents = self.contents
         described = contents.projects[0]
-        if self.owner:
-            described.tags = {**described.tags, OWNER_TAG: self.owner}
+        records = {OWNER_TAG: self.owner, SERVICES_TAG: self.services}
+        written = {tag: record for tag, record in records.items() if record}
+        if written:
+            described.tags = {**described.tags, **written}
         registry.apply_project(described, commit=False)
         for item in self.deltas:
             if item.now is None:

@@ -11,7 +11,9 @@ from sqlalchemy import create_engine
 from sqlalchemy import delete as delete_rows
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.operations.protection import protected_versions
 from feature_lineage.operations.protocol import DeleteRequest
 from feature_lineage.reasons import Reason
@@ -19,7 +21,7 @@ from feature_lineage.runner import commit, online
 from feature_lineage.runner.canonical import SECTIONS, spec_of
 from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.job import Job, view_reports
-from feature_lineage.runner.owner import check_owner, owner_of
+from feature_lineage.runner.owner import check_owner, owner_of, services_record_of
 from feature_lineage.runner.reader import Reading, registry_store, rows_of, views_of
 
 
@@ -42,13 +44,13 @@ def delete(job: Job) -> JobReport:
     recorded = owner_of(before.proto, job.project)
     check_owner(job.request, recorded, current, "set deletionPolicy to Retain")
     users = _users(job, request)
-    if users and not request.allow:
-        names = ", ".join(users[:10])
+    services = _services(request, current, services_record_of(before.proto, job.project))
+    if (users or services) and not request.allow:
         return job.report(
             Outcome.BLOCKED,
-            reason=Reason.BLOCKED,
-            message=f"protected model versions use this project: {names}; move their aliases, or "
-            'annotate featurelineage.io/allow-delete: "<why>"',
+            # The operator tries again when no model uses the project any more.
+            reason=Reason.BLOCKED if users else Reason.DELETION_BLOCKED,
+            message=_refusal(users, services),
             previous=current.objects_digest,
             snapshot=current,
             views=view_reports(before.proto, job.project),
@@ -74,6 +76,21 @@ def _users(job: Job, request: DeleteRequest) -> tuple[str, ...]:
     if guard is None:
         return ()
     return protected_versions(job.current_guard(guard, request.max_guard_age_seconds))
+
+
+def _services(request: DeleteRequest, current: RegistrySnapshot, record: str) -> tuple[str, ...]:
+    """Feature services of the project that are protected without a model."""
+    if request.protection != "Enforce":
+        return ()
+    return protected_services(current, request.services, record)
+
+
+def _refusal(users: tuple[str, ...], services: tuple[str, ...]) -> str:
+    step = 'annotate featurelineage.io/allow-delete: "<why>"'
+    names = ", ".join((users or services)[:10])
+    if users:
+        return f"protected model versions use this project: {names}; move their aliases, or {step}"
+    return f"feature services of this project are protected: {names}; to delete them, {step}"
 
 
 def _remove_project(job: Job, before: Reading) -> None:

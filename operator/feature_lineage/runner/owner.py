@@ -1,8 +1,8 @@
-"""The owner record: which resource applied a project to a registry.
+"""What an apply records in a registry: its resource, and the services that it protects.
 
-The record is a tag of Feast's `Project` object, so only somebody with the credentials of the
+Each record is a tag of Feast's `Project` object, so only somebody with the credentials of the
 registry can write it. It is written in the same transaction as the objects. `feast apply` by a
-person writes the `Project` anew, and so removes the record.
+person writes the `Project` anew, and so removes the records.
 """
 
 from typing import Any, Final
@@ -13,13 +13,23 @@ from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
 
 OWNER_TAG: Final = "featurelineage.io/owner"
+SERVICES_TAG: Final = "featurelineage.io/protected-services"
 
 
 def owner_of(registry: Any, project: str) -> str:
     """Id of the resource that applied the project to this ``Registry`` message; "" if none did."""
+    return _record(registry, project, OWNER_TAG)
+
+
+def services_record_of(registry: Any, project: str) -> str:
+    """The globs of protected services with which the project was applied; "" if there were none."""
+    return _record(registry, project, SERVICES_TAG)
+
+
+def _record(registry: Any, project: str, tag: str) -> str:
     for message in registry.projects:
         if message.spec.name == project:
-            return str(message.spec.tags.get(OWNER_TAG, ""))
+            return str(message.spec.tags.get(tag, ""))
     return ""
 
 

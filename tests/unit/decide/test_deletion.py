@@ -6,6 +6,7 @@ import pytest
 from tests.unit.decide.build import MLFLOW, OUTAGE, ProjectScenario, backfill, guard, hourly
 
 from feature_lineage.api.enums import OperationKind, OverrideKind
+from feature_lineage.api.project_spec import ServiceFilter
 
 
 def going(**spec: object) -> ProjectScenario:
@@ -109,6 +110,24 @@ def test_deletion_blocked_by_unknown_features_is_not_repeated() -> None:
     assert len(scenario.started) == 2
 
     scenario.guard = guard()
+    scenario.reconcile()
+    assert len(scenario.started) == 3
+
+
+def test_deletion_blocked_by_a_protected_service_is_not_repeated() -> None:
+    scenario = going(apply={"protection": {"services": {"include": ["ranking"]}}})
+    scenario.delete()
+    scenario.reconcile()
+    assert scenario.request.delete is not None
+    assert scenario.request.delete.services == ServiceFilter(include=("ranking",))
+
+    scenario.end("Blocked", reason="DeletionBlocked", message="service ranking is protected")
+    assert scenario.says("Ready") == ("False", "DeletionBlocked")
+    scenario.later(hours=1)
+    scenario.rest()
+    assert len(scenario.started) == 2
+
+    scenario.annotate("allow-delete", "the team is gone")
     scenario.reconcile()
     assert len(scenario.started) == 3
 

@@ -39,6 +39,21 @@ def test_a_breaking_commit() -> None:
     )
 
 
+def test_a_service_that_is_protected_without_a_model() -> None:
+    gone = Problem("ranking", ProblemKind.SERVICE_GONE, "service ranking")
+    renamed = Problem("ranking", ProblemKind.COLUMN_RENAMED, "a__x", "b__x")
+    service = Impact("", "", (), (gone,), "ranking")
+    way_out = "remove the protection of the service in an earlier commit, or annotate"
+
+    alone = explain(blocked(service), COMMIT)
+    assert "affect 1 protected feature service: feature service ranking is gone. Change" in alone
+    assert f"Change the commit, {way_out}" in alone
+    both = explain(blocked(impact(), Impact("", "", (), (renamed,), "ranking")), COMMIT)
+    assert "affect 1 protected model version and 1 protected feature service: driver_model" in both
+    assert "; feature service ranking: ranking changes the name of a column from a__x" in both
+    assert f"Change the commit, move the aliases and {way_out}" in both
+
+
 def test_the_worst_comes_first() -> None:
     text = explain(blocked(impact("a_changed", LATER), impact("z_broken", LATER, GONE)), COMMIT)
 

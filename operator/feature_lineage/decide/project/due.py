@@ -26,6 +26,7 @@ from feature_lineage.decide.project.materialization_due import chunk_due, tick_d
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest, protected_versions
+from feature_lineage.reasons import Reason
 
 READ_AGAIN: Final = timedelta(minutes=10)
 """When the registry is read again if the last snapshot of it is lost."""
@@ -52,7 +53,10 @@ def _deletion(given: DecisionInput) -> DueOperation | None:
         return None  # a registry that was only read belongs to another writer
     done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
     if done is not None and done.inputs_digest == given.inputs_digest:
-        unblocked = done.result is Result.BLOCKED and not _guarded(observed)
+        # A protected service, whose reason is another one, blocks until the spec or an annotation
+        # changes.
+        by_models = done.result is Result.BLOCKED and done.reason == Reason.BLOCKED
+        unblocked = by_models and not _guarded(observed)
         if done.result is Result.SUCCEEDED or not (unblocked or observed.requested):
             return None
     revision = status.applied.revision if status.applied else None

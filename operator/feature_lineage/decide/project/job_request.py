@@ -111,6 +111,7 @@ def apply_request(
         on_unknown=protection.on_unknown.value,
         allow_breaking=_override(observed, OverrideKind.ALLOW_BREAKING),
         allow_adoption=_override(observed, OverrideKind.ALLOW_ADOPTION),
+        services=protection.services,
         closures=dict(snapshot.closures) if snapshot else {},
         last_views=tuple(sorted(name for _, name, _ in snapshot.views())) if snapshot else (),
     )
@@ -180,6 +181,7 @@ def _delete(observed: ObservedProject) -> DeleteRequest:
         guard=observed.models.guard if observed.models else None,
         max_guard_age_seconds=protection.max_guard_age.total_seconds(),
         protection=protection.mode.value,
+        services=protection.services,
         allow=allowed.why if allowed else None,
         adopted=own_registry(observed.resource.spec, observed.resource.status),
     )

@@ -31,8 +31,9 @@ def plan_status(
         changes_total=len(_changes(plan.changes)),
         impacts=tuple(
             PlanImpact(
-                model=impact.model,
-                version=impact.version,
+                model=impact.model or None,
+                version=impact.version or None,
+                service=impact.service or None,
                 aliases=impact.aliases,
                 verdict=Verdict.BROKEN
                 if any(problem.kind in BREAKING for problem in impact.problems)
