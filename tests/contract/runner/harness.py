@@ -97,9 +97,11 @@ class Zygote:
 
     def post(self, job: JobRequest, kill: dict[str, Any] | None = None) -> None:
         """Start an operation without waiting."""
+        self._write({"request": json.loads(encode(job)), "kill": kill})
+
+    def _write(self, command: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        body = {"request": json.loads(encode(job)), "kill": kill}
-        self._process.stdin.write(json.dumps(body) + "\n")
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
@@ -115,6 +117,13 @@ class Zygote:
         answer = self.send(job)
         assert answer["report"] is not None, f"the child ended with {answer['status']}"
         return JobReport.model_validate(answer["report"])
+
+    def script(self, script: str, *arguments: str, folder: Path) -> str:
+        """Return what a script prints in a folder, where Feast is already imported."""
+        self._write({"script": script, "arguments": arguments, "folder": str(folder)})
+        answer = self.receive()
+        assert answer["status"] == 0, answer["printed"]
+        return str(answer["printed"]).strip()
 
     def stop(self) -> None:
         assert self._process.stdin is not None

@@ -6,8 +6,6 @@ The function of view `b` does what a file says: it kills its process, hangs, fai
 import os
 import select
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -75,8 +73,9 @@ STATES = {
 class Scene:
     """A repo with the views a, b and c, and the order for b."""
 
-    def __init__(self, repo: Repo, folder: Path) -> None:
-        self.repo, self.order, self.told = repo, folder / "order", folder / "told"
+    def __init__(self, repo: Repo, folder: Path, zygote: Zygote) -> None:
+        self.repo, self._zygote = repo, zygote
+        self.order, self.told = folder / "order", folder / "told"
         os.mkfifo(self.told)
         self.tell("work")
         text = DEADLY.format(order=self.order, told=self.told)
@@ -98,10 +97,12 @@ class Scene:
 
     def python(self, text: str) -> str:
         """What a script prints that imports Feast in the repo."""
-        script = [sys.executable, "-c", text, str(self.repo.path)]
-        done = subprocess.run(script, cwd=self.repo.path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return self._zygote.script(text, str(self.repo.path), folder=self.repo.path)
+
+    def die(self) -> None:
+        """A job is killed while it materializes b."""
+        self.tell("die")
+        assert self._zygote.send(self.job())["status"] == signal.SIGKILL
 
 
 class HungJob:
@@ -119,7 +120,7 @@ class HungJob:
 @pytest.fixture
 def scene(build: Build, request: pytest.FixtureRequest, tmp_path: Path, zygote: Zygote) -> Scene:
     """Everything is materialized once: Feast's state of the views is AVAILABLE_ONLINE."""
-    made = Scene(build(getattr(request, "param", "file")), tmp_path)
+    made = Scene(build(getattr(request, "param", "file")), tmp_path, zygote)
     applied = zygote.run(_apply(made))
     assert applied.outcome is Outcome.SUCCEEDED, applied.message
     first = zygote.run(made.job())
@@ -199,10 +200,9 @@ def test_skipped_views_are_not_tried_and_suspects_come_last(scene: Scene, zygote
 
 
 @pytest.mark.parametrize("scene", KINDS, indirect=True)
-def test_what_a_dead_job_leaves_is_put_back(scene: Scene, cli: Cli, zygote: Zygote) -> None:
+def test_what_a_dead_job_leaves_is_put_back(scene: Scene, zygote: Zygote) -> None:
     assert scene.served() == SERVED
-    scene.tell("die")
-    cli.run(scene.job())
+    scene.die()
     assert "MATERIALIZING" in scene.served()
     scene.tell("fail")
     failed = zygote.run(scene.job())
@@ -219,10 +219,9 @@ def test_what_a_dead_job_leaves_is_put_back(scene: Scene, cli: Cli, zygote: Zygo
     assert scene.served() == SERVED
 
 
-def test_an_apply_puts_back_and_a_plan_does_not(scene: Scene, cli: Cli, zygote: Zygote) -> None:
+def test_an_apply_puts_back_and_a_plan_does_not(scene: Scene, zygote: Zygote) -> None:
     zygote.run(_apply(scene, owner="mine"))
-    scene.tell("die")
-    cli.run(scene.job())
+    scene.die()
     left = {"b": "AVAILABLE_ONLINE"}
 
     zygote.run(request("plan", scene.repo.path, put_back=left))

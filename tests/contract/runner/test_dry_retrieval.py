@@ -1,8 +1,6 @@
 """The guard asks Feast: a change after which Feast does not serve a champion is blocked."""
 
 import json
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -236,11 +234,9 @@ plain = FeatureService(name="plain", features=[everywhere])
 def test_a_signature_is_what_feast_asks_and_answers(repo: Repo, zygote: Zygote) -> None:
     report = zygote.run(request("apply", repo.write(REPO + MORE_SERVICES).path))
     assert report.snapshot, report.message
-    script = Path(__file__).with_name("feast_signatures.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(repo.path)], check=True, capture_output=True, text=True
-    )
-    by_feast = json.loads(done.stdout.splitlines()[-1])
+    script = Path(__file__).with_name("feast_signatures.py").read_text()
+    printed = zygote.script(script, str(repo.path), folder=repo.path)
+    by_feast = json.loads(printed.splitlines()[-1])
     assert by_feast.keys() == {"ranking", "routes", "plain"}
 
     for service, asked in by_feast.items():
@@ -272,7 +268,7 @@ def test_a_view_that_is_being_materialized_blocks_nothing(repo: Repo, zygote: Zy
     first = zygote.run(request("apply", repo.write(REPO).path))
     assert first.snapshot, first.message
     registry = repo.stores.folder / "registry.db"
-    subprocess.run([sys.executable, "-c", MATERIALIZING, str(registry)], check=True)
+    zygote.script(MATERIALIZING, str(registry), folder=repo.path)
 
     repo.edit("timedelta(days=7)", "timedelta(days=8)")
     report = zygote.run(request("apply", repo.path, served(first.snapshot)))

@@ -1,7 +1,5 @@
 """Materialization view by view: windows, rows, times, and failures of single views."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pandas as pd
@@ -123,8 +121,7 @@ def test_repo_code_is_not_imported(repo: Repo, zygote: Zygote) -> None:
 def test_intervals_of_another_process_are_not_lost(repo: Repo, zygote: Zygote) -> None:
     """Feast writes a file registry from its cache; here each write reads the file again."""
     zygote.run(request("apply", repo.views(a="trips:Int64", b="trips:Int64").path))
-    slow = pd.concat([frame()] * 1)
-    slow.to_parquet(repo.path / "data/stats.parquet")
+    frame().to_parquet(repo.path / "data/stats.parquet")
     second = Zygote()
     try:
         for round_ in range(1, 4):
@@ -195,9 +192,7 @@ def test_a_watermark_in_the_future_is_started_from_again(
     repo = build(kind).views(a="trips:Int64")
     zygote.run(request("apply", repo.path))
     end = NOW + timedelta(days=1000)
-    subprocess.run(
-        [sys.executable, "-c", FUTURE, str(repo.path), end.isoformat()], check=True, cwd=repo.path
-    )
+    zygote.script(FUTURE, str(repo.path), end.isoformat(), folder=repo.path)
     seen = views(zygote.run(request("observe", repo.path)))["a"]
     assert (seen.materialized_until, seen.future_until) == (None, end)
     late = frame().assign(driver_id=[7, 8, 9])

@@ -1,4 +1,4 @@
-"""Runs operations without an ``import feast`` for each: one process imports it, then forks.
+"""Runs operations and scripts without an ``import feast`` for each: one process forks all.
 
 Started as a script. Each line on stdin is a command; each answer is a line on stdout:
 
@@ -6,8 +6,11 @@ Started as a script. Each line on stdin is a command; each answer is a line on s
      "call": 1} | {"after": seconds}}
     → {"report": {...} | null, "status": wait status, "seconds": float}
 
-The child runs the same code as the worker after its imports. The child kills itself with SIGKILL
-before or after a named call, or this process kills the child after some time.
+    {"script": Python, "arguments": [...], "folder": path}
+    → {"printed": str, "status": wait status}
+
+The child of a request runs the same code as the worker after its imports. The child kills itself
+with SIGKILL before or after a named call, or this process kills the child after some time.
 """
 
 import importlib
@@ -17,6 +20,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 
 
@@ -39,6 +43,9 @@ def main() -> None:
     os.write(answers, b"ready\n")
     for line in sys.stdin:
         command = json.loads(line)
+        if "script" in command:
+            os.write(answers, json.dumps(run_script(**command)).encode() + b"\n")
+            continue
         kill = command["kill"] or {}
         read, write = os.pipe()
         started = time.monotonic()
@@ -58,6 +65,28 @@ def main() -> None:
         os.close(read)
         answer = {"report": report, "status": status, "seconds": time.monotonic() - started}
         os.write(answers, json.dumps(answer).encode() + b"\n")
+
+
+def run_script(script: str, arguments: list[str], folder: str) -> dict:
+    """Run a script as ``python -c`` does, in a child; return what it prints, its error included."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 1)
+        os.chdir(folder)
+        sys.argv, sys.path = ["-c", *arguments], ["", *sys.path]
+        sys.stdout = os.fdopen(1, "w", buffering=1)
+        status = 1
+        try:
+            exec(compile(script, "<script>", "exec"), {"__name__": "__main__"})
+            status = 0
+        except BaseException:  # noqa: BLE001  printed for the test
+            traceback.print_exc(file=sys.stdout)
+        os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        printed = pipe.read()
+    return {"printed": printed, "status": os.waitpid(child, 0)[1]}
 
 
 def arm(target: str, when: str, call: int = 1) -> None:

@@ -405,4 +405,4 @@ class OneProject(RuleBasedStateMachine):
 
 
 TestOneProject = OneProject.TestCase
-TestOneProject.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestOneProject.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
