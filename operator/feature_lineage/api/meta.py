@@ -10,6 +10,9 @@ from feature_lineage.api.base import ApiModel, StatusModel
 from feature_lineage.api.checks import ATOMIC, ListType
 from feature_lineage.api.types import DnsName, Timestamp
 
+MAX_FINALIZERS: Final = 100
+"""All are kept, because a change of one writes all; the API server allows a megabyte of them."""
+
 
 class OwnerReference(ApiModel):
     """The owner of an object: the object is garbage-collected with its owner."""
@@ -41,7 +44,7 @@ class ObjectMeta(ApiModel):
     creation_timestamp: Timestamp | None = Field(None, description="When the object was created.")
     deletion_timestamp: Timestamp | None = Field(None, description="When deletion was requested.")
     finalizers: Annotated[tuple[str, ...], ATOMIC] = Field(
-        (), description="Finalizers, which delay the deletion."
+        (), max_length=MAX_FINALIZERS, description="Finalizers, which delay the deletion."
     )
     owner_references: Annotated[tuple[OwnerReference, ...], ATOMIC] = Field(
         (), description="Who owns the object."

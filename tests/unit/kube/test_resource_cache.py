@@ -144,6 +144,22 @@ def test_only_the_metadata_that_is_read_is_kept(store):
     assert kept.owner_references == ()
 
 
+def test_an_object_with_too_many_finalizers_is_invalid_and_not_kept(store):
+    """A megabyte of them would take more than ten times as much memory for each object."""
+    large = body()
+    large["metadata"]["finalizers"] = [f"x/{number}" for number in range(100)]
+    store.take(large)
+    assert store.invalid(key()) is None
+
+    large = body(version=2)
+    large["metadata"]["finalizers"] = [f"x/{number}" for number in range(150_000)]
+    store.take(large)
+
+    assert "metadata.finalizers" in store.invalid(key())
+    assert len(store.invalid(key())) < 500
+    assert store.get(key()) is None
+
+
 def test_models_are_indexed_by_model_and_project(store):
     for name, model in (("a", "ranker"), ("b", "ranker"), ("c", "other")):
         store.take(body(name, uid=name, model={"name": model, "alias": "champion"}))
