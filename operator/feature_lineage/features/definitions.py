@@ -39,6 +39,9 @@ class FeatureDefinition:
             service that renames the view's keys.
         inputs: (reference, digest of its definition) of the inputs of an on-demand view, sorted;
             `GONE` instead of a digest where the view no longer has the input.
+        data: digest of the sources whatever their names; "" if unknown, or if there are none.
+        input_data: as `inputs`, with `data` of the input in place of its source, and with
+            ``request:FIELD`` in place of a request source; empty if unknown.
     """
 
     ref: FeatureRef
@@ -51,6 +54,8 @@ class FeatureDefinition:
     version: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    data: str = ""
+    input_data: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,7 @@ def _build(
         for source, built in feeding.items():
             missing = missing or (source if built is None else built.missing_source)
             keys |= dict(built.template.join_keys) if built else {}
+    inputs = views.inputs(snapshot, spec)
     template = FeatureDefinition(
         ref=FeatureRef(name, ""),
         dtype="",
@@ -217,15 +223,24 @@ def _build(
         closure=_closure(snapshot, name),
         ttl=views.ttl(spec),
         version=views.pinned_version(spec),
-        inputs=tuple(sorted({_input(item, feeding) for item in views.inputs(snapshot, spec)})),
+        inputs=tuple(sorted({_input(item, feeding) for item in inputs})),
+        data=views.source_data(spec),
+        input_data=tuple(sorted({_input(item, feeding, named=False) for item in inputs})),
     )
     return _View(views.field_types(spec.get("features")), template, missing)
 
 
-def _input(item: views.ViewInput, feeding: dict[str, _View | None]) -> tuple[str, str]:
+def _input(
+    item: views.ViewInput, feeding: dict[str, _View | None], *, named: bool = True
+) -> tuple[str, str]:
+    """Reference of an input, and a digest of its definition.
+
+    Args:
+        named: whether the names of sources count.
+    """
     ref = FeatureRef(item.view, item.feature, item.version)
     if item.request:
-        return str(ref), item.dtype
+        return str(ref) if named else f"request:{item.feature}", item.dtype
     view = feeding.get(item.view)
     if item.version is not None and view is not None:
         return str(ref), item.dtype
@@ -235,11 +250,11 @@ def _input(item: views.ViewInput, feeding: dict[str, _View | None]) -> tuple[str
     parts: Sequence[object] = (
         view.types[item.feature],
         base.join_keys,
-        base.source,
+        base.source if named else base.data,
         base.transformation,
         base.ttl,
         base.version,
-        base.inputs,
+        base.inputs if named else base.input_data,
     )
     return str(ref), views.short_digest(parts)
 

@@ -119,6 +119,28 @@ def source_core(source: object) -> dict[str, Any]:
     return core
 
 
+def source_data(spec: JsonObject) -> str:
+    """Digest of the batch and stream source whatever their names, "" if there is none.
+
+    The name of a source is used by nothing that reads it. Clients push by the name of a
+    `PushSource`, so that name counts.
+    """
+    sources = {
+        key: _unnamed(core)
+        for key in ("batch_source", "stream_source", "source")
+        if (core := source_core(spec.get(key)))
+    }
+    return short_digest(sources) if sources else ""
+
+
+def _unnamed(core: JsonObject) -> dict[str, Any]:
+    kept = core.get("type") == "PUSH_SOURCE"
+    unnamed = {key: value for key, value in core.items() if key != "name" or kept}
+    if "batch_source" in unnamed:
+        unnamed["batch_source"] = _unnamed(mapping(unnamed["batch_source"]))
+    return unnamed
+
+
 def source_names(spec: JsonObject) -> str:
     """Names of the sources of a view, comma separated."""
     sources = (mapping(spec.get(key)) for key in ("batch_source", "stream_source", "source"))

@@ -133,10 +133,13 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
         yield Problem(ref, ProblemKind.JOIN_KEYS_CHANGED, _keys(was), _keys(now))
     if was.version != now.version:
         yield Problem(ref, ProblemKind.VERSION_CHANGED, _pin(was.version), _pin(now.version))
-    if was.source != now.source:
+    if was.source != now.source and not (was.data and was.data == now.data):
         yield Problem(ref, ProblemKind.SOURCE_CHANGED, *source_texts(was.source, now.source))
-    current = dict(now.inputs)
-    for name, digest in was.inputs:
+    # A guard of an older operator has only `inputs`.
+    inputs, current = was.input_data, dict(now.input_data)
+    if not inputs:
+        inputs, current = was.inputs, dict(now.inputs)
+    for name, digest in inputs:
         if current.get(name, GONE) != digest:
             state = "differs" if current.get(name, GONE) != GONE else "gone"
             yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"{INPUT}{name}", f"{name} {state}")
