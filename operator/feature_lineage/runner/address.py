@@ -28,6 +28,8 @@ def secrets_in(value: Any) -> tuple[str, ...]:
 
 def registry_address(kind: str, path: str, repo: Path) -> str:
     """The address of a registry, normalized and without credentials."""
+    if kind == "remote":
+        return f"remote://{path}"  # a host and a port, not a URL
     parts = urlsplit(path)
     if kind == "sql":
         if parts.scheme.startswith("sqlite"):

@@ -62,7 +62,7 @@ def commit(
         changes.write(registry, store.project)
         prepare()
         publish(registry.cached_registry_proto, registry_store(config, repo), before)
-    else:  # a registry server, Snowflake: there is no transaction, so the registry is only compared
+    else:  # Snowflake: there is no transaction, so the registry is only compared
         _check_unchanged(store.registry.proto(), store.project, before, expected)
         changes.write(store.registry, store.project)
         prepare()

@@ -19,7 +19,7 @@ from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.materialize import materialize
 from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import RegistryReader
-from feature_lineage.runner.settings import check_project, load_settings
+from feature_lineage.runner.settings import check_project, check_writable, load_settings
 from feature_lineage.runner.states import put_back
 
 
@@ -33,6 +33,7 @@ def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobRe
     settings = load_settings(repo, request.feature_store_yaml)
     progress.emit("secrets", values=settings.secrets)
     check_project(settings, request.project)
+    check_writable(settings, request.kind)
     check_stores(settings, repo, request.ephemeral)
     os.chdir(repo)
     reader = RegistryReader(settings.config, repo)

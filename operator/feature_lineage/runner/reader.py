@@ -77,6 +77,10 @@ class RegistryReader:
                 return self._read_sql()
             if kind == "file" or registry.registry_store_type is not None:
                 return self._read_stored()
+            if kind == "remote":
+                from feature_lineage.runner.registry_server import read_server
+
+                return Reading(read_server(self._config), exists=True)
             store = FeatureStore(repo_path=str(self._repo), config=self._config)
             return Reading(store.registry.proto(), exists=True)
         except ArgumentError as error:

@@ -18,7 +18,9 @@ from feast.infra.registry.registry import REGISTRY_STORE_CLASS_FOR_SCHEME
 from feast.repo_config import RegistryConfig, RepoConfig
 from pydantic import ValidationError
 
+from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import TerminalError
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.errors import WHERE_JOBS_RUN, InvalidRepo, error_line
@@ -141,6 +143,26 @@ def check_project(settings: Settings, expected: str) -> None:
             f"{expected!r}: make them the same",
             reason=Reason.PROJECT_MISMATCH,
         )
+
+
+def check_writable(settings: Settings, kind: OperationKind) -> None:
+    """Refuse to change definitions through a registry server.
+
+    Feast sends each object in a request of its own, and no lock or comparison spans them: a job
+    that dies, or another writer, would leave a registry that is neither the old nor the new one.
+
+    Raises:
+        InvalidRepo: the operation changes definitions.
+    """
+    traits = KINDS[kind]
+    if settings.registry_type != "remote" or not traits.writes_registry or traits.materializes:
+        return
+    raise InvalidRepo(
+        f"registry_type remote: {traits.command} needs a transaction, and the registry server at "
+        f"{settings.config.registry.path} has none; the job changed nothing. Name the registry "
+        "behind the server in spec.featureStoreYaml, or set spec.apply.mode to Observe or PlanOnly "
+        "(and deletionPolicy to Retain)"
+    )
 
 
 def open_store(settings: Settings, repo: Path) -> FeatureStore:
