@@ -20,6 +20,7 @@ from tests.unit.decide.build import (
 from feature_lineage.api.conditions import PROJECT_REASONS, ProjectCondition
 from feature_lineage.api.enums import Verdict
 from feature_lineage.decide.observed import Failure
+from feature_lineage.decide.project.decide import decide
 from feature_lineage.errors import HostNotAllowed
 from feature_lineage.features.snapshot import RegistrySnapshot
 
@@ -160,6 +161,17 @@ def test_a_stale_view_is_named_with_the_time_it_was_last_good() -> None:
     assert scenario.status.feature_views[0].fresh is False
     assert scenario.status.counts is not None
     assert scenario.status.counts.stale_views == 1
+
+
+def test_views_that_do_not_change_are_not_copied() -> None:
+    scenario = fresh("11:59", views=[{"name": "stats", "maxAge": "1h"}])
+    scenario.annotate("reconcile-requested-at", "now")
+    observed = scenario.observed()
+
+    views = decide(observed).status.feature_views
+
+    assert {view.fresh for view in views} == {True, None}
+    assert set(map(id, views)) == set(map(id, observed.resource.status.feature_views))
 
 
 def test_view_becomes_stale_by_time_and_requeues() -> None:

@@ -86,11 +86,11 @@ def with_freshness(
     own, every = objectives(spec)
     for view in status.feature_views:
         freshness = judged.get(view.name)
-        views[view.name] = view.model_copy(
-            update={
-                "max_age": own.get(view.name, every) if freshness else None,
-                "fresh": freshness.fresh if freshness else None,
-            }
+        max_age = own.get(view.name, every) if freshness else None
+        fresh = freshness.fresh if freshness else None
+        same = view.max_age == max_age and view.fresh == fresh
+        views[view.name] = (
+            view if same else view.model_copy(update={"max_age": max_age, "fresh": fresh})
         )
     return status.model_copy(update={"feature_views": unhealthy_first(views)})
 
