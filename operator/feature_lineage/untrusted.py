@@ -31,7 +31,7 @@ _WIDE_COPIES: Final = 8
 """Copies of the text and its strings while it is parsed; one astral character makes all wide."""
 
 _STRING: Final = re.compile(rb'"[^"]*"?')
-_CONTENT: Final = bytes(set(range(256)) - set(b'[{]}"'))
+_CONTENT: Final = bytes(set(range(256)) - set(b'[{]},"'))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _INCOMPLETE: Final = "it is truncated, or has trailing bytes"
 
@@ -108,13 +108,17 @@ def parse_bytes(text: bytes) -> int:
     place in a container, and up to 160 for a further key with its value while a dictionary grows.
     Brackets and commas in strings count, too.
     """
+    return _parse_bytes(text, _marks(text))
+
+
+def _parse_bytes(text: bytes, marks: bytes) -> int:
     copies = _ASCII_COPIES if text.isascii() else _WIDE_COPIES
     return (
         _BASE_BYTES
         + copies * len(text)
-        + _OBJECT_BYTES * text.count(b"{")
-        + _ARRAY_BYTES * text.count(b"[")
-        + _VALUE_BYTES * text.count(b",")
+        + _OBJECT_BYTES * marks.count(b"{")
+        + _ARRAY_BYTES * marks.count(b"[")
+        + _VALUE_BYTES * marks.count(b",")
     )
 
 
@@ -125,12 +129,13 @@ def check_json(text: bytes, most: int = MAX_PARSE_BYTES) -> None:
         TooLarge: the parse would take more than `most` bytes, or the text is nested deeper than
             `MAX_DEPTH`.
     """
-    size = parse_bytes(text)
+    marks = _marks(text)
+    size = _parse_bytes(text, marks)
     if size > most:
         raise TooLarge(
             f"{len(text)} bytes of JSON would take {_mib(size)} MiB of memory; at most {_mib(most)}"
         )
-    if _depth(text) > MAX_DEPTH:
+    if _depth(marks) > MAX_DEPTH:
         raise TooLarge(f"the JSON is nested deeper than {MAX_DEPTH} levels")
 
 
@@ -146,12 +151,18 @@ def parse_json(text: bytes, most: int = MAX_PARSE_BYTES) -> Any:
     return from_json(text, cache_strings="keys")
 
 
-def _depth(text: bytes) -> int:
-    """Levels of a JSON text. Nearly all of it goes without a loop in Python."""
+def _marks(text: bytes) -> bytes:
+    """Brackets, commas and quotes of a JSON text, without escaped quotes."""
     # Not by a pattern: `re.sub` makes an object of each part between two escapes.
-    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return text.translate(None, _CONTENT)
+
+
+def _depth(marks: bytes) -> int:
+    """Levels of a JSON text. Nearly all of it goes without a loop in Python."""
     # Two quotes side by side are a string without brackets, or the border of two strings.
-    brackets = _STRING.sub(b"", text.translate(None, _CONTENT).replace(b'""', b""))
+    brackets = _STRING.sub(b"", marks.translate(None, b",").replace(b'""', b""))
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
