@@ -109,7 +109,7 @@ def artifact_record(run: TrainingRun, count: int | None) -> FeatureRecord | None
     """
     if not run.features_artifact:
         return None
-    items = tuple(item.strip() for item in run.features_artifact)
+    items = tuple(map(str.strip, run.features_artifact))
     # Feast writes the artifact from the tag, so it is cut where the tag is.
     return _record(Origin.ARTIFACT, items, ",".join(items), count)
 
@@ -163,7 +163,7 @@ def is_reference(text: str) -> bool:
 def _tag_record(
     origin: Origin, text: str, count: int | None, *, online: bool = False
 ) -> FeatureRecord:
-    items = tuple(item.strip() for item in text.split(","))
+    items = tuple(map(str.strip, text.split(",")))
     return _record(origin, items, text, count, online=online)
 
 

@@ -14,7 +14,7 @@ large parameters, of which nothing is kept, does not.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -225,16 +225,17 @@ def memory_of(
 
 def memory_of_model(model: RegisteredModel) -> int:
     """About how many bytes a registered model with its aliases takes."""
-    aliases = sum(ALIAS_BYTES + text_bytes(a) + text_bytes(n) for a, n in model.aliases.items())
-    return MODEL_BYTES + text_bytes(model.name) + aliases
+    aliases = model.aliases
+    texts = (model.name, *aliases, *aliases.values())
+    return MODEL_BYTES + len(aliases) * ALIAS_BYTES + _memory_of_texts(texts)
 
 
 def memory_of_version(version: ModelVersion) -> int:
     """About how many bytes a version takes, without its LoggedModel."""
-    size = VERSION_BYTES + _memory_of_tags(version.tags)
-    size += len(version.aliases) * ALIAS_BYTES + _memory_of_texts(version.aliases)
     names = (version.name, version.version, version.source, version.run_id, version.model_id)
-    return size + _memory_of_texts(names)
+    texts = (*names, *version.aliases, *version.tags, *version.tags.values())
+    more_tags = max(0, len(version.tags) - USUAL_TAGS) * TAG_BYTES
+    return VERSION_BYTES + more_tags + len(version.aliases) * ALIAS_BYTES + _memory_of_texts(texts)
 
 
 def memory_of_run(run: TrainingRun) -> int:
@@ -267,9 +268,11 @@ def _memory_of_logged(model: LoggedModel, seen: set[int]) -> int:
 
 
 def _memory_of_tags(tags: Mapping[str, str]) -> int:
-    texts = _memory_of_texts(tags) + _memory_of_texts(tags.values())
+    texts = _memory_of_texts((*tags, *tags.values()))
     return texts + max(0, len(tags) - USUAL_TAGS) * TAG_BYTES
 
 
-def _memory_of_texts(texts: Iterable[str]) -> int:
+def _memory_of_texts(texts: Sequence[str]) -> int:
+    if all(map(str.isascii, texts)):
+        return sum(map(len, texts))
     return sum(map(text_bytes, texts))

@@ -129,13 +129,13 @@ def _all_versions(client: MLflowClient) -> AskPage[VersionRow]:
 
 
 async def _rows(
-    ask: AskPage[VersionRow], wanted: Callable[[VersionRow], bool] = lambda _: True
+    ask: AskPage[VersionRow], wanted: Callable[[VersionRow], bool] | None = None
 ) -> tuple[list[VersionRow], int]:
-    """The wanted rows of all pages, and the number of pages."""
+    """The rows of all pages, or the wanted ones of them, and the number of pages."""
     rows: list[VersionRow] = []
     count = 0
     async for page in pages(ask, VERSIONS_PAGE):
-        kept = [row for row in page if wanted(row)]
+        kept = page if wanted is None else list(filter(wanted, page))
         count_kept(sum(memory_of_version(row.version) for row in kept))
         rows += kept
         count += 1

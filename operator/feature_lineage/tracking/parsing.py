@@ -235,5 +235,6 @@ def next_page_token(answer: Json) -> str:
 
 
 def _is_prompt(raw: Json) -> bool:
-    tags = raw.get("tags", ())
+    if not (tags := raw.get("tags")):
+        return False
     return any(t["key"] == PROMPT_TAG and t.get("value", "").lower() == "true" for t in tags)

@@ -240,14 +240,16 @@ class RegistryCache:
         if not whole:
             self._refresh_duration = self._now() - began
         versions = assembled(reading, trained, self._last)
-        last = before_view = self._last
+        last, reported = self._last, self._reported
         same = last is not None and last.versions == versions and last.runs == runs
+        # Not so after a tag write, whose view is neither counted nor reported yet.
+        known = same and last is reported
         if last is None or not same or last.read_at != reading.read_at:
             self._last = last = RegistryView(reading.read_at, versions, runs)
-        if last is not before_view or before is None or before.models != reading.models:
+        if not known or before is None or before.models != reading.models:
             self._share.hold(memory_of(last, reading.models.values(), self._training.logged))
-        reported, self._reported = self._reported, last
-        if reported is not last and (changed := changed_models(reported, last)):
+        self._reported = last
+        if not known and (changed := changed_models(reported, last)):
             self._on_change(changed)
 
     def _with_writes(self, reading: RegistryListing) -> RegistryListing:

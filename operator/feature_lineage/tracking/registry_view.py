@@ -23,11 +23,13 @@ def assembled(
         for alias, number in model.aliases.items() if model else ():
             by_version.setdefault(number, []).append(alias)
         named = view[name] = {}
+        before = last.versions.get(name, {}) if last else {}
         for number, version in versions.items():
-            whole, aliases = known[name, number], tuple(sorted(by_version.get(number, ())))
+            whole = known[name, number]
+            aliases = tuple(sorted(by_version[number])) if number in by_version else ()
             if aliases or whole.tags is not version.tags:
                 whole = replace(whole, tags=version.tags, aliases=aliases)
-            old = last.version(name, number) if last else None
+            old = before.get(number)
             named[number] = old if old is not None and old == whole else whole
     return view
 

@@ -7,6 +7,7 @@ version names a run or the chain is a cycle.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 from urllib.parse import unquote
 
 from feature_lineage.errors import AccessRefused, NotFound, RequestRejected
@@ -16,6 +17,8 @@ from feature_lineage.tracking.concurrency import for_each
 from feature_lineage.tracking.mlflow_errors import ServerFailed
 from feature_lineage.tracking.paging import RegistryListing
 from feature_lineage.tracking.parsing import RUN_ID
+
+MODEL_SOURCE: Final = "models:/"
 
 VersionKey = tuple[str, str]
 """Model and version."""
@@ -43,10 +46,13 @@ class RunResolver:
         named = []
         for versions in reading.versions.values():
             for version in versions.values():
-                run_id = version.run_id or runs.get((version.name, version.version), "")
-                end = _end(version, reading, _has_model, models)
-                model_id = end.model_id if end is not None else ""
-                same = (run_id, model_id) == (version.run_id, version.model_id)
+                run_id, model_id = version.run_id, version.model_id
+                if not run_id:
+                    run_id = runs.get((version.name, version.version), "")
+                if not model_id and version.source.startswith(MODEL_SOURCE):
+                    end = _end(version, reading, _has_model, models)
+                    model_id = end.model_id if end is not None else ""
+                same = run_id == version.run_id and model_id == version.model_id
                 whole = version if same else replace(version, run_id=run_id, model_id=model_id)
                 named.append(whole)
         return named
@@ -134,9 +140,9 @@ def run_id_in(source: str) -> str:
 
 
 def _copied_from(source: str, reading: RegistryListing) -> ModelVersion | None:
-    rest = unquote(source.removeprefix("models:/"))
-    if rest == source:
+    if not source.startswith(MODEL_SOURCE):
         return None
+    rest = unquote(source.removeprefix(MODEL_SOURCE))
     name, slash, number = rest.rpartition("/")
     if not slash:
         name, _, alias = rest.rpartition("@")

@@ -24,7 +24,11 @@ MAX_RUN_AGE: Final = timedelta(hours=1)
 
 
 class TrainingRuns:
-    """The training runs of versions, with a cache."""
+    """The training runs of versions, with a cache.
+
+    Attributes:
+        proven: ids of runs whose tags prove their list, until they are read again.
+    """
 
     def __init__(self, client: MLflowClient) -> None:
         self._client = client
@@ -32,6 +36,7 @@ class TrainingRuns:
         self._unfinished: dict[str, TrainingRun] = {}
         self._absent: set[str] = set()
         self._asked: dict[str, set[str]] = {}
+        self.proven: set[str] = set()
 
     def forget(self, keep: Iterable[str]) -> None:
         """Before a full read: forget unfinished and missing runs, and finished ones not to keep."""
@@ -39,6 +44,7 @@ class TrainingRuns:
         self._unfinished.clear()
         self._absent.clear()
         self._asked = {i: asked for i, asked in self._asked.items() if i in self._final}
+        self.proven &= self._final.keys()
 
     def first_time(self, run_id: str, detail: str) -> bool:
         """Whether a detail of a run was not asked for since the run was read."""
@@ -70,9 +76,11 @@ class TrainingRuns:
         for run_id, row in rows.items():
             self._unfinished.pop(run_id, None)
             self._asked.pop(run_id, None)
+            self.proven.discard(run_id)
             (self._final if row.final else self._unfinished)[run_id] = row.run
         self._absent |= missing - rows.keys()
-        return {i: run for i in wanted if (run := self.get(i)) is not None}
+        known = self._unfinished | self._final
+        return {i: known[i] for i in wanted & known.keys()}
 
     async def _search(self, run_ids: set[str], experiments: Experiments) -> list[parsing.RunRow]:
         if not run_ids:

@@ -72,21 +72,27 @@ class TrainingRecords:
         if full:
             self._runs.forget((ids | self._nested) - self._unreadable)
             self._unreadable.clear()
-        await self._runs.of(ids, experiments, now=now)
-        asked = {v.model_id for v in versions if self._needs_model(v)}
+        runs = await self._runs.of(ids, experiments, now=now)
+        asked = {v.model_id for v in versions if v.model_id and self._needs_model(v)}
         logged = await self._models.of(asked, experiments, full=full)
-        versions = tuple(self._ordered(version, logged) for version in versions)
-        await self._runs.of({v.run_id for v in versions} - ids, experiments, now=now)
-        chains = {version.run_id: [version.run_id] for version in versions}
-        incomplete = [v for v in versions if self._is_incomplete(v)]
+        if logged:
+            versions = tuple(self._ordered(version, logged) for version in versions)
+            named = {v.run_id for v in versions}
+            more = await self._runs.of(named - ids, experiments, now=now)
+            runs = {i: run for i, run in {**runs, **more}.items() if i in named}
+        incomplete = [
+            v for v in versions if v.run_id not in self._runs.proven and self._is_incomplete(v)
+        ]
+        chains = {version.run_id: [version.run_id] for version in incomplete}
         for _ in range(MAX_PARENTS):
             await self._read_details(incomplete, chains)
             incomplete = [v for v in incomplete if self._extend(v, chains)]
             if not incomplete:
                 break
             await self._runs.of({chains[v.run_id][-1] for v in incomplete}, experiments, now=now)
-        runs = {i: run for i, chain in chains.items() if (run := self._nest(chain)) is not None}
+        nested = {i: run for i, chain in chains.items() if (run := self._nest(chain)) is not None}
         self._nested = {i for chain in chains.values() for i in chain[1:]}
+        runs = {**runs, **nested}
         return await self._with_inputs(versions, runs), runs
 
     def _needs_model(self, version: ModelVersion) -> bool:
@@ -106,11 +112,14 @@ class TrainingRecords:
         return replace(version, logged=model, run_id=model.run_id or version.run_id)
 
     def _is_incomplete(self, version: ModelVersion) -> bool:
-        """Whether anything but the tags of the run can be needed: cheap, for 10,000 versions."""
+        """Whether anything but the tags of the run can be needed, by whichever version names it."""
         run = self._runs.get(version.run_id)
         if run is None:
             return False
-        return bool(run.last_retrieval or run.parent_id or needs_artifact(version, run))
+        if run.last_retrieval or run.parent_id or needs_artifact(version, run):
+            return True
+        self._runs.proven.add(run.run_id)
+        return False
 
     async def _read_details(
         self, versions: list[ModelVersion], chains: Mapping[str, list[str]]
@@ -158,6 +167,8 @@ class TrainingRecords:
             if version.logged is not None
             and training_list(version, runs.get(version.run_id)).possible
         }
+        if not doubtful:
+            return versions
         await for_each(sorted(doubtful), self._models.read_inputs)
         return tuple(
             replace(v, logged=replace(v.logged, inputs=self._models.inputs(v.model_id)))

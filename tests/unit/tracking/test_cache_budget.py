@@ -352,6 +352,23 @@ async def test_a_registry_without_room_is_refused_and_others_are_kept() -> None:
     assert len((await large.view(max_age=POLL)).versions["m"]) == 20
 
 
+async def test_tags_that_were_written_count_at_the_next_reading() -> None:
+    clock, share = Clock(), CacheBudget(60_000).share("team")
+    client: Any = FakeClient(clock)
+    row = client.add("m", "1", 1)
+    cache = RegistryCache(client, now=clock, share=share)
+    version = (await cache.view(max_age=POLL)).versions["m"]["1"]
+    held = share.held
+    clock.advance(minutes=1)
+    row.tags["featurelineage.io/verdict"] = "x" * 1000
+    cache.record_tag_write(version, row.tags)
+    clock.advance(minutes=1)
+
+    await cache.view(max_age=POLL, full=True)
+
+    assert share.held > held + 1000
+
+
 def test_what_is_legitimate_fits() -> None:
     thousand = memory_of(view(1000, 5000))
 

@@ -430,6 +430,22 @@ async def test_the_artifact_is_not_read_if_the_tag_is_complete(
     assert "artifact run1" not in client.calls
 
 
+async def test_a_run_whose_tags_changed_is_examined_again(
+    shared: RegistryCache, client: Any, clock: Clock
+) -> None:
+    client.run_status["run1"] = "RUNNING"
+    client.run_tags["run1"] = {"feast.feature_refs": "v:a", "feast.feature_count": "1"}
+    client.artifacts["run1"] = b'["v:a", "v:b", "v:c"]'
+    await shared.view(max_age=NOW)
+    assert "artifact run1" not in client.calls
+    client.run_tags["run1"] = CUT
+    clock.advance(minutes=1)
+
+    view = await shared.view(max_age=NOW)
+
+    assert view.runs["run1"].features_artifact == ("v:a", "v:b", "v:c")
+
+
 async def test_denied_artifact_is_requested_at_the_next_full_read(
     shared: RegistryCache, client: Any, clock: Clock
 ) -> None:
