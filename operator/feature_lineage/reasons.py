@@ -82,6 +82,7 @@ class Reason(StrEnum):
     NEVER_MATERIALIZED = "NeverMaterialized"  # a view with a maxAge was never materialized
     WATERMARK_IN_FUTURE = "WatermarkInFuture"  # a view was materialized until a time after now
     NOT_SERVED = "NotServed"  # Feast does not serve a view: a job died while it was materialized
+    NOT_IN_ONLINE_STORE = "NotInOnlineStore"  # a view's rows are in another store, or by other keys
     NO_OBJECTIVE = "NoObjective"  # no maxAge is set
     OBSERVED_TOO_SELDOM = "ObservedTooSeldom"  # the registry was read too long ago to decide
 

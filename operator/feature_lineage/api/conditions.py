@@ -70,7 +70,7 @@ PROJECT_REASONS: Mapping[ProjectCondition, frozenset[Reason]] = {
     ProjectCondition.FRESH: frozenset(
         {
             *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
-            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED),
+            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
         }
     ),
     ProjectCondition.FACTS_CURRENT: frozenset(
@@ -108,7 +108,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
     ModelCondition.FEATURES_FRESH: frozenset(
         {
             *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
-            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED),
+            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
         }
     ),
 }

@@ -37,6 +37,9 @@ class RegistryStatus(StatusModel):
 
     id: str | None = Field(None, description="Opaque digest of the registry's address.")
     digest: str | None = Field(None, description="Digest of the snapshot last read.")
+    online_store: str | None = Field(
+        None, description="Opaque digest of the address of the online store in effect."
+    )
     observed_at: Timestamp | None = Field(None, description="When it was last read.")
     operation_id: str | None = Field(None, description="The operation that read it.")
 
@@ -194,6 +197,11 @@ class FeatureViewStatus(StatusModel):
     )
     not_served: StrictBool | None = Field(
         None, description="True while Feast does not serve it, since a job died."
+    )
+    written_to: str | None = Field(
+        None,
+        description="Opaque digest of the online store and the join keys of its rows; absent: not "
+        "known.",
     )
     max_age: Duration | None = Field(None, description="Its freshness objective.")
     fresh: StrictBool | None = Field(

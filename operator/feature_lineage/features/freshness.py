@@ -10,11 +10,13 @@ about the time since then.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.snapshot import ON_DEMAND, RegistrySnapshot
+from feature_lineage.features.snapshot import ON_DEMAND, RegistrySnapshot, digest_of
+from feature_lineage.features.views import entity_join_keys
 from feature_lineage.reasons import Reason
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -35,6 +37,7 @@ class ViewState:
         max_age: the objective; None: no objective.
         not_served: Feast refuses to serve it, since a job of this product died while it was
             materialized.
+        elsewhere: its rows are in another online store, or under other join keys.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ViewState:
     max_age: timedelta | None = None
     future_until: datetime | None = None
     not_served: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,23 @@ class OverallFreshness:
     next_stale_at: datetime | None = None
 
 
+def place_of(snapshot: RegistrySnapshot, name: str, online_store: str) -> str:
+    """Where the online store keeps the rows of a view: the store's id, and a digest of the keys.
+
+    "" if the store or the view is not known.
+    """
+    found = snapshot.view(name)
+    if found is None or not online_store:
+        return ""
+    keys = entity_join_keys(snapshot, found[1])
+    return f"{online_store}-{_digest_of_keys(tuple(sorted(keys.items())))}"
+
+
+@lru_cache(maxsize=1024)
+def _digest_of_keys(keys: tuple[tuple[str, str], ...]) -> str:
+    return digest_of([list(key) for key in keys])[:8]
+
+
 def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = None) -> Freshness:
     """Whether a view meets its objective at `now`; one that is not served is fresh for nobody.
 
@@ -89,6 +110,8 @@ def judge_view(state: ViewState, now: datetime, observed_at: datetime | None = N
     """
     if state.not_served:
         return Freshness(False, Reason.NOT_SERVED)
+    if state.elsewhere:
+        return Freshness(False, Reason.NOT_IN_ONLINE_STORE)
     if state.max_age is None:
         return Freshness(None, Reason.NO_OBJECTIVE)
     until, ahead = state.materialized_until, state.future_until
@@ -145,6 +168,7 @@ def _as_sources(
         state,
         materialized_until=None if None in untils else oldest,
         future_until=max(aheads, default=None),
+        elsewhere=any(source.elsewhere for source in known),
     )
 
 
@@ -206,6 +230,7 @@ _RANK = {
     for rank, reason in enumerate(
         (
             Reason.NOT_SERVED,
+            Reason.NOT_IN_ONLINE_STORE,
             Reason.NEVER_MATERIALIZED,
             Reason.WATERMARK_IN_FUTURE,
             Reason.STALE,

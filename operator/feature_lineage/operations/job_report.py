@@ -106,6 +106,7 @@ class ViewReport(Message):
         killed: the process of the job ended while it materialized the view.
         left_in: Feast's state before the materialization during which the job ended, if Feast
             changed the state for it.
+        written_to: where all rows that Feast can serve now are, see `freshness.place_of`.
         served: Feast serves views while they are materialized
             (``registry.serve_features_while_materializing``).
     """
@@ -126,6 +127,7 @@ class ViewReport(Message):
     killed: bool = False
     left_in: Name = ""
     served: bool = False
+    written_to: Name = ""
 
 
 class JobReport(Message):
@@ -137,6 +139,7 @@ class JobReport(Message):
         message: names the object, the fact and the next step.
         output_tail: last 4 KiB of what the repo's code printed.
         registry_id: digest of the registry's address, credentials left out.
+        online_store_id: digest of the online store's address, credentials left out.
         previous: digest of the registry before.
         snapshot: the registry afterwards.
         verified: a process without repo code read the registry and found `snapshot` in it.
@@ -164,6 +167,7 @@ class JobReport(Message):
     registry_type: Name = ""
     online_store_type: Name = ""
     registry_id: Name = ""
+    online_store_id: Name = ""
     previous: Name = ""
     snapshot: Snapshot | None = None
     verified: bool = False

@@ -61,6 +61,7 @@ class ApplyRequest(Message):
         closures: closures of the last applied snapshot, by view.
         last_views: views of the last applied snapshot: the online table of one that is neither in
             the registry nor in the repo any more was left by a killed apply, and is dropped.
+        online_store: id of the online store in effect; "" if it is not known.
     """
 
     prune: bool = True
@@ -75,6 +76,7 @@ class ApplyRequest(Message):
     services: ServiceFilter | None = None
     closures: dict[str, str] = Field(default_factory=dict)
     last_views: tuple[str, ...] = ()
+    online_store: str = ""
 
 
 class ObserveRequest(Message):
@@ -107,6 +109,9 @@ class MaterializeRequest(Message):
     view. all_views_start: window start for every materializable view; ``None``: incremental.
     all_views_end: window end for every materializable view; ``None``: only `views`.
     last: views during which an earlier job ended: they come after all others.
+    written_to: views with the place of their rows, if it is known, see `freshness.place_of`.
+    untrusted: views with the end of a window that was in the future when it was read.
+    fill: a view whose rows are in another place is materialized from the start of its TTL.
     skip: views that ended two jobs, which are not tried; each with what a person can do.
     """
 
@@ -115,6 +120,9 @@ class MaterializeRequest(Message):
     all_views_end: datetime | None = None
     last: tuple[str, ...] = ()
     skip: dict[str, str] = Field(default_factory=dict)
+    written_to: dict[str, str] = Field(default_factory=dict)
+    untrusted: dict[str, datetime] = Field(default_factory=dict)
+    fill: bool = False
 
 
 class DeleteRequest(Message):

@@ -97,6 +97,7 @@ def apply(job: Job) -> JobReport:
         "previous": current.objects_digest,
         "counts": _counts(changes),
         "warnings": (
+            *_store_warnings(job, request, before),
             *_backfill_warnings(plan, before, job.project),
             *serving_warnings(guarded, answers),
             *service_warnings(current, desired, request.services),
@@ -209,6 +210,22 @@ def _stop(
     if not KINDS[job.request.kind].writes_registry:
         return job.report(Outcome.PLANNED, **known)
     return None
+
+
+def _store_warnings(job: Job, request: ApplyRequest, before: Reading) -> tuple[str, ...]:
+    """Warn of an online store that is not the one in effect: nothing is known to be in it."""
+    settings = job.settings
+    if request.online_store in ("", settings.online_store_id):
+        return ()
+    names = [m.spec.name for _, m in views_of(before.proto, job.project) if intervals(m)]
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    text = (
+        f"the online store moved: as far as is known, the {settings.online_store_type} store of "
+        "this revision is empty, and Feast serves no value from it until the views are "
+        f"materialized again: {', '.join(sorted(names)[:10]) or 'no view has rows yet'}{more}. "
+        "The next tick of a schedule writes all rows that can be served"
+    )
+    return (text,)
 
 
 def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, ...]:

@@ -118,6 +118,7 @@ class Job:
             registry_type=self.settings.registry_type,
             online_store_type=self.settings.online_store_type,
             registry_id=self.settings.registry_id,
+            online_store_id=self.settings.online_store_id,
             seconds=self.progress.seconds,
             **fields,
         )
@@ -138,12 +139,21 @@ def view_reports(
     return tuple(report for _, report in sorted({**found, **missing}.items()))
 
 
-def watermarks(message: Any) -> tuple[datetime | None, datetime | None]:
-    """Ends of a view's newest materialization intervals: until now, and in the future."""
+def watermarks(
+    message: Any, untrusted: datetime | None = None
+) -> tuple[datetime | None, datetime | None]:
+    """Ends of a view's newest materialization intervals: until now, and in the future.
+
+    Args:
+        untrusted: an end that was in the future when its rows were read; it counts as such.
+    """
     now = datetime.now(UTC)
-    ends = [end for _, end in intervals(message)]
-    past = max((end for end in ends if not is_future(end, now)), default=None)
-    return past, max((end for end in ends if is_future(end, now)), default=None)
+    past: list[datetime] = []
+    ahead: list[datetime] = []
+    for _, end in intervals(message):
+        future = is_future(end, now) or end.replace(microsecond=0) == untrusted
+        (ahead if future else past).append(end)
+    return max(past, default=None), max(ahead, default=None)
 
 
 def state_of(message: Any) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from feast import FeatureStore
@@ -22,20 +22,22 @@ from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
-from feature_lineage.runner.job import Job, intervals, state_of, view_reports, watermarks
+from feature_lineage.runner.job import Job, state_of, view_reports
 from feature_lineage.runner.memory import WriteBatches, memory_limit, peak_memory
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
 from feature_lineage.runner.states import telling_lost_states
+from feature_lineage.runner.windows import (
+    NotMaterializableError,
+    Places,
+    start_of,
+    unknown_view,
+    windows_of,
+)
 
 CHANGED_BY_FEAST: Final = frozenset({"AVAILABLE_ONLINE", "GENERATED"})
 """States that become MATERIALIZING; the first materialization of a view leaves its state."""
-_YEAR: Final = timedelta(weeks=52)  # Feast's default for views without a TTL
 _IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
-
-
-class _NotMaterializableError(Exception):
-    """A view cannot be materialized; the message is shown to users."""
 
 
 def materialize(job: Job) -> JobReport:
@@ -45,8 +47,9 @@ def materialize(job: Job) -> JobReport:
     if not before.exists:
         raise RegistryUnreadable("there is no registry yet: apply the repo first")
     recorded = owner_of(before.proto, job.project)
-    step = "apply first, which needs a permission"
-    check_owner(job.request, recorded, job.snapshot(before), step)
+    step, snapshot = "apply first, which needs a permission", job.snapshot(before)
+    check_owner(job.request, recorded, snapshot, step)
+    places = Places(request, snapshot, job.settings.online_store_id)
     sys.path.append(str(job.repo))
     views = {
         message.spec.name: (section, message)
@@ -60,7 +63,7 @@ def materialize(job: Job) -> JobReport:
         _safe_file_writes(store),
         telling_lost_states(store, lambda name: _announce_again(job, name)),
     ):
-        windows = sorted(_windows(request, views), key=lambda w: w.name in request.last)
+        windows = sorted(windows_of(request, views), key=lambda w: w.name in request.last)
         for window in windows:
             job.progress.emit("view_planned", view=_planned(window, views))
         for window in windows:
@@ -68,7 +71,8 @@ def materialize(job: Job) -> JobReport:
                 done[window.name] = _skipped(window, views, request.skip[window.name])
             else:
                 _announce(job, store, window, views)
-                done[window.name] = _materialize_view(store, window, views, batches)
+                report = _materialize_view(store, window, views, batches, places)
+                done[window.name] = places.noted(report)
             job.progress.emit("view_ended", view=done[window.name].model_dump(mode="json"))
             _emit_view(job, done[window.name])
         job.progress.emit_and_wait("view_running", name="")
@@ -85,29 +89,10 @@ def materialize(job: Job) -> JobReport:
         message=f"{len(failed)} of {len(done)} views failed{first}" if failed else "",
         write_batches=batches.why,
         peak_memory_bytes=peak_memory(),
-        previous=job.snapshot(before).objects_digest,
+        previous=snapshot.objects_digest,
         snapshot=current,
         views=view_reports(after.proto, job.project, done),
     )
-
-
-def _windows(request: MaterializeRequest, views: dict[str, Any]) -> Iterator[ViewWindow]:
-    yield from request.views
-    if request.all_views_end is None:
-        return
-    named = {window.name for window in request.views}
-    for name, (section, message) in sorted(views.items()):
-        if name not in named and _materializable(section, message):
-            yield ViewWindow(name=name, start=request.all_views_start, end=request.all_views_end)
-
-
-def _materializable(section: str, message: Any) -> bool:
-    spec = message.spec
-    if getattr(spec, "disabled", False):
-        return False
-    if section == "on_demand_feature_views":
-        return bool(spec.write_to_online_store)
-    return section in ("feature_views", "stream_feature_views") and bool(spec.online)
 
 
 def _report(window: ViewWindow, views: dict[str, Any], **fields: Any) -> ViewReport:
@@ -141,13 +126,17 @@ def _announce_again(job: Job, name: str) -> None:
 
 
 def _materialize_view(
-    store: FeatureStore, window: ViewWindow, views: dict[str, Any], batches: WriteBatches
+    store: FeatureStore,
+    window: ViewWindow,
+    views: dict[str, Any],
+    batches: WriteBatches,
+    places: Places,
 ) -> ViewReport:
     report: dict[str, Any] = {}
     started = time.monotonic()
     counter = _Counter()
     try:
-        start = window.start or _incremental_start(window, views)
+        start = start_of(window, views, places)
         report["start"] = min(start, window.end)
         if start < window.end:
             report["batch_rows"] = batches.choose(views[window.name][1])
@@ -168,58 +157,22 @@ def _materialize_view(
     return _report(window, views, **report)
 
 
-def _incremental_start(window: ViewWindow, views: dict[str, Any]) -> datetime:
-    """Where Feast's own incremental materialization would start."""
-    if window.name not in views:
-        raise _NotMaterializableError(_unknown(window.name, views))
-    section, message = views[window.name]
-    if section == "on_demand_feature_views":
-        sources = [
-            s.feature_view_projection.feature_view_name for s in message.spec.sources.values()
-        ]
-        lives = [_ttl(views[name][1]) for name in sources if name in views]
-        return window.end - (max(lives, default=timedelta(0)) or _YEAR)
-    if section == "label_views":
-        raise _NotMaterializableError(
-            "a label view is filled by pushing labels, not by materializing"
-        )
-    now = datetime.now(UTC)
-    until, ahead = watermarks(message)
-    if until is not None:
-        return until
-    if ahead is not None:
-        # Nobody knows which rows existed when it was written, so its whole window is read again.
-        start = min(start for start, _ in intervals(message))
-        return min(start, now)
-    return now - (_ttl(message) or _YEAR)
-
-
-def _ttl(message: Any) -> timedelta:
-    ttl = getattr(message.spec, "ttl", None)
-    return ttl.ToTimedelta() if ttl is not None else timedelta(0)
-
-
 def _in_process(store: FeatureStore) -> bool:
     engine = store.config.batch_engine_config
     kind = engine.get("type") if isinstance(engine, dict) else engine
     return str(kind) in _IN_PROCESS_ENGINES
 
 
-def _unknown(name: str, views: dict[str, Any]) -> str:
-    known = ", ".join(sorted(views)[:20]) or "none"
-    return f"there is no feature view {name!r} in the registry; there are: {known}"
-
-
 def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> str:
     """One line that names the view's problem."""
     if window.name not in views:
-        return _unknown(window.name, views)
+        return unknown_view(window.name, views)
     message = views[window.name][1]
     source = getattr(message.spec, "batch_source", None)
     where = source.file_options.uri if source is not None else ""
     of_source = f" of source {where or source.name!r}" if source is not None else ""
     match error:
-        case _NotMaterializableError():
+        case NotMaterializableError():
             return str(error)
         case FileNotFoundError():
             return f"the source file {error.filename or where or error} does not exist"

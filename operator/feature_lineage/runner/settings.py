@@ -24,6 +24,7 @@ from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
 from feature_lineage.runner.errors import WHERE_JOBS_RUN, InvalidRepo, error_line
+from feature_lineage.runner.online_address import online_store_id
 from feature_lineage.runner.variables import unset_variables
 
 FILE_NAME: Final = "feature_store.yaml"
@@ -38,12 +39,14 @@ class Settings:
         config: the file as Feast parses it.
         registry_type: such as ``file`` or ``sql``.
         registry_id: digest of the registry's type and address, credentials left out.
+        online_store_id: the same of the online store.
         secrets: values that must not be shown.
     """
 
     config: RepoConfig
     registry_type: str
     registry_id: str
+    online_store_id: str
     secrets: tuple[str, ...]
 
     @property
@@ -80,8 +83,9 @@ def load_settings(repo: Path, text: str | None) -> Settings:
     config.repo_path = repo
     registry.cache_mode = "sync"  # no refresh thread, which would write between reads
     kind = str(registry.registry_type or "file")
-    identity = registry_id(kind, str(registry.path), repo)
-    return Settings(config, kind, identity, secrets_in(raw))
+    registry_address = registry_id(kind, str(registry.path), repo)
+    online = online_store_id(config, repo)
+    return Settings(config, kind, registry_address, online, secrets_in(raw))
 
 
 def _check_variables(expanded: Any, what: str) -> None:

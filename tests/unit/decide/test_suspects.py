@@ -183,8 +183,8 @@ def test_feast_may_serve_a_view_meanwhile() -> None:
 
 def test_in_mode_observe_nothing_is_put_back() -> None:
     scenario = _project(runtime=ONE_TRY)
-    _dies(scenario, left_in="AVAILABLE_ONLINE")
     scenario.spec["apply"] = {"mode": "Observe"}
+    _dies(scenario, left_in="AVAILABLE_ONLINE")
 
     scenario.later(hours=1)
     scenario.reconcile()

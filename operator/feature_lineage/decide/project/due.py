@@ -22,7 +22,7 @@ from feature_lineage.decide.project.due_operation import (
     most_urgent,
 )
 from feature_lineage.decide.project.job_request import own_registry, was_refused
-from feature_lineage.decide.project.materialization_due import chunk_due, tick_due
+from feature_lineage.decide.project.materialization_due import chunk_due, materialization_due
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest, protected_versions
@@ -185,7 +185,7 @@ def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:
 CHECKS: Final[Mapping[OperationKind, Check]] = {
     OperationKind.DELETE: _deletion,
     OperationKind.APPLY: _apply,
-    OperationKind.MATERIALIZE: tick_due,
+    OperationKind.MATERIALIZE: materialization_due,
     OperationKind.BACKFILL: chunk_due,
     OperationKind.OBSERVE: _observe,
 }

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from feature_lineage.api.annotations import override
-from feature_lineage.api.enums import ApplyMode, OverrideKind, ProtectionMode, Result
+from feature_lineage.api.enums import ApplyMode, OperationKind, OverrideKind, ProtectionMode, Result
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
@@ -114,6 +114,7 @@ def apply_request(
         services=protection.services,
         closures=dict(snapshot.closures) if snapshot else {},
         last_views=tuple(sorted(name for _, name, _ in snapshot.views())) if snapshot else (),
+        online_store=(status.registry.online_store if status.registry else None) or "",
     )
 
 
@@ -146,6 +147,9 @@ def _materialize(
     order: dict[str, Any] = {
         "last": tuple(sorted({*last_views(status), *failed})),
         "skip": skipped_views(status, tried_with(spec, snapshot)),
+        "written_to": {v.name: v.written_to for v in status.feature_views if v.written_to},
+        "untrusted": {v.name: v.future_until for v in status.feature_views if v.future_until},
+        "fill": operation.kind is OperationKind.MATERIALIZE,
     }
     pending = tuple(view for view in operation.views if view.result is not Result.SUCCEEDED)
     if operation.views:

@@ -15,7 +15,11 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.api.operation_status import OperationStatus
-from feature_lineage.api.project_status import FeatureStoreProjectStatus, RuntimeStatus
+from feature_lineage.api.project_status import (
+    FeatureStoreProjectStatus,
+    RegistryStatus,
+    RuntimeStatus,
+)
 from feature_lineage.decide.budget import MESSAGE, fit
 from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
 from feature_lineage.decide.events import AttemptFailed, OperationStarted, OperationWithdrawn
@@ -35,7 +39,7 @@ from feature_lineage.decide.project.status_changes import (
     schedules_after,
 )
 from feature_lineage.decide.project.step import Step
-from feature_lineage.decide.project.suspects import tried_with
+from feature_lineage.decide.project.suspects import left_views, tried_with
 from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -97,6 +101,8 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
         return known and operation.inputs_digest != inputs_digest(observed)
     if operation.backfill is not None:
         return operation.inputs_digest not in {content_digest(each) for each in spec.backfills}
+    if operation.kind is OperationKind.MATERIALIZE and operation.schedule is None:
+        return not left_views(spec, observed.resource.status)
     if operation.schedule is not None:
         return operation.schedule not in {schedule.name for schedule in spec.schedules}
     return False
@@ -134,7 +140,8 @@ def _attempt_ended(
         ended.reason,
         ended.message,
     )
-    return replace(step, status=_views(observed, step, report)).telling(failed)
+    views = _views(observed, step, report, step.status.registry)
+    return replace(step, status=views).telling(failed)
 
 
 def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> Step:
@@ -203,7 +210,10 @@ def end_operation(
     if report is not None and report.feast_version:
         changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
     if report is not None and report.registry_id:
-        changes["registry"] = registry_after(status.registry, report, operation.id, now)
+        in_effect = _in_effect(observed, operation, ended)
+        changes["registry"] = registry_after(
+            status.registry, report, operation.id, now, in_effect=in_effect
+        )
     if KINDS[operation.kind].plans:
         changes |= apply_changes(status, operation, ended, report, now)
     if operation.backfill is not None and not superseded:
@@ -215,17 +225,31 @@ def end_operation(
     events = end_events(observed.resource, entry, ended.message, report, superseded=superseded)
     return replace(
         step,
-        status=_views(observed, step, report),
+        status=_views(observed, step, report, status.registry),
         snapshot=snapshot or step.snapshot,
         events=(*step.events, *events),
     )
 
 
 def _views(
-    observed: ObservedProject, step: Step, report: JobReport | None
+    observed: ObservedProject, step: Step, report: JobReport | None, before: RegistryStatus | None
 ) -> FeatureStoreProjectStatus:
     digest_for = tried_with(observed.resource.spec, step.snapshot)
-    return with_views(step.status, report, observed.now, digest_for)
+    online_store = before.online_store if before else None
+    return with_views(step.status, report, observed.now, digest_for, online_store)
+
+
+def _in_effect(
+    observed: ObservedProject, operation: OperationStatus, ended: AttemptOutcome
+) -> bool:
+    """Whether the feature_store.yaml that the job used is in effect.
+
+    That of a plan or of a blocked apply is not. Beside applies, an Observe reads the newest
+    revision, too.
+    """
+    if operation.kind is OperationKind.OBSERVE:
+        return observed.resource.spec.apply.mode is ApplyMode.OBSERVE
+    return KINDS[operation.kind].materializes or ended.result is Result.SUCCEEDED
 
 
 def _overtaken(report: JobReport) -> JobReport:

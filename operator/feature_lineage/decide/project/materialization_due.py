@@ -10,9 +10,29 @@ from feature_lineage.api.schedules import Schedule
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
+from feature_lineage.decide.project.suspects import left_views
+from feature_lineage.features.snapshot import digest_of
 from feature_lineage.operations import backfills, schedules
-from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protocol import MaterializeRequest
+
+
+def materialization_due(given: DecisionInput) -> DueOperation | None:
+    """A tick of a schedule; else what a dead job left, which the job of a tick puts back, too."""
+    return tick_due(given) or put_back_due(given)
+
+
+def put_back_due(given: DecisionInput) -> DueOperation | None:
+    """A job without views, once for each death of a job that left states of views."""
+    left, revision = left_views(given.observed.resource.spec, given.status), _in_effect(given)
+    if not left or revision is None:
+        return None
+    inputs = digest_of([[v.name, v.state_before, str(v.attempted_at)] for v in left])
+    writing = (op for op in given.status.operations if KINDS[op.kind].lane is Lane.WRITING)
+    newest = next(writing, None)
+    if newest is not None and newest.inputs_digest == inputs:
+        return None  # it could not put them back: the next job that writes the registry tries again
+    return DueOperation(OperationKind.MATERIALIZE, given.observed.now, inputs, revision)
 
 
 def tick_due(given: DecisionInput) -> DueOperation | None:

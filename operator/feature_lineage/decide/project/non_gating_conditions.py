@@ -88,6 +88,14 @@ def _fresh(
             "Feast does not serve these views, because a job died while they were materialized; "
             f"the next materialization or apply puts their state back: {', '.join(names[:10])}",
         )
+    elif names := by_reason.get(Reason.NOT_IN_ONLINE_STORE):
+        conditions.false(
+            C.FRESH,
+            Reason.NOT_IN_ONLINE_STORE,
+            "the rows of these views were written to another online store, or under other join "
+            "keys; the next materialization by a schedule writes all of them again: "
+            f"{', '.join(names[:10])}",
+        )
     elif names := by_reason.get(Reason.NEVER_MATERIALIZED):
         conditions.false(
             C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {', '.join(names[:10])}"

@@ -30,14 +30,24 @@ from feature_lineage.operations.plan import names_plan
 
 
 def registry_after(
-    current: RegistryStatus | None, report: JobReport, operation_id: str, now: datetime
+    current: RegistryStatus | None,
+    report: JobReport,
+    operation_id: str,
+    now: datetime,
+    *,
+    in_effect: bool,
 ) -> RegistryStatus:
-    """The registry in the report; values that the report does not contain are kept."""
+    """The registry in the report; values that the report does not contain are kept.
+
+    Args:
+        in_effect: whether the job used the feature_store.yaml that is in effect.
+    """
     seen = report.snapshot is not None
     kept = current or RegistryStatus()
     return RegistryStatus(
         id=report.registry_id,
         digest=report.snapshot.digest if report.snapshot else kept.digest,
+        online_store=(report.online_store_id if in_effect else "") or kept.online_store,
         observed_at=report.finished_at if seen else kept.observed_at or now,
         operation_id=operation_id if seen else kept.operation_id,
     )

@@ -94,9 +94,16 @@ def _why(view: FeatureViewStatus) -> str:
 
 def to_put_back(spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus) -> dict[str, str]:
     """The states that the next job puts back; in mode Observe another tool writes the registry."""
+    return {view.name: view.state_before or "" for view in left_views(spec, status)}
+
+
+def left_views(
+    spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
+) -> tuple[FeatureViewStatus, ...]:
+    """The views whose state is put back."""
     if spec.apply.mode is ApplyMode.OBSERVE:
-        return {}
-    return {view.name: view.state_before for view in status.feature_views if view.state_before}
+        return ()
+    return tuple(view for view in status.feature_views if view.state_before)
 
 
 def tried_again(

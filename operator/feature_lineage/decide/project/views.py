@@ -16,6 +16,7 @@ from feature_lineage.features.freshness import (
     ViewState,
     is_served,
     judge_view,
+    place_of,
     with_sources,
 )
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -37,6 +38,7 @@ def view_states(
 ) -> Mapping[str, ViewState]:
     """The known state of the materialization of each view."""
     own, every = objectives(spec)
+    online_store = (status.registry.online_store if status.registry else None) or ""
     states = {
         view.name: ViewState(
             view.name,
@@ -46,10 +48,21 @@ def view_states(
             own.get(view.name, every),
             view.future_until,
             not_served=bool(view.not_served),
+            elsewhere=_elsewhere(view, snapshot, online_store),
         )
         for view in status.feature_views
     }
     return with_sources(states, snapshot)
+
+
+def _elsewhere(
+    view: FeatureViewStatus, snapshot: RegistrySnapshot | None, online_store: str
+) -> bool:
+    """Whether the rows of the view are not where Feast looks for them now."""
+    if snapshot is None or not view.written_to:
+        return False
+    place = place_of(snapshot, view.name, online_store)
+    return bool(place) and view.written_to != place
 
 
 def observed_at(
@@ -137,17 +150,21 @@ def with_views(
     report: JobReport | None,
     now: datetime,
     tried_with: Callable[[str], str | None] = lambda _name: None,
+    online_store: str | None = None,
 ) -> FeatureStoreProjectStatus:
     """Take over the results of each view from a report; remove views that left the registry.
 
     Args:
         tried_with: see `suspects.tried_with`.
+        online_store: the online store in effect before the operation.
     """
     if report is None or not report.views:
         return status
     known = {view.name: view for view in status.feature_views}
     views = {
-        view.name: noted(_view(known.get(view.name), view, now), view, tried_with)
+        view.name: noted(
+            _view(known.get(view.name), view, now, _places(report, online_store)), view, tried_with
+        )
         for view in report.views
         if (report.snapshot is None and (view.result or view.name in known))
         or (report.snapshot is not None and report.snapshot.view(view.name) is not None)
@@ -157,10 +174,31 @@ def with_views(
     return status.model_copy(update={"feature_views": unhealthy_first(views)})
 
 
-def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> FeatureViewStatus:
+def _places(report: JobReport, online_store: str | None) -> Callable[[str], str]:
+    """For a view that another tool materialized, the place of its rows; "" if it is not known.
+
+    A materialization that is seen together with a move of the store may have been before it.
+    """
+    snapshot, moved = report.snapshot, online_store not in (None, report.online_store_id)
+    if snapshot is None or moved:
+        return lambda _name: ""
+    return lambda name: place_of(snapshot, name, report.online_store_id)
+
+
+def _view(
+    known: FeatureViewStatus | None,
+    seen: ViewReport,
+    now: datetime,
+    place: Callable[[str], str],
+) -> FeatureViewStatus:
     view = known or FeatureViewStatus(name=seen.name)
     changes: dict[str, Any] = {"kind": seen.kind}
     until, ahead = seen.materialized_until, seen.future_until
+    if until is not None and until.replace(microsecond=0) == view.future_until:
+        # It has passed meanwhile. Its rows were read before, so it still proves nothing.
+        until, ahead = view.materialized_until, until
+        if seen.result == "Succeeded" and seen.end is not None:
+            until = max(filter(None, (seen.end, until)))
     if until is None and seen.result == "Succeeded" and seen.end is not None:
         # Feast records no interval of on-demand views, and a dead job has not read the registry.
         known_until = view.materialized_until
@@ -172,6 +210,10 @@ def _view(known: FeatureViewStatus | None, seen: ViewReport, now: datetime) -> F
         changes["by"] = (
             MaterializedBy.OPERATOR if seen.result == "Succeeded" else MaterializedBy.EXTERNAL
         )
+        if seen.result != "Succeeded":
+            changes["written_to"] = place(seen.name) or view.written_to
+    if seen.written_to:
+        changes["written_to"] = seen.written_to
     if seen.result == "Skipped":
         changes |= {"last_result": Result.FAILED, "last_error": fit(seen.error, ERROR) or None}
     elif seen.result:
