@@ -187,6 +187,8 @@ def is_served(snapshot: RegistrySnapshot, name: str) -> bool:
     if found is None or found[0] == "label_view":  # labels are pushed; Feast materializes none
         return False
     kind, spec = found
+    if kind != ON_DEMAND and not spec.get("batch_source"):  # its rows are pushed
+        return False
     online = "write_to_online_store" if kind == ON_DEMAND else "online"
     return spec.get(online) is True
 

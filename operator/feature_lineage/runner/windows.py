@@ -68,7 +68,9 @@ def _materializable(section: str, message: Any) -> bool:
         return False
     if section == "on_demand_feature_views":
         return bool(spec.write_to_online_store)
-    return section in ("feature_views", "stream_feature_views") and bool(spec.online)
+    if section not in ("feature_views", "stream_feature_views") or not spec.online:
+        return False
+    return bool(spec.HasField("batch_source"))  # the rows of others are pushed
 
 
 def start_of(window: ViewWindow, views: dict[str, Any], places: Places) -> datetime:
@@ -112,6 +114,8 @@ def _incremental_start(
         raise NotMaterializableError(
             "a label view is filled by pushing labels, not by materializing"
         )
+    if not message.spec.HasField("batch_source"):
+        raise NotMaterializableError("a view without a source is filled by pushing rows")
     now = datetime.now(UTC)
     until, ahead = watermarks(message, untrusted)
     if until is not None:

@@ -12,6 +12,7 @@ from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
 from tests.contract.runner.test_life_of_a_project import views
 
+from feature_lineage.features.freshness import is_served
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest, ViewWindow
 from feature_lineage.runner.online_address import online_store_id
@@ -137,6 +138,32 @@ def test_rows_before_a_window_that_was_in_the_future(full: Repo, zygote: Zygote)
 
     assert materialized(full, zygote, untrusted={"a": ahead}).start == tick
     assert materialized(full, zygote).start == NOW
+
+
+PUSHED = """
+from features import FeatureView, Field, Int64, driver
+
+pushed = FeatureView(name="pushed", entities=[driver], schema=[Field(name="n", dtype=Int64)])
+"""
+
+
+def test_a_view_without_a_source_is_not_materialized(full: Repo, zygote: Zygote) -> None:
+    """Feast's materialization of such a view ends with an AttributeError."""
+    full.write(PUSHED, "pushed.py")
+    assert zygote.run(request("apply", full.path)).outcome is Outcome.SUCCEEDED
+
+    every = MaterializeRequest(all_views_end=NOW)
+    done = zygote.run(request("materialize", full.path, every))
+
+    assert done.outcome is Outcome.SUCCEEDED, done.message
+    assert {name: view.result for name, view in views(done).items()} == {
+        "a": "Succeeded", "pushed": "",
+    }  # fmt: skip
+    assert done.snapshot is not None
+    assert [is_served(done.snapshot, name) for name in ("a", "pushed")] == [True, False]
+    named = MaterializeRequest(views=(ViewWindow(name="pushed", end=NOW),))
+    failed = views(zygote.run(request("materialize", full.path, named)))["pushed"]
+    assert failed.error == "a view without a source is filled by pushing rows"
 
 
 @pytest.mark.parametrize(
