@@ -77,7 +77,9 @@ def snapshot(*views: str, on_demand: dict[str, str] | None = None) -> RegistrySn
     return RegistrySnapshot(
         "driver_ranking",
         {
-            "feature_view": {view: {"online": True} for view in views},
+            "feature_view": {
+                view: {"online": True, "batch_source": {"name": "stats"}} for view in views
+            },
             "on_demand_feature_view": {
                 name: {
                     "sources": {source: {"feature_view_projection": {"feature_view_name": source}}}
