@@ -43,7 +43,10 @@ def run(
     answer = encode(GuardAnswer(token="t", guard=newer())) if newer else ""
     monkeypatch.setattr(module, "view_reports", lambda *_: ())
     settings = SimpleNamespace(
-        registry_id="registry-1", registry_type="file", online_store_type="sqlite"
+        registry_id="registry-1",
+        registry_type="file",
+        online_store_type="sqlite",
+        online_store_id="online-1",
     )
     progress = SimpleNamespace(
         phase=lambda _: nullcontext(), seconds={}, ask_for_guard=answer.encode
