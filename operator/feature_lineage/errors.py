@@ -18,7 +18,12 @@ An error carries the `Reason` that its condition shows, and a message of the obj
 the next step. A message never contains a secret.
 """
 
+from typing import Final
+
 from feature_lineage.reasons import Reason
+
+WHERE_JOBS_RUN: Final = "to this machine, or to the runner image (spec.runtime.image)"
+"""Where a user adds a package: jobs run in pods, or on the machine of the local host."""
 
 
 class FeatureLineageError(Exception):

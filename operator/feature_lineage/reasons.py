@@ -56,6 +56,8 @@ class Reason(StrEnum):
     PLANNED = "Planned"  # in mode PlanOnly, the change was planned and not applied
     BLOCKED = "Blocked", TERMINAL  # the change would break a protected model
     ADOPTION_WOULD_DELETE = "AdoptionWouldDelete", TERMINAL  # the first apply would delete objects
+    REGISTRY_EMPTY = "RegistryEmpty", TERMINAL  # it has no view; protected models name the project
+    REPO_EMPTIED = "RepoEmptied", TERMINAL  # the repo has no view; the registry has some
     GUARD_UNAVAILABLE = "GuardUnavailable"  # the facts about protected models are too old
     PROJECT_OWNED_BY_OTHER = "ProjectOwnedByOther", TERMINAL  # another resource applied it
     REGISTRY_MOVED = "RegistryMoved"  # another writer changed the registry during the job

@@ -1,5 +1,7 @@
 """Texts for people: cut to a number of characters, and without control characters."""
 
+from collections.abc import Sequence
+
 
 def cut(text: str, limit: int) -> str:
     """The text, with an ellipsis in place of what exceeds the limit."""
@@ -9,6 +11,12 @@ def cut(text: str, limit: int) -> str:
 def one_line(text: str, limit: int) -> str:
     """The words of a text on one line."""
     return cut(" ".join(text.split()), limit)
+
+
+def listed(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first items, and the number of those that are left out: ``a, b and 3 more``."""
+    left = len(items) - most
+    return separator.join(items[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def visible(text: str, keep: str = "") -> str:

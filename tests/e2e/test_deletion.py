@@ -36,10 +36,10 @@ async def test_delete_removes_objects_without_promoted_models(
     tenant.commit()
     # Another project in the same registry, which another tool applied.
     tenant.run_feast("apply", project="neighbour")
-    tenant.train()
     await tenant.create_project(deletionPolicy="Delete")
-    await tenant.create_model()
     await tenant.until(both(recorded(1), says("Ready", "True")))
+    tenant.train()
+    await tenant.create_model()
     await tenant.until_model(says("Ready", "True"))
 
     await admin.delete(PROJECTS, tenant.namespace, tenant.name)

@@ -31,6 +31,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
+from tests.local.state_reader import feast
 
 from feature_lineage.local.host import LocalHost
 from feature_lineage.operations.newer_guard import GuardAnswer
@@ -157,9 +158,11 @@ async def run_until_crash(folder: Path, crash_plan: PortCrashPlan) -> bool:
 def write_scene(folder: Path, mlflow: MLflow, project: str) -> str:
     """One project with one backfill, and one model; returns the name of the model.
 
-    The apply asks for a newer guard.
+    The model was trained on what Feast applied before. The apply asks for a newer guard.
     """
-    write_repo(folder / "repo", project, slow_import(FEATURES))
+    repo = write_repo(folder / "repo", project)
+    feast(repo, "apply")
+    (repo / "features.py").write_text(slow_import(FEATURES))
     model = f"{project}_model"
     refs = ["driver_hourly_stats:conv_rate", "driver_hourly_stats:trips"]
     mlflow.train(model, project, refs, alias="champion")

@@ -15,7 +15,7 @@ from tests.local.scene import (
     write_repo,
     write_yaml,
 )
-from tests.local.state_reader import command, read_state, registry_of
+from tests.local.state_reader import command, feast, read_state, registry_of
 from tests.local.test_protection import CONV_RATE, TRIPS, WITHOUT_TRIPS
 
 WAITS = """
@@ -43,6 +43,7 @@ async def test_a_slow_import_is_applied_on_its_first_attempt(
     project = unique("slow")
     model = f"{project}_model"
     repo = write_scene(tmp_path, mlflow, project)
+    feast(repo, "apply")  # what a champion was trained on is never empty
     mlflow.train(model, project, [CONV_RATE], alias="champion")
     (repo / "features.py").write_text(slow_import(WITHOUT_TRIPS))
     recorder = EventRecorder()
@@ -64,6 +65,7 @@ async def test_an_alias_moved_during_a_slow_import_blocks(
     project = unique("moved")
     model = f"{project}_model"
     repo = write_scene(tmp_path, mlflow, project)
+    feast(repo, "apply")  # what a champion was trained on is never empty
     mlflow.train(model, project, [CONV_RATE], alias="champion")
     (repo / "features.py").write_text(FEATURES)
     assert await run_once(tmp_path)

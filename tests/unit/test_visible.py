@@ -27,6 +27,7 @@ from feature_lineage.local.console import PlainConsole
 from feature_lineage.local.live import LiveConsole
 from feature_lineage.local.plans import Planned
 from feature_lineage.models.problems import Problem, ProblemKind
+from feature_lineage.operations.doubts import Doubt, PlanWarning
 from feature_lineage.operations.ops_run_builder import MAX_TAG, _line
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Impact
@@ -164,7 +165,7 @@ def test_plans(capsys: pytest.CaptureFixture[str]) -> None:
     impact = Impact(BELL, BELL, aliases, (Problem(BELL, ProblemKind.VIEW_GONE),))
     plan = Plan("0" * 64, PlanVerdict.BLOCKED, (change,), (impact,), reason="Blocked")
     for planned in (
-        Planned(KEY, "a" * 40, plan, warnings=(BELL,)),
+        Planned(KEY, "a" * 40, plan, warnings=(PlanWarning(Doubt.OTHER, BELL),)),
         Planned(KEY, "", None, problem=f"one\n{BELL}"),
     ):
         _print(planned)

@@ -67,7 +67,7 @@ def _as_json(result: Planned) -> dict[str, Any]:
     if plan is not None:
         value["summary"] = summary(plan)
         value |= {key: item for key, item in asdict(plan).items() if key != "verdict"}
-        value["warnings"] = result.warnings
+    value["warnings"] = [asdict(warning) for warning in result.warnings]
     return value
 
 
@@ -84,7 +84,7 @@ def _print(result: Planned) -> None:
         text = visible(f"  {line.text}".rstrip(), keep="\t")
         click.secho(text, fg=line.color or None, bold=line.bold)
     for warning in result.warnings:
-        click.secho(visible(f"  warning: {warning}"), fg="yellow")
+        click.secho(visible(f"  warning: {warning.reason}: {warning.message}"), fg="yellow")
     message = explain(plan, result.revision, overrides=result.overrides)
     if message:
         click.echo()

@@ -122,6 +122,10 @@ class RegistrySnapshot:
             for name, spec in self.objects.get(kind, {}).items():
                 yield kind, name, spec
 
+    @property
+    def has_views(self) -> bool:
+        return any(self.objects.get(kind) for kind in VIEW_KINDS)
+
     def view(self, name: str) -> tuple[str, JsonObject] | None:
         """(kind, spec) of the view of that name, or None. View names are unique across kinds."""
         for kind in VIEW_KINDS:

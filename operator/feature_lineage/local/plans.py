@@ -14,14 +14,18 @@ from feature_lineage.api.enums import DeletionPolicy, OperationKind, OverrideKin
 from feature_lineage.decide.facts import JobFacts, Key, Resource, SourceFacts, key_of
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.job_request import apply_request, was_refused
+from feature_lineage.decide.project.plan_doubts import plan_doubts
 from feature_lineage.decide.project.preconditions import guard_failure
 from feature_lineage.errors import InvalidManifest
 from feature_lineage.local.host import LocalHost
 from feature_lineage.local.subprocess_jobs import SubprocessJobs
+from feature_lineage.operations.doubts import PlanWarning
+from feature_lineage.operations.explain import explain
 from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.reasons import Reason
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_project import observe_project
 
@@ -35,7 +39,7 @@ class Planned:
         removed: whether the manifest of the project was removed: a run would delete the project.
         problem: why there is no plan; "" otherwise. For a removed manifest: what a run does.
         overrides: digests of plans that annotations permit.
-        warnings: warnings of the job.
+        warnings: what makes the answer worth less: of the facts about models, and of the job.
     """
 
     key: Key
@@ -44,7 +48,7 @@ class Planned:
     problem: str = ""
     removed: bool = False
     overrides: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
 
 
 async def plan_folder(host: LocalHost) -> list[Planned]:
@@ -136,17 +140,23 @@ async def _run(
         problem = report.message if report else (facts.message if facts else "the job was deleted")
         tail = f"\n{report.output_tail}" if report and report.output_tail else ""
         return Planned(key_of(project), source.revision, None, problem + tail)
+    plan = report.plan
     annotations = project.metadata.annotations
     given = (
         override(annotations, kind)
         for kind in (OverrideKind.ALLOW_BREAKING, OverrideKind.ALLOW_ADOPTION)
     )
+    overrides = tuple(item.plan_digest for item in given if item is not None)
+    if plan.reason == Reason.REGISTRY_EMPTY:
+        # What the plan says is about another registry than that of the models.
+        problem = explain(plan, source.revision, overrides=overrides)
+        return Planned(key_of(project), source.revision, None, problem)
     return Planned(
         key_of(project),
         source.revision,
-        report.plan,
-        overrides=tuple(item.plan_digest for item in given if item is not None),
-        warnings=report.warnings,
+        plan,
+        overrides=overrides,
+        warnings=(*plan_doubts(observed), *map(PlanWarning.parse, report.warnings)),
     )
 
 

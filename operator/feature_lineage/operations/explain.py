@@ -10,6 +10,7 @@ from typing import Final
 
 from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
 from feature_lineage.api.types import DURATION_PATTERN, Duration
+from feature_lineage.features.diff import ChangeClass
 from feature_lineage.models.problems import INPUT
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
@@ -48,12 +49,26 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
         case Reason.PROJECT_OWNED_BY_OTHER | Reason.ADOPTION_WOULD_DELETE:
             fact = f"{subject}: {_of_others(plan)}"
             items = [one_line(name, _MAX_ITEM) for name in plan.adoption_deletes]
-            also = (
-                f"; it would also affect {affected_text(plan.impacts)}: see {ALLOW_BREAKING}"
-                if plan.impacts
-                else ""
-            )
-            step = f"{also}.{stale} {_instead_of_adoption(plan)}, or annotate "
+            step = f"{_also_affects(plan)}.{stale} {_instead_of_adoption(plan)}, or annotate "
+            return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
+        case Reason.REGISTRY_EMPTY:
+            count = _versions(len(plan.named_by))
+            fact = f"{subject}: the registry has no feature view of this project, but MLflow has "
+            fact += f"{count} of the project: "
+            step = ". Name the registry of these models in feature_store.yaml, or restore it"
+            step += f".{stale} To start with an empty registry, annotate "
+            items = [one_line(name, _MAX_ITEM) for name in plan.named_by]
+            return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
+        case Reason.REPO_EMPTIED:
+            items = [
+                one_line(f"{change.kind}/{change.name}", _MAX_ITEM)
+                for change in plan.changes
+                if change.change is ChangeClass.DELETED and not change.feature
+            ]
+            fact = f"{subject}: the repository defines no feature view, so the apply would delete "
+            fact += f"all views of the project and what uses them ({len(items)}): "
+            step = f"{_also_affects(plan)}.{stale} Check the path and the branch of the source, "
+            step += "delete the project with deletionPolicy Delete, or annotate "
             return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
         case _:
             doubt = (
@@ -70,6 +85,12 @@ def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
                 return _fit(fact, items, ", ", step)
             fact = f"{subject}: it would affect {affected_text(plan.impacts)}: "
             return _fit(fact, _impact_phrases(plan), "; ", step)
+
+
+def _also_affects(plan: Plan) -> str:
+    if not plan.impacts:
+        return ""
+    return f"; it would also affect {affected_text(plan.impacts)}: see {ALLOW_BREAKING}"
 
 
 def _of_others(plan: Plan) -> str:

@@ -33,8 +33,10 @@ class Plan:
         unknown_models: versions of the project whose features are not known.
         adoption_deletes: objects of others that a first apply would delete, as ``kind/name``.
         reason: condition reason when blocked: ``Blocked``, ``AdoptionWouldDelete``,
-            ``ProjectOwnedByOther`` or ``GuardUnavailable``.
-        let_through: what permits the impacts, as a sentence; "" if there are none, or if blocked.
+            ``ProjectOwnedByOther``, ``RegistryEmpty``, ``RepoEmptied`` or ``GuardUnavailable``.
+        let_through: what permits an allowed plan, as a sentence; "" for any other plan.
+        named_by: protected versions that name the project, as ``model/version``, if the registry
+            has no view of the project.
     """
 
     digest: Name
@@ -46,6 +48,7 @@ class Plan:
     adoption_deletes: Many[Name] = ()
     reason: str = ""
     let_through: str = ""
+    named_by: Many[Name] = ()
 
 
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from feature_lineage.api.annotations import ALLOW_BREAKING
+from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
 from feature_lineage.features.diff import Change, ChangeClass, diff
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.impacts import blocking, impacts, with_serving
@@ -22,7 +22,12 @@ from feature_lineage.operations.plan import (
     unpruned,
 )
 from feature_lineage.operations.protected_services import guarded_services
-from feature_lineage.operations.protection import GuardedModel, Impact, is_stale
+from feature_lineage.operations.protection import (
+    GuardedModel,
+    Impact,
+    is_stale,
+    protected_versions,
+)
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
 from feature_lineage.operations.serving import Answers, Question
 from feature_lineage.reasons import Reason
@@ -43,6 +48,8 @@ class PolicyInput:
         impacts: protected versions and services with new problems.
         adoption_deletes: objects of others that the first apply to this registry would delete.
         takes_over: the apply would change a project that another resource applied.
+        named_by: protected versions that name the project, if the registry has no view of it.
+        empties: the repo has no view, and the apply would delete all views of the registry.
     """
 
     request: ApplyRequest
@@ -52,6 +59,8 @@ class PolicyInput:
     impacts: tuple[Impact, ...]
     adoption_deletes: tuple[str, ...]
     takes_over: bool
+    named_by: tuple[str, ...]
+    empties: bool
 
     def permits(self, override: PlanOverride | None) -> bool:
         return override is not None and names_plan(override.plan_digest, self.digest)
@@ -83,6 +92,14 @@ def stale_guard(policy_input: PolicyInput) -> Violation | None:
     return None
 
 
+def registry_empty(policy_input: PolicyInput) -> Violation | None:
+    """Nothing is known of the registry in which the protected models were trained."""
+    if not policy_input.named_by:
+        return None
+    allowed = policy_input.permits(policy_input.request.allow_adoption)
+    return Violation(Reason.REGISTRY_EMPTY, overridden=allowed)
+
+
 def applied_by_other(policy_input: PolicyInput) -> Violation | None:
     """Another resource applied the project to this registry."""
     if not policy_input.takes_over:
@@ -97,6 +114,17 @@ def adoption_deletes(policy_input: PolicyInput) -> Violation | None:
         return None
     allowed = policy_input.permits(policy_input.request.allow_adoption)
     return Violation(Reason.ADOPTION_WOULD_DELETE, overridden=allowed)
+
+
+def repo_emptied(policy_input: PolicyInput) -> Violation | None:
+    """A repo without any view is more often a wrong path or branch than a wish.
+
+    A permission to break models is for this very plan, so it needs no second one.
+    """
+    if not policy_input.empties or breaks_protected_models(policy_input) is not None:
+        return None
+    allowed = policy_input.permits(policy_input.request.allow_adoption)
+    return Violation(Reason.REPO_EMPTIED, overridden=allowed)
 
 
 def breaks_protected_models(policy_input: PolicyInput) -> Violation | None:
@@ -120,9 +148,12 @@ def unknown_models_at_risk(policy_input: PolicyInput) -> Violation | None:
 CHECKS: Final[tuple[Check, ...]] = (
     # First: the other checks depend on a current guard.
     stale_guard,
+    # Without the registry of the models, the other checks find nothing.
+    registry_empty,
     # Before protection: these apply in every protection mode.
     applied_by_other,
     adoption_deletes,
+    repo_emptied,
     # Known impacts come before possible ones.
     breaks_protected_models,
     # Last, and only if onUnknown is Block.
@@ -165,6 +196,7 @@ def make_plan(
     if request.adopted is None:
         other_owner = None
     takes_over = other_owner is not None
+    changes = tuple(sorted(diff(current, desired)))
     policy_input = PolicyInput(
         request=request,
         now=now,
@@ -175,12 +207,14 @@ def make_plan(
             _unknown(request) if request.on_unknown == "Block" else (),
             other_owner,
         ),
-        changes=tuple(sorted(diff(current, desired))),
+        changes=changes,
         impacts=impacted,
         adoption_deletes=deletions(current, desired)
         if takes_over or _adopts(request, registry_id)
         else (),
         takes_over=takes_over,
+        named_by=_named_by(request) if changes and not current.has_views else (),
+        empties=current.has_views and not desired.has_views,
     )
     violations = [found for check in CHECKS if (found := check(policy_input)) is not None]
     not_overridden = [violation for violation in violations if not violation.overridden]
@@ -193,13 +227,22 @@ def make_plan(
         unknown_models=_unknown(request),
         adoption_deletes=policy_input.adoption_deletes,
         reason=not_overridden[0].reason if not_overridden else "",
-        let_through=_why_allowed(policy_input) if impacted and not not_overridden else "",
+        let_through=""
+        if not_overridden or not (violations or impacted)
+        else _why_allowed(policy_input),
+        named_by=policy_input.named_by,
     )
 
 
 def _adopts(request: ApplyRequest, registry_id: str) -> bool:
     """Whether the resource has not applied to this registry before."""
     return request.adopted is not None and request.adopted != registry_id
+
+
+def _named_by(request: ApplyRequest) -> tuple[str, ...]:
+    if request.guard is None or request.protection == "Off":
+        return ()
+    return protected_versions(request.guard)
 
 
 def _verdict(not_overridden: list[Violation], *, let_through: bool) -> PlanVerdict:
@@ -209,11 +252,18 @@ def _verdict(not_overridden: list[Violation], *, let_through: bool) -> PlanVerdi
 
 
 def _why_allowed(policy_input: PolicyInput) -> str:
-    request, permission = policy_input.request, policy_input.request.allow_breaking
+    request = policy_input.request
+    breaking, adoption = request.allow_breaking, request.allow_adoption
+    if not policy_input.impacts:
+        # Nothing but a permission allows a plan without impacts.
+        adopts = adoption is not None and policy_input.permits(adoption)
+        name = ALLOW_ADOPTION if adopts else ALLOW_BREAKING
+        given = adoption if adopts else breaking
+        return f"{name} permits the change: {given.why.rstrip(' .')}" if given else ""
     if request.protection != "Enforce":
         return f"apply.protection.mode: {request.protection} permits the change"
-    if permission is not None and breaks_protected_models(policy_input) is not None:
-        return f"{ALLOW_BREAKING} permits the change: {permission.why.rstrip(' .')}"
+    if breaking is not None and breaks_protected_models(policy_input) is not None:
+        return f"{ALLOW_BREAKING} permits the change: {breaking.why.rstrip(' .')}"
     return f"apply.protection.blockOn: [{', '.join(request.block_on)}] permits the change"
 
 

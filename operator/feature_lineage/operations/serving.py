@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from feature_lineage.errors import WHERE_JOBS_RUN
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
 from feature_lineage.models.problems import Problem, ProblemKind
+from feature_lineage.operations.doubts import Doubt
 from feature_lineage.operations.protection import GuardedModel
-from feature_lineage.shorten import one_line, visible
+from feature_lineage.shorten import listed, one_line, visible
 
 MAX_WORDS: Final = 240
 
@@ -94,9 +96,9 @@ def serving_warnings(
     for model in models:
         asked.setdefault(question_of(model), []).append(f"{model.model} v{model.version}")
     return tuple(
-        one_line(f"{subject(question)}, of {_listed(names)}: {fact}", 600)
+        one_line(f"{fact[0]}: {subject(question)}, of {listed(names, 3)}: {fact[1]}", 600)
         for question, names in asked.items()
-        if question in answers and (fact := _fact(answers[question]))
+        if question in answers and (fact := _fact(answers[question])) is not None
     )
 
 
@@ -113,35 +115,28 @@ def subject(question: Question) -> str:
     """``service ranking``, or ``4 features`` with the first one."""
     if question.service:
         return f"service {question.service}"
-    more = f" and {len(question.refs) - 1} more" if len(question.refs) > 1 else ""
-    return f"{question.refs[0]}{more}"
+    return listed(question.refs, 1)
 
 
-def _fact(answer: Answers) -> str:
-    """Why a failure blocks nothing; "" where there is none, or where it blocks."""
+def _fact(answer: Answers) -> tuple[Doubt, str] | None:
+    """Why a failure blocks nothing; None where there is none, or where it blocks."""
     failed = answer.staged
     if failed is None:
-        return ""
+        return None
     words = _words(failed)
     if failed.cause is Cause.IMAGE:
         return (
-            f"whether Feast serves it is not known: {words}; "
-            "add the module to the runner image (spec.runtime.image)"
+            Doubt.SERVING_UNKNOWN,
+            f"whether Feast serves it is not known: {words}; add the module {WHERE_JOBS_RUN}",
         )
     if answer.in_force is not None:
-        return f"Feast does not serve it now either: {words}; this plan does not change that"
+        text = f"Feast does not serve it now either: {words}; this plan does not change that"
+        return Doubt.NOT_SERVED_BEFORE, text
     if failed.cause is Cause.VALUES:
-        return (
-            f"an on-demand function fails on made-up values: {words}; "
-            "check that it serves the real ones"
-        )
-    return ""
+        text = f"an on-demand function fails on made-up values: {words}; "
+        return Doubt.MADE_UP_VALUES, f"{text}check that it serves the real ones"
+    return None
 
 
 def _words(failed: Failed) -> str:
     return one_line(visible(failed.words), MAX_WORDS)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

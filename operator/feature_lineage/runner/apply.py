@@ -14,6 +14,7 @@ from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.signatures import views_without_entity
 from feature_lineage.features.snapshot import VIEW_KINDS, RegistrySnapshot
+from feature_lineage.operations.doubts import Doubt
 from feature_lineage.operations.explain import explain
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
@@ -38,6 +39,7 @@ from feature_lineage.runner.job import Job, intervals, view_reports
 from feature_lineage.runner.owner import is_owned_by_other, owner_of, services_record_of
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
+from feature_lineage.shorten import listed
 from feature_lineage.sources.tree import tree_revision
 
 # Created and deleted by API calls; a repo cannot declare these kinds.
@@ -99,8 +101,12 @@ def apply(job: Job) -> JobReport:
         "warnings": (
             *_store_warnings(job, request, before),
             *_backfill_warnings(plan, before, job.project),
+            *_comparison_warnings(job, current, desired, request),
             *serving_warnings(guarded, answers),
-            *service_warnings(current, desired, request.services),
+            *(
+                f"{Doubt.PROTECTS_NOTHING}: {text}"
+                for text in service_warnings(current, desired, request.services)
+            ),
         ),
     }
     _check_entities(current, desired, plan)
@@ -238,10 +244,32 @@ def _backfill_warnings(plan: Plan, before: Reading, project: str) -> tuple[str, 
         if change.name in materialized and _new_column(change):
             features.setdefault(change.name, []).append(change.feature)
     return tuple(
-        f"feature view {view!r} keeps its materialization intervals although "
-        f"{', '.join(names)} changed: past rows are not written again; run a backfill of {view!r}"
+        f"{Doubt.INTERVALS_KEPT}: feature view {view!r} keeps its materialization intervals "
+        f"although {', '.join(names)} changed: past rows are not written again; run a backfill of "
+        f"{view!r}"
         for view, names in sorted(features.items())
     )
+
+
+def _comparison_warnings(
+    job: Job, current: RegistrySnapshot, desired: RegistrySnapshot, request: ApplyRequest
+) -> tuple[str, ...]:
+    """Warn of what this plan cannot compare, and of a registry that is not that of the models."""
+    found = []
+    known = {**request.closures, **current.closures}
+    unknown = sorted(v for v in desired.closures if v not in known and current.view(v) is not None)
+    if unknown and not KINDS[job.request.kind].writes_registry:
+        found.append(
+            f"{Doubt.CODE_UNKNOWN}: what the functions of these views call is not compared, "
+            f"because their code at the last apply is not known here: {listed(unknown, 10)}"
+        )
+    used = {ref.view for model in guarded_models(request) for ref in model.refs}
+    if used and current.has_views and not any(map(current.view, used)):
+        found.append(
+            f"{Doubt.VIEWS_MISSING}: the registry has none of the {len(used)} views that the "
+            f"protected models use; check that it is their registry: {listed(sorted(used), 10)}"
+        )
+    return tuple(found)
 
 
 def _new_column(change: Change) -> bool:
@@ -267,7 +295,8 @@ def _storage_warnings(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
                 reason=Reason.JOB_FAILED,
             )
     return tuple(
-        f"Feast keeps {item.kind.replace('_', ' ')} {item.name!r} in another form than the repo "
+        f"{Doubt.STORED_DIFFERENTLY}: Feast keeps {item.kind.replace('_', ' ')} {item.name!r} in "
+        "another form than the repo "
         "declares it: a view pinned to an earlier version, or a change that Feast does not store"
         for item in differences
     )

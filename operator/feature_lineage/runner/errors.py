@@ -7,8 +7,6 @@ from feature_lineage.reasons import Reason
 from feature_lineage.shorten import one_line
 
 MAX_LINE: Final = 600
-WHERE_JOBS_RUN: Final = "to this machine, or to the runner image (spec.runtime.image)"
-"""Where a user adds a package: jobs run in pods, or on the machine of the local host."""
 
 
 class InvalidRepo(TerminalError):

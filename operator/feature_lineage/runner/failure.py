@@ -10,11 +10,11 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from feature_lineage.errors import FeatureLineageError
+from feature_lineage.errors import WHERE_JOBS_RUN, FeatureLineageError
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
-from feature_lineage.runner.errors import WHERE_JOBS_RUN, SteppedBack, error_line
+from feature_lineage.runner.errors import SteppedBack, error_line
 from feature_lineage.runner.progress import DOING, REPO_PHASES, ProgressPipe
 from feature_lineage.runner.report_builder import report_of
 

@@ -19,11 +19,11 @@ from feast.repo_config import RegistryConfig, RepoConfig
 from pydantic import ValidationError
 
 from feature_lineage.api.enums import OperationKind
-from feature_lineage.errors import TerminalError
+from feature_lineage.errors import WHERE_JOBS_RUN, TerminalError
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.address import registry_id, secrets_in
-from feature_lineage.runner.errors import WHERE_JOBS_RUN, InvalidRepo, error_line
+from feature_lineage.runner.errors import InvalidRepo, error_line
 from feature_lineage.runner.online_address import online_store_id
 from feature_lineage.runner.variables import unset_variables
 

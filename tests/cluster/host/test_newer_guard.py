@@ -59,7 +59,7 @@ async def test_the_next_leader_answers_a_waiting_job(
     host_project: HostProject, start_operator: StartOperator
 ) -> None:
     operator = await start_operator()
-    host_project.train(REFS[0])
+    host_project.train(REFS[0], alias=None)  # a champion would need a registry before
     host_project.prepare(slow_import(WITHOUT_TRIPS, POD_GUARD_SECONDS + 1))
     report = await create(host_project)
     await host_project.until(
@@ -83,7 +83,7 @@ async def test_an_alias_moved_during_an_import_blocks(
     host_project: HostProject, node: NodeStandIn, start_operator: StartOperator
 ) -> None:
     operator = await start_operator()
-    host_project.train(REFS[0])
+    host_project.train(REFS[0], alias=None)  # a champion would need a registry before
     await create(host_project)
     await host_project.until(says("Applied", "True"))
     host_project.prepare(slow_import(WITHOUT_TRIPS, POD_GUARD_SECONDS + 1))

@@ -73,9 +73,9 @@ def test_a_changed_type_keeps_intervals_and_says_so(repo: Repo, zygote: Zygote) 
     )
 
     assert report.counts == {"created": 0, "updated": 2, "deleted": 0}
-    assert [warning.partition(":")[0] for warning in report.warnings] == [
-        "feature view 'a' keeps its materialization intervals although conv_rate changed",
-        "feature view 'b' keeps its materialization intervals although trips changed",
+    assert [warning.partition(" keeps")[0] for warning in report.warnings] == [
+        "IntervalsKept: feature view 'a'",
+        "IntervalsKept: feature view 'b'",
     ]
     assert {view.materialized_until for view in report.views} == {NOW}
 

@@ -178,7 +178,8 @@ def test_protection_that_protects_nothing_is_said(repo: Repo, zygote: Zygote) ->
 
     assert report.outcome is Outcome.PLANNED, report.message
     nothing = "matches no feature service, so it protects nothing until there is one"
-    typo_glob, later, tag = report.warnings
+    assert all(warning.startswith("ProtectsNothing: ") for warning in report.warnings)
+    typo_glob, later, tag = (warning.partition(": ")[2] for warning in report.warnings)
     include = "apply.protection.services.include"
     assert typo_glob == f"{include}: 'rankng' {nothing}; did you mean ranking?"
     assert later == f"{include}: 'later-*' {nothing}"

@@ -716,6 +716,21 @@ def test_first_apply_that_deletes_foreign_objects_stalls() -> None:
     assert scenario.request.apply.allow_adoption is not None
 
 
+def test_an_empty_registry_is_read_again_on_request() -> None:
+    """Whether it was restored is no input of the apply."""
+    scenario = ProjectScenario(mlflow=MLFLOW)
+    scenario.reconcile()
+    scenario.end("Blocked", reason="RegistryEmpty", message="the registry has no feature view")
+    assert scenario.says("Stalled") == ("True", "RegistryEmpty")
+    assert scenario.says("Applied") == ("False", "RegistryEmpty")
+    scenario.rest()
+    assert scenario.status.operation is None
+
+    scenario.reconcile(requested=True)
+
+    assert scenario.operation.kind == "Apply"
+
+
 @pytest.mark.parametrize(
     ("outcome", "fields"),
     [

@@ -192,7 +192,7 @@ def test_the_reasons_that_no_retry_mends_are_those_of_the_code() -> None:
     (stalling,) = re.findall(r"is not retried \(([^)]*)\)", stalled)
 
     assert set(retried) == TERMINAL_REASONS
-    others = {"Blocked", "AdoptionWouldDelete", "InvalidManifest"}
+    others = {"Blocked", "AdoptionWouldDelete", "RegistryEmpty", "RepoEmptied", "InvalidManifest"}
     assert set(names_in(stalling)) == TERMINAL_REASONS - others
     assert others <= set(names_in(stalled))
 

@@ -1,11 +1,13 @@
 """The message of a blocked plan: the commit, the feature, the models, the next step."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.kube.kube_events import shortened
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.explain import (
@@ -117,6 +119,32 @@ def test_an_adoption() -> None:
         " objects that others applied (2): feature_view/stats, entity/d. Add them to the"
         " repo, set apply.prune to false, or annotate"
         ' featurelineage.io/allow-adoption: "0123456789ab: <why>"'
+    )
+
+
+def test_an_empty_registry_names_the_models() -> None:
+    plan = blocked(reason="RegistryEmpty", named_by=("a/1", "b/2"))
+
+    assert explain(plan, COMMIT) == (
+        "commit 3f2c1ab9d8e7 is not applied: the registry has no feature view of this project, "
+        "but MLflow has 2 protected model versions of the project: a/1, b/2. Name the registry of "
+        "these models in feature_store.yaml, or restore it. To start with an empty registry, "
+        'annotate featurelineage.io/allow-adoption: "0123456789ab: <why>"'
+    )
+
+
+def test_an_emptied_repo_lists_what_it_deletes() -> None:
+    changes = (
+        Change("feature_view", "stats", ChangeClass.DELETED),
+        Change("feature_view", "stats", ChangeClass.DELETED, "x"),
+    )
+    plan = replace(blocked(reason="RepoEmptied"), changes=changes)
+
+    assert explain(plan, COMMIT) == (
+        "commit 3f2c1ab9d8e7 is not applied: the repository defines no feature view, so the apply "
+        "would delete all views of the project and what uses them (1): feature_view/stats. Check "
+        "the path and the branch of the source, delete the project with deletionPolicy Delete, or "
+        'annotate featurelineage.io/allow-adoption: "0123456789ab: <why>"'
     )
 
 

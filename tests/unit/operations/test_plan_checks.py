@@ -24,6 +24,8 @@ RETAGGED = registry(
     {"stats": view({"conv_rate": "FLOAT", "acc_rate": "FLOAT"}, tags={"team": "x"})}
 )
 EMPTY = registry()
+ENTITIES = registry(entity={"driver": {"name": "driver", "join_key": "driver_id"}})
+OTHERS = registry({"orders": view({"total": "DOUBLE"})})
 REGISTRY = "registry-1"
 CHAMPION = model(BASELINE, ["stats:conv_rate"])
 
@@ -277,7 +279,7 @@ def test_new_unknown_model_keeps_the_permission() -> None:
         ),
         pytest.param(EMPTY, {"prune": False}, "", (), id="without pruning nothing is deleted"),
         pytest.param(
-            EMPTY, {"adopted": REGISTRY}, "", (), id="later applies delete what is theirs"
+            OTHERS, {"adopted": REGISTRY}, "", (), id="later applies delete what is theirs"
         ),
         pytest.param(
             EMPTY,
@@ -286,7 +288,18 @@ def test_new_unknown_model_keeps_the_permission() -> None:
             ("feature_view/stats",),
             id="in another registry than before it is others' again",
         ),
-        pytest.param(EMPTY, {"adopted": None}, "", (), id="who does not apply adopts nothing"),
+        pytest.param(OTHERS, {"adopted": None}, "", (), id="who does not apply adopts nothing"),
+        pytest.param(
+            EMPTY, {"adopted": REGISTRY}, "RepoEmptied", (), id="an emptied repo deletes nothing"
+        ),
+        pytest.param(
+            EMPTY,
+            {"adopted": REGISTRY, "protection": "Off"},
+            "RepoEmptied",
+            (),
+            id="nor does it with protection off",
+        ),
+        pytest.param(EMPTY, {"adopted": None}, "RepoEmptied", (), id="nor in a plan alone"),
         pytest.param(
             registry(on_demand_feature_view={"stats": view({"conv_rate": "FLOAT"})}),
             {},
@@ -314,13 +327,56 @@ def test_adoption_is_allowed_by_its_own_permission_and_no_other() -> None:
         assert verdict is found.verdict
 
 
-@pytest.mark.parametrize("desired", [BASELINE, GROWING, EMPTY], ids=["same", "more", "less"])
+@pytest.mark.parametrize(
+    ("current", "fields", "reason"),
+    [
+        pytest.param(EMPTY, {}, "RegistryEmpty", id="a registry that is empty is another one"),
+        pytest.param(ENTITIES, {}, "RegistryEmpty", id="one without views is as well"),
+        pytest.param(EMPTY, {"adopted": REGISTRY}, "RegistryEmpty", id="one that was lost"),
+        pytest.param(EMPTY, {"adopted": None}, "RegistryEmpty", id="in a plan alone"),
+        pytest.param(EMPTY, {"protection": "Warn"}, "RegistryEmpty", id="in mode Warn"),
+        pytest.param(EMPTY, {"protection": "Off"}, "", id="models do not count in mode Off"),
+        pytest.param(BASELINE, {}, "", id="one with views is the one"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False], ids=["known features", "unknown features"])
+def test_a_registry_without_views_that_models_name(
+    current: RegistrySnapshot, fields: dict[str, Any], reason: str, known: bool
+) -> None:
+    models = (CHAMPION,) if known else ()
+    asked = request(*models, unknown=() if known else ("driver_model/3",), **fields)
+
+    found = plan(asked, GROWING, current)
+
+    assert (found.reason, found.named_by) == (reason, ("driver_model/3",) if reason else ())
+    given = asked.model_copy(update={"allow_adoption": permitted(found)})
+    assert plan(given, GROWING, current).verdict is not BLOCKED
+
+
+def test_a_new_project_without_models_is_clean() -> None:
+    assert plan(request(adopted=""), GROWING, EMPTY).verdict is CLEAN
+
+
+def test_an_emptied_repo_is_permitted_like_an_adoption() -> None:
+    asked = request(adopted=REGISTRY)
+    blocked = plan(asked, EMPTY)
+
+    found = plan(asked.model_copy(update={"allow_adoption": permitted(blocked)}), EMPTY)
+
+    assert found.verdict is ALLOWED
+    assert (
+        found.let_through
+        == "featurelineage.io/allow-adoption permits the change: retrained tonight"
+    )
+
+
+@pytest.mark.parametrize("desired", [BASELINE, GROWING, OTHERS], ids=["same", "more", "less"])
 def test_a_takeover_is_permitted_from_one_owner(desired: RegistrySnapshot) -> None:
     blocked = plan(request(adopted=REGISTRY), desired, other_owner="theirs")
     asked = request(adopted=REGISTRY, allow_adoption=permitted(blocked))
 
     assert (blocked.verdict, blocked.reason) == (BLOCKED, "ProjectOwnedByOther")
-    assert blocked.adoption_deletes == (("feature_view/stats",) if desired is EMPTY else ())
+    assert blocked.adoption_deletes == (("feature_view/stats",) if desired is OTHERS else ())
     assert plan(asked, desired, other_owner="theirs").verdict is ALLOWED
     assert plan(asked, desired, other_owner="another's").verdict is BLOCKED
     assert plan(request(adopted=None), desired, other_owner="theirs").verdict is CLEAN

@@ -94,6 +94,8 @@ def apply_is_due(given: DecisionInput) -> bool:
     if was_refused(given.status):
         return observed.requested  # a changed guard does not change the owner
     if last.result is Result.BLOCKED:
+        if last.reason == Reason.REGISTRY_EMPTY and observed.requested:
+            return True  # it may have been restored, which no input shows
         return _guard_is_known(observed) and last.guard_digest != _guard(observed)
     return last.result is Result.FAILED and observed.requested
 

@@ -1,6 +1,6 @@
 """The domain events of an operation that has ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
@@ -14,6 +14,7 @@ from feature_lineage.decide.events import (
     PlanBlocked,
 )
 from feature_lineage.decide.facts import key_of
+from feature_lineage.operations.doubts import PlanWarning
 from feature_lineage.operations.explain import explain_applied_impacts
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
@@ -26,6 +27,7 @@ def end_events(
     report: JobReport | None,
     *,
     superseded: bool,
+    doubts: Iterable[PlanWarning] = (),
 ) -> Iterator[DomainEvent]:
     """The domain events for the end of an operation.
 
@@ -33,6 +35,7 @@ def end_events(
         record: the operation as it is in the list.
         message: the full message.
         report: report of its last job.
+        doubts: what makes a plan without apply worth less; not reported for an apply.
     """
     of = (key_of(project), record.id, record.kind)
     plan = report.plan if report is not None else None
@@ -48,5 +51,6 @@ def end_events(
     applied = traits.plans and traits.writes_registry and result is Result.SUCCEEDED
     if plan is not None and applied and (harm := explain_applied_impacts(plan, revision)):
         yield ModelsHurt(*of, harm)
-    for warning in report.warnings if report is not None else ():
+    own = doubts if plan is not None and not traits.writes_registry else ()
+    for warning in (*map(str, own), *(report.warnings if report is not None else ())):
         yield JobWarned(*of, warning)

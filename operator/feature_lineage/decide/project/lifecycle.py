@@ -30,6 +30,7 @@ from feature_lineage.decide.project.end_events import end_events
 from feature_lineage.decide.project.history import listed, record, records_operations
 from feature_lineage.decide.project.job_request import inputs_digest, job_request
 from feature_lineage.decide.project.newer_guard import answer_question, with_guard_digest
+from feature_lineage.decide.project.plan_doubts import plan_doubts
 from feature_lineage.decide.project.preconditions import blocked_by
 from feature_lineage.decide.project.status_changes import (
     apply_changes,
@@ -222,7 +223,14 @@ def end_operation(
         changes["schedules"] = schedules_after(status, operation)
     step = step.without_operation(operation).update(**changes)
     snapshot = report.snapshot if report is not None and report.registry_id else None
-    events = end_events(observed.resource, entry, ended.message, report, superseded=superseded)
+    events = end_events(
+        observed.resource,
+        entry,
+        ended.message,
+        report,
+        superseded=superseded,
+        doubts=plan_doubts(observed),
+    )
     return replace(
         step,
         status=_views(observed, step, report, status.registry),
