@@ -14,6 +14,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.past import Place
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
@@ -132,6 +133,8 @@ class InMemoryPorts:
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:  # noqa: ARG002
         return None
+
+    async def aliases_at(self, place: Place) -> None: ...
 
     async def set_version_tags(self, version: ModelVersion, tags: object) -> None: ...
 

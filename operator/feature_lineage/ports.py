@@ -4,7 +4,7 @@ The cluster host and the local host implement them; fault tests wrap them. Every
 the errors of `feature_lineage.errors`; no method returns an empty answer for a failure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -15,7 +15,10 @@ from feature_lineage.decide.facts import Event, JobFacts, Key, SourceFacts
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.alias_history import AliasState
 from feature_lineage.operations.newer_guard import GuardAnswer
+from feature_lineage.operations.past import Entry, Place, RegistryState
+from feature_lineage.operations.past_operations import PastOperation
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 
@@ -175,6 +178,40 @@ class ModelRegistry(Protocol):
 
     async def snapshot(self, experiment: str, digest: str) -> RegistrySnapshot | None:
         """The snapshot that an ops run contains."""
+        ...
+
+    async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
+        """The aliases of a project's models at a time, or as of the last record.
+
+        None: no record is that old.
+
+        Raises:
+            InvalidReport: a record is missing, so the aliases are not known.
+        """
+        ...
+
+    async def registry_at(self, place: Place, at: datetime) -> RegistryState | None:
+        """The Feast registry in force at a time; None if no operation had read it by then."""
+        ...
+
+    async def operations_at(self, place: Place, at: datetime) -> tuple[PastOperation, ...]:
+        """The operations that ran at a time, and the last one that had ended."""
+        ...
+
+    def entries(
+        self,
+        place: Place,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: tuple[int, str] = (-1, ""),
+    ) -> AsyncIterator[Entry]:
+        """All entries of the history that began within a time, oldest first.
+
+        Args:
+            since, until: inclusive; None: without limit.
+            after: start in ms since 1970 and run id of the last entry that is known.
+        """
         ...
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.fuzz import git, manifests, mlflow, reports, snapshots, texts
+from tests.fuzz import git, history, manifests, mlflow, reports, snapshots, texts
 from tests.fuzz.harness import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -12,6 +12,7 @@ TARGETS: Final[dict[str, Target]] = {
         snapshots.SNAPSHOT,
         snapshots.TIMELINE,
         mlflow.TARGET,
+        history.TARGET,
         *git.TARGETS,
         *manifests.TARGETS,
         *texts.TARGETS,

@@ -243,6 +243,14 @@ class Counts(StatusModel):
     )
 
 
+class AliasHistoryStatus(StatusModel):
+    """The last record in MLflow of the aliases of the project's models."""
+
+    record: str = Field(description="Identity of the record.")
+    digest: str = Field(description="Digest of the aliases, and of the place of the record.")
+    at: Timestamp = Field(description="When these aliases were observed.")
+
+
 class FeatureStoreProjectStatus(StatusModel):
     """The observed state of a Feast project."""
 
@@ -281,6 +289,9 @@ class FeatureStoreProjectStatus(StatusModel):
         (),
         description="The last 10 operations, and those that MLflow does not have yet, in up to "
         "80 KiB.",
+    )
+    alias_history: AliasHistoryStatus | None = Field(
+        None, description="The last record in MLflow of the aliases of the project's models."
     )
     counts: Counts | None = Field(None, description="Totals.")
 

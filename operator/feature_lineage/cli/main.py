@@ -52,6 +52,7 @@ def main() -> None:
     Models that use a view   feature-lineage impact DIR VIEW
     List the resources       feature-lineage get DIR
     Details of a resource    feature-lineage describe DIR NAME
+    What was when            feature-lineage history DIR --as-of 36h
     """
 
 
@@ -239,6 +240,53 @@ def describe(folder: Path, names: tuple[str, ...], state: Path | None) -> None:
     from feature_lineage.cli.show import run_describe
 
     run_describe(folder, names, state or state_of(folder))
+
+
+@main.command()
+@FOLDER
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@STATE
+@click.option("--since", metavar="TIME", help="Only what began at or after this time.")
+@click.option("--until", metavar="TIME", help="Only what began at or before this time.")
+@click.option("--as-of", metavar="TIME", help="Print the state at this time instead of a list.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--after", metavar="ENTRY", help="Continue after this entry.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def history(
+    folder: Path,
+    names: tuple[str, ...],
+    state: Path | None,
+    since: str | None,
+    until: str | None,
+    as_of: str | None,
+    limit: int,
+    after: str | None,
+    output: str,
+) -> None:
+    """List the moves of aliases and the operations of the projects in DIR, oldest first.
+
+    The history is in MLflow. TIME is a time such as 2026-11-30T12:00:00Z (UTC without a zone), or
+    a duration before now such as 36h. With --as-of the command prints which versions the aliases
+    named at that time, which registry was in force, and which operations ran.
+    """
+    from feature_lineage.cli.history import parsed_cursor, parsed_time, run_as_of, run_list
+
+    kept = state or state_of(folder)
+    if as_of is not None:
+        if since or until or after:
+            raise click.UsageError("--as-of is one time: use it without --since, --until, --after")
+        run_as_of(folder, kept, names, at=parsed_time(as_of), output=output)
+        return
+    run_list(
+        folder,
+        kept,
+        names,
+        since=parsed_time(since) if since else None,
+        until=parsed_time(until) if until else None,
+        after=parsed_cursor(after) if after else (-1, ""),
+        limit=limit,
+        output=output,
+    )
 
 
 @main.command()

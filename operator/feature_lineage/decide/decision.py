@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.operations.alias_history import AliasChange
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.protocol import JobRequest
 
@@ -54,6 +55,13 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordAliases:
+    """Create or complete the records of changes of aliases in MLflow, one after another."""
+
+    changes: tuple[AliasChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetTags:
     version: ModelVersion
     tags: Mapping[str, str]
@@ -65,7 +73,9 @@ class DeleteTags:
     keys: tuple[str, ...]
 
 
-Action = KeepSnapshot | StartJob | CancelJob | AnswerJob | Record | SetTags | DeleteTags
+Action = (
+    KeepSnapshot | StartJob | CancelJob | AnswerJob | Record | RecordAliases | SetTags | DeleteTags
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from feature_lineage.models.baseline import Baseline
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
+from feature_lineage.operations.alias_history import AliasChange, AliasState
 from feature_lineage.operations.protection import Guard
 
 
@@ -81,6 +82,19 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class AliasFacts:
+    """The history of the aliases of a project's models.
+
+    Attributes:
+        recorded: the state of the last record in MLflow.
+        pending: changes that are not recorded yet, oldest first.
+    """
+
+    recorded: AliasState
+    pending: tuple[AliasChange, ...] = ()
+
+
+@dataclass(frozen=True)
 class ObservedProject:
     """The observation of one FeatureStoreProject at one moment.
 
@@ -94,6 +108,7 @@ class ObservedProject:
         models: None if the spec names no MLflow server.
         snapshot: the snapshot with the digest in `status.registry.digest`.
         damage: what the host cannot use of the stored snapshots, and why; "" if nothing.
+        aliases: the history of aliases; None if it is not recorded, or not known now.
         asked_at: when this process first saw the question of the running job for a newer guard;
             facts that answer it are newer. None: no job asks.
     """
@@ -106,6 +121,7 @@ class ObservedProject:
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
     damage: str = ""
+    aliases: AliasFacts | None = None
     asked_at: datetime | None = None
 
     @property

@@ -104,11 +104,13 @@ class RegistryView:
         read_at: time of the last full read: no fact is older.
         versions: by model, then by version.
         runs: training runs that versions name, by id.
+        found_at: when the reading began that found these aliases and versions; None: at `read_at`.
     """
 
     read_at: datetime
     versions: Mapping[str, Mapping[str, ModelVersion]]
     runs: Mapping[str, TrainingRun]
+    found_at: datetime | None = field(default=None, compare=False)
 
     def version(self, name: str, version: str) -> ModelVersion | None:
         return self.versions.get(name, {}).get(version)

@@ -101,6 +101,8 @@ class ViewReport(Message):
         materialized_until: newest interval's end in the registry that is not in the future.
         future_until: newest interval's end that was in the future when the registry was read.
         newest_event_time: newest event timestamp written.
+        nulls: feature → rows written without a value, of features that have such rows, at most
+            `MAX_NUMBERS`, most first; ``None``: not reported.
         error: one line.
         state: Feast's state of the view in the registry, such as ``AVAILABLE_ONLINE``.
         killed: the process of the job ended while it materialized the view.
@@ -122,6 +124,7 @@ class ViewReport(Message):
     materialized_until: Moment | None = None
     future_until: Moment | None = None
     newest_event_time: Moment | None = None
+    nulls: Annotated[dict[Name, Count], _FEW] | None = None
     error: str = ""
     state: Name = ""
     killed: bool = False

@@ -15,6 +15,7 @@ from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.past_operations import views_tags
 from feature_lineage.operations.records import (
     ATTEMPT_TAG,
     ERROR_ARTIFACT,
@@ -135,7 +136,8 @@ def _own_tags(operation: Operation, report: JobReport | None, *, done: bool) -> 
         tags[REGISTRY_DIGEST_TAG] = report.snapshot.digest
     if report is not None and report.plan is not None:
         tags[PLAN_DIGEST_TAG] = report.plan.digest
-    return {key: line for key, value in tags.items() if (line := _line(value))}
+    lines = {key: line for key, value in tags.items() if (line := _line(value))}
+    return {**lines, **views_tags(_touched(report) if report else operation.views)}
 
 
 def _result(operation: Operation) -> Outcome:

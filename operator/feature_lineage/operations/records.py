@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from feature_lineage.api.enums import OperationKind
+from feature_lineage.operations.job_report import ViewReport
 from feature_lineage.operations.kinds import KINDS
 
 OPERATION_TAG: Final = "featurelineage.io/operation"
@@ -28,6 +29,8 @@ SNAPSHOT_ARTIFACT: Final = "registry_snapshot.json"
 PLAN_ARTIFACT: Final = "plan.json"
 VIEWS_ARTIFACT: Final = "views.json"
 ERROR_ARTIFACT: Final = "error.txt"
+PIECE: Final = 4000
+"""Characters of a piece of a text in tags: what an MLflow server of any age accepts."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Operation:
         snapshot_on_record: an earlier run of this project holds the same snapshot already.
         succeeded: whether it succeeded; used without a report.
         reason, message, output_tail: how it ended; used without a report.
+        views: its results; used without a report.
     """
 
     id: str
@@ -89,6 +93,7 @@ class Operation:
     reason: str = ""
     message: str = ""
     output_tail: str = ""
+    views: tuple[ViewReport, ...] = ()
 
     @property
     def feast_name(self) -> str:
@@ -102,3 +107,14 @@ class Operation:
     def command(self) -> str:
         """The operation as the job protocol names it."""
         return KINDS[self.kind].command
+
+
+def in_pieces(key: str, text: str) -> dict[str, str]:
+    """A long text in ASCII as tags ``key-0000``, ``key-0001``, …; the inverse of `joined`."""
+    starts = range(0, len(text), PIECE)
+    return {f"{key}-{n:04}": text[start : start + PIECE] for n, start in enumerate(starts)}
+
+
+def joined(key: str, tags: Mapping[str, str]) -> str:
+    """The text of the tags that `in_pieces` made; "" without any. A missing piece is not seen."""
+    return "".join(tags[each] for each in sorted(tags) if each.startswith(f"{key}-"))

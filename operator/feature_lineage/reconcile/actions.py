@@ -14,6 +14,7 @@ from feature_lineage.decide.decision import (
     CancelJob,
     DeleteTags,
     Record,
+    RecordAliases,
     SetTags,
     StartJob,
 )
@@ -21,7 +22,9 @@ from feature_lineage.decide.observed import Failure
 from feature_lineage.decide.project.action_results import ActionResults
 from feature_lineage.decide.project.history import ops_run_of, with_runs
 from feature_lineage.errors import FeatureLineageError
+from feature_lineage.operations.alias_history import AliasChange, alias_run
 from feature_lineage.ports import Ports
+from feature_lineage.reconcile.alias_log import place_of
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
 _log = logging.getLogger(__name__)
@@ -57,6 +60,10 @@ class Actions:
                 if run is not None:
                     recorded = {**results.recorded, action.operation_id: run}
                     return replace(results, recorded=recorded)
+            elif isinstance(action, RecordAliases):
+                for change in action.changes:
+                    await self._record_aliases(change, project)
+                    results = replace(results, aliases=change.state)
         except FeatureLineageError as error:
             if isinstance(action, StartJob):
                 failure = {action.request.operation_id: Failure.of(error)}
@@ -109,3 +116,10 @@ class Actions:
             snapshot = kept.get(listed.registry_digest, job.report.snapshot)
             job = replace(job, report=job.report.model_copy(update={"snapshot": snapshot}))
         return await registry.record(ops_run_of(project, listed, job))
+
+    async def _record_aliases(self, change: AliasChange, project: FeatureStoreProject) -> None:
+        place = place_of(project)
+        run = alias_run(change, project.spec.project, place.resource, place.aliases)
+        registry = await self._ports.registries.of(project)
+        if registry is not None:
+            await registry.record(run)

@@ -17,6 +17,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.ports import ModelRegistry, ModelStamp
+from feature_lineage.reconcile.alias_log import AliasLog
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
 
@@ -32,6 +33,7 @@ class ReconcileCache:
         states: the views of each project, with the project and registry they were computed from.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
+        aliases: of each project, the history of its models' aliases.
         questions: of each project, the token of its job's question for a newer guard, and when it
             was first seen.
     """
@@ -44,6 +46,7 @@ class ReconcileCache:
         Key, tuple[FeatureStoreProject, RegistrySnapshot | None, Mapping[str, ViewState]]
     ] = field(default_factory=dict)
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
+    aliases: dict[Key, AliasLog] = field(default_factory=dict)
     questions: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
 
     def forget(self, key: Key) -> None:
@@ -51,6 +54,7 @@ class ReconcileCache:
         for values in (self.facts, self.sources, self.timelines, self.states, self.jobs):
             values.pop(key, None)
         self.questions.pop(key, None)
+        self.aliases.pop(key, None)
         self.snapshots.forget(key)
 
 
@@ -92,6 +96,7 @@ class CachedFacts:
     Attributes:
         digest: of the registry snapshot that the versions were linked with, "" for none.
         declaring: TrainedModels that make a version one of the project.
+        named: the registered models of the project, declared ones included.
     """
 
     view: InitVar[RegistryView]
@@ -100,10 +105,16 @@ class CachedFacts:
     spec: FeatureStoreProjectSpec
     facts: ModelFacts
     declaring: tuple[tuple[str, ModelStamp], ...] = ()
+    named: frozenset[str] = frozenset()
     _view: "ref[RegistryView]" = field(init=False, compare=False)
 
     def __post_init__(self, view: RegistryView) -> None:
         object.__setattr__(self, "_view", ref(view))
+
+    @property
+    def read_view(self) -> RegistryView | None:
+        """The view that the facts were computed from; None if its memory was freed."""
+        return self._view()
 
     @cached_property
     def by_version(self) -> dict[tuple[str, str], LinkedVersion]:

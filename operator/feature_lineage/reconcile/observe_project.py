@@ -13,14 +13,16 @@ from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
 from feature_lineage.decide.model.link import guarded_model, versions_of
-from feature_lineage.decide.observed import Failure, ModelFacts, ObservedProject
+from feature_lineage.decide.observed import AliasFacts, Failure, ModelFacts, ObservedProject
 from feature_lineage.decide.project.due import guard_is_needed
+from feature_lineage.decide.project.history import records_operations
 from feature_lineage.decide.project.job_request import inputs_digest
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.operations.protection import build_guard
 from feature_lineage.ports import ModelRegistry, Ports
+from feature_lineage.reconcile.alias_log import follow_aliases
 from feature_lineage.reconcile.cache import (
     CachedFacts,
     ReconcileCache,
@@ -74,7 +76,8 @@ async def observe_project(
     if not fresh and guard_is_needed(replace(observed, models=models), inputs):
         # The facts show that the guard has changed: the job needs a current guard.
         models = await _model_facts(ports, memory, observed, fresh=True)
-    return replace(observed, models=models, now=ports.clock.now())
+    aliases = None if planning else await _alias_facts(ports, memory, project, models)
+    return replace(observed, models=models, aliases=aliases, now=ports.clock.now())
 
 
 def _with_known_code(job: JobFacts, known: RegistrySnapshot | None) -> JobFacts:
@@ -161,10 +164,32 @@ async def _model_facts(
     ):
         return remembered.facts
     facts = await _linked_facts(ports, memory, observed, registry, view, failure, declaring)
+    allowed, namespace = project.spec.allowed_namespaces, project.metadata.namespace
+    named = {item.version.name for item in facts.linked}
+    named |= {name for name, stamp in declaring if allowed.permit(stamp.namespace, namespace)}
     memory.facts[key_of(project)] = CachedFacts(
-        view, digest, failure, project.spec, facts, declaring
+        view, digest, failure, project.spec, facts, declaring, frozenset(named)
     )
     return facts
+
+
+async def _alias_facts(
+    ports: Ports, memory: ReconcileCache, project: FeatureStoreProject, models: ModelFacts | None
+) -> AliasFacts | None:
+    """The history of aliases; None if it is not recorded, or if MLflow does not answer."""
+    key, spec = key_of(project), project.spec
+    stopped = spec.suspend or project.metadata.deletion_timestamp is not None
+    if not records_operations(spec) or stopped or models is None:
+        return None
+    log, cached = memory.aliases.pop(key, None), memory.facts.get(key)
+    log = log.of(project) if log is not None else None
+    view = cached.read_view if cached is not None else None
+    if models.failure is None and cached is not None and view is not None:
+        log = await follow_aliases(ports, project, view, cached.named, log)
+    if log is None:
+        return None
+    memory.aliases[key] = log
+    return log.facts
 
 
 async def _linked_facts(

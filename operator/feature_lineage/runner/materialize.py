@@ -8,6 +8,7 @@ pickled functions may look for their module there.
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any, Final
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
-from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
+from feature_lineage.operations.job_report import MAX_NUMBERS, JobReport, Outcome, ViewReport
 from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
@@ -153,6 +154,7 @@ def _materialize_view(
     report |= {
         "seconds": round(time.monotonic() - started, 3),
         "newest_event_time": counter.newest,
+        "nulls": dict(counter.nulls.most_common(MAX_NUMBERS)) if counter.used else None,
     }
     return _report(window, views, **report)
 
@@ -196,12 +198,13 @@ def _emit_view(job: Job, report: ViewReport) -> None:
 
 
 class _Counter:
-    """Counts rows written to the online store."""
+    """Counts rows written to the online store, and those without a value of each feature."""
 
     def __init__(self) -> None:
         self.rows = 0
         self.used = False
         self.newest: datetime | None = None
+        self.nulls: Counter[str] = Counter()
 
     @contextmanager
     def counting(self, store: FeatureStore) -> Iterator[None]:
@@ -213,6 +216,12 @@ class _Counter:
             self.used = True
             self.rows += len(data)
             moments = [at if at.tzinfo else at.replace(tzinfo=UTC) for _, _, at, _ in data]
+            self.nulls.update(
+                name
+                for _, values, _, _ in data
+                for name, value in values.items()
+                if value.WhichOneof("val") is None
+            )
             self.newest = max((*moments, *([self.newest] if self.newest else ())), default=None)
             return result
 

@@ -1,13 +1,16 @@
 """An MLflow server of the platform, as one namespace and Feast project may use it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from feature_lineage.errors import AccessNotGranted, NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.alias_history import AliasState
+from feature_lineage.operations.past import Entry, Place, RegistryState
+from feature_lineage.operations.past_operations import PastOperation
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking.access import Access, Permission, project_of_experiment
@@ -127,6 +130,52 @@ class PermittedRegistry:
         if self.access(self.namespace, project_of_experiment(experiment)) is None:
             return None
         return await self.shared.snapshot(experiment, digest, namespace=self.namespace)
+
+    async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
+        """The recorded aliases; None without access, which then is an error of `record`."""
+        return await self.shared.aliases_at(place, at) if self._owns(place) else None
+
+    async def registry_at(self, place: Place, at: datetime) -> RegistryState | None:
+        """The registry in force at a time; raises as `entries` does."""
+        self._check_owns(place)
+        return await self.shared.registry_at(place, at)
+
+    async def operations_at(self, place: Place, at: datetime) -> tuple[PastOperation, ...]:
+        """The operations at a time; raises as `entries` does."""
+        self._check_owns(place)
+        return await self.shared.operations_at(place, at)
+
+    def entries(
+        self,
+        place: Place,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: tuple[int, str] = (-1, ""),
+    ) -> AsyncIterator[Entry]:
+        """The entries of the history of a project in this namespace.
+
+        Raises:
+            AccessNotGranted: it is of another namespace, or no entry names its Feast project.
+        """
+        self._check_owns(place)
+        return self.shared.entries(place, since=since, until=until, after=after)
+
+    def _owns(self, place: Place) -> bool:
+        """Whether the history is that of a project in this namespace, which may use the server."""
+        namespace, _, _ = place.resource.partition("/")
+        experiments = (place.operations, place.aliases)
+        return namespace == self.namespace and all(
+            self.access(namespace, project_of_experiment(each)) is not None for each in experiments
+        )
+
+    def _check_owns(self, place: Place) -> None:
+        if not self._owns(place):
+            raise AccessNotGranted(
+                f"server {self.name}: namespace {self.namespace} has no entry for the history of "
+                f"{place.resource} in the experiment {place.operations}; ask who runs the operator "
+                "for one in mlflowServers[].access"
+            )
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Write tags on a version.

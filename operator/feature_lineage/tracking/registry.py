@@ -1,6 +1,6 @@
 """One MLflow server with one credential: everything that a host needs of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 
 from feature_lineage.clock import utc_now
@@ -8,10 +8,14 @@ from feature_lineage.errors import NotFound
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.alias_history import AliasState
+from feature_lineage.operations.past import Entry, Place, RegistryState
+from feature_lineage.operations.past_operations import PastOperation
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking.cache_budget import Share
 from feature_lineage.tracking.client import MLflowClient
+from feature_lineage.tracking.history_reader import HistoryReader
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.tracking.ops import OpsRuns
 from feature_lineage.tracking.registry_cache import OnRegistryChange, RegistryCache
@@ -45,6 +49,7 @@ class MLflowRegistry:
         self._view = RegistryCache(self._client, now=now, on_change=on_change, share=share)
         self._ops = OpsRuns(self._client)
         self._timeline = TimelineReader(self._client)
+        self._past = HistoryReader(self._client)
 
     @property
     def last_view(self) -> RegistryView | None:
@@ -83,6 +88,29 @@ class MLflowRegistry:
             namespace: the runs of projects in this namespace are searched first.
         """
         return await self._timeline.snapshot(experiment, digest, namespace=namespace)
+
+    async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
+        """The aliases of a project's models at a time, or as of the last record."""
+        return await self._past.aliases_at(place, at)
+
+    async def registry_at(self, place: Place, at: datetime) -> RegistryState | None:
+        """The Feast registry in force at a time, as the ops runs say."""
+        return await self._past.registry_at(place, at)
+
+    async def operations_at(self, place: Place, at: datetime) -> tuple[PastOperation, ...]:
+        """The operations that ran at a time, and the last one that had ended."""
+        return await self._past.operations_at(place, at)
+
+    def entries(
+        self,
+        place: Place,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: tuple[int, str] = (-1, ""),
+    ) -> AsyncIterator[Entry]:
+        """All entries of the history that began within a time, oldest first."""
+        return self._past.entries(place, since=since, until=until, after=after)
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Write tags on a version, after checking that it was not deleted and created again.

@@ -245,7 +245,7 @@ class RegistryCache:
         # Not so after a tag write, whose view is neither counted nor reported yet.
         known = same and last is reported
         if last is None or not same or last.read_at != reading.read_at:
-            self._last = last = RegistryView(reading.read_at, versions, runs)
+            self._last = last = RegistryView(reading.read_at, versions, runs, began)
         if not known or before is None or before.models != reading.models:
             self._share.hold(memory_of(last, reading.models.values(), self._training.logged))
         self._reported = last

@@ -15,10 +15,17 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
+from feature_lineage.operations.alias_history import (
+    HISTORY_TAG,
+    AliasState,
+    read_record,
+    state_of,
+)
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.newer_guard import GuardAnswer
+from feature_lineage.operations.past import Place
 from feature_lineage.operations.protocol import JobRequest
-from feature_lineage.operations.records import OpsRun
+from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
 from feature_lineage.tracking.client_pool import ModelRegistryPool
 
@@ -245,6 +252,17 @@ class Registry:
         if "snapshot" in self.fakes.fail:
             raise self.fakes.fail["snapshot"]
         return None
+
+    async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
+        """The state of the recorded aliases, read from the recorded runs as from MLflow's."""
+        self.fakes.does("read aliases", place.resource)
+        return state_of(
+            read_record(
+                f"run-{n}", run.started_at, {OPERATION_ID_TAG: run.operation_id, **run.tags}
+            )
+            for n, run in enumerate(self.fakes.runs)
+            if HISTORY_TAG in run.tags
+        )
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         self.fakes.does("tag", version.version)

@@ -18,6 +18,8 @@ from feature_lineage.kube.config import NamedServer
 from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.recorded import PROJECT_TAG
+from feature_lineage.operations.alias_history import AliasState
+from feature_lineage.operations.past import Place
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
 from feature_lineage.tracking import MLflowRegistry
@@ -63,6 +65,20 @@ class Server:
         self.done.append(f"snapshot {experiment} of {namespace}")
         return real_snapshot()
 
+    async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
+        self.done.append(f"aliases of {place.resource}")
+        return AliasState("r", NOW, {}, "")
+
+    async def registry_at(self, place: Place, at: datetime) -> None:
+        self.done.append(f"registry of {place.resource}")
+
+    async def operations_at(self, place: Place, at: datetime) -> tuple[()]:
+        self.done.append(f"operations of {place.resource}")
+        return ()
+
+    def entries(self, place: Place, **_: Any) -> None:
+        self.done.append(f"entries of {place.resource}")
+
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         self.done.append(f"tag {version.name}")
 
@@ -75,7 +91,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     made = Server()
-    for name in ("view", "record", "history", "snapshot"):
+    past = ("aliases_at", "registry_at", "operations_at", "entries")
+    for name in ("view", "record", "history", "snapshot", *past):
         monkeypatch.setattr(
             MLflowRegistry, name, lambda _, *a, n=name, **k: getattr(made, n)(*a, **k)
         )
@@ -226,6 +243,33 @@ async def test_a_timeline_has_the_records_of_its_own_namespace(
     assert await mine.snapshot("solo-feast-ops", "d") is None
 
     assert server.done == ["history churn-feast-ops of ml", "snapshot churn-feast-ops of ml"]
+
+
+async def test_the_history_of_another_namespace_is_not_read(
+    pool: ModelRegistryPool, server: Server
+) -> None:
+    mine, own = await registry(pool, project()), Place.of("churn", "-feast-ops", "ml", "p")
+    assert await mine.aliases_at(own) is not None
+    await mine.registry_at(own, NOW)
+    await mine.operations_at(own, NOW)
+    mine.entries(own)
+    assert server.done == [
+        f"{what} of ml/p" for what in ("aliases", "registry", "operations", "entries")
+    ]
+    server.done.clear()
+
+    for foreign in (
+        Place.of("churn", "-feast-ops", "lab", "p"),
+        Place.of("solo", "-feast-ops", "ml", "p"),
+    ):
+        assert await mine.aliases_at(foreign) is None
+        with pytest.raises(AccessNotGranted, match=r"mlflowServers\[\].access"):
+            await mine.registry_at(foreign, NOW)
+        with pytest.raises(AccessNotGranted):
+            await mine.operations_at(foreign, NOW)
+        with pytest.raises(AccessNotGranted):
+            mine.entries(foreign)
+    assert server.done == []
 
 
 async def test_a_model_in_another_namespace_may_do_what_both_may(

@@ -27,10 +27,16 @@ from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.access_events import write_refused
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.bounded import bounded
-from feature_lineage.decide.project.history import records_operations, with_runs
+from feature_lineage.decide.project.history import (
+    records_operations,
+    waiting_records,
+    with_aliases,
+    with_runs,
+)
 from feature_lineage.decide.project.lifecycle import end_operation
 from feature_lineage.decide.project.step import Step
 from feature_lineage.errors import WaitingError
+from feature_lineage.operations.alias_history import AliasState
 from feature_lineage.reasons import Reason
 
 MOVED: Final = WaitingError.reason
@@ -53,12 +59,14 @@ class ActionResults:
         not_started: job → failure of its start.
         not_recorded: failure of a write to MLflow.
         not_told: failure to cancel a running job, or to send a newer guard to it.
+        aliases: the state of the last record of aliases that was written.
     """
 
     recorded: Mapping[str, str] = field(default_factory=dict)
     not_started: Mapping[str, Failure] = field(default_factory=dict)
     not_recorded: Failure | None = None
     not_told: Failure | None = None
+    aliases: AliasState | None = None
 
     @property
     def failed(self) -> bool:
@@ -86,9 +94,10 @@ def conclude(
         now: time at which the actions were done.
     """
     observed = replace(observed, now=now.replace(microsecond=0))
-    step = Step(with_runs(status, results.recorded))
+    step = Step(with_aliases(with_runs(status, results.recorded), results.aliases))
     if results.not_recorded is not None:
-        step = step.update(conditions=_not_recorded(step.status, results.not_recorded, now))
+        conditions = _not_recorded(observed, step.status, results.not_recorded, now)
+        step = step.update(conditions=conditions)
         before, after = (
             find_condition(each.conditions, ProjectCondition.RECORDED)
             for each in (observed.resource.status, step.status)
@@ -143,10 +152,10 @@ def conclude_model(
 
 
 def _not_recorded(
-    status: FeatureStoreProjectStatus, failure: Failure, now: datetime
+    observed: ObservedProject, status: FeatureStoreProjectStatus, failure: Failure, now: datetime
 ) -> tuple[Condition, ...]:
-    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
-    counted = replace(failure, message=f"{waiting} operations wait for MLflow: {failure.message}")
+    waiting = waiting_records(observed, status)
+    counted = replace(failure, message=f"{waiting} wait for MLflow: {failure.message}")
     return _refused(status.conditions, ProjectCondition.RECORDED, counted, now)
 
 

@@ -17,14 +17,14 @@ from feature_lineage.api.project_status import (
     SourceStatus,
 )
 from feature_lineage.decide.budget import KEPT_BACKFILLS
-from feature_lineage.decide.decision import Decision, Record
+from feature_lineage.decide.decision import Decision, Record, RecordAliases
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.access_events import access_lost
 from feature_lineage.decide.project.bounded import bounded
 from feature_lineage.decide.project.conditions import conditions_of
 from feature_lineage.decide.project.due import last_observed
-from feature_lineage.decide.project.history import listed, records_operations
+from feature_lineage.decide.project.history import listed, records_operations, with_aliases
 from feature_lineage.decide.project.job_request import inputs_digest, own_registry
 from feature_lineage.decide.project.lifecycle import follow_job
 from feature_lineage.decide.project.materialization_due import schedule_state
@@ -120,7 +120,7 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
 
 
 def record_operations(observed: ObservedProject, step: Step) -> Step:
-    """Record every operation that is not in MLflow yet, oldest first, while MLflow answers."""
+    """Record what is not in MLflow yet, oldest first, while MLflow answers."""
     spec, models = observed.resource.spec, observed.models
     recorded = records_operations(spec)
     step = step.update(operations=listed(step.status.operations, recorded))
@@ -128,8 +128,12 @@ def record_operations(observed: ObservedProject, step: Step) -> Step:
         return step
     if models is None or models.failure is not None:
         return step
+    aliases = observed.aliases
+    if aliases is not None:
+        step = replace(step, status=with_aliases(step.status, aliases.recorded))
+    changes = (RecordAliases(aliases.pending),) if aliases is not None and aliases.pending else ()
     waiting = (op.id for op in reversed(step.status.operations) if op.mlflow_run_id is None)
-    return step.acting(*map(Record, waiting))
+    return step.acting(*map(Record, waiting), *changes)
 
 
 def note_ticks(observed: ObservedProject, step: Step) -> Step:

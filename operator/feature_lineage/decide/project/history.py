@@ -13,12 +13,14 @@ from feature_lineage.api.operation_status import (
     OverrideStatus,
 )
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
-from feature_lineage.api.project_status import FeatureStoreProjectStatus
+from feature_lineage.api.project_status import AliasHistoryStatus, FeatureStoreProjectStatus
 from feature_lineage.decide.budget import KEPT_OPERATIONS, MAX_OPERATION_VIEWS
 from feature_lineage.decide.facts import JobFacts
+from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
 from feature_lineage.decide.project.views import outcome
-from feature_lineage.operations.job_report import JobReport
+from feature_lineage.operations.alias_history import AliasState
+from feature_lineage.operations.job_report import JobReport, ViewReport
 from feature_lineage.operations.ops_run_builder import ops_run
 from feature_lineage.operations.records import Operation, OpsRun
 
@@ -106,6 +108,28 @@ def with_runs(
     return status.model_copy(update={"operations": operations})
 
 
+def with_aliases(
+    status: FeatureStoreProjectStatus, recorded: AliasState | None
+) -> FeatureStoreProjectStatus:
+    """The status with the last record of aliases; None or a state without a record: unchanged."""
+    if recorded is None or not recorded.record:
+        return status
+    mark = AliasHistoryStatus(
+        record=recorded.record, digest=recorded.digest, at=recorded.at.replace(microsecond=0)
+    )
+    return status.model_copy(update={"alias_history": mark})
+
+
+def waiting_records(observed: ObservedProject, status: FeatureStoreProjectStatus) -> str:
+    """What waits to be recorded, for people; "" if nothing."""
+    operations = sum(operation.mlflow_run_id is None for operation in status.operations)
+    pending = observed.aliases.pending if observed.aliases is not None else ()
+    mark = status.alias_history
+    done = next((n + 1 for n, c in enumerate(pending) if mark and c.state.record == mark.record), 0)
+    parts = (f"{operations} operations", f"{len(pending) - done} changes of aliases")
+    return " and ".join(part for part in parts if not part.startswith("0 "))
+
+
 def ops_run_of(
     project: FeatureStoreProject, listed: OperationRecord, job: JobFacts | None
 ) -> OpsRun:
@@ -139,6 +163,16 @@ def ops_run_of(
         succeeded=listed.result in (Result.SUCCEEDED, Result.PLANNED),
         reason=listed.reason or "",
         message=listed.message or "",
+        views=tuple(
+            ViewReport(
+                name=view.name,
+                kind="",
+                result="Succeeded" if view.result is Result.SUCCEEDED else "Failed",
+                rows=view.rows,
+                error=view.error or "",
+            )
+            for view in listed.views
+        ),
     )
     return ops_run(operation, report, experiment_suffix=mlflow.ops_experiment_suffix)
 

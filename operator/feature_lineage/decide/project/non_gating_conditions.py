@@ -13,6 +13,7 @@ from feature_lineage.api.project_status import FeatureStoreProjectStatus, Featur
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.access_events import cause
+from feature_lineage.decide.project.history import waiting_records
 from feature_lineage.decide.project.preconditions import waiting_reason
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
@@ -175,18 +176,14 @@ def _recorded(
     if mlflow is None or not mlflow.log_operations:
         conditions.true(C.RECORDED, message="operations are not recorded, as spec.mlflow says")
         return
-    waiting = sum(operation.mlflow_run_id is None for operation in status.operations)
+    waiting = waiting_records(observed, status)
     if models is not None and models.failure is not None and waiting:
         reason = reason_in(C.RECORDED, models.failure.reason, Reason.MLFLOW_UNAVAILABLE)
-        conditions.false(
-            C.RECORDED, reason, f"{waiting} operations wait for MLflow: {models.failure.message}"
-        )
-    elif waiting == 0:
+        conditions.false(C.RECORDED, reason, f"{waiting} wait for MLflow: {models.failure.message}")
+    elif not waiting:
         lost = status.counts.unrecorded_operations if status.counts else None
         left_out = f"{lost} operations left the list before MLflow had their run" if lost else ""
         conditions.true(C.RECORDED, message=left_out)
     elif conditions.get(C.RECORDED) is None:
-        conditions.unknown(
-            C.RECORDED, Reason.PROGRESSING, f"{waiting} operations are being recorded"
-        )
+        conditions.unknown(C.RECORDED, Reason.PROGRESSING, f"{waiting} are being recorded")
     # Otherwise the result of the last attempt stays until this attempt ends.

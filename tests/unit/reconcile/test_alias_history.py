@@ -1,0 +1,246 @@
+"""Each move of an alias is recorded once, whatever happens before it is recorded."""
+
+from datetime import timedelta
+
+import pytest
+from tests.unit.decide.build import MLFLOW, NOW, ProjectScenario, version
+from tests.unit.reconcile.test_reconciler import OUT, ReconcilerSetup
+
+from feature_lineage.errors import InvalidReport
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.operations import alias_history
+from feature_lineage.operations.alias_history import (
+    HISTORY_TAG,
+    AliasMove,
+    AliasRecord,
+    read_record,
+    state_of,
+)
+from feature_lineage.operations.records import OPERATION_ID_TAG
+from feature_lineage.reconcile import alias_log
+
+
+def champion(number: str, *others: str) -> dict[str, ModelVersion]:
+    """Versions 1 to 3 of the project; the alias champion names one of them."""
+    return {
+        n: version(n, *(["champion"] if n == number else []), **{"feast.project": "driver_ranking"})
+        for n in ("1", "2", "3", *others)
+    }
+
+
+class Scene(ReconcilerSetup):
+    """An applied project with a model; each reconcile is half a minute after the last one."""
+
+    async def reconcile_now(self, number: str = "") -> None:
+        """Move the alias, and reconcile until nothing is left to do."""
+        if number:
+            self.fakes.versions = champion(number)
+        self.fakes.instant += timedelta(seconds=30)
+        await self.reconcile_until_quiet()
+
+    @property
+    def records(self) -> list[AliasRecord]:
+        """The records in MLflow, oldest first."""
+        return [
+            read_record("run", run.started_at, {OPERATION_ID_TAG: run.operation_id, **run.tags})
+            for run in self.fakes.runs
+            if HISTORY_TAG in run.tags
+        ]
+
+    @property
+    def moves(self) -> list[tuple[str, str]]:
+        return [(move.before, move.after) for each in self.records for move in each.moves]
+
+
+async def applied() -> Scene:
+    scene = Scene()
+    scene.fakes.versions = champion("1")
+    await scene.reconcile()
+    scene.job_ends()
+    await scene.reconcile_until_quiet()
+    return scene
+
+
+async def test_the_first_record_has_the_state() -> None:
+    scene = await applied()
+
+    (first,) = scene.records
+    assert (first.aliases, first.moves, first.previous) == (
+        {"driver_model": {"champion": "1"}},
+        (),
+        "",
+    )
+    mark = scene.project.status.alias_history
+    assert mark is not None
+    assert mark.record == first.record
+
+
+async def test_a_quiet_pass_asks_for_nothing() -> None:
+    scene = await applied()
+
+    await scene.restart()
+    await scene.reconcile_now()
+    await scene.reconcile_now()
+
+    assert scene.fakes.log == []
+    assert len(scene.records) == 1
+
+
+async def test_a_move_is_recorded_when_it_was_seen() -> None:
+    scene = await applied()
+
+    await scene.reconcile_now("2")
+
+    assert scene.moves == [("1", "2")]
+    assert scene.records[-1].at == scene.fakes.instant
+    assert "read aliases" not in scene.fakes.verbs()
+
+
+async def test_a_move_while_no_process_ran_is_found() -> None:
+    scene = await applied()
+
+    await scene.restart()
+    await scene.reconcile_now("3")
+
+    assert scene.moves == [("1", "3")]
+
+
+async def test_a_record_without_its_status_is_not_repeated() -> None:
+    scene = await applied()
+    known = scene.project.status
+    await scene.reconcile_now("2")
+
+    for outdated in (known, known.model_copy(update={"alias_history": None})):
+        mark = {"alias_history": outdated.alias_history}
+        status = scene.project.status.model_copy(update=mark)
+        scene.fakes.add(scene.project.model_copy(update={"status": status}))
+        await scene.restart()
+        await scene.reconcile_now()
+
+        assert scene.moves == [("1", "2")]
+        mark_now = scene.project.status.alias_history
+        assert mark_now is not None
+        assert mark_now.record == scene.records[-1].record
+
+
+async def test_moves_that_mlflow_refuses_wait_in_order() -> None:
+    scene = await applied()
+    scene.fakes.fail["record"] = OUT
+    seen = []
+    for number in ("2", "3", "1"):
+        scene.fakes.versions = champion(number)
+        scene.fakes.instant += timedelta(seconds=30)
+        seen.append(scene.fakes.instant)
+        await scene.reconcile()
+    assert scene.says("Recorded") == ("False", "MLflowUnavailable")
+    assert scene.says("Ready") == ("True", "Succeeded")
+    recorded = next(c for c in scene.project.status.conditions if c.type == "Recorded")
+    assert recorded.message.startswith("3 changes of aliases wait for MLflow")
+
+    del scene.fakes.fail["record"]
+    await scene.reconcile_now()
+
+    assert scene.moves == [("1", "2"), ("2", "3"), ("3", "1")]
+    assert [each.at for each in scene.records[1:]] == seen
+    assert scene.says("Recorded") == ("True", "Succeeded")
+
+
+async def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alias_log, "MAX_PENDING", 2)
+    scene = await applied()
+    scene.fakes.fail["record"] = OUT
+    for number in ("2", "3", "1", "2"):
+        scene.fakes.versions = champion(number)
+        scene.fakes.instant += timedelta(seconds=30)
+        await scene.reconcile()
+
+    del scene.fakes.fail["record"]
+    await scene.reconcile_now()
+
+    assert scene.moves == [("1", "2")]
+
+
+async def test_a_lost_record_begins_the_history_again() -> None:
+    scene = await applied()
+    scene.fakes.fail["read aliases"] = InvalidReport("a record is missing")
+
+    await scene.restart()
+    await scene.reconcile_now("2")
+
+    assert [each.aliases for each in scene.records[1:]] == [{"driver_model": {"champion": "2"}}]
+    assert scene.says("Recorded") == ("True", "Succeeded")
+
+
+async def test_a_history_that_is_not_readable_now_is_tried_again() -> None:
+    scene = await applied()
+    scene.fakes.fail["read aliases"] = OUT
+    await scene.restart()
+
+    await scene.reconcile_now("2")
+    assert scene.moves == []
+    assert scene.says("Ready") == ("True", "Succeeded")
+
+    del scene.fakes.fail["read aliases"]
+    await scene.reconcile_now()
+    assert scene.moves == [("1", "2")]
+
+
+async def test_an_outage_of_mlflow_ends_no_alias() -> None:
+    scene = await applied()
+    scene.fakes.versions = {}
+    scene.fakes.fail["view"] = OUT
+    await scene.reconcile_now()
+    assert scene.moves == []
+
+    del scene.fakes.fail["view"]
+    await scene.reconcile_now("3")
+    assert scene.moves == [("1", "3")]
+
+
+async def test_a_model_that_is_gone_ends_its_aliases() -> None:
+    scene = await applied()
+    scene.fakes.versions = {}
+    await scene.reconcile_now()
+
+    (move,) = scene.records[-1].moves
+    assert move == AliasMove("driver_model", "champion", "1", "", "ModelGone")
+    assert state_of(scene.records) is not None
+
+
+async def test_another_server_gets_its_own_history() -> None:
+    scene = await applied()
+    spec = ProjectScenario(mlflow={**MLFLOW, "opsExperimentSuffix": "-other"}).project.spec
+    scene.fakes.runs.clear()
+    scene.fakes.add(scene.project.model_copy(update={"spec": spec}))
+
+    await scene.reconcile_now()
+
+    assert [each.previous for each in scene.records] == [""]
+
+
+@pytest.mark.parametrize(
+    "spec", [{"suspend": True}, {"mlflow": {**MLFLOW, "logOperations": False}}]
+)
+async def test_without_records_nothing_is_asked(spec: dict[str, object]) -> None:
+    scene = await applied()
+    scene.fakes.add(
+        scene.project.model_copy(
+            update={"spec": ProjectScenario(**{"mlflow": MLFLOW, **spec}).project.spec}
+        )
+    )
+
+    await scene.reconcile_now("2")
+
+    assert scene.moves == []
+
+
+async def test_too_many_aliases_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alias_history, "MAX_ALIASES", 0)
+    scene = Scene()
+    scene.fakes.versions = champion("1")
+    await scene.reconcile()
+    await scene.reconcile()
+
+    assert scene.says("Recorded")[1] == "RequestRejected"
+    assert scene.records == []
+    assert scene.fakes.instant == NOW
