@@ -60,7 +60,7 @@ def _as_json(result: Planned) -> dict[str, Any]:
         "resource": str(result.key),
         "revision": result.revision,
         "verdict": str(plan.verdict) if plan else "Removed" if result.removed else "Failed",
-        "message": explain(plan, result.revision, overrides=result.overrides)
+        "message": explain(plan, result.revision, overrides=result.overrides, planning=True)
         if plan
         else result.problem,
     }
@@ -85,7 +85,7 @@ def _print(result: Planned) -> None:
         click.secho(text, fg=line.color or None, bold=line.bold)
     for warning in result.warnings:
         click.secho(visible(f"  warning: {warning.reason}: {warning.message}"), fg="yellow")
-    message = explain(plan, result.revision, overrides=result.overrides)
+    message = explain(plan, result.revision, overrides=result.overrides, planning=True)
     if message:
         click.echo()
         click.secho(visible(f"  {message}"), fg="red")

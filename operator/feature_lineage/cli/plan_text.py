@@ -11,6 +11,7 @@ from feature_lineage.operations.causes import Cause, causes
 from feature_lineage.operations.explain import affected_text, describe, subject_text
 from feature_lineage.operations.plan import Plan, PlanVerdict
 from feature_lineage.operations.protection import Impact
+from feature_lineage.shorten import listed
 
 MAX_NAMES: Final = 10
 _CLASSES: Final = {
@@ -112,8 +113,7 @@ def _cause(cause: Cause) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more
+    return listed(names, MAX_NAMES)
 
 
 def _change(change: Change) -> Iterator[Line]:

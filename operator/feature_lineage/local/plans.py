@@ -149,7 +149,7 @@ async def _run(
     overrides = tuple(item.plan_digest for item in given if item is not None)
     if plan.reason == Reason.REGISTRY_EMPTY:
         # What the plan says is about another registry than that of the models.
-        problem = explain(plan, source.revision, overrides=overrides)
+        problem = explain(plan, source.revision, overrides=overrides, planning=True)
         return Planned(key_of(project), source.revision, None, problem)
     return Planned(
         key_of(project),

@@ -12,6 +12,7 @@ from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.errors import TerminalError
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.models.facts import ModelVersion, TrainingRun
+from feature_lineage.shorten import listed
 
 PROJECT_TAG: Final = "feast.project"
 RETRIEVAL_TAG: Final = "feast.retrieval_type"
@@ -81,9 +82,8 @@ class FeatureRecord:
     @property
     def named(self) -> str:
         """Where the list is, and its first features."""
-        more = f" and {len(self.items) - 3} more" if len(self.items) > 3 else ""
         kind = "online retrieval, " if self.online else ""
-        return f"{self.where} ({kind}{', '.join(self.items[:3])}{more})"
+        return f"{self.where} ({kind}{listed(self.items, 3)})"
 
     def __str__(self) -> str:
         bad = sum(not is_reference(item) for item in self.items)

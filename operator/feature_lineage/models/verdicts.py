@@ -27,6 +27,7 @@ from feature_lineage.models.problems import (
 )
 from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import listed
 
 __all__ = [
     "BREAKING",
@@ -271,8 +272,7 @@ def _notes(evidence: _Evidence) -> str:
 def _summary(problems: Iterable[Problem]) -> str:
     """The first three problems as text, and the number of the others."""
     texts = [_text_of(problem) for problem in problems]
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return "; ".join(texts[:3]) + more
+    return listed(texts, 3, "; ")
 
 
 def _text_of(problem: Problem) -> str:

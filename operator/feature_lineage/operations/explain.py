@@ -24,17 +24,20 @@ _MAX_ITEM: Final = 240
 _SHA: Final = re.compile(r"(?:sha256:)?[0-9a-f]{40,64}")
 
 
-def explain(plan: Plan, revision: str, *, overrides: Iterable[str] = ()) -> str:
+def explain(
+    plan: Plan, revision: str, *, overrides: Iterable[str] = (), planning: bool = False
+) -> str:
     """The message for a blocked plan of at most `MAX_LENGTH`; "" for any other plan.
 
     Args:
         plan: the plan that was made.
         revision: the commit or digest from which the plan was made.
         overrides: the plan digests in permissions; the message mentions one of another plan.
+        planning: nothing but a plan was asked for.
     """
     if plan.verdict is not PlanVerdict.BLOCKED:
         return ""
-    subject = f"commit {short_revision(revision)} is not applied"
+    subject = f"{_revision(revision)} {'would not be' if planning else 'is not'} applied"
     others = [given for given in overrides if given and not names_plan(given, plan.digest)]
     stale = (
         f" The permission given for plan {one_line(others[0], 16)} is not for this plan."
@@ -118,11 +121,16 @@ def explain_applied_impacts(plan: Plan, revision: str) -> str:
     """
     if not plan.impacts:
         return ""
-    fact = f"commit {short_revision(revision)} is applied and affects "
+    fact = f"{_revision(revision)} is applied and affects "
     fact += f"{affected_text(plan.impacts)}: "
     # A runner of an older version does not report what allowed the plan.
     by = f". {one_line(plan.let_through, _MAX_ITEM)}." if plan.let_through else "."
     return _fit(fact, _impact_phrases(plan), "; ", by)
+
+
+def _revision(revision: str) -> str:
+    """``commit 3f2c1ab9d8e7``, or ``revision sha256:3f2c1ab9d8e7`` of a folder or ConfigMap."""
+    return f"{'revision' if ':' in revision else 'commit'} {short_revision(revision)}"
 
 
 def short_revision(revision: str) -> str:

@@ -211,7 +211,8 @@ def _stop(
         overrides = [
             given.plan_digest for given in (request.allow_breaking, request.allow_adoption) if given
         ]
-        message = explain(plan, job.request.revision, overrides=overrides)
+        planning = not KINDS[job.request.kind].writes_registry
+        message = explain(plan, job.request.revision, overrides=overrides, planning=planning)
         return job.report(Outcome.BLOCKED, reason=plan.reason, message=message, **known)
     if not KINDS[job.request.kind].writes_registry:
         return job.report(Outcome.PLANNED, **known)

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from feast import FeatureStore
@@ -178,6 +178,18 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
             return str(error)
         case FileNotFoundError():
             return f"the source file {error.filename or where or error} does not exist"
+        case AttributeError() if isinstance(error.obj, date):
+            column = source.timestamp_field if source is not None else ""
+            return (
+                f"timestamp column {column!r}{of_source} has dates without a time; "
+                "store it as timestamps"
+            )
+        case ValueError() if str(error).startswith("Value type not supported for feast"):
+            keys = ", ".join(repr(column.name) for column in message.spec.entity_columns)
+            return (
+                f"a join key ({keys}){of_source} is null in some row, which Feast cannot store; "
+                "remove these rows from the source"
+            )
         case KeyError():
             return (
                 f"a column is missing in the data{of_source}: {error.args[0] if error.args else ''}"

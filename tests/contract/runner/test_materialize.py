@@ -33,6 +33,48 @@ no_time = FeatureView(
 """
 
 
+ODD = """
+from feast import FeatureView, Field, FileSource
+from feast.types import Int64
+
+from features import driver
+
+def view(name):
+    source = FileSource(name=name, path=f"data/{name}.parquet", timestamp_field="event_timestamp")
+    return FeatureView(
+        name=name, entities=[driver], schema=[Field(name="trips", dtype=Int64)], source=source
+    )
+
+
+dates = view("dates")
+nulls = view("nulls")
+"""
+
+
+def test_odd_data_is_named_by_column_and_source(repo: Repo, zygote: Zygote) -> None:
+    odd = frame()
+    odd["event_timestamp"] = odd["event_timestamp"].dt.date
+    (repo.path / "data").mkdir(exist_ok=True)
+    odd.to_parquet(repo.path / "data" / "dates.parquet")
+    odd = frame()
+    odd["driver_id"] = odd["driver_id"].astype("Int64")
+    odd.loc[odd.index[0], "driver_id"] = pd.NA
+    odd.to_parquet(repo.path / "data" / "nulls.parquet")
+    zygote.run(request("apply", repo.views(a="trips:Int64").write(ODD, "odd.py").path))
+
+    window = MaterializeRequest(all_views_start=NOW - timedelta(days=9), all_views_end=NOW)
+    found = views(zygote.run(request("materialize", repo.path, window)))
+
+    assert found["dates"].error == (
+        "timestamp column 'event_timestamp' of source 'data/dates.parquet' has dates without a "
+        "time; store it as timestamps"
+    )
+    assert found["nulls"].error == (
+        "a join key ('driver_id') of source 'data/nulls.parquet' is null in some row, which Feast "
+        "cannot store; remove these rows from the source"
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_view_after_another_each_on_its_own(kind: str, build: Build, zygote: Zygote) -> None:
     repo = build(kind).views(a="trips:Int64", z="conv_rate:Float32").write(BAD, "bad.py")

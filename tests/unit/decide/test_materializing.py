@@ -281,6 +281,28 @@ def test_waiting_materialization_sets_its_condition() -> None:
     assert scenario.says("Materialized") == ("Unknown", "NeverRun")
 
 
+def test_what_was_never_materialized_says_what_it_waits_for() -> None:
+    message = "nothing was materialized yet; "
+    bare, planned = applied(), applied(schedules=[hourly()])
+    assert bare.condition("Materialized").message == (
+        f"{message}add spec.schedules or spec.backfills"
+    )
+    next_tick = planned.status.schedules[0].next
+    assert next_tick is not None
+    assert planned.condition("Materialized").message == (
+        f"{message}the next tick of schedule {planned.status.schedules[0].name} is at "
+        f"{next_tick:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+    planned.later(minutes=31)
+    planned.reconcile()
+    planned.jobs[planned.job] = JobFacts(running=True, begun=True)
+    planned.reconcile()
+    assert planned.condition("Materialized").message == (
+        f"{message}{planned.operation.id} is running"
+    )
+
+
 def test_materialization_without_views_reports_its_cause() -> None:
     scenario = applied(schedules=[hourly()], runtime={"retries": 0})
     scenario.later(minutes=31)

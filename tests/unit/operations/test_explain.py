@@ -108,6 +108,17 @@ def test_unknown_models_beside_known_ones() -> None:
     assert "; the features of 1 more protected model version are not known." in text
 
 
+def test_a_plan_of_a_folder_is_of_a_revision_and_of_no_commit() -> None:
+    digest = "sha256:" + "3f2c1ab9d8e7" + "0" * 52
+
+    assert explain(blocked(impact()), digest).startswith(
+        "revision sha256:3f2c1ab9d8e7 is not applied: "
+    )
+    assert explain(blocked(impact()), COMMIT, planning=True).startswith(
+        "commit 3f2c1ab9d8e7 would not be applied: "
+    )
+
+
 def test_an_adoption() -> None:
     text = explain(
         blocked(reason="AdoptionWouldDelete", adoption_deletes=("feature_view/stats", "entity/d")),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.conditions import reason_in
-from feature_lineage.api.enums import Result
+from feature_lineage.api.enums import BackfillState, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
@@ -18,6 +18,7 @@ from feature_lineage.decide.project.preconditions import waiting_reason
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import listed
 
 
 def set_non_gating_conditions(
@@ -41,9 +42,8 @@ def _materialized(
     )
     if failing:
         errors = {view.name: view.last_error for view in status.feature_views}
-        more = f" and {len(failing) - 3} more" if len(failing) > 3 else ""
-        listing = "; ".join(f"{name}: {errors[name]}" for name in failing[:3])
-        conditions.false(C.MATERIALIZED, Reason.VIEWS_FAILING, f"{listing}{more}")
+        texts = [f"{name}: {errors[name]}" for name in failing]
+        conditions.false(C.MATERIALIZED, Reason.VIEWS_FAILING, listed(texts, 3, "; "))
     elif (stuck := _never_came_to_its_views(observed, status)) is not None:
         conditions.false(C.MATERIALIZED, stuck.reason, stuck.message)
     elif any(view.materialized_until is not None for view in status.feature_views):
@@ -51,11 +51,26 @@ def _materialized(
     elif observed.resource.spec.suspend:
         conditions.unknown(C.MATERIALIZED, Reason.SUSPENDED, "spec.suspend is true")
     else:
-        conditions.unknown(
-            C.MATERIALIZED,
-            Reason.NEVER_RUN,
-            "nothing was materialized yet; add spec.schedules or spec.backfills",
-        )
+        conditions.unknown(C.MATERIALIZED, Reason.NEVER_RUN, _never_run(observed, status))
+
+
+def _never_run(observed: ObservedProject, status: FeatureStoreProjectStatus) -> str:
+    """What the first materialization waits for."""
+    spec, fact = observed.resource.spec, "nothing was materialized yet"
+    if status.operation is not None and KINDS[status.operation.kind].materializes:
+        return f"{fact}; {status.operation.id} is running"
+    if spec.backfills and any(
+        each.state not in (BackfillState.SUCCEEDED, BackfillState.FAILED)
+        for each in status.backfills
+    ):
+        return f"{fact}; a backfill of spec.backfills starts when no other operation runs"
+    ticks = [(each.next, each.name) for each in status.schedules if each.next is not None]
+    if ticks:
+        at, name = min(ticks)
+        return f"{fact}; the next tick of schedule {name} is at {_z(at)}"
+    if spec.schedules or spec.backfills:
+        return f"{fact}; the first materialization follows the first apply"
+    return f"{fact}; add spec.schedules or spec.backfills"
 
 
 def _never_came_to_its_views(
@@ -87,7 +102,7 @@ def _fresh(
             C.FRESH,
             Reason.NOT_SERVED,
             "Feast does not serve these views, because a job died while they were materialized; "
-            f"the next materialization or apply puts their state back: {', '.join(names[:10])}",
+            f"the next materialization or apply puts their state back: {listed(names, 10)}",
         )
     elif names := by_reason.get(Reason.NOT_IN_ONLINE_STORE):
         conditions.false(
@@ -99,10 +114,10 @@ def _fresh(
         )
     elif names := by_reason.get(Reason.NEVER_MATERIALIZED):
         conditions.false(
-            C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {', '.join(names[:10])}"
+            C.FRESH, Reason.NEVER_MATERIALIZED, f"never materialized: {listed(names, 10)}"
         )
     elif names := by_reason.get(Reason.WATERMARK_IN_FUTURE):
-        listing = ", ".join(f"{n} (until {_ahead(shown[n])})" for n in names[:10])
+        listing = listed([f"{n} (until {_ahead(shown[n])})" for n in names], 10)
         conditions.false(
             C.FRESH,
             Reason.WATERMARK_IN_FUTURE,
@@ -110,13 +125,13 @@ def _fresh(
             f"materialize them again, as a schedule does: {listing}",
         )
     elif names := by_reason.get(Reason.STALE):
-        listing = ", ".join(f"{n} (until {_z(shown[n].materialized_until)})" for n in names[:10])
+        listing = listed([f"{n} (until {_until(shown[n])})" for n in names], 10)
         conditions.false(C.FRESH, Reason.STALE, f"past their maxAge: {listing}")
     elif names := by_reason.get(Reason.OBSERVED_TOO_SELDOM):
         conditions.unknown(
             C.FRESH,
             Reason.OBSERVED_TOO_SELDOM,
-            f"the registry was read too long ago to decide about {', '.join(names[:10])}; "
+            f"the registry was read too long ago to decide about {listed(names, 10)}; "
             "shorten spec.registry.pollInterval below half of maxAge",
         )
     elif by_reason.get(Reason.SUCCEEDED):
@@ -127,6 +142,10 @@ def _fresh(
 
 def _ahead(view: FeatureViewStatus) -> str:
     return _z(view.future_until or view.materialized_until)
+
+
+def _until(view: FeatureViewStatus) -> str:
+    return _z(view.materialized_until)
 
 
 def _z(moment: datetime | None) -> str:
