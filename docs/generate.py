@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from feature_lineage.api.conditions import MODEL_REASONS, PROJECT_REASONS
 from feature_lineage.api.crd import DEFINITIONS, Definition
-from feature_lineage.api.pod_shapes import AS_IN_A_POD
+from feature_lineage.api.pod_shapes import AS_IN_A_POD, NOT_AVAILABLE
 from feature_lineage.api.structural import structural_schema
 from feature_lineage.kube.config import OperatorConfig
 
@@ -72,7 +72,7 @@ def _fields(definition: Definition, path: str) -> str:
 
 def _walk(schema: Schema, prefix: str) -> Iterator[tuple[str, Schema, bool]]:
     for name, field in schema.get("properties", {}).items():
-        if field.get("description") == AS_IN_A_POD:
+        if field.get("description") in (AS_IN_A_POD, NOT_AVAILABLE):
             continue
         yield f"{prefix}{name}", field, name in schema.get("required", ())
         inside = field.get("items", field)

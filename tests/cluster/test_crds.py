@@ -294,6 +294,16 @@ async def test_the_server_fills_in_the_defaults_of_the_models(admin, namespace):
     assert stored["spec"]["mlflow"]["pollInterval"] == "30s"
 
 
+@pytest.mark.parametrize("source", ["hostPath", "nfs"])
+async def test_a_refused_volume_is_refused_without_validation_too(source, admin, namespace):
+    """Without a word, the API server would remove the field, and the job get an empty folder."""
+    volumes = [{"name": "disk", source: {"path": "/"}}]
+    body = project(runtime={"volumes": volumes})
+
+    with pytest.raises(RequestRejected, match=r"runtime\.volumes\[0\].*hostPath and the other"):
+        await admin.create(PROJECTS, namespace, body)
+
+
 def test_kubectl_explains_every_field_of_the_spec(kubectl):
     explained = kubectl("explain", "fsp.spec.apply.protection.maxGuardAge")
 

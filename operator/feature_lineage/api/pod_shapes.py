@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 AS_IN_A_POD: Final = "As in a pod."
 """Description of every part, by which the tables of the documentation leave them out."""
+NOT_AVAILABLE: Final = "Not available to jobs."
+"""Description of a field that a rule refuses; the tables leave it out, too."""
 MAX_TEXT: Final = 1024
 MAX_ITEMS: Final = 32
 MAX_ENTRIES: Final = 256

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, GetJsonSchemaHandler, StrictBool, StrictInt
+from pydantic_core import CoreSchema
 
 from feature_lineage.api import pod_shapes as shapes
-from feature_lineage.api.base import ApiModel, at_most_one_of, exactly_one_of
+from feature_lineage.api.base import ApiModel, at_most_one_of, exactly_one_of, rule
 from feature_lineage.api.checks import ATOMIC, MAP_BY_NAME, ListType, Pattern
 from feature_lineage.api.refs import ObjectRef
 from feature_lineage.api.types import (
@@ -115,10 +116,28 @@ class EnvFromSource(ApiModel):
 
 Part = dict[str, Any]
 
+REFUSED: Final = (
+    *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume"),
+    *("flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "iscsi", "nfs"),
+    *("photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos"),
+    "vsphereVolume",
+)
+"""Sources of Kubernetes that the pod security standard `restricted` refuses.
+
+The CRD has them, empty: the API server would remove an unknown field, and the volume would be an
+empty folder. The models do not have them.
+"""
+
 
 @at_most_one_of(
     *("config_map", "csi", "downward_a_p_i", "empty_dir", "ephemeral", "image"),
     *("persistent_volume_claim", "projected", "secret"),
+)
+@rule(
+    "hostPath and the other sources that the pod security standard restricted refuses are not "
+    "available; use a persistentVolumeClaim or csi",
+    cel=" && ".join(f"!has(self.{name})" for name in REFUSED),
+    holds=lambda _: True,
 )
 class Volume(ApiModel):
     """A volume of the pod: its name, and a source of the pod security standard `restricted`."""
@@ -147,6 +166,15 @@ class Volume(ApiModel):
         None, description="Several sources in one folder."
     )
     secret: Annotated[Part, shapes.SECRET] | None = Field(None, description="Files from a Secret.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        refused = {"type": "object", "description": shapes.NOT_AVAILABLE}
+        schema["properties"] |= dict.fromkeys(REFUSED, refused)
+        return schema
 
 
 class VolumeMount(ApiModel):
