@@ -86,6 +86,7 @@ class Reason(StrEnum):
     NOT_SERVED = "NotServed"  # Feast does not serve a view: a job died while it was materialized
     NOT_IN_ONLINE_STORE = "NotInOnlineStore"  # a view's rows are in another store, or by other keys
     NO_OBJECTIVE = "NoObjective"  # no maxAge is set
+    FEATURES_UNKNOWN = "FeaturesUnknown"  # a maxAge is set; which views the model uses is not known
     OBSERVED_TOO_SELDOM = "ObservedTooSeldom"  # the registry was read too long ago to decide
 
     # Of FactsCurrent
@@ -107,7 +108,8 @@ class Reason(StrEnum):
     ALIAS_NOT_FOUND = "AliasNotFound"  # the registered model has no such alias
     VERSION_NOT_FOUND = "VersionNotFound"  # the registered model has no such version
     PROJECT_NOT_READY = "ProjectNotReady"  # the project names no MLflow server
-    REF_NOT_PERMITTED = "RefNotPermitted"  # the project does not exist or forbids the namespace
+    PROJECT_NOT_FOUND = "ProjectNotFound"  # the namespace of the model has no such project
+    REF_NOT_PERMITTED = "RefNotPermitted"  # no such project elsewhere, or it forbids the namespace
 
     # Of LineageVerified
     VERIFIED = "Verified"  # the features are defined as at training time
@@ -118,7 +120,9 @@ class Reason(StrEnum):
     NO_FEAST_LINEAGE = "NoFeastLineage"  # no features are recorded for the version
     SERVICE_MISMATCH = "ServiceMismatch"  # the feature service is not the list of features
     NOT_SERVED_ONLINE = "NotServedOnline"  # verified, and a view of it was never online
-    REGISTRY_UNSEEN = "RegistryUnseen"  # the registry to compare with is not known
+    REGISTRY_UNSEEN = "RegistryUnseen"  # the project's registry was not read yet
+    BASELINE_LOST = "BaselineLost"  # the registry of training time is not kept any more
+    NOT_RESOLVED = "NotResolved"  # there is no version to verify: Resolved is not True
 
     # Of Events only
     MODELS_HURT = "ModelsHurt"  # an applied change broke or changed protected models

@@ -91,12 +91,13 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         {
             *(_R.MODEL_NOT_FOUND, _R.ALIAS_NOT_FOUND, _R.VERSION_NOT_FOUND),
             *(_R.MLFLOW_UNAVAILABLE, _R.PROJECT_NOT_READY, _R.REF_NOT_PERMITTED),
+            _R.PROJECT_NOT_FOUND,
         }
     ),
     ModelCondition.LINEAGE_VERIFIED: frozenset(
         {
-            *(_R.CHANGED, _R.BROKEN, _R.AMBIGUOUS, _R.NO_FEAST_LINEAGE, _R.SERVICE_MISMATCH),
-            *(_R.PROJECT_MISMATCH, _R.REGISTRY_UNSEEN),
+            *(_R.CHANGED, _R.BROKEN, _R.AMBIGUOUS, _R.NO_FEAST_LINEAGE, _R.PROJECT_MISMATCH),
+            *(_R.REGISTRY_UNSEEN, _R.BASELINE_LOST, _R.NOT_RESOLVED),
         }
     ),
     ModelCondition.TAGGED: frozenset(
@@ -109,7 +110,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
     ModelCondition.FEATURES_FRESH: frozenset(
         {
             *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
-            *(_R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
+            *(_R.FEATURES_UNKNOWN, _R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
         }
     ),
 }

@@ -225,7 +225,7 @@ def _baseline_unseen(evidence: _Evidence) -> _Finding | None:
     ):
         return None
     message = "the registry snapshot that this version is compared with is not kept any more"
-    return Verdict.UNKNOWN, Reason.REGISTRY_UNSEEN, message
+    return Verdict.UNKNOWN, Reason.BASELINE_LOST, message
 
 
 def _changed(evidence: _Evidence) -> _Finding | None:
@@ -238,11 +238,11 @@ def _no_difference(evidence: _Evidence) -> _Finding:
     """A feature that the baseline lacks was first read later, so it is not verified."""
     verified = evidence.trained and not evidence.unseen
     verdict = Verdict.VERIFIED if verified else Verdict.UNCHANGED
-    if evidence.link.reason is Reason.SERVICE_MISMATCH:
-        return verdict, Reason.SERVICE_MISMATCH, _notes(evidence)
     count = len(evidence.link.refs)
     since = "at training time" if verified else "when first seen"
     message = f"{count} features are defined as they were {since}"
+    if evidence.link.reason is Reason.SERVICE_MISMATCH:
+        return verdict, Reason.SERVICE_MISMATCH, f"{message}; {_notes(evidence)}"
     if evidence.trained and evidence.unseen:
         message += f"; {evidence.unseen[0]} was not in the known registry of training time"
     if evidence.offline:

@@ -41,7 +41,7 @@ async def test_model_follows_a_project_created_later(
     await start_operator()
     spec = {"projectRef": {"name": "ranking"}, "model": {"name": "m", "alias": "champion"}}
     await admin.create(MODELS, namespace, manifest(MODELS, "m", spec))
-    await until(admin, MODELS, namespace, "m", says("Resolved", "False", "RefNotPermitted"))
+    await until(admin, MODELS, namespace, "m", says("Resolved", "False", "ProjectNotFound"))
 
     source = {"configMapRef": {"name": "repo"}}
     project = manifest(PROJECTS, "ranking", {"project": "ranking", "source": source})
@@ -50,4 +50,4 @@ async def test_model_follows_a_project_created_later(
 
     await admin.delete(PROJECTS, namespace, "ranking")
     await until(admin, PROJECTS, namespace, "ranking", gone)
-    await until(admin, MODELS, namespace, "m", says("Resolved", "False", "RefNotPermitted"), 10)
+    await until(admin, MODELS, namespace, "m", says("Resolved", "False", "ProjectNotFound"), 10)

@@ -111,7 +111,7 @@ def test_a_version_is_resolved_with_all_that_is_known_of_it() -> None:
     ("resource", "fields", "reason", "words"),
     [
         pytest.param(
-            model(), {"project": None}, "RefNotPermitted", "FeatureStoreProject ranking", id="ref"
+            model(), {"project": None}, "ProjectNotFound", "does not exist in namespace", id="ref"
         ),
         pytest.param(
             model(),
@@ -147,10 +147,24 @@ def test_why_there_is_no_version(
     assert says(decision, "Resolved") == says(decision, "Ready") == ("False", reason)
     assert words in message(decision, "Resolved")
     assert says(decision, "Reconciling") == ("True", reason)
-    assert says(decision, "LineageVerified") == ("Unknown", "RegistryUnseen")
+    assert says(decision, "LineageVerified") == ("Unknown", "NotResolved")
     assert says(decision, "Tagged") == ("False", "Progressing")
     assert not decision.after
     assert {c.type for c in decision.status.conditions} == ALWAYS | {"Reconciling"}
+
+
+@pytest.mark.parametrize(
+    ("freshness", "reason"), [({"maxAge": "1d"}, "FeaturesUnknown"), (None, "NoObjective")]
+)
+def test_an_objective_without_known_features_is_said(
+    freshness: dict[str, str] | None, reason: str
+) -> None:
+    unknown = linked(TAGGED, Verdict.UNKNOWN, reason="NoFeastLineage")
+    resource = model(freshness=freshness) if freshness else model()
+
+    decision = reconcile(replace(observed_model(resource, unknown), snapshot=None))
+
+    assert says(decision, "FeaturesFresh") == ("Unknown", reason)
 
 
 def test_facts_about_a_version_that_is_gone_leave_the_status() -> None:
@@ -211,7 +225,7 @@ OUTCOMES = [
     (Verdict.CHANGED, None, ("False", "Changed"), True),
     (Verdict.BROKEN, None, ("False", "Broken"), False),
     (Verdict.AMBIGUOUS, None, ("False", "Ambiguous"), False),
-    (Verdict.VERIFIED, "ServiceMismatch", ("False", "ServiceMismatch"), True),
+    (Verdict.VERIFIED, "ServiceMismatch", ("True", "ServiceMismatch"), True),
     (Verdict.AMBIGUOUS, "ProjectMismatch", ("False", "ProjectMismatch"), False),
     (Verdict.UNKNOWN, "NoFeastLineage", ("Unknown", "NoFeastLineage"), False),
     (Verdict.UNKNOWN, "RegistryUnseen", ("Unknown", "RegistryUnseen"), False),

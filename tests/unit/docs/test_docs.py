@@ -154,7 +154,7 @@ def documented(page: Path, condition: str) -> set[str]:
 BESIDES = {
     ProjectCondition.APPLIED: {Reason.OBSERVED},
     ModelCondition.LINEAGE_VERIFIED: {
-        *(Reason.VERIFIED, Reason.UNCHANGED, Reason.NOT_SERVED_ONLINE)
+        *(Reason.VERIFIED, Reason.UNCHANGED, Reason.NOT_SERVED_ONLINE, Reason.SERVICE_MISMATCH)
     },
     ModelCondition.TAGGED: {Reason.PROGRESSING},
 }

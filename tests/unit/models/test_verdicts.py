@@ -291,7 +291,7 @@ class TestUnseen:
     def test_a_baseline_that_is_not_kept(self) -> None:
         actual = judge(_link(), None, "Training", REAL)
 
-        assert (actual.verdict, actual.reason) == (Verdict.UNKNOWN, "RegistryUnseen")
+        assert (actual.verdict, actual.reason) == (Verdict.UNKNOWN, "BaselineLost")
 
     def test_a_feature_that_is_gone_is_gone_without_a_baseline(self) -> None:
         actual = judge(_link(), None, "Training", edited(REAL, _without_conv))

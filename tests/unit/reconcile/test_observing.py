@@ -85,7 +85,7 @@ async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
     assert observed.models is not None
     (item,) = observed.models.linked
     assert item.judgement is not None
-    assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "RegistryUnseen")
+    assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "BaselineLost")
 
 
 async def test_a_missing_snapshot_is_requested_every_ten_minutes() -> None:

@@ -13,6 +13,7 @@ from feature_lineage.api.model_status import (
 )
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedModel
+from feature_lineage.decide.project.views import objectives
 from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
@@ -24,6 +25,8 @@ _MESSAGES: Final = {
     "says nothing about the rows since then; materialize it again, as a schedule does",
 }
 """Reasons of FeaturesFresh of which the times in the status say nothing."""
+_BESIDES: Final = (Reason.NOT_SERVED_ONLINE, Reason.SERVICE_MISMATCH)
+"""What is said beside a good verdict, and is no reason to doubt it."""
 READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})
 
 
@@ -45,7 +48,7 @@ def conditions_of(
         conditions.false(C.RESOLVED, problem.reason, problem.message)
     _lineage_condition(observed, conditions, problem)
     _tagged_condition(observed, conditions, problem, writing)
-    _fresh_condition(status, conditions)
+    _fresh_condition(observed, status, conditions)
     _ready(observed, status, conditions, problem)
     return conditions.values
 
@@ -56,12 +59,13 @@ def _lineage_condition(
     judgement = observed.linked.judgement if observed.linked else None
     if judgement is None:
         if problem is None or not problem.outage or conditions.get(C.LINEAGE_VERIFIED) is None:
+            reason = Reason.NOT_RESOLVED if problem else Reason.REGISTRY_UNSEEN
             message = problem.message if problem else "the registry has not been read yet"
-            conditions.unknown(C.LINEAGE_VERIFIED, Reason.REGISTRY_UNSEEN, message)
+            conditions.unknown(C.LINEAGE_VERIFIED, reason, message)
         return
     verdict = judgement.verdict
     good = verdict in (Verdict.VERIFIED, Verdict.UNCHANGED)
-    if good and judgement.reason in (str(verdict), Reason.NOT_SERVED_ONLINE):
+    if good and judgement.reason in (str(verdict), *_BESIDES):
         conditions.true(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
     elif verdict is Verdict.UNKNOWN:
         conditions.unknown(C.LINEAGE_VERIFIED, judgement.reason, judgement.message)
@@ -101,16 +105,38 @@ def _tagged_condition(
     # Otherwise the result of the last attempt stays until this attempt ends.
 
 
-def _fresh_condition(status: TrainedModelStatus, conditions: ConditionSet) -> None:
+def _has_objective(observed: ObservedModel) -> bool:
+    """Whether the model or its project sets a maxAge."""
+    own, project = observed.resource.spec.freshness, observed.project
+    if own is not None and own.max_age is not None:
+        return True
+    return project is not None and any(objectives(project.spec))
+
+
+def _fresh_condition(
+    observed: ObservedModel, status: TrainedModelStatus, conditions: ConditionSet
+) -> None:
     freshness = status.freshness
     if freshness is not None and freshness.reason in _MESSAGES:
         message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
         conditions.false(C.FEATURES_FRESH, freshness.reason, message)
-    elif freshness is None or freshness.max_age is None:
+    elif (freshness is None or freshness.max_age is None) and not _has_objective(observed):
         conditions.unknown(
             C.FEATURES_FRESH,
             Reason.NO_OBJECTIVE,
             "neither the project nor this model sets a maxAge",
+        )
+    elif freshness is None:
+        conditions.unknown(
+            C.FEATURES_FRESH,
+            Reason.FEATURES_UNKNOWN,
+            "which views serve this model is not known: see LineageVerified",
+        )
+    elif freshness.max_age is None:
+        conditions.unknown(
+            C.FEATURES_FRESH,
+            Reason.NO_OBJECTIVE,
+            "no view that serves this model has a maxAge, or is materialized",
         )
     elif freshness.fresh:
         conditions.true(C.FEATURES_FRESH)

@@ -34,6 +34,9 @@ UNRESOLVED_INTERVAL: Final = timedelta(seconds=30)
 _NOT_REPORTED: Final = frozenset({Verdict.UNKNOWN, Verdict.VERIFIED, Verdict.UNCHANGED})
 """First verdicts get no Event: 10,000 models would have 10,000 Events."""
 
+_UNJUDGED: Final = (Reason.REGISTRY_UNSEEN, Reason.BASELINE_LOST, Reason.NOT_RESOLVED)
+"""Reasons of LineageVerified with which the features were not compared."""
+
 
 def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
     """The decision for one model."""
@@ -72,7 +75,13 @@ def unresolved(observed: ObservedModel) -> Failure | None:
     """Why the resource has no model version; None if it has one."""
     spec, project = observed.resource.spec, observed.project
     if project is None:
-        name = spec.project_ref.name
+        name, namespace = spec.project_ref.name, observed.resource.metadata.namespace
+        if spec.project_ref.namespace in (None, namespace):
+            return Failure(
+                Reason.PROJECT_NOT_FOUND,
+                f"FeatureStoreProject {name} does not exist in namespace {namespace}; create it, "
+                "or correct spec.projectRef",
+            )
         return Failure(
             Reason.REF_NOT_PERMITTED,
             f"FeatureStoreProject {name} does not exist or does not allow this namespace; "
@@ -154,7 +163,7 @@ def _events(observed: ObservedModel, status: TrainedModelStatus) -> Iterator[Dom
     yield from _lost(observed)
     after, before = status.lineage, _judged(known)
     judgement = linked.judgement if linked is not None else None
-    if after is None or judgement is None or judgement.reason == Reason.REGISTRY_UNSEEN:
+    if after is None or judgement is None or judgement.reason in _UNJUDGED:
         return
     if before is after.verdict:
         return
@@ -169,7 +178,7 @@ def _judged(status: TrainedModelStatus) -> Verdict | None:
     A model that is reconciled before its project has read the registry is Unknown until then.
     """
     condition = find_condition(status.conditions, ModelCondition.LINEAGE_VERIFIED)
-    unseen = condition is not None and condition.reason == Reason.REGISTRY_UNSEEN
+    unseen = condition is not None and condition.reason in _UNJUDGED
     return None if unseen or status.lineage is None else status.lineage.verdict
 
 
