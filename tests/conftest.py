@@ -1,11 +1,14 @@
 """Settings of all tests.
 
 Tests that import Feast do so as a job does: its type checks are compiled on their first call.
+Feast's import sets a variable with which prometheus_client keeps its values in files that all
+registries of a process share; so prometheus_client is imported before.
 """
 
 import signal
 from contextlib import ExitStack
 
+import prometheus_client  # noqa: F401
 import pytest
 from hypothesis import settings
 

@@ -32,7 +32,8 @@ def backfill(
     length: timedelta = timedelta(days=2, hours=12),
     chunk: str = "1d",
 ) -> Backfill:
-    return Backfill(name=name, views=views, start=start, end=start + length, chunk=Duration(chunk))
+    end = start.astimezone(UTC) + length  # an hour that a time zone skips or repeats is no length
+    return Backfill(name=name, views=views, start=start, end=end, chunk=Duration(chunk))
 
 
 def hours(number: float) -> datetime:
