@@ -290,6 +290,11 @@ class FeatureStoreProjectStatus(StatusModel):
         description="The last 10 operations, and those that MLflow does not have yet, in up to "
         "80 KiB.",
     )
+    put_back_tried: str | None = Field(
+        None,
+        description="Digest of the states of views that an operation tried to put back; absent:"
+        " none are left.",
+    )
     alias_history: AliasHistoryStatus | None = Field(
         None, description="The last record in MLflow of the aliases of the project's models."
     )

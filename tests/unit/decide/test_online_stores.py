@@ -101,6 +101,22 @@ def test_the_store_of_a_blocked_revision_is_not_in_effect() -> None:
     assert scenario.status.registry.online_store == "one"
 
 
+def test_rows_in_the_store_of_a_blocked_spec_are_not_fresh() -> None:
+    """A materialization uses the newest text of `spec.featureStoreYaml`."""
+    scenario = _project()
+    _done(scenario, "one")
+    scenario.push(B)
+    scenario.reconcile()
+    scenario.end("Blocked", online_store_id="two", registry_id="registry-1", reason="Blocked")
+
+    _tick(scenario)
+    _done(scenario, "two")
+
+    assert scenario.status.registry is not None
+    assert scenario.status.registry.online_store == "one"
+    assert scenario.says("Fresh") == NOT_THERE
+
+
 def test_a_result_of_an_earlier_version_counts_as_before() -> None:
     scenario = _project()
     _done(scenario, "")
@@ -183,15 +199,26 @@ def test_a_dead_jobs_state_is_put_back_without_a_tick() -> None:
 
 def test_a_state_that_cannot_be_put_back_is_tried_once() -> None:
     scenario = _dead()
-
     scenario.end("Succeeded", views=_seen(state="MATERIALIZING"))
-    scenario.reconcile()
-    assert scenario.status.operation is None, "until the next job"
+
+    for _ in range(12):  # more than the operations that the status keeps
+        scenario.reconcile()
+        assert scenario.status.operation is None, "until the next job"
+        _tick(scenario)
+        scenario.end("Failed", reason="ViewsFailing", views=_seen("Failed", state="MATERIALIZING"))
+    assert scenario.status.operation is None
+
+
+def test_each_death_is_put_back() -> None:
+    scenario = _dead()
+    scenario.end("Succeeded", views=_seen(state="AVAILABLE_ONLINE"))
 
     _tick(scenario)
     dead = (view_report("stats", end=at("12:30"), **LEFT), view_report("extra", ""))
     scenario.end("Failed", reason="JobFailed", message="OOMKilled", views=dead)
-    assert scenario.operation.schedule is None, "another death"
+
+    assert scenario.operation.schedule is None
+    assert scenario.request.put_back == {"stats": "AVAILABLE_ONLINE"}
 
 
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"apply": {"mode": "Observe"}}])

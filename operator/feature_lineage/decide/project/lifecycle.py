@@ -15,6 +15,7 @@ from feature_lineage.api.enums import (
     Result,
 )
 from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import (
     FeatureStoreProjectStatus,
     RegistryStatus,
@@ -40,7 +41,7 @@ from feature_lineage.decide.project.status_changes import (
     schedules_after,
 )
 from feature_lineage.decide.project.step import Step
-from feature_lineage.decide.project.suspects import left_views, tried_with
+from feature_lineage.decide.project.suspects import left_views, puts_back, tried_with
 from feature_lineage.decide.project.views import with_views
 from feature_lineage.operations.backfills import content_digest
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -102,7 +103,7 @@ def outdated(observed: ObservedProject, operation: OperationStatus) -> bool:
         return known and operation.inputs_digest != inputs_digest(observed)
     if operation.backfill is not None:
         return operation.inputs_digest not in {content_digest(each) for each in spec.backfills}
-    if operation.kind is OperationKind.MATERIALIZE and operation.schedule is None:
+    if puts_back(operation):
         return not left_views(spec, observed.resource.status)
     if operation.schedule is not None:
         return operation.schedule not in {schedule.name for schedule in spec.schedules}
@@ -231,9 +232,11 @@ def end_operation(
         superseded=superseded,
         doubts=plan_doubts(observed),
     )
+    viewed = _views(observed, step, report, status.registry)
+    tried = _put_back_tried(viewed, spec, operation)
     return replace(
         step,
-        status=_views(observed, step, report, status.registry),
+        status=viewed.model_copy(update={"put_back_tried": tried}),
         snapshot=snapshot or step.snapshot,
         events=(*step.events, *events),
     )
@@ -252,12 +255,24 @@ def _in_effect(
 ) -> bool:
     """Whether the feature_store.yaml that the job used is in effect.
 
-    That of a plan or of a blocked apply is not. Beside applies, an Observe reads the newest
-    revision, too.
+    That of a plan or of a blocked apply is not. A materialization uses the newest text of the spec,
+    and so does an Observe beside applies, which reads the newest revision as well.
     """
-    if operation.kind is OperationKind.OBSERVE:
-        return observed.resource.spec.apply.mode is ApplyMode.OBSERVE
-    return KINDS[operation.kind].materializes or ended.result is Result.SUCCEEDED
+    if observed.resource.spec.apply.mode is ApplyMode.OBSERVE:
+        return True
+    if KINDS[operation.kind].materializes:
+        last = observed.resource.status.last_apply
+        return last is None or last.result is Result.SUCCEEDED
+    return KINDS[operation.kind].plans and ended.result is Result.SUCCEEDED
+
+
+def _put_back_tried(
+    status: FeatureStoreProjectStatus, spec: FeatureStoreProjectSpec, operation: OperationStatus
+) -> str | None:
+    """What the last operation that only puts back states tried to put back; None if all is done."""
+    if not left_views(spec, status):
+        return None
+    return operation.inputs_digest if puts_back(operation) else status.put_back_tried
 
 
 def _overtaken(report: JobReport) -> JobReport:

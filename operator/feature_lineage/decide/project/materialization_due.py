@@ -13,7 +13,7 @@ from feature_lineage.decide.project.due_operation import DecisionInput, DueOpera
 from feature_lineage.decide.project.suspects import left_views
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.operations import backfills, schedules
-from feature_lineage.operations.kinds import KINDS, Lane
+from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import MaterializeRequest
 
 
@@ -23,14 +23,12 @@ def materialization_due(given: DecisionInput) -> DueOperation | None:
 
 
 def put_back_due(given: DecisionInput) -> DueOperation | None:
-    """A job without views, once for each death of a job that left states of views."""
+    """A job without views, once for the same states that dead jobs left."""
     left, revision = left_views(given.observed.resource.spec, given.status), _in_effect(given)
     if not left or revision is None:
         return None
-    inputs = digest_of([[v.name, v.state_before, str(v.attempted_at)] for v in left])
-    writing = (op for op in given.status.operations if KINDS[op.kind].lane is Lane.WRITING)
-    newest = next(writing, None)
-    if newest is not None and newest.inputs_digest == inputs:
+    inputs = digest_of([[view.name, view.state_before] for view in left])
+    if given.status.put_back_tried == inputs:
         return None  # it could not put them back: the next job that writes the registry tries again
     return DueOperation(OperationKind.MATERIALIZE, given.observed.now, inputs, revision)
 

@@ -7,7 +7,8 @@ until its definition or the runtime changes, or a person asks for it.
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from feature_lineage.api.enums import ApplyMode
+from feature_lineage.api.enums import ApplyMode, OperationKind
+from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
@@ -104,6 +105,11 @@ def left_views(
     if spec.apply.mode is ApplyMode.OBSERVE:
         return ()
     return tuple(view for view in status.feature_views if view.state_before)
+
+
+def puts_back(operation: OperationStatus) -> bool:
+    """Whether the operation materializes nothing, and only puts back what dead jobs left."""
+    return operation.kind is OperationKind.MATERIALIZE and operation.schedule is None
 
 
 def tried_again(
