@@ -24,21 +24,23 @@ _VALUES: Final = {"true": True, "false": False}
 
 
 def protected_services(
-    snapshot: RegistrySnapshot, spec: ServiceFilter | None, record: str = ""
+    snapshot: RegistrySnapshot, spec: ServiceFilter | None, record: str | None = None
 ) -> tuple[str, ...]:
     """Names of the protected services of a registry, sorted.
 
     Args:
         snapshot: the registry in force.
         spec: the globs of the project as they are now.
-        record: the globs with which the registry was applied, as `record_of` writes them.
+        record: the globs with which the registry was applied, as `record_of` writes them; None if
+            this operator did not apply it.
     """
-    globs = [each for each in (spec, _recorded(record)) if each is not None]
+    # Without globs, the services with the tag are protected.
+    globs = (spec,) if record is None else (spec, _recorded(record))
     return tuple(
         sorted(
             name
             for name, service in _services(snapshot).items()
-            if any(_selected(name, service, each) for each in globs or (None,))
+            if any(_selected(name, service, each) for each in globs)
         )
     )
 

@@ -94,12 +94,18 @@ def serving_warnings(
     """What failed and blocks nothing: one sentence per question, with the models that ask it."""
     asked: dict[Question, list[str]] = {}
     for model in models:
-        asked.setdefault(question_of(model), []).append(f"{model.model} v{model.version}")
+        names = asked.setdefault(question_of(model), [])
+        if model.model:  # a service may be protected without a model
+            names.append(f"{model.model} v{model.version}")
     return tuple(
-        one_line(f"{fact[0]}: {subject(question)}, of {listed(names, 3)}: {fact[1]}", 600)
+        one_line(f"{fact[0]}: {subject(question)}{_of(names)}: {fact[1]}", 600)
         for question, names in asked.items()
         if question in answers and (fact := _fact(answers[question])) is not None
     )
+
+
+def _of(models: list[str]) -> str:
+    return f", of {listed(models, 3)}" if models else ""
 
 
 def not_served(answers: Mapping[Question, Failed | None]) -> dict[str, str]:

@@ -4,7 +4,6 @@ Two resources that write to one registry must compute the same identity, whichev
 use. Secrets must not appear in reports or logs.
 """
 
-import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -57,7 +56,13 @@ def _secrets(value: Any, key: str = "") -> set[str]:
     found = set()
     if any(word in key.lower() for word in _SECRET_WORDS):
         found.add(value)
-    with contextlib.suppress(ValueError):  # not a URL
-        if "://" in value and (password := urlsplit(value).password):
-            found |= {password, unquote(password)}
+    if "://" in value and (password := _password(value)):
+        found |= {password, unquote(password)}
     return found
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:  # no valid URL, but it may be shown
+        return address.partition("://")[2].rpartition("@")[0].partition(":")[2]

@@ -115,7 +115,7 @@ def apply(job: Job) -> JobReport:
     with job.progress.phase("apply"):
         store._registry = None
         tables = online.OnlineTables(store, contents, before.proto, job.progress)
-        if changes or not before.exists or (recorded, record_before) != (owner, record):
+        if changes or not before.exists or (recorded, record_before or "") != (owner, record):
             commit.commit(store, job.repo, before, current.objects_digest, writing, tables.create)
         else:
             tables.create()
@@ -164,7 +164,7 @@ def _desired(
 
 
 def _protected_services(
-    request: ApplyRequest, current: RegistrySnapshot, record: str
+    request: ApplyRequest, current: RegistrySnapshot, record: str | None
 ) -> tuple[str, ...]:
     if request.protection == "Off":
         return ()

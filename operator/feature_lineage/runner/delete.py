@@ -78,7 +78,9 @@ def _users(job: Job, request: DeleteRequest) -> tuple[str, ...]:
     return protected_versions(job.current_guard(guard, request.max_guard_age_seconds))
 
 
-def _services(request: DeleteRequest, current: RegistrySnapshot, record: str) -> tuple[str, ...]:
+def _services(
+    request: DeleteRequest, current: RegistrySnapshot, record: str | None
+) -> tuple[str, ...]:
     """Feature services of the project that are protected without a model."""
     if request.protection != "Enforce":
         return ()

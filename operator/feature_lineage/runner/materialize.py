@@ -6,6 +6,7 @@ imported: the registry holds the definitions. The repo is on the module path, at
 pickled functions may look for their module there.
 """
 
+import re
 import sys
 import time
 from collections import Counter
@@ -38,6 +39,8 @@ from feature_lineage.runner.windows import (
 
 CHANGED_BY_FEAST: Final = frozenset({"AVAILABLE_ONLINE", "GENERATED"})
 """States that become MATERIALIZING; the first materialization of a view leaves its state."""
+_NULL_KEY: Final = re.compile(r"Value type not supported for feast feature store: *\n?")
+"""Feast's error for a key without a value; with a value, its type is not supported."""
 _IN_PROCESS_ENGINES: Final = frozenset({"local", "python", "feast.infra.compute_engines.local"})
 
 
@@ -178,13 +181,13 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
             return str(error)
         case FileNotFoundError():
             return f"the source file {error.filename or where or error} does not exist"
-        case AttributeError() if isinstance(error.obj, date):
+        case AttributeError() if type(error.obj) is date:
             column = source.timestamp_field if source is not None else ""
             return (
                 f"timestamp column {column!r}{of_source} has dates without a time; "
                 "store it as timestamps"
             )
-        case ValueError() if str(error).startswith("Value type not supported for feast"):
+        case ValueError() if _NULL_KEY.fullmatch(str(error)):
             keys = ", ".join(repr(column.name) for column in message.spec.entity_columns)
             return (
                 f"a join key ({keys}){of_source} is null in some row, which Feast cannot store; "

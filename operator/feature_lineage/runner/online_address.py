@@ -1,7 +1,7 @@
 """Computes an online store's identity: its type, and where it is, without credentials.
 
-It is read from Feast's own configuration object, so that it works for each type of store: a field
-counts if a word of its name says where the store is. A new password moves no store.
+It is read from Feast's own configuration object. Of the stores of Feast the fields count that say
+where a store is; of any other store all fields but credentials. A new password moves no store.
 """
 
 import hashlib
@@ -10,66 +10,54 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 _PLACE: Final = frozenset(
     (
+        "account",
+        "bucket_name",
+        "cluster_members",
+        "cluster_name",
+        "collection_suffix",
+        "connection_name",
+        "connection_string",
+        "database",
+        "database_name",
+        "db_name",
+        "db_schema",
+        "dbname",
+        "endpoint_url",
+        "grpc_port",
         "host",
         "hosts",
-        "port",
-        "path",
-        "database",
-        "db",
-        "dbname",
-        "schema",
-        "keyspace",
-        "connection",
-        "endpoint",
-        "url",
-        "uri",
-        "region",
-        "project",
-        "namespace",
-        "instance",
-        "cluster",
-        "members",
-        "account",
-        "location",
-        "prefix",
-        "suffix",
-        "bucket",
-        "collection",
-        "table",
         "index",
-        "set",
-        "sentinel",
+        "index_path",
+        "instance",
+        "keyspace",
+        "kv_port",
+        "location",
+        "namespace",
+        "path",
+        "port",
+        "prefix",
+        "project_id",
+        "region",
+        "schema",
+        "schema_",
+        "secure_bundle_path",
+        "sentinel_master",
+        "set_name_template",
+        "table_name_template",
         "type",
+        "uri",
+        "url",
     )
 )
-_NO_PLACE: Final = frozenset(
-    (
-        "ssl",
-        "tls",
-        "cert",
-        "ca",
-        "key",
-        "user",
-        "password",
-        "token",
-        "pool",
-        "timeout",
-        "retries",
-        "max",
-        "warmup",
-        "level",
-        "params",
-        "field",
-        "size",
-        "overrides",
-        "auth",
-    )
-)
+"""Fields of the online stores of Feast 0.67 that say where the store is."""
+_SECRET: Final = frozenset(["auth", "cert", "key", "password", "secret", "token", "user"])
+"""Words in the names of fields that do not count in a store that has none of Feast's names."""
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
+_OPTIONS: Final = frozenset(("db", "dbname", "host", "port"))
+"""Options within a connection string that say where the store is."""
 
 
 def online_store_id(config: Any, repo: Path) -> str:
@@ -97,30 +85,29 @@ def _places(value: Any, key: str, repo: Path) -> Iterator[tuple[str, str]]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _places(item, key, repo)
-    elif value not in (None, "") and _says_where(key):
+    elif value not in (None, "") and key in _PLACE:
         yield key, _place(str(value), key, repo)
 
 
-def _says_where(key: str) -> bool:
-    words = set(key.lower().strip("_").split("_"))
-    return bool(words & _PLACE) and not words & _NO_PLACE
-
-
 def _secret(key: str) -> bool:
-    return bool(set(key.lower().strip("_").split("_")) & _NO_PLACE)
+    return bool(set(key.lower().strip("_").split("_")) & _SECRET)
 
 
 def _place(value: str, key: str, repo: Path) -> str:
-    """The value without user, password and options."""
-    if "://" in value:
-        parts = urlsplit(value)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """The value without user, password and options.
+
+    Not by `urlsplit`, which refuses some addresses with an error that contains their password.
+    """
+    scheme, url, rest = value.partition("://")
+    if url:
+        address = rest.rpartition("@")[2]  # a password may contain each of /?#
+        return f"{scheme}://{re.split('[?#]', address)[0]}"
     if key.endswith("path"):
         return os.path.realpath(repo / value)
     options = (part.partition("=") for part in _SEPARATORS.split(value))
     kept = (
         f"{name}={option}" if equals else name.rpartition("@")[2]
         for name, equals, option in options
-        if not equals or _says_where(name)
+        if name in _OPTIONS or not equals
     )
     return ",".join(kept)

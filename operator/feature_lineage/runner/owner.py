@@ -21,8 +21,13 @@ def owner_of(registry: Any, project: str) -> str:
     return _record(registry, project, OWNER_TAG)
 
 
-def services_record_of(registry: Any, project: str) -> str:
-    """The globs of protected services with which the project was applied; "" if there were none."""
+def services_record_of(registry: Any, project: str) -> str | None:
+    """The globs of protected services with which the project was applied; "" if there were none.
+
+    None if no resource applied it.
+    """
+    if not owner_of(registry, project):
+        return None
     return _record(registry, project, SERVICES_TAG)
 
 

@@ -83,7 +83,11 @@ def load_settings(repo: Path, text: str | None) -> Settings:
     config.repo_path = repo
     registry.cache_mode = "sync"  # no refresh thread, which would write between reads
     kind = str(registry.registry_type or "file")
-    registry_address = registry_id(kind, str(registry.path), repo)
+    try:
+        registry_address = registry_id(kind, str(registry.path), repo)
+    except ValueError:
+        # The error of `urlsplit` has the password.
+        raise InvalidRepo(f"{what}: registry.path is no valid address") from None
     online = online_store_id(config, repo)
     return Settings(config, kind, registry_address, online, secrets_in(raw))
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 _VARIABLE: Final = re.compile(
-    r"\$\{(?P<braces>[^}]*)\}|(?:(?<=[/:@,?=&])|^)\$(?P<part>[A-Z_][A-Z0-9_]*)(?=[/:@,?&]|$)",
+    r"\$\{(?P<braces>[A-Za-z_][A-Za-z0-9_]*)\}|(?:(?<=[/:@,?=&])|^)\$(?P<part>[A-Z_][A-Z0-9_]*)(?=[/:@,?&]|$)",
     re.ASCII,
 )
 """``${NAME}`` anywhere; ``$NAME`` in capitals where it is a whole part of a path or an address.
 
-Any other dollar is text, as for Feast: a password may contain one.
+Any other dollar is text, as for Feast: a password may contain one, and ``${spark.app.id}`` is for
+Spark.
 """
 
 

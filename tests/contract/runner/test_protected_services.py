@@ -165,6 +165,24 @@ def test_a_tag_protects_until_it_was_removed_by_an_apply(repo: Repo, zygote: Zyg
     assert apply(repo.edit(SERVICE, ""), zygote, policy(None)).outcome is Outcome.SUCCEEDED
 
 
+def test_an_exclude_that_comes_with_the_deletion_does_not_count(repo: Repo, zygote: Zygote) -> None:
+    excluded = policy(ServiceFilter(exclude=("ranking",)))
+    applied(repo, zygote, REPO.replace(SERVICE, TAGGED), policy(None))
+    held = apply(repo.edit(TAGGED, ""), zygote, excluded)
+    assert held.outcome is Outcome.BLOCKED, held.message
+
+    applied(repo, zygote, REPO.replace(SERVICE, TAGGED), excluded)
+    assert apply(repo.edit(TAGGED, ""), zygote, excluded).outcome is Outcome.SUCCEEDED
+
+
+def test_an_exclude_that_leaves_with_a_deletion_does_not_count(repo: Repo, zygote: Zygote) -> None:
+    applied(
+        repo, zygote, REPO.replace(SERVICE, TAGGED), policy(ServiceFilter(exclude=("ranking",)))
+    )
+    held = apply(repo.edit(TAGGED, ""), zygote, policy(None))
+    assert held.outcome is Outcome.BLOCKED, held.message
+
+
 def test_exclude_wins_over_the_tag(repo: Repo, zygote: Zygote) -> None:
     platform = policy(ServiceFilter(exclude=("ranking",)))
     applied(repo, zygote, REPO.replace(SERVICE, TAGGED), platform)

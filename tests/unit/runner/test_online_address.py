@@ -12,7 +12,8 @@ REPO = Path("/repo")
 SQLITE = {"type": "sqlite", "path": "data/online.db"}
 POSTGRES = {
     "type": "postgres", "host": "db", "port": 5432, "database": "feast", "db_schema": "public",
-    "user": "u", "password": "old", "min_conn": 1, "sslmode": "require", "ssl_root_cert_path": "a",
+    "user": "u", "password": "old", "min_conn": 1, "sslmode": "require", "sslrootcert_path": "a",
+    "conn_type": None,
 }  # fmt: skip
 REDIS = {
     "type": "redis", "connection_string": "redis:6379,ssl=true,password=old,db=1",
@@ -36,11 +37,16 @@ def identity(values: dict[str, Any], version: int = 3) -> str:
         pytest.param(SQLITE, {"path": "/repo/data/../data/online.db"}, id="the same file"),
         pytest.param(POSTGRES, {"password": "new", "user": "v"}, id="a credential"),
         pytest.param(POSTGRES, {"min_conn": 4, "sslmode": "disable"}, id="how to connect"),
-        pytest.param(POSTGRES, {"ssl_root_cert_path": "b"}, id="a certificate"),
+        pytest.param(POSTGRES, {"sslrootcert_path": "b", "sslcert_path": "c"}, id="a certificate"),
         pytest.param(
             REDIS, {"connection_string": "redis:6379,password=new,db=1"}, id="a Redis password"
         ),
+        pytest.param(POSTGRES, {"conn_type": "pool", "max_conn": 9}, id="a pool"),
         pytest.param(REDIS, {"key_ttl_seconds": 60}, id="a TTL"),
+        pytest.param(MONGODB, {"vector_index_wait_poll_interval": 9}, id="how long to wait"),
+        pytest.param(
+            MONGODB, {"connection_string": "mongodb://u:n#/?w@a,b/feast"}, id="an odd password"
+        ),
         pytest.param(
             MONGODB, {"connection_string": "mongodb://u:new@a,b/feast"}, id="a password in a URL"
         ),
@@ -67,6 +73,9 @@ def test_a_store_that_stays(store: dict[str, Any], change: dict[str, Any]) -> No
         pytest.param(
             MONGODB, {"connection_string": "mongodb://u:old@a,c/feast"}, id="another replica set"
         ),
+        pytest.param(
+            MONGODB, {"connection_string": "mongodb://u:n#/?w@a,c/feast"}, id="an odd password"
+        ),
         pytest.param(CASSANDRA, {"hosts": ["a", "c"]}, id="another host of several"),
         pytest.param(CASSANDRA, {"keyspace": "feast2"}, id="another keyspace"),
         pytest.param(
@@ -79,6 +88,11 @@ def test_a_store_that_stays(store: dict[str, Any], change: dict[str, Any]) -> No
 )
 def test_a_store_that_moves(store: dict[str, Any], change: dict[str, Any]) -> None:
     assert identity({**store, **change}) != identity(store)
+
+
+@pytest.mark.parametrize("address", ["http://u:s3cr\u2100tpw@h:80", "http://[h", "://"])
+def test_an_address_that_is_no_url_has_an_identity(address: str) -> None:
+    assert identity({"type": "remote", "path": address}) != identity({"type": "remote"})
 
 
 def test_keys_of_another_version_are_not_found() -> None:

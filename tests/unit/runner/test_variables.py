@@ -18,6 +18,7 @@ from feature_lineage.runner.variables import unset_variables
         ("postgresql://u:pa$WORD@h/db", []),
         ("costs 5$ or $5", []),
         ("$", []),
+        ("-Dlog=${spark.app.id} ${env:X} ${}", []),
     ],
 )
 def test_variables_are_told_from_other_dollars(text: str, names: list[str]) -> None:
