@@ -19,7 +19,13 @@ from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.api.yaml_text import read_documents
 
 PREVIOUS = Path(__file__).parent / "previous"
-GOOD = sorted((Path(__file__).parents[1] / "corpus" / "good").glob("*.yaml"))
+NEWER = {"project-protected-services.yaml"}
+"""Manifests with fields that the earlier version does not have."""
+GOOD = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "corpus" / "good").glob("*.yaml")
+    if path.name not in NEWER
+)
 TYPES = {"FeatureStoreProject": FeatureStoreProject, "TrainedModel": TrainedModel}
 CONDITION = {
     "type": "Ready",

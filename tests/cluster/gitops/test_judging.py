@@ -336,7 +336,11 @@ MODELS: dict[str, tuple[Callable[[], Object], tuple[str, str, str], str]] = {
         WORKING,
         "no alias champion",
     ),
-    "has no project": (lambda: trained(project=None), WORKING, "create it, or add the namespace"),
+    "has no project": (
+        lambda: trained(project=None),
+        WORKING,
+        "create it, or correct spec.projectRef",
+    ),
     "has a project without MLflow": (
         lambda: trained(project=ProjectScenario().project),
         WORKING,
