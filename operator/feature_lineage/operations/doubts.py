@@ -29,6 +29,7 @@ class Doubt(StrEnum):
     MADE_UP_VALUES = "MadeUpValues"  # an on-demand function fails on made-up values
 
     # Of an apply
+    STORE_MOVED = "StoreMoved"  # the online store is another one, which is empty as far as is known
     INTERVALS_KEPT = "IntervalsKept"  # past rows of a changed view are not written again
     STORED_DIFFERENTLY = "StoredDifferently"  # Feast stores an object in another form
     OTHER = "Warning"  # any other warning

@@ -224,12 +224,12 @@ def _store_warnings(job: Job, request: ApplyRequest, before: Reading) -> tuple[s
     settings = job.settings
     if request.online_store in ("", settings.online_store_id):
         return ()
-    names = [m.spec.name for _, m in views_of(before.proto, job.project) if intervals(m)]
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    names = sorted(m.spec.name for _, m in views_of(before.proto, job.project) if intervals(m))
+    lost = listed(names, 10) or "no view has rows yet"
     text = (
-        f"the online store moved: as far as is known, the {settings.online_store_type} store of "
-        "this revision is empty, and Feast serves no value from it until the views are "
-        f"materialized again: {', '.join(sorted(names)[:10]) or 'no view has rows yet'}{more}. "
+        f"{Doubt.STORE_MOVED}: the online store moved: as far as is known, the "
+        f"{settings.online_store_type} store of this revision is empty, and Feast serves no value "
+        f"from it until the views are materialized again: {lost}. "
         "The next tick of a schedule writes all rows that can be served"
     )
     return (text,)

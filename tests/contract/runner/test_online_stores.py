@@ -123,7 +123,7 @@ def test_a_plan_says_that_the_store_moved(full: Repo, zygote: Zygote) -> None:
     assert moved.plan is not None
     assert moved.plan.changes == ()
     assert len(moved.warnings) == 1
-    assert moved.warnings[0].startswith("the online store moved: as far as is known, the sqlite")
+    assert moved.warnings[0].startswith("StoreMoved: the online store moved: as far as ")
     assert "materialized again: a." in moved.warnings[0]
     assert planned(full, zygote).warnings == (), "nobody knows where it was"
 
