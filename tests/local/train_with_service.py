@@ -1,6 +1,7 @@
 """Trains on a feature service through Feast's own MLflow integration, and makes it the champion.
 
-Run in a process of its own: REPO URL MODEL SERVICE
+Run in a process of its own: REPO URL MODEL SERVICE [full|short|none], the names of columns in the
+signature.
 """
 
 import os
@@ -15,7 +16,7 @@ from feast import FeatureStore, RepoConfig
 from sklearn.linear_model import LinearRegression
 
 
-def main(repo: Path, url: str, model: str, service: str) -> None:
+def main(repo: Path, url: str, model: str, service: str, names: str = "full") -> None:
     os.chdir(repo)
     raw = yaml.safe_load(Path("feature_store.yaml").read_text())
     store = FeatureStore(config=RepoConfig(**raw, mlflow={"enabled": True, "tracking_uri": url}))
@@ -24,11 +25,13 @@ def main(repo: Path, url: str, model: str, service: str) -> None:
     entities = pd.DataFrame({key: [1001, 1002] for key in keys} | {"event_timestamp": [now, now]})
     with store.mlflow.start_run() as run:
         frame = store.get_historical_features(
-            entities, store.get_feature_service(service), full_feature_names=True
+            entities, store.get_feature_service(service), full_feature_names=names != "short"
         ).to_df()
         columns = frame.drop(columns=[*keys, "event_timestamp"]).select_dtypes("number")
         fitted = LinearRegression().fit(columns, [0.0, 1.0])
-        store.mlflow.log_model(fitted, "model", input_example=columns)
+        example = None if names == "none" else columns
+        packages = ["scikit-learn"]  # named, because MLflow looks for them in a slow process
+        store.mlflow.log_model(fitted, "model", input_example=example, pip_requirements=packages)
         outputs = mlflow.MlflowClient(url).get_run(run.info.run_id).outputs.model_outputs
     store.mlflow.register_model(f"models:/{outputs[0].model_id}", model)
     client = mlflow.MlflowClient(url)

@@ -156,6 +156,14 @@ class Verdict(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class ColumnNames(StrEnum):
+    """The form of the names by which a model reads its columns."""
+
+    FULL = "Full"  # stats__trips, or an alias of the view: origin__trips
+    SHORT = "Short"  # trips
+    UNKNOWN = "Unknown"
+
+
 class LineageOrigin(StrEnum):
     """The record from which a model's list of features was taken."""
 

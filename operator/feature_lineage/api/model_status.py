@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import StatusModel
 from feature_lineage.api.checks import ATOMIC, SET
-from feature_lineage.api.enums import BaselineFrom, LineageOrigin, Verdict
+from feature_lineage.api.enums import BaselineFrom, ColumnNames, LineageOrigin, Verdict
 from feature_lineage.api.meta import ConditionSet, ObservedGeneration
 from feature_lineage.api.project_status import ProblemStatus
 from feature_lineage.api.types import Duration, Timestamp
@@ -46,6 +46,11 @@ class LineageStatus(StatusModel):
     recorded_service: str | None = Field(None, description="The service the run recorded.")
     origin: LineageOrigin | None = Field(
         None, description="The record from which the features were taken."
+    )
+    column_names: ColumnNames | None = Field(
+        None,
+        description="The names of the columns in the model's signature: Full (view__feature) or"
+        " Short (feature). Unknown: the signature has or shows none, so both count.",
     )
     feature_count: StrictInt = Field(0, description="How many features there are.")
     feature_views: Annotated[tuple[str, ...], SET] = Field(

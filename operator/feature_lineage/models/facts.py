@@ -21,7 +21,7 @@ class LoggedModel:
         retrievals: how many retrievals of features Feast had recorded in the run before the model
             was logged; None if unknown, because the model was logged at another step than 0.
         last_retrieval: when the last of them was recorded, in ms since 1970; 0 without one.
-        inputs: names of the columns in its signature; None if it has none or was not needed.
+        inputs: names of the columns in its signature; None if it has none or was not read.
     """
 
     run_id: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.api.enums import LineageOrigin as Origin
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.reasons import Reason
@@ -25,6 +26,7 @@ class Link:
         reason: of `LineageVerified`, where the link is not exactly what was recorded: Ambiguous,
             NoFeastLineage, ProjectMismatch, RegistryUnseen or ServiceMismatch; else ``None``.
         problems: explanations of `reason`; of NoFeastLineage, the records that do not count.
+        names: the form of the names of columns in the signature of the model.
     """
 
     project: str = ""
@@ -35,6 +37,7 @@ class Link:
     count: int | None = None
     reason: Reason | None = None
     problems: tuple[str, ...] = ()
+    names: ColumnNames = ColumnNames.UNKNOWN
 
     @property
     def verifiable(self) -> bool:

@@ -6,28 +6,57 @@ Differences of a single feature (gone, another type, other join keys) are found 
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.signatures import Pairs, Projection, ServingSignature
 from feature_lineage.models.problems import Problem, ProblemKind
+
+NameOf = Callable[[Projection, str], str]
 
 _ORDER: Final = ", "
 _VERSION: Final = re.compile(r"@v[0-9]+(?=__)")
 
 
+def form_of_names(inputs: Iterable[str] | None, signature: ServingSignature | None) -> ColumnNames:
+    """Whether the columns that a model reads have full or short names.
+
+    Args:
+        inputs: names in the signature of the model; other columns may be among them.
+        signature: what Feast answers, as of training.
+    """
+    columns, names = signature.columns if signature is not None else (), frozenset(inputs or ())
+    full = any(_full(*column) in names for column in columns)
+    short = any(_short(*column) in names for column in columns)
+    if full is short:
+        return ColumnNames.UNKNOWN
+    return ColumnNames.FULL if full else ColumnNames.SHORT
+
+
 def compare_signatures(
-    was: ServingSignature | None, now: ServingSignature | None, subject: str
+    was: ServingSignature | None,
+    now: ServingSignature | None,
+    subject: str,
+    names: ColumnNames = ColumnNames.UNKNOWN,
 ) -> tuple[Problem, ...]:
     """What a client of the old signature notices, sorted; nothing where one is not known.
 
     Args:
         subject: the feature service; "" for a list of features, whose columns the client names.
+        names: which names of columns the client reads; both forms count if that is not known.
     """
     if was is None or now is None or was == now:
         return ()
     return tuple(
-        sorted({*_states(was, now), *_request(was, now, subject), *_answer(was, now, subject)})
+        sorted(
+            {
+                *_states(was, now),
+                *_request(was, now, subject),
+                *_answer(was, now, subject, _short if names is ColumnNames.SHORT else _full),
+                *(_collisions(was, now, subject) if names is not ColumnNames.FULL else ()),
+            }
+        )
     )
 
 
@@ -36,11 +65,12 @@ def with_signatures(
     was: ServingSignature | None,
     now: ServingSignature | None,
     subject: str,
+    names: ColumnNames = ColumnNames.UNKNOWN,
 ) -> tuple[Problem, ...]:
     """The problems of the features, and what only the signatures show."""
     found = set(problems)
     told = any(problem.kind is ProblemKind.JOIN_KEYS_CHANGED for problem in found)
-    for problem in compare_signatures(was, now, subject):
+    for problem in compare_signatures(was, now, subject, names):
         if not (told and problem.kind is ProblemKind.JOIN_KEYS_CHANGED):
             found.add(problem)
     return tuple(sorted(found))
@@ -80,9 +110,11 @@ def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iter
                 yield Problem(projection.name, ProblemKind.JOIN_KEYS_CHANGED, *texts)
 
 
-def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
-    old = {_full(*column): column for column in was.columns}
-    new = {_full(*column): column for column in now.columns}
+def _answer(
+    was: ServingSignature, now: ServingSignature, subject: str, name_of: NameOf
+) -> Iterator[Problem]:
+    old = {name_of(*column): column for column in was.columns}
+    new = {name_of(*column): column for column in now.columns}
     answered = {(projection.view, feature) for projection, feature in new.values()}
     added = {name: column for name, column in new.items() if name not in old}
     names: dict[tuple[str, str], deque[str]] = {}
@@ -100,9 +132,6 @@ def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Itera
             yield Problem(subject, ProblemKind.COLUMN_RENAMED, name, renamed)
         elif column in answered:
             yield Problem(subject, ProblemKind.COLUMN_GONE, name)
-    short_before = _repeated(was)
-    for name in sorted(_repeated(now) - short_before) if not short_before else ():
-        yield Problem(subject or name, ProblemKind.NAMES_COLLIDE, "", name)
     if not subject:
         return
     kept = [name for name in old if name in new]
@@ -113,6 +142,12 @@ def _answer(was: ServingSignature, now: ServingSignature, subject: str) -> Itera
         yield Problem(subject, ProblemKind.SERVICE_GREW, "", _ORDER.join(added))
 
 
+def _collisions(was: ServingSignature, now: ServingSignature, subject: str) -> Iterator[Problem]:
+    if not _repeated(was):
+        for name in sorted(_repeated(now)):
+            yield Problem(subject or name, ProblemKind.NAMES_COLLIDE, "", name)
+
+
 def _repeated(signature: ServingSignature) -> set[str]:
     """Short names that two columns have; Feast refuses them."""
     counts = Counter(feature for _, feature in signature.columns)
@@ -121,6 +156,10 @@ def _repeated(signature: ServingSignature) -> set[str]:
 
 def _full(projection: Projection, feature: str) -> str:
     return f"{projection.name}__{feature}"
+
+
+def _short(_: Projection, feature: str) -> str:
+    return feature
 
 
 def _keys(keys: Pairs, source: str = "") -> str:

@@ -144,6 +144,7 @@ def _evidence_of(
             signature_of(baseline, link.service, link.refs) if baseline is not None else None,
             served,
             link.service,
+            link.names,
         )
         if baseline is not None:
             there = {definition.ref for definition in now}

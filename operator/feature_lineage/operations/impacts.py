@@ -107,4 +107,4 @@ def _problems(model: GuardedModel, registry: RegistrySnapshot, service: str) -> 
         return found
     refs = model.refs or tuple(definition.ref for definition in model.features)
     now = signature_of(registry, service, refs)
-    return with_signatures(found, model.signature, now, service)
+    return with_signatures(found, model.signature, now, service, model.names)

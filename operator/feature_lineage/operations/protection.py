@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.api.project_spec import NameFilter
 from feature_lineage.features.definitions import FeatureDefinition
 from feature_lineage.features.refs import FeatureRef
@@ -34,6 +35,8 @@ class GuardedModel:
         refs: all features it uses; those without a definition here are compared with the
             current registry.
         signature: what its client asks and gets, by its baseline; None if that is not known.
+        names: the form of the names by which it reads its columns; Unknown in the request of an
+            older operator.
     """
 
     model: str
@@ -43,6 +46,7 @@ class GuardedModel:
     features: tuple[FeatureDefinition, ...]
     refs: tuple[FeatureRef, ...] = ()
     signature: ServingSignature | None = None
+    names: ColumnNames = ColumnNames.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def guard_digest(guard: Guard) -> str:
             model.service,
             sorted(digest_of(asdict(definition)) for definition in model.features),
             sorted(map(str, model.refs)),
+            *([model.names] if model.names is not ColumnNames.UNKNOWN else []),
         ]
         for model in guard.models
     )

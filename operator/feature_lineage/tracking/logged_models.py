@@ -39,6 +39,7 @@ class LoggedModels:
         self._known: dict[str, LoggedModel] = {}
         self._absent: set[str] = set()
         self._without_inputs: set[str] = set()
+        self._refused: set[str] = set()
 
     async def of(
         self, model_ids: Iterable[str], experiments: Experiments, *, full: bool
@@ -46,13 +47,15 @@ class LoggedModels:
         """The LoggedModels with these ids, without those that MLflow does not show.
 
         Args:
-            full: ask again for those that MLflow did not show before.
+            full: ask again for those that MLflow did not show before, and for signatures that it
+                refused.
         """
         wanted = set(model_ids)
         if full:
             self._known = {i: model for i, model in self._known.items() if i in wanted}
             self._absent.clear()
-            self._without_inputs &= wanted
+            self._without_inputs = (self._without_inputs & wanted) - self._refused
+            self._refused.clear()
         missing = sorted(wanted - self._known.keys() - self._absent)
         while some := missing[:IDS_PER_CALL]:
             missing = missing[IDS_PER_CALL:]
@@ -69,16 +72,29 @@ class LoggedModels:
     def inputs(self, model_id: str) -> tuple[str, ...] | None:
         return self._known[model_id].inputs
 
+    def unread(self, model_ids: Iterable[str]) -> list[str]:
+        """Those of known LoggedModels whose signature was not read yet, sorted."""
+        return sorted(
+            model_id
+            for model_id in set(model_ids) - self._without_inputs
+            if self._known[model_id].inputs is None
+        )
+
     async def read_inputs(self, model_id: str) -> None:
         """Read the names of the columns in the signature of a known LoggedModel, once."""
         if model_id in self._without_inputs or self._known[model_id].inputs is not None:
             return
-        self._without_inputs.add(model_id)
+        inputs = None
         try:
             body = await self._client.download_of_model(model_id, "MLmodel", max_bytes=MAX_MLMODEL)
-        except (NotFound, RequestRejected, AccessRefused, ServerFailed):
+            inputs = signature_inputs(body)
+        except (NotFound, RequestRejected):
+            pass
+        except (AccessRefused, ServerFailed):
+            self._refused.add(model_id)
+        if inputs is None:
+            self._without_inputs.add(model_id)
             return
-        inputs = signature_inputs(body)
         count_kept(memory_of_references(inputs))
         self._known[model_id] = replace(self._known[model_id], inputs=inputs)
 

@@ -230,7 +230,8 @@ class RegistryCache:
         else:
             reading = await read_changes(self._client, before)
         named = await self._run_resolver.with_runs(reading, full=whole)
-        trained, runs = await self._training.of(named, now=began, full=whole)
+        promoted = {(m.name, n) for m in reading.models.values() for n in m.aliases.values()}
+        trained, runs = await self._training.of(named, now=began, full=whole, promoted=promoted)
         # No await from here on: concurrent tag writes must not get lost. A full reading contains
         # the writes from before it began.
         if whole:

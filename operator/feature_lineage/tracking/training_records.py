@@ -3,7 +3,8 @@
 The tags of a run come with the run. Everything else costs requests, and is read only where the
 tags do not prove the list: LoggedModels in bulk, where Feast recorded a retrieval in the run; the
 number of retrievals, the artifact and the signature one by one, where there was more than one; the
-run around a nested run, where the nested run has no record of training.
+signature also of a version with an alias, for the names of its columns; the run around a nested
+run, where the nested run has no record of training.
 """
 
 import sys
@@ -27,6 +28,8 @@ from feature_lineage.untrusted import parse_json
 
 FEATURES_ARTIFACT: Final = "feast_features.json"
 MAX_FEATURES: Final = 1024 * 1024
+SIGNATURES_PER_READING: Final = 1000
+"""Of versions with an alias; the next reading continues."""
 MAX_PARENTS: Final = 5
 """Runs around a run that are read; MLflow shows nested runs two levels deep."""
 
@@ -54,11 +57,19 @@ class TrainingRecords:
         """The LoggedModels in the cache."""
         return self._models.known
 
-    async def of(self, versions: Iterable[ModelVersion], *, now: datetime, full: bool) -> Reading:
+    async def of(
+        self,
+        versions: Iterable[ModelVersion],
+        *,
+        now: datetime,
+        full: bool,
+        promoted: Collection[tuple[str, str]] = (),
+    ) -> Reading:
         """The runs of versions, including deleted ones, with the records that decide.
 
         Args:
             versions: with their runs and LoggedModels.
+            promoted: (model, version) of those that an alias points to.
             now: the current time.
             full: read unfinished and missing runs again, and artifacts that could not be read.
 
@@ -93,7 +104,7 @@ class TrainingRecords:
         nested = {i: run for i, chain in chains.items() if (run := self._nest(chain)) is not None}
         self._nested = {i for chain in chains.values() for i in chain[1:]}
         runs = {**runs, **nested}
-        return await self._with_inputs(versions, runs), runs
+        return await self._with_inputs(versions, runs, frozenset(promoted)), runs
 
     def _needs_model(self, version: ModelVersion) -> bool:
         """Whether the LoggedModel says more: an order, or another run than the version names."""
@@ -158,21 +169,27 @@ class TrainingRecords:
         return nested
 
     async def _with_inputs(
-        self, versions: tuple[ModelVersion, ...], runs: Mapping[str, TrainingRun]
+        self,
+        versions: tuple[ModelVersion, ...],
+        runs: Mapping[str, TrainingRun],
+        promoted: frozenset[tuple[str, str]],
     ) -> tuple[ModelVersion, ...]:
-        """With the signatures of models whose list is in doubt."""
-        doubtful = {
-            version.model_id
-            for version in versions
-            if version.logged is not None
-            and training_list(version, runs.get(version.run_id)).possible
-        }
-        if not doubtful:
+        """With the signatures of models whose list is in doubt, or that an alias points to."""
+        doubtful, named = set(), set()
+        for version in versions:
+            if version.logged is None:
+                continue
+            if training_list(version, runs.get(version.run_id)).possible:
+                doubtful.add(version.model_id)
+            elif (version.name, version.version) in promoted:
+                named.add(version.model_id)
+        if not (wanted := doubtful | named):
             return versions
-        await for_each(sorted(doubtful), self._models.read_inputs)
+        some = self._models.unread(named)[:SIGNATURES_PER_READING]
+        await for_each(sorted(doubtful.union(some)), self._models.read_inputs)
         return tuple(
             replace(v, logged=replace(v.logged, inputs=self._models.inputs(v.model_id)))
-            if v.logged is not None and v.model_id in doubtful
+            if v.logged is not None and v.model_id in wanted
             else v
             for v in versions
         )

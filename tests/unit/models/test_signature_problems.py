@@ -7,11 +7,12 @@ import pytest
 from tests import strategies as some
 from tests.strategies import Objects, edited
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import Projection, ServingSignature, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
-from feature_lineage.models.signature_problems import compare_signatures
+from feature_lineage.models.signature_problems import compare_signatures, form_of_names
 from feature_lineage.models.verdicts import Verdict, judge
 
 SERVICE = "routes"
@@ -207,3 +208,60 @@ def test_columns_are_compared_with_few_others(alias: str) -> None:
 
 def _signature(snapshot: RegistrySnapshot):  # type: ignore[no-untyped-def]
     return signature_of(snapshot, SERVICE, ())
+
+
+def _service(*members: tuple[str, str, str]) -> ServingSignature:
+    """A signature of (alias, view, feature)."""
+    projections = tuple(Projection(alias, view, (), (feature,)) for alias, view, feature in members)
+    return ServingSignature((), (), projections)
+
+
+TRAINED = _service(("stats", "stats", "trips"))
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        pytest.param(
+            _service(("activity", "stats", "trips")),
+            {"Full": {"ColumnRenamed"}, "Short": set(), "Unknown": {"ColumnRenamed"}},
+            id="another alias",
+        ),
+        pytest.param(
+            _service(("stats", "stats", "trips"), ("again", "again", "trips")),
+            {
+                "Full": {"ServiceGrew"},
+                "Short": {"NamesCollide"},
+                "Unknown": {"ServiceGrew", "NamesCollide"},
+            },
+            id="two columns of one short name",
+        ),
+        pytest.param(
+            _service(("stats", "stats", "trips"), ("more", "more", "rate")),
+            {form: {"ServiceGrew"} for form in ("Full", "Short", "Unknown")},
+            id="one more column",
+        ),
+    ],
+)
+def test_only_names_that_the_model_reads_count(
+    now: ServingSignature, found: dict[str, set[str]]
+) -> None:
+    for names, kinds in found.items():
+        problems = compare_signatures(TRAINED, now, SERVICE, ColumnNames(names))
+        assert {str(problem.kind) for problem in problems} == kinds, names
+
+
+@pytest.mark.parametrize(
+    ("inputs", "form"),
+    [
+        (("stats__trips", "driver_id"), "Full"),
+        (("trips", "stats__other"), "Short"),
+        (("trips", "stats__trips"), "Unknown"),
+        (("something",), "Unknown"),
+        ((), "Unknown"),
+        (None, "Unknown"),
+    ],
+)
+def test_the_form_is_that_of_the_recorded_names(inputs: tuple[str, ...] | None, form: str) -> None:
+    assert form_of_names(inputs, TRAINED) == form
+    assert form_of_names(inputs, None) == "Unknown"

@@ -51,7 +51,7 @@ class FakeClient:
         self.run_metrics: dict[str, list[int]] = {}
         self.run_models: dict[str, list[tuple[str, int]]] = {}
         self.logged: dict[str, LoggedModel] | FeatureLineageError = {}
-        self.model_files: dict[str, bytes] = {}
+        self.model_files: dict[str, bytes | FeatureLineageError] = {}
         self.artifacts: dict[str, bytes | FeatureLineageError] = {}
         self.calls: list[str] = []
         self.before_call: Callable[[str], None] = lambda call: None
@@ -170,9 +170,10 @@ class FakeClient:
 
     async def download_of_model(self, model_id: str, path: str, *, max_bytes: int) -> bytes:
         await self._call(f"signature {model_id}")
-        if model_id not in self.model_files:
-            raise NotFound(model_id)
-        return self.model_files[model_id]
+        found = self.model_files.get(model_id, NotFound(model_id))
+        if isinstance(found, FeatureLineageError):
+            raise found
+        return found
 
     async def download(self, run_id: str, path: str, *, max_bytes: int) -> bytes:
         await self._call(f"artifact {run_id}")

@@ -1,5 +1,6 @@
 """What is read about a training run: nothing more than what decides, and each part once."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from tests.unit.tracking.fake import Clock, FakeClient
 
 from feature_lineage.api.enums import LineageOrigin as Origin
-from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound
+from feature_lineage.errors import AccessRefused, FeatureLineageError, NotFound, ServerUnavailable
 from feature_lineage.models.facts import LoggedModel
 from feature_lineage.models.links import Link, resolve_link
 from feature_lineage.reasons import Reason
@@ -206,3 +207,37 @@ signature:
 )
 def test_names_of_a_signature(text: str, expected: tuple[str, ...] | None) -> None:
     assert signature_inputs(text.encode()) == expected
+
+
+async def test_a_signature_is_read_once_an_alias_points_to_the_version(scene: Scene) -> None:
+    scene.run("run1", tags("v:a"), 10)
+    scene.model(1, 10)
+    scene.client.model_files[MODEL] = b'signature:\n  inputs: \'[{"name": "v__a"}]\'\n'
+    assert await scene.asked() == [*FIRST, "logged models"]
+
+    scene.client.models["m"]["champion"] = "1"
+    scene.clock.advance(minutes=1)
+    scene.client.calls.clear()
+    assert await scene.asked() == ["models", "versions", f"signature {MODEL}"]
+    view = scene.cache.last
+    assert view is not None
+    logged = view.versions["m"]["1"].logged
+    assert logged is not None
+    assert logged.inputs == ("v__a",)
+
+
+@pytest.mark.parametrize("error", [AccessRefused("no"), ServerUnavailable("no answer")])
+async def test_a_signature_that_could_not_be_read_is_read_later(
+    scene: Scene, error: FeatureLineageError
+) -> None:
+    scene.run("run1", tags("v:a"), 10)
+    scene.model(1, 10)
+    scene.client.models["m"]["champion"] = "1"
+    scene.client.model_files[MODEL] = error
+    with suppress(ServerUnavailable):
+        await scene.link()
+
+    scene.client.model_files[MODEL] = b'signature:\n  inputs: \'[{"name": "v__a"}]\'\n'
+    scene.clock.advance(minutes=5)
+    scene.client.calls.clear()
+    assert f"signature {MODEL}" in await scene.asked()

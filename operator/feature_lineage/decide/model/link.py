@@ -14,6 +14,7 @@ from feature_lineage.models.baseline import Baseline, choose_baseline, trained_a
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import OnConflict, resolve_link
 from feature_lineage.models.recorded import PROJECT_TAG, own_records, projects_of
+from feature_lineage.models.signature_problems import form_of_names
 from feature_lineage.models.training_list import trained_in
 from feature_lineage.models.verdicts import judge
 from feature_lineage.operations.protection import GuardedModel, protected_aliases
@@ -79,6 +80,10 @@ def link_version(
         project=project,
         trained_on=trained_on,
     )
+    logged, against = version.logged, trained_on or snapshot
+    if against is not None and logged is not None and logged.inputs:
+        signature = signature_of(against, link.service, link.refs)
+        link = replace(link, names=form_of_names(logged.inputs, signature))
     judgement = judge(
         link,
         trained_on,
@@ -116,4 +121,5 @@ def guarded_model(
         tuple(sorted(definitions, key=lambda definition: str(definition.ref))),
         tuple(sorted(link.refs, key=str)) if link.complete else (),
         signature_of(against, link.service, link.refs) if against is not None else None,
+        link.names,
     )

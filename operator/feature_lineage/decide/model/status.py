@@ -40,6 +40,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         declared_service=observed.resource.spec.feature_service,
         recorded_service=link.recorded_service or None,
         origin=link.origin,
+        column_names=link.names if link.refs else None,
         feature_count=link.count or len(link.refs),
         feature_views=link.views[:MAX_FEATURES],
         feature_views_total=len(link.views),
