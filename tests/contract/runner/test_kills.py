@@ -16,7 +16,7 @@ from tests.contract.runner.repos import NOW, simple
 from feature_lineage.operations.job_report import Outcome
 from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest
 
-RANDOM_KILLS = 3
+RANDOM_KILLS = 4
 OLD = {
     **{f"stay{n}": "trips:Int64" for n in range(2)},
     **{f"turn{n}": "trips:Int64" for n in range(3)},
