@@ -57,8 +57,12 @@ def explain(
         case Reason.REGISTRY_EMPTY:
             count = _versions(len(plan.named_by))
             fact = f"{subject}: the registry has no feature view of this project, but MLflow has "
-            fact += f"{count} of the project: "
             step = ". Name the registry of these models in feature_store.yaml, or restore it"
+            if plan.emptied:
+                fact = f"{subject}: the registry of this project was emptied or lost since the "
+                fact += "last apply, and MLflow has "
+                step = ". Restore the registry if it was lost"
+            fact += f"{count} of the project: "
             step += f".{stale} To start with an empty registry, annotate "
             items = [one_line(name, _MAX_ITEM) for name in plan.named_by]
             return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))

@@ -37,6 +37,7 @@ class Plan:
         let_through: what permits an allowed plan, as a sentence; "" for any other plan.
         named_by: protected versions that name the project, as ``model/version``, if the registry
             has no view of the project.
+        emptied: that registry is the one that the resource applied to before.
     """
 
     digest: Name
@@ -49,6 +50,7 @@ class Plan:
     reason: str = ""
     let_through: str = ""
     named_by: Many[Name] = ()
+    emptied: bool = False
 
 
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:

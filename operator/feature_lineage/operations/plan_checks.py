@@ -48,7 +48,8 @@ class PolicyInput:
         impacts: protected versions and services with new problems.
         adoption_deletes: objects of others that the first apply to this registry would delete.
         takes_over: the apply would change a project that another resource applied.
-        named_by: protected versions that name the project, if the registry has no view of it.
+        named_by: protected versions that name the project, if the registry has no view of it and
+            the repo has some.
         empties: the repo has no view, and the apply would delete all views of the registry.
     """
 
@@ -213,7 +214,7 @@ def make_plan(
         if takes_over or _adopts(request, registry_id)
         else (),
         takes_over=takes_over,
-        named_by=_named_by(request) if changes and not current.has_views else (),
+        named_by=_named_by(request) if desired.has_views and not current.has_views else (),
         empties=current.has_views and not desired.has_views,
     )
     violations = [found for check in CHECKS if (found := check(policy_input)) is not None]
@@ -231,6 +232,7 @@ def make_plan(
         if not_overridden or not (violations or impacted)
         else _why_allowed(policy_input),
         named_by=policy_input.named_by,
+        emptied=bool(policy_input.named_by) and request.adopted == registry_id,
     )
 
 

@@ -82,6 +82,14 @@ def test_an_emptied_repo_deletes_nothing(build: Build, zygote: Zygote) -> None:
     assert through.plan.let_through.endswith("allow-adoption permits the change: it moved")
     assert repo.stores.tables("ranking") == set()
 
+    (repo.path / "features.py").write_text("")
+    again = ours.model_copy(update={"guard": guarded().guard})
+    alone = zygote.run(request("apply", repo.path, again))
+    assert alone.outcome is Outcome.SUCCEEDED, alone.message
+    back = zygote.run(request("apply", repo.views(a="trips:Int64").path, again))
+    assert (back.outcome, back.reason) == (Outcome.BLOCKED, "RegistryEmpty")
+    assert "the registry of this project was emptied or lost since the last apply" in back.message
+
 
 def test_a_plan_says_which_code_it_cannot_compare(repo: Repo, zygote: Zygote) -> None:
     applied = zygote.run(request("apply", repo.rich().path))

@@ -144,6 +144,17 @@ def test_an_empty_registry_names_the_models() -> None:
     )
 
 
+def test_the_own_registry_was_emptied() -> None:
+    plan = blocked(reason="RegistryEmpty", named_by=("a/1",), emptied=True)
+
+    assert explain(plan, COMMIT) == (
+        "commit 3f2c1ab9d8e7 is not applied: the registry of this project was emptied or lost "
+        "since the last apply, and MLflow has 1 protected model version of the project: a/1. "
+        "Restore the registry if it was lost. To start with an empty registry, "
+        'annotate featurelineage.io/allow-adoption: "0123456789ab: <why>"'
+    )
+
+
 def test_an_emptied_repo_lists_what_it_deletes() -> None:
     changes = (
         Change("feature_view", "stats", ChangeClass.DELETED),

@@ -349,8 +349,19 @@ def test_a_registry_without_views_that_models_name(
     found = plan(asked, GROWING, current)
 
     assert (found.reason, found.named_by) == (reason, ("driver_model/3",) if reason else ())
+    assert found.emptied is (fields.get("adopted") == REGISTRY)
     given = asked.model_copy(update={"allow_adoption": permitted(found)})
     assert plan(given, GROWING, current).verdict is not BLOCKED
+
+
+@pytest.mark.parametrize("current", [EMPTY, ENTITIES], ids=["empty", "entities"])
+@pytest.mark.parametrize("desired", [EMPTY, ENTITIES], ids=["no object", "entities alone"])
+def test_a_repo_without_views_fills_no_registry(
+    current: RegistrySnapshot, desired: RegistrySnapshot
+) -> None:
+    found = plan(request(CHAMPION, adopted=REGISTRY), desired, current)
+
+    assert (found.reason, found.named_by, found.emptied) == ("", (), False)
 
 
 def test_a_new_project_without_models_is_clean() -> None:
