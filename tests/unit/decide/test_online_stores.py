@@ -149,6 +149,22 @@ def test_what_another_tool_wrote_is_in_the_store_that_was_known() -> None:
         assert scenario.says("Fresh") == expected, "it may have been written before the move"
 
 
+def test_another_tool_fills_a_store_that_moved_after_Auto() -> None:  # noqa: N802
+    scenario = _project()
+    _done(scenario, "one")
+    scenario.change(apply={"mode": "Observe"}, materialization=None)
+
+    for until, expected in ((1, NOT_THERE), (1, NOT_THERE), (2, FRESH), (2, FRESH)):
+        scenario.later(hours=1)
+        scenario.reconcile()
+        observed = scenario.status.reading_operation
+        assert observed is not None
+        seen = _seen(materialized_until=NOW + timedelta(hours=3, minutes=until))
+        scenario.reports(observed, "Succeeded", online_store_id="two", views=seen)
+        scenario.reconcile()
+        assert scenario.says("Fresh") == expected
+
+
 def test_a_window_that_was_in_the_future_proves_nothing_later() -> None:
     scenario = _project()
     tick = scenario.now.replace(microsecond=0)
