@@ -4,7 +4,9 @@ The shape of a snapshot is checked down to its objects, not within them: a spec 
 another Feast version or be written by hand. A value of the wrong shape reads as absent.
 """
 
+import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -138,7 +140,22 @@ def _unnamed(core: JsonObject) -> dict[str, Any]:
     unnamed = {key: value for key, value in core.items() if key != "name" or kept}
     if "batch_source" in unnamed:
         unnamed["batch_source"] = _unnamed(mapping(unnamed["batch_source"]))
+    options = mapping(unnamed.get("custom_options"))
+    if core.get("type") == "CUSTOM_SOURCE" and options:
+        configuration = _unnamed_configuration(options.get("configuration"))
+        unnamed["custom_options"] = {**options, "configuration": configuration}
     return unnamed
+
+
+def _unnamed_configuration(encoded: object) -> object:
+    """Without the name that Feast's PostgreSQL source repeats beside its table or query."""
+    try:
+        found = json.loads(b64decode(text(encoded), validate=True))
+        if isinstance(found, dict) and (found.get("query") or found.get("table")):
+            return short_digest({key: value for key, value in found.items() if key != "name"})
+    except (ValueError, RecursionError):
+        pass
+    return encoded
 
 
 def source_names(spec: JsonObject) -> str:

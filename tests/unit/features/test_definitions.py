@@ -1,5 +1,7 @@
 """The definitions that a model depends on, for each kind of view."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +22,7 @@ from feature_lineage.features.definitions import (
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_members, service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.views import source_data
 
 REAL = some.real_snapshot()
 CONV_PLUS = FeatureRef("transformed", "conv_plus")
@@ -45,6 +48,40 @@ def test_a_stream_view_has_both_its_sources_and_its_function() -> None:
 
     assert actual.source.startswith("hourly_source, kafka_source#")
     assert actual.transformation
+
+
+def _configured(configuration: bytes) -> str:
+    """The digest of the data of a view with this custom source."""
+    options = {"configuration": b64encode(configuration).decode()}
+    return source_data({"batch_source": {"type": "CUSTOM_SOURCE", "custom_options": options}})
+
+
+def _postgres(**fields: str) -> str:
+    return _configured(json.dumps(fields).encode())
+
+
+def test_another_name_of_a_postgres_source_is_the_same_data() -> None:
+    named = _postgres(name="a", query="", table="t")
+
+    assert named == _postgres(name="b", query="", table="t")
+    assert named != _postgres(name="a", query="", table="u")
+    assert _postgres(name="a", query="SELECT 1") == _postgres(name="b", query="SELECT 1")
+    assert _postgres(name="a", query="SELECT 1") != _postgres(name="a", query="SELECT 2")
+
+
+def test_a_name_that_alone_says_where_the_data_is_counts() -> None:
+    assert _postgres(name="a", query="", table="") != _postgres(name="b", query="", table="")
+    assert _postgres(name="a", path="p") != _postgres(name="b", path="p")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b"", b"\xff", b"[]", b"{", b"[" * 100_000, b'{"table": "\\ud800", "name": "a"}'],
+    ids=["empty", "binary", "list", "half", "deep", "surrogate"],
+)
+def test_a_configuration_that_is_none_counts_as_it_is(odd: bytes) -> None:
+    assert _configured(odd) != _configured(b"other")
+    assert source_data({"batch_source": {"type": "CUSTOM_SOURCE", "custom_options": [1]}})
 
 
 def test_a_view_without_entity_has_no_join_keys() -> None:
