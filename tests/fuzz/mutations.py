@@ -96,7 +96,7 @@ def edited_value(draw: st.DrawFn, value: Json, names: Sequence[str] = ("",)) -> 
             case 1 if isinstance(copy, dict):
                 copy[draw(st.sampled_from((*names, *value)) | st.text(max_size=4))] = copy[key]
             case 1:
-                copy += [copy[key]] * draw(st.sampled_from((1, 100, 10_000)))
+                copy += repeated(copy[key], draw(st.sampled_from((1, 100, 10_000))))
             case _:
                 copy[key] = draw(edited_value(copy[key], names))
         return copy
@@ -113,6 +113,11 @@ def edited_value(draw: st.DrawFn, value: Json, names: Sequence[str] = ("",)) -> 
             return draw(st.sampled_from([odd for odd in ODD if type(odd) is type(value)]))
         case _:
             return draw(st.sampled_from(ODD))
+
+
+def repeated(item: Json, times: int) -> list[Json]:
+    """An item so many times, or as often as `LARGEST` has room for it: edits multiply."""
+    return [item] * min(times, max(1, LARGEST // len(json.dumps(item, default=str))))
 
 
 @st.composite
