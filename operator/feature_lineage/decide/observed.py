@@ -86,12 +86,14 @@ class AliasFacts:
     """The history of the aliases of a project's models.
 
     Attributes:
-        recorded: the state of the last record in MLflow.
+        recorded: the state of the last record in MLflow; None: not known.
         pending: changes that are not recorded yet, oldest first.
+        failure: why the aliases of the last reading are not among them; None if they are.
     """
 
-    recorded: AliasState
+    recorded: AliasState | None
     pending: tuple[AliasChange, ...] = ()
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ def changed(
         at: when the reading began that found the aliases.
         exists: the versions of each model that MLflow has.
     """
-    at = max(at, before.at + _SOONEST) if before.record else at
+    if before.record and at <= before.at:
+        at = before.at + _SOONEST
     moves = tuple(_moves(before.aliases, aliases, exists)) if before.record else ()
     record = f"aliases-{digest_of([before.record, before.digest, digest])[:32]}"
     whole = before.deltas >= WHOLE_EVERY or len(_moves_text(moves)) > MAX_MOVES_TEXT

@@ -7,13 +7,13 @@ that MLflow does not accept now wait in memory. If the process ends, they become
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from weakref import ref
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import key_of
-from feature_lineage.decide.observed import AliasFacts
+from feature_lineage.decide.observed import AliasFacts, Failure
 from feature_lineage.errors import FeatureLineageError, InvalidReport
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.models.facts import RegistryView
@@ -27,6 +27,10 @@ from feature_lineage.ports import Ports
 
 MAX_PENDING: Final = 20
 """Changes that wait for MLflow; a further one is merged with the newest of them."""
+RETRY_READ: Final = timedelta(minutes=5)
+"""How long a last record that MLflow refuses is not requested again."""
+MAX_SKEW: Final = timedelta(minutes=5)
+"""A record that is later than now by more does not count: no process of the operator wrote it."""
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = logging.getLogger(__name__)
@@ -40,16 +44,13 @@ class AliasLog:
         where: the place in MLflow; a spec with another place begins another history.
         read: the reading that was followed last, and the project's models in it. The reading is
             not kept alive: its memory may be needed.
+        until: while the last record is not known, when it is requested again.
     """
 
     where: str
     facts: AliasFacts
     read: "tuple[ref[RegistryView], frozenset[str]] | None" = None
-
-    @property
-    def last(self) -> AliasState:
-        """The newest state, recorded or not."""
-        return self.facts.pending[-1].state if self.facts.pending else self.facts.recorded
+    until: datetime = _NEVER
 
     def of(self, project: FeatureStoreProject) -> "AliasLog | None":
         """The log without what the status says is recorded; None if it is about another history."""
@@ -61,26 +62,12 @@ class AliasLog:
         for number, change in enumerate(pending, 1):
             if change.state.record == record:
                 return replace(self, facts=AliasFacts(change.state, pending[number:]))
-        return self if recorded.record in ("", record) else None
+        return self if recorded is None or recorded.record in ("", record) else None
 
     def follows(self, view: RegistryView, named: frozenset[str]) -> bool:
         """Whether this reading was followed already."""
         return self.read is not None and (self.read[0]() is view and self.read[1] == named)
 
-    def following(
-        self, view: RegistryView, named: frozenset[str], aliases: Aliases, digest: str
-    ) -> "AliasLog":
-        """The log with the aliases of a newer reading."""
-        pending = self.facts.pending
-        if digest != self.last.digest:
-            if len(pending) == MAX_PENDING:
-                pending = pending[:-1]
-            before = pending[-1].state if pending else self.facts.recorded
-            at = view.found_at or view.read_at
-            if digest != before.digest:
-                pending = (*pending, changed(before, aliases, digest, at, view.versions))
-        read = (ref(view), named)
-        return AliasLog(self.where, AliasFacts(self.facts.recorded, pending), read)
 
 
 def place_of(project: FeatureStoreProject) -> Place:
@@ -99,48 +86,61 @@ async def follow_aliases(
 ) -> AliasLog | None:
     """The log after a reading of the registry.
 
-    MLflow is asked for the last record only if neither this process nor the status knows it.
+    MLflow is asked for the last record only if neither this process nor the status knows it. One
+    that MLflow refuses is asked for again after `RETRY_READ`.
 
     Args:
         named: the registered models of the project.
         known: the log of the last reconcile.
 
     Returns:
-        None if there is no history yet, or if its last record cannot be read now.
+        None if there is no history yet.
     """
-    if known is not None and known.follows(view, named):
+    now = ports.clock.now()
+    if known is not None and (known.follows(view, named) or now < known.until):
         return known
+    facts = known.facts if known is not None else AliasFacts(None)
     aliases, where = _aliases(view, named), where_of(project)
     digest = digest_of([where, aliases])
-    if known is None:
-        mark = project.status.alias_history
+    recorded, mark = facts.recorded, project.status.alias_history
+    if recorded is None:
         if mark is None and not aliases:
             return None
-        if mark is not None and mark.digest == digest:
-            recorded: AliasState | None = AliasState(mark.record, mark.at, aliases, digest)
+        if mark is not None and mark.digest == digest and mark.at <= now + MAX_SKEW:
+            recorded = AliasState(mark.record, mark.at, aliases, digest)
         else:
-            recorded = await _last_record(ports, project, view, where)
-        if recorded is None:
-            return None
-        known = AliasLog(where, AliasFacts(recorded))
-    return known.following(view, named, aliases, digest)
+            try:
+                recorded = await _last_record(ports, project, view, where)
+            except FeatureLineageError as error:
+                failure = Failure.of(error)
+                until = now if failure.outage else now + RETRY_READ
+                return AliasLog(where, AliasFacts(None, failure=failure), until=until)
+    pending = facts.pending
+    if digest != (pending[-1].state if pending else recorded).digest:
+        if len(pending) == MAX_PENDING:
+            pending = pending[:-1]
+        before = pending[-1].state if pending else recorded
+        at = view.found_at or view.read_at
+        if digest != before.digest:
+            pending = (*pending, changed(before, aliases, digest, at, view.versions))
+    return AliasLog(where, AliasFacts(recorded, pending), (ref(view), named))
 
 
 async def _last_record(
     ports: Ports, project: FeatureStoreProject, view: RegistryView, where: str
-) -> AliasState | None:
-    """The state of the last record in MLflow, or that before the first; None: not known now."""
+) -> AliasState:
+    """The state of the last record in MLflow, or that before the first.
+
+    Raises:
+        FeatureLineageError: it cannot be read now.
+    """
     found = None
     try:
         registry = await ports.registries.of(project)
-        if registry is None:
-            return None
-        found = await registry.aliases_at(place_of(project))
+        if registry is not None:
+            found = await registry.aliases_at(place_of(project), ports.clock.now() + MAX_SKEW)
     except InvalidReport as error:
         _log.warning("%s: the history of aliases begins again: %s", key_of(project), error.message)
-    except FeatureLineageError as error:
-        _log.warning("%s: the history of aliases is not read: %s", key_of(project), error.message)
-        return None
     if found is None:
         # Not the digest of a record that a user deleted: that one stays deleted. And the same
         # digest for a process that starts after a crash.

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from feature_lineage.errors import InvalidReport, NotFound, RequestRejected
+from feature_lineage.errors import InvalidReport, NotFound
 from feature_lineage.operations.alias_history import (
     ALIASES,
     HISTORY_TAG,
@@ -25,7 +25,6 @@ from feature_lineage.operations.past_operations import PastOperation, read_opera
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, RESOURCE_TAG
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
-from feature_lineage.tracking.mlflow_errors import ANSWER_TOO_LARGE
 from feature_lineage.tracking.ops import RECORDED_TAG
 from feature_lineage.tracking.page_walk import pages
 
@@ -46,7 +45,8 @@ class HistoryReader:
         """The aliases at a time, or as of the last record; None if no record is that old.
 
         Raises:
-            InvalidReport: a record is missing or has another form, so the aliases are not known.
+            InvalidReport: a record is missing or has another form, or there are too many, so the
+                aliases are not known.
         """
         base = f"tags.`{HISTORY_TAG}` = '{ALIASES}'"
         until = f"attributes.start_time <= {parsing.milliseconds(at)}" if at is not None else ""
@@ -63,11 +63,10 @@ class HistoryReader:
         deltas = _all(base, f"tags.`{WHOLE_TAG}` = 'false'", since, until)
         async for raw in self._runs([place.aliases], deltas, place, OLDEST_FIRST):
             if len(records) > MAX_DELTAS:
-                raise RequestRejected(
+                raise InvalidReport(
                     f"experiment {place.aliases} of MLflow at {self._client.server.tracking_uri} "
-                    f"has more than {MAX_DELTAS} records of aliases since {records[0].at}; they "
-                    "are not read",
-                    error_code=ANSWER_TOO_LARGE,
+                    f"has more than {MAX_DELTAS} records of aliases since {records[0].at}; the "
+                    "aliases are not known until the next record with all aliases"
                 )
             try:
                 records.append(self._record(raw))

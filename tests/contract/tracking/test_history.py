@@ -176,6 +176,34 @@ async def test_a_missing_record_is_an_error(
         await registry.aliases_at(place)
 
 
+async def test_too_many_records_are_a_gap(
+    registry: MLflowRegistry, place: Place, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next record has all aliases, and the history goes on from there."""
+    monkeypatch.setattr(history_reader, "MAX_DELTAS", 2)
+    for n in range(4):
+        await writer.write({"m": {"champion": str(n)}})
+    with pytest.raises(InvalidReport, match="has more than 2 records of aliases"):
+        await registry.aliases_at(place)
+    assert await aliases_at(registry, place, 2) == {"m": {"champion": "2"}}
+
+    writer.state = AliasState("", writer.state.at, {}, "again")
+    await writer.write({"m": {"champion": "9"}})
+
+    assert await aliases_at(registry, place, 99) == {"m": {"champion": "9"}}
+
+
+async def test_a_record_of_the_future_is_left_out(
+    registry: MLflowRegistry, place: Place, writer: Writer
+) -> None:
+    await writer.write({"m": {"champion": "1"}})
+    other = Writer(registry, place)
+    other.state = replace(other.state, at=datetime(9999, 12, 31, 23, tzinfo=UTC))
+    await other.write({"m": {"champion": "666"}})
+
+    assert await aliases_at(registry, place, 9) == {"m": {"champion": "1"}}
+
+
 async def test_runs_of_other_resources_do_not_count(
     registry: MLflowRegistry, place: Place, writer: Writer
 ) -> None:

@@ -261,7 +261,7 @@ class Registry:
                 f"run-{n}", run.started_at, {OPERATION_ID_TAG: run.operation_id, **run.tags}
             )
             for n, run in enumerate(self.fakes.runs)
-            if HISTORY_TAG in run.tags
+            if HISTORY_TAG in run.tags and (at is None or run.started_at <= at)
         )
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -1,12 +1,13 @@
 """Each move of an alias is recorded once, whatever happens before it is recorded."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.decide.build import MLFLOW, NOW, ProjectScenario, version
 from tests.unit.reconcile.test_reconciler import OUT, ReconcilerSetup
 
-from feature_lineage.errors import InvalidReport
+from feature_lineage.errors import AccessRefused, InvalidReport
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.operations import alias_history
 from feature_lineage.operations.alias_history import (
@@ -183,6 +184,62 @@ async def test_a_history_that_is_not_readable_now_is_tried_again() -> None:
     del scene.fakes.fail["read aliases"]
     await scene.reconcile_now()
     assert scene.moves == [("1", "2")]
+
+
+async def test_a_history_that_may_not_be_read_is_said() -> None:
+    """The registry is readable and the experiment of the aliases is not: nothing is lost silently.
+
+    MLflow is asked again after minutes, not at each pass.
+    """
+    scene = await applied()
+    scene.fakes.fail["read aliases"] = AccessRefused("experiments/get-by-name: 403")
+    await scene.restart()
+    await scene.reconcile_now("2")
+    recorded = next(c for c in scene.project.status.conditions if c.type == "Recorded")
+    assert (recorded.status, recorded.reason) == ("False", "AuthFailed")
+    assert recorded.message == "moves of aliases are not recorded: experiments/get-by-name: 403"
+
+    del scene.fakes.fail["read aliases"]
+    await scene.reconcile_now("3")
+    assert (scene.moves, scene.says("Recorded")) == ([], ("False", "AuthFailed"))
+
+    scene.fakes.instant += alias_log.RETRY_READ
+    await scene.reconcile_now()
+    assert (scene.moves, scene.says("Recorded")) == ([("1", "3")], ("True", "Succeeded"))
+
+
+@pytest.mark.parametrize("year", [2100, 9999])
+async def test_a_record_of_the_future_does_not_count(year: int) -> None:
+    """Its author is not the operator, and later records would get its time."""
+    scene = await applied()
+    forged = replace(scene.fakes.runs[-1], operation_id="forged")
+    scene.fakes.runs.append(replace(forged, started_at=datetime(year, 12, 31, 23, tzinfo=UTC)))
+    await scene.restart()
+
+    await scene.reconcile_now("2")
+    seen = scene.fakes.instant
+    await scene.reconcile_now("3")
+
+    scene.fakes.runs = [run for run in scene.fakes.runs if run.operation_id != "forged"]
+    assert scene.moves == [("1", "2"), ("2", "3")]
+    assert [each.at for each in scene.records[1:]] == [seen, scene.fakes.instant]
+
+
+async def test_a_mark_of_the_future_does_not_count() -> None:
+    """As a version wrote it that took over the time of a forged record."""
+    scene = await applied()
+    mark = scene.project.status.alias_history
+    assert mark is not None
+    late = mark.model_copy(update={"at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)})
+    status = scene.project.status.model_copy(update={"alias_history": late})
+    scene.fakes.add(scene.project.model_copy(update={"status": status}))
+    await scene.restart()
+
+    await scene.reconcile_now()
+    assert scene.project.status.alias_history == mark
+
+    await scene.reconcile_now("2")
+    assert scene.records[-1].at == scene.fakes.instant
 
 
 async def test_an_outage_of_mlflow_ends_no_alias() -> None:

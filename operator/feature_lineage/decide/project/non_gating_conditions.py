@@ -199,6 +199,11 @@ def _recorded(
     if models is not None and models.failure is not None and waiting:
         reason = reason_in(C.RECORDED, models.failure.reason, Reason.MLFLOW_UNAVAILABLE)
         conditions.false(C.RECORDED, reason, f"{waiting} wait for MLflow: {models.failure.message}")
+    elif observed.aliases is not None and observed.aliases.failure is not None:
+        failure = observed.aliases.failure
+        reason = reason_in(C.RECORDED, failure.reason, Reason.REQUEST_REJECTED)
+        message = f"moves of aliases are not recorded: {failure.message}"
+        conditions.false(C.RECORDED, reason, message)
     elif not waiting:
         lost = status.counts.unrecorded_operations if status.counts else None
         left_out = f"{lost} operations left the list before MLflow had their run" if lost else ""
