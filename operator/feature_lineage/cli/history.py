@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.types import Duration
 from feature_lineage.cli.text import print_table
 from feature_lineage.decide.facts import key_of
-from feature_lineage.errors import InvalidManifest
+from feature_lineage.errors import InvalidManifest, TerminalError, WaitingError
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.operations.alias_history import AliasMove, AliasRecord, AliasState
@@ -39,12 +39,17 @@ class Page:
 
 @dataclass(frozen=True)
 class Moment:
-    """A project at one time; None: not known, because nothing that old is recorded."""
+    """A project at one time; None: not known, because nothing that old is recorded.
+
+    Attributes:
+        errors: why a part is not known, by name of the part; empty if all could be read.
+    """
 
     at: datetime
     aliases: AliasState | None
     registry: RegistryState | None
-    operations: tuple[PastOperation, ...]
+    operations: tuple[PastOperation, ...] | None
+    errors: Mapping[str, str]
 
 
 def parsed_time(text: str) -> datetime:
@@ -129,13 +134,19 @@ def run_as_of(
     """Print the aliases, the registry and the operations at one time."""
 
     async def read(registry: ModelRegistry, project: FeatureStoreProject) -> Moment:
-        place = place_of(project)
-        return Moment(
-            at,
-            await registry.aliases_at(place, at),
-            await registry.registry_at(place, at),
-            await registry.operations_at(place, at),
-        )
+        place, errors = place_of(project), {}
+
+        async def part(name: str, answer: Awaitable[_Answer]) -> _Answer | None:
+            try:
+                return await answer
+            except (TerminalError, WaitingError) as error:
+                errors[name] = error.message
+                return None
+
+        aliases = await part("aliases", registry.aliases_at(place, at))
+        known = await part("registry", registry.registry_at(place, at))
+        operations = await part("operations", registry.operations_at(place, at))
+        return Moment(at, aliases, known, operations, errors)
 
     found = asyncio.run(_each(folder, state, names, read))
     if output == "json":
@@ -226,16 +237,18 @@ def _view(view: PastView) -> str:
 
 
 def _print_moment(moment: Moment) -> None:
-    registry, aliases = moment.registry, moment.aliases
+    registry, aliases, errors = moment.registry, moment.aliases, moment.errors
     if registry is None:
-        click.echo("  Registry: not known: no operation had read it")
+        why = errors.get("registry", "no operation had read it")
+        click.echo(f"  Registry: not known: {why}")
     else:
         click.echo(
             f"  Registry: {registry.digest[:12]} since {_z(registry.since)}, last seen "
             f"{_z(registry.seen_until)}, by {registry.operation}"
         )
     if aliases is None:
-        click.echo("  Aliases: not known: no record is that old")
+        why = errors.get("aliases", "no record is that old")
+        click.echo(f"  Aliases: not known: {why}")
     else:
         click.echo(f"  Aliases, as observed at {_z(aliases.at)}:")
         named = [
@@ -244,7 +257,9 @@ def _print_moment(moment: Moment) -> None:
             for alias, version in sorted(versions.items())
         ]
         print_table([["    MODEL", "ALIAS", "VERSION"], *named])
-    if moment.operations:
+    if moment.operations is None:
+        click.echo(f"  Operations: not known: {errors['operations']}")
+    elif moment.operations:
         click.echo("  Operations:")
         rows = [row for operation in moment.operations for row in _rows(operation)]
         print_table([["  STARTED", "WHAT", "RESULT", "DETAILS"], *rows])
@@ -309,7 +324,10 @@ def _moment_json(moment: Moment) -> dict[str, Any]:
         }
         if registry is not None
         else None,
-        "operations": [_operation_json(each) for each in moment.operations],
+        "operations": [_operation_json(each) for each in moment.operations]
+        if moment.operations is not None
+        else None,
+        "errors": dict(moment.errors),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from feature_lineage.errors import InvalidReport, RequestRejected
+from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.operations.records import (
     OPERATION_ID_TAG,
@@ -47,7 +47,7 @@ Aliases = Mapping[str, Mapping[str, str]]
 Versions = Mapping[str, Collection[str]]
 """Registered model → its versions."""
 
-Gone = Literal["", "AliasRemoved", "VersionGone", "ModelGone"]
+Gone = Literal["", "AliasRemoved", "VersionGone", "ModelGone", "NotOfProject"]
 """Why an alias names no version any more; "" if it names one."""
 
 _Row = tuple[Name, Name, Name, Name, Gone]
@@ -128,7 +128,12 @@ class AliasRecord:
 
 
 def changed(
-    before: AliasState, aliases: Aliases, digest: str, at: datetime, exists: Versions
+    before: AliasState,
+    aliases: Aliases,
+    digest: str,
+    at: datetime,
+    exists: Versions,
+    others: Aliases,
 ) -> AliasChange:
     """The change from a state to other aliases.
 
@@ -138,17 +143,20 @@ def changed(
     Args:
         at: when the reading began that found the aliases.
         exists: the versions of each model that MLflow has.
+        others: the aliases in MLflow of the models that were the project's and are not any more.
     """
     if before.record and at <= before.at:
         at = before.at + _SOONEST
-    moves = tuple(_moves(before.aliases, aliases, exists)) if before.record else ()
+    moves = tuple(_moves(before.aliases, aliases, exists, others)) if before.record else ()
     record = f"aliases-{digest_of([before.record, before.digest, digest])[:32]}"
     whole = before.deltas >= WHOLE_EVERY or len(_moves_text(moves)) > MAX_MOVES_TEXT
     state = AliasState(record, at, aliases, digest, 0 if whole else before.deltas + 1)
     return AliasChange(moves, before.record, state)
 
 
-def _moves(before: Aliases, after: Aliases, exists: Versions) -> Iterator[AliasMove]:
+def _moves(
+    before: Aliases, after: Aliases, exists: Versions, others: Aliases
+) -> Iterator[AliasMove]:
     for model in sorted({*before, *after}):
         was, now = before.get(model, {}), after.get(model, {})
         for alias in sorted({*was, *now}):
@@ -156,7 +164,9 @@ def _moves(before: Aliases, after: Aliases, exists: Versions) -> Iterator[AliasM
             if old == new:
                 continue
             why: Gone = ""
-            if not new:
+            if not new and alias in others.get(model, {}):
+                why = "NotOfProject"
+            elif not new:
                 versions = exists.get(model, ())
                 why = "AliasRemoved" if old in versions else "VersionGone"
                 why = why if versions else "ModelGone"
@@ -164,18 +174,8 @@ def _moves(before: Aliases, after: Aliases, exists: Versions) -> Iterator[AliasM
 
 
 def alias_run(change: AliasChange, project: str, resource: str, experiment: str) -> OpsRun:
-    """The MLflow run of a change.
-
-    Raises:
-        RequestRejected: the models have more than `MAX_ALIASES` aliases.
-    """
+    """The MLflow run of a change."""
     aliases = change.state.aliases
-    total = sum(map(len, aliases.values()))
-    if total > MAX_ALIASES:
-        raise RequestRejected(
-            f"the models of {project} have {total} aliases; the history of more than {MAX_ALIASES} "
-            "is not recorded; remove aliases that are not used"
-        )
     tags = {
         HISTORY_TAG: ALIASES,
         WHOLE_TAG: "true" if change.whole else "false",
@@ -189,12 +189,17 @@ def alias_run(change: AliasChange, project: str, resource: str, experiment: str)
     return OpsRun(
         operation_id=change.state.record,
         experiment=experiment,
-        name=_name(change, total),
+        name=_name(change),
         started_at=change.state.at,
         ended_at=change.state.at,
         status="FINISHED",
         tags={key: value for key, value in tags.items() if value},
     )
+
+
+def count(aliases: Aliases) -> int:
+    """How many aliases there are."""
+    return sum(map(len, aliases.values()))
 
 
 def aliases_experiment(project: str, suffix: str) -> str:
@@ -233,7 +238,7 @@ def state_of(records: Iterable[AliasRecord]) -> AliasState | None:
     A record that follows another one than the last is a second writer's, and does not count.
 
     Raises:
-        InvalidReport: a record follows one that is missing.
+        InvalidReport: a record follows one that is missing or does not count.
     """
     state: AliasState | None = None
     seen: set[str] = set()
@@ -243,13 +248,15 @@ def state_of(records: Iterable[AliasRecord]) -> AliasState | None:
         elif state is None or record.previous not in seen:
             raise InvalidReport(
                 f"MLflow run {record.run_id} follows the record {visible(record.previous)} of "
-                "aliases, which is missing: the aliases are not known until the next record with "
-                "all aliases"
+                "aliases, which is missing or a second writer's: the aliases are not known until "
+                "the next record with all aliases"
             )
         elif record.previous == state.record:
             after = _with(state.aliases, record.moves)
             state = AliasState(record.record, record.at, after, "", state.deltas + 1)
-        seen.add(record.record)
+        else:
+            continue
+        seen |= {record.previous, record.record}
     return state
 
 
@@ -278,10 +285,10 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _name(change: AliasChange, total: int) -> str:
+def _name(change: AliasChange) -> str:
     """A name of the run for people, who read it in MLflow."""
     if not change.moves:
-        return f"{total} aliases"
+        return f"{count(change.state.aliases)} aliases"
     first, *more = change.moves
     what = f"{first.model}@{first.alias} {first.before or '-'} -> {first.after or '-'}"
     return visible(cut(what, 200)) + (f" and {len(more)} more" if more else "")

@@ -60,7 +60,7 @@ class Actions:
                 if run is not None:
                     recorded = {**results.recorded, action.operation_id: run}
                     return replace(results, recorded=recorded)
-            elif isinstance(action, RecordAliases):
+            elif isinstance(action, RecordAliases) and not results.failed:
                 for change in action.changes:
                     await self._record_aliases(change, project)
                     results = replace(results, aliases=change.state)

@@ -6,6 +6,7 @@ that MLflow does not accept now wait in memory. If the process ends, they become
 """
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,13 +15,15 @@ from weakref import ref
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.observed import AliasFacts, Failure
-from feature_lineage.errors import FeatureLineageError, InvalidReport
+from feature_lineage.errors import FeatureLineageError, InvalidReport, RequestRejected
 from feature_lineage.features.snapshot import digest_of
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.operations.alias_history import (
-    Aliases,
+    MAX_ALIASES,
+    WHOLE_EVERY,
     AliasState,
     changed,
+    count,
 )
 from feature_lineage.operations.past import Place
 from feature_lineage.ports import Ports
@@ -61,13 +64,13 @@ class AliasLog:
             return None
         for number, change in enumerate(pending, 1):
             if change.state.record == record:
-                return replace(self, facts=AliasFacts(change.state, pending[number:]))
+                facts = replace(self.facts, recorded=change.state, pending=pending[number:])
+                return replace(self, facts=facts)
         return self if recorded is None or recorded.record in ("", record) else None
 
     def follows(self, view: RegistryView, named: frozenset[str]) -> bool:
         """Whether this reading was followed already."""
         return self.read is not None and (self.read[0]() is view and self.read[1] == named)
-
 
 
 def place_of(project: FeatureStoreProject) -> Place:
@@ -100,7 +103,13 @@ async def follow_aliases(
     if known is not None and (known.follows(view, named) or now < known.until):
         return known
     facts = known.facts if known is not None else AliasFacts(None)
-    aliases, where = _aliases(view, named), where_of(project)
+    aliases, where, read = _aliases(view, named), where_of(project), (ref(view), named)
+    if (total := count(aliases)) > MAX_ALIASES:
+        error = RequestRejected(
+            f"the models of {project.spec.project} have {total} aliases; the history of more than "
+            f"{MAX_ALIASES} is not recorded; remove aliases that are not used"
+        )
+        return AliasLog(where, replace(facts, failure=Failure.of(error)), read)
     digest = digest_of([where, aliases])
     recorded, mark = facts.recorded, project.status.alias_history
     if recorded is None:
@@ -111,8 +120,8 @@ async def follow_aliases(
         else:
             try:
                 recorded = await _last_record(ports, project, view, where)
-            except FeatureLineageError as error:
-                failure = Failure.of(error)
+            except FeatureLineageError as refused:
+                failure = Failure.of(refused)
                 until = now if failure.outage else now + RETRY_READ
                 return AliasLog(where, AliasFacts(None, failure=failure), until=until)
     pending = facts.pending
@@ -122,14 +131,19 @@ async def follow_aliases(
         before = pending[-1].state if pending else recorded
         at = view.found_at or view.read_at
         if digest != before.digest:
-            pending = (*pending, changed(before, aliases, digest, at, view.versions))
-    return AliasLog(where, AliasFacts(recorded, pending), (ref(view), named))
+            others = _aliases(view, before.aliases.keys() - named)
+            change = changed(before, aliases, digest, at, view.versions, others)
+            pending = (*pending, change)
+    return AliasLog(where, AliasFacts(recorded, pending), read)
 
 
 async def _last_record(
     ports: Ports, project: FeatureStoreProject, view: RegistryView, where: str
 ) -> AliasState:
     """The state of the last record in MLflow, or that before the first.
+
+    The first record of a process has all aliases: if another process still writes, its records
+    that follow another one do not hide those of this process.
 
     Raises:
         FeatureLineageError: it cannot be read now.
@@ -146,7 +160,7 @@ async def _last_record(
         # digest for a process that starts after a crash.
         mark, day = project.status.alias_history, f"{view.found_at or view.read_at:%Y-%m-%d}"
         return AliasState("", _NEVER, {}, digest_of([where, mark.record if mark else day]))
-    return replace(found, digest=digest_of([where, found.aliases]))
+    return replace(found, digest=digest_of([where, found.aliases]), deltas=WHOLE_EVERY)
 
 
 def where_of(project: FeatureStoreProject) -> str:
@@ -156,7 +170,7 @@ def where_of(project: FeatureStoreProject) -> str:
     return digest_of([*server, place.aliases, place.resource])
 
 
-def _aliases(view: RegistryView, named: frozenset[str]) -> dict[str, dict[str, str]]:
+def _aliases(view: RegistryView, named: Set[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for model in sorted(named):
         for version in view.versions.get(model, {}).values():

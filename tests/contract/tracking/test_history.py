@@ -1,15 +1,20 @@
 """The history of aliases, registry and operations on a real server, found again by time."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.contract.tracking.conftest import Rest, unique
 from tests.contract.tracking.test_ops import experiment_of
+from tests.servers.mlflow import Server
 
+from feature_lineage.cli.main import main
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations import alias_history
 from feature_lineage.operations.alias_history import (
@@ -53,7 +58,7 @@ class Writer:
 
     def change(self, aliases: Aliases, exists: Mapping[str, Any]) -> AliasChange:
         digest = alias_history.digest_of(aliases)
-        return changed(self.state, aliases, digest, self.state.at + MINUTE, exists)
+        return changed(self.state, aliases, digest, self.state.at + MINUTE, exists, {})
 
     async def write(self, aliases: Aliases, exists: Mapping[str, Any] | None = None) -> AliasChange:
         change = self.change(aliases, exists or {})
@@ -174,6 +179,44 @@ async def test_a_missing_record_is_an_error(
     assert await aliases_at(registry, place, 0.5) == {"m": {"champion": "0"}}
     with pytest.raises(InvalidReport, match="which is missing"):
         await registry.aliases_at(place)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+async def test_a_gap_hides_no_other_part(
+    mlflow_server: Server, place: Place, writer: Writer, rest: Rest, tmp_path: Path, output: str
+) -> None:
+    for n in range(3):
+        await writer.write({"m": {"champion": str(n)}})
+    run = operation(place, 0, "a" * 64)
+    await writer.registry.record(run)
+    lost = next(e for e in await entries(writer.registry, place) if cursor_of(e)[0] == ms(1))
+    rest.post("runs/delete", run_id=lost.run_id)
+    document = {
+        "apiVersion": "featurelineage.io/v1alpha1",
+        "kind": "FeatureStoreProject",
+        "metadata": {"name": "churn", "namespace": "ml"},
+        "spec": {
+            "project": place.operations.removesuffix("-feast-ops"),
+            "mlflow": {"trackingUri": mlflow_server.url},
+        },
+    }
+    (tmp_path / "m.yaml").write_text(json.dumps(document))
+    at = (START + 5 * MINUTE).isoformat()
+
+    done = await asyncio.to_thread(
+        CliRunner().invoke, main, ["history", str(tmp_path), "--as-of", at, "-o", output]
+    )
+
+    assert done.exit_code == 0, done.output
+    if output == "text":
+        assert "  Aliases: not known: MLflow run " in done.output
+        assert f"  Registry: {'a' * 12} since" in done.output
+        return
+    (answer,) = json.loads(done.output)
+    assert answer["aliases"] is None
+    assert "which is missing" in answer["errors"]["aliases"]
+    assert answer["registry"]["digest"] == "a" * 64
+    assert [each["operation"] for each in answer["operations"]] == [run.operation_id]
 
 
 async def test_too_many_records_are_a_gap(

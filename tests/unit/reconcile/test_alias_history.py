@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.decide.build import MLFLOW, NOW, ProjectScenario, version
+from tests.unit.decide.build import MLFLOW, ProjectScenario, version
 from tests.unit.reconcile.test_reconciler import OUT, ReconcilerSetup
 
 from feature_lineage.errors import AccessRefused, InvalidReport
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.operations import alias_history
 from feature_lineage.operations.alias_history import (
     HISTORY_TAG,
     AliasMove,
@@ -292,12 +291,72 @@ async def test_without_records_nothing_is_asked(spec: dict[str, object]) -> None
 
 
 async def test_too_many_aliases_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alias_history, "MAX_ALIASES", 0)
+    monkeypatch.setattr(alias_log, "MAX_ALIASES", 0)
     scene = Scene()
     scene.fakes.versions = champion("1")
     await scene.reconcile()
+    scene.job_ends()
+    await scene.reconcile_until_quiet()
+
+    assert scene.says("Recorded") == ("False", "RequestRejected")
+    assert scene.records == []
+
+
+async def test_too_many_aliases_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change that waits would have a copy of all of them."""
+    scene = await applied()
+    monkeypatch.setattr(alias_log, "MAX_ALIASES", 0)
+    scene.fakes.fail["record"] = OUT
+    for number in ("2", "3", "1"):
+        await scene.reconcile_now(number)
+    (log,) = scene.controller._memory.aliases.values()
+    assert log.facts.pending == ()
+
+    monkeypatch.undo()
+    del scene.fakes.fail["record"]
+    await scene.reconcile_now("2")
+    assert scene.moves == [("1", "2")]
+    assert scene.says("Recorded") == ("True", "Succeeded")
+
+
+async def test_a_model_that_leaves_the_project_keeps_its_alias() -> None:
+    scene = await applied()
+    scene.fakes.versions = {n: replace(v, tags={}) for n, v in champion("1").items()}
+    await scene.reconcile_now()
+
+    (move,) = scene.records[-1].moves
+    assert move == AliasMove("driver_model", "champion", "1", "", "NotOfProject")
+
+
+async def test_the_first_record_of_a_process_is_whole() -> None:
+    """A process before it may still write a record that follows the same one as this."""
+    scene = await applied()
+    await scene.reconcile_now("2")
+    await scene.restart()
+    await scene.reconcile_now("3")
+    await scene.reconcile_now("1")
+
+    assert [each.aliases is not None for each in scene.records] == [True, False, True, False]
+
+
+async def test_after_a_refusal_nothing_else_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request to a server that does not answer takes its whole time-out."""
+    scene = Scene()
+    scene.fakes.versions = champion("1")
+    await scene.reconcile()
+    scene.job_ends()
+    scene.fakes.versions = champion("2")
+    scene.fakes.instant += timedelta(seconds=30)
+    tried: list[str] = []
+
+    def refuses(verb: str, what: str) -> None:
+        if verb == "record":
+            tried.append(what)
+            raise OUT
+
+    monkeypatch.setattr(scene.fakes, "does", refuses)
     await scene.reconcile()
 
-    assert scene.says("Recorded")[1] == "RequestRejected"
-    assert scene.records == []
-    assert scene.fakes.instant == NOW
+    assert tried == [scene.project.status.operations[0].id]
+    recorded = next(c for c in scene.project.status.conditions if c.type == "Recorded")
+    assert recorded.message.startswith("1 operations and 1 changes of aliases wait for MLflow")
