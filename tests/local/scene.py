@@ -181,10 +181,10 @@ class MLflow:
         found = self.get("model-versions/get", name=model, version=version)["model_version"]
         return {tag["key"]: tag["value"] for tag in found.get("tags", [])}
 
-    def ops_runs(self, project: str) -> list[dict[str, Any]]:
+    def ops_runs(self, project: str, suffix: str = "-feast-ops") -> list[dict[str, Any]]:
         """Return a project's ops runs, oldest first, with tags, params and metrics as dicts."""
         answer = self._api.get(
-            "experiments/get-by-name", params={"experiment_name": f"{project}-feast-ops"}
+            "experiments/get-by-name", params={"experiment_name": f"{project}{suffix}"}
         )
         if answer.status_code == 404:
             return []

@@ -44,7 +44,7 @@ CALLS = {
     "snapshots": ("put", "get", "history"),
     "events": ("emit",),
     "registries": ("of",),
-    "registry": ("view", "record", "set_version_tags"),
+    "registry": ("view", "record", "aliases_at", "set_version_tags"),
 }
 METHODS = frozenset(f"{port}.{method}" for port, methods in CALLS.items() for method in methods)
 LAST = frozenset({"events.emit", "jobs.release"})
@@ -116,7 +116,8 @@ def describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
             said.append(
                 f"{value.metadata.name} {operation and (operation.id, operation.phase)} "
                 f"{[(o.id, o.mlflow_run_id is not None) for o in listed]} "
-                f"{[(c.type, c.status, c.reason) for c in status.conditions]}"
+                f"{[(c.type, c.status, c.reason) for c in status.conditions]} "
+                f"{getattr(status, 'alias_history', None) is not None}"
             )
         elif hasattr(value, "operation_id"):
             said.append(value.operation_id)
@@ -202,6 +203,8 @@ def check_end(folder: Path, mlflow: MLflow, project: str, model: str, killed: in
     } == recorded
     assert len(runs) == 2
     assert {run["status"] for run in runs} == {"FINISHED"}
+    (record,) = mlflow.ops_runs(project, "-feast-ops-aliases")
+    assert record["tags"]["featurelineage.io/operation-id"] == status["aliasHistory"]["record"]
 
     model_status = yaml.safe_load((resources / "TrainedModel/default/ranker.yaml").read_text())[
         "status"
