@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.local.scene import MLflow
+from tests.local.state_reader import files_of
 from tests.servers.fixtures import mlflow_server
 from tests.servers.mlflow import Server
 
@@ -65,3 +66,14 @@ async def run_once(
         LocalHost(folder, folder / ".feature-lineage", recorder or EventRecorder()) as host,
     ):
         return await host.run_once()
+
+
+async def assert_quiet(folder: Path) -> None:
+    """Nothing changed: two more passes start no operation, and write and report nothing."""
+    files = files_of(folder)
+    for _ in range(2):
+        recorder = EventRecorder()
+        await run_once(folder, recorder)
+        assert recorder.events == recorder.failures == []
+        assert not any(result.wrote or result.requeue for _, result in recorder.reconciles)
+        assert files_of(folder) == files

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from tests.local.conftest import run_once
+from tests.local.conftest import assert_quiet, run_once
 from tests.local.scene import FEATURES, backfill, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import command, read_state, state_file
 
@@ -65,6 +65,7 @@ async def test_a_moved_store_is_not_fresh_until_it_is_filled(tmp_path: Path) -> 
     assert await run_once(tmp_path)
     assert read_state(tmp_path).state("Fresh") == ("True", "Succeeded")
     assert served(repo) == [14]
+    await assert_quiet(tmp_path)
 
     file = repo / "feature_store.yaml"
     file.write_text(file.read_text().replace("online.db", "moved.db"))
@@ -73,6 +74,7 @@ async def test_a_moved_store_is_not_fresh_until_it_is_filled(tmp_path: Path) -> 
     assert await run_once(tmp_path)
     assert served(repo) == [None]
     assert read_state(tmp_path).state("Fresh") == NOT_THERE
+    await assert_quiet(tmp_path)  # only a schedule or a backfill fills the store
 
     make_a_tick_due(tmp_path)
     assert await run_once(tmp_path)
