@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.local.conftest import assert_quiet, run_once
+from tests.local.conftest import run_once
 from tests.local.scene import FEATURES, backfill, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import read_state
 
@@ -61,4 +61,3 @@ async def test_what_a_dead_job_left_is_put_back_at_once(tmp_path: Path) -> None:
     assert view["lastResult"] == "Failed"
     assert view.keys().isdisjoint({"stateBefore", "notServed"})
     assert served(repo) == "[14]"
-    await assert_quiet(tmp_path)

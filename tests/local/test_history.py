@@ -1,6 +1,8 @@
 """The history of a project, from its first alias to a failing view, read by the command line."""
 
+import asyncio
 import json
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +31,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def told(folder: Path, *options: str) -> dict[str, Any]:
+async def asked(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """``feature-lineage history``, while this process forwards its requests."""
+    return await asyncio.to_thread(command, "history", str(folder), *options)
+
+
+async def told(folder: Path, *options: str) -> dict[str, Any]:
     """The answer of ``feature-lineage history`` about the one project."""
-    done = command("history", str(folder), "-o", "json", *options)
+    done = await asked(folder, "-o", "json", *options)
     assert done.returncode == 0, done.stderr
     (answer,) = json.loads(done.stdout)
     return dict(answer)
@@ -58,8 +65,8 @@ async def test_what_was_when_is_found_again(
     whole.assign(trips=whole["trips"].where(whole["driver_id"] != 1001)).to_parquet(
         repo / "data" / "gone.parquet"
     )
-    for alias in ("champion", None, None):
-        mlflow.train(model, project, REFS, alias=alias)
+    for _ in range(3):
+        mlflow.train(model, project, REFS, alias=None)
     async with tcp_forwarder(mlflow.url) as forwarder:
 
         def write(**spec: Any) -> None:
@@ -68,6 +75,8 @@ async def test_what_was_when_is_found_again(
 
         write()
         before = now()
+        await run_once(tmp_path)  # a first apply; before, an alias would hold it
+        mlflow.set_alias(model, "champion", "1")
         assert await run_once(tmp_path)
         applied = now()
 
@@ -91,7 +100,7 @@ async def test_what_was_when_is_found_again(
         await run_once(tmp_path)
 
         assert read_state(tmp_path).state("Recorded")[0] == "True"
-        answer = told(tmp_path)
+        answer = await told(tmp_path)
         assert answer["resource"] == "fsp/driver"
         assert moves(answer) == [
             ("champion", "1", "3", ""),
@@ -99,7 +108,8 @@ async def test_what_was_when_is_found_again(
             ("shadow", "", "3", ""),
         ]
         operations = [each for each in answer["entries"] if each["kind"] == "Operation"]
-        assert [each["command"] for each in operations] == ["apply", "materialize"]
+        commands = [each["command"] for each in operations]
+        assert commands == ["apply", "apply", "materialize"], "the second by the changed spec"
         views = {view["name"]: view for view in operations[-1]["views"]}
         assert operations[-1]["result"] == "Partial"
         assert {name: view["result"] for name, view in views.items()} == {
@@ -115,34 +125,36 @@ async def test_what_was_when_is_found_again(
         assert views["gone"]["seconds"] > 0
 
         # As of a time, and in pages.
-        assert told(tmp_path, "--as-of", before)["aliases"] is None
-        first = told(tmp_path, "--as-of", applied)
+        assert (await told(tmp_path, "--as-of", before))["aliases"] is None
+        first = await told(tmp_path, "--as-of", applied)
         assert first["aliases"]["of"] == {model: {"champion": "1"}}
         digest = read_state(tmp_path).status["applied"]["registryDigest"]
         assert first["registry"]["digest"] == digest
         assert first["registry"]["operation"] == operations[0]["operation"]
         assert [each["command"] for each in first["operations"]] == ["apply"]
-        assert told(tmp_path, "--as-of", moved)["aliases"]["of"] == {model: {"champion": "3"}}
-        latest = told(tmp_path, "--as-of", "0s")["aliases"]["of"]
+        assert (await told(tmp_path, "--as-of", moved))["aliases"]["of"] == {
+            model: {"champion": "3"}
+        }
+        latest = (await told(tmp_path, "--as-of", "0s"))["aliases"]["of"]
         assert latest == {model: {"champion": "1", "shadow": "3"}}
         pages, after = [], None
         for _ in answer["entries"]:
-            page = told(tmp_path, "--limit", "1", *(["--after", after] if after else []))
+            page = await told(tmp_path, "--limit", "1", *(["--after", after] if after else []))
             pages += page["entries"]
             after = page["after"]
         assert (pages, after) == (answer["entries"], None)
-        assert moves(told(tmp_path, "--since", moved)) == moves(answer)[1:]
+        assert moves(await told(tmp_path, "--since", moved)) == moves(answer)[1:]
 
-        text = command("history", str(tmp_path), "driver").stdout
+        text = (await asked(tmp_path, "driver")).stdout
         assert f"{model}@champion" in text
         assert "1 -> 3" in text
         assert "nulls: trips 1" in text
-        assert "champion" in command("history", str(tmp_path), "--as-of", moved).stdout
+        assert "champion" in (await asked(tmp_path, "--as-of", moved)).stdout
 
         # An error is no empty answer.
         await forwarder.shut()
-        failed = command("history", str(tmp_path))
+        failed = await asked(tmp_path)
         assert (failed.returncode, failed.stdout) == (2, "")
         assert "check that the server runs" in failed.stderr
         for options in (["--since", "yesterday"], ["--after", "1"], ["other"]):
-            assert command("history", str(tmp_path), *options).returncode == 2
+            assert (await asked(tmp_path, *options)).returncode == 2

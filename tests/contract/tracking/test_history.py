@@ -197,6 +197,7 @@ async def test_a_gap_hides_no_other_part(
         "metadata": {"name": "churn", "namespace": "ml"},
         "spec": {
             "project": place.operations.removesuffix("-feast-ops"),
+            "source": {"local": {"path": "."}},
             "mlflow": {"trackingUri": mlflow_server.url},
         },
     }
