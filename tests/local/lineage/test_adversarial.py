@@ -29,7 +29,7 @@ AMBIGUOUS: Final = ("False", "Ambiguous")
 BROKEN: Final = ("False", "Broken")
 VERIFIED: Final = ("True", "Verified")
 """The list is that of training all the same: spaces and unreadable numbers are ignored."""
-MISMATCH: Final = ("False", "ServiceMismatch")
+MISMATCH: Final = ("True", "ServiceMismatch")
 VIEWS: Final = "".join(f'v{n} = view("view_{n:03}", ["f0", "f1"])\n' for n in range(700))
 MARKUP: Final = "<script>alert(1)</script>"
 YAML: Final = "- &a [*a]\n!!python/object:os.system {x: y}"
