@@ -8,7 +8,7 @@ from tests.fuzz.harness import Target
 from tests.fuzz.mutations import json_texts
 from tests.unit.decide.build import NOW
 
-from feature_lineage.cli.history import _entry_json, _rows
+from feature_lineage.cli.history_output import entry_json, entry_rows
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.alias_history import (
     ALIASES_TAG,
@@ -53,9 +53,9 @@ def read_history(given: tuple[dict[str, str], ...]) -> None:
     tags = {**others, **moves, **aliases, **views}
     with suppress(InvalidReport):
         operation = read_operation("run", NOW, NOW, tags)
-        _entry_json(operation), list(_rows(operation))
+        entry_json(operation), list(entry_rows(operation))
     record = read_record("run", NOW, tags)
-    _entry_json(record), list(_rows(record))
+    entry_json(record), list(entry_rows(record))
     if record.aliases is not None:
         state = state_of([record])
         assert state is not None

@@ -68,10 +68,8 @@ def apply(job: Job) -> JobReport:
         closures = closures_of(contents, job.repo)
     desired = _desired(current, declared, closures, prune=request.prune)
     changes = delta(current, desired)
-    record, record_before = (
-        record_of(request.services),
-        services_record_of(before.proto, job.project),
-    )
+    record = record_of(request.services)
+    record_before = services_record_of(before.proto, job.project)
     writing = Changes(contents, changes, owner, record)
     request = _with_current_guard(job, request)
     services = _protected_services(request, current, record_before)

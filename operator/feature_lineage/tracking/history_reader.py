@@ -183,38 +183,34 @@ class HistoryReader:
                 yield raw
 
     def _entry(self, raw: dict[str, Any]) -> Entry:
-        with self._client.parsing_answer("runs/search"):
-            run_id, at, _, tags = _parts(raw)
+        run_id, at, ended, tags = self._parts(raw)
         try:
             if tags.get(HISTORY_TAG) == ALIASES:
-                return self._record(raw)
-            return self._operation(raw)
+                return read_record(run_id, at, tags)
+            return read_operation(run_id, at, ended, tags)
         except InvalidReport as error:
             return Unreadable(run_id, at, error.message)
 
     def _record(self, raw: dict[str, Any]) -> AliasRecord:
-        with self._client.parsing_answer("runs/search"):
-            run_id, at, _, tags = _parts(raw)
+        run_id, at, _, tags = self._parts(raw)
         return read_record(run_id, at, tags)
 
     def _operation(self, raw: dict[str, Any]) -> PastOperation:
+        return read_operation(*self._parts(raw))
+
+    def _parts(self, raw: dict[str, Any]) -> tuple[str, datetime, datetime, dict[str, str]]:
+        """Id, start, end and tags of a run."""
         with self._client.parsing_answer("runs/search"):
-            run_id, at, ended, tags = _parts(raw)
-        return read_operation(run_id, at, ended, tags)
+            info = raw["info"]
+            start = parsing.moment(info["start_time"])
+            end = parsing.moment(info["end_time"]) if info.get("end_time") else start
+            return str(info["run_id"]), start, end, parsing.pairs(raw["data"].get("tags", ()))
 
 
 def cursor_of(entry: Entry) -> tuple[int, str]:
     """Where an entry is in the order of all entries."""
     at = entry.started_at if isinstance(entry, PastOperation) else entry.at
     return parsing.milliseconds(at), entry.run_id
-
-
-def _parts(raw: dict[str, Any]) -> tuple[str, datetime, datetime, dict[str, str]]:
-    """Id, start, end and tags of a run."""
-    info = raw["info"]
-    start = parsing.moment(info["start_time"])
-    end = parsing.moment(info["end_time"]) if info.get("end_time") else start
-    return str(info["run_id"]), start, end, parsing.pairs(raw["data"].get("tags", ()))
 
 
 def _all(*conditions: str) -> str:
