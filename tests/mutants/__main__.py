@@ -74,7 +74,8 @@ def failing_before(mutants: Sequence[Mutant], copy: Copy) -> Iterator[str]:
         trial = copy.run(named)
         if trial.problem:
             print(trial.problem)
-        yield from named if trial.problem else trial.failed
+        stopped = trial.problem and not trial.not_set_up
+        yield from named if stopped else trial.failed | trial.not_set_up
 
 
 def result_of(mutant: Mutant, copy: Copy, failing: set[str]) -> str:

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +24,15 @@ from tests.mutants.table import ROOT, Mutant
 
 MEMORY_BYTES: Final = 3 * 1024**3
 """Of a process of the tests: a mutant may have lost a limit."""
-TEST_SECONDS: Final = 120
-"""Of a test, without the start of its servers."""
+TEST_SECONDS: Final = 300
+"""Of a test, without the start of its servers; beside other work a scene takes a multiple."""
 STOP_SECONDS: Final = 60
 PRELOADED: Final = ("pydantic", "pytest_asyncio", "httpx", "aiohttp", "kubernetes")
 """Libraries that the tests import: once for all runs."""
 CHECKOUT: Final = ("feature_lineage", "tests")
 """Packages that each run imports from the copy."""
 _FAILED: Final = re.compile(r"^FAILED tests/([^:\s]+::\w+)", re.MULTILINE)
+_ERROR: Final = re.compile(r"^ERROR tests/([^:\s]+::\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,12 @@ class Trial:
 
     Attributes:
         failed: the tests that failed, as `FILE::TEST` under `tests/`.
+        not_set_up: the tests that did not begin, or whose end failed.
         problem: why some tests did not run to their end; "" if all did.
     """
 
     failed: frozenset[str]
+    not_set_up: frozenset[str] = frozenset()
     problem: str = ""
 
 
@@ -50,10 +55,12 @@ class Copy:
 
     Args:
         folder: of the copy.
+        python: an interpreter that imports the copy, also without PYTHONPATH.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
+        self._python = python
 
     def run(self, tests: Iterable[str]) -> Trial:
         """Run tests on the copy as it is.
@@ -61,7 +68,7 @@ class Copy:
         Args:
             tests: as `FILE::TEST` under `tests/`.
         """
-        return _run(self.folder, [f"tests/{test}" for test in tests])
+        return _run(self.folder, self._python, [f"tests/{test}" for test in tests])
 
     def run_mutant(self, mutant: Mutant) -> Trial:
         """Run the tests of a mutant on the copy with its change, which is taken back after.
@@ -92,7 +99,21 @@ def copied(root: Path = ROOT) -> Iterator[Copy]:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, path, follow_symlinks=False)
-        yield Copy(folder)
+        yield Copy(folder, _interpreter(folder))
+
+
+def _interpreter(folder: Path) -> Path:
+    """An interpreter with the libraries of this one, and with the copy in place of the checkout.
+
+    The host starts local jobs without PYTHONPATH.
+    """
+    environment = folder / ".mutants-venv"
+    venv.create(environment, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(environment), "platbase": str(environment)})
+    libraries = Path(paths["purelib"])
+    names = (folder / "operator", folder, sysconfig.get_path("purelib"))
+    (libraries / "copy.pth").write_text("\n".join(map(str, names)), encoding="utf-8")
+    return environment / "bin" / "python"
 
 
 def _write(path: Path, text: str) -> None:
@@ -101,13 +122,13 @@ def _write(path: Path, text: str) -> None:
     Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
-def _run(folder: Path, tests: list[str]) -> Trial:
+def _run(folder: Path, python: Path, tests: list[str]) -> Trial:
     for module in PRELOADED:
         importlib.import_module(module)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         child = os.fork()
         if not child:
-            _run_and_exit(folder, tests, output.fileno())
+            _run_and_exit(folder, python, tests, output.fileno())
         try:
             _, status = os.waitpid(child, 0)
         except BaseException:
@@ -115,14 +136,13 @@ def _run(folder: Path, tests: list[str]) -> Trial:
             raise
         output.seek(0)
         text = output.read()
-    failed = frozenset(_FAILED.findall(text))
+    failed, not_set_up = (frozenset(pattern.findall(text)) for pattern in (_FAILED, _ERROR))
     # 0: all passed; 1: some failed, or could not be set up.
     ended = os.waitstatus_to_exitcode(status) in (0, 1)
-    broken = not ended or re.search(r"^ERROR ", text, re.MULTILINE)
-    return Trial(failed, text[-1500:].strip() if broken else "")
+    return Trial(failed, not_set_up, "" if ended and not not_set_up else text[-1500:].strip())
 
 
-def _run_and_exit(folder: Path, tests: list[str], output: int) -> NoReturn:
+def _run_and_exit(folder: Path, python: Path, tests: list[str], output: int) -> NoReturn:
     """Run tests in this process, a fork that has the libraries but nothing of the checkout."""
     code: int = pytest.ExitCode.INTERNAL_ERROR
     try:
@@ -135,7 +155,7 @@ def _run_and_exit(folder: Path, tests: list[str], output: int) -> NoReturn:
         for name in [name for name in sys.modules if name.partition(".")[0] in CHECKOUT]:
             del sys.modules[name]
         sys.path[:0] = [str(folder / "operator"), str(folder)]
-        os.environ["PYTHONPATH"] = str(folder / "operator")  # before the installed checkout
+        sys.executable = str(python)
         # The settings of the tests add to these. Nobody reads the example, so it is not shrunk.
         settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
         settings.load_profile("mutants")
