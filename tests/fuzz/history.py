@@ -15,8 +15,8 @@ from feature_lineage.operations.alias_history import (
     MOVES_TAG,
     PREVIOUS_TAG,
     WHOLE_TAG,
+    AliasFold,
     read_record,
-    state_of,
 )
 from feature_lineage.operations.past_operations import (
     VIEWS_OMITTED_TAG,
@@ -57,7 +57,7 @@ def read_history(given: tuple[dict[str, str], ...]) -> None:
     record = read_record("run", NOW, tags)
     entry_json(record), list(entry_rows(record))
     if record.aliases is not None:
-        state = state_of([record])
+        state = AliasFold(record).state
         assert state is not None
         assert state.aliases == record.aliases
 

@@ -24,7 +24,7 @@ from feature_lineage.operations.records import (
     joined,
 )
 from feature_lineage.shorten import cut, visible
-from feature_lineage.untrusted import Many, Name, parse_json
+from feature_lineage.untrusted import Many, Name, TooLarge, parse_json
 
 HISTORY_TAG: Final = "featurelineage.io/history"
 WHOLE_TAG: Final = "featurelineage.io/history-whole"
@@ -214,8 +214,11 @@ def read_record(run_id: str, at: datetime, tags: Mapping[str, str]) -> AliasReco
         InvalidReport: it has another form, or is too large.
     """
     try:
-        moves = joined(MOVES_TAG, tags)
-        aliases = joined(ALIASES_TAG, tags) if tags.get(WHOLE_TAG) == "true" else ""
+        moves, aliases = joined(MOVES_TAG, tags), ""
+        if tags.get(WHOLE_TAG) == "true":
+            aliases = joined(ALIASES_TAG, tags)
+        elif len(moves) > MAX_MOVES_TEXT:
+            raise TooLarge(f"its moves have {len(moves)} characters; at most {MAX_MOVES_TEXT}")
         return AliasRecord(
             record=tags[OPERATION_ID_TAG],
             previous=tags.get(PREVIOUS_TAG, ""),
@@ -232,48 +235,73 @@ def read_record(run_id: str, at: datetime, tags: Mapping[str, str]) -> AliasReco
         ) from error
 
 
-def state_of(records: Iterable[AliasRecord]) -> AliasState | None:
-    """The aliases after these records, oldest first; the first one has all aliases.
+class AliasFold:
+    """The aliases after records, which are added one by one, oldest first.
 
-    A record that follows another one than the last is a second writer's, and does not count.
+    Only the state is kept, and a record costs no more than its own moves: others may have written
+    many large records.
 
-    Raises:
-        InvalidReport: a record follows one that is missing or does not count.
+    Args:
+        records: the first ones; raises as `add` does.
     """
-    state: AliasState | None = None
-    seen: set[str] = set()
-    for record in records:
+
+    def __init__(self, *records: AliasRecord) -> None:
+        self._state: AliasState | None = None
+        self._aliases: dict[str, dict[str, str]] = {}
+        self._count = 0
+        self._seen: set[str] = set()
+        for record in records:
+            self.add(record)
+
+    @property
+    def state(self) -> AliasState | None:
+        """The aliases after the records so far; valid until the next one is added."""
+        return self._state
+
+    def add(self, record: AliasRecord) -> None:
+        """Add a record; the first one has all aliases.
+
+        A record that follows another one than the last is a second writer's, and does not count.
+
+        Raises:
+            InvalidReport: the record follows one that is missing or does not count, or there are
+                more than `MAX_ALIASES`.
+        """
         if record.aliases is not None:
-            state = AliasState(record.record, record.at, record.aliases, "", 0)
-        elif state is None or record.previous not in seen:
+            self._aliases = {model: dict(named) for model, named in record.aliases.items()}
+            self._count, deltas = count(self._aliases), 0
+        elif self._state is None or record.previous not in self._seen:
             raise InvalidReport(
                 f"MLflow run {record.run_id} follows the record {visible(record.previous)} of "
                 "aliases, which is missing or a second writer's: the aliases are not known until "
                 "the next record with all aliases"
             )
-        elif record.previous == state.record:
-            after = _with(state.aliases, record.moves)
-            state = AliasState(record.record, record.at, after, "", state.deltas + 1)
+        elif record.previous == self._state.record:
+            self._move(record.moves)
+            deltas = self._state.deltas + 1
         else:
-            continue
-        seen |= {record.previous, record.record}
-    return state
+            return
+        if self._count > MAX_ALIASES:
+            raise InvalidReport(
+                f"after MLflow run {record.run_id} there are {self._count} aliases; at most "
+                f"{MAX_ALIASES} are recorded: delete the run"
+            )
+        self._state = AliasState(record.record, record.at, self._aliases, "", deltas)
+        self._seen |= {record.previous, record.record}
+
+    def _move(self, moves: Iterable[AliasMove]) -> None:
+        for move in moves:
+            named = self._aliases.setdefault(move.model, {})
+            self._count -= named.pop(move.alias, None) is not None
+            if move.after:
+                named[move.alias] = move.after
+                self._count += 1
+            if not named:
+                del self._aliases[move.model]
 
 
 def _parsed(form: TypeAdapter[_Value], text: str) -> _Value:
     return form.validate_python(parse_json(text.encode(), MAX_PARSE_BYTES))
-
-
-def _with(aliases: Aliases, moves: Iterable[AliasMove]) -> Aliases:
-    after = {model: dict(named) for model, named in aliases.items()}
-    for move in moves:
-        named = after.setdefault(move.model, {})
-        named.pop(move.alias, None)
-        if move.after:
-            named[move.alias] = move.after
-        if not named:
-            del after[move.model]
-    return after
 
 
 def _moves_text(moves: Iterable[AliasMove]) -> str:

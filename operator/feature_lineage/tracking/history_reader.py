@@ -15,10 +15,10 @@ from feature_lineage.operations.alias_history import (
     HISTORY_TAG,
     WHOLE_EVERY,
     WHOLE_TAG,
+    AliasFold,
     AliasRecord,
     AliasState,
     read_record,
-    state_of,
 )
 from feature_lineage.operations.past import Entry, Place, RegistryState, Unreadable
 from feature_lineage.operations.past_operations import PastOperation, read_operation
@@ -45,8 +45,8 @@ class HistoryReader:
         """The aliases at a time, or as of the last record; None if no record is that old.
 
         Raises:
-            InvalidReport: a record is missing or has another form, or there are too many, so the
-                aliases are not known.
+            InvalidReport: a record is missing, has another form or is too late, or there are too
+                many, so the aliases are not known.
         """
         base = f"tags.`{HISTORY_TAG}` = '{ALIASES}'"
         until = f"attributes.start_time <= {parsing.milliseconds(at)}" if at is not None else ""
@@ -58,21 +58,24 @@ class HistoryReader:
         )
         if whole is None:
             return None
-        records = [self._record(whole)]
-        since = f"attributes.start_time > {parsing.milliseconds(records[0].at)}"
+        first, read = self._record(whole, at), 0
+        fold = AliasFold(first)
+        since = f"attributes.start_time > {parsing.milliseconds(first.at)}"
         deltas = _all(base, f"tags.`{WHOLE_TAG}` = 'false'", since, until)
         async for raw in self._runs([place.aliases], deltas, place, OLDEST_FIRST):
-            if len(records) > MAX_DELTAS:
+            read += 1
+            if read > MAX_DELTAS:
                 raise InvalidReport(
                     f"experiment {place.aliases} of MLflow at {self._client.server.tracking_uri} "
-                    f"has more than {MAX_DELTAS} records of aliases since {records[0].at}; the "
+                    f"has more than {MAX_DELTAS} records of aliases since {first.at}; the "
                     "aliases are not known until the next record with all aliases"
                 )
             try:
-                records.append(self._record(raw))
+                record = self._record(raw, at)
             except InvalidReport:
                 continue  # If it was a link of the chain, the record after it shows the gap.
-        return state_of(records)
+            fold.add(record)
+        return fold.state
 
     async def registry_at(self, place: Place, at: datetime) -> RegistryState | None:
         """The registry in force at a time; None if no operation had read it by then."""
@@ -191,8 +194,13 @@ class HistoryReader:
         except InvalidReport as error:
             return Unreadable(run_id, at, error.message)
 
-    def _record(self, raw: dict[str, Any]) -> AliasRecord:
+    def _record(self, raw: dict[str, Any], until: datetime | None) -> AliasRecord:
         run_id, at, _, tags = self._parts(raw)
+        if until is not None and at > until:  # a server may ignore what it was asked for
+            raise InvalidReport(
+                f"MLflow at {self._client.server.tracking_uri} answers with run {run_id} of {at}, "
+                f"and was asked for runs up to {until}"
+            )
         return read_record(run_id, at, tags)
 
     def _operation(self, raw: dict[str, Any]) -> PastOperation:

@@ -2,14 +2,20 @@
 
 import asyncio
 import json
-from datetime import timedelta
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.servers.poisoned_mlflow import ELSEWHERE, POISONS, SLOW, poisoned_mlflow
 from tests.servers.tcp import Seen, answer, bad_server
 
 from feature_lineage.errors import FeatureLineageError, InvalidReport, RequestRejected
-from feature_lineage.operations.records import REGISTRY_DIGEST_TAG
+from feature_lineage.operations.alias_history import ALIASES_TAG, MOVES_TAG, WHOLE_TAG
+from feature_lineage.operations.past import Place
+from feature_lineage.operations.records import OPERATION_ID_TAG, REGISTRY_DIGEST_TAG
 from feature_lineage.tracking import MLflowServer, page_walk, timeline_reader
 from feature_lineage.tracking.cache_budget import CacheBudget
 from feature_lineage.tracking.registry import MLflowRegistry
@@ -90,3 +96,68 @@ async def test_runs_without_a_snapshot_end_the_search(monkeypatch: pytest.Monkey
         await registry.close()
 
     assert sum("get-artifact" in seen.line for seen in server.seen) == 150
+
+
+def record(number: int, *, at: int = 0, aliases: int = 10_000) -> dict[str, Any]:
+    """A run with all aliases, as anybody may write one."""
+    text = json.dumps({f"model-{number}-{n}": {"champion": "1"} for n in range(aliases)})
+    tags = {
+        OPERATION_ID_TAG: f"r{number}",
+        WHOLE_TAG: "true",
+        f"{MOVES_TAG}-0": "[]",
+        f"{ALIASES_TAG}-0": text,
+    }
+    return {
+        "info": {"run_id": f"{number}", "start_time": at},
+        "data": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+    }
+
+
+@asynccontextmanager
+async def alias_server(*records: dict[str, Any]) -> AsyncIterator[MLflowRegistry]:
+    """Answers the search for the last record with the first, then one record to a page."""
+    found = iter((records[0], *records))
+
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        body: dict[str, Any] = {"experiment": {"experiment_id": "1"}}
+        if "search" in seen.line:
+            body = {"runs": [each] if (each := next(found, None)) else []}
+            body["next_page_token"] = "more" if each else ""
+        await answer(200, json.dumps(body))(seen, writer)
+
+    async with bad_server(script) as server:
+        registry = MLflowRegistry(MLflowServer(server.url))
+        try:
+            yield registry
+        finally:
+            await registry.close()
+
+
+PLACE = Place.of("p", "-feast-ops", "ml", "churn")
+
+
+async def test_many_large_records_of_aliases_are_not_kept() -> None:
+    """A state of 10,000 aliases takes 4 MB; each record alone is one that may be written."""
+    async with alias_server(*(record(n) for n in range(20))) as registry:
+        await registry.aliases_at(PLACE)  # what is imported and allocated once
+    tracemalloc.start()
+    try:
+        async with alias_server(*(record(n) for n in range(20))) as registry:
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            state = await registry.aliases_at(PLACE)
+            peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+    assert state is not None
+    assert state.record == "r19"
+    assert peak < 40 * 1024**2
+
+
+async def test_a_record_later_than_asked_for_is_refused() -> None:
+    """A time at the end of all times has no next one, which the next record would have."""
+    last = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
+    async with alias_server(record(1, at=last, aliases=1)) as registry:
+        with pytest.raises(InvalidReport, match="and was asked for runs up to 2026"):
+            await registry.aliases_at(PLACE, datetime(2026, 11, 30, tzinfo=UTC))

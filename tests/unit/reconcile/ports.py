@@ -17,9 +17,9 @@ from feature_lineage.local.folder_objects import FolderObjects
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.alias_history import (
     HISTORY_TAG,
+    AliasFold,
     AliasState,
     read_record,
-    state_of,
 )
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.newer_guard import GuardAnswer
@@ -256,13 +256,14 @@ class Registry:
     async def aliases_at(self, place: Place, at: datetime | None = None) -> AliasState | None:
         """The state of the recorded aliases, read from the recorded runs as from MLflow's."""
         self.fakes.does("read aliases", place.resource)
-        return state_of(
+        found = (
             read_record(
                 f"run-{n}", run.started_at, {OPERATION_ID_TAG: run.operation_id, **run.tags}
             )
             for n, run in enumerate(self.fakes.runs)
             if HISTORY_TAG in run.tags and (at is None or run.started_at <= at)
         )
+        return AliasFold(*found).state
 
     async def set_version_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         self.fakes.does("tag", version.version)

@@ -11,10 +11,10 @@ from feature_lineage.errors import AccessRefused, InvalidReport
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.operations.alias_history import (
     HISTORY_TAG,
+    AliasFold,
     AliasMove,
     AliasRecord,
     read_record,
-    state_of,
 )
 from feature_lineage.operations.records import OPERATION_ID_TAG
 from feature_lineage.reconcile import alias_log
@@ -260,7 +260,7 @@ async def test_a_model_that_is_gone_ends_its_aliases() -> None:
 
     (move,) = scene.records[-1].moves
     assert move == AliasMove("driver_model", "champion", "1", "", "ModelGone")
-    assert state_of(scene.records) is not None
+    assert AliasFold(*scene.records).state is not None
 
 
 async def test_another_server_gets_its_own_history() -> None:
