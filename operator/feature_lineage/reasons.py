@@ -83,7 +83,7 @@ class Reason(StrEnum):
     STALE = "Stale"  # a view was materialized longer ago than its maxAge
     NEVER_MATERIALIZED = "NeverMaterialized"  # a view with a maxAge was never materialized
     WATERMARK_IN_FUTURE = "WatermarkInFuture"  # a view was materialized until a time after now
-    NOT_SERVED = "NotServed"  # Feast does not serve a view: a job died while it was materialized
+    NOT_SERVED = "NotServed"  # Feast does not serve a view: it is materialized, or a job died
     NOT_IN_ONLINE_STORE = "NotInOnlineStore"  # a view's rows are in another store, or by other keys
     NO_OBJECTIVE = "NoObjective"  # no maxAge is set
     FEATURES_UNKNOWN = "FeaturesUnknown"  # a maxAge is set; which views the model uses is not known

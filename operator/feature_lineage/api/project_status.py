@@ -196,7 +196,9 @@ class FeatureViewStatus(StatusModel):
         "or apply puts it back.",
     )
     not_served: StrictBool | None = Field(
-        None, description="True while Feast does not serve it, since a job died."
+        None,
+        description="True while Feast does not serve it, since a job died, or another tool "
+        "materializes it.",
     )
     written_to: str | None = Field(
         None,

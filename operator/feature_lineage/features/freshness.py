@@ -35,8 +35,8 @@ class ViewState:
         future_until: end of an interval that was in the future when the registry was read.
         newest_event_time: newest event timestamp written; None if the engine does not report it.
         max_age: the objective; None: no objective.
-        not_served: Feast refuses to serve it, since a job of this product died while it was
-            materialized.
+        not_served: Feast refuses to serve it, since a job died while it was materialized, or
+            another tool materializes it.
         elsewhere: its rows are in another online store, or under other join keys.
     """
 

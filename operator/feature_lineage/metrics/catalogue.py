@@ -53,8 +53,8 @@ GAUGES: Final = (
         "feature_lineage_feature_view_stale",
         VIEW,
         "1 while a view misses its freshness objective or was never materialized, else 0. Also 1 "
-        "while Feast does not serve it because a job died, or because its rows are in another "
-        "online store, with or without an objective. "
+        "while Feast does not serve it because a job died or another tool materializes it, or "
+        "because its rows are in another online store, with or without an objective. "
         "Absent without an objective, or while the last registry read is too old to decide.",
     ),
     _gauge(

@@ -65,7 +65,11 @@ def observe(job: Job) -> JobReport:
         warnings=warnings,
         previous=snapshot.objects_digest,
         snapshot=snapshot,
-        views=view_reports(reading.proto, job.project),
+        views=view_reports(
+            reading.proto,
+            job.project,
+            served=bool(job.settings.config.registry.serve_features_while_materializing),
+        ),
     )
 
 

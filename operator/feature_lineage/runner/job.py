@@ -125,14 +125,23 @@ class Job:
 
 
 def view_reports(
-    proto: Any, project: str, done: Mapping[str, ViewReport] | None = None
+    proto: Any,
+    project: str,
+    done: Mapping[str, ViewReport] | None = None,
+    *,
+    served: bool = False,
 ) -> tuple[ViewReport, ...]:
-    """Every view in the registry with this operation's result for it, sorted by name."""
+    """Every view in the registry with this operation's result for it, sorted by name.
+
+    Args:
+        served: whether Feast serves views while they are materialized.
+    """
     found = {}
     for section, message in views_of(proto, project):
         name = message.spec.name
         until, ahead = watermarks(message)
-        report = (done or {}).get(name) or ViewReport(name=name, kind=SECTIONS[section])
+        untouched = ViewReport(name=name, kind=SECTIONS[section], served=served)
+        report = (done or {}).get(name, untouched)
         seen = {"materialized_until": until, "future_until": ahead, "state": state_of(message)}
         found[name] = report.model_copy(update=seen)
     missing = {name: report for name, report in (done or {}).items() if name not in found}

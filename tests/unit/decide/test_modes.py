@@ -166,6 +166,46 @@ def test_first_observation_is_immediate() -> None:
     assert scenario.status.feature_views[0].by is MaterializedBy.EXTERNAL
 
 
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        pytest.param({"state": "MATERIALIZING"}, "NotServed", id="materializing"),
+        pytest.param({"state": "GENERATED"}, "NotServed", id="failed after a dead job"),
+        pytest.param({"state": "GENERATED", "served": True}, "NotServed", id="never served"),
+        pytest.param({"state": "MATERIALIZING", "served": True}, "NoObjective", id="served"),
+        pytest.param({"state": "AVAILABLE_ONLINE"}, "NoObjective", id="available"),
+        pytest.param({"state": "STATE_UNSPECIFIED"}, "NoObjective", id="no state"),
+    ],
+)
+def test_a_view_that_another_tool_materializes(seen: dict[str, object], says: str) -> None:
+    scenario = watching()
+    scenario.reconcile()
+
+    scenario.end("Succeeded", views=(view_report("stats", "", **seen),))
+
+    assert scenario.says("Fresh")[1] == says
+    scenario.reconcile(requested=True)
+    scenario.end("Succeeded", views=(view_report("stats", "", state="AVAILABLE_ONLINE"),))
+    assert scenario.says("Fresh")[1] == "NoObjective"
+    assert scenario.status.feature_views[0].not_served is None
+
+
+def test_the_state_of_a_view_that_a_job_of_ours_materializes_is_no_news() -> None:
+    scenario = ProjectScenario(schedules=[hourly()], registry={"pollInterval": "20m"}).apply()
+    scenario.later(minutes=30)
+    scenario.reconcile()
+    assert scenario.operation.kind is OperationKind.MATERIALIZE
+    scenario.reconcile(requested=True)
+    reading = scenario.status.reading_operation
+    assert reading is not None
+
+    scenario.reports(reading, "Succeeded", views=(view_report("stats", "", state="MATERIALIZING"),))
+    scenario.reconcile()
+
+    assert scenario.status.reading_operation is None
+    assert scenario.status.feature_views[0].not_served is None
+
+
 def test_it_is_read_again_once_an_interval_and_not_before() -> None:
     scenario = watching(registry={"pollInterval": "20m"})
     scenario.reconcile()

@@ -18,7 +18,8 @@ from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
     Reason.NOT_SERVED: "feature view {}: Feast does not serve it, because a job died while it was "
-    "materialized; the next materialization or apply of the project puts its state back",
+    "materialized, or another tool materializes it; what a job of the project left is put back by "
+    "its next materialization or apply",
     Reason.NOT_IN_ONLINE_STORE: "the rows of feature view {} were written to another online store, "
     "or under other join keys; the next materialization by a schedule writes all of them again",
     Reason.WATERMARK_IN_FUTURE: "feature view {} was materialized until a time after now, which "

@@ -232,7 +232,9 @@ def end_operation(
         superseded=superseded,
         doubts=plan_doubts(observed),
     )
-    viewed = _views(observed, step, report, status.registry)
+    # While no job of ours materializes: the state of a view may be another tool's.
+    read = operation.kind is OperationKind.OBSERVE and step.status.operation is None
+    viewed = _views(observed, step, report, status.registry, read=read)
     tried = _put_back_tried(viewed, spec, operation)
     return replace(
         step,
@@ -243,11 +245,16 @@ def end_operation(
 
 
 def _views(
-    observed: ObservedProject, step: Step, report: JobReport | None, before: RegistryStatus | None
+    observed: ObservedProject,
+    step: Step,
+    report: JobReport | None,
+    before: RegistryStatus | None,
+    *,
+    read: bool = False,
 ) -> FeatureStoreProjectStatus:
     digest_for = tried_with(observed.resource.spec, step.snapshot)
     online_store = before.online_store if before else None
-    return with_views(step.status, report, observed.now, digest_for, online_store)
+    return with_views(step.status, report, observed.now, digest_for, online_store, observed=read)
 
 
 def _in_effect(

@@ -101,8 +101,9 @@ def _fresh(
         conditions.false(
             C.FRESH,
             Reason.NOT_SERVED,
-            "Feast does not serve these views, because a job died while they were materialized; "
-            f"the next materialization or apply puts their state back: {listed(names, 10)}",
+            "Feast does not serve these views, because a job died while they were materialized, or "
+            "another tool materializes them; what a job of this project left is put back by its "
+            f"next materialization or apply: {listed(names, 10)}",
         )
     elif names := by_reason.get(Reason.NOT_IN_ONLINE_STORE):
         conditions.false(

@@ -45,9 +45,18 @@ def tried_with(
 
 
 def noted(
-    view: FeatureViewStatus, seen: ViewReport, digest_for: Callable[[str], str | None]
+    view: FeatureViewStatus,
+    seen: ViewReport,
+    digest_for: Callable[[str], str | None],
+    *,
+    observed: bool = False,
 ) -> FeatureViewStatus:
-    """The view with what a report says about jobs that died while they materialized it."""
+    """The view with what a report says about jobs that died while they materialized it.
+
+    Args:
+        observed: whether the registry was only read, while no job of ours wrote to it: another
+            tool materializes a view in such a state, or died while it did.
+    """
     changes: dict[str, Any] = {}
     if seen.killed:
         digest = digest_for(view.name) or view.killed_with
@@ -63,6 +72,9 @@ def noted(
             changes["not_served"] = True if seen.state == "GENERATED" else view.not_served
         else:
             changes |= {"state_before": None, "not_served": None}
+    elif seen.state and (observed or (view.not_served and seen.state not in LEFT)):
+        refused = seen.state in LEFT and not (seen.served and seen.state == "MATERIALIZING")
+        changes["not_served"] = refused or None
     return view.model_copy(update=changes) if changes else view
 
 

@@ -151,19 +151,25 @@ def with_views(
     now: datetime,
     tried_with: Callable[[str], str | None] = lambda _name: None,
     online_store: str | None = None,
+    *,
+    observed: bool = False,
 ) -> FeatureStoreProjectStatus:
     """Take over the results of each view from a report; remove views that left the registry.
 
     Args:
         tried_with: see `suspects.tried_with`.
         online_store: the online store in effect before the operation.
+        observed: see `suspects.noted`.
     """
     if report is None or not report.views:
         return status
     known = {view.name: view for view in status.feature_views}
     views = {
         view.name: noted(
-            _view(known.get(view.name), view, now, _places(report, online_store)), view, tried_with
+            _view(known.get(view.name), view, now, _places(report, online_store)),
+            view,
+            tried_with,
+            observed=observed,
         )
         for view in report.views
         if (report.snapshot is None and (view.result or view.name in known))
