@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 import yaml
 from tests.local.conftest import EventRecorder, run_once
-from tests.local.scene import MLflow, project_manifest, write_repo, write_yaml
+from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import read_state, state_file
+
+ANOTHER = """
+another = FeatureView(
+    name="another", entities=[driver], source=source, schema=[Field(name="trips", dtype=Int64)]
+)
+"""
+"""A view that no schedule names."""
 
 
 @pytest.mark.slow
@@ -17,7 +24,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:
     project = unique("scheduled")
-    write_repo(tmp_path / "repo", project)
+    write_repo(tmp_path / "repo", project, FEATURES + ANOTHER)
     minute = (datetime.now(UTC).minute + 30) % 60  # no tick while this runs
     schedules = [
         {
@@ -58,6 +65,7 @@ async def test_the_newest_missed_tick_is_materialized_once(
     view = done.view("driver_hourly_stats")
     assert datetime.fromisoformat(view["materializedUntil"]) == last
     assert (view["by"], view["rows"]) == ("Operator", 5)
+    assert "materializedUntil" not in done.view("another")
     run = mlflow.ops_runs(project)[-1]
     dates = {key: datetime.fromisoformat(value) for key, value in run["params"].items()}
     assert dates == {
