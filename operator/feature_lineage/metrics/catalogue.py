@@ -107,7 +107,7 @@ GAUGES: Final = (
         "feature_lineage_operation_last_success_timestamp_seconds",
         (*PROJECT, "kind"),
         "Unix time of the last operation of this kind that succeeded, of those in "
-        "status.operations.",
+        "status.operations. A job that only puts back the state of views is no Materialize.",
     ),
     _gauge(
         "feature_lineage_operations_unrecorded",
@@ -202,7 +202,8 @@ INSTRUMENTS: Final = (
         "feature_lineage_operations_total",
         "counter",
         (*PROJECT, "kind", "result"),
-        "Operations that ended, by kind and result; retries are not counted separately.",
+        "Operations that ended, by kind and result; retries are not counted separately. A job that "
+        "only puts back the state of views is not counted.",
     ),
     MetricDefinition(
         "feature_lineage_reconcile_total",

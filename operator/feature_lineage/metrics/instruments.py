@@ -14,6 +14,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.enums import Result
 from feature_lineage.api.operation_status import OperationRecord
 from feature_lineage.api.project_status import FeatureViewStatus
+from feature_lineage.decide.project.suspects import puts_back
 from feature_lineage.errors import FeatureLineageError, TerminalError, TransientError
 from feature_lineage.metrics.catalogue import INSTRUMENTS, MetricDefinition
 from feature_lineage.metrics.families import label
@@ -84,7 +85,7 @@ class Instruments:
         """
         counted = {record.id for record in before.status.operations}
         for record in after.status.operations:
-            if record.id not in counted:
+            if record.id not in counted and not puts_back(record):
                 self.operation_finished(after, record)
         known = {view.name: view.attempted_at for view in before.status.feature_views}
         for view in after.status.feature_views:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from feature_lineage.api.enums import OperationKind, PlanVerdict
+from feature_lineage.decide.project.suspects import puts_back
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.features.freshness import is_future
 from feature_lineage.metrics.families import Row
@@ -102,7 +103,8 @@ def last_success(data: ScrapeData) -> Iterator[Row]:
             ends[OperationKind.APPLY] = status.applied.at
         for record in status.operations:
             end = record.finished_at
-            if end is not None and record.result is KINDS[record.kind].success:
+            succeeded = record.result is KINDS[record.kind].success and not puts_back(record)
+            if end is not None and succeeded:
                 ends[record.kind] = max(end, ends.get(record.kind, end))
         for kind, end in sorted(ends.items()):
             yield (*project.labels, kind.value), end.timestamp()

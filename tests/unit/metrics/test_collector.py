@@ -51,6 +51,7 @@ FULL_PROJECT = project(
         {
             "id": "op-8",
             "kind": "Materialize",
+            "schedule": "hourly",
             "result": "Succeeded",
             "finishedAt": at(minutes=10),
             "job": "op-8-1",
@@ -58,6 +59,7 @@ FULL_PROJECT = project(
         {
             "id": "op-7",
             "kind": "Materialize",
+            "schedule": "hourly",
             "result": "Failed",
             "finishedAt": at(minutes=5),
             "job": "op-7-1",
@@ -381,6 +383,14 @@ def test_more_lines_than_one_slice_lack_none_and_keep_one_head() -> None:
 
     assert generate_latest(registry) == b"".join(pieces)
     assert max(piece.count(b"\n") for piece in pieces) == 2000
+
+
+def test_a_job_that_only_puts_back_states_is_no_materialization() -> None:
+    done = {"id": "op-1", "kind": "Materialize", "result": "Succeeded", "finishedAt": at(hours=3)}
+
+    name = "feature_lineage_operation_last_success_timestamp_seconds"
+    assert not samples_of(State((project(operations=[done]),)), name=name)
+    assert samples_of(State((project(operations=[{**done, "schedule": "hourly"}]),)), name=name)
 
 
 def test_order_follows_names_not_the_host() -> None:

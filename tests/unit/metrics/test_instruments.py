@@ -32,7 +32,11 @@ def lines(registry: CollectorRegistry, prefix: str) -> str:
 
 BEFORE = project(operation={"id": "op-1", "kind": "Materialize"})
 AFTER = project(
-    operations=[{"id": "op-1", "kind": "Materialize", "result": "Failed"}],
+    operations=[
+        {"id": "op-1", "kind": "Materialize", "schedule": "hourly", "result": "Failed"},
+        # Without a schedule it only put back the state of views.
+        {"id": "op-2", "kind": "Materialize", "result": "Succeeded"},
+    ],
     featureViews=[
         {
             "name": "stats",

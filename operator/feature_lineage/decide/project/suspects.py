@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from feature_lineage.api.enums import ApplyMode, OperationKind
-from feature_lineage.api.operation_status import OperationStatus
+from feature_lineage.api.operation_status import OperationRecord, OperationStatus
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
@@ -119,7 +119,7 @@ def left_views(
     return tuple(view for view in status.feature_views if view.state_before)
 
 
-def puts_back(operation: OperationStatus) -> bool:
+def puts_back(operation: OperationStatus | OperationRecord) -> bool:
     """Whether the operation materializes nothing, and only puts back what dead jobs left."""
     return operation.kind is OperationKind.MATERIALIZE and operation.schedule is None
 
