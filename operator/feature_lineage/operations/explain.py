@@ -78,20 +78,20 @@ def explain(
             step += "delete the project with deletionPolicy Delete, or annotate "
             return _fit(fact, items, ", ", step + _annotation(ALLOW_ADOPTION, plan))
         case _:
-            doubt = (
-                f"; the features of {_versions(len(plan.unknown_models), 'more ')} are not known"
-                if plan.impacts and plan.unknown_models
-                else ""
-            )
-            step = f"{doubt}.{stale} Change the commit, {_other_way(plan)}, or annotate "
+            step = f".{stale} Change the commit, {_other_way(plan)}, or annotate "
             step += _annotation(ALLOW_BREAKING, plan)
-            if not plan.impacts:
-                fact = f"{subject}: the features of {_versions(len(plan.unknown_models))} are not "
-                fact += "known, so it may break "
+            unknown = len(plan.unknown_models)
+            if plan.only_unknown_block or not plan.impacts:
+                fact = f"{subject}: the features of {_versions(unknown)} are not known, "
+                fact += "so it may break "
+                also = f"; it would also affect {affected_text(plan.impacts)}"
                 items = [one_line(name, _MAX_ITEM) for name in plan.unknown_models]
-                return _fit(fact, items, ", ", step)
+                return _fit(fact, items, ", ", f"{also if plan.impacts else ''}{step}")
             fact = f"{subject}: it would affect {affected_text(plan.impacts)}: "
-            return _fit(fact, _impact_phrases(plan), "; ", step)
+            doubt = f"; the features of {_versions(unknown, 'more ')} are not known"
+            return _fit(
+                fact, _impact_phrases(plan), "; ", f"{doubt if plan.unknown_models else ''}{step}"
+            )
 
 
 def _also_affects(plan: Plan) -> str:

@@ -38,6 +38,7 @@ class Plan:
         named_by: protected versions that name the project, as ``model/version``, if the registry
             has no view of the project.
         emptied: that registry is the one that the resource applied to before.
+        only_unknown_block: `unknown_models` block the plan, and none of its impacts does.
     """
 
     digest: Name
@@ -51,6 +52,7 @@ class Plan:
     let_through: str = ""
     named_by: Many[Name] = ()
     emptied: bool = False
+    only_unknown_block: bool = False
 
 
 def deletions(current: RegistrySnapshot, desired: RegistrySnapshot) -> tuple[str, ...]:

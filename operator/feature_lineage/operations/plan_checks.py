@@ -233,6 +233,9 @@ def make_plan(
         else _why_allowed(policy_input),
         named_by=policy_input.named_by,
         emptied=bool(policy_input.named_by) and request.adopted == registry_id,
+        only_unknown_block=bool(not_overridden)
+        and not_overridden[0].reason is Reason.BLOCKED
+        and breaks_protected_models(policy_input) is None,
     )
 
 

@@ -10,6 +10,7 @@ from tests.unit.operations.build import NOW, model, registry, request, service, 
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.explain import explain
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short, unpruned
 from feature_lineage.operations.plan_checks import make_plan
 from feature_lineage.operations.protocol import ApplyRequest, PlanOverride
@@ -120,6 +121,20 @@ def test_model_without_a_baseline_is_protected() -> None:
     found = plan(request(unjudged), BREAKING)
 
     assert (found.verdict, found.unknown_models) == (BLOCKED, ())
+
+
+def test_a_message_begins_with_what_blocks() -> None:
+    """The source of the champion's feature changes, which blocks only with Changed."""
+    asked = request(CHAMPION, unknown=("rider/7",), on_unknown="Block")
+    unknown = "the features of 1 protected model version are not known, so it may break rider/7"
+    changed = "it would also affect 1 protected model version"
+
+    both = request(
+        CHAMPION, unknown=("rider/7",), on_unknown="Block", block_on=("Broken", "Changed")
+    )
+    assert f"is not applied: {unknown}; {changed}. Change" in explain(plan(asked, CHANGING), "c0")
+    assert "is not applied: it would affect 1 protected" in explain(plan(both, CHANGING), "c0")
+    assert "is not applied: it would affect 1 protected" in explain(plan(asked, BREAKING), "c0")
 
 
 def test_with_every_model_known_Block_on_unknown_blocks_nothing() -> None:  # noqa: N802
