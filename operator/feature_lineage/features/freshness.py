@@ -7,7 +7,7 @@ A window that ends in the future was materialized when its rows did not exist ye
 about the time since then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -38,6 +38,7 @@ class ViewState:
         not_served: Feast refuses to serve it, since a job died while it was materialized, or
             another tool materializes it.
         elsewhere: its rows are in another online store, or under other join keys.
+        by_other: another tool materialized it last.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ViewState:
     future_until: datetime | None = None
     not_served: bool = False
     elsewhere: bool = False
+    by_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +140,32 @@ def with_sources(
 ) -> Mapping[str, ViewState]:
     """The states, with those of stored on-demand views that Feast does not record.
 
-    Feast writes no interval for an on-demand view. One that this product did not materialize is as
-    fresh as the views from which it is computed: `feast materialize` writes it together with them.
+    Feast writes no interval for an on-demand view. One that this product did not materialize, or
+    not since another tool materialized all views from which it is computed, is as fresh as these:
+    `feast materialize` writes it together with them.
     """
     if snapshot is None:
         return states
-    unknown = {
-        name: _as_sources(state, states, feeding_views(snapshot, name) - {name}, snapshot)
-        for name, state in states.items()
-        if state.kind == ON_DEMAND
-        and state.materialized_until is None
-        and is_served(snapshot, name)
-    }
+    unknown = {}
+    for name, state in states.items():
+        if state.kind == ON_DEMAND and is_served(snapshot, name):
+            feeding = feeding_views(snapshot, name) - {name}
+            sources = [states[n] for n in feeding if n in states and is_served(snapshot, n)]
+            if state.materialized_until is None or _written_with(sources, state.materialized_until):
+                unknown[name] = _as_sources(state, sources)
     return {**states, **unknown} if unknown else states
 
 
-def _as_sources(
-    state: ViewState,
-    states: Mapping[str, ViewState],
-    sources: Iterable[str],
-    snapshot: RegistrySnapshot,
-) -> ViewState:
+def _written_with(sources: Collection[ViewState], until: datetime) -> bool:
+    """Whether another tool materialized all these views since, and an on-demand view with them."""
+    return bool(sources) and all(
+        source.by_other and source.materialized_until and source.materialized_until > until
+        for source in sources
+    )
+
+
+def _as_sources(state: ViewState, known: Collection[ViewState]) -> ViewState:
     """The state of an on-demand view, with the least fresh window of its sources."""
-    known = [states[name] for name in sources if name in states and is_served(snapshot, name)]
     untils = [source.materialized_until for source in known]
     oldest = min((until for until in untils if until is not None), default=None)
     aheads = (source.future_until for source in known if source.future_until is not None)

@@ -27,6 +27,7 @@ FRESH, STALE = Reason.SUCCEEDED, Reason.STALE
 NEVER, SELDOM = Reason.NEVER_MATERIALIZED, Reason.OBSERVED_TOO_SELDOM
 NO_OBJECTIVE = Reason.NO_OBJECTIVE
 AHEAD = Reason.WATERMARK_IN_FUTURE
+ELSEWHERE = Reason.NOT_IN_ONLINE_STORE
 REAL = some.real_snapshot()
 
 
@@ -224,6 +225,25 @@ def test_a_stored_view_is_judged_by_its_job_or_sources(
         "stats": _state(source, name="stats"),
         "doubled": replace(_state(own, name="doubled"), kind="on_demand_feature_view"),
     }
+
+    actual = judge_view(with_sources(known, STORED)["doubled"], NOW)
+
+    assert expected == (actual.fresh, actual.reason)
+
+
+@pytest.mark.parametrize(
+    ("by_other", "until", "expected"),
+    [
+        pytest.param(True, MINUTE, (True, FRESH), id="with its sources, by another tool"),
+        pytest.param(True, HOUR, (False, ELSEWHERE), id="before the view was"),
+        pytest.param(False, MINUTE, (False, ELSEWHERE), id="its sources alone, by this product"),
+    ],
+)
+def test_a_stored_view_of_a_moved_store_is_written_again(
+    by_other: bool, until: timedelta, expected: tuple[bool, Reason]
+) -> None:
+    moved = replace(_state(HOUR / 2, name="doubled"), kind="on_demand_feature_view", elsewhere=True)
+    known = {"stats": replace(_state(until, name="stats"), by_other=by_other), "doubled": moved}
 
     actual = judge_view(with_sources(known, STORED)["doubled"], NOW)
 

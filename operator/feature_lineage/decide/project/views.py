@@ -49,6 +49,7 @@ def view_states(
             view.future_until,
             not_served=bool(view.not_served),
             elsewhere=_elsewhere(view, snapshot, online_store),
+            by_other=view.by is MaterializedBy.EXTERNAL,
         )
         for view in status.feature_views
     }
