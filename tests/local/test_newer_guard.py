@@ -8,6 +8,7 @@ import pytest
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     FEATURES,
+    GUARD_SECONDS,
     MLflow,
     guard_age,
     project_manifest,
@@ -17,6 +18,21 @@ from tests.local.scene import (
 )
 from tests.local.state_reader import command, feast, read_state, registry_of
 from tests.local.test_protection import CONV_RATE, TRIPS, WITHOUT_TRIPS
+
+ON_DEMAND = f"""
+from feast.on_demand_feature_view import on_demand_feature_view
+
+
+@on_demand_feature_view(
+    sources=[driver_hourly_stats], schema=[Field(name="twice", dtype=Int64)], mode="python"
+)
+def doubled(inputs):
+    import time, traceback
+
+    if any("made_up_store" in frame.filename for frame in traceback.extract_stack()):
+        time.sleep({GUARD_SECONDS + 1})  # while Feast is asked, and not while it is imported
+    return {{"twice": [trips * FACTOR for trips in inputs["trips"]]}}
+"""
 
 WAITS = """
 import time
@@ -56,6 +72,25 @@ async def test_a_slow_import_is_applied_on_its_first_attempt(
     assert (operation["result"], operation["attempt"]) == ("Succeeded", 1)
     assert CONV_RATE in registry_of(repo)["features"]
     assert [event.reason for event in recorder.events] == ["ApplySucceeded"]
+
+
+@pytest.mark.slow
+async def test_a_slow_dry_retrieval_needs_one_attempt(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("asked")
+    repo = write_scene(tmp_path, mlflow, project)
+    (repo / "features.py").write_text(FEATURES + ON_DEMAND.replace("FACTOR", "2"))
+    feast(repo, "apply")
+    mlflow.train(f"{project}_model", project, ["doubled:twice"], alias="champion")
+    (repo / "features.py").write_text(FEATURES + ON_DEMAND.replace("FACTOR", "3"))
+
+    assert await run_once(tmp_path)
+
+    state = read_state(tmp_path)
+    assert state.state("Applied")[0] == "True"
+    (operation,) = state.status["operations"]
+    assert (operation["result"], operation["attempt"]) == ("Succeeded", 1)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ One process plans and applies. If the registry differs from the one that the pla
 job stops before it changes anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,8 +26,15 @@ from feature_lineage.operations.protected_services import (
     record_of,
     service_warnings,
 )
+from feature_lineage.operations.protection import GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest
-from feature_lineage.operations.serving import not_served, serving_warnings
+from feature_lineage.operations.serving import (
+    Answers,
+    Question,
+    not_served,
+    question_of,
+    serving_warnings,
+)
 from feature_lineage.reasons import Reason
 from feature_lineage.runner import commit, online
 from feature_lineage.runner.changes import Changes
@@ -71,11 +78,21 @@ def apply(job: Job) -> JobReport:
     record = record_of(request.services)
     record_before = services_record_of(before.proto, job.project)
     writing = Changes(contents, changes, owner, record)
-    request = _with_current_guard(job, request)
     services = _protected_services(request, current, record_before)
-    guarded = (*guarded_models(request), *guarded_services(current, services))
-    with job.progress.phase("dry_retrieval"):
-        answers = retrieve(store, before, writing, guarded) if changes else {}
+
+    def guarded_by(request: ApplyRequest) -> tuple[GuardedModel, ...]:
+        return (*guarded_models(request), *guarded_services(current, services))
+
+    def ask(questions: Iterable[Question]) -> dict[Question, Answers]:
+        with job.progress.phase("dry_retrieval"):
+            return retrieve(store, before, writing, questions)
+
+    answers = ask(map(question_of, guarded_by(request))) if changes else {}
+    # The dry retrieval may take longer than maxGuardAge, so the guard is renewed after it.
+    request = _with_current_guard(job, request)
+    guarded = guarded_by(request)
+    if changes and (new := set(map(question_of, guarded)) - answers.keys()):
+        answers |= ask(new)
     with job.progress.phase("plan"):
         dropped = online.dropped_views(current, desired)
         plan = make_plan(

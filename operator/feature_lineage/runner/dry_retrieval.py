@@ -22,8 +22,7 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.utils import _utc_now
 from typeguard import suppress_type_checks
 
-from feature_lineage.operations.protection import GuardedModel
-from feature_lineage.operations.serving import Answers, Cause, Failed, Question, question_of
+from feature_lineage.operations.serving import Answers, Cause, Failed, Question
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.made_up_store import MadeUpStore, sample
@@ -105,21 +104,21 @@ class DryRegistry:
 
 
 def retrieve(
-    store: FeatureStore, before: Reading, changes: Changes, models: Iterable[GuardedModel]
+    store: FeatureStore, before: Reading, changes: Changes, questions: Iterable[Question]
 ) -> dict[Question, Answers]:
     """The answers of the registry in force, and of the one that the changes would make of it.
 
     Raises:
         InvalidRepo: Feast refuses one of the changes.
     """
-    questions = dict.fromkeys(map(question_of, models))
-    if not questions:
+    asked = dict.fromkeys(questions)
+    if not asked:
         return {}
     staged = _memory(store, before)
     changes.write(staged, store.project)
     in_force, after = DryRegistry(store, _memory(store, before)), DryRegistry(store, staged)
     answers = {}
-    for question in questions:
+    for question in asked:
         failed = after.ask(question)
         answers[question] = Answers(in_force.ask(question) if failed else None, failed)
     return answers
