@@ -1,11 +1,11 @@
-"""The job protocol: one request in, one report out, both JSON, ``protocol: 1``.
+"""The job protocol: one request in, one report out, both JSON.
 
 The operator writes the request and the runner writes the report (`job_report`); they share nothing
 else.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
@@ -151,6 +151,8 @@ class JobRequest(Message):
     """One operation, for one process.
 
     Attributes:
+        protocol: 2 if feature services are protected without a model: a runner of an older version,
+            which would not look at them, knows only 1 and refuses the request.
         operation_id: unique; names the job and tags the ops run.
         repo: directory of the feature repo at `revision` (holds feature_store.yaml).
         feature_store_yaml: text that replaces the repo's feature_store.yaml.
@@ -166,7 +168,7 @@ class JobRequest(Message):
             them: a job that writes the registry puts back what that job set.
     """
 
-    protocol: Literal[1] = 1
+    protocol: Literal[1, 2] = 1
     operation_id: str
     kind: JobKind
     project: str
@@ -194,6 +196,10 @@ class JobRequest(Message):
 def encode(message: Message) -> str:
     """Canonical JSON of a request or report."""
     return canonical_json(message.model_dump(mode="json"))
+
+
+REFUSED_REQUEST: Final = "the job's request does not parse"
+"""How the message begins with which a runner of any version refuses a request."""
 
 
 def unparsable(what: str, error: ValidationError) -> InvalidReport:

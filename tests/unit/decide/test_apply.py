@@ -1,6 +1,8 @@
 """Applies: what starts a job, how its end is handled, and what is repeated."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.unit.decide.build import (
@@ -20,6 +22,7 @@ from feature_lineage.api.enums import OperationKind, OperationPhase, PlanVerdict
 from feature_lineage.decide.decision import KeepSnapshot, StartJob
 from feature_lineage.decide.facts import JobFacts, SourceFacts
 from feature_lineage.decide.observed import Failure
+from feature_lineage.operations.protected_services import PROTECTED_TAG
 
 BLOCKED = plan(PlanVerdict.BLOCKED, reason="Blocked")
 
@@ -826,3 +829,28 @@ def test_job_whose_report_is_refused_for_good_is_not_repeated(reason: str, stall
     assert scenario.condition("Applied").message.startswith(message)
     assert scenario.says("Stalled") == (("True", reason) if stalled else ("", ""))
     assert (scenario.status.operation is None) == stalled
+
+
+@pytest.mark.parametrize(
+    ("protection", "tags", "protocol"),
+    [
+        ({}, {}, 1),
+        ({"services": {"include": ["ranking"]}}, {}, 2),
+        ({}, {PROTECTED_TAG: "true"}, 2),
+        ({"mode": "Off"}, {PROTECTED_TAG: "true"}, 1),
+    ],
+)
+def test_a_runner_that_knows_no_protected_services_refuses(
+    protection: dict[str, Any], tags: dict[str, str], protocol: int
+) -> None:
+    """Such a runner knows only protocol 1."""
+    scenario = ProjectScenario(apply={"protection": protection})
+    scenario.reconcile()
+    assert scenario.request.protocol == (2 if "services" in protection else 1)
+    services = {"activity": {**STATS.objects["feature_service"]["activity"], "tags": tags}}
+    applied = replace(STATS, objects={**STATS.objects, "feature_service": services})
+    scenario.end("Succeeded", snapshot=applied)
+    scenario.push(B)
+    scenario.reconcile()
+
+    assert scenario.request.protocol == protocol

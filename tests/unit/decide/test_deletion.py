@@ -120,6 +120,7 @@ def test_deletion_blocked_by_a_protected_service_is_not_repeated() -> None:
     scenario.reconcile()
     assert scenario.request.delete is not None
     assert scenario.request.delete.services == ServiceFilter(include=("ranking",))
+    assert scenario.request.protocol == 2
 
     scenario.end("Blocked", reason="DeletionBlocked", message="service ranking is protected")
     assert scenario.says("Ready") == ("False", "DeletionBlocked")

@@ -75,3 +75,16 @@ def test_a_container_that_nobody_stopped_ended_by_itself(
     pod: dict[str, Any] | None, killed: bool
 ) -> None:
     assert end_cause(JOB, pod, None).killed is killed
+
+
+def test_a_runner_that_refuses_the_request_is_named() -> None:
+    said = "the job's request does not parse: request.protocol: Input should be 1; run operator and"
+    pod = _pod({"exitCode": 1, "message": said})
+    pod["spec"] = {"containers": [{"image": "registry.example/runner:0.1"}]}
+
+    cause = end_cause(JOB, pod, None)
+
+    assert (cause.reason, cause.killed) == ("RunnerIncompatible", False)
+    assert cause.message == f"image registry.example/runner:0.1: {said}"
+    other = _pod({"exitCode": 1, "message": "no"})
+    assert end_cause(JOB, other, None).reason == "JobFailed"

@@ -20,6 +20,7 @@ from feature_lineage.decide.project.suspects import (
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.kinds import KINDS, RequestPart
+from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
@@ -50,6 +51,7 @@ def job_request(
     source = observed.source if isinstance(observed.source, SourceFacts) else None
     part, metadata = KINDS[operation.kind].request, observed.resource.metadata
     return JobRequest(
+        protocol=2 if _protects_services(spec, snapshot, part) else 1,
         operation_id=operation.job,
         kind=operation.kind,
         project=spec.project,
@@ -69,6 +71,19 @@ def job_request(
         delete=_delete(observed) if part is RequestPart.DELETE else None,
         observe=_observe(observed) if part is RequestPart.OBSERVE else None,
     )
+
+
+def _protects_services(
+    spec: FeatureStoreProjectSpec, snapshot: RegistrySnapshot | None, part: RequestPart
+) -> bool:
+    """Whether the job must not change the registry without looking at protected services."""
+    if part not in (RequestPart.APPLY, RequestPart.DELETE):
+        return False
+    protection = spec.apply.protection
+    if protection.mode is ProtectionMode.OFF:
+        return False
+    known = snapshot is not None and protected_services(snapshot, protection.services)
+    return protection.services is not None or bool(known)
 
 
 def _owns(spec: FeatureStoreProjectSpec, operation: OperationStatus) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from feature_lineage.kube.api_client import Object
 from feature_lineage.kube.jobs.names import CANCELLED
+from feature_lineage.operations.protocol import REFUSED_REQUEST
 from feature_lineage.reasons import Reason
 from feature_lineage.shorten import one_line
 
@@ -157,6 +158,8 @@ def end_cause(job: Object, pod: Object | None, in_events: Cause | None) -> Cause
         return Cause(
             Reason.DEADLINE_EXCEEDED, _line(f"the job took longer than {seconds} s{before}")
         )
+    if pod is not None and (refusal := _refused_request(pod)) is not None:
+        return Cause(Reason.RUNNER_INCOMPATIBLE, _line(refusal))
     if pod is not None and (found := _pod_end(pod)) is not None:
         return Cause(Reason.JOB_FAILED, _line(found), killed=not _stopped(pod))
     if condition.get("type") == "Complete":
@@ -186,6 +189,15 @@ def _pod_end(pod: Object) -> str | None:
     if code == 0:
         return None
     return f"the job's container ended with exit code {code}{': ' if text else ''}{text}"
+
+
+def _refused_request(pod: Object) -> str | None:
+    """What a runner of another version says of a request that it cannot parse."""
+    ended = _state(pod.get("status") or {}, "terminated") or {}
+    text = _termination_message(str(ended.get("message") or ""))
+    if not ended.get("exitCode") or not text.startswith(REFUSED_REQUEST):
+        return None
+    return f"image {pod['spec']['containers'][0].get('image', '')}: {text}"
 
 
 def _stopped(pod: Object) -> bool:
