@@ -6,11 +6,14 @@ use. Secrets must not appear in reports or logs.
 
 import hashlib
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 _SECRET_WORDS: Final = ("password", "secret", "token", "access_key", "private_key", "credential")
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _DEFAULT_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
@@ -23,6 +26,12 @@ def registry_id(kind: str, path: str, repo: Path) -> str:
 def secrets_in(value: Any) -> tuple[str, ...]:
     """Passwords in URLs and under keys such as ``password``, at any depth, longest first."""
     return tuple(sorted(_secrets(value), key=lambda secret: (-len(secret), secret)))
+
+
+def hosts_with(secrets: Iterable[str], value: Any) -> tuple[str, ...]:
+    """Names of hosts, in URLs and under the key ``host``, of which a secret is only a part."""
+    found = _hosts(value)
+    return tuple(sorted(h for h in found if any(s in h and s != h for s in secrets)))
 
 
 def registry_address(kind: str, path: str, repo: Path) -> str:
@@ -59,6 +68,18 @@ def _secrets(value: Any, key: str = "") -> set[str]:
     if "://" in value and (password := _password(value)):
         found |= {password, unquote(password)}
     return found
+
+
+def _hosts(value: Any, key: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*(_hosts(v, str(k)) for k, v in value.items()))
+    if isinstance(value, list):
+        return set().union(*(_hosts(v, key) for v in value))
+    if not isinstance(value, str):
+        return set()
+    address = value if key == "host" else value.partition("://")[2]
+    found = _HOST.match(address.partition("/")[0].rpartition("@")[2])
+    return {found[0]} if found else set()
 
 
 def _password(address: str) -> str:

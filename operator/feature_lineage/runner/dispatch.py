@@ -31,7 +31,7 @@ def run(request: JobRequest, progress: ProgressPipe, started: datetime) -> JobRe
     """
     repo = Path(request.repo).resolve()
     settings = load_settings(repo, request.feature_store_yaml)
-    progress.emit("secrets", values=settings.secrets)
+    progress.emit("secrets", values=settings.secrets, hosts=settings.hosts)
     check_project(settings, request.project)
     check_writable(settings, request.kind)
     check_stores(settings, repo, request.ephemeral)

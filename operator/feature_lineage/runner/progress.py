@@ -4,7 +4,7 @@ Standard output is not used: the repo's code may print anything there, also JSON
 
     {"event": "phase", "name": "import_repo"}
     {"event": "view", "name": "driver_hourly_stats", "result": "Succeeded", "rows": 5}
-    {"event": "secrets", "values": [...]}       to redact in the output
+    {"event": "secrets", "values": [...], "hosts": [...]}    see `Redaction`
     {"event": "view_planned", "view": {...}}    a view that will be materialized
     {"event": "view_running", "name": "driver_hourly_stats"}    the worker waits for an answer
     {"event": "view_keeps_state", "name": "driver_hourly_stats"}    Feast stored no MATERIALIZING
@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from feature_lineage.runner.redaction import Redaction
 
 if TYPE_CHECKING:
     from feature_lineage.operations.job_report import JobReport
@@ -54,7 +56,7 @@ class WorkerResult:
         report: the report as the worker sent it, not validated; None until it arrives.
         unfinished: what is known of the views of a materialization that sent no report.
         phase: the last phase that the worker entered.
-        secrets: values to redact in everything that is shown.
+        redaction: of everything that is shown.
         output: the end of what the worker printed.
         stopped_by: why the supervisor stopped the worker: a signal's name, ``deadline``, or
             ``oversized report``; "" if it did not.
@@ -66,7 +68,7 @@ class WorkerResult:
     report: dict[str, Any] | None = None
     unfinished: "JobReport | None" = None
     phase: str = "start"
-    secrets: list[str] = field(default_factory=list)
+    redaction: Redaction = field(default_factory=Redaction)
     output: bytes = b""
     stopped_by: str = ""
     returncode: int | None = None

@@ -17,6 +17,7 @@ from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.unfinished import ended_early
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import DOING, REPO_PHASES, WorkerResult
+from feature_lineage.runner.redaction import Redaction
 
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -39,7 +40,7 @@ def report_of(request: JobRequest, outcome: Outcome, started: datetime, **fields
 
 def build_report(request: JobRequest, result: WorkerResult, started: float) -> JobReport:
     """The report of a job, also if the worker sent no report or an invalid one."""
-    tail = _tail(result.output, result.secrets)
+    tail = _tail(result.output, result.redaction)
 
     def failed(reason: Reason, message: str) -> JobReport:
         if result.report is None and result.unfinished is not None:
@@ -64,7 +65,7 @@ def build_report(request: JobRequest, result: WorkerResult, started: float) -> J
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         return failed(Reason.JOB_FAILED, "the worker's report belongs to another operation")
     ended = {"finished_at": datetime.now(UTC), "output_tail": tail}
-    report = redacted(report, result.secrets).model_copy(update=ended)
+    report = redacted(report, result.redaction).model_copy(update=ended)
     traits = KINDS[report.kind]
     if not (traits.verified or traits.imports_repo_code):
         return report.model_copy(update={"verified": report.snapshot is not None})
@@ -115,20 +116,14 @@ def _without_report(request: JobRequest, result: WorkerResult) -> tuple[Reason, 
     return Reason.JOB_FAILED, f"the worker ended without a report ({how}) {doing}"
 
 
-def _tail(output: bytes, secrets: list[str]) -> str:
-    text = _redact(_TERMINAL_CODES.sub("", output.decode(errors="replace")), secrets)
+def _tail(output: bytes, redact: Redaction) -> str:
+    text = redact(_TERMINAL_CODES.sub("", output.decode(errors="replace")))
     return text.encode()[-OUTPUT_TAIL_BYTES:].decode(errors="ignore")
 
 
-def redacted(report: JobReport, secrets: list[str]) -> JobReport:
-    """The report with secrets redacted; database drivers put URLs into their errors."""
-    views = tuple(v.model_copy(update={"error": _redact(v.error, secrets)}) for v in report.views)
-    warnings = tuple(_redact(warning, secrets) for warning in report.warnings)
-    message = _redact(report.message, secrets)
+def redacted(report: JobReport, redact: Redaction) -> JobReport:
+    """The report without secrets in its texts."""
+    views = tuple(v.model_copy(update={"error": redact(v.error)}) for v in report.views)
+    warnings = tuple(map(redact, report.warnings))
+    message = redact(report.message)
     return report.model_copy(update={"message": message, "views": views, "warnings": warnings})
-
-
-def _redact(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text

@@ -22,7 +22,7 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.errors import WHERE_JOBS_RUN, TerminalError
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
-from feature_lineage.runner.address import registry_id, secrets_in
+from feature_lineage.runner.address import hosts_with, registry_id, secrets_in
 from feature_lineage.runner.errors import InvalidRepo, error_line
 from feature_lineage.runner.online_address import online_store_id
 from feature_lineage.runner.variables import unset_variables
@@ -41,6 +41,7 @@ class Settings:
         registry_id: digest of the registry's type and address, credentials left out.
         online_store_id: the same of the online store.
         secrets: values that must not be shown.
+        hosts: names of hosts that contain such a value.
     """
 
     config: RepoConfig
@@ -48,6 +49,7 @@ class Settings:
     registry_id: str
     online_store_id: str
     secrets: tuple[str, ...]
+    hosts: tuple[str, ...]
 
     @property
     def online_store_type(self) -> str:
@@ -89,7 +91,9 @@ def load_settings(repo: Path, text: str | None) -> Settings:
         # The error of `urlsplit` has the password.
         raise InvalidRepo(f"{what}: registry.path is no valid address") from None
     online = online_store_id(config, repo)
-    return Settings(config, kind, registry_address, online, secrets_in(raw))
+    secrets = secrets_in(raw)
+    hosts = hosts_with(secrets, raw)
+    return Settings(config, kind, registry_address, online, secrets, hosts)
 
 
 def _check_variables(expanded: Any, what: str) -> None:

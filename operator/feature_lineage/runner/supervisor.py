@@ -74,7 +74,7 @@ def supervise(
 
             request = JobRequest.model_validate_json(request_path.read_bytes())
             deadline, result = clock + request.deadline_seconds, WorkerResult()
-            views = ViewResults(request, started, keep or keep_beside, result.secrets)
+            views = ViewResults(request, started, keep or keep_beside, result.redaction)
             worker.question = GuardQuestion(host(), worker.answers, deadline)
             with (
                 log_to.open("a")
@@ -210,8 +210,9 @@ class Worker:
                     result.registry = message
                 case {"event": "guard"} if self.question is not None:
                     self.question.ask()
-                case {"event": "secrets", "values": list(values)}:
-                    result.secrets += [value for value in values if isinstance(value, str)]
+                case {"event": "secrets", "values": list(values), "hosts": list(hosts)}:
+                    result.redaction.secrets += [v for v in values if isinstance(v, str)]
+                    result.redaction.hosts += [h for h in hosts if isinstance(h, str)]
                 case {"event": str(event)} if event in VIEW_EVENTS:
                     if on_view(message):
                         with contextlib.suppress(BrokenPipeError):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from feature_lineage.operations.job_report import MAX_VIEWS, JobReport, Outcome, ViewReport
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reasons import Reason
+from feature_lineage.runner.redaction import Redaction
 from feature_lineage.runner.report_builder import redacted, report_of
 
 Keep = Callable[[JobReport], None]
@@ -25,12 +26,14 @@ class ViewResults:
         request: of the job.
         started: when the job began, in seconds since 1970.
         keep: stores the report so far; must not raise.
-        secrets: values to redact, which grow while the worker runs.
+        redaction: of what is kept.
     """
 
-    def __init__(self, request: JobRequest, started: float, keep: Keep, secrets: list[str]) -> None:
+    def __init__(
+        self, request: JobRequest, started: float, keep: Keep, redaction: Redaction
+    ) -> None:
         self._request, self._started = request, datetime.fromtimestamp(started, UTC)
-        self._keep, self._secrets = keep, secrets
+        self._keep, self._redaction = keep, redaction
         self._views: dict[str, ViewReport] = {}
         self._running = ""
 
@@ -48,7 +51,7 @@ class ViewResults:
             views=tuple(self._views.values()),
             running=self._running,
         )
-        return redacted(report, self._secrets)
+        return redacted(report, self._redaction)
 
     def handle(self, message: Mapping[str, Any]) -> bool:
         """Take over an event of the worker; returns whether the worker waits for an answer.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_lineage.runner.address import registry_id, secrets_in
+from feature_lineage.runner.address import hosts_with, registry_id, secrets_in
 
 REPO = Path("/repos/one")
 
@@ -47,3 +47,14 @@ def test_secrets_are_found() -> None:
     }
 
     assert secrets_in(config) == ("open-sesame", "p%40ssword", "AKIA-long", "p@ssword")
+
+
+def test_hosts_that_contain_a_secret_are_found() -> None:
+    config = {
+        "registry": {"path": "postgresql://feast:feast@Feast-db.feast.svc:5432/feast"},
+        "online_store": [{"password": "feast", "host": "feast"}, {"host": "db-feast:5432"}],
+        "offline_store": {"host": "other", "database": "feast_prod", "path": "data/feast.db"},
+    }
+
+    assert secrets_in(config) == ("feast",)
+    assert hosts_with(secrets_in(config), config) == ("Feast-db.feast.svc", "db-feast")

@@ -10,6 +10,7 @@ from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner.progress import WorkerResult
+from feature_lineage.runner.redaction import Redaction
 from feature_lineage.runner.report_builder import build_report
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -127,7 +128,7 @@ def test_secrets_and_terminal_codes_leave_the_words() -> None:
     result = WorkerResult(
         report=worker_report(outcome=Outcome.PARTIAL, message="hush was refused", views=(view,)),
         output=b"x" * 9000 + b"\x1b[1m\x1b[32mhush\x1b[0m \xff\n",
-        secrets=["hush"],
+        redaction=Redaction(["hush"]),
         registry={"digest": SNAPSHOT.digest},
     )
 

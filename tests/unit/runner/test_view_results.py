@@ -11,6 +11,7 @@ from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.runner import view_results
 from feature_lineage.runner.progress import WorkerResult
+from feature_lineage.runner.redaction import Redaction
 from feature_lineage.runner.report_builder import build_report
 from feature_lineage.runner.view_results import ViewResults
 
@@ -23,8 +24,8 @@ class Kept:
 
     def __init__(self) -> None:
         self.reports: list[JobReport] = []
-        self.secrets: list[str] = []
-        self.results = ViewResults(REQUEST, time.time(), self.reports.append, self.secrets)
+        self.redaction = Redaction()
+        self.results = ViewResults(REQUEST, time.time(), self.reports.append, self.redaction)
 
     def planned(self, name: str, **fields: Any) -> bool:
         view = {"name": name, "kind": "feature_view", "end": END, **fields}
@@ -64,7 +65,7 @@ def test_a_state_that_feast_did_not_change_is_left_in_none() -> None:
 def test_passwords_are_not_kept() -> None:
     kept = Kept()
     kept.planned("a")
-    kept.secrets.append("hush-hush")
+    kept.redaction.secrets.append("hush-hush")
     kept.ended("a", result="Failed", error="no access with hush-hush")
 
     kept.runs("")
