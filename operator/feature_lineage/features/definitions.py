@@ -81,12 +81,14 @@ class _View:
         template: the parts that its features share.
         missing_source: a view that should feed it and is missing, "" if none.
         definitions: cache: 10,000 models use the same few features.
+        digests: cache of its features as inputs of others, with and without names of sources.
     """
 
     types: dict[str, str]
     template: FeatureDefinition
     missing_source: str = ""
     definitions: dict[str, FeatureDefinition] = field(default_factory=dict)
+    digests: dict[tuple[str, bool], str] = field(default_factory=dict)
 
 
 def define_all(
@@ -189,24 +191,52 @@ def _projected_types(snapshot: RegistrySnapshot) -> dict[FeatureRef, str]:
     return types
 
 
-def _view(snapshot: RegistrySnapshot, name: str, ancestors: tuple[str, ...] = ()) -> _View | None:
-    key = ("view_definition", name)
-    if key not in snapshot.derived:
-        found = snapshot.view(name)
-        if found is None or name in ancestors:
-            return None
-        built = _build(snapshot, name, found[1], (*ancestors, name))
-        if ancestors and built.template.inputs:  # a cycle may have cut it: do not cache
-            return built
-        snapshot.derived[key] = built
-    kept: _View = snapshot.derived[key]
-    return kept
+def _view(snapshot: RegistrySnapshot, name: str) -> _View | None:
+    """A view, with those that feed it: each is built once, however many views it feeds."""
+    built: dict[str, _View | None] = snapshot.derived.setdefault("view_definitions", {})
+    pending, entered = [name], set[str]()
+    while pending:
+        each = pending[-1]
+        found = snapshot.view(each)
+        if each in built or found is None:
+            built.setdefault(each, None)
+            pending.pop()
+            continue
+        sources, cyclic = views.source_views(found[1]), _cyclic(snapshot)
+        new = sources - built.keys() - cyclic
+        if each in entered or not new:
+            feeding = {v: None if v in cyclic else built[v] for v in sorted(sources)}
+            built[each] = _build(snapshot, each, found[1], feeding)
+            pending.pop()
+            continue
+        entered.add(each)
+        pending += new
+    return built[name]
+
+
+def _cyclic(snapshot: RegistrySnapshot) -> frozenset[str]:
+    """Views that feed themselves, and those that they feed: Feast cannot serve them."""
+    if "cyclic_views" not in snapshot.derived:
+        waits = {name: set(views.source_views(spec)) for _, name, spec in snapshot.views()}
+        fed: dict[str, list[str]] = {}
+        for name, sources in waits.items():
+            for source in sources & waits.keys():
+                fed.setdefault(source, []).append(name)
+        open_sources = {name: len(sources & waits.keys()) for name, sources in waits.items()}
+        ready = [name for name, number in open_sources.items() if not number]
+        while ready:
+            for name in fed.get(ready.pop(), ()):
+                open_sources[name] -= 1
+                if not open_sources[name]:
+                    ready.append(name)
+        snapshot.derived["cyclic_views"] = frozenset(n for n, left in open_sources.items() if left)
+    cyclic: frozenset[str] = snapshot.derived["cyclic_views"]
+    return cyclic
 
 
 def _build(
-    snapshot: RegistrySnapshot, name: str, spec: JsonObject, ancestors: tuple[str, ...]
+    snapshot: RegistrySnapshot, name: str, spec: JsonObject, feeding: dict[str, _View | None]
 ) -> _View:
-    feeding = {v: _view(snapshot, v, ancestors) for v in sorted(views.source_views(spec))}
     keys = views.entity_join_keys(snapshot, spec)
     missing = ""
     if "sources" in spec:  # on-demand: Feast looks up the source views at serving time
@@ -246,9 +276,15 @@ def _input(
         return str(ref), item.dtype
     if view is None or item.feature not in view.types:
         return str(ref), GONE
+    if (item.feature, named) not in view.digests:
+        view.digests[item.feature, named] = _digest(view, item.feature, named=named)
+    return str(ref), view.digests[item.feature, named]
+
+
+def _digest(view: _View, feature: str, *, named: bool) -> str:
     base = view.template
     parts: Sequence[object] = (
-        view.types[item.feature],
+        view.types[feature],
         base.join_keys,
         base.source if named else base.data,
         base.transformation,
@@ -256,7 +292,7 @@ def _input(
         base.version,
         base.inputs if named else base.input_data,
     )
-    return str(ref), views.short_digest(parts)
+    return views.short_digest(parts)
 
 
 def _closure(snapshot: RegistrySnapshot, name: str) -> str:

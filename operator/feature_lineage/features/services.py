@@ -4,6 +4,7 @@ A run records the features of a service with the service's aliases and versions;
 the real names. This module translates one into the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from feature_lineage.features.refs import FeatureRef
@@ -73,8 +74,28 @@ def renamed_keys(
 ) -> tuple[tuple[str, str], ...]:
     """(join key, its name in a request to the service) of a view's keys, sorted; empty if the
     service renames none of them."""
-    maps = {m.join_key_map for m in service_members(snapshot, service) or () if m.ref.view == view}
+    maps = _maps_of(snapshot, service).get(view, ())
     if not any(maps):
         return ()
-    pairs = {(key, dict(renames).get(key, key)) for renames in maps for key, _ in join_keys}
-    return tuple(sorted(pairs))
+    key = ("renamed_keys", service, view, join_keys)
+    if key not in snapshot.derived:
+        pairs = {(own, renames.get(own, own)) for renames in maps for own, _ in join_keys}
+        snapshot.derived[key] = tuple(sorted(pairs))
+    found: tuple[tuple[str, str], ...] = snapshot.derived[key]
+    return found
+
+
+def _maps_of(
+    snapshot: RegistrySnapshot, service: str
+) -> Mapping[str, tuple[Mapping[str, str], ...]]:
+    """View → the distinct renames of its join keys in a service."""
+    key = ("join_key_maps", service)
+    if key not in snapshot.derived:
+        maps: dict[str, dict[tuple[tuple[str, str], ...], Mapping[str, str]]] = {}
+        for member in service_members(snapshot, service) or ():
+            of_view = maps.setdefault(member.ref.view, {})
+            if member.join_key_map not in of_view:
+                of_view[member.join_key_map] = dict(member.join_key_map)
+        snapshot.derived[key] = {view: tuple(found.values()) for view, found in maps.items()}
+    of_service: Mapping[str, tuple[Mapping[str, str], ...]] = snapshot.derived[key]
+    return of_service

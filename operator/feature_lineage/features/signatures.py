@@ -113,7 +113,7 @@ def _signature(
     keys: dict[str, str] = {}
     request: dict[str, str] = {}
     read: dict[str, JsonObject] = {}
-    for item in asked:
+    for item in _once(asked):
         keys |= _keys(snapshot, item.spec, item.renames)
         if item.kind != ON_DEMAND:
             read[item.projection.view] = item.spec
@@ -168,18 +168,34 @@ def _asked(
         return None
     kind, spec = found
     if kind == ON_DEMAND:
-        projection = Projection(name, view, (), features, _sources(snapshot, spec))
+        projection = Projection(name, view, (), features, _sources(snapshot, view, spec))
         return _Asked(kind, spec, projection, renames)
     keys = _renamed(snapshot, spec, renames)
     return _Asked(kind, spec, Projection(name, view, keys, features), renames)
 
 
-def _sources(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[tuple[str, Pairs], ...]:
-    found: dict[str, set[tuple[str, str]]] = {}
-    for name, renames in views.source_projections(spec):
-        if (source := snapshot.view(name)) is not None:
-            found.setdefault(name, set()).update(_renamed(snapshot, source[1], renames))
-    return tuple((name, tuple(sorted(keys))) for name, keys in sorted(found.items()))
+def _once(asked: Iterable[_Asked]) -> Iterator[_Asked]:
+    """One of those that read the same view by the same keys: a list may name many versions."""
+    seen: set[tuple[str, Pairs]] = set()
+    for item in asked:
+        renames = tuple(sorted((key, views.text(to)) for key, to in item.renames.items()))
+        if (key := (item.projection.view, renames)) not in seen:
+            seen.add(key)
+            yield item
+
+
+def _sources(
+    snapshot: RegistrySnapshot, view: str, spec: JsonObject
+) -> tuple[tuple[str, Pairs], ...]:
+    key = ("sources", view)
+    if key not in snapshot.derived:
+        found: dict[str, set[tuple[str, str]]] = {}
+        for name, renames in views.source_projections(spec):
+            if (source := snapshot.view(name)) is not None:
+                found.setdefault(name, set()).update(_renamed(snapshot, source[1], renames))
+        snapshot.derived[key] = tuple((n, tuple(sorted(keys))) for n, keys in sorted(found.items()))
+    sources: tuple[tuple[str, Pairs], ...] = snapshot.derived[key]
+    return sources
 
 
 def _renamed(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> Pairs:

@@ -31,7 +31,7 @@ _TRANSFORMATION_KEYS: Final = (
 _VERSION: Final = re.compile(r"v(?:ersion)?([0-9]{1,9})", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class ViewInput:
     """An input of a view: a feature of another view, or a field of a request.
 
@@ -220,7 +220,21 @@ def ttl_text(seconds: str) -> str:
 
 def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...]:
     """Inputs of an on-demand or derived view, sorted."""
+    found, whole = listed_inputs(spec)
+    for view in dict.fromkeys(whole):
+        found += _all_features(snapshot, view)
+    return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def _order(item: ViewInput) -> tuple[str, str, int, str, bool]:
+    version = -1 if item.version is None else item.version
+    return item.view, item.feature, version, item.dtype, item.request
+
+
+def listed_inputs(spec: JsonObject) -> tuple[list[ViewInput], list[str]]:
+    """The inputs that a view lists, and the views of which it has every feature."""
     found: list[ViewInput] = []
+    whole: list[str] = []
     for name, value in mapping(spec.get("sources")).items():
         source = mapping(value)
         if "request_data_source" in source:
@@ -234,11 +248,11 @@ def inputs(snapshot: RegistrySnapshot, spec: JsonObject) -> tuple[ViewInput, ...
             types = field_types(projection.get("feature_columns"))
             found += [ViewInput(view, f, version, t) for f, t in types.items()]
         else:
-            found += _all_features(snapshot, _whole_view(source) or name)
+            whole.append(_whole_view(source) or name)
     for embedded in mappings(spec.get("source_views")):
         types = field_types(embedded.get("features"))
         found += [ViewInput(text(embedded.get("name")), f, None, t) for f, t in types.items()]
-    return tuple(sorted(found))
+    return found, whole
 
 
 def source_views(spec: JsonObject) -> frozenset[str]:

@@ -21,6 +21,7 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidReport, NotFound
+from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.api_client import Api, Object
@@ -98,7 +99,7 @@ class KubeSnapshots:
             pieces.append(data.get("snapshot.json.gz", ""))
         try:
             packed = b"".join(map(base64.b64decode, pieces))
-            return RegistrySnapshot.from_json(inflate(packed, MAX_BYTES), digest)
+            return read_stored(inflate(packed, MAX_BYTES), digest)
         except (ValueError, InvalidReport) as error:
             self._note(key, snapshot_name(key.name, digest, 0), error)
             self._drop(key, digest)

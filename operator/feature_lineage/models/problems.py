@@ -3,7 +3,7 @@
 Verdicts compare with the registry as it is, protection with the registry as a plan would make it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -62,6 +62,9 @@ BREAKING = frozenset(
 )
 
 
+MAX_INPUTS: Final = 10_000
+"""Problems of inputs that are told of one model, besides the first of each feature."""
+
 TELLING = frozenset({ProblemKind.FEATURE_GONE, ProblemKind.VIEW_GONE, ProblemKind.SERVICE_GONE})
 """With one of these, the words of Feast add nothing."""
 
@@ -94,19 +97,20 @@ def compare(
         service: the feature service that serves the model; "" if none does.
     """
     found: set[Problem] = set()
-    served = service_refs(current, service) if service else None
+    served = _served(current, service) if service else None
+    inputs = _Inputs()
     if service and served is None:
         found.add(Problem(service, ProblemKind.SERVICE_GONE, was=f"service {service}"))
     for was in baseline:
         now = look_up(current, was.ref, service)
         if isinstance(now, Missing):
             found.add(_absent(now, was.dtype))
-        elif served is not None and not _versions(was.ref, served):
+        elif served is not None and (was.ref.view, was.ref.feature) not in served:
             found.add(_not_served(was.ref, service))
         else:
             # Only an existing service renames join keys.
-            found.update(_differences(was if served else replace(was, renamed=()), now))
-            found.update(_repinned(was.ref, served or ()))
+            found.update(_differences(was if served else replace(was, renamed=()), now, inputs))
+            found.update(_repinned(was.ref, served or {}))
     return tuple(sorted(found))
 
 
@@ -123,7 +127,9 @@ def _absent(missing: Missing, was: str) -> Problem:
     return Problem(str(missing.ref), kind, was=was)
 
 
-def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Problem]:
+def _differences(
+    was: FeatureDefinition, now: FeatureDefinition, changed: "_Inputs"
+) -> Iterator[Problem]:
     if was == now:
         return
     ref = str(was.ref)
@@ -135,14 +141,8 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
         yield Problem(ref, ProblemKind.VERSION_CHANGED, _pin(was.version), _pin(now.version))
     if was.source != now.source and not (was.data and was.data == now.data):
         yield Problem(ref, ProblemKind.SOURCE_CHANGED, *source_texts(was.source, now.source))
-    # A guard of an older operator has only `inputs`.
-    inputs, current = was.input_data, dict(now.input_data)
-    if not inputs:
-        inputs, current = was.inputs, dict(now.inputs)
-    for name, digest in inputs:
-        if current.get(name, GONE) != digest:
-            state = "differs" if current.get(name, GONE) != GONE else "gone"
-            yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"{INPUT}{name}", f"{name} {state}")
+    for name, state in changed.between(was, now):
+        yield Problem(ref, ProblemKind.SOURCE_CHANGED, f"{INPUT}{name}", f"{name} {state}")
     if was.transformation != now.transformation:
         texts = was.transformation[:12], now.transformation[:12]
         yield Problem(ref, ProblemKind.TRANSFORMATION_CHANGED, *texts)
@@ -153,16 +153,64 @@ def _differences(was: FeatureDefinition, now: FeatureDefinition) -> Iterator[Pro
         yield Problem(ref, ProblemKind.TTL_CHANGED, ttl_text(was.ttl), ttl_text(now.ttl))
 
 
-def _versions(ref: FeatureRef, served: Iterable[FeatureRef]) -> list[int | None]:
-    return [r.version for r in served if (r.view, r.feature) == (ref.view, ref.feature)]
+class _Inputs:
+    """The inputs that differ, found once for all features of an on-demand view.
+
+    A model may use 10,000 features of a view with 10,000 inputs: of `MAX_INPUTS` further ones, the
+    first is told for each feature.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[tuple[str, str], ...]] = {}
+        self._kept: list[object] = []
+        self._told = 0
+
+    def between(
+        self, was: FeatureDefinition, now: FeatureDefinition
+    ) -> tuple[tuple[str, str], ...]:
+        """The inputs that differ, and how."""
+        # A guard of an older operator has only `inputs`.
+        old, new = was.input_data, now.input_data
+        if not old:
+            old, new = was.inputs, now.inputs
+        key = id(old), id(new)
+        if key not in self._known:
+            self._kept += old, new  # so that their ids stay theirs
+            current = dict(new)
+            self._known[key] = tuple(
+                (name, "differs" if current.get(name, GONE) != GONE else "gone")
+                for name, digest in old
+                if current.get(name, GONE) != digest
+            )
+        told = self._known[key][: max(1, MAX_INPUTS - self._told)]
+        self._told += len(told)
+        return told
+
+
+def _served(
+    current: RegistrySnapshot, service: str
+) -> Mapping[tuple[str, str], list[int | None]] | None:
+    """(view, feature) → the versions that a service has; None if it does not exist."""
+    if (refs := service_refs(current, service)) is None:
+        return None
+    key = ("served", service)
+    if key not in current.derived:
+        found: dict[tuple[str, str], list[int | None]] = {}
+        for ref in refs:
+            found.setdefault((ref.view, ref.feature), []).append(ref.version)
+        current.derived[key] = found
+    served: Mapping[tuple[str, str], list[int | None]] = current.derived[key]
+    return served
 
 
 def _not_served(ref: FeatureRef, service: str) -> Problem:
     return Problem(str(ref), ProblemKind.FEATURE_GONE, was=f"in service {service}")
 
 
-def _repinned(ref: FeatureRef, served: Iterable[FeatureRef]) -> Iterator[Problem]:
-    versions = _versions(ref, served)
+def _repinned(
+    ref: FeatureRef, served: Mapping[tuple[str, str], list[int | None]]
+) -> Iterator[Problem]:
+    versions = served.get((ref.view, ref.feature), [])
     if versions and ref.version not in versions:
         texts = (_pin("" if v is None else f"v{v}") for v in (ref.version, versions[0]))
         yield Problem(str(ref), ProblemKind.VERSION_CHANGED, *texts)

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from feature_lineage.errors import InvalidReport
+from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.protocol import JobKind, Message, unparsable
@@ -76,7 +77,11 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def _snapshot(value: Any) -> Any:
-    return RegistrySnapshot.from_value(value) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    snapshot = RegistrySnapshot.from_value(value)
+    check_dependencies(snapshot)
+    return snapshot
 
 
 Snapshot = Annotated[
@@ -200,7 +205,8 @@ def decode_report(text: bytes) -> JobReport:
     """Parse an untrusted report.
 
     Raises:
-        InvalidReport: too large, not JSON, of another protocol or shape.
+        InvalidReport: too large, not JSON, of another protocol or shape, or with a snapshot of too
+            many dependencies.
     """
     if len(text) > MAX_REPORT_BYTES:
         raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final
 
 from feature_lineage.errors import InvalidReport, NotFound, RequestRejected
+from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.operations.records import (
@@ -112,7 +113,7 @@ class TimelineReader:
                 run_id = str(raw["info"]["run_id"])
             try:
                 body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, max_bytes=MAX_BYTES)
-                return RegistrySnapshot.from_json(body, digest)
+                return read_stored(body, digest)
             except NotFound:
                 continue
             except (InvalidReport, RequestRejected) as error:
