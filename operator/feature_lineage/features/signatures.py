@@ -7,6 +7,7 @@ runner compares it with the answer of Feast itself, see `runner.dry_retrieval`.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features import views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import ON_DEMAND, JsonObject, RegistrySnapshot, digest_of
@@ -69,9 +70,16 @@ class _Asked:
     renames: JsonObject
 
 
-def question_key(service: str, refs: Iterable[FeatureRef]) -> str:
-    """Identity of what a model retrieves: its service, else its list of features."""
-    return f"service {service}" if service else f"list {digest_of(sorted(map(str, refs)))[:32]}"
+def question_key(
+    service: str, refs: Iterable[FeatureRef], names: ColumnNames = ColumnNames.UNKNOWN
+) -> str:
+    """Identity of what a model retrieves: its service, else its list of features.
+
+    Args:
+        names: of the columns; by an older operator, all names have the key of Unknown.
+    """
+    what = f"service {service}" if service else f"list {digest_of(sorted(map(str, refs)))[:32]}"
+    return what if names is ColumnNames.UNKNOWN else f"{what}, {names} names"
 
 
 def views_without_entity(snapshot: RegistrySnapshot) -> frozenset[tuple[str, str]]:

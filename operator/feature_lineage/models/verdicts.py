@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from feature_lineage.api.enums import Verdict
+from feature_lineage.api.enums import ColumnNames, Verdict
 from feature_lineage.features.definitions import define_all, schema_digest
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key, signature_of
@@ -166,7 +166,9 @@ def _evidence_of(
 
 def _with_words(found: set[Problem], link: Link, current: RegistrySnapshot) -> set[Problem]:
     """The problems with Feast's own words, where it was asked and refused."""
-    words = (current.answers or {}).get(question_key(link.service, link.refs), "")
+    answers = current.answers or {}
+    keys = (question_key(link.service, link.refs, n) for n in (link.names, ColumnNames.UNKNOWN))
+    words = next((answers[key] for key in keys if key in answers), "")
     if not words or any(problem.kind in TELLING for problem in found):
         return found
     subject = link.service or next((str(ref) for ref in link.refs), "")

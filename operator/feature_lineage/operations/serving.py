@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.errors import WHERE_JOBS_RUN
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
@@ -32,16 +33,15 @@ class Cause(StrEnum):
 class Question:
     """One retrieval of features; equal questions have equal answers.
 
-    Columns get their full names, which always work if any do: whether two columns have the same
-    short name is seen in the serving signature.
-
     Attributes:
         service: the feature service, "" for a list of features.
         refs: the list of features; empty for a service.
+        names: of the columns. If they are not known, one of both forms has to be served.
     """
 
     service: str
     refs: tuple[str, ...] = ()
+    names: ColumnNames = ColumnNames.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Answers:
 def question_of(model: GuardedModel) -> Question:
     """What is asked when the model is served: its service, else its list of features."""
     if model.service:
-        return Question(model.service)
+        return Question(model.service, names=model.names)
     refs = model.refs or tuple(definition.ref for definition in model.features)
-    return Question("", tuple(map(str, refs)))
+    return Question("", tuple(map(str, refs)), model.names)
 
 
 def serving_problem(model: GuardedModel, answers: Mapping[Question, Answers]) -> Problem | None:
@@ -111,7 +111,9 @@ def _of(models: list[str]) -> str:
 def not_served(answers: Mapping[Question, Failed | None]) -> dict[str, str]:
     """What Feast refuses to serve, by `question_key`, in its words."""
     return {
-        question_key(question.service, map(FeatureRef.parse, question.refs)): _words(failed)
+        question_key(
+            question.service, map(FeatureRef.parse, question.refs), question.names
+        ): _words(failed)
         for question, failed in answers.items()
         if failed is not None and failed.cause is Cause.SERVING
     }

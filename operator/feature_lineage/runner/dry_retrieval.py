@@ -22,15 +22,24 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.utils import _utc_now
 from typeguard import suppress_type_checks
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.operations.serving import Answers, Cause, Failed, Question
 from feature_lineage.runner.changes import Changes
 from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.made_up_store import MadeUpStore, sample
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import memory_registry
+from feature_lineage.shorten import listed
 
 MAX_SECONDS: Final = 20.0
 """For one question: a function may wait for a service that this job cannot reach."""
+_FORMS: Final = {
+    ColumnNames.FULL: (True,),
+    ColumnNames.SHORT: (False,),
+    ColumnNames.UNKNOWN: (True, False),
+}
+"""Values of `full_feature_names`. With full names, Feast leaves out without an error the columns
+of an on-demand view of mode python."""
 _FEAST: Final = str(Path(feast.__file__).parent)
 _TRANSFORMATIONS: Final = str(Path(feast.__file__).parent / "transformation")
 
@@ -51,7 +60,19 @@ class DryRegistry:
         registry.cached_registry_proto_created = _utc_now()
 
     def ask(self, question: Question) -> Failed | None:
-        """Retrieve the features once with made-up values; None if Feast serves them."""
+        """Retrieve the features with made-up values; None if Feast serves them.
+
+        Full names are tried first: Feast refuses short ones that two columns have.
+        """
+        failed = None
+        for full in _FORMS[question.names]:
+            again = self._retrieve(question, full=full)
+            if again is None:
+                return None
+            failed = failed or again
+        return failed
+
+    def _retrieve(self, question: Question, *, full: bool) -> Failed | None:
         project = self._store.project
         try:
             # The registry's objects were checked when they were applied; that is half of the time.
@@ -67,22 +88,30 @@ class DryRegistry:
                     features = self._registry.get_feature_service(question.service, project)
                     # Vectors that are computed in advance are in the online store only.
                     features.precompute_online = False
-                MadeUpStore().get_online_features(
+                row, computed = self._row(features, full=full)
+                answer = MadeUpStore().get_online_features(
                     self._store.config,
                     features,
-                    [self._row(features)],
+                    [row],
                     self._registry,
                     project,
-                    full_feature_names=True,
+                    full_feature_names=full,
                 )
+            lost = sorted(computed - set(answer.proto.metadata.feature_names.val))
+            if lost:
+                form = f"the answer with full_feature_names={full} has no column "
+                return Failed(Cause.SERVING, form + listed(lost, 3))
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
             return Failed(_cause_of(error), error_line(error))
         return None
 
-    def _row(self, features: Any) -> dict[str, Any]:
-        """One entity row with made-up values for the join keys and the data of the request."""
+    def _row(self, features: Any, *, full: bool) -> tuple[dict[str, Any], set[str]]:
+        """One entity row with made-up values, and the columns that on-demand views compute.
+
+        The row has the join keys and the data of the request.
+        """
         context = utils._get_cached_request_context(
-            self._registry, self._store.project, features, True
+            self._registry, self._store.project, features, full
         )
         on_demand, types, views = context[1], context[3], context[5]
         row: dict[str, Any] = {}
@@ -95,7 +124,12 @@ class DryRegistry:
             schema = view.get_request_data_schema()
             row |= {name: sample(value_type) for name, value_type in schema.items()}
         row.pop(DUMMY_ENTITY_ID, None)
-        return row or {"": 1}  # Feast counts the rows by any column
+        computed = {
+            f"{view.projection.name_to_use()}__{feature.name}" if full else feature.name
+            for view in on_demand
+            for feature in view.projection.features
+        }
+        return row or {"": 1}, computed  # Feast counts the rows by any column
 
     @cached_property
     def _entities(self) -> dict[str, Any]:

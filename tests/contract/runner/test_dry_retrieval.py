@@ -12,11 +12,13 @@ from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import Repo
 from tests.contract.runner.routes import CHANGES, PAIRS, PAIRS_SWAPPED, ROUTES
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.definitions import define_all
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.signatures import question_key, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.models.problems import ProblemKind
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest, ObserveRequest
@@ -60,12 +62,30 @@ ENTITY = 'driver = Entity(name="driver", join_keys=["driver_id"], value_type=Val
 FUNCTION = 'out["plus"] = df["trips"] + df["x"]'
 
 
-def served(snapshot: RegistrySnapshot, service: str = "ranking") -> ApplyRequest:
+PANDAS = REPO[REPO.index("@on_demand") : REPO.index("ranking =")]
+PYTHON = """@on_demand_feature_view(
+    sources=[trips, asked], schema=[Field(name="plus", dtype=Int64)], mode="python"
+)
+def sums(rows):
+    return {"plus": [(a or 0) + b for a, b in zip(rows["trips"], rows["x"])]}
+
+
+"""
+NO_COLUMN = "the answer with full_feature_names=True has no column sums__plus"
+
+
+def served(
+    snapshot: RegistrySnapshot,
+    service: str = "ranking",
+    names: ColumnNames = ColumnNames.UNKNOWN,
+) -> ApplyRequest:
     """A guard with one champion that is served through the service."""
     refs = tuple(map(FeatureRef.parse, ("trips:trips", "sums:plus")))
     features = define_all(snapshot, refs, service)
     signature = signature_of(snapshot, service, refs)
-    model = GuardedModel("driver_model", "3", ("champion",), service, features, refs, signature)
+    model = GuardedModel(
+        "driver_model", "3", ("champion",), service, features, refs, signature, names
+    )
     return ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
 
 
@@ -166,6 +186,29 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     assert zygote.run(request("observe", repo.path)).snapshot == replace(
         refused.snapshot, answers=None
     )
+
+
+@pytest.mark.parametrize("names", list(ColumnNames))
+def test_columns_that_feast_leaves_out_are_not_served(
+    repo: Repo, zygote: Zygote, names: ColumnNames
+) -> None:
+    """A mode of a view for which Feast answers with short names only."""
+    first = zygote.run(request("apply", repo.write(REPO).path))
+    assert first.snapshot, first.message
+    repo.edit(PANDAS, PYTHON)
+
+    planned = zygote.run(request("plan", repo.path, served(first.snapshot, names=names)))
+    assert planned.plan, planned.message
+    (impact,) = planned.plan.impacts
+    lost = [p.now for p in impact.problems if p.kind is ProblemKind.SERVING_FAILS]
+    assert lost == ([NO_COLUMN] if names is ColumnNames.FULL else [])
+
+    zygote.run(request("apply", repo.path))
+    asked = ObserveRequest(questions=(Question("ranking", names=names),))
+    seen = zygote.run(request("observe", repo.path, asked))
+    assert seen.snapshot
+    key = question_key("ranking", (), ColumnNames.FULL)
+    assert seen.snapshot.answers == ({key: NO_COLUMN} if names is ColumnNames.FULL else {})
 
 
 def test_a_project_with_views_of_every_kind_is_asked(repo: Repo, zygote: Zygote) -> None:
