@@ -7,7 +7,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
-from feature_lineage.decide.model.link import baseline_of, link_version
+from feature_lineage.decide.model.link import baseline_of, guarded_model, link_version
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
@@ -15,6 +15,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.baseline import recorded_baseline, trained_at
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.training_list import trained_in
+from feature_lineage.operations.protection import GuardedModel
 from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.cache import CachedTimeline, ReconcileCache
 from feature_lineage.reconcile.cooperative_yield import CooperativeYield
@@ -34,8 +35,11 @@ async def linked_versions(
     snapshot: RegistrySnapshot | None,
     versions: Iterable[ModelVersion],
     declaring: TrainedModel | None = None,
-) -> tuple[tuple[LinkedVersion, ...], dict[str, RegistrySnapshot]]:
-    """Link and judge model versions.
+) -> tuple[tuple[LinkedVersion, GuardedModel | None], ...]:
+    """Link and judge model versions, and find the protected ones.
+
+    Their baselines are read one after another, and kept only as far as the cache of snapshots
+    allows: together they may take more memory than the process has.
 
     Args:
         registry: MLflow; None during an outage, when only what is cached is used.
@@ -43,7 +47,7 @@ async def linked_versions(
         declaring: the resource whose declared service applies to the versions.
 
     Returns:
-        The linked versions in the order of `versions`, and their baselines by digest.
+        The linked versions in the order of `versions`, each with its part of the guard.
     """
     versions = tuple(versions)
     history, reaches_back = await _history(ports, cache, project, registry, view, versions)
@@ -53,13 +57,18 @@ async def linked_versions(
         (version, baseline_of(view, version, history, current, project.status.applied))
         for version in versions
     ]
-    wanted = {baseline.digest for _, baseline in chosen if baseline is not None}
-    baselines = await cache.snapshots.read(ports, project, registry, sorted(wanted))
-    linked, cooperative = [], CooperativeYield()
-    for version, baseline in chosen:
-        await cooperative.checkpoint()
-        linked.append(
-            link_version(
+    by_digest: dict[str, list[int]] = {}
+    for number, (_, baseline) in enumerate(chosen):
+        by_digest.setdefault(baseline.digest if baseline is not None else "", []).append(number)
+    linked: dict[int, tuple[LinkedVersion, GuardedModel | None]] = {}
+    cooperative, policy = CooperativeYield(), project.spec.apply.protection
+    for digest, numbers in sorted(by_digest.items()):
+        wanted = (digest,) if digest else ()
+        baselines = await cache.snapshots.read(ports, project, registry, wanted)
+        for number in numbers:
+            await cooperative.checkpoint()
+            version, baseline = chosen[number]
+            item = link_version(
                 view,
                 version,
                 project.spec.project,
@@ -69,8 +78,8 @@ async def linked_versions(
                 declared_service=declaring.spec.feature_service if declaring else None,
                 on_conflict=declaring.spec.on_conflict.value if declaring else "Report",
             )
-        )
-    return tuple(linked), baselines
+            linked[number] = item, guarded_model(item, baselines, snapshot, policy)
+    return tuple(linked[number] for number in range(len(chosen)))
 
 
 async def _history(

@@ -39,9 +39,10 @@ async def observe_model(
         if known is not None:
             linked = (known,)
         elif version is not None:
-            linked, _ = await linked_versions(
+            found = await linked_versions(
                 ports, cache, project, inputs.registry, view, snapshot, [version], model
             )
+            linked = tuple(item for item, _ in found)
     return ObservedModel(
         model,
         ports.clock.now(),

@@ -12,7 +12,7 @@ from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.decide.budget import short_name
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
-from feature_lineage.decide.model.link import guarded_model, versions_of
+from feature_lineage.decide.model.link import versions_of
 from feature_lineage.decide.observed import AliasFacts, Failure, ModelFacts, ObservedProject
 from feature_lineage.decide.project.due import guard_is_needed
 from feature_lineage.decide.project.history import records_operations
@@ -28,7 +28,6 @@ from feature_lineage.reconcile.cache import (
     ReconcileCache,
     ResolvedSource,
 )
-from feature_lineage.reconcile.cooperative_yield import CooperativeYield
 from feature_lineage.reconcile.declared_versions import (
     Declaring,
     declared_versions,
@@ -203,19 +202,11 @@ async def _linked_facts(
 ) -> ModelFacts:
     project, snapshot = observed.resource, observed.snapshot
     versions = versions_of(view, project.spec.project)
-    linked, baselines = await linked_versions(
-        ports, memory, project, registry, view, snapshot, versions
-    )
+    found = await linked_versions(ports, memory, project, registry, view, snapshot, versions)
     for declared, version in await declared_versions(ports, project, view, declaring):
-        more, known = await linked_versions(
+        found += await linked_versions(
             ports, memory, project, registry, view, snapshot, [version], declared
         )
-        linked, baselines = (*linked, *more), {**baselines, **known}
-    policy, cooperative = project.spec.apply.protection, CooperativeYield()
-    protected = []
-    for item in linked:
-        await cooperative.checkpoint()
-        model = guarded_model(item, baselines, snapshot, policy)
-        if model is not None:
-            protected.append(model)
+    protected = (model for _, model in found if model is not None)
+    linked = tuple(item for item, _ in found)
     return ModelFacts(view.read_at, linked, build_guard(view.read_at, protected), failure)

@@ -5,6 +5,7 @@ import gc
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
+from weakref import ref
 
 import pytest
 from tests.unit.decide.build import (
@@ -26,7 +27,9 @@ from feature_lineage.decide.facts import Key
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
+from feature_lineage.reconcile import snapshot_cache
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_model import observe_model
 from feature_lineage.reconcile.observe_project import observe_project
@@ -86,6 +89,38 @@ async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
     (item,) = observed.models.linked
     assert item.judgement is not None
     assert (item.judgement.verdict, item.judgement.reason) == (Verdict.UNKNOWN, "BaselineLost")
+
+
+async def test_baselines_are_not_kept_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each version may name another snapshot of 64 MiB."""
+    monkeypatch.setattr(snapshot_cache, "MAX_MEMORY", 0)
+    scene, baselines = ObserverSetup(), {}
+    for number in range(9):
+        snapshot = replace(STATS, closures={"stats": f"{number:064}"})
+        baselines[snapshot.digest] = number
+        tags = {**TAGS, "featurelineage.io/registry-digest": snapshot.digest}
+        made = replace(version(str(number), f"protected-{number}"), tags=tags)
+        scene.fakes.versions[str(number)] = made
+    made_of: list[ref[RegistrySnapshot]] = []
+    most = 0
+
+    async def get(_: Key, digest: str) -> RegistrySnapshot:
+        nonlocal most
+        gc.collect()
+        most = max(most, sum(each() is not None for each in made_of))
+        if digest == STATS.digest:
+            return STATS
+        found = replace(STATS, closures={"stats": f"{baselines[digest]:064}"})
+        made_of.append(ref(found))
+        return found
+
+    monkeypatch.setattr(scene.ports.snapshots, "get", get)
+    observed = await scene.observe()
+
+    assert observed.models is not None
+    assert [item.version.version for item in observed.models.linked] == list("012345678")
+    assert all(item.baseline is not None for item in observed.models.linked)
+    assert most <= 2
 
 
 async def test_a_missing_snapshot_is_requested_every_ten_minutes() -> None:
