@@ -166,10 +166,7 @@ class _Resolver:
                 return declared
             note = f"recorded service is {recorded}, declared is {self.declared}"
             return replace(declared, reason=Reason.SERVICE_MISMATCH, problems=(note,))
-        if self.declared and members is None and not (self.records or recorded or notes):
-            # No record contradicts the declaration, but the registry has no such service.
-            return replace(self.link, service=self.declared, origin=Origin.DECLARED)
-        if not self.records and not self.training.doubt:
+        if recorded and not self.records and not self.training.doubt:
             notes += (
                 f"only the name of service {recorded} is recorded, and Feast may have guessed it",
             )
@@ -177,7 +174,8 @@ class _Resolver:
             note = f"declared service {self.declared} has {len(members)} other features"
             notes += (f"{note}; set spec.onConflict: UseDeclared if the records are wrong",)
         elif self.declared:
-            notes += (f"declared service {self.declared} is not in the registry",)
+            note = f"declared service {self.declared} is not in the registry"
+            notes += (f"{note}; correct spec.featureService, or apply the service",)
         else:
             notes += ("declare the service in spec.featureService",)
         contradictory = any(self.services.precise(record) for record in self.records)

@@ -301,10 +301,15 @@ class TestDeclared:
 
         assert (actual.origin, actual.service) == (Origin.DECLARED, V1)
 
-    def test_a_missing_declared_service_is_the_models_service(self) -> None:
-        actual = resolve_link(VERSION, None, REAL, "gone")
+    def test_a_declared_service_that_never_was_is_not_gone(self) -> None:
+        actual = resolve_link(VERSION, None, REAL, "typo")
 
-        assert (actual.service, actual.refs, actual.reason) == ("gone", (), None)
+        assert (actual.service, actual.refs, actual.reason) == ("", (), Reason.AMBIGUOUS)
+        (problem,) = actual.problems
+        assert problem == (
+            "declared service typo is not in the registry; "
+            "correct spec.featureService, or apply the service"
+        )
 
 
 def test_an_alias_is_resolved_to_the_view_behind_it() -> None:
