@@ -28,8 +28,9 @@ def with_code(changes: tuple[Change, ...], was: Any, now: Any, project: str) -> 
         change.name for change in changes if change.change is ChangeClass.TRANSFORMATION_CHANGED
     }
     before, after = _texts(was, changed, project), _texts(now, changed, "")
-    chosen = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
-    diffs = {name: _diff(before[name], after[name]) for name in chosen[:MAX_FUNCTIONS]}
+    texts = {name: (before.get(name, ""), after.get(name, "")) for name in sorted(changed)}
+    chosen = [name for name, (old, new) in texts.items() if old != new]
+    diffs = {name: _diff(*texts[name]) for name in chosen[:MAX_FUNCTIONS]}
     return tuple(
         replace(change, was="", now="", code=diffs[change.name])
         if change.change is ChangeClass.TRANSFORMATION_CHANGED and change.name in diffs
@@ -49,9 +50,9 @@ def _texts(registry: Any, names: set[str], project: str) -> Mapping[str, str]:
 
 
 def _text_of(spec: Any) -> Iterator[str]:
-    functions = (spec.feature_transformation, spec)
-    for holder in functions:
-        if holder.HasField("user_defined_function"):
+    field = "user_defined_function"  # the spec of a batch view has none
+    for holder in (spec.feature_transformation, spec):
+        if field in holder.DESCRIPTOR.fields_by_name and holder.HasField(field):
             yield holder.user_defined_function.body_text
             return
 

@@ -212,6 +212,20 @@ def test_a_changed_function_is_in_the_plan_as_a_diff(repo: Repo, zygote: Zygote)
     ]
 
 
+def test_a_view_that_loses_its_function_has_a_diff(repo: Repo, zygote: Zygote) -> None:
+    """The spec of a batch view has no field for the function of its own."""
+    zygote.run(request("apply", repo.rich().path))
+    repo.edit("batched = BatchFeatureView(", "batched = FeatureView(")
+    repo.edit('mode="python", udf=lambda x: x, udf_string="x",', "")
+
+    report = zygote.run(request("plan", repo.path, ApplyRequest()))
+
+    assert report.plan, report.message
+    (change,) = report.plan.changes
+    assert (change.name, change.change) == ("batched", ChangeClass.TRANSFORMATION_CHANGED)
+    assert change.code.splitlines()[1:] == ["-x"]
+
+
 def test_what_is_written_does_not_change_the_digest(repo: Repo, zygote: Zygote) -> None:
     first = zygote.run(request("apply", repo.rich().path)).snapshot
     text = (repo.path / "features.py").read_text()
