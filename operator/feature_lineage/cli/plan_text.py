@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from feature_lineage.features.diff import Change, ChangeClass
+from feature_lineage.features.views import redefined_source
 from feature_lineage.operations.causes import Cause, causes
 from feature_lineage.operations.explain import affected_text, describe, subject_text
 from feature_lineage.operations.plan import Plan, PlanVerdict
@@ -14,6 +15,7 @@ from feature_lineage.operations.protection import Impact
 from feature_lineage.shorten import listed
 
 MAX_NAMES: Final = 10
+NONE: Final = "none"
 _CLASSES: Final = {
     ChangeClass.CREATED: ("+", "green", ""),
     ChangeClass.DELETED: ("-", "red", ""),
@@ -119,10 +121,21 @@ def _some(names: Sequence[str]) -> str:
 def _change(change: Change) -> Iterator[Line]:
     mark, color, what = _CLASSES[change.change]
     subject = f"{change.name}:{change.feature}" if change.feature else change.name
-    values = " → ".join(value for value in (change.was, change.now) if value)
+    values = _values(change)
     yield Line(f"  {mark} {change.kind} {subject}  {what}{values}".rstrip(), color)
     for line in change.code.splitlines():
         yield Line(f"      {line}", {"+": "green", "-": "red"}.get(line[:1], ""))
+
+
+def _values(change: Change) -> str:
+    """``7d → 14d``; the type of a feature that comes or goes; the fields of an object."""
+    if change.change in (ChangeClass.CREATED, ChangeClass.DELETED):
+        return change.was or change.now
+    if name := redefined_source(change.was, change.now):
+        return f"{name}, whose definition changes"
+    # What differs in the fields of an object is one text with arrows of its own.
+    fields = not change.was and change.change is not ChangeClass.JOIN_KEYS_CHANGED
+    return change.now if fields else f"{change.was or NONE} → {change.now or NONE}"
 
 
 def _color(severity: str) -> str:

@@ -182,6 +182,12 @@ def source_texts(was: str, now: str) -> tuple[str, str]:
     return was[: len(before) + 9], now[: len(after) + 9]
 
 
+def redefined_source(was: str, now: str) -> str:
+    """The names, if two results of `source_texts` differ in the digest only; else ""."""
+    name, mark, _ = was.rpartition("#")
+    return name if mark and now.rpartition("#")[0] == name else ""
+
+
 def transformation_digest(spec: JsonObject) -> str:
     """Digest of the transformation of a view, "" if it has none."""
     parts = {key: spec[key] for key in _TRANSFORMATION_KEYS if key in spec}

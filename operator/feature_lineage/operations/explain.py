@@ -11,6 +11,7 @@ from typing import Final
 from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
 from feature_lineage.api.types import DURATION_PATTERN, Duration
 from feature_lineage.features.diff import ChangeClass
+from feature_lineage.features.views import redefined_source
 from feature_lineage.models.problems import INPUT
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
@@ -151,7 +152,8 @@ def describe(problem: Problem, subject: str = "") -> str:
         subject: begins the phrase in place of the feature, if several features have the problem.
     """
     subject = subject or one_line(problem.feature, 80)
-    was, now = one_line(problem.was, 40), one_line(problem.now, 40)
+    room = 120 if problem.kind is ProblemKind.JOIN_KEYS_CHANGED else 40
+    was, now = one_line(problem.was, room), one_line(problem.now, room)
     step = f" from {was} to {now}" if was and now else ""
     match problem.kind:
         case ProblemKind.FEATURE_GONE:
@@ -163,10 +165,13 @@ def describe(problem: Problem, subject: str = "") -> str:
         case ProblemKind.TYPE_CHANGED:
             return f"{subject} changes type{step}"
         case ProblemKind.JOIN_KEYS_CHANGED:
-            return f"{subject} changes join keys{step}"
+            keys = f" from {was or 'none'} to {now or 'none'}" if was or now else ""
+            return f"{subject} changes join keys{keys}"
         case ProblemKind.SOURCE_CHANGED:
             if was.startswith(INPUT):
                 return f"{subject} is computed from {was.removeprefix(INPUT)}, which changes"
+            if name := redefined_source(problem.was, problem.now):
+                return f"{subject} changes the definition of source {one_line(name, 40)}"
             return f"{subject} changes source{step}"
         case ProblemKind.TRANSFORMATION_CHANGED:
             return f"{subject} changes transformation"

@@ -112,3 +112,24 @@ def test_a_changed_function_is_shown_as_a_diff() -> None:
     assert lines["  ~ feature_view plus  transformation"] == "yellow"
     assert lines["      -a + 1"] == "red"
     assert lines["      +a + 2"] == "green"
+
+
+@pytest.mark.parametrize(
+    ("kind", "was", "now", "values"),
+    [
+        (ChangeClass.JOIN_KEYS_CHANGED, "", "driver_id INT64", "none → driver_id INT64"),
+        (ChangeClass.JOIN_KEYS_CHANGED, "driver_id INT64", "", "driver_id INT64 → none"),
+        (ChangeClass.SOURCE_CHANGED, "s:a INT64", "", "s:a INT64 → none"),
+        (ChangeClass.SOURCE_CHANGED, "a", "b", "a → b"),
+        (ChangeClass.SOURCE_CHANGED, "a#1234abcd", "a#5678abcd", "a, whose definition changes"),
+        (ChangeClass.SOURCE_CHANGED, "", "path: a → b", "path: a → b"),
+        (ChangeClass.TTL_CHANGED, "none", "7d", "none → 7d"),
+    ],
+)
+def test_a_change_has_the_old_and_the_new_value(
+    kind: ChangeClass, was: str, now: str, values: str
+) -> None:
+    line = texts(plan(Change(VIEW, "stats", kind, "", was, now)))[-1]
+
+    what = {"JoinKeysChanged": "join keys", "SourceChanged": "source", "TTLChanged": "TTL"}[kind]
+    assert line == f"  ~ {VIEW} stats  {what} {values}"

@@ -56,6 +56,21 @@ def test_a_service_that_is_protected_without_a_model() -> None:
     assert f"Change the commit, move the aliases and {way_out}" in both
 
 
+@pytest.mark.parametrize(
+    ("kind", "was", "now", "phrase"),
+    [
+        (ProblemKind.JOIN_KEYS_CHANGED, "", "id INT64", "join keys from none to id INT64"),
+        (ProblemKind.JOIN_KEYS_CHANGED, "a, " * 20, "id", f"join keys from {'a, ' * 19}a, to id"),
+        (ProblemKind.SOURCE_CHANGED, "a#1234abcd", "a#5678abcd", "the definition of source a"),
+        (ProblemKind.SOURCE_CHANGED, "a", "b", "source from a to b"),
+    ],
+)
+def test_a_difference_has_what_people_wrote(
+    kind: ProblemKind, was: str, now: str, phrase: str
+) -> None:
+    assert describe(Problem("stats:x", kind, was, now)) == f"stats:x changes {phrase}"
+
+
 def test_the_worst_comes_first() -> None:
     text = explain(blocked(impact("a_changed", LATER), impact("z_broken", LATER, GONE)), COMMIT)
 
