@@ -8,7 +8,7 @@ that applies decides.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from feature_lineage.api.enums import ColumnNames, Verdict
@@ -27,7 +27,7 @@ from feature_lineage.models.problems import (
 )
 from feature_lineage.models.signature_problems import with_signatures
 from feature_lineage.reasons import Reason
-from feature_lineage.shorten import listed
+from feature_lineage.shorten import cut, listed
 
 __all__ = [
     "BREAKING",
@@ -39,6 +39,12 @@ __all__ = [
     "judge",
 ]
 
+KEPT_PROBLEMS: Final = 100
+"""Of one version; a status has fewer, and their number."""
+MAX_TEXT: Final = 1000
+MAX_MESSAGE: Final = 10_000
+"""Characters that are kept of a text of a problem, and of a message; a status has fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -47,7 +53,8 @@ class Judgement:
     Attributes:
         verdict: the verdict.
         reason: condition reason: the verdict's name, or why there is no better verdict.
-        problems: all differences, sorted.
+        problems: the first `KEPT_PROBLEMS` differences, sorted; their texts are cut.
+        problems_total: how many there are.
         baseline_schema_digest: of the definitions at training time, "" if unknown.
         current_schema_digest: of the current definitions, "" if the registry was not read.
         message: object, fact, next step.
@@ -59,6 +66,7 @@ class Judgement:
     baseline_schema_digest: str = ""
     current_schema_digest: str = ""
     message: str = ""
+    problems_total: int = 0
 
 
 def judge(
@@ -85,11 +93,19 @@ def judge(
     return Judgement(
         verdict,
         reason,
-        evidence.problems,
+        tuple(map(_cut, evidence.problems[:KEPT_PROBLEMS])),
         evidence.was_digest,
         evidence.now_digest,
-        message,
+        cut(message, MAX_MESSAGE),
+        len(evidence.problems),
     )
+
+
+def _cut(problem: Problem) -> Problem:
+    """A problem as it is kept; nobody keeps what a registry of 20 MB says about one feature."""
+    was, now = cut(problem.was, MAX_TEXT), cut(problem.now, MAX_TEXT)
+    same = was is problem.was and now is problem.now
+    return problem if same else replace(problem, was=was, now=now)
 
 
 @dataclass(frozen=True, slots=True)

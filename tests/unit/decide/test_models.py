@@ -694,7 +694,8 @@ def test_problems_are_listed_up_to_a_cap_with_their_total() -> None:
     problems = tuple(Problem(f"stats:f{n}", ProblemKind.FEATURE_GONE) for n in range(60))
     item = linked(TAGGED, Verdict.BROKEN)
     assert item.judgement is not None
-    item = replace(item, judgement=replace(item.judgement, problems=problems))
+    judged = replace(item.judgement, problems=problems, problems_total=60)
+    item = replace(item, judgement=judged)
 
     lineage = reconcile(observed_model(model(), item)).status.lineage
 

@@ -7,6 +7,7 @@ import pytest
 from tests.fuzz.reports import SCENARIOS
 from tests.unit.kube.test_hostile_objects import snapshot_of
 
+from feature_lineage.api.enums import Verdict
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features import bounds, definitions
 from feature_lineage.features.bounds import check_dependencies, read_stored
@@ -16,7 +17,9 @@ from feature_lineage.features.services import renamed_keys
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import ViewInput, inputs
 from feature_lineage.models import problems
+from feature_lineage.models.links import Link
 from feature_lineage.models.problems import ProblemKind, compare
+from feature_lineage.models.verdicts import judge
 from feature_lineage.operations.job_report import decode_report
 from feature_lineage.operations.protocol import encode
 from feature_lineage.reasons import Reason
@@ -202,3 +205,19 @@ def test_the_inputs_that_differ_are_told_up_to_a_limit(monkeypatch: pytest.Monke
     assert {each.kind for each in found} == {ProblemKind.SOURCE_CHANGED}
     told = [sum(each.feature == f"o:{name}" for each in found) for name in numbered("f", 6)]
     assert told == [5, 5, 2, 1, 1, 1]
+
+
+def test_a_judgement_keeps_a_part_of_many_problems() -> None:
+    """10,000 versions may each have 10,000 problems with the text of a type of a megabyte."""
+    names = numbered("f", 150)
+    types = [{"name": name, "value_type": "x" * 5000} for name in names]
+    was, now = snapshot({}, {"v": {"features": types}}), snapshot({}, {"v": {"features": ()}})
+    retyped = snapshot({}, {"v": {"features": fields(names)}})
+    link = Link(refs=tuple(FeatureRef("v", name) for name in names), count=150)
+
+    for current in (now, retyped):
+        judgement = judge(link, was, "Training", current)
+        assert (judgement.verdict, judgement.problems_total) == (Verdict.BROKEN, 150)
+        assert len(judgement.problems) == 100
+        assert all(len(each.was) <= 1000 for each in judgement.problems)
+        assert len(judgement.message) <= 10_000

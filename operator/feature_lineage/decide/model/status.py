@@ -57,7 +57,7 @@ def lineage(observed: ObservedModel, linked: LinkedVersion) -> LineageStatus:
         verdict=verdict,
         verdict_since=since,
         problems=listed_problems(problems),
-        problems_total=len(problems),
+        problems_total=judgement.problems_total if judgement else 0,
     )
 
 
