@@ -50,6 +50,15 @@ def test_every_change_has_a_row_and_every_row_a_change() -> None:
 
 
 @pytest.mark.slow
+def test_the_record_of_the_champion_is_that_of_its_run(champion: Champion) -> None:
+    model = read_state(champion.fresh(), "ranker", "ftm")
+    assert model.state("LineageVerified") == ("True", "Verified")
+    lineage = model.status["lineage"]
+    assert lineage["origin"] == "RunTag"
+    assert lineage["schemaDigest"]["baselineFrom"] == "Training"
+
+
+@pytest.mark.slow
 def test_each_change_gives_what_its_row_says(champion: Champion, subtests: pytest.Subtests) -> None:
     for row in CHANGES:
         with subtests.test(row.scene):
