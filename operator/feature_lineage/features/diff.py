@@ -7,6 +7,7 @@ materialized view; decisions use this one.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from feature_lineage.features import views
 from feature_lineage.features.delta import ObjectDelta, delta
@@ -14,6 +15,15 @@ from feature_lineage.features.field_differences import differences
 from feature_lineage.features.services import ServiceMember, members_of
 from feature_lineage.features.snapshot import VIEW_KINDS, JsonObject, RegistrySnapshot
 from feature_lineage.untrusted import Name
+
+_CLASSIFIED: Final = frozenset(
+    {
+        *("features", "entities", "entity_columns", "ttl", "version"),
+        *("batch_source", "stream_source", "source", "sources", "source_views"),
+        *views.TRANSFORMATION_FIELDS,
+    }
+)
+"""Fields of a view whose differences have a class of their own."""
 
 
 class ChangeClass(StrEnum):
@@ -57,7 +67,8 @@ class Change:
 def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
     """The classified changes between two snapshots, sorted; ``diff(a, a) == ()``.
 
-    An object is `UPDATED` if it differs and has no other change, such as in tags or owner only.
+    An object is `UPDATED` if it differs and has no other change, such as in tags or owner only; a
+    view also if it differs in what no other class of change tells.
     """
     changed = {(item.kind, item.name): item for item in delta(was, now)}
     found: list[Change] = []
@@ -77,7 +88,23 @@ def diff(was: RegistrySnapshot, now: RegistrySnapshot) -> tuple[Change, ...]:
     found += _services(was, now)
     classified = {(change.kind, change.name) for change in found}
     found += [_updated(changed[key]) for key in changed.keys() - classified]
+    found += [
+        _updated(rest)
+        for key in changed.keys() & classified
+        if (rest := _rest(changed[key])) is not None
+    ]
     return tuple(sorted(found))
+
+
+def _rest(item: ObjectDelta) -> ObjectDelta | None:
+    """A view without what `_view` compares; None if nothing else differs."""
+    if item.kind not in VIEW_KINDS or item.was is None or item.now is None:
+        return None
+    was, now = (
+        {key: value for key, value in spec.items() if key not in _CLASSIFIED}
+        for spec in (item.was, item.now)
+    )
+    return ObjectDelta(item.kind, item.name, was, now) if was != now else None
 
 
 def _updated(item: ObjectDelta) -> Change:

@@ -28,6 +28,8 @@ _TRANSFORMATION_KEYS: Final = (
     "conflict_policy",
     "retain_history",
 )
+_TRANSFORMATION_CONTEXT: Final = ("mode", "singleton", "timestamp_field")
+TRANSFORMATION_FIELDS: Final = frozenset({*_TRANSFORMATION_KEYS, *_TRANSFORMATION_CONTEXT})
 _VERSION: Final = re.compile(r"v(?:ersion)?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -193,7 +195,7 @@ def transformation_digest(spec: JsonObject) -> str:
     parts = {key: spec[key] for key in _TRANSFORMATION_KEYS if key in spec}
     if not parts:
         return ""
-    context = {key: spec[key] for key in ("mode", "singleton", "timestamp_field") if key in spec}
+    context = {key: spec[key] for key in _TRANSFORMATION_CONTEXT if key in spec}
     return short_digest({**parts, **context})
 
 

@@ -221,9 +221,25 @@ def test_a_view_that_loses_its_function_has_a_diff(repo: Repo, zygote: Zygote) -
     report = zygote.run(request("plan", repo.path, ApplyRequest()))
 
     assert report.plan, report.message
-    (change,) = report.plan.changes
+    change, other = report.plan.changes
     assert (change.name, change.change) == ("batched", ChangeClass.TRANSFORMATION_CHANGED)
     assert change.code.splitlines()[1:] == ["-x"]
+    assert (other.name, other.now) == ("batched", "online: none → true")
+
+
+def test_a_second_difference_of_a_view_is_in_the_plan(repo: Repo, zygote: Zygote) -> None:
+    zygote.run(request("apply", repo.rich().path))
+    repo.edit('source=stats, tags={"tier": "gold"}', "source=stats, online=False")
+    repo.edit("ttl=timedelta(days=365),\n    schema=[Field", "schema=[Field")
+
+    report = zygote.run(request("plan", repo.path, ApplyRequest()))
+
+    assert report.plan, report.message
+    found = [(c.change, c.was, c.now) for c in report.plan.changes if c.name == "driver_stats"]
+    assert found == [
+        (ChangeClass.TTL_CHANGED, "365d", "none"),
+        (ChangeClass.UPDATED, "", "online: true → none; tags: removed"),
+    ]
 
 
 def test_what_is_written_does_not_change_the_digest(repo: Repo, zygote: Zygote) -> None:

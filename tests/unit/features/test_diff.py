@@ -107,6 +107,14 @@ def _deepen(objects: Objects) -> None:
             id="another TTL",
         ),
         pytest.param(
+            _with(*STATS, ttl="60s", owner="somebody"),
+            [
+                Change(*STATS, ChangeClass.TTL_CHANGED, "", "1d", "1m"),
+                Change(*STATS, ChangeClass.UPDATED, now="owner: a@b → somebody"),
+            ],
+            id="another TTL and another owner",
+        ),
+        pytest.param(
             _with(*STATS, version="version2"),
             [Change(*STATS, ChangeClass.VERSION_PINNED, "", "latest", "v2")],
             id="a pinned version",
