@@ -1,11 +1,14 @@
 """Real Feast and real MLflow without a cluster: shared fixtures of the tests of the local host."""
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.forks.client import forked_jobs
+from tests.local import state_reader
 from tests.local.scene import MLflow
 from tests.local.state_reader import files_of
 from tests.servers.fixtures import mlflow_server
@@ -20,6 +23,14 @@ from feature_lineage.reconcile.reconciler import ReconcileResult
 __all__ = ["mlflow_server"]
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _forked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Jobs and commands are forked from a process with Feast, unless they are a test's subject."""
+    real = request.node.get_closest_marker("real_processes") is not None
+    with contextlib.nullcontext() if real else forked_jobs(), state_reader.commands(fork=not real):
+        yield
 
 
 @pytest.fixture

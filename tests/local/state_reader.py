@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.forks.client import output_of, python
 
+_fork = False
 KINDS = {"fsp": "FeatureStoreProject", "ftm": "TrainedModel"}
 
 
@@ -87,22 +91,26 @@ def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def command(*arguments: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
-    """Run ``feature-lineage`` as a user does."""
+    """Run ``feature-lineage`` as a user does, or forked."""
+    command = ("-m", "feature_lineage.cli", *arguments)
+    if _fork:
+        return python(*command, timeout=timeout)
     return subprocess.run(
-        [sys.executable, "-m", "feature_lineage.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
+        [sys.executable, *command], capture_output=True, text=True, timeout=timeout
     )
+
+
+@contextmanager
+def commands(*, fork: bool) -> Iterator[None]:
+    """Set whether `command` forks a process that has imported Feast."""
+    global _fork
+    before, _fork = _fork, fork
+    try:
+        yield
+    finally:
+        _fork = before
 
 
 def feast(repo: Path, *arguments: str) -> None:
     """Run Feast's own command line in a repo."""
-    done = subprocess.run(
-        [sys.executable, "-m", "feast.cli.cli", *arguments],
-        cwd=repo,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of("-m", "feast.cli.cli", *arguments, cwd=repo)

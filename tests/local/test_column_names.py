@@ -1,12 +1,11 @@
 """A model reads its columns by full or by short names: only changes of these names count."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.forks.client import output_of
 from tests.local.conftest import run_once
 from tests.local.scene import (
     FEATURES,
@@ -44,7 +43,7 @@ async def test_only_names_that_the_model_reads_count(
     await run_once(tmp_path)
     for form, model in models.items():
         arguments = [str(repo), mlflow.url, model, "driver_activity_v1", form]
-        subprocess.run([sys.executable, str(TRAIN), *arguments], check=True, timeout=300)
+        output_of(str(TRAIN), *arguments, training=True)
     assert await run_once(tmp_path)
     lineage = {form: read_state(tmp_path, form, "ftm").status["lineage"] for form in FORMS}
     assert {form: each["verdict"] for form, each in lineage.items()} == dict.fromkeys(

@@ -35,6 +35,7 @@ MODEL_COLUMNS = [
 COMMANDS = ("local", "plan", "get", "describe", "crds", "completion")
 
 
+@pytest.mark.real_processes
 @pytest.mark.slow
 def test_a_pipeline_reads_exit_codes_and_a_person_the_rest(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]

@@ -24,6 +24,7 @@ while not (here / "go").exists():
 """
 
 
+@pytest.mark.real_processes
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 async def test_interrupted_host_leaves_no_process(

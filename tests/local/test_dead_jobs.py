@@ -1,11 +1,10 @@
 """A job dies while it materializes a view: Feast serves the view again without another schedule."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.forks.client import output_of
 from tests.local.conftest import run_once
 from tests.local.scene import FEATURES, backfill, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import read_state
@@ -33,11 +32,11 @@ print(json.dumps(store.get_online_features(["deadly:trips"], [{"driver_id": 1003
 
 
 def served(repo: Path) -> str:
-    script = [sys.executable, "-c", SERVE, str(repo)]
-    done = subprocess.run(script, cwd=repo, capture_output=True, text=True, check=True)
-    return str(json.loads(done.stdout.splitlines()[-1])["trips"])
+    said = output_of("-c", SERVE, str(repo), cwd=repo)
+    return str(json.loads(said.splitlines()[-1])["trips"])
 
 
+@pytest.mark.real_processes
 @pytest.mark.slow
 async def test_what_a_dead_job_left_is_put_back_at_once(tmp_path: Path) -> None:
     order = tmp_path / "order"

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.forks.client import Started, with_feast
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import (
     FEATURES,
@@ -244,23 +245,49 @@ async def test_crashes_at_every_port_call_give_the_same_end(
     check_end(tmp_path, mlflow, project, model)
 
 
+def started(argv: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(argv, **options)
+
+
+def forked(argv: list[str], **options: Any) -> Started:
+    """As `started`, without the import of Feast in host and jobs."""
+    return with_feast().popen(argv, **options)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("seed", "start", "longest"),
+    [
+        *(
+            pytest.param(seed, started, 25, marks=pytest.mark.real_processes, id=str(seed))
+            for seed in range(2)
+        ),
+        *(pytest.param(seed, forked, 16, id=str(seed)) for seed in range(2, 5)),
+    ],
+)
 async def test_a_killed_process_leaves_nothing_wrong(
-    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str], seed: int
+    tmp_path: Path,
+    mlflow: MLflow,
+    unique: Callable[[str], str],
+    seed: int,
+    start: Callable[..., Any],
+    longest: float,
 ) -> None:
-    """A real process, killed at a random moment (fixed seed), with or without its jobs."""
+    """A process, killed at a random moment (fixed seed), with or without its jobs.
+
+    The longest time is about that of an undisturbed run.
+    """
     project = unique("killed")
     model = write_scene(tmp_path, mlflow, project)
     chance = random.Random(seed)
-    host = subprocess.Popen(
+    host = start(
         [sys.executable, "-m", "feature_lineage.cli", "local", str(tmp_path), "--once"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     with contextlib.suppress(subprocess.TimeoutExpired):
-        host.wait(timeout=chance.uniform(0.5, 25))
+        host.wait(timeout=chance.uniform(0.5, longest))
     killed = 0
     if chance.random() < 0.5:
         for pid in (tmp_path / ".feature-lineage" / "jobs").glob("*/pid"):

@@ -1,11 +1,10 @@
 """The repositories that ``feast init`` makes run as they are."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.forks.client import output_of
 from tests.local.conftest import run_once
 from tests.local.scene import backfill, project_manifest, write_yaml
 from tests.local.state_reader import read_state, registry_of
@@ -75,5 +74,4 @@ for name, template in {templates!r}.items():
     sys.modules.pop("bootstrap", None)
     init_repo(name, template)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    output_of("-c", code, cwd=folder)

@@ -24,6 +24,7 @@ WIDER = FEATURES.replace(
 )
 
 
+@pytest.mark.real_processes
 @pytest.mark.slow
 async def test_repo_is_applied_materialized_and_linked(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]

@@ -1,14 +1,13 @@
 """An online store that moved, and join keys that changed: not fresh until Feast serves again."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from tests.forks.client import output_of
 from tests.local.conftest import assert_quiet, run_once
 from tests.local.scene import FEATURES, backfill, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import command, read_state, state_file
@@ -24,9 +23,8 @@ NOT_THERE = ("False", "NotInOnlineStore")
 
 
 def served(repo: Path, key: str = "driver_id") -> list[int | None]:
-    script = [sys.executable, "-c", SERVE, str(repo), key]
-    done = subprocess.run(script, cwd=repo, capture_output=True, text=True, check=True)
-    found: list[int | None] = json.loads(done.stdout.splitlines()[-1])
+    said = output_of("-c", SERVE, str(repo), key, cwd=repo)
+    found: list[int | None] = json.loads(said.splitlines()[-1])
     return found
 
 

@@ -1,13 +1,12 @@
 """Verified means that Feast serves the model: the guard asks Feast, on real models."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.contract.runner.routes import CHANGES, ROUTES
+from tests.forks.client import output_of
 from tests.local.conftest import run_once
 from tests.local.scene import (
     FEATURES,
@@ -27,9 +26,7 @@ INLINE = FEATURES.replace(ENTITY, "").replace(
 
 
 def train(repo: Path, mlflow: MLflow, model: str, service: str) -> None:
-    subprocess.run(
-        [sys.executable, str(TRAIN), str(repo), mlflow.url, model, service], check=True, timeout=300
-    )
+    output_of(str(TRAIN), str(repo), mlflow.url, model, service, training=True)
 
 
 @pytest.mark.slow

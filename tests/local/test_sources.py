@@ -101,6 +101,7 @@ def working_tree(folder: Path, name: str) -> Path:
     return settings.parent
 
 
+@pytest.mark.real_processes
 @pytest.mark.slow
 async def test_pythonpath_comes_from_the_manifest_only(
     tmp_path: Path, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch

@@ -6,17 +6,15 @@ The records are written by requests, because Feast does not write such.
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
-from tests.contract.runner.harness import Zygote
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.lineage import training_scenes
-from tests.local.lineage.forked_jobs import forked_jobs
 from tests.local.scene import FEATURE_STORE, MLflow, model_manifest, project_manifest, write_yaml
 from tests.local.state_reader import read_state, state_file
 
@@ -140,13 +138,6 @@ FORGERIES: Final[dict[str, Forgery]] = {
 }
 
 
-@pytest.fixture
-def zygote() -> Iterator[Zygote]:
-    process = Zygote()
-    yield process
-    process.stop()
-
-
 def forge(mlflow: MLflow, model: str, project: str, forgery: Forgery) -> None:
     tags = {"feast.project": project, **forgery.tags}
     if forgery.refs:
@@ -180,7 +171,7 @@ def forge(mlflow: MLflow, model: str, project: str, forgery: Forgery) -> None:
 
 @pytest.mark.slow
 async def test_forged_records_are_never_verified(
-    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str], zygote: Zygote
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:
     """In a registry of 700 views."""
     project = unique(f"forged_{os.getpid()}")
@@ -189,15 +180,14 @@ async def test_forged_records_are_never_verified(
     (tmp_path / "repo" / "features.py").write_text(training_scenes.FEATURES + VIEWS)
     manifest = project_manifest(project, mlflow.url)
     write_yaml(tmp_path / "manifests.yaml", manifest)
-    with forked_jobs(zygote):
-        assert await run_once(tmp_path)
-        for name, forgery in FORGERIES.items():
-            forge(mlflow, f"{project} {name}", project, forgery)
-        models = [model_manifest(f"{project} {name}", name=name) for name in FORGERIES]
-        write_yaml(tmp_path / "manifests.yaml", manifest, *models)
-        recorder, began = EventRecorder(), time.process_time()
-        await run_once(tmp_path, recorder)
-        took = time.process_time() - began
+    assert await run_once(tmp_path)
+    for name, forgery in FORGERIES.items():
+        forge(mlflow, f"{project} {name}", project, forgery)
+    models = [model_manifest(f"{project} {name}", name=name) for name in FORGERIES]
+    write_yaml(tmp_path / "manifests.yaml", manifest, *models)
+    recorder, began = EventRecorder(), time.process_time()
+    await run_once(tmp_path, recorder)
+    took = time.process_time() - began
 
     assert recorder.failures == []
     states = {name: read_state(tmp_path, name, "ftm") for name in FORGERIES}

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tests.forks.client import output_of
 from tests.local.conftest import run_once
 from tests.local.lineage import training_scenes
 from tests.local.lineage.table import LineageRow, lineage_rows
@@ -78,16 +77,14 @@ def write_training_repo(repo: Path, project: str) -> None:
 
 def feast(command: str, repo: Path, url: str, project: str, request: str = "") -> Any:
     """Run `training_scenes` in a process of its own; returns what it prints last."""
-    ended = subprocess.run(
-        [sys.executable, training_scenes.__file__, command, str(repo), url, project, request],
+    said = output_of(
+        *(training_scenes.__file__, command, str(repo), url, project, request),
         cwd=repo,
         env={**os.environ, "MLFLOW_TRACKING_URI": url},
-        capture_output=True,
-        text=True,
+        training=True,
         timeout=900,
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout.splitlines()[-1])
+    return json.loads(said.splitlines()[-1])
 
 
 def shortened(features: list[str]) -> str:
