@@ -17,7 +17,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.alias_history import AliasState
 from feature_lineage.operations.newer_guard import GuardAnswer
-from feature_lineage.operations.past import Entry, Place, RegistryState
+from feature_lineage.operations.past import FIRST, Entry, Place, RegistryState
 from feature_lineage.operations.past_operations import PastOperation
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
@@ -204,7 +204,7 @@ class ModelRegistry(Protocol):
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        after: tuple[int, str] = (-1, ""),
+        after: tuple[int, str] = FIRST,
     ) -> AsyncIterator[Entry]:
         """All entries of the history that began within a time, oldest first.
 

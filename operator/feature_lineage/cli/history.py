@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,12 +27,13 @@ from feature_lineage.decide.facts import key_of
 from feature_lineage.errors import InvalidManifest, TerminalError, WaitingError
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
-from feature_lineage.operations.past import Entry
+from feature_lineage.operations.past import FIRST, Entry
 from feature_lineage.ports import ModelRegistry
 from feature_lineage.reconcile.alias_log import place_of
 from feature_lineage.tracking.history_reader import cursor_of
 
 _Answer = TypeVar("_Answer")
+_START = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,16 @@ def parsed_time(text: str) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def parsed_cursor(text: str) -> tuple[int, str]:
-    """The entry that ``--after`` names.
+def parsed_cursor(text: str | None) -> tuple[int, str]:
+    """The entry that ``--after`` names; before the first one without a text.
 
     Raises:
         click.BadParameter: an earlier answer has no such value.
     """
+    if text is None:
+        return FIRST
     start, _, run_id = text.partition("/")
-    if not start.isascii() or not start.isdigit() or len(start) > 15 or not run_id:
+    if not _START.fullmatch(start) or not run_id:
         raise click.BadParameter(f"{text!r} is not the value after --after of an earlier answer")
     return int(start), run_id
 

@@ -283,7 +283,7 @@ def history(
         names,
         since=parsed_time(since) if since else None,
         until=parsed_time(until) if until else None,
-        after=parsed_cursor(after) if after else (-1, ""),
+        after=parsed_cursor(after),
         limit=limit,
         output=output,
     )

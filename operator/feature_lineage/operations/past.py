@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from feature_lineage.operations.alias_history import AliasRecord, aliases_experiment
 from feature_lineage.operations.past_operations import PastOperation
+
+FIRST: Final = (-(2**63), "")
+"""Before the first entry: the start of a run and its id. A forged start may be before 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,15 @@ class RegistryState:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A run that counts as an entry, but has another form: `error` says which run."""
+    """A run that counts as an entry, but has another form: `error` says which run.
+
+    Attributes:
+        start_ms: its start as MLflow has it, in ms since 1970.
+        at: the same; the first or last time that there is, if its start is no time.
+    """
 
     run_id: str
+    start_ms: int
     at: datetime
     error: str
 

@@ -6,7 +6,7 @@ resource count.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from feature_lineage.errors import InvalidReport, NotFound
@@ -20,18 +20,21 @@ from feature_lineage.operations.alias_history import (
     AliasState,
     read_record,
 )
-from feature_lineage.operations.past import Entry, Place, RegistryState, Unreadable
+from feature_lineage.operations.past import FIRST, Entry, Place, RegistryState, Unreadable
 from feature_lineage.operations.past_operations import PastOperation, read_operation
 from feature_lineage.operations.records import REGISTRY_DIGEST_TAG, RESOURCE_TAG
 from feature_lineage.tracking import parsing
 from feature_lineage.tracking.client import MLflowClient, quoted
 from feature_lineage.tracking.ops import RECORDED_TAG
-from feature_lineage.tracking.page_walk import pages
+from feature_lineage.tracking.oversized_runs import OversizedRun, runs_of
 
 PAGE: Final = 100
 """Entries of a page: one with all aliases may have a megabyte."""
 MAX_DELTAS: Final = 10 * WHOLE_EVERY
 """Records of moves between two with all aliases; the operator writes `WHOLE_EVERY`."""
+Run = dict[str, Any] | OversizedRun
+_EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
 OLDEST_FIRST: Final = ("attributes.start_time ASC",)
 
 
@@ -122,7 +125,7 @@ class HistoryReader:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        after: tuple[int, str] = (-1, ""),
+        after: tuple[int, str] = FIRST,
     ) -> AsyncIterator[Entry]:
         """All entries that began within a time, oldest first.
 
@@ -141,9 +144,7 @@ class HistoryReader:
             if cursor_of(entry) > after:
                 yield entry
 
-    async def _first(
-        self, experiment: str, wanted: str, place: Place, order: str
-    ) -> dict[str, Any] | None:
+    async def _first(self, experiment: str, wanted: str, place: Place, order: str) -> Run | None:
         async for raw in self._runs([experiment], wanted, place, [order], most=1):
             return raw
         return None
@@ -156,7 +157,7 @@ class HistoryReader:
         order: Sequence[str],
         *,
         most: int = PAGE,
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[Run]:
         """The complete runs of the resource; also of a deleted experiment, as a timeline's."""
         ids, deleted_too = [], False
         for experiment in experiments:
@@ -171,31 +172,34 @@ class HistoryReader:
         own = f"tags.`{RESOURCE_TAG}` = {quoted(place.resource)}"
         filter_string = _all(f"tags.`{RECORDED_TAG}` = 'true'", own, wanted)
 
-        def ask(size: int, token: str) -> Awaitable[tuple[list[dict[str, Any]], str]]:
+        def search(
+            wanted: str, size: int, token: str
+        ) -> Awaitable[tuple[list[dict[str, Any]], str]]:
             return self._client.search_runs(
                 ids,
-                filter_string,
+                wanted,
                 page_size=size,
                 order_by=order,
                 deleted_too=deleted_too,
                 token=token,
             )
 
-        async for page in pages(ask, most):
-            for raw in page:
-                yield raw
+        with self._client.parsing_answer("runs/search"):
+            async for run in runs_of(search, filter_string, most):
+                yield run
 
-    def _entry(self, raw: dict[str, Any]) -> Entry:
-        run_id, at, ended, tags = self._parts(raw)
+    def _entry(self, run: Run) -> Entry:
+        run_id, start_ms = self._known_by(run)
         try:
+            at, ended, tags = self._parts(run)
             if tags.get(HISTORY_TAG) == ALIASES:
                 return read_record(run_id, at, tags)
             return read_operation(run_id, at, ended, tags)
         except InvalidReport as error:
-            return Unreadable(run_id, at, error.message)
+            return Unreadable(run_id, start_ms, _nearest(start_ms), error.message)
 
-    def _record(self, raw: dict[str, Any], until: datetime | None) -> AliasRecord:
-        run_id, at, _, tags = self._parts(raw)
+    def _record(self, run: Run, until: datetime | None) -> AliasRecord:
+        run_id, (at, _, tags) = self._known_by(run)[0], self._parts(run)
         if until is not None and at > until:  # a server may ignore what it was asked for
             raise InvalidReport(
                 f"MLflow at {self._client.server.tracking_uri} answers with run {run_id} of {at}, "
@@ -203,22 +207,52 @@ class HistoryReader:
             )
         return read_record(run_id, at, tags)
 
-    def _operation(self, raw: dict[str, Any]) -> PastOperation:
-        return read_operation(*self._parts(raw))
+    def _operation(self, run: Run) -> PastOperation:
+        return read_operation(self._known_by(run)[0], *self._parts(run))
 
-    def _parts(self, raw: dict[str, Any]) -> tuple[str, datetime, datetime, dict[str, str]]:
-        """Id, start, end and tags of a run."""
+    def _known_by(self, run: Run) -> tuple[str, int]:
+        """Id and start of a run, the start in ms since 1970."""
+        if isinstance(run, OversizedRun):
+            return run.run_id, run.start_ms
         with self._client.parsing_answer("runs/search"):
-            info = raw["info"]
-            start = parsing.moment(info["start_time"])
-            end = parsing.moment(info["end_time"]) if info.get("end_time") else start
-            return str(info["run_id"]), start, end, parsing.pairs(raw["data"].get("tags", ()))
+            return str(run["info"]["run_id"]), int(run["info"].get("start_time") or 0)
+
+    def _parts(self, run: Run) -> tuple[datetime, datetime, dict[str, str]]:
+        """Start, end and tags of a run.
+
+        Raises:
+            InvalidReport: it is too large, or its start or end is no time.
+        """
+        run_id, start = self._known_by(run)
+        if isinstance(run, OversizedRun):
+            raise InvalidReport(
+                f"MLflow run {run_id} has more tags than the operator reads; delete the run"
+            )
+        with self._client.parsing_answer("runs/search"):
+            end = int(run["info"].get("end_time") or start)
+            tags = parsing.pairs(run["data"].get("tags", ()))
+        try:
+            return parsing.moment(start), parsing.moment(end), tags
+        except OverflowError:
+            raise InvalidReport(
+                f"MLflow run {run_id} has a start ({start} ms) or an end ({end} ms) that is no "
+                "time; delete the run"
+            ) from None
 
 
 def cursor_of(entry: Entry) -> tuple[int, str]:
     """Where an entry is in the order of all entries."""
+    if isinstance(entry, Unreadable):
+        return entry.start_ms, entry.run_id
     at = entry.started_at if isinstance(entry, PastOperation) else entry.at
     return parsing.milliseconds(at), entry.run_id
+
+
+def _nearest(milliseconds: int) -> datetime:
+    try:
+        return parsing.moment(milliseconds)
+    except OverflowError:
+        return _LATEST if milliseconds > 0 else _EARLIEST
 
 
 def _all(*conditions: str) -> str:

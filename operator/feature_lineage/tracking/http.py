@@ -191,17 +191,18 @@ class Http:
         if encoding not in {"gzip", "identity"}:
             fact = f"the encoding {encoding[:80]!r}, which was not asked for"
             raise mlflow_errors.unexpected_answer(self.server, str(call), fact)
-        inflater = Inflater() if encoding == "gzip" else None
+        inflater, head = Inflater() if encoding == "gzip" else None, b""
         try:
             with self._budget.body(call.max_bytes) as body:
                 async for chunk in response.aiter_raw():
                     for piece in inflater.feed(chunk) if inflater else (chunk,):
+                        head = head or piece[: mlflow_errors.HEAD_BYTES]
                         body.append(piece)
                 if inflater and response.num_bytes_downloaded:
                     inflater.finish()
                 content = body.content()
         except TooLarge as error:
-            raise mlflow_errors.too_large(self.server, str(call), str(error)) from error
+            raise mlflow_errors.too_large(self.server, str(call), str(error), head) from error
         except ValueError as error:
             raise mlflow_errors.unexpected_answer(self.server, str(call), str(error)) from error
         return content

@@ -21,10 +21,23 @@ from feature_lineage.untrusted import TooLarge, parse_json
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
 NO_ROOM = "NO_ROOM"
+HEAD_BYTES = 16 * 1024
 
 
 class ServerFailed(ServerUnavailable):
     """The server failed at this call; other calls may work, so the circuit stays closed."""
+
+
+class AnswerTooLarge(RequestRejected):
+    """An answer is larger than the operator reads.
+
+    Args:
+        head: its first bytes, at most `HEAD_BYTES`.
+    """
+
+    def __init__(self, message: str, head: bytes = b"") -> None:
+        super().__init__(message, error_code=ANSWER_TOO_LARGE)
+        self.head = head[:HEAD_BYTES]
 
 
 def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
@@ -43,11 +56,11 @@ def closed(server: MLflowServer) -> ServerUnavailable:
     )
 
 
-def too_large(server: MLflowServer, call: str, fact: str) -> RequestRejected:
+def too_large(server: MLflowServer, call: str, fact: str, head: bytes) -> AnswerTooLarge:
     """An answer above a limit; `fact` is which."""
-    return RequestRejected(
+    return AnswerTooLarge(
         f"MLflow at {server.tracking_uri} answers {call} with more than the operator reads: {fact}",
-        error_code=ANSWER_TOO_LARGE,
+        head,
     )
 
 
@@ -77,7 +90,7 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
     try:
         value = parse_json(body) if body else {}
     except TooLarge as error:
-        raise too_large(server, call, str(error)) from None
+        raise too_large(server, call, str(error), body) from None
     except ValueError:
         raise unexpected_answer(
             server, call, f"something that is not JSON: {_excerpt(body)}"

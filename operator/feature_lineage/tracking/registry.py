@@ -9,7 +9,7 @@ from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.alias_history import AliasState
-from feature_lineage.operations.past import Entry, Place, RegistryState
+from feature_lineage.operations.past import FIRST, Entry, Place, RegistryState
 from feature_lineage.operations.past_operations import PastOperation
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.reasons import Reason
@@ -107,7 +107,7 @@ class MLflowRegistry:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        after: tuple[int, str] = (-1, ""),
+        after: tuple[int, str] = FIRST,
     ) -> AsyncIterator[Entry]:
         """All entries of the history that began within a time, oldest first."""
         return self._past.entries(place, since=since, until=until, after=after)

@@ -14,10 +14,14 @@ from tests.contract.tracking.conftest import Rest, unique
 from tests.contract.tracking.test_ops import experiment_of
 from tests.servers.mlflow import Server
 
+from feature_lineage.cli.history_output import entry_json
 from feature_lineage.cli.main import main
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations import alias_history
 from feature_lineage.operations.alias_history import (
+    ALIASES,
+    HISTORY_TAG,
+    WHOLE_TAG,
     AliasChange,
     Aliases,
     AliasMove,
@@ -34,11 +38,12 @@ from feature_lineage.operations.records import (
     RESOURCE_TAG,
     OpsRun,
 )
-from feature_lineage.tracking import MLflowRegistry, history_reader
+from feature_lineage.tracking import MLflowRegistry, history_reader, mlflow_errors
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.history_reader import cursor_of
 from feature_lineage.tracking.ops import RECORDED_TAG
 from feature_lineage.tracking.parsing import milliseconds
+from feature_lineage.untrusted import parse_json
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -281,6 +286,64 @@ async def test_a_record_of_another_form_is_named(
     (odd,) = [e for e in await entries(registry, place) if isinstance(e, Unreadable)]
     assert odd.run_id == run_id
     assert run_id in odd.error
+
+
+FORGED = {HISTORY_TAG: ALIASES, RECORDED_TAG: "true"}
+
+
+async def test_a_start_that_is_no_time_is_named(
+    registry: MLflowRegistry, client: MLflowClient, place: Place, writer: Writer
+) -> None:
+    await writer.write({"m": {"champion": "1"}})
+    experiment, _ = await client.experiment(place.aliases)
+    tags = {**FORGED, RESOURCE_TAG: place.resource}
+    starts = (-(10**16), 10**16, 10**18)
+    forged = [await client.create_run(experiment, "forged", start, tags) for start in starts]
+    await writer.write({"m": {"champion": "2"}})
+
+    told = await entries(registry, place)
+
+    odd = [entry for entry in told if isinstance(entry, Unreadable)]
+    assert odd == [told[0], *told[3:]]
+    assert [entry.run_id for entry in odd] == [str(run["info"]["run_id"]) for run in forged]
+    assert all(entry.run_id in entry.error and entry_json(entry) for entry in odd)
+    assert await aliases_at(registry, place, 9) == {"m": {"champion": "2"}}
+    rest = [await entries(registry, place, after=cursor_of(each)) for each in told]
+    assert rest == [told[n:] for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("whole", ["true", "false"])
+async def test_a_run_with_too_many_tags_is_named(
+    registry: MLflowRegistry,
+    place: Place,
+    writer: Writer,
+    whole: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await writer.write({"m": {"champion": "1"}})
+    change = writer.change({"m": {"champion": "9"}}, {})
+    forged = alias_run(change, "p", place.resource, place.aliases)
+    many = {f"featurelineage.io/alias-moves-{n:04}": "x" for n in range(2000)}
+    tags = {**forged.tags, **many, WHOLE_TAG: whole}
+    run_id = await registry.record(replace(forged, tags=tags))
+    writer.state = replace(writer.state, at=change.state.at)
+    await writer.write({"m": {"champion": "2"}})
+    monkeypatch.setattr(mlflow_errors, "parse_json", lambda text: parse_json(text, 100_000))
+
+    told = await entries(registry, place)
+
+    first, odd, last = told
+    assert isinstance(first, AliasRecord)
+    assert isinstance(odd, Unreadable)
+    assert isinstance(last, AliasRecord)
+    assert (odd.run_id, odd.at) == (run_id, change.state.at)
+    assert run_id in odd.error
+    if whole == "false":
+        assert await aliases_at(registry, place, 9) == {"m": {"champion": "2"}}
+    else:
+        # As for a record of another form: the operator begins again with a record of all aliases.
+        with pytest.raises(InvalidReport, match=run_id):
+            await aliases_at(registry, place, 9)
 
 
 def ms(minute: int) -> int:

@@ -1,0 +1,73 @@
+"""Lists runs of which some are larger than the operator reads: these are named and left out.
+
+MLflow answers a search with all tags of each run, and whoever may write to an experiment may give a
+run any number of tags. Such a run must not hide the others. Its id is in the first bytes of the
+answer; the search goes on without this run.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from feature_lineage.tracking.mlflow_errors import AnswerTooLarge
+from feature_lineage.tracking.page_walk import pages
+
+MAX_OVERSIZED: Final = 10
+"""Of one listing: each takes eight answers of the largest size."""
+_RUN_ID: Final = re.compile(rb'"run_(?:uu)?id":\s*"([a-zA-Z0-9][\w-]{0,63})"', re.ASCII)
+_START: Final = re.compile(rb'"start_time":\s*"?(-?\d{1,19})')
+
+
+@dataclass(frozen=True, slots=True)
+class OversizedRun:
+    """A run that was not read; `start_ms` is its start in ms since 1970, 0 if not known."""
+
+    run_id: str
+    start_ms: int
+
+
+Search = Callable[[str, int, str], Awaitable[tuple[list[dict[str, Any]], str]]]
+"""Called with a filter, the size of the page and its token; returns the runs and the next token."""
+
+
+async def runs_of(
+    search: Search, filter_string: str, size: int
+) -> AsyncIterator[dict[str, Any] | OversizedRun]:
+    """The runs of a search, each once.
+
+    Raises:
+        RequestRejected: more than `MAX_OVERSIZED` runs are too large, or there are too many runs.
+    """
+    told: set[str] = set()
+    for _ in range(MAX_OVERSIZED + 1):
+
+        def ask(size: int, token: str) -> Awaitable[tuple[list[dict[str, Any]], str]]:
+            return search(filter_string, size, token)  # noqa: B023  awaited within this round
+
+        try:
+            async for page in pages(ask, size):
+                for raw in page:
+                    run_id = str(raw["info"]["run_id"])
+                    if run_id not in told:
+                        told.add(run_id)
+                        yield raw
+        except AnswerTooLarge as error:
+            refused, oversized = error, _first_run(error.head)
+            if oversized is None or oversized.run_id in told:
+                raise
+        else:
+            return
+        told.add(oversized.run_id)
+        yield oversized
+        filter_string += f" AND attributes.run_id != '{oversized.run_id}'"
+    raise refused
+
+
+def _first_run(head: bytes) -> OversizedRun | None:
+    """The first run of an answer; None if its beginning has none."""
+    info = head.partition(b'"data"')[0]
+    run_id, start = _RUN_ID.search(info), _START.search(info)
+    if run_id is None:
+        return None
+    return OversizedRun(run_id[1].decode(), int(start[1]) if start else 0)
