@@ -16,6 +16,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.past import Place
 from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
@@ -36,7 +37,7 @@ class InMemoryPorts:
 
     @property
     def ports(self) -> Ports:
-        return Ports(self, self, self, self, self, self, self)
+        return Ports(self, self, self, self, self, self, self, self)
 
     # Clock and Source
 
@@ -148,6 +149,12 @@ class InMemoryPorts:
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:  # noqa: ARG002
         return self.kept.get(digest)
+
+    async def keep(self, key: Key, record: ProbeRecord) -> None:
+        pass
+
+    async def read(self, key: Key, digest: str) -> ProbeRecord | None:  # noqa: ARG002
+        return None
 
     def damage(self, key: Key) -> str:  # noqa: ARG002
         return ""

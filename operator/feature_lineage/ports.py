@@ -19,6 +19,7 @@ from feature_lineage.operations.alias_history import AliasState
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.past import FIRST, Entry, Place, RegistryState
 from feature_lineage.operations.past_operations import PastOperation
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 
@@ -270,6 +271,16 @@ class SnapshotStore(Protocol):
         ...
 
 
+class ProbeStore(Protocol):
+    async def keep(self, key: Key, record: ProbeRecord) -> None:
+        """Store the record of a project in place of the last one."""
+        ...
+
+    async def read(self, key: Key, digest: str) -> ProbeRecord | None:
+        """The record with this digest; None if there is none, or it cannot be used."""
+        ...
+
+
 class Events(Protocol):
     """The writer of Kubernetes Events, or of their replacement on a local host."""
 
@@ -298,4 +309,5 @@ class Ports:
     jobs: JobRunner
     registries: ModelRegistries
     snapshots: SnapshotStore
+    probes: ProbeStore
     events: Events

@@ -83,7 +83,7 @@ class Reason(StrEnum):
     STALE = "Stale"  # a view was materialized longer ago than its maxAge
     NEVER_MATERIALIZED = "NeverMaterialized"  # a view with a maxAge was never materialized
     WATERMARK_IN_FUTURE = "WatermarkInFuture"  # a view was materialized until a time after now
-    NOT_SERVED = "NotServed"  # Feast does not serve a view: it is materialized, or a job died
+    NOT_SERVED = "NotServed"  # rows that were written are not served
     NOT_IN_ONLINE_STORE = "NotInOnlineStore"  # a view's rows are in another store, or by other keys
     NO_OBJECTIVE = "NoObjective"  # no maxAge is set
     FEATURES_UNKNOWN = "FeaturesUnknown"  # a maxAge is set; which views the model uses is not known
@@ -123,6 +123,12 @@ class Reason(StrEnum):
     REGISTRY_UNSEEN = "RegistryUnseen"  # the project's registry was not read yet
     BASELINE_LOST = "BaselineLost"  # the registry of training time is not kept any more
     NOT_RESOLVED = "NotResolved"  # there is no version to verify: Resolved is not True
+
+    # Of Serving
+    SERVING_FAILS = "ServingFails"  # the retrieval of the model's features fails
+    MOSTLY_NULL = "MostlyNull"  # most values of a feature are null, and were not in the source
+    NOT_PROBED = "NotProbed"  # no probe has retrieved the model's features yet
+    PROBE_UNAVAILABLE = "ProbeUnavailable"  # the job of the probe does not reach the online store
 
     # Of Events only
     MODELS_HURT = "ModelsHurt"  # an applied change broke or changed protected models

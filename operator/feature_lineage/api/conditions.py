@@ -37,6 +37,7 @@ class ModelCondition(StrEnum):
     LINEAGE_VERIFIED = "LineageVerified"
     TAGGED = "Tagged"
     FEATURES_FRESH = "FeaturesFresh"
+    SERVING = "Serving"
 
 
 _R = Reason
@@ -111,6 +112,12 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         {
             *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
             *(_R.FEATURES_UNKNOWN, _R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
+        }
+    ),
+    ModelCondition.SERVING: frozenset(
+        {
+            *(_R.SERVING_FAILS, _R.NOT_SERVED, _R.MOSTLY_NULL, _R.NOT_PROBED),
+            *(_R.PROBE_UNAVAILABLE, _R.NOT_SERVED_ONLINE),
         }
     ),
 }

@@ -74,6 +74,7 @@ class ReadyRequirement(StrEnum):
     """The requirements of a TrainedModel's Ready, besides a resolved version."""
 
     LINEAGE = "Lineage"
+    SERVING = "Serving"
     FRESHNESS = "Freshness"
 
 
@@ -83,6 +84,7 @@ class OperationKind(StrEnum):
     APPLY = "Apply"
     PLAN = "Plan"
     OBSERVE = "Observe"
+    PROBE = "Probe"
     MATERIALIZE = "Materialize"
     BACKFILL = "Backfill"
     DELETE = "Delete"

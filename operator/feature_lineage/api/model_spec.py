@@ -74,7 +74,7 @@ class TrainedModelSpec(ApiModel):
     tags: TagsSpec = Field(TagsSpec(), description="Tags that are written on the model version.")
     ready_requires: Annotated[tuple[ReadyRequirement, ...], SET] = Field(
         (ReadyRequirement.LINEAGE,),
-        max_length=2,
+        max_length=3,
         description="The requirements of Ready; if empty, Ready means observed.",
     )
     freshness: ModelFreshness | None = Field(

@@ -87,6 +87,30 @@ class ModelFreshnessStatus(StatusModel):
     reason: str | None = Field(None, description="Why it is not met, or not known.")
 
 
+class ServingStatus(StatusModel):
+    """What the online store answered when the features of the model were retrieved."""
+
+    checked_at: Timestamp | None = Field(None, description="When the probe ended.")
+    keys: StrictInt = Field(0, description="How many entity keys were retrieved.")
+    served: StrictBool = Field(False, description="Whether Feast answered without an error.")
+    error: str | None = Field(None, description="Its error, on one line.")
+    null_ratio: float | None = Field(
+        None, description="Share of null values of `worstFeature`, from 0 to 1."
+    )
+    source_null_ratio: float | None = Field(
+        None, description="Share of null values of `worstFeature` when its rows were written."
+    )
+    missing_ratio: float | None = Field(
+        None, description="Share of the written keys that the online store does not have."
+    )
+    newest_event: Timestamp | None = Field(
+        None, description="Newest event timestamp in the answer."
+    )
+    worst_feature: str | None = Field(
+        None, description="The column that is farthest from what was written."
+    )
+
+
 class HistoryEntry(StatusModel):
     """A version that the alias pointed to, as observed."""
 
@@ -109,6 +133,7 @@ class TrainedModelStatus(StatusModel):
     resolved: ResolvedStatus | None = Field(None, description="The version of the model.")
     lineage: LineageStatus | None = Field(None, description="Its features.")
     freshness: ModelFreshnessStatus | None = Field(None, description="How fresh they are.")
+    serving: ServingStatus | None = Field(None, description="What the online store answers.")
     history: Annotated[tuple[HistoryEntry, ...], ATOMIC] = Field(
         (), description="Up to 10 versions the alias pointed to, newest first."
     )

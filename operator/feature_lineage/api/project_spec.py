@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from feature_lineage.api.base import ApiModel, rule
 from feature_lineage.api.checks import MAP_BY_NAME, SET, Check, Pattern
@@ -136,6 +136,19 @@ class RegistrySpec(ApiModel):
     )
 
 
+class ProbeSpec(ApiModel):
+    """How the online store is asked whether it serves the features of the models."""
+
+    interval: Annotated[Duration, at_least("1m")] | None = Field(
+        None,
+        description="How often a short job retrieves the features of each protected or declared "
+        "model, besides after each apply and materialization; at least 1m, if absent 1h.",
+    )
+    keys: Annotated[StrictInt, Field(ge=5, le=1000)] | None = Field(
+        None, description="How many entity keys are retrieved for each model; if absent 100."
+    )
+
+
 class ViewFreshness(ApiModel):
     """The objective of one feature view."""
 
@@ -210,6 +223,11 @@ class FeatureStoreProjectSpec(ApiModel):
     registry: RegistrySpec | None = Field(
         None, description="How changes of the registry by other tools are detected."
     )
+    probe: ProbeSpec | None = Field(
+        None,
+        description="How the online store is asked whether it serves the features of the models; "
+        "if absent, nobody asks.",
+    )
     schedules: Annotated[tuple[Schedule, ...], MAP_BY_NAME] = Field(
         (), max_length=100, description="Recurring materializations."
     )
@@ -231,6 +249,16 @@ class FeatureStoreProjectSpec(ApiModel):
         AllowedNamespaces(),
         description="The namespaces whose TrainedModels may reference the project.",
     )
+
+    @property
+    def probe_interval(self) -> Duration | None:
+        """How often the online store is asked; None if it is not asked."""
+        return None if self.probe is None else self.probe.interval or Duration("1h")
+
+    @property
+    def probe_keys(self) -> int:
+        """How many entity keys are retrieved for each model; 0 if the store is not asked."""
+        return 0 if self.probe is None else self.probe.keys or 100
 
     @property
     def registry_poll_interval(self) -> Duration | None:

@@ -44,6 +44,20 @@ class RegistryStatus(StatusModel):
     operation_id: str | None = Field(None, description="The operation that read it.")
 
 
+class ProbeStatus(StatusModel):
+    """The last probe of the online store."""
+
+    at: Timestamp | None = Field(None, description="When it ended; absent: there was none yet.")
+    digest: str | None = Field(
+        None, description="Digest of the record of keys and answers, which the host keeps."
+    )
+    questions: StrictInt = Field(0, description="How many retrievals were tried.")
+    failing: StrictInt = Field(0, description="How many of them were not answered as they should.")
+    unconfirmed: StrictBool = Field(
+        False, description="Whether a second probe has to confirm a bad answer."
+    )
+
+
 class LastApply(StatusModel):
     """The result of the last apply or plan."""
 
@@ -265,6 +279,7 @@ class FeatureStoreProjectStatus(StatusModel):
     )
     source: SourceStatus | None = Field(None, description="The newest revision of the source.")
     registry: RegistryStatus | None = Field(None, description="The registry as last read.")
+    probe: ProbeStatus | None = Field(None, description="The last probe of the online store.")
     sequence: StrictInt = Field(0, description="The number of the newest operation.")
     operation: OperationStatus | None = Field(
         None, description="The operation in flight that may write the registry or a store."

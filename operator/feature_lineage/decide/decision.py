@@ -10,6 +10,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.operations.alias_history import AliasChange
 from feature_lineage.operations.newer_guard import GuardAnswer
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 
 StatusT = TypeVar("StatusT")
@@ -22,6 +23,13 @@ class KeepSnapshot:
     snapshot: RegistrySnapshot
     at: datetime
     revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepProbe:
+    """Store the keys and answers of the online store before a status refers to them."""
+
+    record: ProbeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,8 @@ class DeleteTags:
     keys: tuple[str, ...]
 
 
-Action = (
-    KeepSnapshot | StartJob | CancelJob | AnswerJob | Record | RecordAliases | SetTags | DeleteTags
-)
+Keep = KeepSnapshot | KeepProbe
+Action = StartJob | CancelJob | AnswerJob | Record | RecordAliases | SetTags | DeleteTags
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class Decision(Generic[StatusT]):
     """
 
     status: StatusT
-    before: tuple[KeepSnapshot, ...] = ()
+    before: tuple[Keep, ...] = ()
     after: tuple[Action, ...] = ()
     events: tuple[DomainEvent, ...] = ()
     requeue_at: datetime | None = None

@@ -20,6 +20,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.alias_history import AliasChange, AliasState
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protection import Guard
 
 
@@ -109,6 +110,7 @@ class ObservedProject:
         jobs: existing jobs of the operations in flight, by name.
         models: None if the spec names no MLflow server.
         snapshot: the snapshot with the digest in `status.registry.digest`.
+        probe: the record with the digest in `status.probe.digest`.
         damage: what the host cannot use of the stored snapshots, and why; "" if nothing.
         aliases: the history of aliases; None if it is not recorded, or not known now.
         asked_at: when this process first saw the question of the running job for a newer guard;
@@ -122,6 +124,7 @@ class ObservedProject:
     jobs: Mapping[str, JobFacts] = field(default_factory=dict)
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
+    probe: ProbeRecord | None = None
     damage: str = ""
     aliases: AliasFacts | None = None
     asked_at: datetime | None = None
@@ -155,6 +158,7 @@ class ObservedModel:
         left: the version to which the alias pointed before, if it still exists.
         snapshot: the registry of the project as last read.
         states: states of the project's views; None: use those in its status.
+        probe: the record of the project's last probe.
     """
 
     resource: TrainedModel
@@ -167,3 +171,4 @@ class ObservedModel:
     left: ModelVersion | None = None
     snapshot: RegistrySnapshot | None = None
     states: Mapping[str, ViewState] | None = None
+    probe: ProbeRecord | None = None

@@ -29,6 +29,7 @@ from feature_lineage.kube.kube_objects import KubeObjects
 from feature_lineage.kube.leader_tasks import LeaderTasks
 from feature_lineage.kube.lease import LeaderElector
 from feature_lineage.kube.logs import FailureLog
+from feature_lineage.kube.probes import KubeProbes
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
 from feature_lineage.metrics.metrics_listener import MetricsListener
@@ -95,6 +96,7 @@ class Manager:
                 jobs=jobs,
                 registries=self._registries,
                 snapshots=self._snapshots,
+                probes=KubeProbes(api, self._project),
                 events=events,
             ),
             may_act=lambda: self.elector.leading,

@@ -25,8 +25,8 @@ from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
 from feature_lineage.kube.api_client import Api, Object
-from feature_lineage.kube.jobs.names import labels, owned_by_project, snapshot_name, timeline_name
-from feature_lineage.kube.jobs.owned_objects import apply_owned
+from feature_lineage.kube.jobs.names import snapshot_name, timeline_name
+from feature_lineage.kube.jobs.owned_objects import apply_owned, owned_config_map
 from feature_lineage.kube.kinds import CONFIG_MAPS
 from feature_lineage.operations.pod_protocol import PIECES
 from feature_lineage.shorten import cut
@@ -160,26 +160,14 @@ class KubeSnapshots:
         for number, piece in enumerate(pieces):
             name = snapshot_name(project.metadata.name, snapshot.digest, number)
             data = {"snapshot.json.gz": base64.b64encode(piece).decode()}
-            body = {**_config_map(project, name), "binaryData": data}
+            body = {**owned_config_map(project, name), "binaryData": data}
             await apply_owned(self._api, CONFIG_MAPS, project, body)
         return len(pieces)
 
 
-def _config_map(project: FeatureStoreProject, name: str) -> Object:
-    return {
-        "apiVersion": CONFIG_MAPS.api_version,
-        "kind": CONFIG_MAPS.kind,
-        "metadata": {
-            "name": name,
-            "labels": labels(project),
-            "ownerReferences": owned_by_project(project),
-        },
-    }
-
-
 def _timeline(project: FeatureStoreProject, stored: _Stored) -> Object:
     return {
-        **_config_map(project, timeline_name(project.metadata.name)),
+        **owned_config_map(project, timeline_name(project.metadata.name)),
         "data": {
             "history.json": json.dumps(rows_of(stored.history)),
             "snapshots.json": json.dumps(stored.pieces),

@@ -16,6 +16,7 @@ from feature_lineage.clock import UtcClock
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import InvalidManifest, StateUnusable
 from feature_lineage.local.event_log import FileEvents
+from feature_lineage.local.file_probes import FileProbes
 from feature_lineage.local.file_snapshots import FileSnapshots
 from feature_lineage.local.folder import LocalResources, Manifests, check_is_folder, read_folder
 from feature_lineage.local.folder_objects import FolderObjects
@@ -78,6 +79,7 @@ class LocalHost:
                 jobs=self.jobs,
                 registries=self.registries,
                 snapshots=FileSnapshots(self.state),
+                probes=FileProbes(self.state),
                 events=FileEvents(self.state, clock.now, listener.event),
             )
         )

@@ -3,13 +3,10 @@
 A report is untrusted input: its size is limited, it is parsed by this schema, and it holds no code.
 """
 
-from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -19,8 +16,10 @@ from pydantic import (
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.plan import Plan
-from feature_lineage.operations.protocol import JobKind, Message, unparsable
+from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer, SampledKeys
+from feature_lineage.operations.protocol import JobKind, unparsable
 from feature_lineage.reasons import TERMINAL_REASONS, Reason
 from feature_lineage.untrusted import Many, Name, TooLarge, check_json
 
@@ -60,20 +59,6 @@ def _few(value: Any) -> Any:
 
 
 _FEW: Final = BeforeValidator(_few)
-
-
-_EARLIEST: Final = datetime(1600, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(8000, 1, 1, tzinfo=UTC)
-"""With the longest duration of the API added to it or taken from it, a time is still a time."""
-
-
-def _utc(value: datetime) -> datetime:
-    return min(max(value, _EARLIEST), _LATEST).astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""A number that the API server keeps."""
 
 
 def _snapshot(value: Any) -> Any:
@@ -116,6 +101,7 @@ class ViewReport(Message):
         written_to: where all rows that Feast can serve now are, see `freshness.place_of`.
         served: Feast serves views while they are materialized
             (``registry.serve_features_while_materializing``).
+        keys: keys that this operation wrote, if the request asks for some.
     """
 
     name: Name
@@ -136,6 +122,7 @@ class ViewReport(Message):
     left_in: Name = ""
     served: bool = False
     written_to: Name = ""
+    keys: SampledKeys | None = None
 
 
 class JobReport(Message):
@@ -157,6 +144,7 @@ class JobReport(Message):
         write_batches: how many rows a materialization wrote at a time, and why; for users.
         running: the view that is being materialized, in the report so far of a job that has not
             ended (`unfinished`).
+        answers: of a probe, one for each question.
         peak_memory_bytes: of the worker's process, for a materialization; ``None``: not known.
     """
 
@@ -186,6 +174,7 @@ class JobReport(Message):
     seconds: Annotated[dict[str, float], _FEW] = Field(default_factory=dict)
     write_batches: str = ""
     running: Name = ""
+    answers: Many[ProbeAnswer] = Field((), max_length=MAX_QUESTIONS)
     peak_memory_bytes: Count | None = None
 
     @property

@@ -27,6 +27,7 @@ class RequestPart(StrEnum):
     MATERIALIZE = "materialize"
     DELETE = "delete"
     OBSERVE = "observe"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,9 @@ KINDS: Final[Mapping[OperationKind, KindTraits]] = {
     ),
     OperationKind.OBSERVE: KindTraits(
         command="observe", lane=Lane.READING, priority=0, request=RequestPart.OBSERVE
+    ),
+    OperationKind.PROBE: KindTraits(
+        command="probe", lane=Lane.READING, priority=1, request=RequestPart.PROBE
     ),
 }
 

@@ -12,9 +12,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from feature_lineage.errors import TerminalError
+from feature_lineage.operations.message import Message
 from feature_lineage.operations.pod_protocol import MAX_REQUEST_BYTES, inflated
 from feature_lineage.operations.protection import Guard
-from feature_lineage.operations.protocol import Message, encode, unparsable
+from feature_lineage.operations.protocol import encode, unparsable
 from feature_lineage.reasons import Reason
 
 QUESTION_FILE: Final = "guard-question"

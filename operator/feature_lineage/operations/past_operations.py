@@ -13,7 +13,8 @@ from typing import Final
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from feature_lineage.errors import InvalidReport
-from feature_lineage.operations.job_report import Moment, ViewReport
+from feature_lineage.operations.job_report import ViewReport
+from feature_lineage.operations.message import Moment
 from feature_lineage.operations.records import (
     ATTEMPT_TAG,
     ERROR_TAG,

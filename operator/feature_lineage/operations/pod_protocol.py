@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from feature_lineage.errors import InvalidReport, TerminalError
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.job_report import MAX_REPORT_BYTES, JobReport, decode_report
-from feature_lineage.operations.protocol import JobRequest, Message, encode, unparsable
+from feature_lineage.operations.message import Message
+from feature_lineage.operations.protocol import JobRequest, encode, unparsable
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import TooLarge, check_json, inflate
 

@@ -7,21 +7,17 @@ else.
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.api.project_spec import ServiceFilter
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
+from feature_lineage.operations.message import Message
+from feature_lineage.operations.probe import ProbeRequest
 from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.serving import Question
-
-
-class Message(BaseModel):
-    """What operator and runner send each other; unknown fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
 
 def _kind(value: Any) -> Any:
@@ -112,6 +108,7 @@ class MaterializeRequest(Message):
     written_to: views with the place of their rows, if it is known, see `freshness.place_of`.
     untrusted: views with the end of a window that was in the future when it was read.
     fill: a view whose rows are in another place is materialized from the start of its TTL.
+    sampled_keys: how many keys of each view the report names, for a probe; 0: none.
     skip: views that ended two jobs, which are not tried; each with what a person can do.
     """
 
@@ -123,6 +120,7 @@ class MaterializeRequest(Message):
     written_to: dict[str, str] = Field(default_factory=dict)
     untrusted: dict[str, datetime] = Field(default_factory=dict)
     fill: bool = False
+    sampled_keys: int = 0
 
 
 class DeleteRequest(Message):
@@ -185,6 +183,7 @@ class JobRequest(Message):
     materialize: MaterializeRequest | None = None
     delete: DeleteRequest | None = None
     observe: ObserveRequest | None = None
+    probe: ProbeRequest | None = None
 
     @property
     def enforced_guard(self) -> Guard | None:

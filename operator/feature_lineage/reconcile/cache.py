@@ -18,6 +18,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.ports import ModelRegistry, ModelStamp
 from feature_lineage.reconcile.alias_log import AliasLog
+from feature_lineage.reconcile.probe_cache import ProbeCache
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
 
@@ -33,6 +34,7 @@ class ReconcileCache:
         states: the views of each project, with the project and registry they were computed from.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
+        probes: of each project, the record of its probes.
         aliases: of each project, the history of its models' aliases.
         questions: of each project, the token of its job's question for a newer guard, and when it
             was first seen.
@@ -46,6 +48,7 @@ class ReconcileCache:
         Key, tuple[FeatureStoreProject, RegistrySnapshot | None, Mapping[str, ViewState]]
     ] = field(default_factory=dict)
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
+    probes: ProbeCache = field(default_factory=ProbeCache)
     aliases: dict[Key, AliasLog] = field(default_factory=dict)
     questions: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
 
@@ -56,6 +59,7 @@ class ReconcileCache:
         self.questions.pop(key, None)
         self.aliases.pop(key, None)
         self.snapshots.forget(key)
+        self.probes.forget(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def _read_by_models(project: FeatureStoreProject) -> tuple[object, ...]:
     """The part of a project's status that its TrainedModels read; an outage is a condition."""
     status = project.status
     facts = find_condition(status.conditions, ProjectCondition.FACTS_CURRENT)
-    return (status.registry, status.applied, status.feature_views, facts)
+    return (status.registry, status.applied, status.feature_views, status.probe, facts)
 
 
 class Dependents:

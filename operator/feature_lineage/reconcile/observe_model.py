@@ -56,6 +56,7 @@ async def observe_model(
         left=left,
         snapshot=snapshot,
         states=_states(cache, project, snapshot),
+        probe=await cache.probes.current(ports, project),
     )
 
 

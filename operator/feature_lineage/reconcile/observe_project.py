@@ -66,6 +66,7 @@ async def observe_project(
         source=source,
         jobs=jobs,
         snapshot=snapshot,
+        probe=await memory.probes.current(ports, project),
         damage=ports.snapshots.damage(key_of(project)),
         asked_at=_asked_at(ports, memory, project, jobs),
     )

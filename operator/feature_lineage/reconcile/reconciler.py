@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
-from feature_lineage.decide.decision import Decision, KeepSnapshot
+from feature_lineage.decide.decision import Decision, Keep, KeepProbe
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
@@ -173,7 +173,11 @@ class Reconciler:
         changed = resource.model_copy(update={"status": status})
         return await self._ports.resources.save(changed)
 
-    async def _keep(self, project: FeatureStoreProject, keep: KeepSnapshot) -> None:
+    async def _keep(self, project: FeatureStoreProject, keep: Keep) -> None:
+        if isinstance(keep, KeepProbe):
+            await self._ports.probes.keep(key_of(project), keep.record)
+            self._memory.probes.keep(key_of(project), keep.record)
+            return
         record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
         await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
 

@@ -17,6 +17,7 @@ from feature_lineage.runner.ephemeral import check_stores
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.materialize import materialize
+from feature_lineage.runner.probe import probe
 from feature_lineage.runner.progress import ProgressPipe
 from feature_lineage.runner.reader import RegistryReader
 from feature_lineage.runner.settings import check_project, check_writable, load_settings
@@ -79,5 +80,6 @@ COMMANDS: Final[Mapping[str, Callable[[Job], JobReport]]] = {
     "materialize": materialize,
     "delete": delete,
     "observe": observe,
+    "probe": probe,
 }
 """The function of each command; a plan is an apply that stops before it writes."""

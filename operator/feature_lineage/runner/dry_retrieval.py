@@ -17,8 +17,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import feast
-from feast import FeatureStore, utils
-from feast.feature_view import DUMMY_ENTITY_ID
+from feast import FeatureStore
 from feast.utils import _utc_now
 from typeguard import suppress_type_checks
 
@@ -29,11 +28,12 @@ from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.made_up_store import MadeUpStore, sample
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import memory_registry
+from feature_lineage.runner.request_context import request_context
 from feature_lineage.shorten import listed
 
 MAX_SECONDS: Final = 20.0
 """For one question: a function may wait for a service that this job cannot reach."""
-_FORMS: Final = {
+FORMS: Final = {
     ColumnNames.FULL: (True,),
     ColumnNames.SHORT: (False,),
     ColumnNames.UNKNOWN: (True, False),
@@ -65,7 +65,7 @@ class DryRegistry:
         Full names are tried first: Feast refuses short ones that two columns have.
         """
         failed = None
-        for full in _FORMS[question.names]:
+        for full in FORMS[question.names]:
             again = self._retrieve(question, full=full)
             if again is None:
                 return None
@@ -80,7 +80,7 @@ class DryRegistry:
                 warnings.catch_warnings(),
                 redirect_stdout(StringIO()),
                 suppress_type_checks(),
-                _within(MAX_SECONDS),
+                within(MAX_SECONDS),
             ):
                 warnings.simplefilter("ignore")
                 features: Any = list(question.refs)
@@ -110,26 +110,13 @@ class DryRegistry:
 
         The row has the join keys and the data of the request.
         """
-        context = utils._get_cached_request_context(
-            self._registry, self._store.project, features, full
+        asked = request_context(
+            self._registry, self._store.project, features, self._entities, full=full
         )
-        on_demand, types, views = context[1], context[3], context[5]
-        row: dict[str, Any] = {}
-        for view, _ in views:
-            for name in view.entities:
-                entity = self._entities[name]
-                key = view.projection.join_key_map.get(entity.join_key, entity.join_key)
-                row[key] = sample(types.get(key, entity.value_type))
-        for view in on_demand:
-            schema = view.get_request_data_schema()
-            row |= {name: sample(value_type) for name, value_type in schema.items()}
-        row.pop(DUMMY_ENTITY_ID, None)
-        computed = {
-            f"{view.projection.name_to_use()}__{feature.name}" if full else feature.name
-            for view in on_demand
-            for feature in view.projection.features
-        }
-        return row or {"": 1}, computed  # Feast counts the rows by any column
+        keys = (key for view in asked.views for key in view.columns.values())
+        row = {key: sample(asked.types[key]) for key in keys}
+        row |= {name: sample(value_type) for name, value_type in asked.data.items()}
+        return row or {"": 1}, set(asked.computed)  # Feast counts the rows by any column
 
     @cached_property
     def _entities(self) -> dict[str, Any]:
@@ -148,9 +135,12 @@ def retrieve(
     asked = dict.fromkeys(questions)
     if not asked:
         return {}
-    staged = _memory(store, before)
+    staged = registry_in_memory(store, before)
     changes.write(staged, store.project)
-    in_force, after = DryRegistry(store, _memory(store, before)), DryRegistry(store, staged)
+    in_force, after = (
+        DryRegistry(store, registry_in_memory(store, before)),
+        DryRegistry(store, staged),
+    )
     answers = {}
     for question in asked:
         failed = after.ask(question)
@@ -162,27 +152,28 @@ def ask(
     store: FeatureStore, reading: Reading, questions: Iterable[Question]
 ) -> dict[Question, Failed | None]:
     """The answers of the registry that was read."""
-    registry = DryRegistry(store, _memory(store, reading))
+    registry = DryRegistry(store, registry_in_memory(store, reading))
     return {question: registry.ask(question) for question in questions}
 
 
-def _memory(store: FeatureStore, before: Reading) -> Any:
+def registry_in_memory(store: FeatureStore, before: Reading) -> Any:
+    """A registry with what was read, which Feast serves from."""
     registry = memory_registry(store, before.proto)
     settings = store.config.registry
     registry.enable_online_versioning = settings.enable_online_feature_view_versioning
     return registry
 
 
-class _NoAnswer(BaseException):
+class NoAnswer(BaseException):
     """A function did not end in its time. No `except Exception` of the function stops it."""
 
 
 @contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise `_NoAnswer` in the block after this time; only in the main thread."""
+def within(seconds: float) -> Iterator[None]:
+    """Raise `NoAnswer` in the block after this time; only in the main thread."""
 
     def expire(*_: object) -> None:
-        raise _NoAnswer(f"no answer within {seconds:.0f} s")
+        raise NoAnswer(f"no answer within {seconds:.0f} s")
 
     before = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -202,7 +193,7 @@ def _cause_of(error: BaseException) -> Cause:
     """
     if isinstance(error, ImportError):
         return Cause.IMAGE
-    if isinstance(error, _NoAnswer):
+    if isinstance(error, NoAnswer):
         return Cause.VALUES
     function = _function_of(error.__traceback__)
     if function is None:

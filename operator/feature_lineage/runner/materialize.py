@@ -9,16 +9,16 @@ pickled functions may look for their module there.
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
 from feature_lineage.operations.job_report import MAX_NUMBERS, JobReport, Outcome, ViewReport
+from feature_lineage.operations.probe import MAX_SAMPLED
 from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
@@ -36,6 +36,7 @@ from feature_lineage.runner.windows import (
     unknown_view,
     windows_of,
 )
+from feature_lineage.runner.written_rows import WrittenRows
 
 CHANGED_BY_FEAST: Final = frozenset({"AVAILABLE_ONLINE", "GENERATED"})
 """States that become MATERIALIZING; the first materialization of a view leaves its state."""
@@ -68,6 +69,7 @@ def materialize(job: Job) -> JobReport:
         telling_lost_states(store, lambda name: _announce_again(job, name)),
     ):
         windows = sorted(windows_of(request, views), key=lambda w: w.name in request.last)
+        sampled = min(request.sampled_keys, MAX_SAMPLED // max(1, len(windows)))
         for window in windows:
             job.progress.emit("view_planned", view=_planned(window, views))
         for window in windows:
@@ -75,7 +77,7 @@ def materialize(job: Job) -> JobReport:
                 done[window.name] = _skipped(window, views, request.skip[window.name])
             else:
                 _announce(job, store, window, views)
-                report = _materialize_view(store, window, views, batches, places)
+                report = _materialize_view(store, window, views, batches, places, sampled)
                 done[window.name] = places.noted(report)
             job.progress.emit("view_ended", view=done[window.name].model_dump(mode="json"))
             _emit_view(job, done[window.name])
@@ -135,10 +137,11 @@ def _materialize_view(
     views: dict[str, Any],
     batches: WriteBatches,
     places: Places,
+    sampled: int,
 ) -> ViewReport:
     report: dict[str, Any] = {}
     started = time.monotonic()
-    counter = _Counter()
+    counter = WrittenRows(sampled)
     try:
         start = start_of(window, views, places)
         report["start"] = min(start, window.end)
@@ -158,6 +161,7 @@ def _materialize_view(
         "seconds": round(time.monotonic() - started, 3),
         "newest_event_time": counter.newest,
         "nulls": dict(counter.nulls.most_common(MAX_NUMBERS)) if counter.used else None,
+        "keys": counter.keys,
     }
     return _report(window, views, **report)
 
@@ -210,41 +214,6 @@ def _emit_view(job: Job, report: ViewReport) -> None:
         seconds=report.seconds,
         error=report.error,
     )
-
-
-class _Counter:
-    """Counts rows written to the online store, and those without a value of each feature."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.used = False
-        self.newest: datetime | None = None
-        self.nulls: Counter[str] = Counter()
-
-    @contextmanager
-    def counting(self, store: FeatureStore) -> Iterator[None]:
-        target = store._get_provider().online_store
-        write: Callable[..., Any] = target.online_write_batch
-
-        def counted(config: Any, table: Any, data: Any, progress: Any = None) -> Any:
-            result = write(config, table, data, progress)
-            self.used = True
-            self.rows += len(data)
-            moments = [at if at.tzinfo else at.replace(tzinfo=UTC) for _, _, at, _ in data]
-            self.nulls.update(
-                name
-                for _, values, _, _ in data
-                for name, value in values.items()
-                if value.WhichOneof("val") is None
-            )
-            self.newest = max((*moments, *([self.newest] if self.newest else ())), default=None)
-            return result
-
-        target.online_write_batch = counted
-        try:
-            yield
-        finally:
-            del target.online_write_batch
 
 
 @contextmanager

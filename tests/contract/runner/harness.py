@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_lineage.operations.job_report import JobReport, decode_report
+from feature_lineage.operations.probe import ProbeRequest
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,
@@ -21,7 +22,7 @@ from feature_lineage.operations.protocol import (
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PROJECT = "ranking"
-Part = ApplyRequest | MaterializeRequest | DeleteRequest | ObserveRequest
+Part = ApplyRequest | MaterializeRequest | DeleteRequest | ObserveRequest | ProbeRequest
 
 
 def request(kind: str, repo: Path, part: Part | None = None, **fields: Any) -> JobRequest:

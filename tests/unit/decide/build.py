@@ -17,7 +17,14 @@ from feature_lineage.api import Condition, FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import LineageOrigin, OperationKind, Verdict
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.decide.decision import AnswerJob, CancelJob, Decision, Record, StartJob
+from feature_lineage.decide.decision import (
+    AnswerJob,
+    CancelJob,
+    Decision,
+    KeepProbe,
+    Record,
+    StartJob,
+)
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.decide.facts import Event, JobFacts, SourceFacts
 from feature_lineage.decide.observed import (
@@ -39,6 +46,7 @@ from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.job_report import JobReport, ViewReport
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.sinks.kubernetes_events import event_of
@@ -87,7 +95,7 @@ class ProjectScenario:
     """A FeatureStoreProject on git and MLflow, a clock, and a host that applies each decision.
 
     Attributes:
-        source, models, snapshot: the input of the next reconcile.
+        source, models, snapshot, probe: the input of the next reconcile.
         jobs: state of the jobs by name, as the runner reports it.
         started: names of all started jobs, in order.
         requests: the requests of these jobs, by job name.
@@ -119,6 +127,7 @@ class ProjectScenario:
         self.outage: Failure | None = None
         self.read_at: datetime | None = self.now
         self.snapshot: RegistrySnapshot | None = None
+        self.probe: ProbeRecord | None = None
         self.damage = ""
         self.jobs: dict[str, JobFacts] = {}
         self.started: list[str] = []
@@ -179,6 +188,7 @@ class ProjectScenario:
             },
             models=models,
             snapshot=self.snapshot,
+            probe=self.probe,
             damage=self.damage,
             asked_at=self.asked_at,
         )
@@ -205,7 +215,10 @@ class ProjectScenario:
         recorded: dict[str, str] = {}
         refused: dict[str, Failure] = {}
         for keep in decision.before:
-            self.snapshot = keep.snapshot
+            if isinstance(keep, KeepProbe):
+                self.probe = keep.record
+            else:
+                self.snapshot = keep.snapshot
             yield
         self.status = through_json(decision.status)
         yield

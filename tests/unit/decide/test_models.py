@@ -47,7 +47,10 @@ FEAST = {
     "feast.project": "driver_ranking",
 }
 TAGGED = replace(CHAMPION, tags={**OWN, **FEAST})
-ALWAYS = set(ModelCondition) - {ModelCondition.RECONCILING, ModelCondition.STALLED}
+ALWAYS = set(ModelCondition) - {
+    *(ModelCondition.RECONCILING, ModelCondition.STALLED),
+    ModelCondition.SERVING,  # only with spec.probe of the project
+}
 
 
 def reconcile(observed: ObservedModel) -> Decision[TrainedModelStatus]:

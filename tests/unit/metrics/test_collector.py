@@ -115,6 +115,7 @@ feature_lineage_plan_impacts{P} 2.0
 feature_lineage_operation_in_progress{kind="Apply",P} 0.0
 feature_lineage_operation_in_progress{kind="Plan",P} 0.0
 feature_lineage_operation_in_progress{kind="Observe",P} 1.0
+feature_lineage_operation_in_progress{kind="Probe",P} 0.0
 feature_lineage_operation_in_progress{kind="Materialize",P} 1.0
 feature_lineage_operation_in_progress{kind="Backfill",P} 0.0
 feature_lineage_operation_in_progress{kind="Delete",P} 0.0

@@ -18,6 +18,7 @@ ON_THE_WIRE = {
     OperationKind.MATERIALIZE: "materialize",
     OperationKind.BACKFILL: "materialize",
     OperationKind.OBSERVE: "observe",
+    OperationKind.PROBE: "probe",
     OperationKind.DELETE: "delete",
 }
 
@@ -77,7 +78,7 @@ def test_messages_spell_a_kind_as_its_command(kind: OperationKind, command: str)
         assert type(message).model_validate_json(text) == message
 
 
-@pytest.mark.parametrize("kind", ["Apply", "backfill", "probe", 1])
+@pytest.mark.parametrize("kind", ["Apply", "backfill", "measure", 1])
 def test_other_spellings_are_refused(kind: object) -> None:
     with pytest.raises(ValidationError):
         JobRequest.model_validate({"operation_id": "x", "kind": kind, "project": "p", "repo": ""})

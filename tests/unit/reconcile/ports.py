@@ -24,6 +24,7 @@ from feature_lineage.operations.alias_history import (
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.past import Place
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT
@@ -59,6 +60,7 @@ class FakePorts:
         self.answers: list[GuardAnswer] = []
         self.kept: dict[str, RegistrySnapshot] = {}
         self.timeline: list[SnapshotRecord] = []
+        self.probes: dict[Key, ProbeRecord] = {}
         self.versions: dict[str, ModelVersion] = {}
         self.runs: list[OpsRun] = []
         self.asked: list[bool] = []
@@ -77,6 +79,7 @@ class FakePorts:
             jobs=_Jobs(self),
             registries=_Registries(self),
             snapshots=_Snapshots(self),
+            probes=_Probes(self),
             events=_Events(self),
         )
 
@@ -295,6 +298,19 @@ class _Snapshots:
 
     def damage(self, key: Key) -> str:
         return ""
+
+
+class _Probes:
+    def __init__(self, fakes: FakePorts) -> None:
+        self.fakes = fakes
+
+    async def keep(self, key: Key, record: ProbeRecord) -> None:
+        self.fakes.does("keep probe", record.digest)
+        self.fakes.probes[key] = record
+
+    async def read(self, key: Key, digest: str) -> ProbeRecord | None:
+        record = self.fakes.probes.get(key)
+        return record if record is not None and record.digest == digest else None
 
 
 class _Events:

@@ -12,6 +12,7 @@ from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
 from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.model.serving import not_serving, set_serving
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.reasons import Reason
@@ -50,6 +51,7 @@ def conditions_of(
     _lineage_condition(observed, conditions, problem)
     _tagged_condition(observed, conditions, problem, writing)
     _fresh_condition(observed, status, conditions)
+    set_serving(observed, conditions)
     _ready(observed, status, conditions, problem)
     return conditions.values
 
@@ -170,7 +172,7 @@ def _ready(
 ) -> None:
     requires = observed.resource.spec.ready_requires
     resolved, lineage = conditions.get(C.RESOLVED), conditions.get(C.LINEAGE_VERIFIED)
-    fresh = conditions.get(C.FEATURES_FRESH)
+    fresh, served = conditions.get(C.FEATURES_FRESH), conditions.get(C.SERVING)
     assert resolved is not None
     assert lineage is not None
     assert fresh is not None
@@ -184,6 +186,9 @@ def _ready(
         conditions.false(C.READY, lineage.reason, lineage.message)
     elif ReadyRequirement.FRESHNESS in requires and fresh.status == "False":
         conditions.false(C.READY, fresh.reason, fresh.message)
+    elif ReadyRequirement.SERVING in requires and (lacking := not_serving(served)) is not None:
+        conditions.false(C.READY, lacking.reason, lacking.message)
+        unresolved = lacking if lacking.reason == Reason.NOT_PROBED else None
     else:
         known = status.lineage if ReadyRequirement.LINEAGE in requires else None
         conditions.true(C.READY, str(known.verdict) if known else Reason.SUCCEEDED)

@@ -19,6 +19,7 @@ from feature_lineage.decide.events import AccessLost, DomainEvent, VerdictChange
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.bounded import bounded
 from feature_lineage.decide.model.conditions import conditions_of
+from feature_lineage.decide.model.serving import serving
 from feature_lineage.decide.model.status import (
     freshness,
     history,
@@ -54,8 +55,9 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
         changes["lineage"] = lineage(observed, linked)
         changes["history"] = history(observed, linked)
         changes["freshness"] = freshness(observed, linked)
+        changes["serving"] = serving(observed, linked)
     elif problem is not None and not problem.outage:
-        changes |= {"resolved": None, "lineage": None, "freshness": None}
+        changes |= {"resolved": None, "lineage": None, "freshness": None, "serving": None}
         changes["history"] = history_with_end(observed)
     status = status.model_copy(update=changes)
     actions = _actions(observed)

@@ -28,6 +28,7 @@ from feature_lineage.decide.project.history import listed, records_operations, w
 from feature_lineage.decide.project.job_request import inputs_digest, own_registry
 from feature_lineage.decide.project.lifecycle import follow_job
 from feature_lineage.decide.project.materialization_due import schedule_state
+from feature_lineage.decide.project.probing import next_probe
 from feature_lineage.decide.project.starting import start_due
 from feature_lineage.decide.project.step import Step, into_lanes
 from feature_lineage.decide.project.suspects import tried_again
@@ -43,7 +44,7 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
     # A status has whole seconds: it must be equal after it was stored and read again.
     now, observed = observed.now, replace(observed, now=observed.now.replace(microsecond=0))
     inputs = inputs_digest(observed)
-    step = into_lanes(Step(observed.resource.status, observed.snapshot))
+    step = into_lanes(Step(observed.resource.status, observed.snapshot, observed.probe))
     step = note_source(observed, step)
     step = note_backfills(observed, step)
     step = note_new_schedules(observed, step)
@@ -177,6 +178,9 @@ def poll(observed: ObservedProject, step: Step, now: datetime) -> Step:
     interval, read = spec.registry_poll_interval, last_observed(step.status)
     if interval is not None and read is not None and read + interval > now:
         moments.append(read + interval)
+    if spec.probe_interval is not None:
+        following = next_probe(step.status, spec.probe_interval)
+        moments.extend([following] if following is not None else [])
     soonest = now + timedelta(seconds=1)
     return replace(step, requeue=tuple(max(moment, soonest) for moment in moments))
 

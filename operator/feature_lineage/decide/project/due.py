@@ -24,6 +24,7 @@ from feature_lineage.decide.project.due_operation import (
 from feature_lineage.decide.project.job_request import own_registry, was_refused
 from feature_lineage.decide.project.materialization_due import chunk_due, materialization_due
 from feature_lineage.decide.project.preconditions import blocked_by
+from feature_lineage.decide.project.probing import probe_due
 from feature_lineage.operations.kinds import KINDS, Lane
 from feature_lineage.operations.protection import guard_digest, protected_versions
 from feature_lineage.reasons import Reason
@@ -190,5 +191,6 @@ CHECKS: Final[Mapping[OperationKind, Check]] = {
     OperationKind.MATERIALIZE: materialization_due,
     OperationKind.BACKFILL: chunk_due,
     OperationKind.OBSERVE: _observe,
+    OperationKind.PROBE: probe_due,
 }
 """The check of each kind; a plan replaces an apply."""

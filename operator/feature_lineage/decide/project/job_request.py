@@ -11,6 +11,7 @@ from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ObservedProject
+from feature_lineage.decide.project.probing import probe_request
 from feature_lineage.decide.project.suspects import (
     last_views,
     skipped_views,
@@ -20,6 +21,7 @@ from feature_lineage.decide.project.suspects import (
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.kinds import KINDS, RequestPart
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.operations.protocol import (
     ApplyRequest,
@@ -39,6 +41,7 @@ def job_request(
     status: FeatureStoreProjectStatus,
     snapshot: RegistrySnapshot | None,
     operation: OperationStatus,
+    probe: ProbeRecord | None = None,
 ) -> JobRequest:
     """The request of the job of this attempt of the operation.
 
@@ -46,6 +49,7 @@ def job_request(
         observed: the observation of the reconcile that starts the job, which has the newest guard.
         status: the status that is written before the job starts.
         snapshot: the registry in the status; None if it is not known.
+        probe: the record of `status.probe`; None if it is not known.
     """
     spec = observed.resource.spec
     source = observed.source if isinstance(observed.source, SourceFacts) else None
@@ -70,6 +74,7 @@ def job_request(
         else None,
         delete=_delete(observed) if part is RequestPart.DELETE else None,
         observe=_observe(observed) if part is RequestPart.OBSERVE else None,
+        probe=probe_request(observed, snapshot, probe) if part is RequestPart.PROBE else None,
     )
 
 
@@ -165,6 +170,7 @@ def _materialize(
         "written_to": {v.name: v.written_to for v in status.feature_views if v.written_to},
         "untrusted": {v.name: v.future_until for v in status.feature_views if v.future_until},
         "fill": operation.kind is OperationKind.MATERIALIZE,
+        "sampled_keys": spec.probe_keys,
     }
     pending = tuple(view for view in operation.views if view.result is not Result.SUCCEEDED)
     if operation.views:

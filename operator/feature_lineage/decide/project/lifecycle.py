@@ -22,7 +22,7 @@ from feature_lineage.api.project_status import (
     RuntimeStatus,
 )
 from feature_lineage.decide.budget import MESSAGE, fit
-from feature_lineage.decide.decision import CancelJob, KeepSnapshot, StartJob
+from feature_lineage.decide.decision import CancelJob, KeepProbe, KeepSnapshot, StartJob
 from feature_lineage.decide.events import AttemptFailed, OperationStarted, OperationWithdrawn
 from feature_lineage.decide.facts import JobFacts, SourceFacts, key_of
 from feature_lineage.decide.observed import ObservedProject
@@ -33,6 +33,7 @@ from feature_lineage.decide.project.job_request import inputs_digest, job_reques
 from feature_lineage.decide.project.newer_guard import answer_question, with_guard_digest
 from feature_lineage.decide.project.plan_doubts import plan_doubts
 from feature_lineage.decide.project.preconditions import blocked_by
+from feature_lineage.decide.project.probing import probe_after, probe_status
 from feature_lineage.decide.project.status_changes import (
     apply_changes,
     backfills_after,
@@ -133,6 +134,7 @@ def _attempt_ended(
     if report is not None and operation.overtaken_by is not None:
         report = _overtaken(report)
     waiting = backing_off(operation, ended, report, observed.now)
+    step = _keeping_probe(observed, step, report)
     step = _keeping_snapshot(step, operation, ended, report).with_operation(waiting)
     failed = AttemptFailed(
         key_of(observed.resource),
@@ -153,7 +155,7 @@ def start(observed: ObservedProject, step: Step, operation: OperationStatus) -> 
     step = step.with_operation(operation).update(
         sequence=max(step.status.sequence, operation.sequence)
     )
-    request = job_request(observed, step.status, step.snapshot, operation)
+    request = job_request(observed, step.status, step.snapshot, operation, step.probe)
     started = OperationStarted(
         key_of(observed.resource), operation.id, operation.kind, operation.revision or ""
     )
@@ -202,6 +204,7 @@ def end_operation(
         report = _overtaken(report)
         by = f"{operation.overtaken_by} wrote the registry in the meantime; this read is not used"
         ended = replace(ended, message=ended.message or by)
+    step = _keeping_probe(observed, step, report)
     step = _keeping_snapshot(step, operation, ended, report)
     status, spec, now = step.status, observed.resource.spec, observed.now
     permission = None if superseded else override_used(observed, operation, report)
@@ -211,7 +214,7 @@ def end_operation(
     }
     if report is not None and report.feast_version:
         changes["runtime"] = RuntimeStatus(feast_version=report.feast_version)
-    if report is not None and report.registry_id:
+    if report is not None and report.registry_id and operation.kind is not OperationKind.PROBE:
         in_effect = _in_effect(observed, operation, ended)
         changes["registry"] = registry_after(
             status.registry, report, operation.id, now, in_effect=in_effect
@@ -285,6 +288,15 @@ def _put_back_tried(
 def _overtaken(report: JobReport) -> JobReport:
     """The report without the parts that an operation in the other lane has made outdated."""
     return report.model_copy(update={"snapshot": None, "views": ()})
+
+
+def _keeping_probe(observed: ObservedProject, step: Step, report: JobReport | None) -> Step:
+    """Store the keys of a materialization, or the answers of a probe."""
+    record = probe_after(observed, step.probe, step.snapshot, report)
+    if record is None:
+        return step
+    step = replace(step, probe=record, before=(*step.before, KeepProbe(record)))
+    return step.update(probe=probe_status(record, step.status.probe))
 
 
 def _keeping_snapshot(

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from feature_lineage.api.operation_status import OperationStatus
 from feature_lineage.api.project_status import FeatureStoreProjectStatus
-from feature_lineage.decide.decision import Action, KeepSnapshot
+from feature_lineage.decide.decision import Action, Keep
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.kinds import KINDS, Lane
+from feature_lineage.operations.probe import ProbeRecord
 
 FIELDS: Final = {Lane.WRITING: "operation", Lane.READING: "reading_operation"}
 
@@ -22,6 +23,7 @@ class Step:
     Attributes:
         status: status so far.
         snapshot: the snapshot of `status.registry`; None if it is not known.
+        probe: the record of `status.probe`; None if there is none, or it is lost.
         before: actions that must succeed before the status is written.
         after: actions that the written status announces.
         events: domain events so far.
@@ -30,7 +32,8 @@ class Step:
 
     status: FeatureStoreProjectStatus
     snapshot: RegistrySnapshot | None = None
-    before: tuple[KeepSnapshot, ...] = ()
+    probe: ProbeRecord | None = None
+    before: tuple[Keep, ...] = ()
     after: tuple[Action, ...] = ()
     events: tuple[DomainEvent, ...] = ()
     requeue: tuple[datetime, ...] = ()

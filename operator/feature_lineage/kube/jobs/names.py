@@ -24,6 +24,11 @@ def snapshot_name(project: str, digest: str, piece: int) -> str:
     return f"feature-lineage-registry-{project}-{digest[:16]}-{piece}"
 
 
+def probe_name(project: str) -> str:
+    """Name of the ConfigMap with the record of a project's probes."""
+    return f"feature-lineage-probe-{project}"
+
+
 def report_names(job: str) -> tuple[str, ...]:
     """Names of the ConfigMaps for the pieces of a job's report."""
     return tuple(f"{job}-report-{number}" for number in range(PIECES))

@@ -11,7 +11,8 @@ from typing import Any
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import AccessRefused
 from feature_lineage.kube.api_client import Api, Object
-from feature_lineage.kube.kinds import PROJECTS, Kind
+from feature_lineage.kube.jobs.names import labels, owned_by_project
+from feature_lineage.kube.kinds import CONFIG_MAPS, PROJECTS, Kind
 from feature_lineage.reasons import Reason
 
 
@@ -37,6 +38,19 @@ async def apply_owned(api: Api, kind: Kind, project: FeatureStoreProject, body: 
         )
     if found is None or not _contains(found, body):
         await api.apply(kind, namespace, body)
+
+
+def owned_config_map(project: FeatureStoreProject, name: str) -> Object:
+    """A ConfigMap of the project, without its data."""
+    return {
+        "apiVersion": CONFIG_MAPS.api_version,
+        "kind": CONFIG_MAPS.kind,
+        "metadata": {
+            "name": name,
+            "labels": labels(project),
+            "ownerReferences": owned_by_project(project),
+        },
+    }
 
 
 def is_owned(body: Object, project: FeatureStoreProject) -> bool:

@@ -1,0 +1,134 @@
+"""What the last probe says about a model: its status, and condition Serving."""
+
+from typing import Final
+
+from feature_lineage.api.conditions import ModelCondition as C
+from feature_lineage.api.meta import Condition
+from feature_lineage.api.model_status import ServingStatus
+from feature_lineage.decide.budget import ERROR, fit
+from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
+from feature_lineage.features.signatures import question_key
+from feature_lineage.operations.probe import Probed
+from feature_lineage.reasons import Reason
+
+_UNKNOWN: Final = frozenset({Reason.NOT_PROBED, Reason.PROBE_UNAVAILABLE})
+
+
+def probed(observed: ObservedModel, linked: LinkedVersion | None) -> Probed | None:
+    """The last answer to what the model asks; None if it was not asked yet."""
+    if linked is None or observed.probe is None:
+        return None
+    link = linked.link
+    return observed.probe.answers.get(question_key(link.service, link.refs, link.names))
+
+
+def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | None:
+    """The last answer as the status shows it; None if the project has no probe."""
+    known = probed(observed, linked) if is_probed(observed) else None
+    if known is None:
+        return None
+    answer, worst = known.answer, known.answer.worst
+    return ServingStatus(
+        checked_at=known.at.replace(microsecond=0),
+        keys=answer.keys,
+        served=answer.cause is None,
+        error=fit(answer.error, ERROR) or None,
+        null_ratio=_rounded(worst.null_ratio if worst else None),
+        source_null_ratio=_rounded(worst.source_null_ratio if worst else None),
+        missing_ratio=_rounded(worst.missing_ratio if worst else None),
+        newest_event=answer.newest_event and answer.newest_event.replace(microsecond=0),
+        worst_feature=worst.column if worst else None,
+    )
+
+
+def is_probed(observed: ObservedModel) -> bool:
+    """Whether the project asks its online store."""
+    return observed.project is not None and observed.project.spec.probe is not None
+
+
+def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
+    """Condition Serving, which exists only with `spec.probe`.
+
+    A bad answer that no second probe has confirmed leaves the condition as it is.
+    """
+    if not is_probed(observed):
+        conditions.only_while(C.SERVING, False, "", "")
+        return
+    linked = observed.linked
+    known = probed(observed, linked)
+    judgement = linked.judgement if linked is not None else None
+    if judgement is not None and judgement.reason == Reason.NOT_SERVED_ONLINE:
+        conditions.unknown(C.SERVING, Reason.NOT_SERVED_ONLINE, judgement.message)
+    elif known is None:
+        conditions.unknown(
+            C.SERVING,
+            Reason.NOT_PROBED,
+            "no probe has retrieved the features of this model yet; versions with an alias whose "
+            "features are known are probed",
+        )
+    elif known.confirmed or conditions.get(C.SERVING) is None:
+        _set_confirmed(conditions, known)
+
+
+def not_serving(served: Condition | None) -> Failure | None:
+    """Why a model that requires Serving is not Ready; None if it serves, or is never online.
+
+    Args:
+        served: condition Serving; None if the project has no probe.
+    """
+    if served is None:
+        return Failure(
+            Reason.NOT_PROBED,
+            "spec.readyRequires has Serving, and the project is not probed; set its spec.probe",
+            terminal=True,
+        )
+    if served.status == "True" or served.reason == Reason.NOT_SERVED_ONLINE:
+        return None
+    return Failure(served.reason, served.message)
+
+
+def _set_confirmed(conditions: ConditionSet, known: Probed) -> None:
+    finding, message = known.answer.finding, _message(known)
+    if not known.confirmed:
+        conditions.unknown(
+            C.SERVING, Reason.NOT_PROBED, f"a second probe has to confirm: {message}"
+        )
+    elif finding is Reason.SUCCEEDED:
+        conditions.true(C.SERVING, message=message)
+    elif finding in _UNKNOWN:
+        conditions.unknown(C.SERVING, finding, message)
+    else:
+        conditions.false(C.SERVING, finding, message)
+
+
+def _message(known: Probed) -> str:
+    answer, worst = known.answer, known.answer.worst
+    if answer.finding is Reason.SERVING_FAILS:
+        return (
+            f"the retrieval of the model's features fails: {answer.error}; correct the definitions "
+            "or the online store, the next probe tries again"
+        )
+    if answer.finding is Reason.PROBE_UNAVAILABLE:
+        return (
+            f"the job of the probe does not reach the online store: {answer.error}; check its "
+            "network, and the image of the runner"
+        )
+    if worst is None:
+        return "no keys of the model's views are known yet; materialize them"
+    if answer.finding is Reason.NOT_SERVED:
+        return (
+            f"{worst.column}: the online store lacks {worst.missing} of {worst.keys} keys that "
+            "were written to it; materialize the view again"
+        )
+    if answer.finding is Reason.MOSTLY_NULL:
+        found = worst.keys - worst.missing
+        return (
+            f"{worst.column}: {worst.nulls} of {found} values in the online store are null, "
+            f"{worst.source_nulls} were when they were written; materialize the view again"
+        )
+    return f"served for {answer.keys} keys"
+
+
+def _rounded(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, 4)

@@ -1,0 +1,139 @@
+"""Probes of the online store: what is asked, when, and what is kept of the answers."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from feature_lineage.api.enums import OperationKind
+from feature_lineage.api.project_status import FeatureStoreProjectStatus, ProbeStatus
+from feature_lineage.decide.facts import SourceFacts
+from feature_lineage.decide.observed import LinkedVersion, ObservedProject
+from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.kinds import KINDS
+from feature_lineage.operations.probe import (
+    BAD,
+    MAX_QUESTIONS,
+    ProbeRecord,
+    ProbeRequest,
+    SampledKeys,
+)
+from feature_lineage.operations.serving import Question
+
+CONFIRM_AFTER: Final = timedelta(seconds=30)
+"""A bad answer counts after a second probe, which comes so soon."""
+
+
+def questions(linked: tuple[LinkedVersion, ...]) -> tuple[Question, ...]:
+    """The retrievals of the versions with an alias; equal ones once."""
+    asked = (
+        Question(
+            item.link.service,
+            () if item.link.service else tuple(map(str, item.link.refs)),
+            item.link.names,
+        )
+        for item in linked
+        if item.version.aliases and item.link.complete and item.link.refs
+    )
+    return tuple(dict.fromkeys(asked))[:MAX_QUESTIONS]
+
+
+def probe_due(given: DecisionInput) -> DueOperation | None:
+    """A probe after each operation that may change the online store, after the interval, and on
+    request.
+    """
+    observed, status = given.observed, given.status
+    interval = observed.resource.spec.probe_interval
+    if interval is None or observed.deleted or status.registry is None:
+        return None
+    if observed.models is None or not questions(observed.models.linked):
+        return None
+    since = next_probe(status, interval, lost=_lost(observed)) or observed.now
+    if since > observed.now and not observed.requested:
+        return None
+    source = observed.source.revision if isinstance(observed.source, SourceFacts) else ""
+    revision = (status.applied.revision if status.applied else None) or source
+    return DueOperation(OperationKind.PROBE, min(since, observed.now), revision=revision)
+
+
+def next_probe(
+    status: FeatureStoreProjectStatus, interval: timedelta, *, lost: bool = False
+) -> datetime | None:
+    """When the next probe is due; None: now.
+
+    Args:
+        lost: the answers of the last one are lost.
+    """
+    probed = status.probe
+    tried = next((op for op in status.operations if op.kind is OperationKind.PROBE), None)
+    last = max(
+        (at for at in (probed and probed.at, tried and tried.finished_at) if at), default=None
+    )
+    if last is None:
+        return None
+    # What was written while the probe ran, it may have missed.
+    since = tried.started_at if tried is not None and tried.started_at is not None else last
+    wrote = max(
+        (
+            operation.finished_at
+            for operation in status.operations
+            if KINDS[operation.kind].writes_online_store and operation.finished_at
+        ),
+        default=since,
+    )
+    if wrote > since:
+        return wrote
+    unconfirmed = probed is not None and probed.unconfirmed
+    return last + (min(CONFIRM_AFTER, interval) if unconfirmed or lost else interval)
+
+
+def _lost(observed: ObservedProject) -> bool:
+    probed = observed.resource.status.probe
+    return observed.probe is None and probed is not None and probed.at is not None
+
+
+def probe_request(
+    observed: ObservedProject, snapshot: RegistrySnapshot | None, record: ProbeRecord | None
+) -> ProbeRequest:
+    """What the job retrieves, with the keys of the views that are in the registry."""
+    keys: Mapping[str, SampledKeys] = record.keys if record is not None else {}
+    if snapshot is not None:
+        keys = {name: each for name, each in keys.items() if snapshot.view(name) is not None}
+    linked = observed.models.linked if observed.models is not None else ()
+    return ProbeRequest(
+        questions=questions(linked), keys=dict(keys), most=observed.resource.spec.probe_keys
+    )
+
+
+def probe_after(
+    observed: ObservedProject,
+    record: ProbeRecord | None,
+    snapshot: RegistrySnapshot | None,
+    report: JobReport | None,
+) -> ProbeRecord | None:
+    """The record after a report with keys or answers; None if it has neither."""
+    if report is None or not observed.resource.spec.probe_keys:
+        return None
+    known = record or ProbeRecord()
+    if KINDS[report.kind].materializes:
+        sampled = {view.name: view.keys for view in report.views if view.keys is not None}
+        after = known.with_keys(sampled)
+        return after if after is not known else None
+    if report.kind is not OperationKind.PROBE or report.outcome is not Outcome.SUCCEEDED:
+        return None
+    views = known.keys if snapshot is None else (name for _, name, _ in snapshot.views())
+    return known.with_answers(report.answers, report.finished_at, views)
+
+
+def probe_status(record: ProbeRecord, before: ProbeStatus | None) -> ProbeStatus:
+    """The status that names the record."""
+    answers = record.answers.values()
+    at = max((each.at for each in answers), default=before.at if before else None)
+    return ProbeStatus(
+        at=at.replace(microsecond=0) if at is not None else None,
+        digest=record.digest,
+        questions=len(answers),
+        failing=sum(each.confirmed and each.answer.finding in BAD for each in answers),
+        unconfirmed=record.unconfirmed,
+    )

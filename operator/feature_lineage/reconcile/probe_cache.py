@@ -1,0 +1,41 @@
+"""The records of probes that were used last."""
+
+from typing import Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.facts import Key, key_of
+from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.ports import Ports
+
+MAX_RECORDS: Final = 32
+"""A record takes up to some 5 MB; reading one again is one request."""
+
+
+class ProbeCache:
+    """The record of each project, for its reconcile and those of its models."""
+
+    def __init__(self) -> None:
+        self._records: dict[Key, ProbeRecord] = {}
+
+    async def current(self, ports: Ports, project: FeatureStoreProject) -> ProbeRecord | None:
+        """The record that the project's status names; None if there is none, or it is lost."""
+        key, status = key_of(project), project.status.probe
+        if status is None or status.digest is None:
+            return None
+        record = self._records.get(key)
+        if record is None or record.digest != status.digest:
+            record = await ports.probes.read(key, status.digest)
+        if record is not None:
+            self.keep(key, record)
+        return record
+
+    def keep(self, key: Key, record: ProbeRecord) -> None:
+        """Remember the record, which is stored now."""
+        self._records.pop(key, None)
+        self._records[key] = record
+        while len(self._records) > MAX_RECORDS:
+            del self._records[next(iter(self._records))]
+
+    def forget(self, key: Key) -> None:
+        """The project is deleted."""
+        self._records.pop(key, None)

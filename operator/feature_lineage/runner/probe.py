@@ -1,0 +1,239 @@
+"""Probe: does the online store serve what the models ask for, with the keys that it should have?
+
+Each question is retrieved once through Feast, for keys that materializations wrote. No source is
+read and nothing is written. Feast runs the code of on-demand views that the registry stores.
+"""
+
+import sqlite3
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any, Final
+
+from feast import FeatureStore
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import question_key
+from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.probe import (
+    MAX_FEATURES,
+    FeatureAnswer,
+    ProbeAnswer,
+    ProbeCause,
+    ProbeRequest,
+    SampledKey,
+)
+from feature_lineage.operations.serving import Question
+from feature_lineage.runner.dry_retrieval import (
+    FORMS,
+    MAX_SECONDS,
+    NoAnswer,
+    registry_in_memory,
+    within,
+)
+from feature_lineage.runner.errors import RegistryUnreadable, error_line
+from feature_lineage.runner.job import Job
+from feature_lineage.runner.made_up_store import sample
+from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
+from feature_lineage.shorten import listed, one_line, visible
+
+_MAX_WORDS: Final = 300
+_UNREACHABLE: Final = frozenset(
+    {
+        *("OperationalError", "InterfaceError", "ConnectionError", "TimeoutError"),
+        *("RpcError", "ServiceUnavailable", "EndpointConnectionError", "NoHostAvailable"),
+    }
+)
+"""Names of the errors with which the clients of stores say that they have no connection."""
+
+
+def probe(job: Job) -> JobReport:
+    """Retrieve the features of each question from the online store."""
+    request = job.request.probe or ProbeRequest()
+    reading = job.read()
+    if not reading.exists:
+        raise RegistryUnreadable("there is no registry yet: apply the repo first")
+    store = job.open_store()
+    # All answers are about the registry that was read.
+    store._registry = registry_in_memory(store, reading)
+    asking = _Probe(store, request)
+    with job.progress.phase("probe"):
+        answers = tuple(asking.ask(question) for question in request.questions)
+    return job.report(
+        Outcome.SUCCEEDED,
+        previous=job.snapshot(reading).objects_digest,
+        answers=answers,
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of one retrieval.
+
+    Attributes:
+        rows: name in the request → value, one mapping for each row.
+        written: for each view of the request, row → the key that was written to the view.
+    """
+
+    rows: list[dict[str, Any]]
+    written: tuple[dict[int, SampledKey], ...]
+
+
+class _Probe:
+    def __init__(self, store: FeatureStore, request: ProbeRequest) -> None:
+        self._store = store
+        self._request = request
+        registry = store._registry
+        entities = registry.list_entities(store.project, allow_cache=True)
+        self._entities = {entity.name: entity for entity in entities}
+
+    def ask(self, question: Question) -> ProbeAnswer:
+        """The answer of the online store, with the names of columns that are served."""
+        first: ProbeAnswer | None = None
+        for full in FORMS[question.names]:
+            answer = self._ask(question, full=full)
+            if answer.cause is None:
+                return answer
+            first = first or answer
+        assert first is not None
+        return first
+
+    def _ask(self, question: Question, *, full: bool) -> ProbeAnswer:
+        refs = map(FeatureRef.parse, question.refs)
+        key = question_key(question.service, refs, question.names)
+        count = 0
+        try:
+            with warnings.catch_warnings(), redirect_stdout(StringIO()), within(MAX_SECONDS):
+                warnings.simplefilter("ignore")
+                features: Any = list(question.refs)
+                if question.service:
+                    features = self._store.get_feature_service(question.service)
+                context = self._context(features, full=full)
+                asked = self._rows(context)
+                count = len(asked.rows)
+                response = self._store.get_online_features(
+                    features, asked.rows, full_feature_names=full
+                ).proto
+        except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
+            words = one_line(visible(error_line(error)), _MAX_WORDS)
+            return ProbeAnswer(question=key, keys=count, cause=_cause_of(error), error=words)
+        columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
+        if lost := sorted(context.computed - set(columns)):
+            words = f"the answer with full_feature_names={full} has no column {listed(lost, 3)}"
+            return ProbeAnswer(question=key, keys=count, cause=ProbeCause.SERVING, error=words)
+        found = sorted(_answers(context, asked, columns), key=lambda each: -each.excess)
+        return ProbeAnswer(
+            question=key,
+            keys=count,
+            newest_event=_newest(columns),
+            features=tuple(found[:MAX_FEATURES]),
+        )
+
+    def _context(self, features: Any, *, full: bool) -> RequestContext:
+        store = self._store
+        return request_context(store._registry, store.project, features, self._entities, full=full)
+
+    def _rows(self, context: RequestContext) -> _Rows:
+        """Rows with the keys of each view; views with the same keys share their rows."""
+        samples = [self._sampled(view) for view in context.views]
+        keys: dict[tuple[tuple[str, Any], ...], None] = {}
+        share = max(1, self._request.most // max(1, len(samples)))
+        for written in samples:
+            for names in list(written)[:share]:
+                keys[names] = None
+        fixed = {name: sample(value_type) for name, value_type in context.data.items()}
+        rows: list[dict[str, Any]] = []
+        for names in list(keys)[: self._request.most]:
+            row = {**self._others(samples, len(rows)), **dict(names), **fixed}
+            rows.append({**_made_up(context, row), **row})
+        if not rows:
+            made_up = {**_made_up(context, {}), **fixed}
+            rows = [made_up or {"": 1}]  # Feast counts the rows by any column
+        return _Rows(
+            rows,
+            tuple(
+                {
+                    number: written[names]
+                    for number, row in enumerate(rows)
+                    if (names := _names(view, row)) in written
+                }
+                for view, written in zip(context.views, samples, strict=True)
+            ),
+        )
+
+    def _sampled(self, view: ViewRequest) -> dict[tuple[tuple[str, Any], ...], SampledKey]:
+        """The written keys of a view by name in the request, without those past its TTL."""
+        sampled = self._request.keys.get(view.view.name)
+        if sampled is None or set(sampled.columns) != set(view.columns):
+            return {}
+        ttl, now = view.view.ttl, datetime.now(UTC)
+        names = [view.columns[column] for column in sampled.columns]
+        return {
+            tuple(sorted(zip(names, key.values, strict=True))): key
+            for key in sampled.keys
+            if not ttl or key.at + ttl > now
+        }
+
+    def _others(self, samples: list[Any], number: int) -> dict[str, Any]:
+        """Keys of the other views for a row, each view's in turn."""
+        found: dict[str, Any] = {}
+        for written in samples:
+            known = list(written)
+            if known:
+                found |= dict(known[number % len(known)])
+        return found
+
+
+def _names(view: ViewRequest, row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((name, row[name]) for name in view.columns.values() if name in row))
+
+
+def _made_up(context: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for the keys that no sample has."""
+    keys = (name for view in context.views for name in view.columns.values())
+    return {name: sample(context.types[name]) for name in keys if name not in row}
+
+
+def _answers(
+    context: RequestContext, asked: _Rows, columns: Mapping[str, Any]
+) -> Iterator[FeatureAnswer]:
+    """Each column of a view, compared with what was written."""
+    for view, written in zip(context.views, asked.written, strict=True):
+        for feature in view.view.projection.features:
+            column = context.column(view, feature.name)
+            vector = columns.get(column)
+            if vector is None:
+                continue
+            missing = nulls = 0
+            for number in written:
+                absent = vector.statuses[number] == FieldStatus.NOT_FOUND
+                missing += absent
+                nulls += not absent and vector.values[number].WhichOneof("val") is None
+            yield FeatureAnswer(
+                column=column,
+                keys=len(written),
+                missing=missing,
+                nulls=nulls,
+                source_nulls=sum(feature.name in key.nulls for key in written.values()),
+            )
+
+
+def _newest(columns: Mapping[str, Any]) -> datetime | None:
+    """The newest event timestamp of the answer; None without one."""
+    seconds = max(
+        (at.seconds for vector in columns.values() for at in vector.event_timestamps), default=0
+    )
+    return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+
+
+def _cause_of(error: BaseException) -> ProbeCause:
+    """Whether the store was asked: a store that is not reached says nothing about the models."""
+    if isinstance(error, sqlite3.Error):
+        return ProbeCause.SERVING  # a file: it is reached, and lacks the table
+    unreachable = isinstance(error, ImportError | OSError | NoAnswer)
+    named = any(cls.__name__ in _UNREACHABLE for cls in type(error).__mro__)
+    return ProbeCause.UNAVAILABLE if unreachable or named else ProbeCause.SERVING

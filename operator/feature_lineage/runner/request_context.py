@@ -1,0 +1,83 @@
+"""What Feast needs in a request for features: keys, their types, and data of the request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from feast import utils
+from feast.feature_view import DUMMY_ENTITY_ID
+from feast.value_type import ValueType
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """One view that is read for a request.
+
+    Attributes:
+        view: Feast's view.
+        name: in full names of columns: the alias in the service, else the view.
+        columns: join key → its name in the request; a view without entities has none.
+    """
+
+    view: Any
+    name: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """The request for a feature service or a list of features.
+
+    Attributes:
+        views: that are read, sources of on-demand views included.
+        types: by name in the request, of keys.
+        data: by name in the request, of other values.
+        computed: columns of the answer that on-demand views compute.
+        full: whether columns have full names.
+    """
+
+    views: tuple[ViewRequest, ...]
+    types: Mapping[str, ValueType]
+    data: Mapping[str, ValueType]
+    computed: frozenset[str]
+    full: bool
+
+    def column(self, view: ViewRequest, feature: str) -> str:
+        """The name of a column in the answer."""
+        return f"{view.name}__{feature}" if self.full else feature
+
+
+def request_context(
+    registry: Any, project: str, features: Any, entities: Mapping[str, Any], *, full: bool
+) -> RequestContext:
+    """What to ask with.
+
+    Args:
+        features: a feature service of Feast, or a list of references.
+        entities: of the registry, by name.
+        full: whether columns have full names.
+
+    Raises:
+        Exception: Feast's error, if it cannot serve the features.
+    """
+    context = utils._get_cached_request_context(registry, project, features, full)
+    on_demand, types, read = context[1], context[3], context[5]
+    views = []
+    for view, _ in read:
+        columns = {}
+        for name in view.entities:
+            entity = entities[name]
+            key = view.projection.join_key_map.get(entity.join_key, entity.join_key)
+            types.setdefault(key, entity.value_type)
+            if key != DUMMY_ENTITY_ID:
+                columns[entity.join_key] = key
+        views.append(ViewRequest(view, view.projection.name_to_use(), columns))
+    data: dict[str, ValueType] = {}
+    for view in on_demand:
+        data |= view.get_request_data_schema()
+    computed = frozenset(
+        f"{view.projection.name_to_use()}__{feature.name}" if full else feature.name
+        for view in on_demand
+        for feature in view.projection.features
+    )
+    return RequestContext(tuple(views), types, data, computed, full)

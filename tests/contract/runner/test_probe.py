@@ -1,0 +1,182 @@
+"""The probe asks the real online store with the keys that a materialization wrote."""
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from tests.contract.runner.conftest import Build
+from tests.contract.runner.harness import Zygote, request
+from tests.contract.runner.repos import NOW, Repo
+
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.signatures import question_key
+from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.probe import (
+    FeatureAnswer,
+    ProbeAnswer,
+    ProbeCause,
+    ProbeRequest,
+    SampledKeys,
+)
+from feature_lineage.operations.protocol import MaterializeRequest
+from feature_lineage.operations.serving import Question
+from feature_lineage.reasons import Reason
+
+REPO = """
+from datetime import timedelta
+
+import pandas as pd
+from feast import (
+    Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType,
+)
+from feast.on_demand_feature_view import on_demand_feature_view
+from feast.types import Array, Float64, Int64, String
+
+driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+city = Entity(name="city", join_keys=["city"], value_type=ValueType.STRING)
+
+
+def view(name, entities, days, **columns):
+    source = FileSource(name=name, path=f"data/{name}.parquet", timestamp_field="event_timestamp")
+    schema = [Field(name=column, dtype=dtype) for column, dtype in columns.items()]
+    return FeatureView(
+        name=name, entities=entities, ttl=timedelta(days=days), source=source, schema=schema
+    )
+
+
+trips = view("trips", [driver], 7, trips=Int64, rate=Float64, recent=Array(Int64))
+places = view("places", [city, driver], 0, size=Int64)
+whole = view("whole", [], 0, total=Int64)
+asked = RequestSource(name="asked", schema=[Field(name="x", dtype=Int64)])
+
+
+@on_demand_feature_view(sources=[trips, asked], schema=[Field(name="plus", dtype=Int64)])
+def sums(df: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"plus": df["trips"].fillna(0).astype("int64") + df["x"]})
+
+
+pair = FeatureService(name="pair", features=[
+    trips[["trips"]].with_name("origin").with_join_key_map({"driver_id": "origin_id"}),
+    trips[["rate"]].with_name("dest").with_join_key_map({"driver_id": "dest_id"}),
+    sums,
+])
+mixed = FeatureService(name="mixed", features=[trips, places, whole])
+"""
+DRIVERS = range(40)
+QUESTIONS = (Question("pair"), Question("mixed"), Question("", ("trips:rate", "trips:trips")))
+
+
+def write_data(repo: Repo) -> None:
+    """Forty drivers, of whom ten have no rate and ten rows are past the TTL."""
+    times = [NOW - timedelta(hours=1 if driver < 30 else 24 * 30) for driver in DRIVERS]
+    rows = pd.DataFrame({"driver_id": list(DRIVERS), "event_timestamp": times})
+    rows["trips"] = rows.driver_id * 2
+    rows["rate"] = [None if driver % 4 == 0 else driver / 10 for driver in DRIVERS]
+    rows["recent"] = [[driver, 1] for driver in DRIVERS]
+    rows.to_parquet(repo.path / "data/trips.parquet")
+    rows["city"], rows["size"] = [f"city {driver % 3}" for driver in DRIVERS], 5
+    rows.head(12).to_parquet(repo.path / "data/places.parquet")
+    whole = pd.DataFrame({"event_timestamp": [NOW - timedelta(hours=1)], "total": [7]})
+    whole.to_parquet(repo.path / "data/whole.parquet")
+
+
+def materialized(repo: Repo, zygote: Zygote) -> dict[str, SampledKeys]:
+    """Apply and materialize the repo; returns the reported keys."""
+    write_data(repo)
+    assert zygote.run(request("apply", repo.write(REPO).path)).outcome is Outcome.SUCCEEDED
+    window = MaterializeRequest(
+        all_views_start=NOW - timedelta(days=60), all_views_end=NOW, sampled_keys=100
+    )
+    report = zygote.run(request("materialize", repo.path, window))
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+    return {view.name: view.keys for view in report.views if view.keys is not None}
+
+
+def probe(
+    repo: Repo, zygote: Zygote, keys: dict[str, SampledKeys], most: int = 100
+) -> dict[str, ProbeAnswer]:
+    order = ProbeRequest(questions=QUESTIONS, keys=keys, most=most)
+    report: JobReport = zygote.run(request("probe", repo.path, order))
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+    names = [each.service or "list" for each in QUESTIONS]
+    return dict(zip(names, report.answers, strict=True))
+
+
+def column(answer: ProbeAnswer, name: str) -> FeatureAnswer:
+    return next(each for each in answer.features if each.column == name)
+
+
+@pytest.mark.parametrize("kind", ["file", "postgres"])
+def test_what_was_written_is_served(build: Build, zygote: Zygote, kind: str) -> None:
+    repo = build(kind)
+    keys = materialized(repo, zygote)
+    assert {name: (each.columns, len(each.keys)) for name, each in keys.items()} == {
+        "trips": (("driver_id",), 40),
+        "places": (("city", "driver_id"), 12),
+        "whole": (("__dummy_id",), 1),
+    }
+
+    found = probe(repo, zygote, keys)
+
+    refs = tuple(map(FeatureRef.parse, QUESTIONS[2].refs))
+    assert found["list"].question == question_key("", refs)
+    assert {name: answer.finding for name, answer in found.items()} == dict.fromkeys(
+        ("pair", "mixed", "list"), Reason.SUCCEEDED
+    ), found
+    assert found["list"].keys == 30  # ten are past the TTL
+    rate = column(found["list"], "trips__rate")
+    assert (rate.keys, rate.missing, rate.nulls, rate.source_nulls) == (30, 0, 8, 8)
+    renamed = column(found["pair"], "dest__rate")
+    assert renamed.nulls == renamed.source_nulls == 24  # of 90 rows
+    size = column(found["mixed"], "places__size")
+    assert size.keys >= 12  # rows of other views may have such a key, too
+    assert size.missing == 0
+    assert found["list"].newest_event == (NOW - timedelta(hours=1)).replace(microsecond=0)
+
+
+def test_rows_that_are_deleted_are_missed(build: Build, zygote: Zygote) -> None:
+    repo = build("postgres")
+    keys = materialized(repo, zygote)
+    repo.stores.execute('DELETE FROM "ranking_trips" WHERE true')
+
+    found = probe(repo, zygote, keys)
+
+    assert {name: answer.finding for name, answer in found.items()} == dict.fromkeys(
+        ("pair", "mixed", "list"), Reason.NOT_SERVED
+    )
+    places = column(found["mixed"], "places__size")
+    assert places.missing == 0
+
+
+def test_a_store_that_is_not_reached_says_nothing(build: Build, zygote: Zygote) -> None:
+    repo = build("postgres")
+    keys = materialized(repo, zygote)
+    moved = (repo.path / "feature_store.yaml").read_text()
+    port = moved.partition("port: ")[2].partition(",")[0]
+    online = moved.replace(f"port: {port}", "port: 1")
+    (repo.path / "feature_store.yaml").write_text(online)
+
+    found = probe(repo, zygote, keys)
+
+    assert {answer.cause for answer in found.values()} == {ProbeCause.UNAVAILABLE}
+    assert "OperationalError" in found["list"].error
+
+
+def test_feast_refuses_a_disabled_view(repo: Repo, zygote: Zygote) -> None:
+    keys = materialized(repo, zygote)
+    repo.edit("name=name, entities", "enabled=name != 'places', name=name, entities")
+    assert zygote.run(request("apply", repo.path)).outcome is Outcome.SUCCEEDED
+
+    found = probe(repo, zygote, keys)
+
+    assert (found["mixed"].cause, found["list"].cause) == (ProbeCause.SERVING, None)
+    assert "is disabled" in found["mixed"].error
+
+
+def test_few_keys_are_shared_by_the_views(repo: Repo, zygote: Zygote) -> None:
+    keys = materialized(repo, zygote)
+
+    found = probe(repo, zygote, keys, most=10)
+
+    assert found["pair"].keys <= 10
+    assert all(answer.finding is Reason.SUCCEEDED for answer in found.values())

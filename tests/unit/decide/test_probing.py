@@ -1,0 +1,206 @@
+"""When a probe is due, what it is asked, and what becomes of its answers."""
+
+from typing import Any
+
+import pytest
+from tests.unit.decide.build import (
+    MLFLOW,
+    NOW,
+    STATS,
+    ProjectScenario,
+    backfill,
+    linked,
+    model,
+    observed_model,
+    version,
+    view_report,
+)
+
+from feature_lineage.api.enums import OperationKind, Verdict
+from feature_lineage.decide.model.decide import decide_model
+from feature_lineage.features.signatures import question_key
+from feature_lineage.operations.probe import (
+    FeatureAnswer,
+    ProbeAnswer,
+    ProbeCause,
+    ProbeRecord,
+    SampledKey,
+    SampledKeys,
+)
+from feature_lineage.operations.serving import Question
+from feature_lineage.reasons import Reason
+
+CHAMPION = linked(version("3", "champion"))
+QUESTION = question_key("activity", CHAMPION.link.refs)
+KEYS = SampledKeys(
+    columns=("driver_id",), keys=tuple(SampledKey(values=(n,), at=NOW) for n in range(9))
+)
+GOOD = ProbeAnswer(
+    question=QUESTION,
+    keys=9,
+    features=(FeatureAnswer(column="stats__trips", keys=9, source_nulls=0),),
+)
+GONE = GOOD.model_copy(
+    update={"features": (FeatureAnswer(column="stats__trips", keys=9, missing=9),)}
+)
+OFFLINE = ProbeAnswer(question=QUESTION, cause=ProbeCause.UNAVAILABLE, error="no route to host")
+
+
+def probed(**spec: Any) -> ProjectScenario:
+    """An applied project with a champion, which is probed now."""
+    scenario = ProjectScenario(mlflow=MLFLOW, **{"probe": {}, **spec})
+    scenario.linked = (CHAMPION, linked(version("2")))
+    return scenario.apply()
+
+
+def answers(scenario: ProjectScenario, *found: ProbeAnswer) -> None:
+    """End the probe."""
+    assert scenario.status.reading_operation is not None
+    scenario.reports(scenario.status.reading_operation, "Succeeded", snapshot=None, answers=found)
+    scenario.reconcile()
+
+
+def kind_of(scenario: ProjectScenario) -> OperationKind | None:
+    operation = scenario.status.reading_operation
+    return operation.kind if operation is not None else None
+
+
+def test_without_spec_probe_nobody_asks() -> None:
+    assert kind_of(probed(probe=None)) is None
+
+
+def test_a_probe_follows_an_apply_and_the_interval() -> None:
+    scenario = probed()
+    assert kind_of(scenario) is OperationKind.PROBE
+    assert scenario.request.probe is not None
+    assert scenario.request.probe.questions == (Question("activity"),)  # not of version 2
+    answers(scenario, GOOD)
+    scenario.rest()
+    assert kind_of(scenario) is None
+
+    scenario.later(minutes=59)
+    scenario.rest()
+    assert kind_of(scenario) is None
+    scenario.later(minutes=2)
+    scenario.reconcile()
+    assert kind_of(scenario) is OperationKind.PROBE
+
+
+def test_a_request_and_a_lost_record_are_reasons_to_ask() -> None:
+    scenario = probed()
+    answers(scenario, GOOD)
+    scenario.rest()
+
+    scenario.reconcile(requested=True)
+    assert kind_of(scenario) is OperationKind.PROBE
+    answers(scenario, GOOD)
+    scenario.probe = None
+    scenario.later(seconds=31)
+    scenario.reconcile()
+    assert kind_of(scenario) is OperationKind.PROBE
+
+
+def test_keys_of_a_materialization_are_asked_with() -> None:
+    scenario = probed(backfills=[backfill(days=1)])
+    assert scenario.operation.kind is OperationKind.BACKFILL
+    order = scenario.requests[scenario.job].materialize
+    assert order is not None
+    assert order.sampled_keys == 100
+    scenario.later(seconds=5)
+    scenario.end("Succeeded", views=(view_report("stats", keys=KEYS),))
+    answers(scenario, GOOD)  # of a probe that began before the rows were written
+
+    assert kind_of(scenario) is OperationKind.PROBE
+    assert scenario.request.probe is not None
+    assert scenario.request.probe.keys == {"stats": KEYS}
+
+
+def test_a_bad_answer_is_confirmed_soon() -> None:
+    scenario = probed()
+    answers(scenario, GONE)
+    scenario.rest()
+    assert kind_of(scenario) is None
+    assert scenario.status.probe is not None
+    assert (scenario.status.probe.unconfirmed, scenario.status.probe.failing) == (True, 0)
+
+    scenario.later(seconds=31)
+    scenario.reconcile()
+    assert kind_of(scenario) is OperationKind.PROBE
+    answers(scenario, GONE)
+    assert (scenario.status.probe.unconfirmed, scenario.status.probe.failing) == (False, 1)
+
+
+def test_a_probe_says_nothing_of_the_registry() -> None:
+    scenario = probed()
+    before = scenario.status.registry
+    scenario.end("Succeeded", snapshot=None, registry_id="another", answers=(GOOD,))
+
+    assert scenario.status.registry == before
+
+
+def says(
+    record: ProbeRecord | None, *, status: Any = None, verdict: Any = None, **spec: Any
+) -> Any:
+    """Conditions Serving and Ready of the champion, and its status."""
+    project = probed().project
+    item = CHAMPION if verdict is None else verdict
+    observed = observed_model(
+        model(status=status, readyRequires=["Lineage", "Serving"], **spec),
+        item,
+        project=project,
+        probe=record,
+        snapshot=STATS,
+    )
+    decided = decide_model(observed).status
+    found = {c.type: (c.status, c.reason) for c in decided.conditions}
+    return found.get("Serving"), found["Ready"], found.get("Reconciling"), decided
+
+
+def record_of(*each: ProbeAnswer) -> ProbeRecord:
+    record = ProbeRecord()
+    for answer in each:
+        record = record.with_answers((answer,), NOW, ())
+    return record
+
+
+@pytest.mark.parametrize(
+    ("record", "serving", "ready"),
+    [
+        (None, ("Unknown", "NotProbed"), ("False", "NotProbed")),
+        (record_of(GOOD), ("True", "Succeeded"), ("True", "Verified")),
+        (record_of(GONE), ("Unknown", "NotProbed"), ("False", "NotProbed")),
+        (record_of(GONE, GONE), ("False", "NotServed"), ("False", "NotServed")),
+        (record_of(OFFLINE), ("Unknown", "ProbeUnavailable"), ("False", "ProbeUnavailable")),
+    ],
+)
+def test_what_the_model_says(record: ProbeRecord | None, serving: Any, ready: Any) -> None:
+    found, is_ready, reconciling, _ = says(record)
+
+    assert (found, is_ready) == (serving, ready)
+    assert (reconciling is not None) == (serving[1] == "NotProbed")
+
+
+def test_one_bad_answer_leaves_the_condition() -> None:
+    _, _, _, good = says(record_of(GOOD))
+    found, ready, _, status = says(record_of(GOOD, GONE), status=good)
+
+    assert (found, ready) == (("True", "Succeeded"), ("True", "Verified"))
+    assert status.serving is not None
+    assert status.serving.missing_ratio == 1.0
+
+
+def test_a_view_that_was_never_online_is_no_alarm() -> None:
+    offline = linked(version("3", "champion"), Verdict.VERIFIED, reason=Reason.NOT_SERVED_ONLINE)
+    found, ready, _, _ = says(record_of(GONE, GONE), verdict=offline)
+
+    assert found == ("Unknown", "NotServedOnline")
+    assert ready[0] == "True"
+
+
+def test_serving_is_required_and_the_project_is_not_probed() -> None:
+    observed = observed_model(model(readyRequires=["Serving"]), CHAMPION)
+    conditions = {c.type: c for c in decide_model(observed).status.conditions}
+
+    assert "Serving" not in conditions
+    assert (conditions["Ready"].status, conditions["Ready"].reason) == ("False", "NotProbed")
+    assert "Reconciling" not in conditions
