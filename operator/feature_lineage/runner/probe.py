@@ -203,8 +203,8 @@ def _answers(
 ) -> Iterator[FeatureAnswer]:
     """Each column of a view, compared with what was written."""
     for view, written in zip(context.views, asked.written, strict=True):
-        for feature in view.view.projection.features:
-            column = context.column(view, feature.name)
+        for feature in view.features:
+            column = context.column(view, feature)
             vector = columns.get(column)
             if vector is None:
                 continue
@@ -218,7 +218,7 @@ def _answers(
                 keys=len(written),
                 missing=missing,
                 nulls=nulls,
-                source_nulls=sum(feature.name in key.nulls for key in written.values()),
+                source_nulls=sum(feature in key.nulls for key in written.values()),
             )
 
 

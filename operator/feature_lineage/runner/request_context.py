@@ -16,11 +16,13 @@ class ViewRequest:
     Attributes:
         view: Feast's view.
         name: in full names of columns: the alias in the service, else the view.
+        features: that are asked for; none of a view that only an on-demand view reads.
         columns: join key → its name in the request; a view without entities has none.
     """
 
     view: Any
     name: str
+    features: tuple[str, ...]
     columns: Mapping[str, str]
 
 
@@ -32,7 +34,7 @@ class RequestContext:
         views: that are read, sources of on-demand views included.
         types: by name in the request, of keys.
         data: by name in the request, of other values.
-        computed: columns of the answer that on-demand views compute.
+        computed: columns of the answer that on-demand views compute, of those that are asked for.
         full: whether columns have full names.
     """
 
@@ -61,23 +63,29 @@ def request_context(
         Exception: Feast's error, if it cannot serve the features.
     """
     context = utils._get_cached_request_context(registry, project, features, full)
-    on_demand, types, read = context[1], context[3], context[5]
+    refs, on_demand, types, read = context[0], context[1], context[3], context[5]
+    # Not those of the projection: of a list of features, Feast keeps each view as a whole.
+    asked: dict[str, list[str]] = {}
+    for ref in refs:
+        name, version, feature = utils._parse_feature_ref(ref)
+        asked.setdefault(name if version is None else f"{name}@v{version}", []).append(feature)
     views = []
     for view, _ in read:
         columns = {}
-        for name in view.entities:
-            entity = entities[name]
+        for entity_name in view.entities:
+            entity = entities[entity_name]
             key = view.projection.join_key_map.get(entity.join_key, entity.join_key)
             types.setdefault(key, entity.value_type)
             if key != DUMMY_ENTITY_ID:
                 columns[entity.join_key] = key
-        views.append(ViewRequest(view, view.projection.name_to_use(), columns))
+        name = view.projection.name_to_use()
+        views.append(ViewRequest(view, name, tuple(asked.get(name, ())), columns))
     data: dict[str, ValueType] = {}
     for view in on_demand:
         data |= view.get_request_data_schema()
     computed = frozenset(
-        f"{view.projection.name_to_use()}__{feature.name}" if full else feature.name
-        for view in on_demand
-        for feature in view.projection.features
+        f"{name}__{feature}" if full else feature
+        for name in {view.projection.name_to_use() for view in on_demand}
+        for feature in asked.get(name, ())
     )
     return RequestContext(tuple(views), types, data, computed, full)

@@ -188,6 +188,33 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     )
 
 
+TWO = PANDAS.replace('"plus", dtype=Int64)', '"plus", dtype=Int64), Field(name="less", dtype=Int64)')
+TWO = TWO.replace("    return out", '    out["less"] = df["trips"] - df["x"]\n    return out')
+LIST = ("trips:trips", "sums:plus")
+
+
+@pytest.mark.parametrize("names", list(ColumnNames))
+def test_a_list_needs_only_the_outputs_that_it_names(
+    repo: Repo, zygote: Zygote, names: ColumnNames
+) -> None:
+    """Also if the on-demand view gets a further output."""
+    first = zygote.run(request("apply", repo.write(REPO).path))
+    assert first.snapshot, first.message
+    refs = tuple(map(FeatureRef.parse, LIST))
+    features = define_all(first.snapshot, refs, "")
+    model = GuardedModel("m", "1", ("champion",), "", features, refs, names=names)
+    guard = ApplyRequest(guard=Guard(datetime.now(UTC), (model,)))
+
+    repo.edit(PANDAS, TWO)
+    applied = zygote.run(request("apply", repo.path, guard))
+    assert (applied.outcome, applied.warnings) == (Outcome.SUCCEEDED, ()), applied.message
+
+    asked = ObserveRequest(questions=(Question("", LIST, names),))
+    observed = zygote.run(request("observe", repo.path, asked))
+    assert observed.snapshot, observed.message
+    assert observed.snapshot.answers == {}
+
+
 @pytest.mark.parametrize("names", list(ColumnNames))
 def test_columns_that_feast_leaves_out_are_not_served(
     repo: Repo, zygote: Zygote, names: ColumnNames

@@ -8,6 +8,7 @@ from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
 
+from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -45,14 +46,18 @@ def view(name, entities, days, **columns):
 
 
 trips = view("trips", [driver], 7, trips=Int64, rate=Float64, recent=Array(Int64))
-places = view("places", [city, driver], 0, size=Int64)
+places = view("places", [city, driver], 0, size=Int64, rate=Float64)
 whole = view("whole", [], 0, total=Int64)
 asked = RequestSource(name="asked", schema=[Field(name="x", dtype=Int64)])
 
 
-@on_demand_feature_view(sources=[trips, asked], schema=[Field(name="plus", dtype=Int64)])
+@on_demand_feature_view(
+    sources=[trips, asked],
+    schema=[Field(name="plus", dtype=Int64), Field(name="less", dtype=Int64)],
+)
 def sums(df: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame({"plus": df["trips"].fillna(0).astype("int64") + df["x"]})
+    known = df["trips"].fillna(0).astype("int64")
+    return pd.DataFrame({"plus": known + df["x"], "less": known - df["x"]})
 
 
 pair = FeatureService(name="pair", features=[
@@ -95,11 +100,15 @@ def materialized(repo: Repo, zygote: Zygote) -> dict[str, SampledKeys]:
 def probe(
     repo: Repo, zygote: Zygote, keys: dict[str, SampledKeys], most: int = 100
 ) -> dict[str, ProbeAnswer]:
-    order = ProbeRequest(questions=QUESTIONS, keys=keys, most=most)
+    answers = ask(repo, zygote, ProbeRequest(questions=QUESTIONS, keys=keys, most=most))
+    names = [each.service or "list" for each in QUESTIONS]
+    return dict(zip(names, answers, strict=True))
+
+
+def ask(repo: Repo, zygote: Zygote, order: ProbeRequest) -> tuple[ProbeAnswer, ...]:
     report: JobReport = zygote.run(request("probe", repo.path, order))
     assert report.outcome is Outcome.SUCCEEDED, report.message
-    names = [each.service or "list" for each in QUESTIONS]
-    return dict(zip(names, report.answers, strict=True))
+    return report.answers
 
 
 def column(answer: ProbeAnswer, name: str) -> FeatureAnswer:
@@ -132,6 +141,17 @@ def test_what_was_written_is_served(build: Build, zygote: Zygote, kind: str) -> 
     assert size.keys >= 12  # rows of other views may have such a key, too
     assert size.missing == 0
     assert found["list"].newest_event == (NOW - timedelta(hours=1)).replace(microsecond=0)
+
+
+def test_a_list_is_asked_for_what_it_names(repo: Repo, zygote: Zygote) -> None:
+    """Its views have further features, one of them with the short name of a listed one."""
+    keys = materialized(repo, zygote)
+    question = Question("", ("trips:rate", "places:size", "sums:plus"), ColumnNames.SHORT)
+
+    (answer,) = ask(repo, zygote, ProbeRequest(questions=(question,), keys=keys, most=100))
+
+    assert answer.finding is Reason.SUCCEEDED, answer
+    assert sorted(each.column for each in answer.features) == ["rate", "size"]
 
 
 def test_rows_that_are_deleted_are_missed(build: Build, zygote: Zygote) -> None:
