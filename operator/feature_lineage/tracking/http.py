@@ -196,7 +196,7 @@ class Http:
             with self._budget.body(call.max_bytes) as body:
                 async for chunk in response.aiter_raw():
                     for piece in inflater.feed(chunk) if inflater else (chunk,):
-                        head = head or piece[: mlflow_errors.HEAD_BYTES]
+                        head += piece[: mlflow_errors.HEAD_BYTES - len(head)]
                         body.append(piece)
                 if inflater and response.num_bytes_downloaded:
                     inflater.finish()

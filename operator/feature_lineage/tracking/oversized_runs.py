@@ -16,12 +16,12 @@ from feature_lineage.tracking.page_walk import pages
 MAX_OVERSIZED: Final = 10
 """Of one listing: each takes eight answers of the largest size."""
 _RUN_ID: Final = re.compile(rb'"run_(?:uu)?id":\s*"([a-zA-Z0-9][\w-]{0,63})"', re.ASCII)
-_START: Final = re.compile(rb'"start_time":\s*"?(-?\d{1,19})')
+_START: Final = re.compile(rb'"start_time":\s*"?(-?\d{1,19})"?\s*[,}]')
 
 
 @dataclass(frozen=True, slots=True)
 class OversizedRun:
-    """A run that was not read; `start_ms` is its start in ms since 1970, 0 if not known."""
+    """A run that was not read; `start_ms` is its start in ms since 1970."""
 
     run_id: str
     start_ms: int
@@ -65,9 +65,12 @@ async def runs_of(
 
 
 def _first_run(head: bytes) -> OversizedRun | None:
-    """The first run of an answer; None if its beginning has none."""
+    """The first run of an answer; None if its beginning lacks the id or the start.
+
+    Without the start, the place of the run in the order of all runs is not known.
+    """
     info = head.partition(b'"data"')[0]
     run_id, start = _RUN_ID.search(info), _START.search(info)
-    if run_id is None:
+    if run_id is None or start is None:
         return None
-    return OversizedRun(run_id[1].decode(), int(start[1]) if start else 0)
+    return OversizedRun(run_id[1].decode(), int(start[1]))

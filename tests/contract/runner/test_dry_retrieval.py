@@ -188,7 +188,9 @@ def test_observe_says_what_feast_refuses(repo: Repo, zygote: Zygote) -> None:
     )
 
 
-TWO = PANDAS.replace('"plus", dtype=Int64)', '"plus", dtype=Int64), Field(name="less", dtype=Int64)')
+TWO = PANDAS.replace(
+    '"plus", dtype=Int64)', '"plus", dtype=Int64), Field(name="less", dtype=Int64)'
+)
 TWO = TWO.replace("    return out", '    out["less"] = df["trips"] - df["x"]\n    return out')
 LIST = ("trips:trips", "sums:plus")
 

@@ -27,6 +27,7 @@ from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
 from feature_lineage.tracking.cache_budget import CacheBudget, GivenUp
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call, Http
+from feature_lineage.tracking.mlflow_errors import HEAD_BYTES, AnswerTooLarge
 from feature_lineage.tracking.read_budget import ALL_ANSWERS
 
 GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, idempotent=True)
@@ -249,6 +250,25 @@ async def test_an_answer_beyond_the_cap_is_not_read() -> None:
 
 
 GZIP = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_the_head_of_an_oversized_answer_is_whole(packed: bool) -> None:
+    """Also if the answer arrives in pieces of a few bytes."""
+    text = b'{"runs": ["' + b"".join(b"%d," % number for number in range(20_000)) + b'"]}'
+    body, more = (gzip.compress(text), "Content-Encoding: gzip\r\n") if packed else (text, "")
+    pieces = (body[at : at + 7] for at in range(0, len(body), 7))
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+    async def script(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\n{more}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + chunks + b"0\r\n\r\n")
+        await writer.drain()
+
+    error = await failure(script, Call("GET", "/x", max_bytes=2 * HEAD_BYTES))
+
+    assert isinstance(error, AnswerTooLarge)
+    assert error.head == text[:HEAD_BYTES]
 
 
 async def test_a_compressed_answer_is_read() -> None:
