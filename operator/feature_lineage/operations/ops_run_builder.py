@@ -165,7 +165,8 @@ def _artifacts(operation: Operation, report: JobReport | None, *, done: bool) ->
     touched = _touched(report)
     if touched:
         artifacts[VIEWS_ARTIFACT] = canonical_json(
-            [view.model_dump(mode="json") for view in touched]
+            # Keys of entities may be personal data: they stay in the namespace of the project.
+            [view.model_dump(mode="json", exclude={"keys"}) for view in touched]
         )
     if not done:
         tail = (report.output_tail if report else "") or operation.output_tail

@@ -15,6 +15,7 @@ from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.ops_run_builder import MAX_TAG, MAX_VIEW_METRICS, ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
+from feature_lineage.operations.probe import SampledKey, SampledKeys
 from feature_lineage.operations.records import Operation, OpsRun
 
 SNAPSHOT = registry({"stats": view({"conv_rate": "FLOAT"})})
@@ -298,6 +299,16 @@ def test_long_lists_are_cut_as_feast_cuts_them() -> None:
 
     assert run.tags["feast.feature_views_changed"] == ",".join(names)[:4987] + "..."
     assert run.metrics["feast.apply.feature_views_count"] == 1000.0
+
+
+def test_no_key_of_an_entity_is_recorded() -> None:
+    key = SampledKey(values=("jane@example.com",), at=NOW)
+    view = stats("stats", keys=SampledKeys(columns=("email",), keys=(key,)))
+    kind = OperationKind.MATERIALIZE
+
+    run = recorded(operation(kind), report(kind, views=(view,)))
+
+    assert "jane" not in repr(run)
 
 
 def test_view_metrics_are_capped_and_the_artifact_is_whole() -> None:
