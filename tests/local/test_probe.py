@@ -57,6 +57,7 @@ class Scene:
 
 
 @pytest.mark.slow
+@pytest.mark.real_processes
 async def test_what_the_online_store_does_is_seen(
     tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
 ) -> None:

@@ -19,6 +19,8 @@ MAX_STATUS: Final = 256 * KIB
 MAX_VIEWS: Final = 500
 MAX_OPERATION_VIEWS: Final = 100
 KEPT_OPERATIONS: Final = 10
+KEPT_PROBES: Final = 2
+"""Of the kept operations."""
 KEPT_BACKFILLS: Final = 20
 """Finished backfills that the spec does not name any more."""
 MAX_CHANGES: Final = 50

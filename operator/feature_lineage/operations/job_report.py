@@ -18,8 +18,9 @@ from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.plan import Plan
-from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer, SampledKeys
+from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer
 from feature_lineage.operations.protocol import JobKind, unparsable
+from feature_lineage.operations.sampled_keys import SampledKeys
 from feature_lineage.reasons import TERMINAL_REASONS, Reason
 from feature_lineage.untrusted import Many, Name, TooLarge, check_json
 

@@ -4,7 +4,7 @@ A materialization reports keys that it wrote. A probe retrieves the features of 
 keys. Both are kept in one record for each project.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -15,68 +15,30 @@ from pydantic import AwareDatetime, Field, ValidationError
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Count, Message, Moment
+from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import Many, Name, parse_json
 
-MAX_KEYS: Final = 1000
-"""Keys of one view, and of one retrieval."""
-MAX_SAMPLED: Final = 5_000
-"""Keys of all views of a project."""
 MAX_FEATURES: Final = 20
 """Features of one answer that are listed, the worst ones first."""
 MAX_QUESTIONS: Final = 1000
-MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
+MAX_RECORD_BYTES: Final = 700 * 1024
+"""Of a record, as text: it fits into a ConfigMap and into the request of a job."""
 MISSING: Final = 0.1
-"""More than this share of the written keys is missing: they are not served."""
+"""More than this share of the written keys, and more than one, is missing: they are not served."""
 MOSTLY: Final = 0.5
 """More than this share of the values is null, and `ABOVE_SOURCE` more than in the source."""
 ABOVE_SOURCE: Final = 0.25
 FEWEST: Final = 5
-"""With fewer keys, a share says nothing."""
-
-KeyValue = bool | int | Annotated[str, Field(max_length=256)]
-
-
-class SampledKey(Message):
-    """A key that a materialization wrote.
-
-    Attributes:
-        values: of the join keys, in the order of `SampledKeys.columns`.
-        at: event timestamp of the row.
-        nulls: features without a value in the row.
-    """
-
-    values: Annotated[tuple[KeyValue, ...], Field(max_length=20)]
-    at: Moment
-    nulls: Many[Name] = ()
-
-
-class SampledKeys(Message):
-    """Keys that the last materializations of a view wrote.
-
-    Attributes:
-        columns: join keys of the view.
-        keys: the newest ones first.
-    """
-
-    columns: Annotated[tuple[Name, ...], Field(max_length=20)]
-    keys: Many[SampledKey] = Field((), max_length=MAX_KEYS)
-
-    def after(self, newer: "SampledKeys") -> "SampledKeys":
-        """The keys after another materialization, which may have written only a few."""
-        if newer.columns != self.columns:
-            return newer
-        written = {key.values for key in newer.keys}
-        older = (key for key in self.keys if key.values not in written)
-        most = max(len(self.keys), len(newer.keys))
-        return newer.model_copy(update={"keys": (*newer.keys, *older)[:most]})
+"""With fewer keys, a share says nothing: only if all are missing, they are not served."""
 
 
 class ProbeCause(StrEnum):
     """What a failed retrieval proves."""
 
     SERVING = "Serving"  # Feast or the store refuses what the model asks for
+    VALUES = "Values"  # an on-demand function fails, perhaps only on the values of the probe
     UNAVAILABLE = "Unavailable"  # the job does not reach the store, or its image lacks a module
 
 
@@ -128,6 +90,7 @@ class ProbeAnswer(Message):
     Attributes:
         question: `signatures.question_key`.
         keys: how many rows were asked for.
+        known: how many of them have a key that was written to one of their views.
         cause: why it failed; None if it was served.
         error: Feast's or the store's words on one line.
         newest_event: newest event timestamp in the answer.
@@ -136,6 +99,7 @@ class ProbeAnswer(Message):
 
     question: Name
     keys: Count = 0
+    known: Count = 0
     cause: ProbeCause | None = None
     error: Annotated[str, Field(max_length=500)] = ""
     newest_event: Moment | None = None
@@ -153,27 +117,33 @@ class ProbeAnswer(Message):
 
     @cached_property
     def _judged(self) -> tuple[Reason, FeatureAnswer | None]:
-        compared = [each for each in self.features if each.keys >= FEWEST]
+        compared = [each for each in self.features if each.keys]
         worst = compared[0] if compared else None
         if self.cause is not None:
-            served = self.cause is ProbeCause.SERVING
-            return Reason.SERVING_FAILS if served else Reason.PROBE_UNAVAILABLE, worst
-        if worst is None:
-            return Reason.NOT_PROBED, None
+            return _REASONS[self.cause], worst
         for reason, holds in ((Reason.NOT_SERVED, _missing), (Reason.MOSTLY_NULL, _mostly_null)):
             found = next(filter(holds, compared), None)
             if found is not None:
                 return reason, found
-        return Reason.SUCCEEDED, worst
+        return Reason.SUCCEEDED if self.known else Reason.NOT_PROBED, worst
+
+
+_REASONS: Final = {
+    ProbeCause.SERVING: Reason.SERVING_FAILS,
+    ProbeCause.VALUES: Reason.NOT_PROBED,
+    ProbeCause.UNAVAILABLE: Reason.PROBE_UNAVAILABLE,
+}
 
 
 def _missing(answer: FeatureAnswer) -> bool:
-    return answer.missing_ratio > MISSING
+    if answer.keys < FEWEST:
+        return answer.missing == answer.keys
+    return answer.missing > 1 and answer.missing_ratio > MISSING
 
 
 def _mostly_null(answer: FeatureAnswer) -> bool:
     written = answer.source_null_ratio
-    if written is None:
+    if written is None or answer.keys < FEWEST:
         return False
     return answer.null_ratio > MOSTLY and answer.null_ratio - written > ABOVE_SOURCE
 
@@ -183,20 +153,21 @@ class Probed(Message):
 
     Attributes:
         at: end of the probe.
-        repeats: how many probes in a row had the same finding.
+        bad: how many answers in a row, this one included, were not good.
     """
 
     answer: ProbeAnswer
     at: AwareDatetime
-    repeats: Annotated[int, Field(ge=1)] = 1
+    bad: Annotated[int, Field(ge=0)] = 0
 
     @property
     def confirmed(self) -> bool:
-        """Whether the finding counts: one good probe, or two bad ones in a row."""
-        return self.answer.finding not in BAD or self.repeats > 1
+        """Whether the finding counts: one good answer, or two bad ones in a row."""
+        return self.bad != 1
 
 
 BAD: Final = frozenset({Reason.SERVING_FAILS, Reason.NOT_SERVED, Reason.MOSTLY_NULL})
+_NOT_GOOD: Final = BAD | {Reason.PROBE_UNAVAILABLE}
 
 
 class ProbeRecord(Message):
@@ -225,16 +196,31 @@ class ProbeRecord(Message):
         """Whether a question has a bad answer that no second probe has confirmed."""
         return any(not probed.confirmed for probed in self.answers.values())
 
-    def with_keys(self, sampled: Mapping[str, SampledKeys]) -> "ProbeRecord":
-        """The record after a materialization."""
-        if not sampled:
-            return self
+    def with_keys(self, sampled: Mapping[str, SampledKeys], views: Container[str]) -> "ProbeRecord":
+        """The record after a materialization, with fewer keys if it would be too large.
+
+        Args:
+            views: those in the registry; the keys of others are dropped.
+        """
         known = self.keys
-        keys = {n: known[n].after(new) if n in known else new for n, new in sampled.items()}
-        return self.model_copy(update={"keys": {**known, **keys}})
+        new = {n: known[n].after(keys) if n in known else keys for n, keys in sampled.items()}
+        kept = {name: keys for name, keys in {**known, **new}.items() if name in views}
+        return ProbeRecord(keys=kept, answers=self.answers).fitted()
+
+    def fitted(self) -> "ProbeRecord":
+        """The record with half of the keys of each view, and so on, until its text fits."""
+        record, most = self, MAX_KEYS
+        while len(record.text.encode()) > MAX_RECORD_BYTES and most:
+            most //= 2
+            keys = {
+                name: each.model_copy(update={"keys": each.keys[:most]})
+                for name, each in record.keys.items()
+            }
+            record = ProbeRecord(keys=keys if most else {}, answers=self.answers)
+        return record if most else ProbeRecord()
 
     def with_answers(
-        self, answers: Iterable[ProbeAnswer], at: datetime, views: Iterable[str]
+        self, answers: Iterable[ProbeAnswer], at: datetime, views: Container[str]
     ) -> "ProbeRecord":
         """The record after a probe.
 
@@ -245,12 +231,11 @@ class ProbeRecord(Message):
         probed = {}
         for answer in answers:
             last = self.answers.get(answer.question)
-            again = last is not None and last.answer.finding is answer.finding
-            repeats = last.repeats + 1 if again and last is not None else 1
-            probed[answer.question] = Probed(answer=answer, at=at, repeats=repeats)
-        named = set(views)
-        keys = {name: keys for name, keys in self.keys.items() if name in named}
-        return ProbeRecord(keys=keys, answers=probed)
+            before = last.bad if last is not None else 0
+            bad = before + 1 if answer.finding in _NOT_GOOD else 0
+            probed[answer.question] = Probed(answer=answer, at=at, bad=bad)
+        keys = {name: keys for name, keys in self.keys.items() if name in views}
+        return ProbeRecord(keys=keys, answers=probed).fitted()
 
     @classmethod
     def parse(cls, text: bytes, digest: str) -> "ProbeRecord":

@@ -77,6 +77,11 @@ def question_of(model: GuardedModel) -> Question:
     return Question("", tuple(map(str, refs)), model.names)
 
 
+def key_of_question(question: Question) -> str:
+    """`question_key` of the question."""
+    return question_key(question.service, map(FeatureRef.parse, question.refs), question.names)
+
+
 def serving_problem(model: GuardedModel, answers: Mapping[Question, Answers]) -> Problem | None:
     """The failure that the plan causes; None if it causes none."""
     question = question_of(model)
@@ -111,9 +116,7 @@ def _of(models: list[str]) -> str:
 def not_served(answers: Mapping[Question, Failed | None]) -> dict[str, str]:
     """What Feast refuses to serve, by `question_key`, in its words."""
     return {
-        question_key(
-            question.service, map(FeatureRef.parse, question.refs), question.names
-        ): _words(failed)
+        key_of_question(question): _words(failed)
         for question, failed in answers.items()
         if failed is not None and failed.cause is Cause.SERVING
     }

@@ -175,8 +175,12 @@ class Reconciler:
 
     async def _keep(self, project: FeatureStoreProject, keep: Keep) -> None:
         if isinstance(keep, KeepProbe):
-            await self._ports.probes.keep(key_of(project), keep.record)
+            # Without a stored record, the next process probes again: no reason to hold an apply.
             self._memory.probes.keep(key_of(project), keep.record)
+            try:
+                await self._ports.probes.keep(key_of(project), keep.record)
+            except FeatureLineageError as error:
+                _log.warning("%s: the probe is not kept: %s", key_of(project), error.message)
             return
         record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
         await self._ports.snapshots.put(key_of(project), keep.snapshot, record)

@@ -102,7 +102,7 @@ class DryRegistry:
                 form = f"the answer with full_feature_names={full} has no column "
                 return Failed(Cause.SERVING, form + listed(lost, 3))
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
-            return Failed(_cause_of(error), error_line(error))
+            return Failed(cause_of(error), error_line(error))
         return None
 
     def _row(self, features: Any, *, full: bool) -> tuple[dict[str, Any], set[str]]:
@@ -184,7 +184,7 @@ def within(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _cause_of(error: BaseException) -> Cause:
+def cause_of(error: BaseException) -> Cause:
     """What the error proves.
 
     An error outside of an on-demand function is Feast's refusal. In the function, an unknown name,
@@ -195,7 +195,7 @@ def _cause_of(error: BaseException) -> Cause:
         return Cause.IMAGE
     if isinstance(error, NoAnswer):
         return Cause.VALUES
-    function = _function_of(error.__traceback__)
+    function = function_of(error.__traceback__)
     if function is None:
         return Cause.SERVING
     match error:
@@ -213,7 +213,7 @@ def _key_of(error: KeyError) -> str | None:
     return error.args[0] if error.args and isinstance(error.args[0], str) else None
 
 
-def _function_of(trace: TracebackType | None) -> Any:
+def function_of(trace: TracebackType | None) -> Any:
     """The code of the on-demand function in which the error was raised; None if in none."""
     codes = [frame.tb_frame.f_code for frame in _frames(trace)]
     for caller, called in pairwise(codes):

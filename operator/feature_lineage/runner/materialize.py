@@ -18,8 +18,8 @@ from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
 from feature_lineage.operations.job_report import MAX_NUMBERS, JobReport, Outcome, ViewReport
-from feature_lineage.operations.probe import MAX_SAMPLED
 from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
+from feature_lineage.operations.sampled_keys import MAX_SAMPLED
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.canonical import SECTIONS
 from feature_lineage.runner.commit import file_lock, replace_file

@@ -6,32 +6,35 @@ read and nothing is written. Feast runs the code of on-demand views that the reg
 
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import chain, islice, zip_longest
 from typing import Any, Final
 
 from feast import FeatureStore
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
-from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.probe import (
+    FEWEST,
     MAX_FEATURES,
     FeatureAnswer,
     ProbeAnswer,
     ProbeCause,
     ProbeRequest,
-    SampledKey,
 )
-from feature_lineage.operations.serving import Question
+from feature_lineage.operations.sampled_keys import SampledKey
+from feature_lineage.operations.serving import Cause, Question, key_of_question
 from feature_lineage.runner.dry_retrieval import (
     FORMS,
     MAX_SECONDS,
     NoAnswer,
+    cause_of,
+    function_of,
     registry_in_memory,
     within,
 )
@@ -46,9 +49,13 @@ _UNREACHABLE: Final = frozenset(
     {
         *("OperationalError", "InterfaceError", "ConnectionError", "TimeoutError"),
         *("RpcError", "ServiceUnavailable", "EndpointConnectionError", "NoHostAvailable"),
+        *("ClientError", "NoCredentialsError", "Unauthenticated", "PermissionDenied"),
+        *("InsufficientPrivilege", "FeastExtrasDependencyImportError", "FeastModuleImportError"),
     }
 )
-"""Names of the errors with which the clients of stores say that they have no connection."""
+"""Names of the errors with which the clients of stores, and Feast, say that this job cannot ask."""
+MAX_UNAVAILABLE: Final = 2
+"""After so many answers in a row without a store, the others are not asked for: each may wait."""
 
 
 def probe(job: Job) -> JobReport:
@@ -62,7 +69,7 @@ def probe(job: Job) -> JobReport:
     store._registry = registry_in_memory(store, reading)
     asking = _Probe(store, request)
     with job.progress.phase("probe"):
-        answers = tuple(asking.ask(question) for question in request.questions)
+        answers = tuple(asking.ask_all(request.questions))
     return job.report(
         Outcome.SUCCEEDED,
         previous=job.snapshot(reading).objects_digest,
@@ -91,6 +98,17 @@ class _Probe:
         entities = registry.list_entities(store.project, allow_cache=True)
         self._entities = {entity.name: entity for entity in entities}
 
+    def ask_all(self, questions: Iterable[Question]) -> Iterator[ProbeAnswer]:
+        """The answers to the questions, in order."""
+        last, unavailable = ProbeAnswer(question=""), 0
+        for question in questions:
+            if unavailable >= MAX_UNAVAILABLE:
+                yield last.model_copy(update={"question": key_of_question(question)})
+                continue
+            last = self.ask(question)
+            unavailable = unavailable + 1 if last.cause is ProbeCause.UNAVAILABLE else 0
+            yield last
+
     def ask(self, question: Question) -> ProbeAnswer:
         """The answer of the online store, with the names of columns that are served."""
         first: ProbeAnswer | None = None
@@ -103,9 +121,7 @@ class _Probe:
         return first
 
     def _ask(self, question: Question, *, full: bool) -> ProbeAnswer:
-        refs = map(FeatureRef.parse, question.refs)
-        key = question_key(question.service, refs, question.names)
-        count = 0
+        key, count = key_of_question(question), 0
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()), within(MAX_SECONDS):
                 warnings.simplefilter("ignore")
@@ -119,16 +135,20 @@ class _Probe:
                     features, asked.rows, full_feature_names=full
                 ).proto
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
-            words = one_line(visible(error_line(error)), _MAX_WORDS)
+            words = one_line(visible(_words(error)), _MAX_WORDS)
             return ProbeAnswer(question=key, keys=count, cause=_cause_of(error), error=words)
         columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
         if lost := sorted(context.computed - set(columns)):
             words = f"the answer with full_feature_names={full} has no column {listed(lost, 3)}"
             return ProbeAnswer(question=key, keys=count, cause=ProbeCause.SERVING, error=words)
-        found = sorted(_answers(context, asked, columns), key=lambda each: -each.excess)
+        found = sorted(
+            self._answers(context, asked, columns),
+            key=lambda each: (each.keys == 0, each.keys < FEWEST, -each.excess),
+        )
         return ProbeAnswer(
             question=key,
             keys=count,
+            known=len(set().union(*asked.written)),
             newest_event=_newest(columns),
             features=tuple(found[:MAX_FEATURES]),
         )
@@ -140,14 +160,12 @@ class _Probe:
     def _rows(self, context: RequestContext) -> _Rows:
         """Rows with the keys of each view; views with the same keys share their rows."""
         samples = [self._sampled(view) for view in context.views]
-        keys: dict[tuple[tuple[str, Any], ...], None] = {}
-        share = max(1, self._request.most // max(1, len(samples)))
-        for written in samples:
-            for names in list(written)[:share]:
-                keys[names] = None
+        # One key of each view after another: views of the same entity have the same ones.
+        turns = chain.from_iterable(zip_longest(*samples))
+        keys = dict.fromkeys(names for names in turns if names)
         fixed = {name: sample(value_type) for name, value_type in context.data.items()}
         rows: list[dict[str, Any]] = []
-        for names in list(keys)[: self._request.most]:
+        for names in islice(keys, self._request.most):
             row = {**self._others(samples, len(rows)), **dict(names), **fixed}
             rows.append({**_made_up(context, row), **row})
         if not rows:
@@ -168,15 +186,43 @@ class _Probe:
     def _sampled(self, view: ViewRequest) -> dict[tuple[tuple[str, Any], ...], SampledKey]:
         """The written keys of a view by name in the request, without those past its TTL."""
         sampled = self._request.keys.get(view.view.name)
-        if sampled is None or set(sampled.columns) != set(view.columns):
+        if sampled is None or (set(sampled.columns) - {DUMMY_ENTITY_ID}) != set(view.columns):
             return {}
         ttl, now = view.view.ttl, datetime.now(UTC)
-        names = [view.columns[column] for column in sampled.columns]
+        names = [view.columns.get(column, "") for column in sampled.columns]
         return {
-            tuple(sorted(zip(names, key.values, strict=True))): key
+            tuple(sorted(pair for pair in zip(names, key.values, strict=True) if pair[0])): key
             for key in sampled.keys
             if not ttl or key.at + ttl > now
         }
+
+    def written(self, view: ViewRequest, feature: str) -> bool:
+        """Whether rows with this feature were written: it may be newer than they are."""
+        sampled = self._request.keys.get(view.view.name)
+        return sampled is not None and feature in sampled.features
+
+    def _answers(
+        self, context: RequestContext, asked: _Rows, columns: Mapping[str, Any]
+    ) -> Iterator[FeatureAnswer]:
+        """Each column of a view, compared with what was written."""
+        for view, written in zip(context.views, asked.written, strict=True):
+            for feature in view.features:
+                column = context.column(view, feature)
+                vector = columns.get(column)
+                if vector is None or not self.written(view, feature):
+                    continue
+                missing = nulls = 0
+                for number in written:
+                    absent = vector.statuses[number] == FieldStatus.NOT_FOUND
+                    missing += absent
+                    nulls += not absent and vector.values[number].WhichOneof("val") is None
+                yield FeatureAnswer(
+                    column=column,
+                    keys=len(written),
+                    missing=missing,
+                    nulls=nulls,
+                    source_nulls=sum(feature in key.nulls for key in written.values()),
+                )
 
     def _others(self, samples: list[Any], number: int) -> dict[str, Any]:
         """Keys of the other views for a row, each view's in turn."""
@@ -198,30 +244,6 @@ def _made_up(context: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: sample(context.types[name]) for name in keys if name not in row}
 
 
-def _answers(
-    context: RequestContext, asked: _Rows, columns: Mapping[str, Any]
-) -> Iterator[FeatureAnswer]:
-    """Each column of a view, compared with what was written."""
-    for view, written in zip(context.views, asked.written, strict=True):
-        for feature in view.features:
-            column = context.column(view, feature)
-            vector = columns.get(column)
-            if vector is None:
-                continue
-            missing = nulls = 0
-            for number in written:
-                absent = vector.statuses[number] == FieldStatus.NOT_FOUND
-                missing += absent
-                nulls += not absent and vector.values[number].WhichOneof("val") is None
-            yield FeatureAnswer(
-                column=column,
-                keys=len(written),
-                missing=missing,
-                nulls=nulls,
-                source_nulls=sum(feature in key.nulls for key in written.values()),
-            )
-
-
 def _newest(columns: Mapping[str, Any]) -> datetime | None:
     """The newest event timestamp of the answer; None without one."""
     seconds = max(
@@ -230,10 +252,25 @@ def _newest(columns: Mapping[str, Any]) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
 
 
+def _words(error: BaseException) -> str:
+    """The error on one line; of an on-demand function without its text, which may have values."""
+    function = function_of(error.__traceback__)
+    if function is None:
+        return error_line(error)
+    return f"{type(error).__name__} in the on-demand function {function.co_name}"
+
+
 def _cause_of(error: BaseException) -> ProbeCause:
-    """Whether the store was asked: a store that is not reached says nothing about the models."""
+    """Whether the store was asked: a store that is not reached says nothing about the models.
+
+    Keys and request data may be made up, so an on-demand function may fail on them alone.
+    """
+    if function_of(error.__traceback__) is not None:
+        certain = cause_of(error) is Cause.SERVING
+        return ProbeCause.SERVING if certain else ProbeCause.VALUES
     if isinstance(error, sqlite3.Error):
-        return ProbeCause.SERVING  # a file: it is reached, and lacks the table
+        # The database is a file: without a table it is reached, with a lock it is not.
+        return ProbeCause.SERVING if "no such" in str(error) else ProbeCause.UNAVAILABLE
     unreachable = isinstance(error, ImportError | OSError | NoAnswer)
     named = any(cls.__name__ in _UNREACHABLE for cls in type(error).__mro__)
     return ProbeCause.UNAVAILABLE if unreachable or named else ProbeCause.SERVING

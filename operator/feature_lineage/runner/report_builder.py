@@ -124,6 +124,12 @@ def _tail(output: bytes, redact: Redaction) -> str:
 def redacted(report: JobReport, redact: Redaction) -> JobReport:
     """The report without secrets in its texts."""
     views = tuple(v.model_copy(update={"error": redact(v.error)}) for v in report.views)
-    warnings = tuple(map(redact, report.warnings))
-    message = redact(report.message)
-    return report.model_copy(update={"message": message, "views": views, "warnings": warnings})
+    texts = {
+        "message": redact(report.message),
+        "views": views,
+        "warnings": tuple(map(redact, report.warnings)),
+        "answers": tuple(
+            each.model_copy(update={"error": redact(each.error)}) for each in report.answers
+        ),
+    }
+    return report.model_copy(update=texts)

@@ -74,7 +74,7 @@ class ViewResults:
 
     def _take_over(self, value: dict[str, Any]) -> None:
         try:
-            view = ViewReport.model_validate(value)
+            view = ViewReport.model_validate({**value, "keys": None})
         except ValidationError:
             return
         if view.name in self._views or len(self._views) < MAX_VIEWS:

@@ -10,10 +10,10 @@ from zlib import crc32
 
 from feast import FeatureStore
 
-from feature_lineage.operations.probe import SampledKey, SampledKeys
+from feature_lineage.operations.sampled_keys import MAX_TEXT, SampledKey, SampledKeys
 
-MAX_TEXT: Final = 256
-"""Longest text of a key in the sample."""
+_PRECOMPUTED: Final = "__precomputed__"
+"""Begin of the name under which Feast writes the vectors of a feature service."""
 _KEY_TYPES: Final = frozenset({"int32_val", "int64_val", "string_val", "bool_val"})
 
 
@@ -44,7 +44,8 @@ class WrittenRows:
 
         def counted(config: Any, table: Any, data: Any, progress: Any = None) -> Any:
             result = write(config, table, data, progress)
-            self._count(data)
+            if not table.name.startswith(_PRECOMPUTED):
+                self._count(data)
             return result
 
         target.online_write_batch = counted
@@ -77,6 +78,7 @@ class KeySample:
         self._most = most
         self._kept: dict[int, tuple[Any, datetime, tuple[str, ...]]] = {}
         self._largest: list[int] = []  # a heap of negative hashes
+        self._features: set[str] = set()
 
     def add(self, key: Any, values: Mapping[str, Any], at: datetime) -> None:
         """Keep a written row, if its key belongs to the sample."""
@@ -91,6 +93,7 @@ class KeySample:
             else:
                 heapq.heappush(self._largest, -digest)
         self._kept[digest] = (key, at, tuple(_without_value(values)))
+        self._features.update(values)
 
     @property
     def keys(self) -> SampledKeys | None:
@@ -103,7 +106,11 @@ class KeySample:
             for key, at, nulls in rows
             if (values := _values(key)) is not None
         )
-        found = SampledKeys(columns=tuple(rows[0][0].join_keys), keys=tuple(sampled))
+        found = SampledKeys(
+            columns=tuple(rows[0][0].join_keys),
+            features=tuple(sorted(self._features)),
+            keys=tuple(sampled),
+        )
         return found if found.keys else None
 
 
@@ -119,7 +126,6 @@ def _values(key: Any) -> tuple[Any, ...] | None:
         if kind not in _KEY_TYPES:
             return None
         plain = getattr(value, kind)
-        if isinstance(plain, str) and len(plain) > MAX_TEXT:
-            return None
         found.append(plain)
-    return tuple(found)
+    texts = [value for value in found if isinstance(value, str)]
+    return tuple(found) if sum(map(len, texts)) <= MAX_TEXT else None

@@ -23,7 +23,7 @@ from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protection import Guard, GuardedModel
 from feature_lineage.operations.protocol import ApplyRequest, ObserveRequest
 from feature_lineage.operations.serving import Cause, Question
-from feature_lineage.runner.dry_retrieval import _cause_of, _key_of, within
+from feature_lineage.runner.dry_retrieval import _key_of, cause_of, within
 from feature_lineage.runner.errors import error_line
 
 REPO = """
@@ -270,7 +270,7 @@ def test_a_function_that_does_not_end_is_no_refusal() -> None:
     with pytest.raises(BaseException, match="no answer within 0 s") as raised, within(0.01):
         function()
 
-    assert _cause_of(raised.value) is Cause.VALUES
+    assert cause_of(raised.value) is Cause.VALUES
 
 
 def test_an_error_that_cannot_be_read_is_an_answer() -> None:

@@ -12,14 +12,9 @@ from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.job_report import JobReport, Outcome
-from feature_lineage.operations.probe import (
-    FeatureAnswer,
-    ProbeAnswer,
-    ProbeCause,
-    ProbeRequest,
-    SampledKeys,
-)
+from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeCause, ProbeRequest
 from feature_lineage.operations.protocol import MaterializeRequest
+from feature_lineage.operations.sampled_keys import SampledKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason
 
@@ -63,17 +58,23 @@ def sums(df: pd.DataFrame) -> pd.DataFrame:
 pair = FeatureService(name="pair", features=[
     trips[["trips"]].with_name("origin").with_join_key_map({"driver_id": "origin_id"}),
     trips[["rate"]].with_name("dest").with_join_key_map({"driver_id": "dest_id"}),
-    sums,
 ])
+summed = FeatureService(name="summed", features=[trips[["trips"]], sums])
 mixed = FeatureService(name="mixed", features=[trips, places, whole])
 """
-DRIVERS = range(40)
-QUESTIONS = (Question("pair"), Question("mixed"), Question("", ("trips:rate", "trips:trips")))
+DRIVERS = range(100, 140)
+QUESTIONS = (
+    Question("pair"),
+    Question("mixed"),
+    Question("summed"),
+    Question("", ("trips:rate", "trips:trips")),
+)
+NAMES = ("pair", "mixed", "summed", "list")
 
 
 def write_data(repo: Repo) -> None:
     """Forty drivers, of whom ten have no rate and ten rows are past the TTL."""
-    times = [NOW - timedelta(hours=1 if driver < 30 else 24 * 30) for driver in DRIVERS]
+    times = [NOW - timedelta(hours=1 if driver < 130 else 24 * 30) for driver in DRIVERS]
     rows = pd.DataFrame({"driver_id": list(DRIVERS), "event_timestamp": times})
     rows["trips"] = rows.driver_id * 2
     rows["rate"] = [None if driver % 4 == 0 else driver / 10 for driver in DRIVERS]
@@ -101,8 +102,7 @@ def probe(
     repo: Repo, zygote: Zygote, keys: dict[str, SampledKeys], most: int = 100
 ) -> dict[str, ProbeAnswer]:
     answers = ask(repo, zygote, ProbeRequest(questions=QUESTIONS, keys=keys, most=most))
-    names = [each.service or "list" for each in QUESTIONS]
-    return dict(zip(names, answers, strict=True))
+    return dict(zip(NAMES, answers, strict=True))
 
 
 def ask(repo: Repo, zygote: Zygote, order: ProbeRequest) -> tuple[ProbeAnswer, ...]:
@@ -127,19 +127,23 @@ def test_what_was_written_is_served(build: Build, zygote: Zygote, kind: str) -> 
 
     found = probe(repo, zygote, keys)
 
-    refs = tuple(map(FeatureRef.parse, QUESTIONS[2].refs))
+    refs = tuple(map(FeatureRef.parse, QUESTIONS[3].refs))
     assert found["list"].question == question_key("", refs)
     assert {name: answer.finding for name, answer in found.items()} == dict.fromkeys(
-        ("pair", "mixed", "list"), Reason.SUCCEEDED
+        NAMES, Reason.SUCCEEDED
     ), found
     assert found["list"].keys == 30  # ten are past the TTL
     rate = column(found["list"], "trips__rate")
     assert (rate.keys, rate.missing, rate.nulls, rate.source_nulls) == (30, 0, 8, 8)
     renamed = column(found["pair"], "dest__rate")
-    assert renamed.nulls == renamed.source_nulls == 24  # of 90 rows
+    assert renamed.nulls == renamed.source_nulls != 0
     size = column(found["mixed"], "places__size")
     assert size.keys >= 12  # rows of other views may have such a key, too
     assert size.missing == 0
+    assert (column(found["mixed"], "whole__total").keys, found["mixed"].known) == (
+        found["mixed"].keys,
+        found["mixed"].keys,
+    )
     assert found["list"].newest_event == (NOW - timedelta(hours=1)).replace(microsecond=0)
 
 
@@ -162,7 +166,7 @@ def test_rows_that_are_deleted_are_missed(build: Build, zygote: Zygote) -> None:
     found = probe(repo, zygote, keys)
 
     assert {name: answer.finding for name, answer in found.items()} == dict.fromkeys(
-        ("pair", "mixed", "list"), Reason.NOT_SERVED
+        NAMES, Reason.NOT_SERVED
     )
     places = column(found["mixed"], "places__size")
     assert places.missing == 0
@@ -191,6 +195,30 @@ def test_feast_refuses_a_disabled_view(repo: Repo, zygote: Zygote) -> None:
 
     assert (found["mixed"].cause, found["list"].cause) == (ProbeCause.SERVING, None)
     assert "is disabled" in found["mixed"].error
+
+
+def test_a_feature_that_was_not_written_yet_is_not_missed(repo: Repo, zygote: Zygote) -> None:
+    keys = materialized(repo, zygote)
+    repo.edit("size=Int64", "size=Int64, trips=Int64")
+    assert zygote.run(request("apply", repo.path)).outcome is Outcome.SUCCEEDED
+
+    found = probe(repo, zygote, keys)
+
+    assert found["mixed"].finding is Reason.SUCCEEDED, found["mixed"]
+    assert "places__trips" not in {each.column for each in found["mixed"].features}
+
+
+def test_a_function_that_fails_on_missing_rows_says_nothing(repo: Repo, zygote: Zygote) -> None:
+    materialized(repo, zygote)
+    repo.edit('df["trips"].fillna(0).astype', 'df["trips"].astype')
+    applied = zygote.run(request("apply", repo.path))
+    assert applied.outcome is Outcome.SUCCEEDED, applied.message
+
+    found = probe(repo, zygote, {})
+
+    assert found["summed"].cause is ProbeCause.VALUES
+    assert found["summed"].error == "TypeError in the on-demand function sums"
+    assert found["list"].finding is Reason.NOT_PROBED
 
 
 def test_few_keys_are_shared_by_the_views(repo: Repo, zygote: Zygote) -> None:

@@ -1,11 +1,13 @@
 """When a probe is due, what it is asked, and what becomes of its answers."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.unit.decide.build import (
     MLFLOW,
     NOW,
+    OUTAGE,
     STATS,
     ProjectScenario,
     backfill,
@@ -19,14 +21,8 @@ from tests.unit.decide.build import (
 from feature_lineage.api.enums import OperationKind, Verdict
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.features.signatures import question_key
-from feature_lineage.operations.probe import (
-    FeatureAnswer,
-    ProbeAnswer,
-    ProbeCause,
-    ProbeRecord,
-    SampledKey,
-    SampledKeys,
-)
+from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeCause, ProbeRecord
+from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason
 
@@ -38,6 +34,7 @@ KEYS = SampledKeys(
 GOOD = ProbeAnswer(
     question=QUESTION,
     keys=9,
+    known=9,
     features=(FeatureAnswer(column="stats__trips", keys=9, source_nulls=0),),
 )
 GONE = GOOD.model_copy(
@@ -130,6 +127,86 @@ def test_a_bad_answer_is_confirmed_soon() -> None:
     assert (scenario.status.probe.unconfirmed, scenario.status.probe.failing) == (False, 1)
 
 
+def test_a_version_that_is_promoted_is_probed_soon() -> None:
+    scenario = probed()
+    answers(scenario, GOOD)
+    scenario.rest()
+    scenario.linked = (linked(version("4", "champion"), service="another"),)
+    scenario.later(seconds=31)
+
+    scenario.reconcile()
+
+    assert kind_of(scenario) is OperationKind.PROBE
+    assert scenario.request.probe is not None
+    assert scenario.request.probe.questions == (Question("another"),)
+
+
+def test_nothing_is_waited_for_while_no_version_is_known() -> None:
+    scenario = probed()
+    answers(scenario, GOOD)
+    scenario.linked = ()
+    scenario.later(hours=2)
+
+    decision = scenario.reconcile()
+
+    assert decision.requeue_at is not None
+    assert decision.requeue_at > scenario.now + timedelta(seconds=5)
+
+
+def test_a_probe_that_fails_is_said_and_not_repeated_soon() -> None:
+    scenario = probed()
+    scenario.reports(
+        scenario.status.reading_operation, "Failed", reason="InvalidRepo", message="too old"
+    )
+    scenario.reconcile()
+    scenario.later(minutes=2)
+    scenario.rest()
+    assert kind_of(scenario) is None
+
+    observed = observed_model(model(), CHAMPION, project=scenario.project, probe=record_of(GOOD))
+    conditions = {c.type: c for c in decide_model(observed).status.conditions}
+    assert conditions["Serving"].reason == "ProbeUnavailable"
+    assert "failed: too old" in conditions["Serving"].message
+
+
+def test_without_spec_probe_the_keys_are_deleted() -> None:
+    scenario = probed()
+    answers(scenario, GOOD)
+    assert scenario.probe is not None
+    scenario.change(probe=None)
+    scenario.reconcile()
+
+    assert scenario.probe == ProbeRecord()
+    assert scenario.status.probe is None
+
+
+def test_probes_leave_the_other_operations_in_the_list() -> None:
+    scenario = probed()
+    for _ in range(12):
+        answers(scenario, GOOD)
+        scenario.rest()
+        scenario.later(hours=1, minutes=1)
+        scenario.reconcile()
+
+    kinds = [operation.kind for operation in scenario.status.operations]
+    assert kinds == [OperationKind.PROBE, OperationKind.PROBE, OperationKind.APPLY]
+
+
+def test_an_outage_of_mlflow_leaves_the_condition() -> None:
+    _, _, _, good = says(record_of(GOOD))
+    project = probed().project
+    observed = observed_model(
+        model(status=good, readyRequires=["Lineage", "Serving"]),
+        None,
+        project=project,
+        view=None,
+        failure=OUTAGE,
+    )
+    conditions = {c.type: c.status for c in decide_model(observed).status.conditions}
+
+    assert (conditions["Serving"], conditions["Ready"]) == ("True", "True")
+
+
 def test_a_probe_says_nothing_of_the_registry() -> None:
     scenario = probed()
     before = scenario.status.registry
@@ -170,7 +247,12 @@ def record_of(*each: ProbeAnswer) -> ProbeRecord:
         (record_of(GOOD), ("True", "Succeeded"), ("True", "Verified")),
         (record_of(GONE), ("Unknown", "NotProbed"), ("False", "NotProbed")),
         (record_of(GONE, GONE), ("False", "NotServed"), ("False", "NotServed")),
-        (record_of(OFFLINE), ("Unknown", "ProbeUnavailable"), ("False", "ProbeUnavailable")),
+        (record_of(OFFLINE), ("Unknown", "NotProbed"), ("False", "NotProbed")),
+        (
+            record_of(OFFLINE, OFFLINE),
+            ("Unknown", "ProbeUnavailable"),
+            ("False", "ProbeUnavailable"),
+        ),
     ],
 )
 def test_what_the_model_says(record: ProbeRecord | None, serving: Any, ready: Any) -> None:

@@ -15,8 +15,8 @@ from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.ops_run_builder import MAX_TAG, MAX_VIEW_METRICS, ops_run
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.probe import SampledKey, SampledKeys
 from feature_lineage.operations.records import Operation, OpsRun
+from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 
 SNAPSHOT = registry({"stats": view({"conv_rate": "FLOAT"})})
 LATER = NOW + timedelta(seconds=20)

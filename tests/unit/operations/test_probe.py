@@ -7,15 +7,16 @@ import pytest
 
 from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.probe import (
+    MAX_RECORD_BYTES,
     FeatureAnswer,
     ProbeAnswer,
     ProbeCause,
     ProbeRecord,
-    SampledKey,
-    SampledKeys,
 )
+from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 from feature_lineage.reasons import Reason
 
+OFFLINE = ProbeCause.UNAVAILABLE
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -25,7 +26,7 @@ def sampled(*values: int, columns: tuple[str, ...] = ("driver_id",)) -> SampledK
 
 
 def answer(question: str = "service ranking", **fields: Any) -> ProbeAnswer:
-    return ProbeAnswer(question=question, keys=100, **fields)
+    return ProbeAnswer(question=question, **{"keys": 100, "known": 100, **fields})
 
 
 def feature(**counts: Any) -> FeatureAnswer:
@@ -45,8 +46,12 @@ def feature(**counts: Any) -> FeatureAnswer:
         ({"nulls": 81, "source_nulls": 55}, Reason.MOSTLY_NULL),
         ({"nulls": 100, "source_nulls": 100}, Reason.SUCCEEDED),
         ({"nulls": 100, "source_nulls": None}, Reason.SUCCEEDED),
-        ({"keys": 4, "missing": 4}, Reason.NOT_PROBED),
-        ({"keys": 0}, Reason.NOT_PROBED),
+        ({"keys": 4, "missing": 3}, Reason.SUCCEEDED),
+        ({"keys": 4, "missing": 4}, Reason.NOT_SERVED),
+        ({"keys": 4, "nulls": 4}, Reason.SUCCEEDED),
+        ({"keys": 9, "missing": 1}, Reason.SUCCEEDED),
+        ({"keys": 9, "missing": 2}, Reason.NOT_SERVED),
+        ({"keys": 0}, Reason.SUCCEEDED),
     ],
 )
 def test_what_follows_from_the_values(counts: dict[str, Any], finding: Reason) -> None:
@@ -58,10 +63,15 @@ def test_what_follows_from_the_values(counts: dict[str, Any], finding: Reason) -
     [
         (ProbeCause.SERVING, Reason.SERVING_FAILS),
         (ProbeCause.UNAVAILABLE, Reason.PROBE_UNAVAILABLE),
+        (ProbeCause.VALUES, Reason.NOT_PROBED),
     ],
 )
 def test_what_follows_from_an_error(cause: ProbeCause, finding: Reason) -> None:
     assert answer(cause=cause, error="no").finding is finding
+
+
+def test_without_a_known_key_nothing_is_said() -> None:
+    assert answer(known=0, features=(feature(keys=0),)).finding is Reason.NOT_PROBED
 
 
 def test_the_column_that_decides_is_named() -> None:
@@ -73,37 +83,71 @@ def test_the_column_that_decides_is_named() -> None:
 
 def test_a_bad_answer_is_confirmed_by_a_second_one() -> None:
     bad, good = answer(features=(feature(missing=50),)), answer(features=(feature(),))
+    failing, offline = (answer(cause=cause) for cause in (ProbeCause.SERVING, OFFLINE))
     record = ProbeRecord()
     confirmed = []
-    for each in (bad, bad, good, bad, answer(cause=ProbeCause.SERVING)):
+    for each in (bad, bad, good, bad, failing, good, offline):
         record = record.with_answers((each,), AT, ())
         confirmed.append(record.answers["service ranking"].confirmed)
 
-    assert confirmed == [False, True, True, False, False]
+    assert confirmed == [False, True, True, False, True, True, False]
     assert record.unconfirmed
 
 
+def written(*each: SampledKeys) -> ProbeRecord:
+    """The record after materializations of the view stats."""
+    record = ProbeRecord()
+    for keys in each:
+        before = record.digest
+        record = record.with_keys({"stats": keys}, ("stats",))
+        assert record.digest != before
+    return record
+
+
 def test_a_few_new_keys_do_not_replace_the_sample() -> None:
-    record = ProbeRecord().with_keys({"stats": sampled(1, 2, 3)}).with_keys({"stats": sampled(9)})
+    record = written(sampled(1, 2, 3), sampled(9))
 
     assert [key.values for key in record.keys["stats"].keys] == [(9,), (1,), (2,)]
 
 
+def test_a_backfill_of_old_rows_replaces_no_key() -> None:
+    old = SampledKeys(
+        columns=("driver_id",),
+        keys=tuple(
+            SampledKey(values=(n,), at=AT - timedelta(days=365), nulls=("trips",)) for n in (2, 9)
+        ),
+    )
+    live = sampled(1, 2)
+
+    assert set(written(live, old).keys["stats"].keys) == set(live.keys)
+
+
+def test_a_record_always_fits_into_a_config_map() -> None:
+    nulls = tuple(f"feature_{n}" for n in range(60))
+    keys = tuple(SampledKey(values=(f"{n:0200}",), at=AT, nulls=nulls) for n in range(999))
+    many = {f"view_{n}": SampledKeys(columns=("id",), keys=keys) for n in range(9)}
+    record = ProbeRecord().with_keys(many, many)
+
+    assert 0 < len(record.text.encode()) <= MAX_RECORD_BYTES
+    assert all(each.keys for each in record.keys.values())
+    assert ProbeRecord.parse(record.text.encode(), record.digest) == record
+
+
 def test_keys_of_other_columns_are_dropped() -> None:
     moved = sampled(7, columns=("courier_id",))
-    record = ProbeRecord().with_keys({"stats": sampled(1, 2)}).with_keys({"stats": moved})
 
-    assert record.keys["stats"] == moved
+    assert written(sampled(1, 2), moved).keys["stats"] == moved
 
 
 def test_keys_of_a_view_that_is_gone_are_dropped() -> None:
-    record = ProbeRecord().with_keys({"stats": sampled(1), "old": sampled(2)})
+    both = {"stats": sampled(1), "old": sampled(2)}
+    record = ProbeRecord().with_keys(both, both)
 
     assert set(record.with_answers((), AT, ("stats",)).keys) == {"stats"}
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
-    first = ProbeRecord().with_keys({"stats": sampled(1, 2)})
+    first = written(sampled(1, 2))
     record = first.with_answers((answer(),), AT + timedelta(microseconds=7), ("stats",))
 
     assert ProbeRecord.parse(record.text.encode(), record.digest) == record

@@ -3,13 +3,14 @@
 from typing import Final
 
 from feature_lineage.api.conditions import ModelCondition as C
+from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.meta import Condition
 from feature_lineage.api.model_status import ServingStatus
 from feature_lineage.decide.budget import ERROR, fit
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
 from feature_lineage.features.signatures import question_key
-from feature_lineage.operations.probe import Probed
+from feature_lineage.operations.probe import ProbeCause, Probed
 from feature_lineage.reasons import Reason
 
 _UNKNOWN: Final = frozenset({Reason.NOT_PROBED, Reason.PROBE_UNAVAILABLE})
@@ -56,10 +57,14 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
         conditions.only_while(C.SERVING, False, "", "")
         return
     linked = observed.linked
-    known = probed(observed, linked)
+    if observed.view is None and conditions.get(C.SERVING) is not None:
+        return  # during an outage of MLflow, the last facts count
+    known, failure = probed(observed, linked), _failed_probe(observed)
     judgement = linked.judgement if linked is not None else None
     if judgement is not None and judgement.reason == Reason.NOT_SERVED_ONLINE:
         conditions.unknown(C.SERVING, Reason.NOT_SERVED_ONLINE, judgement.message)
+    elif failure is not None:
+        conditions.unknown(C.SERVING, Reason.PROBE_UNAVAILABLE, failure)
     elif known is None:
         conditions.unknown(
             C.SERVING,
@@ -69,6 +74,16 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
         )
     elif known.confirmed or conditions.get(C.SERVING) is None:
         _set_confirmed(conditions, known)
+
+
+def _failed_probe(observed: ObservedModel) -> str | None:
+    """The failure of the newest probe as a whole; None if it did not fail."""
+    status = observed.project.status if observed.project is not None else None
+    operations = status.operations if status is not None else ()
+    last = next((op for op in operations if op.kind is OperationKind.PROBE), None)
+    if last is None or last.result is not Result.FAILED:
+        return None
+    return f"{last.id} failed: {last.message}; the next probe tries again"
 
 
 def not_serving(served: Condition | None) -> Failure | None:
@@ -114,8 +129,15 @@ def _message(known: Probed) -> str:
             f"the job of the probe does not reach the online store: {answer.error}; check its "
             "network, and the image of the runner"
         )
+    if answer.cause is ProbeCause.VALUES:
+        return (
+            f"{answer.error} fails, perhaps only on the keys and request data of the probe; "
+            "whether the model is served is not known"
+        )
     if worst is None:
-        return "no keys of the model's views are known yet; materialize them"
+        if answer.known:
+            return f"served for {answer.keys} keys; no feature of them can be compared"
+        return "no keys of the model's views are known; materialize them"
     if answer.finding is Reason.NOT_SERVED:
         return (
             f"{worst.column}: the online store lacks {worst.missing} of {worst.keys} keys that "

@@ -28,7 +28,7 @@ from feature_lineage.decide.project.history import listed, records_operations, w
 from feature_lineage.decide.project.job_request import inputs_digest, own_registry
 from feature_lineage.decide.project.lifecycle import follow_job
 from feature_lineage.decide.project.materialization_due import schedule_state
-from feature_lineage.decide.project.probing import next_probe
+from feature_lineage.decide.project.probing import next_probe, without_probe
 from feature_lineage.decide.project.starting import start_due
 from feature_lineage.decide.project.step import Step, into_lanes
 from feature_lineage.decide.project.suspects import tried_again
@@ -48,6 +48,7 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
     step = note_source(observed, step)
     step = note_backfills(observed, step)
     step = note_new_schedules(observed, step)
+    step = without_probe(observed, step)
     for lane in Lane:
         step = follow_job(observed, step, lane)
     for lane in Lane:
@@ -178,9 +179,9 @@ def poll(observed: ObservedProject, step: Step, now: datetime) -> Step:
     interval, read = spec.registry_poll_interval, last_observed(step.status)
     if interval is not None and read is not None and read + interval > now:
         moments.append(read + interval)
-    if spec.probe_interval is not None:
-        following = next_probe(step.status, spec.probe_interval)
-        moments.extend([following] if following is not None else [])
+    following = next_probe(observed, step.status)
+    if following is not None and following > now:
+        moments.append(following)
     soonest = now + timedelta(seconds=1)
     return replace(step, requeue=tuple(max(moment, soonest) for moment in moments))
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject
-from feature_lineage.api.enums import Result
+from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.operation_status import (
     OperationRecord,
     OperationStatus,
@@ -14,7 +14,7 @@ from feature_lineage.api.operation_status import (
 )
 from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import AliasHistoryStatus, FeatureStoreProjectStatus
-from feature_lineage.decide.budget import KEPT_OPERATIONS, MAX_OPERATION_VIEWS
+from feature_lineage.decide.budget import KEPT_OPERATIONS, KEPT_PROBES, MAX_OPERATION_VIEWS
 from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.observed import ObservedProject
 from feature_lineage.decide.project.attempt import AttemptOutcome
@@ -72,11 +72,15 @@ def _view_results(
 
 
 def listed(operations: Iterable[OperationRecord], recorded: bool) -> tuple[OperationRecord, ...]:
-    kept = []
-    for index, record in enumerate(operations):
+    kept, fitting, probes = [], 0, 0
+    for record in operations:
         waits = recorded and record.mlflow_run_id is None and record.job is not None
-        if index < KEPT_OPERATIONS or waits:
+        probes += record.kind is OperationKind.PROBE
+        # Probes are many, and the failure of a rare operation is what a person looks for.
+        fits = record.kind is not OperationKind.PROBE or probes <= KEPT_PROBES
+        if (fits and fitting < KEPT_OPERATIONS) or waits:
             kept.append(record)
+        fitting += fits
     return tuple(kept)
 
 

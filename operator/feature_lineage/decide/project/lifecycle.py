@@ -287,7 +287,7 @@ def _put_back_tried(
 
 def _overtaken(report: JobReport) -> JobReport:
     """The report without the parts that an operation in the other lane has made outdated."""
-    return report.model_copy(update={"snapshot": None, "views": ()})
+    return report.model_copy(update={"snapshot": None, "views": (), "answers": ()})
 
 
 def _keeping_probe(observed: ObservedProject, step: Step, report: JobReport | None) -> Step:

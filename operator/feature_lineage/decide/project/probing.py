@@ -1,25 +1,23 @@
 """Probes of the online store: what is asked, when, and what is kept of the answers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from feature_lineage.api.enums import OperationKind
+from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, ProbeStatus
+from feature_lineage.decide.decision import KeepProbe
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import LinkedVersion, ObservedProject
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
+from feature_lineage.decide.project.step import Step
 from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.probe import (
-    BAD,
-    MAX_QUESTIONS,
-    ProbeRecord,
-    ProbeRequest,
-    SampledKeys,
-)
-from feature_lineage.operations.serving import Question
+from feature_lineage.operations.probe import BAD, MAX_QUESTIONS, ProbeRecord, ProbeRequest
+from feature_lineage.operations.sampled_keys import SampledKeys
+from feature_lineage.operations.serving import Question, key_of_question
 
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
@@ -44,12 +42,11 @@ def probe_due(given: DecisionInput) -> DueOperation | None:
     request.
     """
     observed, status = given.observed, given.status
-    interval = observed.resource.spec.probe_interval
-    if interval is None or observed.deleted or status.registry is None:
+    if observed.resource.spec.probe is None or observed.deleted or status.registry is None:
         return None
     if observed.models is None or not questions(observed.models.linked):
         return None
-    since = next_probe(status, interval, lost=_lost(observed)) or observed.now
+    since = next_probe(observed, status) or observed.now
     if since > observed.now and not observed.requested:
         return None
     source = observed.source.revision if isinstance(observed.source, SourceFacts) else ""
@@ -57,20 +54,15 @@ def probe_due(given: DecisionInput) -> DueOperation | None:
     return DueOperation(OperationKind.PROBE, min(since, observed.now), revision=revision)
 
 
-def next_probe(
-    status: FeatureStoreProjectStatus, interval: timedelta, *, lost: bool = False
-) -> datetime | None:
-    """When the next probe is due; None: now.
-
-    Args:
-        lost: the answers of the last one are lost.
-    """
+def next_probe(observed: ObservedProject, status: FeatureStoreProjectStatus) -> datetime | None:
+    """When the next probe is due; None: now, or never without `spec.probe`."""
+    interval = observed.resource.spec.probe_interval
     probed = status.probe
     tried = next((op for op in status.operations if op.kind is OperationKind.PROBE), None)
     last = max(
         (at for at in (probed and probed.at, tried and tried.finished_at) if at), default=None
     )
-    if last is None:
+    if last is None or interval is None:
         return None
     # What was written while the probe ran, it may have missed.
     since = tried.started_at if tried is not None and tried.started_at is not None else last
@@ -84,13 +76,26 @@ def next_probe(
     )
     if wrote > since:
         return wrote
-    unconfirmed = probed is not None and probed.unconfirmed
-    return last + (min(CONFIRM_AFTER, interval) if unconfirmed or lost else interval)
+    failed = tried is not None and tried.result is Result.FAILED
+    soon = not failed and _incomplete(observed, status)
+    return last + (min(CONFIRM_AFTER, interval) if soon else interval)
 
 
-def _lost(observed: ObservedProject) -> bool:
-    probed = observed.resource.status.probe
-    return observed.probe is None and probed is not None and probed.at is not None
+def _incomplete(observed: ObservedProject, status: FeatureStoreProjectStatus) -> bool:
+    """Whether a bad answer is not confirmed, or an answer is missing or lost."""
+    if status.probe is not None and status.probe.unconfirmed:
+        return True
+    linked = observed.models.linked if observed.models is not None else ()
+    answered = observed.probe.answers if observed.probe is not None else {}
+    return any(key_of_question(question) not in answered for question in questions(linked))
+
+
+def without_probe(observed: ObservedProject, step: Step) -> Step:
+    """Without `spec.probe`, the record and its keys are emptied."""
+    if observed.resource.spec.probe is not None or step.status.probe is None:
+        return step
+    empty = KeepProbe(ProbeRecord())
+    return replace(step, probe=None, before=(*step.before, empty)).update(probe=None)
 
 
 def probe_request(
@@ -116,14 +121,16 @@ def probe_after(
     if report is None or not observed.resource.spec.probe_keys:
         return None
     known = record or ProbeRecord()
-    if KINDS[report.kind].materializes:
-        sampled = {view.name: view.keys for view in report.views if view.keys is not None}
-        after = known.with_keys(sampled)
-        return after if after is not known else None
-    if report.kind is not OperationKind.PROBE or report.outcome is not Outcome.SUCCEEDED:
+    current = report.snapshot or snapshot
+    if current is None:
         return None
-    views = known.keys if snapshot is None else (name for _, name, _ in snapshot.views())
-    return known.with_answers(report.answers, report.finished_at, views)
+    views = {name for _, name, _ in current.views()}
+    sampled = {view.name: view.keys for view in report.views if view.keys is not None}
+    if KINDS[report.kind].materializes and sampled:
+        return known.with_keys(sampled, views)
+    if report.kind is OperationKind.PROBE and report.answers:
+        return known.with_answers(report.answers, report.finished_at, views)
+    return None
 
 
 def probe_status(record: ProbeRecord, before: ProbeStatus | None) -> ProbeStatus:
