@@ -19,6 +19,9 @@ def packet(line: bytes) -> bytes:
 
 
 class Endless(BaseHTTPRequestHandler):
+    sent = 0
+    """Bytes of the list, over all requests."""
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
@@ -29,6 +32,7 @@ class Endless(BaseHTTPRequestHandler):
         try:
             while True:
                 self.wfile.write(many)
+                Endless.sent += len(many)
         except OSError:
             pass  # git has ended the connection
 
@@ -62,3 +66,4 @@ async def test_a_list_without_end_is_cut_off(
         await resolve(url, None, authority)
 
     assert caught.value.reason == "SourceUnreachable"
+    assert Endless.sent < git.LS_REMOTE_BYTES  # git takes more memory than it is sent

@@ -86,7 +86,10 @@ async def test_who_no_longer_wants_to_know_leaves_nothing_running(
 
 
 class Team:
-    """Forty projects on a host that never answers, one on a host that does, and 16 workers.
+    """45 projects on a host that never answers, one on a host that does, and 16 workers.
+
+    A namespace has 12 of the workers: without the bulkhead, nine requests to the silent host run
+    beside the last project's.
 
     Attributes:
         results: result of the newest reconcile of each project.
@@ -98,7 +101,7 @@ class Team:
         self._source = cluster_sources(
             FolderObjects([ConfigMap.model_validate(authority)]), "runner:1", lambda _: True
         )
-        self._urls = {f"p{n}": f"https://127.0.0.1:{silent_port}/r{n}.git" for n in range(40)}
+        self._urls = {f"p{n}": f"https://127.0.0.1:{silent_port}/r{n}.git" for n in range(45)}
         self._urls["good"] = f"{good.url}/team.git"
         self.results: dict[str, str] = {}
         self.asking = 0
@@ -150,5 +153,5 @@ async def test_a_host_that_hangs_holds_up_no_project_of_another_host(
     assert team.results.pop("good") == before.pop("good") == commit
     assert ["git ls-remote did not end within 4 s" in message for message in before.values()] == [
         True
-    ] * 40
+    ] * 45
     assert team.results == before
