@@ -30,7 +30,14 @@ _MAX_NAMED: Final = 5
 _KINDS: Final = (*SECTIONS, "projects")
 _ALIVE: Final = "is the server running, and may this client list the project?"
 _DESCRIBE: Final = "permit DESCRIBE on the whole project to this client"
-_TOO_LARGE: Final = "gRPC refuses an object of this size: name the registry behind the server"
+_STEPS: Final = {
+    StatusCode.RESOURCE_EXHAUSTED: (
+        "gRPC refuses an object of this size: name the registry behind the server"
+    ),
+    StatusCode.UNIMPLEMENTED: (
+        "it is no registry server of Feast 0.67: run `feast serve_registry` of that version"
+    ),
+}
 # Type of an object in the answer to `GetRegistryLineage` → the kinds under which it is listed,
 # and the call that gets one object.
 _NAMED: Final = {
@@ -64,9 +71,8 @@ def read_server(config: RepoConfig) -> Any:
             server.close()
     except RpcError as error:
         # A call that failed is an error, too.
-        too_large = error.code() is StatusCode.RESOURCE_EXHAUSTED
-        state = f"{error.code().name}: {error.details()}"
-        raise _unreadable(registry.path, state, _TOO_LARGE if too_large else _ALIVE) from error
+        state, step = f"{error.code().name}: {error.details()}", _STEPS.get(error.code(), _ALIVE)
+        raise _unreadable(registry.path, state, step) from error
     except (FeastError, OSError, ValueError) as error:
         step = _DESCRIBE if isinstance(error, FeastPermissionError) else _ALIVE
         raise _unreadable(registry.path, error_line(error), step) from error

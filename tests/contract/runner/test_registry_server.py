@@ -5,9 +5,11 @@ Feast's client asks the server for everything, and the answer of its `Proto` cal
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
@@ -18,6 +20,7 @@ from tests.servers.registry import start_registry_server
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest
 from feature_lineage.runner import registry_server
+from feature_lineage.runner.errors import RegistryUnreadable
 from feature_lineage.runner.settings import load_settings
 
 
@@ -124,3 +127,17 @@ def test_a_server_that_is_away_is_no_empty_registry(client: Repo, zygote: Zygote
         assert (failed.outcome, failed.reason) == (Outcome.FAILED, "RegistryUnreadable")
         assert "(registry_type: remote) cannot be read: UNAVAILABLE" in failed.message
         assert failed.snapshot is None
+
+
+def test_a_server_without_the_calls_is_named(tmp_path: Path) -> None:
+    """A gRPC server of something else, or of a Feast that has not the calls yet."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yaml = f"registry: {{registry_type: remote, path: '{address}'}}\n"
+    client = Repo(tmp_path / "client", Stores("remote", yaml, tmp_path))
+    try:
+        with pytest.raises(RegistryUnreadable, match=r"UNIMPLEMENTED.*no registry server of Feast"):
+            registry_server.read_server(load_settings(client.path, None).config)
+    finally:
+        server.stop(None).wait()

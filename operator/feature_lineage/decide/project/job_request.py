@@ -81,7 +81,7 @@ def job_request(
 def _protects_services(
     spec: FeatureStoreProjectSpec, snapshot: RegistrySnapshot | None, part: RequestPart
 ) -> bool:
-    """Whether the job must not change the registry without looking at protected services."""
+    """Whether the job must not change the registry, or plan, without the protected services."""
     if part not in (RequestPart.APPLY, RequestPart.DELETE):
         return False
     protection = spec.apply.protection
