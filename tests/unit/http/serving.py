@@ -17,7 +17,7 @@ def serving(
 ) -> Iterator[http.client.HTTPConnection]:
     """A client of a server that has these routes."""
     server = HttpServer(routes, 0, address)
-    connection = http.client.HTTPConnection(address, server.port, timeout=10)
+    connection = http.client.HTTPConnection(address, server.port, timeout=60)
     try:
         yield connection
     finally:
@@ -43,6 +43,6 @@ def get(connection: http.client.HTTPConnection, path: str, **headers: str) -> tu
 @contextmanager
 def sent(connection: http.client.HTTPConnection, request: bytes) -> Iterator[socket.socket]:
     """A separate connection to the same server, on which these bytes are written."""
-    with socket.create_connection((connection.host, connection.port), timeout=10) as client:
+    with socket.create_connection((connection.host, connection.port), timeout=60) as client:
         client.sendall(request)
         yield client

@@ -26,7 +26,7 @@ def test_blocked_event_loop_fails_the_probe() -> None:
 
     def block() -> None:
         blocked.set()
-        assert unblock.wait(30)
+        assert unblock.wait(60)
 
     async def main() -> None:
         task = asyncio.create_task(beat.run())
@@ -39,7 +39,7 @@ def test_blocked_event_loop_fails_the_probe() -> None:
     with serving(probe_routes({"/healthz": beat.check})) as connection:
         loop.start()
         try:
-            assert blocked.wait(30)
+            assert blocked.wait(60)
             clock.now = 115.0
             within = get(connection, "/healthz")
             clock.now = 142.4
@@ -48,12 +48,12 @@ def test_blocked_event_loop_fails_the_probe() -> None:
                 pass
             unblock.set()
             for _ in range(2):  # at the second reading, the time of the first is stored
-                assert clock.read.acquire(timeout=30)
+                assert clock.read.acquire(timeout=60)
             again = get(connection, "/healthz")
         finally:
             unblock.set()
             beaten.set()
-            loop.join(30)
+            loop.join(60)
 
     assert within == (200, b"ok\n")
     assert stuck == (503, b"the event loop has not run for 42 s\n")

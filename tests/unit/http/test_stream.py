@@ -27,7 +27,7 @@ def test_the_first_piece_is_sent_before_the_second_is_made() -> None:
 
     def pieces() -> Iterator[bytes]:
         yield b"first "
-        assert received.wait(30)
+        assert received.wait(60)
         yield b"second"
 
     with serving(streamed(pieces)) as connection:
@@ -113,7 +113,7 @@ def test_a_client_that_reads_nothing_is_disconnected(
 
     request = b"GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n"
     with serving(streamed(pieces)) as connection, sent(connection, request) as client:
-        assert ended.wait(30)
+        assert ended.wait(60)
         received = b"".join(iter(lambda: client.recv(65536), b""))
 
     assert received.count(PIECE[:1]) < made < 32 * 2**20  # about the size of the kernel's buffers
@@ -139,7 +139,7 @@ def test_the_end_of_an_answer_has_to_be_read_too(
         client.connect((connection.host, connection.port))
         client.sendall(b"GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n")
 
-        assert logged.wait(30)
+        assert logged.wait(60)
 
 
 def test_a_client_that_leaves_ends_the_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -149,7 +149,7 @@ def test_a_client_that_leaves_ends_the_answer(caplog: pytest.LogCaptureFixture) 
     def pieces() -> Iterator[bytes]:
         try:
             yield PIECE
-            assert left.wait(30)
+            assert left.wait(60)
             while True:
                 yield PIECE
         finally:
@@ -161,6 +161,6 @@ def test_a_client_that_leaves_ends_the_answer(caplog: pytest.LogCaptureFixture) 
         connection.close()
         left.set()
 
-        assert ended.wait(30)
+        assert ended.wait(60)
     assert [record.levelno for record in caplog.records] == [logging.INFO]
     assert "/pieces: the client did not read the whole answer" in caplog.text

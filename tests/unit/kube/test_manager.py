@@ -47,7 +47,7 @@ class DelayRecorder:
         self._news.set()
 
     async def rounds(self, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.delays) < MODELS_THERE or min(map(len, self.delays.values())) < number:
                 self._news.clear()
                 await self._news.wait()
@@ -97,7 +97,7 @@ async def test_a_probe_that_comes_when_the_port_opens_is_answered(
         routes: Iterable[web.AbstractRouteDef], port: int, address: str
     ) -> HttpServer:
         server = HttpServer(routes, port, address)
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
         answers.extend(get(connection, path) for path in ("/healthz", "/readyz"))
         connection.close()
         return server

@@ -73,7 +73,7 @@ def write_manifest(folder: Path, **spec: Any) -> None:
 
 async def test_once_ends_without_waiting_for_a_back_off(tmp_path: Path) -> None:
     recorder = FailureRecorder()
-    async with asyncio.timeout(30), host(tmp_path, recorder, MANY) as local:
+    async with asyncio.timeout(60), host(tmp_path, recorder, MANY) as local:
         assert not await local.run_once()
 
     assert len(recorder.backoffs) == 1
@@ -81,7 +81,7 @@ async def test_once_ends_without_waiting_for_a_back_off(tmp_path: Path) -> None:
 
 async def test_a_failure_is_retried_after_a_growing_back_off(tmp_path: Path) -> None:
     recorder, stop = FailureRecorder(), asyncio.Event()
-    async with asyncio.timeout(30), host(tmp_path, recorder, 2) as local:
+    async with asyncio.timeout(60), host(tmp_path, recorder, 2) as local:
         running = asyncio.create_task(local.run(stop))
         await recorder.until(lambda: bool(recorder.reconciles))
         stop.set()

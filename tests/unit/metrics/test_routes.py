@@ -62,7 +62,7 @@ def test_a_fifth_scrape_is_refused_while_probes_are_answered() -> None:
     class Slow:
         def collect(self) -> Iterator[object]:
             collecting.release()
-            assert release.wait(30)
+            assert release.wait(60)
             yield from REGISTRY.collect()
 
     routes = [*metrics_routes(Slow()), *probe_routes({"/healthz": lambda: ""})]  # type: ignore[arg-type]
@@ -80,12 +80,12 @@ def test_a_fifth_scrape_is_refused_while_probes_are_answered() -> None:
         scrapes = [threading.Thread(target=scrape) for _ in range(MAX_SCRAPES)]
         for thread in scrapes:
             thread.start()
-            assert collecting.acquire(timeout=30)
+            assert collecting.acquire(timeout=60)
         refused = get(connection, "/metrics")
         probed = get(connection, "/healthz")
         release.set()
         for thread in scrapes:
-            thread.join(30)
+            thread.join(60)
         after = get(connection, "/metrics")
 
     assert refused == (503, b"4 scrapes are running already; scrape less often\n")

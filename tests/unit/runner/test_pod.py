@@ -195,7 +195,7 @@ def hand_over(api: ApiServerClient, retries: Retries) -> None:
 def test_every_pause_is_logged_with_its_cause(api: ApiServerClient, unreliable_server: Any) -> None:
     reasons: list[str] = []
     unreliable_server.statuses[:] = [503, 429, 500, 401, 403] * 3
-    hand_over(api, for_seconds(10, reasons))
+    hand_over(api, for_seconds(60, reasons))
 
     assert [name for name, _, _ in unreliable_server.taken] == ["r-0"]
     assert len(reasons) == 15
