@@ -11,6 +11,7 @@
         ├── HostNotAllowed             an address or host name in the spec may not be used
         ├── InvalidManifest            a resource does not validate
         ├── InvalidReport              a job's report, which is untrusted, does not parse
+        │   └── TooManyDependencies    a registry is too large to compute its lineage
         ├── RequestRejected            a server understood the request and rejects it
         └── StateUnusable              the state folder is read-only or locked by another host
 
@@ -108,6 +109,12 @@ class InvalidReport(TerminalError):
     """A job's report is too large, does not parse, or has another protocol."""
 
     reason = Reason.RUNNER_INCOMPATIBLE
+
+
+class TooManyDependencies(InvalidReport):
+    """The views and services of a registry depend on so much that its lineage is not computed."""
+
+    reason = Reason.REPORT_TOO_LARGE
 
 
 class RequestRejected(TerminalError):

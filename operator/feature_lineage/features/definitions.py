@@ -129,8 +129,7 @@ def feeding_views(snapshot: RegistrySnapshot, view: str) -> frozenset[str]:
             name = pending.pop()
             if name not in found:
                 found.add(name)
-                if (item := snapshot.view(name)) is not None:
-                    pending += views.source_views(item[1])
+                pending += views.sources_of(snapshot, name)
         snapshot.derived[key] = frozenset(found)
     kept: frozenset[str] = snapshot.derived[key]
     return kept
@@ -202,8 +201,8 @@ def _view(snapshot: RegistrySnapshot, name: str) -> _View | None:
             built.setdefault(each, None)
             pending.pop()
             continue
-        sources, cyclic = views.source_views(found[1]), _cyclic(snapshot)
-        new = sources - built.keys() - cyclic
+        sources, cyclic = views.sources_of(snapshot, each), _cyclic(snapshot)
+        new = [source for source in sources if source not in built and source not in cyclic]
         if each in entered or not new:
             feeding = {v: None if v in cyclic else built[v] for v in sorted(sources)}
             built[each] = _build(snapshot, each, found[1], feeding)
@@ -217,7 +216,7 @@ def _view(snapshot: RegistrySnapshot, name: str) -> _View | None:
 def _cyclic(snapshot: RegistrySnapshot) -> frozenset[str]:
     """Views that feed themselves, and those that they feed: Feast cannot serve them."""
     if "cyclic_views" not in snapshot.derived:
-        waits = {name: set(views.source_views(spec)) for _, name, spec in snapshot.views()}
+        waits = {name: views.sources_of(snapshot, name) for _, name, _ in snapshot.views()}
         fed: dict[str, list[str]] = {}
         for name, sources in waits.items():
             for source in sources & waits.keys():

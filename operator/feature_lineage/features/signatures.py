@@ -84,12 +84,15 @@ def question_key(
 
 def views_without_entity(snapshot: RegistrySnapshot) -> frozenset[tuple[str, str]]:
     """(view, entity) of the views that Feast cannot serve, because it lacks their entity."""
-    return frozenset(
-        (name, entity)
-        for _, name, spec in snapshot.views()
-        for entity in _entities(spec)
-        if entity not in snapshot.objects.get("entity", {})
-    )
+    if "views_without_entity" not in snapshot.derived:
+        snapshot.derived["views_without_entity"] = frozenset(
+            (name, entity)
+            for _, name, spec in snapshot.views()
+            for entity in _entities(spec)
+            if entity not in snapshot.objects.get("entity", {})
+        )
+    found: frozenset[tuple[str, str]] = snapshot.derived["views_without_entity"]
+    return found
 
 
 def signature_of(
@@ -122,18 +125,16 @@ def _signature(
     request: dict[str, str] = {}
     read: dict[str, JsonObject] = {}
     for item in _once(asked):
-        keys |= _keys(snapshot, item.spec, item.renames)
+        keys |= _keys(snapshot, item.projection.view, item.renames)
         if item.kind != ON_DEMAND:
             read[item.projection.view] = item.spec
             continue
-        for source in views.inputs(snapshot, item.spec):
-            if source.request:
-                request[source.feature] = source.dtype
+        request |= views.request_types(snapshot, item.projection.view)
         for name, renames in views.source_projections(item.spec):
             found = snapshot.view(name)
             if found is None:
                 return None
-            keys |= _keys(snapshot, found[1], renames)
+            keys |= _keys(snapshot, name, renames)
             read[name] = found[1]
     lacking = [found for found in views_without_entity(snapshot) if found[0] in read]
     return ServingSignature(
@@ -178,7 +179,7 @@ def _asked(
     if kind == ON_DEMAND:
         projection = Projection(name, view, (), features, _sources(snapshot, view, spec))
         return _Asked(kind, spec, projection, renames)
-    keys = _renamed(snapshot, spec, renames)
+    keys = _renamed(snapshot, view, renames)
     return _Asked(kind, spec, Projection(name, view, keys, features), renames)
 
 
@@ -199,20 +200,20 @@ def _sources(
     if key not in snapshot.derived:
         found: dict[str, set[tuple[str, str]]] = {}
         for name, renames in views.source_projections(spec):
-            if (source := snapshot.view(name)) is not None:
-                found.setdefault(name, set()).update(_renamed(snapshot, source[1], renames))
+            if snapshot.view(name) is not None:
+                found.setdefault(name, set()).update(_renamed(snapshot, name, renames))
         snapshot.derived[key] = tuple((n, tuple(sorted(keys))) for n, keys in sorted(found.items()))
     sources: tuple[tuple[str, Pairs], ...] = snapshot.derived[key]
     return sources
 
 
-def _renamed(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> Pairs:
-    own = views.entity_join_keys(snapshot, spec)
+def _renamed(snapshot: RegistrySnapshot, view: str, renames: JsonObject) -> Pairs:
+    own = views.join_keys_of(snapshot, view)
     return tuple(sorted((key, views.text(renames.get(key)) or key) for key in own))
 
 
-def _keys(snapshot: RegistrySnapshot, spec: JsonObject, renames: JsonObject) -> dict[str, str]:
-    own = views.entity_join_keys(snapshot, spec)
+def _keys(snapshot: RegistrySnapshot, view: str, renames: JsonObject) -> dict[str, str]:
+    own = views.join_keys_of(snapshot, view)
     return {views.text(renames.get(key)) or key: value_type for key, value_type in own.items()}
 
 

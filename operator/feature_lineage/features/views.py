@@ -7,11 +7,13 @@ another Feast version or be written by hand. A value of the wrong shape reads as
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
+
+_T = TypeVar("_T")
 
 DUMMY_ENTITY: Final = "__dummy"
 DUMMY_JOIN_KEY: Final = "__dummy_id"
@@ -267,6 +269,35 @@ def source_views(spec: JsonObject) -> frozenset[str]:
     """Names of the views that feed a view."""
     embedded = {text(view.get("name")) for view in mappings(spec.get("source_views"))}
     return frozenset(embedded | {name for name, _ in source_projections(spec)})
+
+
+def sources_of(snapshot: RegistrySnapshot, view: str) -> frozenset[str]:
+    """As `source_views`, of a view by its name; read once per snapshot."""
+    return _once(snapshot, "source_views", view, source_views)
+
+
+def join_keys_of(snapshot: RegistrySnapshot, view: str) -> dict[str, str]:
+    """As `entity_join_keys`, of a view by its name; read once per snapshot."""
+    return _once(snapshot, "join_keys", view, lambda spec: entity_join_keys(snapshot, spec))
+
+
+def request_types(snapshot: RegistrySnapshot, view: str) -> dict[str, str]:
+    """Field → type of what an on-demand view reads of a request; read once per snapshot."""
+    return _once(snapshot, "request_types", view, _request_types)
+
+
+def _request_types(spec: JsonObject) -> dict[str, str]:
+    read = sorted(listed_inputs(spec)[0], key=_order)
+    return {item.feature: item.dtype for item in read if item.request}
+
+
+def _once(snapshot: RegistrySnapshot, what: str, view: str, read: Callable[[JsonObject], _T]) -> _T:
+    key = (what, view)
+    if key not in snapshot.derived:
+        found = snapshot.view(view)
+        snapshot.derived[key] = read(found[1] if found is not None else {})
+    value: _T = snapshot.derived[key]
+    return value
 
 
 def source_projections(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:

@@ -20,7 +20,7 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key
-from feature_lineage.errors import InvalidReport, NotFound
+from feature_lineage.errors import InvalidReport, NotFound, TooManyDependencies
 from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
@@ -66,6 +66,7 @@ class KubeSnapshots:
         self._project = project
         self._stored: dict[tuple[Key, str], _Stored] = {}
         self._damage: dict[Key, str] = {}
+        self._refused: dict[Key, set[str]] = {}
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         project = self._project(key)
@@ -80,6 +81,7 @@ class KubeSnapshots:
         await apply_owned(self._api, CONFIG_MAPS, project, _timeline(project, stored))
         self._stored[key, project.metadata.uid] = stored
         self._damage.pop(key, None)
+        self._refused.get(key, set()).intersection_update(dict(stored.pieces))
         for digest, count in dropped:
             for number in range(count):
                 name = snapshot_name(key.name, digest, number)
@@ -88,7 +90,7 @@ class KubeSnapshots:
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
         stored = await self._read_once(key)
         count = dict(stored.pieces).get(digest)
-        if count is None:
+        if count is None or digest in self._refused.get(key, ()):
             return None
         pieces = []
         for number in range(count):
@@ -100,6 +102,10 @@ class KubeSnapshots:
         try:
             packed = b"".join(map(base64.b64decode, pieces))
             return read_stored(inflate(packed, MAX_BYTES), digest)
+        except TooManyDependencies as error:  # whole, and perhaps read by another version
+            self._note(key, snapshot_name(key.name, digest, 0), error)
+            self._refused.setdefault(key, set()).add(digest)
+            return None
         except (ValueError, InvalidReport) as error:
             self._note(key, snapshot_name(key.name, digest, 0), error)
             self._drop(key, digest)
@@ -116,6 +122,7 @@ class KubeSnapshots:
         for name in [name for name in self._stored if name[0] == key]:
             del self._stored[name]
         self._damage.pop(key, None)
+        self._refused.pop(key, None)
 
     async def _read_once(self, key: Key) -> _Stored:
         project = self._project(key)

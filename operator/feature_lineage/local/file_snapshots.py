@@ -5,14 +5,18 @@ snapshots/<namespace>/<name>/history.json  the timeline of the registry
 """
 
 import json
+import logging
 from datetime import datetime
 from pathlib import Path
 
 from feature_lineage.decide.facts import Key
-from feature_lineage.errors import StateUnusable
+from feature_lineage.errors import StateUnusable, TooManyDependencies
+from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord, extended, rows_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.state_folder import StateFolder, write_atomically
+
+_log = logging.getLogger(__name__)
 
 
 class FileSnapshots:
@@ -20,6 +24,8 @@ class FileSnapshots:
 
     def __init__(self, state: StateFolder) -> None:
         self._root = state.root / "snapshots"
+        self._refused: set[Path] = set()
+        self._damage: dict[Key, str] = {}
 
     async def put(self, key: Key, snapshot: RegistrySnapshot, record: SnapshotRecord) -> None:
         folder = self._folder(key)
@@ -30,12 +36,21 @@ class FileSnapshots:
         before, after = rows_of(history), rows_of(extended(history, record))
         if after != before:
             write_atomically(folder / "history.json", json.dumps(after, indent=0))
+        self._damage.pop(key, None)
 
     async def get(self, key: Key, digest: str) -> RegistrySnapshot | None:
+        path = self._folder(key) / f"{digest}.json"
+        if path in self._refused:
+            return None
         try:
-            text = (self._folder(key) / f"{digest}.json").read_bytes()
-            return RegistrySnapshot.from_json(text, digest)
+            return read_stored(path.read_bytes(), digest)
         except FileNotFoundError:
+            return None
+        except TooManyDependencies as error:  # whole, and perhaps read by another version
+            fact = f"{path} cannot be used: {error.message}"
+            _log.warning("%s: %s", key, fact)
+            self._damage.setdefault(key, fact)
+            self._refused.add(path)
             return None
 
     async def history(self, key: Key) -> tuple[SnapshotRecord, ...]:
@@ -48,9 +63,9 @@ class FileSnapshots:
         except (ValueError, TypeError) as error:
             raise StateUnusable(f"{path} cannot be read ({error}); delete it") from error
 
-    def damage(self, key: Key) -> str:  # noqa: ARG002 - of the port
-        """Nothing: a file that cannot be used is an error of the reconcile."""
-        return ""
+    def damage(self, key: Key) -> str:
+        """As the port says; a file with another digest is an error of the reconcile."""
+        return self._damage.get(key, "")
 
     def _folder(self, key: Key) -> Path:
         return self._root / key.namespace / key.name

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from feature_lineage.errors import TransientError
+from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
 from feature_lineage.features.signatures import views_without_entity
@@ -60,6 +61,7 @@ def apply(job: Job) -> JobReport:
         InvalidRepo: the repo's code or configuration has an error.
         SteppedBack: the guard is too old and the host sends no newer one, or the registry has
             changed.
+        TooManyDependencies: the operator would not read the registry.
     """
     request = job.request.apply or ApplyRequest()
     before = job.read()
@@ -74,6 +76,7 @@ def apply(job: Job) -> JobReport:
         declared = desired_snapshot(store, contents, before.proto)
         closures = closures_of(contents, job.repo)
     desired = _desired(current, declared, closures, prune=request.prune)
+    check_dependencies(desired)
     changes = delta(current, desired)
     record = record_of(request.services)
     record_before = services_record_of(before.proto, job.project)

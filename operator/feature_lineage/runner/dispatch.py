@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobRequest
@@ -52,6 +53,7 @@ def observe(job: Job) -> JobReport:
     reading = job.read()
     if not reading.exists:
         raise RegistryUnreadable("there is no registry yet: apply the repo first")
+    check_dependencies(job.snapshot(reading))
     questions = job.request.observe.questions if job.request.observe else ()
     answers, warnings = None, tuple[str, ...]()
     if questions:

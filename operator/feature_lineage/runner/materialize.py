@@ -17,6 +17,7 @@ from typing import Any, Final
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 
+from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.operations.job_report import MAX_NUMBERS, JobReport, Outcome, ViewReport
 from feature_lineage.operations.protocol import MaterializeRequest, ViewWindow
 from feature_lineage.operations.sampled_keys import MAX_SAMPLED
@@ -54,6 +55,7 @@ def materialize(job: Job) -> JobReport:
     recorded = owner_of(before.proto, job.project)
     step, snapshot = "apply first, which needs a permission", job.snapshot(before)
     check_owner(job.request, recorded, snapshot, step)
+    check_dependencies(snapshot)
     places = Places(request, snapshot, job.settings.online_store_id)
     sys.path.append(str(job.repo))
     views = {

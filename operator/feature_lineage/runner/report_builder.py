@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from feature_lineage.errors import InvalidReport
 from feature_lineage.operations.job_report import OUTPUT_TAIL_BYTES, JobReport, Outcome
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.protocol import JobRequest
@@ -62,6 +63,8 @@ def build_report(request: JobRequest, result: WorkerResult, started: float) -> J
         where = ".".join(str(part) for part in first["loc"])
         message = f"the worker's report does not parse: {where}: {first['msg']}"
         return failed(Reason.JOB_FAILED, message)
+    except InvalidReport as error:
+        return failed(error.reason, error.message)
     if (report.operation_id, report.kind) != (request.operation_id, request.kind):
         return failed(Reason.JOB_FAILED, "the worker's report belongs to another operation")
     ended = {"finished_at": datetime.now(UTC), "output_tail": tail}

@@ -7,7 +7,7 @@ it has the digest that its run names.
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final
 
-from feature_lineage.errors import InvalidReport, NotFound, RequestRejected
+from feature_lineage.errors import InvalidReport, NotFound, RequestRejected, TooManyDependencies
 from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
@@ -89,6 +89,7 @@ class TimelineReader:
 
         Raises:
             InvalidReport: runs name it, but none of their snapshots has that digest.
+            TooManyDependencies: the snapshot has that digest, and is not read.
         """
         problems: list[InvalidReport] = []
         for written_by in dict.fromkeys((namespace, None)):
@@ -116,6 +117,8 @@ class TimelineReader:
                 return read_stored(body, digest)
             except NotFound:
                 continue
+            except TooManyDependencies:  # whole: so has each other run of this digest
+                raise
             except (InvalidReport, RequestRejected) as error:
                 # Another user may have written it: one of another run may be right.
                 wrong += 1

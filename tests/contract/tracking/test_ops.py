@@ -16,8 +16,10 @@ from feature_lineage.errors import (
     FeatureLineageError,
     InvalidReport,
     ServerUnavailable,
+    TooManyDependencies,
     WaitingError,
 )
+from feature_lineage.features import bounds
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.records import (
     OPERATION_ID_TAG,
@@ -402,6 +404,18 @@ async def test_a_snapshot_that_is_too_large_hides_no_other(
 
     await registry.record(ops(name))
     assert await registry.snapshot(name, right.digest) == right
+
+
+async def test_a_snapshot_of_too_many_dependencies_is_not_called_changed(
+    registry: MLflowRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, right = unique("ops"), RegistrySnapshot("p", {"feature_view": {"v": {}}})
+    tags, artifacts = {REGISTRY_DIGEST_TAG: right.digest}, {SNAPSHOT_ARTIFACT: right.to_json()}
+    await registry.record(ops(name, tags=tags, artifacts=artifacts))
+    monkeypatch.setattr(bounds, "MAX_DEPENDENCIES", 0)
+
+    with pytest.raises(TooManyDependencies, match=r"^the registry of project .* too many"):
+        await registry.snapshot(name, right.digest)
 
 
 async def test_a_snapshot_of_several_megabytes(registry: MLflowRegistry) -> None:

@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 from tests.fuzz.reports import SCENARIOS
-from tests.unit.kube.test_hostile_objects import snapshot_of
 
 from feature_lineage.api.enums import Verdict
-from feature_lineage.errors import InvalidReport
-from feature_lineage.features import bounds, definitions
+from feature_lineage.errors import TooManyDependencies
+from feature_lineage.features import bounds, definitions, views
 from feature_lineage.features.bounds import check_dependencies, read_stored
-from feature_lineage.features.definitions import Missing, define_all, look_up
+from feature_lineage.features.definitions import (
+    Missing,
+    define_all,
+    feeding_views,
+    look_up,
+)
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import renamed_keys
+from feature_lineage.features.signatures import signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.features.views import ViewInput, inputs
 from feature_lineage.models import problems
@@ -70,20 +75,23 @@ WHOLE = snapshot({name: of_whole("wide") for name in numbered("v", 101)}, WIDE)
 PROJECTION = {"feature_view_name": "many", "feature_columns": fields("f")}
 
 
+MESSAGE = "its views and services have more than 2,000,000 on views"
+
+
 def refused(hostile: RegistrySnapshot) -> None:
-    with pytest.raises(InvalidReport, match="more than 200000 dependencies") as error:
+    with pytest.raises(TooManyDependencies, match=MESSAGE) as error:
         check_dependencies(hostile)
     assert error.value.reason is Reason.REPORT_TOO_LARGE
 
 
 def test_views_that_read_all_of_each_other_are_refused() -> None:
     refused(
-        snapshot({name: of_views(*numbered("v", n)) for n, name in enumerate(numbered("v", 120))})
+        snapshot({name: of_views(*numbered("v", n)) for n, name in enumerate(numbered("v", 250))})
     )
 
 
 def test_levels_of_views_that_feed_each_other_are_refused() -> None:
-    refused(levels(300))
+    refused(levels(400))
 
 
 def test_many_views_that_read_a_wide_view_are_refused() -> None:
@@ -91,31 +99,101 @@ def test_many_views_that_read_a_wide_view_are_refused() -> None:
 
 
 def test_many_views_of_many_join_keys_are_refused() -> None:
-    refused(snapshot({name: of_views("many") for name in numbered("v", 100)}, KEYS))
+    refused(snapshot({name: of_views("many") for name in numbered("v", 400)}, KEYS))
 
 
 def test_projections_of_a_view_of_many_join_keys_are_refused() -> None:
-    refused(snapshot({}, KEYS, feature_service={"s": {"features": [PROJECTION] * 100}}))
+    refused(snapshot({}, KEYS, feature_service={"s": {"features": [PROJECTION] * 1000}}))
+
+
+def test_join_keys_that_many_sources_bring_are_refused() -> None:
+    """Each of them brings all the keys of one view, which feeds them all."""
+    sources = {name: of_views("many") for name in numbered("a", 100)}
+    readers = {name: of_views(*sources) for name in numbered("r", 10)}
+
+    refused(snapshot({**sources, **readers}, KEYS))
+
+
+def test_what_a_list_repeats_counts() -> None:
+    """It is read again for each view that is fed by the view that has it."""
+    repeated = {"many": {"entity_columns": fields(["k"] * 8000), "features": fields("f")}}
+
+    refused(snapshot({name: of_views("many") for name in numbered("v", 3000)}, repeated))
+
+
+def test_empty_sources_of_a_view_count() -> None:
+    empty: Spec = {"request_data_source": {}}
+    hostile = {"sources": dict.fromkeys(numbered("s", 8000), empty), "features": fields("f")}
+    readers = {name: of_views("hostile") for name in numbered("v", 3000)}
+
+    refused(snapshot({**readers, "hostile": hostile}))
+
+
+def test_a_spec_is_read_once_however_many_views_it_feeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, source_views = [], views.source_views
+
+    def counted(spec: Any) -> frozenset[str]:
+        read.append(id(spec))
+        return source_views(spec)
+
+    monkeypatch.setattr(views, "source_views", counted)
+    registry = levels(10)
+
+    check_dependencies(registry)
+    for _, name, _ in registry.views():
+        assert len(feeding_views(registry, name)) % 2
+        look_up(registry, FeatureRef(name, "f"))
+
+    assert len(read) == len(set(read)) == 20
 
 
 def test_such_a_registry_is_refused_in_a_report_and_where_it_is_stored() -> None:
     hostile = WHOLE
     text = encode(SCENARIOS[0].report("Succeeded", snapshot=hostile)).encode()
 
-    with pytest.raises(InvalidReport, match="more than 200000 dependencies"):
+    with pytest.raises(TooManyDependencies, match=MESSAGE):
         decode_report(text)
-    with pytest.raises(InvalidReport, match="more than 200000 dependencies"):
+    with pytest.raises(TooManyDependencies, match=MESSAGE):
         read_stored(hostile.to_json().encode(), hostile.digest)
 
 
 def test_a_large_registry_is_far_below_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """700 views, of which 100 on-demand views read three others as a whole."""
-    large = snapshot_of(700, 8)
-    names = list(large.objects["feature_view"])
-    on_demand = {f"o{n}": of_whole(*names[n : n + 3]) for n in range(100)}
-    monkeypatch.setattr(bounds, "MAX_DEPENDENCIES", 10_000)
+    """725 views; 100 on-demand views read two of 200 features; 1,000 services have 50 of them."""
+    keys = {"entities": ["driver"], "entity_columns": fields(["driver_id"])}
+    plain = {f"v{n}": {"features": fields(numbered("f", 200)), **keys} for n in range(25)}
+    plain |= {f"w{n}": {"features": fields(numbered("f", 8)), **keys} for n in range(600)}
+    on_demand = {f"o{n}": of_whole(f"v{n % 25}", f"v{(n + 1) % 25}") for n in range(100)}
+    projected = [{"feature_view_name": n, "feature_columns": fields("f")} for n in on_demand]
+    services = {f"s{n}": {"features": projected[n % 50 :][:50]} for n in range(1000)}
+    monkeypatch.setattr(bounds, "MAX_DEPENDENCIES", bounds.MAX_DEPENDENCIES // 2)
 
-    check_dependencies(snapshot(on_demand, large.objects["feature_view"]))
+    check_dependencies(snapshot(on_demand, plain, feature_service=services))
+
+
+def test_a_service_reads_the_request_fields_of_a_view_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its features of other views are not looked through for each service."""
+    asked = {"request_data_options": {"schema": fields(["x"])}}
+    view = of_whole("wide")
+    view["sources"]["asked"] = {"request_data_source": asked}
+    names = numbered("s", 20)
+    projected = {"features": [{"feature_view_name": "o", "feature_columns": fields("f")}]}
+    services = dict.fromkeys(names, projected)
+    registry = snapshot({"o": view}, WIDE, feature_service=services)
+    read, listed = [], views.listed_inputs
+
+    def counted(spec: Any) -> Any:
+        read.append(spec)
+        return listed(spec)
+
+    monkeypatch.setattr(views, "listed_inputs", counted)
+    signatures = [signature_of(registry, name, ()) for name in names]
+
+    assert {each.request for each in signatures if each} == {(("x", "INT64"),)}
+    assert len(read) == 1
 
 
 def test_each_view_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +220,17 @@ def test_a_cycle_reads_the_same_from_each_view(order: tuple[str, ...]) -> None:
 
     missing = {view: each.view for view, each in found.items() if isinstance(each, Missing)}
     assert missing == {"a": "b", "b": "a", "c": "a"}
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_name_in_two_kinds_is_the_view_of_the_first_kind(name: str) -> None:
+    registry = snapshot(
+        {},
+        {"a": of_views("b"), "b": of_views("a")},
+        label_view={"a": of_views(), "b": of_views()},
+    )
+
+    assert isinstance(look_up(registry, FeatureRef(name, "f")), Missing)
 
 
 def test_an_input_may_be_pinned_beside_the_latest_one() -> None:

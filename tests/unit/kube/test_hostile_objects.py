@@ -4,12 +4,14 @@ import base64
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from tests.fuzz.reports import JOBS, SCENARIOS, Written
 from tests.fuzz.reports import ConfigMaps as ReportMaps
 from tests.fuzz.snapshots import KEY, PROJECT, ConfigMaps
 from tests.unit.decide.build import NOW, view_report
 from tests.unit.operations.build import registry, view
 
+from feature_lineage.features import bounds
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.kube.jobs.report import read_report
@@ -40,6 +42,26 @@ async def test_a_snapshot_of_5000_features_in_700_views_is_read() -> None:
     store = KubeSnapshots(api, lambda key: PROJECT)
     await store.put(KEY, large, SnapshotRecord(NOW, large.digest, "c0ffee"))
 
+    assert await KubeSnapshots(api, lambda key: PROJECT).get(KEY, large.digest) == large
+
+
+async def test_a_snapshot_of_too_many_dependencies_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An earlier version stored it: the state says why it is not used, and goes on."""
+    api: Any = ConfigMaps({})
+    large, small = snapshot_of(9, 1), snapshot_of(1, 1)
+    await KubeSnapshots(api, lambda key: PROJECT).put(KEY, large, SnapshotRecord(NOW, large.digest))
+    monkeypatch.setattr(bounds, "MAX_DEPENDENCIES", 100)
+    store = KubeSnapshots(api, lambda key: PROJECT)
+
+    for _ in range(2):
+        assert await store.get(KEY, large.digest) is None
+
+    assert "has too many dependencies" in store.damage(KEY)
+    await store.put(KEY, small, SnapshotRecord(NOW + timedelta(hours=1), small.digest))
+    assert store.damage(KEY) == ""
+    monkeypatch.undo()
     assert await KubeSnapshots(api, lambda key: PROJECT).get(KEY, large.digest) == large
 
 

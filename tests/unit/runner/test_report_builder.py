@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from feature_lineage.features import bounds
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import WorkerResult
 from feature_lineage.runner.redaction import Redaction
 from feature_lineage.runner.report_builder import build_report
@@ -115,6 +117,20 @@ def test_successes(kind: str, registry: dict[str, Any] | None, verified: bool) -
     assert (report.outcome, report.verified) == (Outcome.SUCCEEDED, verified)
     assert bool(report.warnings) is not verified
     assert report.snapshot == SNAPSHOT
+
+
+def test_a_registry_of_too_many_dependencies_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_DEPENDENCIES", 10)
+    large = RegistrySnapshot("p", {"feature_view": {"v": {}}}).as_value()
+    result = WorkerResult(report={**worker_report(), "snapshot": large})
+
+    report = build_report(job_request(), result, AT.timestamp())
+
+    assert (report.outcome, report.reason) == (Outcome.FAILED, Reason.REPORT_TOO_LARGE)
+    assert "has too many dependencies" in report.message
+    assert report.snapshot is None
 
 
 def test_a_blocked_plan_is_not_verified() -> None:
