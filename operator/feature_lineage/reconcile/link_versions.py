@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.project_spec import Protection
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.link import baseline_of, guarded_model, link_version
 from feature_lineage.decide.observed import LinkedVersion
@@ -35,6 +36,7 @@ async def linked_versions(
     snapshot: RegistrySnapshot | None,
     versions: Iterable[ModelVersion],
     declaring: TrainedModel | None = None,
+    protection: Protection | None = None,
 ) -> tuple[tuple[LinkedVersion, GuardedModel | None], ...]:
     """Link and judge model versions, and find the protected ones.
 
@@ -45,6 +47,7 @@ async def linked_versions(
         registry: MLflow; None during an outage, when only what is cached is used.
         snapshot: the project's registry as last read.
         declaring: the resource whose declared service applies to the versions.
+        protection: finds the protected versions; None: none is looked for.
 
     Returns:
         The linked versions in the order of `versions`, each with its part of the guard.
@@ -61,7 +64,7 @@ async def linked_versions(
     for number, (_, baseline) in enumerate(chosen):
         by_digest.setdefault(baseline.digest if baseline is not None else "", []).append(number)
     linked: dict[int, tuple[LinkedVersion, GuardedModel | None]] = {}
-    cooperative, policy = CooperativeYield(), project.spec.apply.protection
+    cooperative = CooperativeYield()
     for digest, numbers in sorted(by_digest.items()):
         wanted = (digest,) if digest else ()
         baselines = await cache.snapshots.read(ports, project, registry, wanted)
@@ -78,7 +81,10 @@ async def linked_versions(
                 declared_service=declaring.spec.feature_service if declaring else None,
                 on_conflict=declaring.spec.on_conflict.value if declaring else "Report",
             )
-            linked[number] = item, guarded_model(item, baselines, snapshot, policy)
+            guarded = None
+            if protection is not None:
+                guarded = guarded_model(item, baselines, snapshot, protection)
+            linked[number] = item, guarded
     return tuple(linked[number] for number in range(len(chosen)))
 
 

@@ -202,11 +202,13 @@ async def _linked_facts(
     declaring: tuple[Declaring, ...],
 ) -> ModelFacts:
     project, snapshot = observed.resource, observed.snapshot
-    versions = versions_of(view, project.spec.project)
-    found = await linked_versions(ports, memory, project, registry, view, snapshot, versions)
+    versions, policy = versions_of(view, project.spec.project), project.spec.apply.protection
+    found = await linked_versions(
+        ports, memory, project, registry, view, snapshot, versions, protection=policy
+    )
     for declared, version in await declared_versions(ports, project, view, declaring):
         found += await linked_versions(
-            ports, memory, project, registry, view, snapshot, [version], declared
+            ports, memory, project, registry, view, snapshot, [version], declared, policy
         )
     protected = (model for _, model in found if model is not None)
     linked = tuple(item for item, _ in found)

@@ -24,12 +24,14 @@ from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.api.enums import Verdict
 from feature_lineage.api.meta import Condition
 from feature_lineage.decide.facts import Key
-from feature_lineage.decide.observed import ObservedProject
+from feature_lineage.decide.model.link import guarded_model
+from feature_lineage.decide.observed import LinkedVersion, ObservedProject
 from feature_lineage.errors import InvalidReport, NotFound, ServerUnavailable
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
-from feature_lineage.reconcile import snapshot_cache
+from feature_lineage.operations.protection import GuardedModel
+from feature_lineage.reconcile import link_versions, snapshot_cache
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.observe_model import observe_model
 from feature_lineage.reconcile.observe_project import observe_project
@@ -75,6 +77,27 @@ class ObserverSetup:
     def respecified(self, **spec: Any) -> None:
         changed = ProjectScenario(**{"mlflow": MLFLOW, **spec}).project
         self.project = self.project.model_copy(update={"spec": changed.spec})
+
+
+async def test_a_model_s_reconcile_builds_no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, guarded = ObserverSetup(), []
+    scene.version()
+
+    def spied(item: LinkedVersion, *more: Any) -> GuardedModel | None:
+        guarded.append(item.version.version)
+        return guarded_model(item, *more)
+
+    monkeypatch.setattr(link_versions, "guarded_model", spied)
+    champion = model()
+    scene.fakes.add(champion)
+    inputs = await model_inputs(scene.ports, champion)
+    seen = await observe_model(scene.ports, scene.cache, champion, inputs)
+
+    assert seen.linked is not None
+    assert guarded == []
+    observed = await scene.observe()
+    assert observed.models is not None
+    assert [each.version for each in observed.models.guard.models] == ["1"] == guarded
 
 
 async def test_an_unreadable_snapshot_costs_one_verdict_only() -> None:
