@@ -70,6 +70,8 @@ async def test_a_timeline_without_end_is_refused(monkeypatch: pytest.MonkeyPatch
             await registry.history("ops")
         await registry.close()
 
+    assert len(server.seen) < 10  # a page has 100 runs
+
 
 async def test_a_snapshot_is_not_looked_for_without_end() -> None:
     async with bad_server(answer(200, runs(100))) as server:
