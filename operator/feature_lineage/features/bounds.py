@@ -12,8 +12,8 @@ from feature_lineage.features import views
 from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
 
 MAX_DEPENDENCIES: Final = 2_000_000
-"""As `check_dependencies` counts them. As many take up to 4 s; a registry of 700 views with 5,000
-features and 1,000 services of 50 views has 800,000."""
+"""As `check_dependencies` counts them. All views of as many take up to 3 s, or one service; a
+registry of 700 views with 10,000 features and 1,000 services of 50 views has 800,000."""
 _VIEW: Final = 20
 _INPUT: Final = 10
 _VISIT: Final = 5
