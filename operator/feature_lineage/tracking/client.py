@@ -270,7 +270,7 @@ class MLflowClient:
         Raises:
             RequestRejected: more than 10 MB, and the server does not proxy artifacts.
         """
-        root = proxied_root(artifact_uri)
+        root = proxied_root(artifact_uri, self.server.host)
         if root is not None:
             call = Call("PUT", ARTIFACTS + quote(f"{root}/{path}".lstrip("/")))
         else:
@@ -299,14 +299,24 @@ class MLflowClient:
             raise mlflow_errors.unexpected_answer(self.server, path, fact) from error
 
 
-def proxied_root(artifact_uri: str) -> str | None:
-    """The path below the artifact proxy; None if the server does not proxy this location."""
+def proxied_root(artifact_uri: str, host: str) -> str | None:
+    """The path below the artifact proxy of a server; None if it does not proxy this location.
+
+    MLflow may name another server, as `mlflow-artifacts://host:port/…`: the tracking server itself
+    writes there. No credential of ours goes to a host that only a run names.
+
+    Args:
+        artifact_uri: of a run.
+        host: ``host:port`` of the tracking server.
+    """
     scheme, _, rest = artifact_uri.partition(":")
+    named, _, path = rest[2:].partition("/") if rest.startswith("//") else ("", "", rest)
+    if named.lower() not in {"", host}:
+        return None
     if scheme == "mlflow-artifacts":
-        # mlflow-artifacts:/1/… or mlflow-artifacts://host:port/1/…
-        return rest.lstrip("/") if not rest.startswith("//") else rest[2:].partition("/")[2]
-    if scheme in {"http", "https"} and ARTIFACTS in rest:
-        return rest.split(ARTIFACTS, 1)[1]
+        return path.lstrip("/")
+    if scheme in {"http", "https"} and named and ARTIFACTS in f"/{path}":
+        return f"/{path}".split(ARTIFACTS, 1)[1]
     return None
 
 

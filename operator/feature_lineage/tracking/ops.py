@@ -126,7 +126,7 @@ class OpsRuns:
         try:
             await self._client.upload(run_id, uri, path, text.encode())
         except (ServerFailed, RequestRejected):
-            if proxied_root(uri) is not None:
+            if proxied_root(uri, self._client.server.host) is not None:
                 raise
             return False
         return True

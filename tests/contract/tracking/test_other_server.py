@@ -1,6 +1,7 @@
 """A server with another setup: workspaces, and artifacts that the server does not proxy."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +51,26 @@ async def test_artifacts_outside_the_proxy_go_through_the_server(
     await registry.record(run)
 
     assert await registry.snapshot(run.experiment, HELD.digest) == HELD
+
+
+async def test_no_artifact_goes_to_another_server_than_its_uri_names(
+    mlflow_server: Server, tmp_path: Path
+) -> None:
+    """The artifact root is a server for artifacts, of which only the runs know."""
+    root = f"mlflow-artifacts://{mlflow_server.url.partition('://')[2]}/elsewhere"
+    args = ("--no-serve-artifacts", "--default-artifact-root", root)
+    run = ops(**{REGISTRY_DIGEST_TAG: HELD.digest})
+    with start_mlflow(tmp_path, args=args) as tracking, closing(Rest(tracking.url)) as rest:
+        registry = MLflowRegistry(MLflowServer(tracking.url))
+        run_id = await registry.record(run)
+
+        found = rest.call("GET", "runs/get", run_id=run_id)["run"]
+        assert found["info"]["artifact_uri"].startswith(root)
+        assert found["info"]["status"] == "FINISHED"
+        tags = pairs(found["data"]["tags"])
+        assert (tags[UNSTORED_TAG], tags[RECORDED_TAG]) == (SNAPSHOT_ARTIFACT, "true")
+        assert await registry.history(run.experiment)
+        await registry.close()
 
 
 async def test_an_unwritable_storage_does_not_stop_the_record(
