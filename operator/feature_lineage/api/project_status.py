@@ -16,6 +16,7 @@ from feature_lineage.api.enums import (
     BackfillState,
     ChangeAction,
     MaterializedBy,
+    OperationKind,
     PlanVerdict,
     Result,
     Verdict,
@@ -316,6 +317,10 @@ class FeatureStoreProjectStatus(StatusModel):
         None, description="The last record in MLflow of the aliases of the project's models."
     )
     counts: Counts | None = Field(None, description="Totals.")
+
+    def newest(self, kind: OperationKind) -> OperationRecord | None:
+        """The newest listed operation of a kind that ended; None if none is listed."""
+        return next((operation for operation in self.operations if operation.kind is kind), None)
 
     @property
     def in_flight(self) -> tuple[OperationStatus, ...]:

@@ -46,7 +46,7 @@ class FeatureAnswer(Message):
     """The values of one column of an answer, for the keys that were written to its view.
 
     Attributes:
-        column: full name, such as ``driver_stats__trips``.
+        column: as Feast answers it, such as ``driver_stats__trips`` or ``trips``.
         keys: keys that were written to the view and are not older than its TTL.
         missing: of these, keys that the store does not have.
         nulls: of these, keys with a row whose value is null.
@@ -256,7 +256,7 @@ class ProbeRequest(Message):
     """What is retrieved from the online store.
 
     Attributes:
-        questions: of the protected and the declared models.
+        questions: of the model versions with an alias.
         keys: by view, as materializations wrote them.
         most: rows of one retrieval.
     """

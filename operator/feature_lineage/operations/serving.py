@@ -71,10 +71,13 @@ class Answers:
 
 def question_of(model: GuardedModel) -> Question:
     """What is asked when the model is served: its service, else its list of features."""
-    if model.service:
-        return Question(model.service, names=model.names)
     refs = model.refs or tuple(definition.ref for definition in model.features)
-    return Question("", tuple(map(str, refs)), model.names)
+    return question_for(model.service, refs, model.names)
+
+
+def question_for(service: str, refs: Iterable[FeatureRef], names: ColumnNames) -> Question:
+    """The retrieval through a service, or of the list of features if there is none."""
+    return Question(service, () if service else tuple(map(str, refs)), names)
 
 
 def key_of_question(question: Question) -> str:

@@ -8,7 +8,7 @@ from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.ports import Ports
 
 MAX_RECORDS: Final = 32
-"""A record takes up to some 5 MB; reading one again is one request."""
+"""The text of a record has at most `probe.MAX_RECORD_BYTES`; reading one again is one request."""
 
 
 class ProbeCache:

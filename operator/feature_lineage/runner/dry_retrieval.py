@@ -28,8 +28,7 @@ from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.made_up_store import MadeUpStore, sample
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import memory_registry
-from feature_lineage.runner.request_context import request_context
-from feature_lineage.shorten import listed
+from feature_lineage.runner.request_context import RequestContext, request_context
 
 MAX_SECONDS: Final = 20.0
 """For one question: a function may wait for a service that this job cannot reach."""
@@ -88,40 +87,35 @@ class DryRegistry:
                     features = self._registry.get_feature_service(question.service, project)
                     # Vectors that are computed in advance are in the online store only.
                     features.precompute_online = False
-                row, computed = self._row(features, full=full)
+                asked = request_context(
+                    self._registry, project, features, self._entities, full=full
+                )
                 answer = MadeUpStore().get_online_features(
                     self._store.config,
                     features,
-                    [row],
+                    [_row(asked)],
                     self._registry,
                     project,
                     full_feature_names=full,
                 )
-            lost = sorted(computed - set(answer.proto.metadata.feature_names.val))
-            if lost:
-                form = f"the answer with full_feature_names={full} has no column "
-                return Failed(Cause.SERVING, form + listed(lost, 3))
+            if lacks := asked.left_out(answer.proto.metadata.feature_names.val):
+                return Failed(Cause.SERVING, lacks)
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
             return Failed(cause_of(error), error_line(error))
         return None
-
-    def _row(self, features: Any, *, full: bool) -> tuple[dict[str, Any], set[str]]:
-        """One entity row with made-up values, and the columns that on-demand views compute.
-
-        The row has the join keys and the data of the request.
-        """
-        asked = request_context(
-            self._registry, self._store.project, features, self._entities, full=full
-        )
-        keys = (key for view in asked.views for key in view.columns.values())
-        row = {key: sample(asked.types[key]) for key in keys}
-        row |= {name: sample(value_type) for name, value_type in asked.data.items()}
-        return row or {"": 1}, set(asked.computed)  # Feast counts the rows by any column
 
     @cached_property
     def _entities(self) -> dict[str, Any]:
         entities = self._registry.list_entities(self._store.project, allow_cache=True)
         return {entity.name: entity for entity in entities}
+
+
+def _row(asked: RequestContext) -> dict[str, Any]:
+    """One entity row with made-up values for the join keys and the data of the request."""
+    keys = (key for view in asked.views for key in view.columns.values())
+    row = {key: sample(asked.types[key]) for key in keys}
+    row |= {name: sample(value_type) for name, value_type in asked.data.items()}
+    return row or {"": 1}  # Feast counts the rows by any column
 
 
 def retrieve(

@@ -42,7 +42,7 @@ from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job
 from feature_lineage.runner.made_up_store import sample
 from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
-from feature_lineage.shorten import listed, one_line, visible
+from feature_lineage.shorten import one_line, visible
 
 _MAX_WORDS: Final = 300
 _UNREACHABLE: Final = frozenset(
@@ -138,9 +138,8 @@ class _Probe:
             words = one_line(visible(_words(error)), _MAX_WORDS)
             return ProbeAnswer(question=key, keys=count, cause=_cause_of(error), error=words)
         columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
-        if lost := sorted(context.computed - set(columns)):
-            words = f"the answer with full_feature_names={full} has no column {listed(lost, 3)}"
-            return ProbeAnswer(question=key, keys=count, cause=ProbeCause.SERVING, error=words)
+        if lacks := context.left_out(columns):
+            return ProbeAnswer(question=key, keys=count, cause=ProbeCause.SERVING, error=lacks)
         found = sorted(
             self._answers(context, asked, columns),
             key=lambda each: (each.keys == 0, each.keys < FEWEST, -each.excess),

@@ -1,12 +1,14 @@
 """What Feast needs in a request for features: keys, their types, and data of the request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from feast import utils
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.value_type import ValueType
+
+from feature_lineage.shorten import listed
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,22 @@ class RequestContext:
 
     def column(self, view: ViewRequest, feature: str) -> str:
         """The name of a column in the answer."""
-        return f"{view.name}__{feature}" if self.full else feature
+        return column_name(view.name, feature, full=self.full)
+
+    def left_out(self, columns: Iterable[str]) -> str:
+        """What an answer with these columns lacks; "" if nothing. Feast raises no error then."""
+        lost = sorted(self.computed.difference(columns))
+        form = f"the answer with full_feature_names={self.full} has no column "
+        return form + listed(lost, 3) if lost else ""
+
+
+def column_name(view: str, feature: str, *, full: bool) -> str:
+    """The name of a column in Feast's answer.
+
+    Args:
+        view: the alias in the service, else the view.
+    """
+    return f"{view}__{feature}" if full else feature
 
 
 def request_context(
@@ -84,7 +101,7 @@ def request_context(
     for view in on_demand:
         data |= view.get_request_data_schema()
     computed = frozenset(
-        f"{name}__{feature}" if full else feature
+        column_name(name, feature, full=full)
         for name in {view.projection.name_to_use() for view in on_demand}
         for feature in asked.get(name, ())
     )

@@ -60,8 +60,9 @@ class WrittenRows:
         moments = [at if at.tzinfo else at.replace(tzinfo=UTC) for _, _, at, _ in data]
         self.nulls.update(name for _, values, _, _ in data for name in _without_value(values))
         self.newest = max((*moments, *([self.newest] if self.newest else ())), default=None)
-        for (key, values, _, _), at in zip(data, moments, strict=True):
-            self._sample.add(key, values, at)
+        if self._sample.most:
+            for (key, values, _, _), at in zip(data, moments, strict=True):
+                self._sample.add(key, values, at)
 
 
 class KeySample:
@@ -75,18 +76,16 @@ class KeySample:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._kept: dict[int, tuple[Any, datetime, tuple[str, ...]]] = {}
         self._largest: list[int] = []  # a heap of negative hashes
         self._features: set[str] = set()
 
     def add(self, key: Any, values: Mapping[str, Any], at: datetime) -> None:
         """Keep a written row, if its key belongs to the sample."""
-        if not self._most:
-            return
         digest = crc32(key.SerializeToString())
         if digest not in self._kept:
-            if len(self._kept) >= self._most:
+            if len(self._kept) >= self.most:
                 if digest > -self._largest[0]:
                     return
                 del self._kept[-heapq.heapreplace(self._largest, -digest)]

@@ -78,9 +78,8 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
 
 def _failed_probe(observed: ObservedModel) -> str | None:
     """The failure of the newest probe as a whole; None if it did not fail."""
-    status = observed.project.status if observed.project is not None else None
-    operations = status.operations if status is not None else ()
-    last = next((op for op in operations if op.kind is OperationKind.PROBE), None)
+    project = observed.project
+    last = project.status.newest(OperationKind.PROBE) if project is not None else None
     if last is None or last.result is not Result.FAILED:
         return None
     return f"{last.id} failed: {last.message}; the next probe tries again"

@@ -187,7 +187,7 @@ def _deletion_blocked(
     policy = observed.resource.spec.deletion_policy
     if policy is not DeletionPolicy.DELETE or status.operation is not None:
         return None
-    tried = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
+    tried = status.newest(OperationKind.DELETE)
     if tried is None or tried.result is Result.SUCCEEDED:
         return None
     return Failure(Reason.DELETION_BLOCKED, tried.message or "the objects could not be deleted")

@@ -196,5 +196,5 @@ def is_finished(observed: ObservedProject, status: FeatureStoreProjectStatus) ->
         return False  # no ops run is lost
     if spec.deletion_policy is DeletionPolicy.RETAIN or not own_registry(spec, status):
         return True
-    done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
+    done = status.newest(OperationKind.DELETE)
     return done is not None and done.result is Result.SUCCEEDED

@@ -52,7 +52,7 @@ def _deletion(given: DecisionInput) -> DueOperation | None:
         return None
     if not own_registry(observed.resource.spec, status):
         return None  # a registry that was only read belongs to another writer
-    done = next((op for op in status.operations if op.kind is OperationKind.DELETE), None)
+    done = status.newest(OperationKind.DELETE)
     if done is not None and done.inputs_digest == given.inputs_digest:
         # A protected service, whose reason is another one, blocks until the spec or an annotation
         # changes.
@@ -180,7 +180,7 @@ def last_observed(status: FeatureStoreProjectStatus) -> datetime | None:
     An operation of another kind counts if it read the registry. Otherwise the registry is as old as
     before, and the operation does not delay an Observe.
     """
-    observed = next((op for op in status.operations if op.kind is OperationKind.OBSERVE), None)
+    observed = status.newest(OperationKind.OBSERVE)
     seen = status.registry.observed_at if status.registry else None
     return max((at for at in (seen, observed and observed.finished_at) if at), default=None)
 

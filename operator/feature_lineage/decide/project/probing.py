@@ -17,7 +17,7 @@ from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.probe import BAD, MAX_QUESTIONS, ProbeRecord, ProbeRequest
 from feature_lineage.operations.sampled_keys import SampledKeys
-from feature_lineage.operations.serving import Question, key_of_question
+from feature_lineage.operations.serving import Question, key_of_question, question_for
 
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
@@ -26,11 +26,7 @@ CONFIRM_AFTER: Final = timedelta(seconds=30)
 def questions(linked: tuple[LinkedVersion, ...]) -> tuple[Question, ...]:
     """The retrievals of the versions with an alias; equal ones once."""
     asked = (
-        Question(
-            item.link.service,
-            () if item.link.service else tuple(map(str, item.link.refs)),
-            item.link.names,
-        )
+        question_for(item.link.service, item.link.refs, item.link.names)
         for item in linked
         if item.version.aliases and item.link.complete and item.link.refs
     )
@@ -58,7 +54,7 @@ def next_probe(observed: ObservedProject, status: FeatureStoreProjectStatus) -> 
     """When the next probe is due; None: now, or never without `spec.probe`."""
     interval = observed.resource.spec.probe_interval
     probed = status.probe
-    tried = next((op for op in status.operations if op.kind is OperationKind.PROBE), None)
+    tried = status.newest(OperationKind.PROBE)
     last = max(
         (at for at in (probed and probed.at, tried and tried.finished_at) if at), default=None
     )
