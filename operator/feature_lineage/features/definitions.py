@@ -193,6 +193,8 @@ def _projected_types(snapshot: RegistrySnapshot) -> dict[FeatureRef, str]:
 def _view(snapshot: RegistrySnapshot, name: str) -> _View | None:
     """A view, with those that feed it: each is built once, however many views it feeds."""
     built: dict[str, _View | None] = snapshot.derived.setdefault("view_definitions", {})
+    if name in built:
+        return built[name]
     pending, entered = [name], set[str]()
     while pending:
         each = pending[-1]

@@ -132,13 +132,13 @@ class _Resolver:
         if self.training.doubt:
             return self._declared_or_ambiguous(self.training.doubt)
         precise = [record for record in self.records if self.services.precise(record)]
-        lists = {frozenset(self.services.refs(record)) for record in precise}
+        lists = [self.services.refs(record) for record in precise]
         tagged = next((r for r in precise if r.origin is Origin.VERSION_TAG), None)
-        if len(lists) > 1 and tagged is not None and precise[0] is not tagged:
+        if len(set(map(frozenset, lists))) > 1 and tagged is not None and precise[0] is not tagged:
             note = f"{precise[0].named} and {tagged.named} name different features"
             return self._declared_or_ambiguous(note)
         if precise:
-            refs, origin = self.services.refs(precise[0]), precise[0].origin
+            refs, origin = lists[0], precise[0].origin
             if self.training.nested and origin is not Origin.VERSION_TAG:
                 origin = Origin.PARENT_RUN
             return self._attribute(replace(self.link, refs=refs, origin=origin), precise[0])

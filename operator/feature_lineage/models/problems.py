@@ -109,7 +109,8 @@ def compare(
             found.add(_not_served(was.ref, service))
         else:
             # Only an existing service renames join keys.
-            found.update(_differences(was if served else replace(was, renamed=()), now, inputs))
+            plain = was if served or not was.renamed else replace(was, renamed=())
+            found.update(_differences(plain, now, inputs))
             found.update(_repinned(was.ref, served or {}))
     return tuple(sorted(found))
 

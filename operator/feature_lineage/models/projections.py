@@ -53,7 +53,7 @@ class Projections:
         parsed = tuple(ref for item in items if (ref := parse(item)) is not None)
         for service in self.likely:
             own = {member.spelled: member.ref for member in self.members(service) or ()}
-            if own.keys() >= {str(ref) for ref in parsed}:
+            if own and own.keys() >= {str(ref) for ref in parsed}:
                 return tuple(dict.fromkeys(own[str(ref)] for ref in parsed))
         return tuple(dict.fromkeys(parsed))
 
