@@ -7,12 +7,11 @@ from tests.cluster.host.polling import condition
 from tests.e2e.conftest import CreateTenant
 from tests.e2e.project_fixture import Holds
 from tests.e2e.tenant import VIEW
-from tests.local.scene import FEATURES
+from tests.local.scene import FEATURES, backfill
 
 from feature_lineage.kube.api_client import Object
 
 ROWS = 600_000
-EVERY_MINUTE = {"name": "every-minute", "cron": "* * * * *", "incremental": {}}
 VIEW_OF_A_FUNCTION = """
 from feast import BatchFeatureView
 
@@ -56,7 +55,7 @@ def _view(name: str, **fields: Any) -> Holds:
 async def test_600_000_rows_pass_in_the_default_pod(create_tenant: CreateTenant) -> None:
     tenant = create_tenant("many")
     tenant.commit(FEATURES + VIEW_OF_A_FUNCTION.format(name="many", body=MANY_ROWS))
-    await tenant.create_project(schedules=[EVERY_MINUTE])
+    await tenant.create_project(backfills=[backfill()])
 
     project = await tenant.until(_view("many", lastResult="Succeeded", rows=ROWS), seconds=1500)
 
@@ -71,7 +70,7 @@ async def test_a_view_that_takes_all_memory_is_skipped(create_tenant: CreateTena
     tenant = create_tenant("hoarder")
     tenant.commit(FEATURES + VIEW_OF_A_FUNCTION.format(name="all_of_it", body=ALL_MEMORY))
     limited = {"resources": {"limits": {"memory": "512Mi"}}, "retries": 3}
-    await tenant.create_project(schedules=[EVERY_MINUTE], runtime=limited)
+    await tenant.create_project(backfills=[backfill()], runtime=limited)
 
     project = await tenant.until(_view("all_of_it", lastResult="Failed", killedJobs=2), seconds=600)
 
