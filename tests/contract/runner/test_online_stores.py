@@ -1,8 +1,6 @@
 """An online store that moves: what the plan says, and what the next materialization writes."""
 
 import json
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from feast.repo_config import RepoConfig
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
 from tests.contract.runner.test_life_of_a_project import views
+from tests.forks.client import output_of
 
 from feature_lineage.features.freshness import is_served
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
@@ -33,9 +32,8 @@ FeatureStore(sys.argv[1]).materialize_incremental(datetime.fromisoformat(sys.arg
 
 def served(repo: Repo, key: str = "driver_id") -> list[int | None]:
     """What Feast serves of the first driver."""
-    script = [sys.executable, "-c", SERVE, str(repo.path), key]
-    done = subprocess.run(script, cwd=repo.path, capture_output=True, text=True, check=True)
-    found: list[int | None] = json.loads(done.stdout.splitlines()[-1])
+    done = output_of("-c", SERVE, str(repo.path), key, cwd=repo.path)
+    found: list[int | None] = json.loads(done.splitlines()[-1])
     return found
 
 
@@ -133,8 +131,7 @@ def test_rows_before_a_window_that_was_in_the_future(full: Repo, zygote: Zygote)
     tick, ahead = NOW - timedelta(minutes=30), NOW - timedelta(minutes=5)
     materialize = MaterializeRequest(views=(ViewWindow(name="a", end=tick),))
     zygote.run(request("materialize", full.path, materialize))
-    script = [sys.executable, "-c", INTERVAL, str(full.path), ahead.isoformat()]
-    subprocess.run(script, cwd=full.path, check=True)
+    output_of("-c", INTERVAL, str(full.path), ahead.isoformat(), cwd=full.path)
 
     assert materialized(full, zygote, untrusted={"a": ahead}).start == tick
     assert materialized(full, zygote).start == NOW

@@ -1,8 +1,6 @@
 """The owner record in the registry: who has applied owns, and only who can write there."""
 
 import signal
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +9,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry
 from tests.contract.runner.conftest import Build
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
+from tests.forks.client import output_of
 
 from feature_lineage.operations.job_report import ExitCode, JobReport, Outcome
 from feature_lineage.operations.plan import PlanVerdict
@@ -223,10 +222,4 @@ def test_the_tags_of_the_repo_stay(repo: Repo, zygote: Zygote) -> None:
 
 
 def feast(repo: Repo, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "feast.cli.cli", *arguments],
-        cwd=repo.path,
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    output_of("-m", "feast.cli.cli", *arguments, cwd=repo.path)

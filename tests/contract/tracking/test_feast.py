@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.contract.tracking.conftest import unique
+from tests.forks.client import output_of
 from tests.servers.mlflow import Server
 
 from feature_lineage.tracking import MLflowRegistry
@@ -20,16 +19,10 @@ async def test_models_trained_with_feast(
 ) -> None:
     model = unique("driver_model")
     script = Path(__file__).with_name("train_with_feast.py")
-    trained = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), mlflow_server.url, model],
-        cwd=tmp_path,
-        env={**os.environ, "MLFLOW_TRACKING_URI": mlflow_server.url},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert trained.returncode == 0, trained.stderr[-3000:]
-    runs = json.loads(trained.stdout.splitlines()[-1])
+    arguments = [str(script), str(tmp_path), mlflow_server.url, model]
+    env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_server.url}
+    trained = output_of(*arguments, training=True, cwd=tmp_path, env=env)
+    runs = json.loads(trained.splitlines()[-1])
 
     view = await registry.view(max_age=timedelta(0), full=True)
 
