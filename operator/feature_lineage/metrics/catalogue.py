@@ -172,6 +172,18 @@ GAUGES: Final = (
         "Absent without an objective or while that is not known.",
     ),
     _gauge(
+        "feature_lineage_model_serving",
+        MODEL,
+        "1 while the online store serves the features of a model, 0 while it does not: read "
+        "status.serving. Absent without a probe or while that is not known.",
+    ),
+    _gauge(
+        "feature_lineage_model_null_ratio",
+        (*MODEL, "feature"),
+        "Share of null values of a feature in the last answer of the online store, for keys that "
+        "the store has. The 20 worst features of a model; compare with status.serving.",
+    ),
+    _gauge(
         "feature_lineage_condition",
         (*CONDITION, "status", "reason"),
         "Always 1. Each condition of each resource: its status and reason. The message is in "

@@ -63,4 +63,4 @@ def state_of(resources: Resources, reconciler: Reconciler) -> State:
         if known is not None:
             guard = known.guard.read_at if known.guard else None
             facts[name] = FactTimes(mlflow=known.read_at, guard=guard)
-    return State(projects, resources.models(), snapshots, facts)
+    return State(projects, resources.models(), snapshots, facts, reconciler.shares)

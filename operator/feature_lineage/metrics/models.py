@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from feature_lineage.api.conditions import ModelCondition
 from feature_lineage.api.enums import Verdict
 from feature_lineage.features.freshness import judge_model
 from feature_lineage.features.refs import FeatureRef
@@ -55,6 +56,20 @@ def features_fresh(data: ScrapeData) -> Iterator[Row]:
         fresh = _fresh(model, data.project_of(model), data.now)
         if fresh is not None:
             yield _model(model), float(fresh)
+
+
+def serving(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
+        for condition in model.conditions:
+            if condition.type == ModelCondition.SERVING and condition.status != "Unknown":
+                yield _model(model), float(condition.status == "True")
+
+
+def null_ratio(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
+        for share in data.shares.get(model.name, ()):
+            if share.null_ratio is not None:
+                yield (*_model(model), share.column), share.null_ratio
 
 
 def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bool | None:

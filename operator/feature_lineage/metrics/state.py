@@ -11,6 +11,7 @@ from feature_lineage.decide.project.views import judge_views, observed_at, view_
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.freshness import Freshness, ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.feature_shares import FeatureShare
 
 Name = tuple[str, str]
 """(namespace, name) of a resource."""
@@ -39,12 +40,14 @@ class State:
         models: iterated once; a host may create each model lazily.
         snapshots: of `status.registry.digest`, by project; optional.
         facts: by project; optional; without an entry no ages are exported.
+        shares: by model; its features in the last answer of the probe; optional.
     """
 
     projects: tuple[FeatureStoreProject, ...] = ()
     models: Iterable[TrainedModel] = ()
     snapshots: Mapping[Name, RegistrySnapshot] = field(default_factory=dict)
     facts: Mapping[Name, FactTimes] = field(default_factory=dict)
+    shares: Mapping[Name, tuple[FeatureShare, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class ScrapeData:
     now: datetime
     projects: Mapping[Name, ProjectData]
     models: tuple[ModelSample, ...]
+    shares: Mapping[Name, tuple[FeatureShare, ...]]
 
     def conditions(self) -> Iterator[tuple[str, Name, ConditionSample]]:
         """Kind and name of every resource, with each of its conditions."""
@@ -201,6 +205,7 @@ def scrape_data(state: State, now: datetime) -> ScrapeData:
         now,
         dict(_projects(state, now)),
         tuple(sorted(map(ModelSample.of, state.models), key=lambda model: model.name)),
+        state.shares,
     )
 
 

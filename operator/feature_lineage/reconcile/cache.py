@@ -16,6 +16,7 @@ from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
+from feature_lineage.operations.feature_shares import FeatureShare
 from feature_lineage.ports import ModelRegistry, ModelStamp
 from feature_lineage.reconcile.alias_log import AliasLog
 from feature_lineage.reconcile.probe_cache import ProbeCache
@@ -35,6 +36,7 @@ class ReconcileCache:
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
         probes: of each project, the record of its probes.
+        shares: of each model by namespace and name, its features in the last answer of the probe.
         aliases: of each project, the history of its models' aliases.
         questions: of each project, the token of its job's question for a newer guard, and when it
             was first seen.
@@ -49,6 +51,7 @@ class ReconcileCache:
     ] = field(default_factory=dict)
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
     probes: ProbeCache = field(default_factory=ProbeCache)
+    shares: dict[tuple[str, str], tuple[FeatureShare, ...]] = field(default_factory=dict)
     aliases: dict[Key, AliasLog] = field(default_factory=dict)
     questions: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
 
@@ -58,6 +61,8 @@ class ReconcileCache:
             values.pop(key, None)
         self.questions.pop(key, None)
         self.aliases.pop(key, None)
+        if key.kind == "TrainedModel":
+            self.shares.pop((key.namespace, key.name), None)
         self.snapshots.forget(key)
         self.probes.forget(key)
 

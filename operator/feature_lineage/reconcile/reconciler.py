@@ -6,17 +6,19 @@ is not needed any more.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.model_status import TrainedModelStatus
 from feature_lineage.decide.decision import Decision, Keep, KeepProbe
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.model.no_op import no_op_until
-from feature_lineage.decide.observed import ModelFacts
+from feature_lineage.decide.model.serving import probed
+from feature_lineage.decide.observed import ModelFacts, ObservedModel
 from feature_lineage.decide.project.action_results import (
     RETRY_START,
     ActionResults,
@@ -28,6 +30,7 @@ from feature_lineage.decide.project.history import needed_jobs, records_operatio
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.feature_shares import FeatureShare, feature_shares
 from feature_lineage.ports import Ports, ResourceT
 from feature_lineage.reconcile.actions import Actions
 from feature_lineage.reconcile.cache import ReconcileCache
@@ -93,6 +96,11 @@ class Reconciler:
         remembered = self._memory.facts.get(key_of(project))
         return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
 
+    @property
+    def shares(self) -> Mapping[tuple[str, str], tuple[FeatureShare, ...]]:
+        """Of each probed model by namespace and name, its features in the last answer."""
+        return self._memory.shares
+
     async def reconcile_project(
         self, project: FeatureStoreProject, *, requested: bool = False
     ) -> ReconcileResult:
@@ -134,6 +142,7 @@ class Reconciler:
             return ReconcileResult(model, no_op.until)
         observed = await observe_model(self._ports, self._memory, model, inputs)
         decision = decide_model(observed)
+        self._remember_shares(observed, decision.status)
         written = await self._write(model, decision.status)
         results = ActionResults()
         for action in decision.after:
@@ -158,6 +167,14 @@ class Reconciler:
             finished=decision.finished,
             sink_errors=sink_errors,
         )
+
+    def _remember_shares(self, observed: ObservedModel, status: TrainedModelStatus) -> None:
+        metadata = observed.resource.metadata
+        name, known = (metadata.namespace, metadata.name), probed(observed, observed.linked)
+        if status.serving is None:
+            self._memory.shares.pop(name, None)
+        elif known is not None:
+            self._memory.shares[name] = feature_shares(known.answer)
 
     def _given_up(
         self, before: ResourceT, written: ResourceT, decision: Decision[Any]

@@ -18,6 +18,8 @@ from tests.unit.metrics.build import NOW, at, condition, lineage, model, project
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition
+from feature_lineage.operations.feature_shares import feature_shares
+from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer
 
 RANKING = ("ml", "ranking")
 MLFLOW = {"trackingUri": "http://mlflow:5000"}
@@ -82,13 +84,29 @@ FULL_MODEL = model(
         featureService="activity",
         origin="RunTag",
     ),
-    conditions=[condition("LineageVerified", "False", "Broken", hours=2)],
+    conditions=[
+        condition("LineageVerified", "False", "Broken", hours=2),
+        condition("Serving", "False", "MostlyNull", hours=1),
+    ],
 )
 FULL = State(
     projects=(FULL_PROJECT,),
     models=(FULL_MODEL,),
     snapshots={RANKING: snapshot("never", "slow", "stats", on_demand={"derived": "stats"})},
     facts={RANKING: FactTimes(NOW - timedelta(seconds=30), NOW - timedelta(seconds=45))},
+    shares={
+        ("ml", "champion"): feature_shares(
+            ProbeAnswer(
+                question="service activity",
+                features=(
+                    FeatureAnswer(column="trips", keys=9, missing=1, nulls=6),
+                    FeatureAnswer(column="trips", keys=9),
+                    FeatureAnswer(column="gone", keys=9, missing=9),
+                    FeatureAnswer(column="rating", keys=9),
+                ),
+            )
+        )
+    },
 )
 
 FULL_TEXT = """\
@@ -138,12 +156,17 @@ feature_lineage_model_verdict{alias="champion",M,verdict="Unknown"} 0.0
 feature_lineage_model_verdict_since_timestamp_seconds{alias="champion",M} 1.7829e+09
 feature_lineage_model_problems{alias="champion",M} 2.0
 feature_lineage_model_features_fresh{alias="champion",M} 1.0
+feature_lineage_model_serving{alias="champion",M} 0.0
+feature_lineage_model_null_ratio{alias="champion",feature="trips",M} 0.75
+feature_lineage_model_null_ratio{alias="champion",feature="rating",M} 0.0
 feature_lineage_condition{kind="FeatureStoreProject",N,reason="Blocked",status="False",type="Ready"} 1.0
 feature_lineage_condition{kind="FeatureStoreProject",N,reason="Blocked",status="True",type="Stalled"} 1.0
 feature_lineage_condition{kind="TrainedModel",T,reason="Broken",status="False",type="LineageVerified"} 1.0
+feature_lineage_condition{kind="TrainedModel",T,reason="MostlyNull",status="False",type="Serving"} 1.0
 feature_lineage_condition_last_transition_timestamp_seconds{kind="FeatureStoreProject",N,type="Ready"} 1.7829036e+09
 feature_lineage_condition_last_transition_timestamp_seconds{kind="FeatureStoreProject",N,type="Stalled"} 1.7829036e+09
 feature_lineage_condition_last_transition_timestamp_seconds{kind="TrainedModel",T,type="LineageVerified"} 1.7829e+09
+feature_lineage_condition_last_transition_timestamp_seconds{kind="TrainedModel",T,type="Serving"} 1.7829036e+09
 """  # noqa: E501
 SHORT = {
     "P": 'name="ranking",namespace="ml",project="driver_ranking"',
@@ -322,6 +345,17 @@ def test_a_model_without_a_reconcile_is_unknown() -> None:
 
     assert 'verdict="Unknown"} 1.0' in found
     assert found.count("} 0.0") == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("True", " 1.0\n"), ("False", " 0.0\n"), ("Unknown", "")]
+)
+def test_serving_that_is_not_known_has_no_sample(status: str, expected: str) -> None:
+    probed = model(conditions=[condition("Serving", status, "NotProbed")])
+
+    found = samples_of(State(models=(probed,)), name="feature_lineage_model_serving")
+
+    assert found[-5:] == expected
 
 
 NASTY = 'Fahrer"größe\\n\n価格\r\u2028'
