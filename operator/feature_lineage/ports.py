@@ -5,7 +5,7 @@ the errors of `feature_lineage.errors`; no method returns an empty answer for a 
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -34,11 +34,13 @@ class ModelStamp:
         state: equal for equal states, such as uid and ``resourceVersion``.
         namespace: namespace of the resource.
         project: the project that it refers to, permitted or not.
+        declares: equal for equal specs, if the spec declares a version or a service; None if not.
     """
 
     state: object
     namespace: str
     project: Key
+    declares: object = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: TrainedModel) -> "ModelStamp":
@@ -46,7 +48,8 @@ class ModelStamp:
         metadata, reference = model.metadata, model.spec.project_ref
         home = Key("FeatureStoreProject", reference.namespace or metadata.namespace, reference.name)
         version = metadata.resource_version
-        return cls((metadata.uid, version) if version else model, metadata.namespace, home)
+        state = (metadata.uid, version) if version else model
+        return cls(state, metadata.namespace, home, model.spec if model.spec.declares else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,3 +81,8 @@ class TrainedModelSpec(ApiModel):
         None, description="How fresh the features of the model must be."
     )
     suspend: StrictBool = Field(False, description="Whether the operator stops writing tags.")
+
+    @property
+    def declares(self) -> bool:
+        """Whether the spec declares a version or a service, which aliases and records do not."""
+        return self.model.version is not None or self.feature_service is not None

@@ -72,6 +72,8 @@ class ModelFacts:
     Attributes:
         read_at: time of the oldest fact; None if MLflow was never read.
         linked: versions that name the project, by model and version.
+        declared: versions of which a TrainedModel declares the number or the service, as it sees
+            them; only of a project that is probed.
         guard: the protected versions among them; None if MLflow was never read.
         failure: why the facts are not newer; None if they are current.
     """
@@ -80,6 +82,7 @@ class ModelFacts:
     linked: tuple[LinkedVersion, ...] = ()
     guard: Guard | None = None
     failure: Failure | None = None
+    declared: tuple[LinkedVersion, ...] = ()
 
 
 @dataclass(frozen=True)

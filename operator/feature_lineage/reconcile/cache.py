@@ -105,6 +105,7 @@ class CachedFacts:
     Attributes:
         digest: of the registry snapshot that the versions were linked with, "" for none.
         declaring: TrainedModels that make a version one of the project.
+        declared: what TrainedModels declare, if the project is probed.
         named: the registered models of the project, declared ones included.
     """
 
@@ -114,6 +115,7 @@ class CachedFacts:
     spec: FeatureStoreProjectSpec
     facts: ModelFacts
     declaring: tuple[tuple[str, ModelStamp], ...] = ()
+    declared: tuple[tuple[str, object], ...] = ()
     named: frozenset[str] = frozenset()
     _view: "ref[RegistryView]" = field(init=False, compare=False)
 

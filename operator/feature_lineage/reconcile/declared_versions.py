@@ -43,9 +43,9 @@ async def declared_versions(
     found: dict[tuple[str, str], tuple[TrainedModel, ModelVersion]] = {}
     for name in sorted({name for name, _ in declaring}):
         for model in sorted(ports.resources.models_named(name), key=lambda m: str(key_of(m))):
-            if ModelStamp.of(model).project != key_of(project) or not _permits(project, model):
+            if ModelStamp.of(model).project != key_of(project) or not permits(project, model):
                 continue
-            version = version_of(await _seen_by(ports, project, view, model), model)
+            version = version_of(await seen_by(ports, project, view, model), model)
             if version is not None and _names_none(view, version):
                 found.setdefault((version.name, version.version), (model, version))
     return tuple(found.values())
@@ -63,12 +63,13 @@ def _names_none(view: RegistryView, version: ModelVersion) -> bool:
     return not projects_of(version, view.run_of(version))
 
 
-def _permits(project: FeatureStoreProject, model: TrainedModel) -> bool:
+def permits(project: FeatureStoreProject, model: TrainedModel) -> bool:
+    """Whether the project permits the namespace of the TrainedModel."""
     allowed = project.spec.allowed_namespaces
     return allowed.permit(model.metadata.namespace, project.metadata.namespace)
 
 
-async def _seen_by(
+async def seen_by(
     ports: Ports, project: FeatureStoreProject, view: RegistryView, model: TrainedModel
 ) -> RegistryView:
     """The models that the project and the namespace of the TrainedModel may see."""

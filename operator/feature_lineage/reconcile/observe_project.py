@@ -28,6 +28,7 @@ from feature_lineage.reconcile.cache import (
     ReconcileCache,
     ResolvedSource,
 )
+from feature_lineage.reconcile.declared_links import declarations, declared_links
 from feature_lineage.reconcile.declared_versions import (
     Declaring,
     declared_versions,
@@ -155,20 +156,27 @@ async def _model_facts(
         memory.facts.pop(key_of(project), None)
         return ModelFacts(read_at=None, failure=failure)
     digest = observed.snapshot.digest if observed.snapshot else ""
-    declaring = declaring_models(ports, project, view)
+    declaring, declared = (
+        declaring_models(ports, project, view),
+        declarations(ports, project, view),
+    )
     remembered = memory.facts.get(key_of(project))
     if (
         remembered is not None
         and remembered.of(view, digest, failure, project)
-        and remembered.declaring == declaring
+        and (remembered.declaring, remembered.declared) == (declaring, declared)
     ):
         return remembered.facts
     facts = await _linked_facts(ports, memory, observed, registry, view, failure, declaring)
+    asked = await declared_links(
+        ports, memory, project, registry, view, observed.snapshot, declared, facts.linked
+    )
+    facts = replace(facts, declared=asked)
     allowed, namespace = project.spec.allowed_namespaces, project.metadata.namespace
     named = {item.version.name for item in facts.linked}
     named |= {name for name, stamp in declaring if allowed.permit(stamp.namespace, namespace)}
     memory.facts[key_of(project)] = CachedFacts(
-        view, digest, failure, project.spec, facts, declaring, frozenset(named)
+        view, digest, failure, project.spec, facts, declaring, declared, frozenset(named)
     )
     return facts
 

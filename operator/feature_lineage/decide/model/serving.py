@@ -69,8 +69,8 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
         conditions.unknown(
             C.SERVING,
             Reason.NOT_PROBED,
-            "no probe has retrieved the features of this model yet; versions with an alias whose "
-            "features are known are probed",
+            "no probe has retrieved the features of this model yet; versions whose features are "
+            "known are probed",
         )
     elif known.confirmed or conditions.get(C.SERVING) is None:
         _set_confirmed(conditions, known)

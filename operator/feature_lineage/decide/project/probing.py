@@ -9,7 +9,7 @@ from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, ProbeStatus
 from feature_lineage.decide.decision import KeepProbe
 from feature_lineage.decide.facts import SourceFacts
-from feature_lineage.decide.observed import LinkedVersion, ObservedProject
+from feature_lineage.decide.observed import ModelFacts, ObservedProject
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
 from feature_lineage.decide.project.step import Step
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -23,12 +23,15 @@ CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
 
 
-def questions(linked: tuple[LinkedVersion, ...]) -> tuple[Question, ...]:
-    """The retrievals of the versions with an alias; equal ones once."""
+def questions(models: ModelFacts | None) -> tuple[Question, ...]:
+    """The retrievals of the versions with an alias, and of the declared ones; equal ones once."""
+    if models is None:
+        return ()
+    aliased = (item for item in models.linked if item.version.aliases)
     asked = (
         question_for(item.link.service, item.link.refs, item.link.names)
-        for item in linked
-        if item.version.aliases and item.link.complete and item.link.refs
+        for item in (*models.declared, *aliased)
+        if item.link.complete and item.link.refs
     )
     return tuple(dict.fromkeys(asked))[:MAX_QUESTIONS]
 
@@ -40,7 +43,7 @@ def probe_due(given: DecisionInput) -> DueOperation | None:
     observed, status = given.observed, given.status
     if observed.resource.spec.probe is None or observed.deleted or status.registry is None:
         return None
-    if observed.models is None or not questions(observed.models.linked):
+    if not questions(observed.models):
         return None
     since = next_probe(observed, status) or observed.now
     if since > observed.now and not observed.requested:
@@ -81,9 +84,8 @@ def _incomplete(observed: ObservedProject, status: FeatureStoreProjectStatus) ->
     """Whether a bad answer is not confirmed, or an answer is missing or lost."""
     if status.probe is not None and status.probe.unconfirmed:
         return True
-    linked = observed.models.linked if observed.models is not None else ()
     answered = observed.probe.answers if observed.probe is not None else {}
-    return any(key_of_question(question) not in answered for question in questions(linked))
+    return any(key_of_question(question) not in answered for question in questions(observed.models))
 
 
 def without_probe(observed: ObservedProject, step: Step) -> Step:
@@ -101,9 +103,10 @@ def probe_request(
     keys: Mapping[str, SampledKeys] = record.keys if record is not None else {}
     if snapshot is not None:
         keys = {name: each for name, each in keys.items() if snapshot.view(name) is not None}
-    linked = observed.models.linked if observed.models is not None else ()
     return ProbeRequest(
-        questions=questions(linked), keys=dict(keys), most=observed.resource.spec.probe_keys
+        questions=questions(observed.models),
+        keys=dict(keys),
+        most=observed.resource.spec.probe_keys,
     )
 
 

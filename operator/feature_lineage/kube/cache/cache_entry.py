@@ -38,6 +38,7 @@ class CacheEntry:
         packed: of a TrainedModel, its JSON; of an object that does not validate, the error message.
         model: registered model of a TrainedModel, "" of a project.
         project: the project that a TrainedModel refers to, None of a project.
+        declares: whether the spec of a TrainedModel declares a version or a service.
         valid: whether the object validates.
     """
 
@@ -47,6 +48,7 @@ class CacheEntry:
     packed: bytes
     model: str = ""
     project: Key | None = None
+    declares: bool = False
     valid: bool = True
 
 
@@ -94,8 +96,9 @@ def entry_of(resource: ResourceT, spec_hash: int) -> tuple[CacheEntry, ResourceT
     reference = resource.spec.project_ref
     namespace = reference.namespace or resource.metadata.namespace
     project = Key("FeatureStoreProject", namespace, reference.name)
-    model = resource.spec.model.name
-    return CacheEntry(uid, version, spec_hash, packed, model, project), resource
+    spec = resource.spec
+    entry = CacheEntry(uid, version, spec_hash, packed, spec.model.name, project, spec.declares)
+    return entry, resource
 
 
 def unpacked(entry: CacheEntry) -> TrainedModel:

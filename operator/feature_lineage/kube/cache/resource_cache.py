@@ -72,7 +72,12 @@ class ResourceCache:
 
     def stamps_named(self, name: str) -> tuple[ModelStamp, ...]:
         return tuple(
-            ModelStamp((entry.uid, entry.version), key.namespace, entry.project)
+            ModelStamp(
+                (entry.uid, entry.version),
+                key.namespace,
+                entry.project,
+                _spec_of(entry) if entry.declares else None,
+            )
             for key in self._by_model.get(name, ())
             if (entry := self._entries[key]).project is not None
         )
