@@ -15,6 +15,7 @@ RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
 ALLOW_BREAKING = f"{GROUP}/{OverrideKind.ALLOW_BREAKING}"
 ALLOW_ADOPTION = f"{GROUP}/{OverrideKind.ALLOW_ADOPTION}"
 ALLOW_DELETE = f"{GROUP}/{OverrideKind.ALLOW_DELETE}"
+OWNER = f"{GROUP}/model-owner"
 FINALIZER = f"{GROUP}/cleanup"
 
 PLACEHOLDER = "<why>"

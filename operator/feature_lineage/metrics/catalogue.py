@@ -27,6 +27,7 @@ class MetricDefinition:
 PROJECT: Final = ("namespace", "name", "project")
 VIEW: Final = (*PROJECT, "feature_view")
 MODEL: Final = ("namespace", "name", "model", "alias")
+OWNERS: Final = ("model_owner", "service_owner", "view_owners")
 MODEL_PROJECT: Final = ("project_namespace", "project_name", "project")
 CONDITION: Final = ("kind", "namespace", "name", "type")
 
@@ -139,8 +140,8 @@ GAUGES: Final = (
     ),
     _gauge(
         "feature_lineage_model_info",
-        (*MODEL, "version", "feature_service", "origin", *MODEL_PROJECT),
-        "Always 1. The version of a TrainedModel and the project it uses; join it on "
+        (*MODEL, "version", "feature_service", "origin", *OWNERS, *MODEL_PROJECT),
+        "Always 1. The version of a TrainedModel, the project it uses, and the owners; join it on "
         "(namespace, name).",
     ),
     _gauge(

@@ -15,7 +15,10 @@ def info(data: ScrapeData) -> Iterator[Row]:
     for model in data.models:
         lineage = model.lineage
         service, origin = (lineage.service, lineage.origin) if lineage else ("", "")
-        yield (*_model(model), model.version, service, origin, *_project_labels(data, model)), 1.0
+        project = data.project_of(model)
+        owners = project.owners.of(service, lineage.views) if project and lineage else ("", "")
+        common = (*_model(model), model.version, service, origin, model.owner, *owners)
+        yield (*common, *_project_labels(data, model)), 1.0
 
 
 def feature_views(data: ScrapeData) -> Iterator[Row]:

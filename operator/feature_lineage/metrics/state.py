@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from feature_lineage.api import FeatureStoreProject, TrainedModel
+from feature_lineage.api.annotations import OWNER
 from feature_lineage.api.enums import Verdict
 from feature_lineage.api.model_status import ModelFreshnessStatus
 from feature_lineage.decide.project.views import judge_views, observed_at, view_states
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.freshness import Freshness, ViewState
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.metrics.families import label
+from feature_lineage.metrics.owners import Owners
 from feature_lineage.operations.feature_shares import FeatureShare
 
 Name = tuple[str, str]
@@ -91,6 +94,7 @@ class ModelSample:
         project_name: namespace and name of the project it refers to.
         version: resolved, or as the spec names it.
         own_max_age: the model's own objective.
+        owner: by its annotation, "" without one.
     """
 
     name: Name
@@ -102,6 +106,7 @@ class ModelSample:
     freshness: ModelFreshnessStatus | None
     own_max_age: timedelta | None
     conditions: tuple[ConditionSample, ...]
+    owner: str
     kind: str = "TrainedModel"
 
     @classmethod
@@ -131,6 +136,7 @@ class ModelSample:
             freshness=status.freshness,
             own_max_age=spec.freshness.max_age if spec.freshness else None,
             conditions=conditions_of(resource),
+            owner=label(resource.metadata.annotations.get(OWNER, "")),
         )
 
 
@@ -143,6 +149,7 @@ class ProjectData:
         judged: freshness of every view that is served online.
         read_at: time of the last registry read, if others may materialize; None if only this
         product does.
+        owners: of the views and services of the project.
     """
 
     project: FeatureStoreProject
@@ -152,6 +159,7 @@ class ProjectData:
     states: Mapping[str, ViewState]
     judged: Mapping[str, Freshness]
     read_at: datetime | None
+    owners: Owners
 
     def feeding_views(self, view: str) -> frozenset[str]:
         """The view itself and every view that feeds it."""
@@ -227,5 +235,6 @@ def _projects(state: State, now: datetime) -> Iterator[tuple[Name, ProjectData]]
                 states,
                 judged,
                 observed_at(project.spec, status),
+                Owners(snapshot),
             ),
         )

@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from tests.unit.metrics.build import NOW, at, condition, lineage, model, project, snapshot
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.api.annotations import OWNER
+from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition
 from feature_lineage.operations.feature_shares import feature_shares
@@ -144,7 +146,7 @@ feature_lineage_mlflow_view_age_seconds{P} 30.0
 feature_lineage_registry_snapshot_age_seconds{P} 600.0
 feature_lineage_guard_age_seconds{P} 45.0
 feature_lineage_schedule_next_timestamp_seconds{P,schedule="hourly"} 1.7829111e+09
-feature_lineage_model_info{alias="champion",feature_service="activity",M,origin="RunTag",H} 1.0
+feature_lineage_model_info{alias="champion",feature_service="activity",model="driver_model",model_owner="",name="the-champion",namespace="ml",origin="RunTag",project="driver_ranking",project_name="ranking",project_namespace="ml",service_owner="",version="3",view_owners=""} 1.0
 feature_lineage_model_feature_view_info{alias="champion",feature_service="activity",feature_view="derived",M,H} 1.0
 feature_lineage_model_feature_view_info{alias="champion",feature_service="activity",feature_view="stats",M,H} 1.0
 feature_lineage_model_verdict{alias="champion",M,verdict="Verified"} 0.0
@@ -356,6 +358,30 @@ def test_serving_that_is_not_known_has_no_sample(status: str, expected: str) -> 
     found = samples_of(State(models=(probed,)), name="feature_lineage_model_serving")
 
     assert found[-5:] == expected
+
+
+def test_owners_are_those_of_what_the_model_uses() -> None:
+    views = {f"v{n}": {"online": True, "owner": f"team-{n // 2}"} for n in range(14)}
+    registry = RegistrySnapshot(
+        "driver_ranking",
+        {
+            "feature_view": {**views, "anonymous": {"online": True}},
+            "feature_service": {"activity": {"owner": "o" * 300}},
+        },
+    )
+    used = model(lineage=lineage(*views, "anonymous", "gone", featureService="activity"))
+    metadata = used.metadata.model_copy(update={"annotations": {OWNER: 'the "rankers"'}})
+    owned = used.model_copy(update={"metadata": metadata})
+
+    found = samples_of(
+        State((FULL_PROJECT,), (owned,), {RANKING: registry}), name="feature_lineage_model_info"
+    )
+
+    assert 'model_owner="the \\"rankers\\""' in found
+    assert 'view_owners="team-0,team-1,team-2,team-3,team-4"' in found
+    (service,) = re.findall('service_owner="(.*?)"', found)
+    assert service.startswith("ooo")
+    assert len(service) == 256
 
 
 NASTY = 'Fahrer"größe\\n\n価格\r\u2028'

@@ -69,9 +69,11 @@ def test_alerts_are_rules_as_prometheus_reads_them() -> None:
 def test_each_alert_comes_with_what_to_do() -> None:
     alerts = re.findall(r"- alert: (\w+)", DOCS)
     table = DOCS.partition("### What to do about an alert\n")[2]
-    documented = re.findall(r"^\| (\w+) \| \S", table, re.MULTILINE)
+    documented = re.findall(r"^#### (\w+)\n\n\S", table, re.MULTILINE)
+    linked = re.findall(r"runbook_url: https://\S+/docs/metrics\.md#(\w+)", DOCS)
 
-    assert documented == ["alert", *alerts]
+    assert documented == alerts
+    assert linked == [alert.lower() for alert in alerts]
 
 
 def test_numbers_are_the_codes() -> None:
