@@ -8,14 +8,11 @@ import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
-from itertools import chain, islice, zip_longest
 from typing import Any, Final
 
 from feast import FeatureStore
-from feast.feature_view import DUMMY_ENTITY_ID
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
 from feature_lineage.operations.job_report import JobReport, Outcome
@@ -27,7 +24,6 @@ from feature_lineage.operations.probe import (
     ProbeCause,
     ProbeRequest,
 )
-from feature_lineage.operations.sampled_keys import SampledKey
 from feature_lineage.operations.serving import Cause, Question, key_of_question
 from feature_lineage.runner.dry_retrieval import (
     FORMS,
@@ -40,7 +36,7 @@ from feature_lineage.runner.dry_retrieval import (
 )
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job
-from feature_lineage.runner.made_up_store import sample
+from feature_lineage.runner.probe_rows import Rows, rows_of
 from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
 from feature_lineage.shorten import one_line, visible
 
@@ -75,19 +71,6 @@ def probe(job: Job) -> JobReport:
         previous=job.snapshot(reading).objects_digest,
         answers=answers,
     )
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of one retrieval.
-
-    Attributes:
-        rows: name in the request → value, one mapping for each row.
-        written: for each view of the request, row → the key that was written to the view.
-    """
-
-    rows: list[dict[str, Any]]
-    written: tuple[dict[int, SampledKey], ...]
 
 
 class _Probe:
@@ -129,7 +112,7 @@ class _Probe:
                 if question.service:
                     features = self._store.get_feature_service(question.service)
                 context = self._context(features, full=full)
-                asked = self._rows(context)
+                asked = rows_of(self._request, context)
                 count = len(asked.rows)
                 response = self._store.get_online_features(
                     features, asked.rows, full_feature_names=full
@@ -156,59 +139,20 @@ class _Probe:
         store = self._store
         return request_context(store._registry, store.project, features, self._entities, full=full)
 
-    def _rows(self, context: RequestContext) -> _Rows:
-        """Rows with the keys of each view; views with the same keys share their rows."""
-        samples = [self._sampled(view) for view in context.views]
-        # One key of each view after another: views of the same entity have the same ones.
-        turns = chain.from_iterable(zip_longest(*samples))
-        keys = dict.fromkeys(names for names in turns if names)
-        fixed = {name: sample(value_type) for name, value_type in context.data.items()}
-        rows: list[dict[str, Any]] = []
-        for names in islice(keys, self._request.most):
-            row = {**self._others(samples, len(rows)), **dict(names), **fixed}
-            rows.append({**_made_up(context, row), **row})
-        if not rows:
-            made_up = {**_made_up(context, {}), **fixed}
-            rows = [made_up or {"": 1}]  # Feast counts the rows by any column
-        return _Rows(
-            rows,
-            tuple(
-                {
-                    number: written[names]
-                    for number, row in enumerate(rows)
-                    if (names := _names(view, row)) in written
-                }
-                for view, written in zip(context.views, samples, strict=True)
-            ),
-        )
-
-    def _sampled(self, view: ViewRequest) -> dict[tuple[tuple[str, Any], ...], SampledKey]:
-        """The written keys of a view by name in the request, without those past its TTL."""
-        sampled = self._request.keys.get(view.view.name)
-        if sampled is None or (set(sampled.columns) - {DUMMY_ENTITY_ID}) != set(view.columns):
-            return {}
-        ttl, now = view.view.ttl, datetime.now(UTC)
-        names = [view.columns.get(column, "") for column in sampled.columns]
-        return {
-            tuple(sorted(pair for pair in zip(names, key.values, strict=True) if pair[0])): key
-            for key in sampled.keys
-            if not ttl or key.at + ttl > now
-        }
-
-    def written(self, view: ViewRequest, feature: str) -> bool:
+    def _written(self, view: ViewRequest, feature: str) -> bool:
         """Whether rows with this feature were written: it may be newer than they are."""
         sampled = self._request.keys.get(view.view.name)
         return sampled is not None and feature in sampled.features
 
     def _answers(
-        self, context: RequestContext, asked: _Rows, columns: Mapping[str, Any]
+        self, context: RequestContext, asked: Rows, columns: Mapping[str, Any]
     ) -> Iterator[FeatureAnswer]:
         """Each column of a view, compared with what was written."""
         for view, written in zip(context.views, asked.written, strict=True):
             for feature in view.features:
                 column = context.column(view, feature)
                 vector = columns.get(column)
-                if vector is None or not self.written(view, feature):
+                if vector is None or not self._written(view, feature):
                     continue
                 missing = nulls = 0
                 for number in written:
@@ -222,25 +166,6 @@ class _Probe:
                     nulls=nulls,
                     source_nulls=sum(feature in key.nulls for key in written.values()),
                 )
-
-    def _others(self, samples: list[Any], number: int) -> dict[str, Any]:
-        """Keys of the other views for a row, each view's in turn."""
-        found: dict[str, Any] = {}
-        for written in samples:
-            known = list(written)
-            if known:
-                found |= dict(known[number % len(known)])
-        return found
-
-
-def _names(view: ViewRequest, row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((name, row[name]) for name in view.columns.values() if name in row))
-
-
-def _made_up(context: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for the keys that no sample has."""
-    keys = (name for view in context.views for name in view.columns.values())
-    return {name: sample(context.types[name]) for name in keys if name not in row}
 
 
 def _newest(columns: Mapping[str, Any]) -> datetime | None:
