@@ -90,7 +90,7 @@ async def test_what_the_online_store_does_is_seen(
     for _ in range(2):
         model = await scene.reconcile()
     assert model.state("Serving") == ("False", "MostlyNull")
-    assert "trips: 5 of 5 values in the online store are null, 0 were" in model.message("Serving")
+    assert "5 of 5 values in the online store are null, 0 should be" in model.message("Serving")
 
     scene.store("DROP TABLE {table}")
     for _ in range(2):

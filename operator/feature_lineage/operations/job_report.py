@@ -20,7 +20,7 @@ from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer
 from feature_lineage.operations.protocol import JobKind, unparsable
-from feature_lineage.operations.sampled_keys import SampledKeys
+from feature_lineage.operations.sampled_keys import MAX_SAMPLED, SampledKeys, SourceKeys
 from feature_lineage.reasons import TERMINAL_REASONS, Reason
 from feature_lineage.untrusted import Many, Name, TooLarge, check_json
 
@@ -146,6 +146,7 @@ class JobReport(Message):
         running: the view that is being materialized, in the report so far of a job that has not
             ended (`unfinished`).
         answers: of a probe, one for each question.
+        source_keys: of a probe, one for each view whose keys were requested and has a watermark.
         peak_memory_bytes: of the worker's process, for a materialization; ``None``: not known.
     """
 
@@ -176,6 +177,7 @@ class JobReport(Message):
     write_batches: str = ""
     running: Name = ""
     answers: Many[ProbeAnswer] = Field((), max_length=MAX_QUESTIONS)
+    source_keys: Many[SourceKeys] = Field((), max_length=MAX_SAMPLED)
     peak_memory_bytes: Count | None = None
 
     @property

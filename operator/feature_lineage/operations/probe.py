@@ -1,7 +1,8 @@
 """The probe: what the online store answers when the features of the models are retrieved.
 
-A materialization reports keys that it wrote. A probe retrieves the features of each model for such
-keys. Both are kept in one record for each project.
+A materialization reports keys that it wrote; where somebody else materializes, the probe reads keys
+from the source, once a day. A probe retrieves the features of each model for such keys. Both are
+kept in one record for each project.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -15,7 +16,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Count, Message, Moment
-from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys
+from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import Many, Name, parse_json
@@ -176,10 +177,14 @@ class ProbeRecord(Message):
     Attributes:
         keys: by view.
         answers: by question, of the last probe.
+        sought: by view, when its keys were last read from its source, or could not be read.
+        unread: by view, why the keys could not be read.
     """
 
     keys: dict[Name, SampledKeys] = Field(default_factory=dict)
     answers: dict[Name, Probed] = Field(default_factory=dict)
+    sought: dict[Name, AwareDatetime] = Field(default_factory=dict)
+    unread: dict[Name, str] = Field(default_factory=dict)
 
     @cached_property
     def text(self) -> str:
@@ -205,7 +210,9 @@ class ProbeRecord(Message):
         known = self.keys
         new = {n: known[n].after(keys) if n in known else keys for n, keys in sampled.items()}
         kept = {name: keys for name, keys in {**known, **new}.items() if name in views}
-        return ProbeRecord(keys=kept, answers=self.answers).fitted()
+        sought = {name: at for name, at in self.sought.items() if name not in sampled}
+        unread = {name: why for name, why in self.unread.items() if name in sought}
+        return ProbeRecord(keys=kept, answers=self.answers, sought=sought, unread=unread).fitted()
 
     def fitted(self) -> "ProbeRecord":
         """The record with half of the keys of each view, and so on, until its text fits."""
@@ -216,16 +223,26 @@ class ProbeRecord(Message):
                 name: each.model_copy(update={"keys": each.keys[:most]})
                 for name, each in record.keys.items()
             }
-            record = ProbeRecord(keys=keys if most else {}, answers=self.answers)
+            record = ProbeRecord(
+                keys=keys if most else {},
+                answers=self.answers,
+                sought=self.sought,
+                unread=self.unread,
+            )
         return record if most else ProbeRecord()
 
     def with_answers(
-        self, answers: Iterable[ProbeAnswer], at: datetime, views: Container[str]
+        self,
+        answers: Iterable[ProbeAnswer],
+        at: datetime,
+        views: Container[str],
+        read: Iterable[SourceKeys] = (),
     ) -> "ProbeRecord":
         """The record after a probe.
 
         Args:
             at: end of the probe.
+            read: what it read from sources.
             views: those in the registry; the keys of others are dropped.
         """
         probed = {}
@@ -234,8 +251,18 @@ class ProbeRecord(Message):
             before = last.bad if last is not None else 0
             bad = before + 1 if answer.finding in _NOT_GOOD else 0
             probed[answer.question] = Probed(answer=answer, at=at, bad=bad)
-        keys = {name: keys for name, keys in self.keys.items() if name in views}
-        return ProbeRecord(keys=keys, answers=probed).fitted()
+        found = {each.view: each for each in read}
+        new = {name: each.keys for name, each in found.items() if each.keys is not None}
+        known = {name: keys for name, keys in {**self.keys, **new}.items() if name in views}
+        errors = {name: each.error for name, each in found.items() if each.error}
+        unread = {name: why for name, why in self.unread.items() if name not in found} | errors
+        sought = self.sought | dict.fromkeys(found, at)
+        return ProbeRecord(
+            keys=known,
+            answers=probed,
+            sought={name: moment for name, moment in sought.items() if name in views},
+            unread={name: why for name, why in unread.items() if name in views},
+        ).fitted()
 
     @classmethod
     def parse(cls, text: bytes, digest: str) -> "ProbeRecord":
@@ -258,9 +285,11 @@ class ProbeRequest(Message):
     Attributes:
         questions: of the model versions with an alias.
         keys: by view, as materializations wrote them.
+        sources: views whose keys are read from their sources first, if they have a watermark.
         most: rows of one retrieval.
     """
 
     questions: tuple[Question, ...] = ()
     keys: dict[str, SampledKeys] = Field(default_factory=dict)
+    sources: tuple[str, ...] = ()
     most: Annotated[int, Field(ge=1, le=MAX_KEYS)] = 100

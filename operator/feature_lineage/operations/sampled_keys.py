@@ -1,4 +1,8 @@
-"""Entity keys that materializations wrote, with which a probe asks the online store."""
+"""Entity keys with which a probe asks the online store.
+
+Materializations report keys that they wrote. Where somebody else materializes, they are those of
+the newest rows of the source.
+"""
 
 from typing import Annotated, Final
 
@@ -18,7 +22,7 @@ KeyValue = bool | int | Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class SampledKey(Message):
-    """A key that a materialization wrote.
+    """A key that a materialization wrote, or should have written.
 
     Attributes:
         values: of the join keys, in the order of `SampledKeys.columns`.
@@ -32,7 +36,7 @@ class SampledKey(Message):
 
 
 class SampledKeys(Message):
-    """Keys that the last materializations of a view wrote.
+    """Keys of a view.
 
     Attributes:
         columns: join keys of the view.
@@ -55,3 +59,16 @@ class SampledKeys(Message):
         newest = sorted(rows.values(), key=lambda key: key.at, reverse=True)
         most = max(len(self.keys), len(newer.keys))
         return newer.model_copy(update={"keys": tuple(newest[:most])})
+
+
+class SourceKeys(Message):
+    """What a probe read from the source of a view that somebody else materializes.
+
+    Attributes:
+        keys: of rows that are not newer than the watermark of the view; None without such rows.
+        error: why the source was not read, on one line; "" if it was.
+    """
+
+    view: Name
+    keys: SampledKeys | None = None
+    error: Annotated[str, Field(max_length=300)] = ""

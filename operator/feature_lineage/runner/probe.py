@@ -1,7 +1,8 @@
 """Probe: does the online store serve what the models ask for, with the keys that it should have?
 
-Each question is retrieved once through Feast, for keys that materializations wrote. No source is
-read and nothing is written. Feast runs the code of on-demand views that the registry stores.
+Each question is retrieved once through Feast, for keys that materializations wrote. A source is
+read only for keys that the request asks for. Nothing is written. Feast runs the code of on-demand
+views that the registry stores.
 """
 
 import sqlite3
@@ -38,6 +39,7 @@ from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job
 from feature_lineage.runner.probe_rows import Rows, rows_of
 from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
+from feature_lineage.runner.source_keys import read_sources
 from feature_lineage.shorten import one_line, visible
 
 _MAX_WORDS: Final = 300
@@ -63,13 +65,17 @@ def probe(job: Job) -> JobReport:
     store = job.open_store()
     # All answers are about the registry that was read.
     store._registry = registry_in_memory(store, reading)
-    asking = _Probe(store, request)
     with job.progress.phase("probe"):
+        wanted = frozenset(request.sources)
+        read = tuple(read_sources(job, reading, store, wanted, request.most))
+        keys = {each.view: each.keys for each in read if each.keys is not None}
+        asking = _Probe(store, request.model_copy(update={"keys": request.keys | keys}))
         answers = tuple(asking.ask_all(request.questions))
     return job.report(
         Outcome.SUCCEEDED,
         previous=job.snapshot(reading).objects_digest,
         answers=answers,
+        source_keys=read,
     )
 
 

@@ -228,3 +228,113 @@ def test_few_keys_are_shared_by_the_views(repo: Repo, zygote: Zygote) -> None:
 
     assert found["pair"].keys <= 10
     assert all(answer.finding is Reason.SUCCEEDED for answer in found.values())
+
+
+def read_by_the_probe(repo: Repo, zygote: Zygote, most: int = 100) -> JobReport:
+    """Ask without keys of materializations: somebody else materializes."""
+    order = ProbeRequest(questions=QUESTIONS, sources=("trips", "places", "whole"), most=most)
+    report: JobReport = zygote.run(request("probe", repo.path, order))
+    assert report.outcome is Outcome.SUCCEEDED, report.message
+    return report
+
+
+def test_keys_of_the_source_where_others_materialize(build: Build, zygote: Zygote) -> None:
+    """Each view has the keys, the missing values and the times that a materialization reports."""
+    repo = build("postgres")
+    written = materialized(repo, zygote)
+
+    report = read_by_the_probe(repo, zygote)
+
+    found = {each.view: each.keys for each in report.source_keys}
+    assert found == written
+    assert {each.finding for each in report.answers} == {Reason.SUCCEEDED}
+
+    repo.stores.execute('DELETE FROM "ranking_trips" WHERE true')
+    missed = dict(zip(NAMES, read_by_the_probe(repo, zygote).answers, strict=True))
+    assert missed["list"].finding is Reason.NOT_SERVED
+
+
+def test_rows_after_the_watermark_are_not_missed(repo: Repo, zygote: Zygote) -> None:
+    materialized(repo, zygote)
+    path = repo.path / "data/trips.parquet"
+    rows = pd.read_parquet(path)
+    late = rows.assign(driver_id=rows.driver_id + 1000, event_timestamp=NOW + timedelta(hours=1))
+    pd.concat([rows, late]).to_parquet(path)
+
+    report = read_by_the_probe(repo, zygote)
+
+    (keys,) = (each.keys for each in report.source_keys if each.view == "trips")
+    assert keys is not None
+    assert {value for key in keys.keys for value in key.values} == set(DRIVERS)
+    assert report.answers[0].finding is Reason.SUCCEEDED
+
+
+def test_only_the_newest_rows_of_a_source_are_read(repo: Repo, zygote: Zygote) -> None:
+    materialized(repo, zygote)
+    report = read_by_the_probe(repo, zygote, most=5)
+    (keys,) = (each.keys for each in report.source_keys if each.view == "trips")
+    assert keys is not None
+    assert len(keys.keys) == 5
+
+
+def test_a_source_that_cannot_be_read_is_named(repo: Repo, zygote: Zygote) -> None:
+    materialized(repo, zygote)
+    (repo.path / "data/trips.parquet").unlink()
+
+    found = {each.view: each for each in read_by_the_probe(repo, zygote).source_keys}
+
+    assert "trips.parquet" in found["trips"].error
+    assert found["trips"].keys is None
+    assert found["places"].keys is not None
+
+
+OF_POSTGRES = """
+from datetime import timedelta
+
+from feast import Entity, FeatureView, Field, ValueType
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+    PostgreSQLSource,
+)
+from feast.types import Float64, Int64
+
+driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+trips = FeatureView(
+    name="trips", entities=[driver], ttl=timedelta(days=7),
+    source=PostgreSQLSource(
+        name="rows", table="trip_rows", timestamp_field="at", field_mapping={"Count": "trips"}
+    ),
+    schema=[Field(name="trips", dtype=Int64), Field(name="rate", dtype=Float64)],
+)
+"""
+
+
+def test_keys_of_a_table_in_postgresql(build: Build, zygote: Zygote) -> None:
+    """The newest row of each key counts, under the names of the view."""
+    repo = build("postgres")
+    settings = repo.path / "feature_store.yaml"
+    text = settings.read_text()
+    offline = text[text.index("{type: postgres") :].split("}")[0].replace("sslmode: disable", "")
+    settings.write_text(f"{text}offline_store: {offline}sslmode: disable}}\n")
+    hour = "now() - make_interval(hours => 1 + n % 3)"
+    repo.stores.execute(
+        'CREATE TABLE trip_rows AS SELECT n % 40 AS driver_id, n AS "Count", '
+        f"CASE WHEN n % 4 > 0 THEN n / 10.0::float8 END AS rate, {hour} AS at "
+        "FROM generate_series(1, 200) AS n"
+    )
+    assert zygote.run(request("apply", repo.write(OF_POSTGRES).path)).outcome is Outcome.SUCCEEDED
+    window = MaterializeRequest(
+        all_views_start=NOW - timedelta(days=60), all_views_end=NOW, sampled_keys=100
+    )
+    materialized = zygote.run(request("materialize", repo.path, window))
+    assert materialized.outcome is Outcome.SUCCEEDED, materialized.message
+
+    question = Question("", ("trips:trips", "trips:rate"))
+    order = ProbeRequest(questions=(question,), sources=("trips",), most=100)
+    report = zygote.run(request("probe", repo.path, order))
+
+    (read,), (view,) = report.source_keys, materialized.views
+    assert read.error == ""
+    assert read.keys == view.keys
+    assert read.keys is not None
+    assert len(read.keys.keys) == 40
+    assert report.answers[0].finding is Reason.SUCCEEDED

@@ -22,7 +22,7 @@ from feature_lineage.api.enums import OperationKind, Verdict
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeCause, ProbeRecord
-from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
+from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason
 
@@ -50,11 +50,21 @@ def probed(**spec: Any) -> ProjectScenario:
     return scenario.apply()
 
 
-def answers(scenario: ProjectScenario, *found: ProbeAnswer) -> None:
+def answers(scenario: ProjectScenario, *found: ProbeAnswer, read: Any = ()) -> None:
     """End the probe."""
-    assert scenario.status.reading_operation is not None
-    scenario.reports(scenario.status.reading_operation, "Succeeded", snapshot=None, answers=found)
+    operation = scenario.status.reading_operation
+    assert operation is not None
+    scenario.reports(operation, "Succeeded", snapshot=None, answers=found, source_keys=read)
     scenario.reconcile()
+
+
+def sources(scenario: ProjectScenario, **later: float) -> tuple[str, ...]:
+    """The views whose sources the next probe reads."""
+    scenario.rest()
+    scenario.later(**later)
+    scenario.reconcile()
+    assert scenario.request.probe is not None
+    return scenario.request.probe.sources
 
 
 def kind_of(scenario: ProjectScenario) -> OperationKind | None:
@@ -110,6 +120,46 @@ def test_keys_of_a_materialization_are_asked_with() -> None:
     assert kind_of(scenario) is OperationKind.PROBE
     assert scenario.request.probe is not None
     assert scenario.request.probe.keys == {"stats": KEYS}
+
+
+def test_a_source_is_read_once_a_day() -> None:
+    """Nobody knows the keys of the view: another tool materializes it."""
+    scenario = probed()
+    assert scenario.request.probe is not None
+    assert scenario.request.probe.sources == ("stats",)
+
+    answers(scenario, GOOD, read=(SourceKeys(view="stats", keys=KEYS),))
+    assert sources(scenario, hours=2) == ()
+    assert scenario.request.probe.keys == {"stats": KEYS}
+    answers(scenario, GOOD)
+    assert sources(scenario, hours=23) == ("stats",)
+
+
+def test_a_source_that_cannot_be_read_is_said_and_tried_again() -> None:
+    scenario = probed()
+    unknown = ProbeAnswer(question=QUESTION, keys=1)
+    answers(scenario, unknown, read=(SourceKeys(view="stats", error="a BigQuerySource is not"),))
+    assert sources(scenario, hours=2) == ()
+
+    champion = observed_model(model(), CHAMPION, project=scenario.project, probe=scenario.probe)
+    serving = {c.type: c for c in decide_model(champion).status.conditions}["Serving"]
+    assert (serving.status, serving.reason) == ("Unknown", "NotProbed")
+    assert "view stats is not read: a BigQuerySource is not" in serving.message
+    answers(scenario, unknown)
+    assert sources(scenario, hours=23) == ("stats",)
+
+
+def test_no_source_is_read_for_keys_of_a_materialization() -> None:
+    scenario = probed()
+    answers(scenario, GOOD, read=(SourceKeys(view="stats", keys=KEYS),))
+    scenario.rest()
+    scenario.change(backfills=[backfill(days=1)])
+    scenario.reconcile()
+    scenario.later(seconds=5)
+    scenario.end("Succeeded", views=(view_report("stats", keys=KEYS),))
+    assert scenario.request.probe is not None
+    answers(scenario, GOOD)
+    assert sources(scenario, hours=25) == ()
 
 
 def test_a_bad_answer_is_confirmed_soon() -> None:

@@ -73,7 +73,15 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
             "known are probed",
         )
     elif known.confirmed or conditions.get(C.SERVING) is None:
-        _set_confirmed(conditions, known)
+        _set_confirmed(conditions, known, _unread(observed, linked))
+
+
+def _unread(observed: ObservedModel, linked: LinkedVersion | None) -> str:
+    """Why a source was not read for keys; "" if all were, or need not be."""
+    unread = observed.probe.unread if observed.probe is not None else {}
+    views = {ref.view for ref in linked.link.refs} if linked is not None else set()
+    name = min(views & unread.keys(), default="")
+    return f" (the source of view {name} is not read: {unread[name]})" if name else ""
 
 
 def _failed_probe(observed: ObservedModel) -> str | None:
@@ -102,8 +110,8 @@ def not_serving(served: Condition | None) -> Failure | None:
     return Failure(served.reason, served.message)
 
 
-def _set_confirmed(conditions: ConditionSet, known: Probed) -> None:
-    finding, message = known.answer.finding, _message(known)
+def _set_confirmed(conditions: ConditionSet, known: Probed, unread: str) -> None:
+    finding, message = known.answer.finding, _message(known, unread)
     if not known.confirmed:
         conditions.unknown(
             C.SERVING, Reason.NOT_PROBED, f"a second probe has to confirm: {message}"
@@ -116,7 +124,7 @@ def _set_confirmed(conditions: ConditionSet, known: Probed) -> None:
         conditions.false(C.SERVING, finding, message)
 
 
-def _message(known: Probed) -> str:
+def _message(known: Probed, unread: str) -> str:
     answer, worst = known.answer, known.answer.worst
     if answer.finding is Reason.SERVING_FAILS:
         return (
@@ -136,17 +144,17 @@ def _message(known: Probed) -> str:
     if worst is None:
         if answer.known:
             return f"served for {answer.keys} keys; no feature of them can be compared"
-        return "no keys of the model's views are known; materialize them"
+        return f"no keys of the model's views are known{unread}; materialize the views"
     if answer.finding is Reason.NOT_SERVED:
         return (
             f"{worst.column}: the online store lacks {worst.missing} of {worst.keys} keys that "
-            "were written to it; materialize the view again"
+            "it should have; materialize the view again"
         )
     if answer.finding is Reason.MOSTLY_NULL:
         found = worst.keys - worst.missing
         return (
             f"{worst.column}: {worst.nulls} of {found} values in the online store are null, "
-            f"{worst.source_nulls} were when they were written; materialize the view again"
+            f"{worst.source_nulls} should be; materialize the view again"
         )
     return f"served for {answer.keys} keys"
 

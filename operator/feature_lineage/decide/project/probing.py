@@ -1,6 +1,6 @@
 """Probes of the online store: what is asked, when, and what is kept of the answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,13 +12,18 @@ from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ModelFacts, ObservedProject
 from feature_lineage.decide.project.due_operation import DecisionInput, DueOperation
 from feature_lineage.decide.project.step import Step
-from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.definitions import feeding_views
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.services import service_members
+from feature_lineage.features.snapshot import ON_DEMAND, RegistrySnapshot
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.probe import BAD, MAX_QUESTIONS, ProbeRecord, ProbeRequest
-from feature_lineage.operations.sampled_keys import SampledKeys
+from feature_lineage.operations.sampled_keys import MAX_SAMPLED, SampledKeys
 from feature_lineage.operations.serving import Question, key_of_question, question_for
 
+READ_AGAIN_AFTER: Final = timedelta(days=1)
+"""The source of a view that somebody else materializes is read once in this time."""
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
 
@@ -103,10 +108,38 @@ def probe_request(
     keys: Mapping[str, SampledKeys] = record.keys if record is not None else {}
     if snapshot is not None:
         keys = {name: each for name, each in keys.items() if snapshot.view(name) is not None}
+    asked, most = questions(observed.models), observed.resource.spec.probe_keys
+    unknown = _unknown_keys(asked, snapshot, record or ProbeRecord(), observed.now)
     return ProbeRequest(
-        questions=questions(observed.models),
+        questions=asked,
         keys=dict(keys),
-        most=observed.resource.spec.probe_keys,
+        sources=unknown[: max(MAX_SAMPLED // max(most, 1), 1)],
+        most=most,
+    )
+
+
+def _unknown_keys(
+    asked: Iterable[Question],
+    snapshot: RegistrySnapshot | None,
+    record: ProbeRecord,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Views of the questions whose keys no materialization reported, each once a day."""
+    if snapshot is None:
+        return ()
+    found: set[str] = set()
+    for question in asked:
+        members = service_members(snapshot, question.service) if question.service else None
+        own = {member.ref.view for member in members or ()}
+        own |= {FeatureRef.parse(ref).view for ref in question.refs}
+        found |= {each for view in own for each in feeding_views(snapshot, view)}
+    return tuple(
+        name
+        for name in sorted(found)
+        if (name in record.sought or name not in record.keys)
+        and (name not in record.sought or now - record.sought[name] >= READ_AGAIN_AFTER)
+        and (view := snapshot.view(name)) is not None
+        and view[0] != ON_DEMAND
     )
 
 
@@ -128,7 +161,8 @@ def probe_after(
     if KINDS[report.kind].materializes and sampled:
         return known.with_keys(sampled, views)
     if report.kind is OperationKind.PROBE and report.answers:
-        return known.with_answers(report.answers, report.finished_at, views)
+        read, at = report.source_keys, report.finished_at
+        return known.with_answers(report.answers, at, views, read)
     return None
 
 
