@@ -14,12 +14,15 @@ from tests.cluster.kubectl import manifest_list
 
 from feature_lineage.api.annotations import RECONCILE_REQUESTED_AT
 from feature_lineage.api.base import API_VERSION
+from feature_lineage.api.enums import ReadyRequirement
 from feature_lineage.api.manifests import load_manifests, parse
+from feature_lineage.api.model_spec import TrainedModelSpec
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.api.yaml_text import read_documents
 
 PREVIOUS = Path(__file__).parent / "previous"
-NEWER = {"project-protected-services.yaml"}
+NEWER = {"project-probe-off.yaml", "project-protected-services.yaml"}
 """Manifests with fields that the earlier version does not have."""
 GOOD = sorted(
     path
@@ -137,7 +140,7 @@ def test_every_object_is_kept_as_it_was(upgrade):
 def test_stored_objects_read_as_their_manifests(upgrade):
     plane, _ = upgrade
     specs = [
-        manifest.resource.spec
+        as_stored(manifest.resource.spec)
         for path in GOOD
         for manifest in load_manifests(path.read_text(encoding="utf-8"), path.name)
         if isinstance(manifest.resource, FeatureStoreProject | TrainedModel)
@@ -148,6 +151,34 @@ def test_stored_objects_read_as_their_manifests(upgrade):
     for resource in resources:
         assert resource.spec in specs
         assert resource.status.conditions[0].reason == "Succeeded"
+
+
+def as_stored(spec: FeatureStoreProjectSpec | TrainedModelSpec) -> Any:
+    """The spec with the default that the earlier version stored, which is computed now."""
+    if not isinstance(spec, TrainedModelSpec) or spec.ready_requires is not None:
+        return spec
+    return spec.model_copy(update={"ready_requires": (ReadyRequirement.LINEAGE,)})
+
+
+def test_what_ready_requires_is_not_stored_any_more(upgrade):
+    """Models of the earlier version keep its default; new ones get what is computed."""
+    plane, before = upgrade
+    old = next(o for (kind, _, _), o in before.items() if kind == "TrainedModel")
+    metadata = {"name": "made-later", "namespace": old["metadata"]["namespace"]}
+    spec = {name: value for name, value in old["spec"].items() if name != "readyRequires"}
+    body = {"apiVersion": API_VERSION, "kind": "TrainedModel", "metadata": metadata, "spec": spec}
+
+    plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    found = stored(plane)["TrainedModel", metadata["namespace"], metadata["name"]]
+    plane.kubectl("-n", metadata["namespace"], "delete", "trainedmodel", metadata["name"])
+
+    assert "readyRequires" not in found["spec"]
+    assert all(o["spec"]["readyRequires"] for key, o in before.items() if is_default(key, o))
+
+
+def is_default(key: Key, stored_object: dict[str, Any]) -> bool:
+    """Whether it is a model that requires something."""
+    return key[0] == "TrainedModel" and stored_object["spec"].get("readyRequires") != []
 
 
 def test_every_object_can_still_be_written(upgrade):

@@ -36,7 +36,7 @@ class Scene:
         """Run once, which counts as a request for a probe; returns the model."""
         spec = {"probe": {}, "backfills": [backfill(f"fill{n}") for n in range(self.backfills)]}
         project = project_manifest(self.project, self.mlflow.url, **spec)
-        model = model_manifest(self.project, readyRequires=["Lineage", "Serving"])
+        model = model_manifest(self.project)  # new, so Serving is required
         write_yaml(self.folder / "m.yaml", project, model)
         await run_once(self.folder)
         return read_state(self.folder, "ranker", "ftm")

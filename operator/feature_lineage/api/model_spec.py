@@ -72,10 +72,12 @@ class TrainedModelSpec(ApiModel):
         description="What to do if the declared and the recorded service differ.",
     )
     tags: TagsSpec = Field(TagsSpec(), description="Tags that are written on the model version.")
-    ready_requires: Annotated[tuple[ReadyRequirement, ...], SET] = Field(
-        (ReadyRequirement.LINEAGE,),
-        max_length=3,
-        description="The requirements of Ready; if empty, Ready means observed.",
+    ready_requires: Annotated[tuple[ReadyRequirement, ...], Field(max_length=3), SET] | None = (
+        Field(
+            None,
+            description="The requirements of Ready; if empty, Ready means observed. If absent:"
+            " Lineage, and Serving if status.servingByDefault is true and the project has a probe.",
+        )
     )
     freshness: ModelFreshness | None = Field(
         None, description="How fresh the features of the model must be."

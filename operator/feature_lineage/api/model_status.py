@@ -134,6 +134,11 @@ class TrainedModelStatus(StatusModel):
     lineage: LineageStatus | None = Field(None, description="Its features.")
     freshness: ModelFreshnessStatus | None = Field(None, description="How fresh they are.")
     serving: ServingStatus | None = Field(None, description="What the online store answers.")
+    serving_by_default: StrictBool | None = Field(
+        None,
+        description="Whether an absent readyRequires means Serving, too, if the project has a"
+        " probe: true unless an older version saw this resource first.",
+    )
     history: Annotated[tuple[HistoryEntry, ...], ATOMIC] = Field(
         (), description="Up to 10 versions the alias pointed to, newest first."
     )

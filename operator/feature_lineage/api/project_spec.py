@@ -22,7 +22,7 @@ from feature_lineage.api.pods import RuntimeSpec
 from feature_lineage.api.refs import KeySource
 from feature_lineage.api.schedules import Backfill, Schedule
 from feature_lineage.api.sources import Source
-from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
+from feature_lineage.api.types import DnsLabel, Duration, Text, at_least, zero_or_at_least
 
 ProjectName = Annotated[
     str,
@@ -139,10 +139,11 @@ class RegistrySpec(ApiModel):
 class ProbeSpec(ApiModel):
     """How the online store is asked whether it serves the features of the models."""
 
-    interval: Annotated[Duration, at_least("1m")] | None = Field(
+    interval: Annotated[Duration, zero_or_at_least("1m")] | None = Field(
         None,
         description="How often a short job retrieves the features of each protected or declared "
-        "model, besides after each apply and materialization; at least 1m, if absent 1h.",
+        "model, besides after each apply and materialization; at least 1m, if absent 1h. With 0s "
+        "nobody asks, as without probe.",
     )
     keys: Annotated[StrictInt, Field(ge=5, le=1000)] | None = Field(
         None, description="How many entity keys are retrieved for each model; if absent 100."
@@ -253,12 +254,19 @@ class FeatureStoreProjectSpec(ApiModel):
     @property
     def probe_interval(self) -> Duration | None:
         """How often the online store is asked; None if it is not asked."""
-        return None if self.probe is None else self.probe.interval or Duration("1h")
+        if self.probe is None or self.probe.interval is None:
+            return None if self.probe is None else Duration("1h")
+        return self.probe.interval or None
 
     @property
     def probe_keys(self) -> int:
         """How many entity keys are retrieved for each model; 0 if the store is not asked."""
-        return 0 if self.probe is None else self.probe.keys or 100
+        return 0 if self.probe is None or not self.is_probed else self.probe.keys or 100
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether the online store is asked."""
+        return self.probe_interval is not None
 
     @property
     def registry_poll_interval(self) -> Duration | None:

@@ -98,6 +98,16 @@ def at_least(minimum: str) -> Check:
     )
 
 
+def zero_or_at_least(minimum: str) -> Check:
+    """Annotation of a `Duration` that switches something off if it is zero."""
+    other = at_least(minimum)
+    return Check(
+        f"must be 0s or at least {minimum}",
+        f"!self.matches('[1-9]') || {other.cel}",
+        lambda value: not value or value >= Duration(minimum),
+    )
+
+
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _TIMESTAMP = rf"^{_DATE}T{_TIME}(\.[0-9]+)?(Z|[+-][0-9]{{2}}:[0-9]{{2}})$"
 

@@ -20,7 +20,7 @@ class ProbeCache:
     async def current(self, ports: Ports, project: FeatureStoreProject) -> ProbeRecord | None:
         """The record that the project's status names; None if there is none, or it is lost."""
         key, status = key_of(project), project.status.probe
-        if project.spec.probe is None or status is None or status.digest is None:
+        if not project.spec.is_probed or status is None or status.digest is None:
             return None
         record = self._records.get(key)
         if record is None or record.digest != status.digest:

@@ -100,6 +100,7 @@ async def test_what_an_older_version_left_keeps_its_verdicts(
         old, new = was[name].status["lineage"], now[name].status["lineage"]
         for field in ("verdict", "verdictSince", "features", "schemaDigest"):
             assert new[field] == old[field], (name, field)
+        assert "servingByDefault" not in now[name].status, name
         assert new["baselineRegistryDigest"] == old["baselineRegistryDigest"], name
         assert true_conditions(now[name]) >= true_conditions(was[name]), name
         assert mlflow.version_tags(f"before-{name}", "1").items() >= tags[name].items(), name

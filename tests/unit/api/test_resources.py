@@ -95,7 +95,7 @@ def test_a_minimal_model_has_every_default():
     assert model.metadata.namespace == "default"
     assert model.spec.on_conflict is OnConflict.REPORT
     assert model.spec.tags.mode is TagsMode.ALL
-    assert model.spec.ready_requires == (ReadyRequirement.LINEAGE,)
+    assert model.spec.ready_requires is None
     assert model.spec.suspend is False
     assert model.status.lineage is None
 

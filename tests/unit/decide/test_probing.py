@@ -72,8 +72,14 @@ def kind_of(scenario: ProjectScenario) -> OperationKind | None:
     return operation.kind if operation is not None else None
 
 
-def test_without_spec_probe_nobody_asks() -> None:
-    assert kind_of(probed(probe=None)) is None
+@pytest.mark.parametrize("probe", [None, {"interval": "0s"}, {"interval": "0m0s", "keys": 9}])
+def test_without_spec_probe_nobody_asks(probe: Any) -> None:
+    scenario = probed(probe=probe, backfills=[backfill(days=1)])
+
+    assert kind_of(scenario) is None
+    order = scenario.requests[scenario.job].materialize
+    assert order is not None
+    assert order.sampled_keys == 0
 
 
 def test_a_probe_follows_an_apply_and_the_interval() -> None:
@@ -266,13 +272,18 @@ def test_a_probe_says_nothing_of_the_registry() -> None:
 
 
 def says(
-    record: ProbeRecord | None, *, status: Any = None, verdict: Any = None, **spec: Any
+    record: ProbeRecord | None,
+    *,
+    status: Any = None,
+    verdict: Any = None,
+    requires: Any = ("Lineage", "Serving"),
+    **spec: Any,
 ) -> Any:
     """Conditions Serving and Ready of the champion, and its status."""
     project = probed().project
     item = CHAMPION if verdict is None else verdict
     observed = observed_model(
-        model(status=status, readyRequires=["Lineage", "Serving"], **spec),
+        model(status=status, readyRequires=requires and list(requires), **spec),
         item,
         project=project,
         probe=record,
@@ -327,6 +338,36 @@ def test_a_view_that_was_never_online_is_no_alarm() -> None:
 
     assert found == ("Unknown", "NotServedOnline")
     assert ready[0] == "True"
+
+
+def test_a_new_model_of_a_probed_project_requires_serving() -> None:
+    _, ready, reconciling, new = says(None, requires=None)
+    assert (ready, reconciling) == (("False", "NotProbed"), ("True", "NotProbed"))
+    assert new.serving_by_default is True
+
+    _, ready, _, new = says(record_of(GONE, GONE), requires=None, status=new)
+    assert (ready, new.serving_by_default) == (("False", "NotServed"), True)
+
+
+def test_a_model_of_an_older_version_requires_what_it_did() -> None:
+    _, _, _, known = says(None, requires=["Lineage"])
+    older = known.model_copy(update={"serving_by_default": None})
+
+    serving, ready, reconciling, status = says(record_of(GONE, GONE), requires=None, status=older)
+
+    assert serving == ("False", "NotServed")
+    assert (ready, reconciling) == (("True", "Verified"), None)
+    assert status.serving_by_default is None
+
+
+@pytest.mark.parametrize("probe", [None, {"interval": "0s"}])
+def test_without_a_probe_a_new_model_requires_its_lineage(probe: Any) -> None:
+    project = probed(probe=probe).project
+    decided = decide_model(observed_model(model(), CHAMPION, project=project)).status
+    conditions = {c.type: (c.status, c.reason) for c in decided.conditions}
+
+    assert "Serving" not in conditions
+    assert conditions["Ready"] == ("True", "Verified")
 
 
 def test_serving_is_required_and_the_project_is_not_probed() -> None:

@@ -12,6 +12,7 @@ from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
 from feature_lineage.decide.condition_set import ConditionSet
+from feature_lineage.decide.model.requirements import requirements
 from feature_lineage.decide.model.serving import not_serving, set_serving
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.decide.project.views import objectives
@@ -170,7 +171,7 @@ def _ready(
     conditions: ConditionSet,
     problem: Failure | None,
 ) -> None:
-    requires = observed.resource.spec.ready_requires
+    requires = requirements(observed, status)
     resolved, lineage = conditions.get(C.RESOLVED), conditions.get(C.LINEAGE_VERIFIED)
     fresh, served = conditions.get(C.FEATURES_FRESH), conditions.get(C.SERVING)
     assert resolved is not None

@@ -19,6 +19,7 @@ from feature_lineage.decide.events import AccessLost, DomainEvent, VerdictChange
 from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.model.bounded import bounded
 from feature_lineage.decide.model.conditions import conditions_of
+from feature_lineage.decide.model.requirements import serving_by_default
 from feature_lineage.decide.model.serving import serving
 from feature_lineage.decide.model.status import (
     freshness,
@@ -46,6 +47,7 @@ def decide_model(observed: ObservedModel) -> Decision[TrainedModelStatus]:
     resource, status = observed.resource, observed.resource.status
     problem = unresolved(observed)
     changes: dict[str, Any] = {"observed_generation": resource.metadata.generation or None}
+    changes["serving_by_default"] = serving_by_default(status)
     requested = resource.metadata.annotations.get(RECONCILE_REQUESTED_AT)
     if requested is not None:
         changes["last_handled_reconcile_at"] = requested

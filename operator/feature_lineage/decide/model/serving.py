@@ -45,7 +45,7 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
 
 def is_probed(observed: ObservedModel) -> bool:
     """Whether the project asks its online store."""
-    return observed.project is not None and observed.project.spec.probe is not None
+    return observed.project is not None and observed.project.spec.is_probed
 
 
 def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:

@@ -46,7 +46,7 @@ def probe_due(given: DecisionInput) -> DueOperation | None:
     request.
     """
     observed, status = given.observed, given.status
-    if observed.resource.spec.probe is None or observed.deleted or status.registry is None:
+    if not observed.resource.spec.is_probed or observed.deleted or status.registry is None:
         return None
     if not questions(observed.models):
         return None
@@ -95,7 +95,7 @@ def _incomplete(observed: ObservedProject, status: FeatureStoreProjectStatus) ->
 
 def without_probe(observed: ObservedProject, step: Step) -> Step:
     """Without `spec.probe`, the record and its keys are emptied."""
-    if observed.resource.spec.probe is not None or step.status.probe is None:
+    if observed.resource.spec.is_probed or step.status.probe is None:
         return step
     empty = KeepProbe(ProbeRecord())
     return replace(step, probe=None, before=(*step.before, empty)).update(probe=None)
