@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_EXEC
 from feature_lineage.operations.job_report import JobReport, Outcome, decode_report
+from feature_lineage.operations.probe import ProbeRequest
 from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest, MaterializeRequest, encode
 
@@ -195,7 +196,7 @@ class Runner:
 
     def snapshot(self) -> RegistrySnapshot:
         """The registry after a first apply."""
-        _, report = self._job(OperationKind.APPLY, ApplyRequest(), None)
+        _, report = self.run(OperationKind.APPLY, apply=ApplyRequest())
         if report.snapshot is None:
             raise RuntimeError(f"the job reported no registry: {report.message}")
         return report.snapshot
@@ -206,16 +207,20 @@ class Runner:
         apply: ApplyRequest | None = None,
         materialize: MaterializeRequest | None = None,
     ) -> Cost:
-        cost, report = self._job(kind, apply, materialize)
-        around = cost.wall - (report.finished_at - report.started_at).total_seconds()
-        return replace(cost, phases={**report.seconds, "before and after the worker": around})
+        return self.run(kind, apply, materialize)[0]
 
-    def _job(
+    def run(
         self,
         kind: OperationKind,
-        apply: ApplyRequest | None,
-        materialize: MaterializeRequest | None,
+        apply: ApplyRequest | None = None,
+        materialize: MaterializeRequest | None = None,
+        probe: ProbeRequest | None = None,
     ) -> tuple[Cost, JobReport]:
+        """Run one job to its end.
+
+        Raises:
+            RuntimeError: the job did not succeed.
+        """
         home = self._folder / str(next(self._numbers))
         home.mkdir(parents=True)
         request = JobRequest(
@@ -226,6 +231,7 @@ class Runner:
             revision=f"r{self._repo.version}",
             apply=apply,
             materialize=materialize,
+            probe=probe,
         )
         (home / "request.json").write_text(encode(request))
         command = ["/bin/sh", "-c", WRITE_PID_AND_EXEC, str(home / "pid"), sys.executable]
@@ -233,9 +239,17 @@ class Runner:
         command += ["--report", str(home / "report.json"), "--log", str(home / "progress.jsonl")]
         cost = _run(command, home)
         report = decode_report((home / "report.json").read_bytes())
-        if report.outcome is not Outcome.SUCCEEDED or not report.verified:
+        checked = report.verified or kind is OperationKind.PROBE  # which writes nothing
+        if report.outcome is not Outcome.SUCCEEDED or not checked:
             raise RuntimeError(f"the job ended as {report.outcome}: {report.message}")
-        return cost, report
+        around = cost.wall - (report.finished_at - report.started_at).total_seconds()
+        phases = {**report.seconds, "before and after the worker": around}
+        return replace(cost, phases=phases), report
+
+
+def run_process(code: str, arguments: Iterable[str], folder: Path) -> Cost:
+    """Run lines of Python in a process of their own."""
+    return _run([sys.executable, "-c", code, *arguments], folder)
 
 
 def _run(command: list[str], folder: Path) -> Cost:
