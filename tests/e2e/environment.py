@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 import httpx
 import psycopg
 import yaml
+from tests.cluster.chart.helm import CHART
 from tests.cluster.controlplane import ControlPlane
 from tests.e2e.images import Images
 from tests.e2e.node import NETWORK, Node
@@ -42,6 +43,7 @@ POSTGRES_HOST: Final = "postgres.data.svc.cluster.local"
 POSTGRES_PORT: Final = 5432
 PROMETHEUS_PORT: Final = 9090
 SCRAPE_SECONDS: Final = 1
+ALERTS: Final = CHART / "files" / "alerts.yaml"
 POISONED_PORT: Final = 5001
 POISONED_URL: Final = "http://mlflow.poisoned.svc.cluster.local"
 """The MLflow server of a hostile tenant, which only some tests start."""
@@ -160,6 +162,11 @@ class E2eEnvironment:
         with psycopg.connect(self.postgres.url(database, "postgresql")) as psql:
             return list(psql.execute(query).fetchall())  # type: ignore[arg-type]
 
+    def execute(self, database: str, statement: str) -> None:
+        """Change a database, as the administrator."""
+        with psycopg.connect(self.postgres.url(database, "postgresql")) as psql:
+            psql.execute(statement)  # type: ignore[arg-type]
+
     def _psql(self) -> Any:
         return psycopg.connect(self.postgres.url(scheme="postgresql"), autocommit=True)
 
@@ -240,8 +247,15 @@ class Prometheus:
                 ],
             }
         ]
+        rules = yaml.safe_load(ALERTS.read_text())
+        for rule in rules["groups"][0]["rules"]:
+            rule["for"] = f"{2 * SCRAPE_SECONDS}s"  # the chart's take minutes
+        (self.folder / "alerts.yml").write_text(yaml.safe_dump(rules))
         config = {
-            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
+            "global": dict.fromkeys(
+                ("scrape_interval", "evaluation_interval"), f"{SCRAPE_SECONDS}s"
+            ),
+            "rule_files": ["alerts.yml"],
             "scrape_configs": jobs,
         }
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))

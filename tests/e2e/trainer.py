@@ -1,6 +1,7 @@
-"""Trains and registers a model in a pod, as the script of a data scientist does.
+"""Trains and registers models in a pod, as the script of a data scientist does.
 
-It runs in the folder of feature_store.yaml, on the runner's image: ``trainer.py SERVICE MODEL``.
+It runs in the folder of feature_store.yaml, on the runner's image:
+``trainer.py SERVICE MODEL [SERVICE MODEL …]``.
 """
 
 import sys
@@ -23,14 +24,20 @@ class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
 
 def main() -> None:
-    service, model = sys.argv[1:]
-    store = FeatureStore(repo_path=".")
+    store, arguments = FeatureStore(repo_path="."), iter(sys.argv[1:])
+    for service, model in zip(arguments, arguments, strict=True):
+        train(store, service, model)
+
+
+def train(store: FeatureStore, service: str, model: str) -> None:
     rides = pd.read_parquet("data/stats.parquet")[["driver_id", "event_timestamp"]]
     with store.mlflow.start_run(run_name=model) as run:
         training = store.get_historical_features(
             entity_df=rides, features=store.get_feature_service(service)
         ).to_df()
-        features = training.drop(columns=["driver_id", "event_timestamp"]).to_numpy(dtype=float)
+        features = training.drop(columns=["driver_id", "event_timestamp"]).to_numpy(
+            dtype=float, na_value=0
+        )
         weights, *_ = np.linalg.lstsq(features, features.sum(axis=1), rcond=None)
         mlflow.log_metric("rows", len(training))
         mlflow.pyfunc.log_model(
