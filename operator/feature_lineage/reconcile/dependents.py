@@ -4,6 +4,7 @@ from typing import Protocol
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.api.conditions import ProjectCondition, find_condition
+from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.decide.facts import Key, key_of
 
 
@@ -19,7 +20,9 @@ def _read_by_models(project: FeatureStoreProject) -> tuple[object, ...]:
     """The part of a project's status that its TrainedModels read; an outage is a condition."""
     status = project.status
     facts = find_condition(status.conditions, ProjectCondition.FACTS_CURRENT)
-    return (status.registry, status.applied, status.feature_views, status.probe, facts)
+    tried = status.newest(OperationKind.PROBE)
+    failed = tried.id if tried is not None and tried.result is Result.FAILED else None
+    return (status.registry, status.applied, status.feature_views, status.probe, failed, facts)
 
 
 class Dependents:
