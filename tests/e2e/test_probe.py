@@ -1,11 +1,11 @@
 """Faults behind correct definitions: the probe sees each in the status, a metric and an alert."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
-from tests.cluster.host.polling import says, until
+from tests.cluster.host.polling import condition, says, until
 from tests.e2e.conftest import CreateTenant
 from tests.e2e.environment import E2eEnvironment
 from tests.e2e.project_fixture import Holds, both
@@ -82,6 +82,12 @@ INLINE = 'Entity(name="captain", join_keys=["driver_id"], value_type=ValueType.I
 FAULTS = (
     Fault("emptied", "NotServed", "ModelFeaturesNotServed", statement="DELETE FROM {table}"),
     Fault(
+        "nulled",
+        "MostlyNull",
+        "ModelFeaturesMostlyNull",
+        statement="UPDATE {table} SET value = ''::bytea WHERE feature_name = 'trips'",
+    ),
+    Fault(
         "disabled",
         "ServingFails",
         "ModelServingFails",
@@ -94,7 +100,7 @@ FAULTS = (
         edit=f"s/entities=.captain./entities=[{INLINE}]/; s/^captain = .*//",
     ),
 )
-HEALTHY = Fault("healthy", "Succeeded", "")
+NULLED, HEALTHY = FAULTS[1], Fault("healthy", "Succeeded", "")
 REPO = (
     HEAD
     + "".join(VIEW.format(name=each.name, entity=each.entity) for each in (*FAULTS, HEALTHY))
@@ -139,9 +145,19 @@ async def test_what_the_online_store_does_is_seen(
             environment, series(tenant, fault, "feature_lineage_model_serving"), lambda v: v == 0
         )
         await until_fires(environment, tenant, fault)
+    ratios = series(tenant, NULLED, "feature_lineage_model_null_ratio")
+    nulls = f'{ratios[:-1]},feature="nulled__trips"}}'
+    await until_prometheus_says(environment, nulls, lambda ratio: ratio == 1)
     served = await until_model(tenant, HEALTHY, says("Serving", "True"))
     assert served["status"]["serving"]["keys"] == 5
     assert await fired(environment, tenant, HEALTHY) == []
+
+    # A job that the kernel kills says nothing of the store, and somebody has to hear of it.
+    await tenant.change(runtime={"retries": 0, "resources": {"limits": {"memory": "24Mi"}}})
+    await tenant.request_reconcile()
+    found = await until_model(tenant, HEALTHY, says("Serving", "Unknown", "ProbeUnavailable"))
+    assert "out of memory" in condition(found, "Serving")["message"]
+    await until_fires(environment, tenant, replace(HEALTHY, alert="ModelProbeUnavailable"))
 
 
 def sparse_and_late(tenant: Tenant) -> None:
