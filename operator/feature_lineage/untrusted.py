@@ -3,7 +3,8 @@
 Reports of jobs, registry snapshots, answers of MLflow and artifacts of runs are untrusted. 60 kB of
 gzip may hold a text whose objects take more memory than the operator has. So a text is decompressed
 with a limit, its objects' memory is estimated from the text alone, and only then it is parsed. A
-parse is synchronous, so the limit of one parse is the limit of all parses at once.
+parse is synchronous, in the event loop or in the one thread of `large_parses`, so at most two run
+at once.
 """
 
 import re

@@ -10,6 +10,7 @@ from typing import Final
 from feature_lineage.errors import TooManyDependencies
 from feature_lineage.features import views
 from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
+from feature_lineage.large_parses import check_turn
 
 MAX_DEPENDENCIES: Final = 2_000_000
 """As `check_dependencies` counts them. All views of as many take up to 3 s, or one service; a
@@ -25,7 +26,9 @@ def read_stored(text: bytes, digest: str) -> RegistrySnapshot:
     Raises:
         InvalidReport: as `RegistrySnapshot.from_json` says.
         TooManyDependencies: as `check_dependencies` says.
+        NeedsTurn: as `check_turn` says.
     """
+    check_turn(text)
     snapshot = RegistrySnapshot.from_json(text, digest)
     check_dependencies(snapshot)
     return snapshot

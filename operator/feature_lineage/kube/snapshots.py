@@ -28,6 +28,7 @@ from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import snapshot_name, timeline_name
 from feature_lineage.kube.jobs.owned_objects import apply_owned, owned_config_map
 from feature_lineage.kube.kinds import CONFIG_MAPS
+from feature_lineage.large_parses import in_parser_thread
 from feature_lineage.operations.pod_protocol import PIECES
 from feature_lineage.shorten import cut
 from feature_lineage.untrusted import inflate, parse_json
@@ -100,8 +101,7 @@ class KubeSnapshots:
             data = (found or {}).get("binaryData") or {}
             pieces.append(data.get("snapshot.json.gz", ""))
         try:
-            packed = b"".join(map(base64.b64decode, pieces))
-            return read_stored(inflate(packed, MAX_BYTES), digest)
+            return await in_parser_thread(_unpacked, pieces, digest)
         except TooManyDependencies as error:  # whole, and perhaps read by another version
             self._note(key, snapshot_name(key.name, digest, 0), error)
             self._refused.setdefault(key, set()).add(digest)
@@ -170,6 +170,11 @@ class KubeSnapshots:
             body = {**owned_config_map(project, name), "binaryData": data}
             await apply_owned(self._api, CONFIG_MAPS, project, body)
         return len(pieces)
+
+
+def _unpacked(pieces: list[str], digest: str) -> RegistrySnapshot:
+    packed = b"".join(map(base64.b64decode, pieces))
+    return read_stored(inflate(packed, MAX_BYTES), digest)
 
 
 def _timeline(project: FeatureStoreProject, stored: _Stored) -> Object:

@@ -16,6 +16,7 @@ from pydantic import (
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.large_parses import check_turn
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.plan import Plan
 from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer
@@ -199,6 +200,7 @@ def decode_report(text: bytes) -> JobReport:
     Raises:
         InvalidReport: too large, not JSON, of another protocol or shape, or with a snapshot of too
             many dependencies.
+        NeedsTurn: as `check_turn` says.
     """
     if len(text) > MAX_REPORT_BYTES:
         raise InvalidReport(f"report of {len(text)} bytes; at most {MAX_REPORT_BYTES}")
@@ -209,6 +211,7 @@ def decode_report(text: bytes) -> JobReport:
             f"the job's report is not read: {error}; split the project into smaller ones",
             reason=Reason.REPORT_TOO_LARGE,
         ) from error
+    check_turn(text)
     try:
         return JobReport.model_validate_json(text)
     except ValidationError as error:

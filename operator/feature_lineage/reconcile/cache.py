@@ -14,7 +14,6 @@ from feature_lineage.decide.facts import Key, SourceFacts
 from feature_lineage.decide.observed import Failure, LinkedVersion, ModelFacts
 from feature_lineage.features.freshness import ViewState
 from feature_lineage.features.history import SnapshotRecord
-from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
 from feature_lineage.operations.feature_shares import FeatureShare
 from feature_lineage.ports import ModelRegistry, ModelStamp
@@ -32,7 +31,8 @@ class ReconcileCache:
         facts: of each project, with the inputs they were computed from.
         sources: of each project, as last resolved.
         timelines: the history of each project's registry, as last read from MLflow.
-        states: the views of each project, with the project and registry they were computed from.
+        states: the views of each project, with the project and the digest of the registry they were
+            computed from; the registry itself is kept in `snapshots` only, which has a bound.
         jobs: of each project, the jobs that were needed at its last reconcile and those that
             could not be released.
         probes: of each project, the record of its probes.
@@ -46,9 +46,9 @@ class ReconcileCache:
     facts: dict[Key, "CachedFacts"] = field(default_factory=dict)
     sources: dict[Key, "ResolvedSource"] = field(default_factory=dict)
     timelines: dict[Key, "CachedTimeline"] = field(default_factory=dict)
-    states: dict[
-        Key, tuple[FeatureStoreProject, RegistrySnapshot | None, Mapping[str, ViewState]]
-    ] = field(default_factory=dict)
+    states: dict[Key, tuple[FeatureStoreProject, str, Mapping[str, ViewState]]] = field(
+        default_factory=dict
+    )
     jobs: dict[Key, frozenset[str]] = field(default_factory=dict)
     probes: ProbeCache = field(default_factory=ProbeCache)
     shares: dict[tuple[str, str], tuple[FeatureShare, ...]] = field(default_factory=dict)

@@ -86,10 +86,11 @@ def _states(
 ) -> Mapping[str, ViewState]:
     """States of the project's views, computed once for all its models."""
     key = key_of(project)
+    digest = snapshot.digest if snapshot else ""
     known = cache.states.get(key)
-    if known is None or known[0] is not project or known[1] is not snapshot:
+    if known is None or known[0] is not project or known[1] != digest:
         states = view_states(project.spec, project.status, snapshot)
-        known = cache.states[key] = (project, snapshot, states)
+        known = cache.states[key] = (project, digest, states)
     return known[2]
 
 

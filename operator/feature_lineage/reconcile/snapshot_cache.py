@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.large_parses import LARGE_BYTES, NeedsTurn, may_parse_large
 from feature_lineage.ports import ModelRegistry, Ports
 
 MAX_SNAPSHOTS: Final = 64
@@ -23,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _Read = tuple[Key, ModelRegistry | None, str]
 """Identifies one read: the project, the MLflow server, and the digest."""
+_Shared = tuple[_Read, bool]
+"""A read, and whether a large snapshot is parsed; who has no turn must not fail who has one."""
 
 
 class SnapshotCache:
@@ -33,8 +37,9 @@ class SnapshotCache:
 
     def __init__(self) -> None:
         self._snapshots: dict[str, RegistrySnapshot] = {}
+        self._alive: WeakValueDictionary[int, RegistrySnapshot] = WeakValueDictionary()
         self._missing: dict[_Read, datetime] = {}
-        self._pending: dict[_Read, asyncio.Future[RegistrySnapshot | None]] = {}
+        self._pending: dict[_Shared, asyncio.Future[RegistrySnapshot | None]] = {}
 
     def get(self, digest: str) -> RegistrySnapshot | None:
         """The snapshot if it is in memory."""
@@ -62,12 +67,18 @@ class SnapshotCache:
 
         Returns:
             The snapshots that were found.
+
+        Raises:
+            NeedsTurn: a large one is not in memory, or those that reconciles use take more than
+                `MAX_MEMORY`.
         """
         found: dict[str, RegistrySnapshot] = {}
         for digest in digests:
             snapshot = self._snapshots.get(digest)
             if snapshot is None:
                 snapshot = await self._read_once(ports, project, registry, digest)
+            elif not may_parse_large() and snapshot.memory > LARGE_BYTES:
+                self._check_memory()
             if snapshot is not None:
                 found[digest] = snapshot
                 self._keep(digest, snapshot)
@@ -77,9 +88,14 @@ class SnapshotCache:
         """Remove the entries of a deleted project; other projects may use the same snapshots."""
         self._missing = {read: at for read, at in self._missing.items() if read[0] != key}
 
+    def _check_memory(self) -> None:
+        """Who has no turn may not use a snapshot that others then replace here, and so on."""
+        if sum(each.memory for each in self._alive.values()) > MAX_MEMORY:
+            raise NeedsTurn
+
     def _keep(self, digest: str, snapshot: RegistrySnapshot) -> None:
         self._snapshots.pop(digest, None)
-        self._snapshots[digest] = snapshot
+        self._snapshots[digest] = self._alive[id(snapshot)] = snapshot
         kept, size = 0, 0
         for each in reversed(self._snapshots.values()):
             size += each.memory
@@ -96,7 +112,7 @@ class SnapshotCache:
         registry: ModelRegistry | None,
         digest: str,
     ) -> RegistrySnapshot | None:
-        read = (key_of(project), registry, digest)
+        read = ((key_of(project), registry, digest), may_parse_large())
         pending = self._pending.get(read)
         if pending is None:
             pending = asyncio.ensure_future(self._read(ports, project, registry, digest))
@@ -104,7 +120,7 @@ class SnapshotCache:
             pending.add_done_callback(partial(self._ended, read))
         return await asyncio.shield(pending)
 
-    def _ended(self, read: _Read, pending: "asyncio.Future[RegistrySnapshot | None]") -> None:
+    def _ended(self, read: _Shared, pending: "asyncio.Future[RegistrySnapshot | None]") -> None:
         """Retrieve the error: asyncio logs one without a waiter."""
         self._pending.pop(read, None)
         if not pending.cancelled():

@@ -11,6 +11,7 @@ from feature_lineage.errors import InvalidReport, NotFound, RequestRejected, Too
 from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import MAX_BYTES, RegistrySnapshot
+from feature_lineage.large_parses import in_parser_thread
 from feature_lineage.operations.records import (
     REGISTRY_DIGEST_TAG,
     RESOURCE_TAG,
@@ -114,7 +115,7 @@ class TimelineReader:
                 run_id = str(raw["info"]["run_id"])
             try:
                 body = await self._client.download(run_id, SNAPSHOT_ARTIFACT, max_bytes=MAX_BYTES)
-                return read_stored(body, digest)
+                return await in_parser_thread(read_stored, body, digest)
             except NotFound:
                 continue
             except TooManyDependencies:  # whole: so has each other run of this digest

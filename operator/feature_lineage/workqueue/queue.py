@@ -151,6 +151,12 @@ class WorkQueue(Generic[KeyT]):
         entry.failures, entry.backoff_until = 0, 0.0
         self._take_back(key, entry, now)
 
+    def give_back(self, key: KeyT, now: float) -> None:
+        """Take a key back from its worker without a result; its failures in a row count on."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._take_back(key, entry, now)
+
     def failed(self, key: KeyT, now: float, max_backoff: float = MAX_BACKOFF) -> float:
         """Take a key back from its worker after a failure; returns the back-off in seconds.
 

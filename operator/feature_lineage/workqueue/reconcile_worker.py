@@ -16,9 +16,11 @@ from typing import Final, Protocol
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, Resource
 from feature_lineage.errors import TransientError
+from feature_lineage.large_parses import NeedsTurn, parsing
 from feature_lineage.reconcile.dependents import Dependents, References
 from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import Reconciler, ReconcileResult
+from feature_lineage.workqueue.large_turns import LargeTurns
 from feature_lineage.workqueue.queue import MAX_BACKOFF
 from feature_lineage.workqueue.workers import WorkerPool
 
@@ -94,19 +96,47 @@ class ReconcileWorker:
         self._dependents = Dependents(resources)
         self.queue = WorkerPool(self.work, workers)
         self.requested: set[Key] = set()
+        self._turns = LargeTurns()
+        self._working: set[Key] = set()
 
     def forget(self, key: Key) -> None:
         """The resource is deleted."""
         self.queue.forget(key)
         self._dependents.forget(key)
         self._reconciler.forget(key)
+        if key not in self._working:  # else its worker holds what it has parsed until it ends
+            self._end_turn(key)
 
     async def work(self, key: Key) -> None:
-        """Reconcile one key, and give it back to the queue."""
-        with reconciling(key):
+        """Reconcile one key, and give it back to the queue.
+
+        A reconcile that meets a large text begins again when the key has its turn.
+        """
+        self._working.add(key)
+        try:
+            while await self._needs_turn(key):
+                if not self._turns.ask(key):
+                    self.queue.give_back(key)
+                    return
+            self._end_turn(key)
+        finally:
+            self._working.discard(key)
+
+    def _end_turn(self, key: Key) -> None:
+        for other in self._turns.give_back(key):
+            self.queue.enqueue(other)
+
+    async def _needs_turn(self, key: Key) -> bool:
+        """Reconcile one key; whether nothing was concluded, for want of a turn."""
+        requested = key in self.requested
+        with reconciling(key), parsing(large=self._turns.has(key)):
             try:
                 async with asyncio.timeout(self._deadline) as limit:
                     await self._reconcile(key)
+            except NeedsTurn:
+                if requested:
+                    self.requested.add(key)
+                return True
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
@@ -117,6 +147,7 @@ class ReconcileWorker:
                 if isinstance(error, TimeoutError) and limit.expired():
                     error = TimeoutError(f"the reconcile did not end in {self._deadline:.0f} s")
                 await self._recover(key, error)
+        return False
 
     async def _reconcile(self, key: Key) -> None:
         began = time.perf_counter()

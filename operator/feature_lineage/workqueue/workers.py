@@ -57,6 +57,11 @@ class WorkerPool:
         self.keys.done(key, self._now())
         self._changed.set()
 
+    def give_back(self, key: Key) -> None:
+        """Take a key back without a result: the key waits for something else."""
+        self.keys.give_back(key, self._now())
+        self._changed.set()
+
     @property
     def depth(self) -> int:
         """How many keys are due and wait for a worker; for any thread."""

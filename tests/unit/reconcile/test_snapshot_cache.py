@@ -1,11 +1,14 @@
 """Snapshots stay in memory while all of them together are small enough."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from feature_lineage.api import FeatureStoreProject
+from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.large_parses import NeedsTurn, parsing
 from feature_lineage.reconcile import snapshot_cache
 from feature_lineage.reconcile.snapshot_cache import SnapshotCache
 
@@ -78,3 +81,45 @@ async def test_only_so_many_snapshots_stay(monkeypatch: pytest.MonkeyPatch, proj
     await read(cache, Store(*some), project, *some)
 
     assert [cache.get(each.digest) for each in some] == [None, *some[1:]]
+
+
+async def test_a_snapshot_in_use_counts_after_it_was_replaced(
+    monkeypatch: pytest.MonkeyPatch, project: Any
+) -> None:
+    first, second = snapshot("a", 10_000), snapshot("b", 10_000)
+    monkeypatch.setattr(snapshot_cache, "MAX_MEMORY", first.memory + 1)
+    store, cache = Store(first, second), SnapshotCache()
+    with parsing(large=False):
+        await read(cache, store, project, first, first, second)
+        with pytest.raises(NeedsTurn):
+            await read(cache, store, project, second)
+    await read(cache, store, project, second)
+
+    store.by_digest.clear()
+    del first
+    with parsing(large=False):
+        await read(cache, store, project, second)
+
+
+async def test_who_has_no_turn_does_not_fail_who_has_one(project: Any) -> None:
+    large = snapshot("a", 10_000)
+    both, cache = asyncio.Event(), SnapshotCache()
+
+    class SlowStore(Store):
+        async def get(self, key: object, digest: str) -> RegistrySnapshot | None:
+            self.read.append(digest)
+            if len(self.read) == 2:
+                both.set()
+            await both.wait()
+            return read_stored(large.to_json().encode(), digest)
+
+    store = SlowStore()
+
+    async def one(turn: bool) -> None:
+        with parsing(large=turn):
+            await read(cache, store, project, large)
+
+    without, having = await asyncio.gather(one(False), one(True), return_exceptions=True)
+
+    assert isinstance(without, NeedsTurn)
+    assert having is None

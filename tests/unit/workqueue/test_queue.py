@@ -320,3 +320,17 @@ def test_no_key_of_a_group_is_lost(actions):
         found.add(key)
         queue.done(key, now=0)
     assert found == wanted
+
+
+def test_a_key_without_a_result_keeps_its_failures(queue):
+    queue.enqueue("a", now=0)
+    queue.take(0)
+    queue.failed("a", now=0)
+    queue.take(INITIAL_BACKOFF)
+    queue.give_back("a", now=INITIAL_BACKOFF)
+
+    assert queue.failing() == 1
+    assert queue.take(100) is None
+    queue.enqueue("a", now=100)
+    assert queue.take(100) == "a"
+    assert queue.failed("a", now=100) == 2 * INITIAL_BACKOFF

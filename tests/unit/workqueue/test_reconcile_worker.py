@@ -12,6 +12,7 @@ from feature_lineage.api.meta import ObjectMeta
 from feature_lineage.api.project_status import RegistryStatus
 from feature_lineage.decide.facts import Key, Resource, key_of
 from feature_lineage.errors import ServerUnavailable, StateUnusable, TerminalError
+from feature_lineage.large_parses import NeedsTurn, may_parse_large
 from feature_lineage.reconcile.listener import Listener
 from feature_lineage.reconcile.reconciler import ReconcileResult
 from feature_lineage.workqueue.queue import MAX_BACKOFF
@@ -59,6 +60,9 @@ class RecordedQueue:
 
     def forget(self, key: Key) -> None:
         self.calls.append(("forget", key.name))
+
+    def give_back(self, key: Key) -> None:
+        self.calls.append(("give_back", key.name))
 
 
 class Failures(Listener):
@@ -246,3 +250,62 @@ async def test_models_follow_a_partly_failed_reconcile() -> None:
         calls.append([f"{what} {of}" for what, of in scene.queue.calls])
 
     assert calls == [["done p", "enqueue m"], ["failed 30.0"], ["done p", "enqueue m"], ["done p"]]
+
+
+class LargeSetup(WorkerSetup):
+    """Projects whose texts are large; a reconcile that has a turn waits until `ends` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = asyncio.Event()
+        self.holding = 0
+
+    async def reconcile_model(self, model: TrainedModel) -> Any:
+        if not may_parse_large():
+            raise NeedsTurn
+        self.holding += 1
+        await self.ends.wait()
+        return ReconcileResult(PROJECT, None)
+
+
+def other_project(name: str) -> FeatureStoreProject:
+    metadata = ObjectMeta(name=name, namespace="ml")
+    return PROJECT.model_copy(update={"metadata": metadata})
+
+
+async def test_a_second_large_reconcile_leaves_its_worker() -> None:
+    scene = LargeSetup()
+    second = other_project("q")
+    scene.resources[key_of(second)] = second
+    scene.worker.requested.add(key_of(second))
+    first = asyncio.create_task(scene.worker.work(key_of(PROJECT)))
+    while not scene.holding:
+        await asyncio.sleep(0)
+    await scene.worker.work(key_of(second))
+
+    assert scene.queue.calls == [("give_back", "q")]
+    assert scene.failures.seen == []
+    assert scene.worker.requested == {key_of(second)}
+    scene.ends.set()
+    await first
+    assert ("enqueue", "q") in scene.queue.calls
+    await scene.worker.work(key_of(second))
+    assert scene.holding == 2
+    assert scene.queue.calls[-1] != ("give_back", "q")
+
+
+async def test_a_deleted_project_keeps_its_turn_until_its_end() -> None:
+    scene = LargeSetup()
+    second = other_project("q")
+    scene.resources[key_of(second)] = second
+    first = asyncio.create_task(scene.worker.work(key_of(PROJECT)))
+    while not scene.holding:
+        await asyncio.sleep(0)
+    scene.worker.forget(key_of(PROJECT))
+    other = asyncio.create_task(scene.worker.work(key_of(second)))
+    while not other.done() and scene.holding < 2:
+        await asyncio.sleep(0)
+
+    assert scene.holding == 1
+    scene.ends.set()
+    await asyncio.gather(first, other)

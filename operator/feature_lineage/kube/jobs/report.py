@@ -15,6 +15,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.kinds import CONFIG_MAPS
+from feature_lineage.large_parses import in_parser_thread
 from feature_lineage.operations.job_report import JobReport, decode_report
 from feature_lineage.operations.pod_protocol import (
     MANIFEST_KEY,
@@ -53,7 +54,7 @@ async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
     marks = _marks(found, namespace, first)
     await _mark(api, namespace, first, (*marks, _PROCESS))
     try:
-        report = decode_report(join_report(manifest, pieces))
+        report = await in_parser_thread(lambda: decode_report(join_report(manifest, pieces)))
     finally:
         await _mark(api, namespace, first, marks)
     if report.operation_id != job:
@@ -71,7 +72,8 @@ async def read_unfinished_report(api: Api, namespace: str, job: str) -> JobRepor
         marks = _marks(found, namespace, name)
         await _mark(api, namespace, name, (*marks, _PROCESS))
         try:
-            return read_unfinished(_piece(found, UNFINISHED_KEY), job)
+            packed = _piece(found, UNFINISHED_KEY)
+            return await in_parser_thread(read_unfinished, packed, job)
         finally:
             await _mark(api, namespace, name, marks)
     except InvalidReport:
