@@ -16,6 +16,7 @@ from feature_lineage.decide.model.requirements import requirements
 from feature_lineage.decide.model.serving import not_serving, set_serving
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.decide.project.views import objectives
+from feature_lineage.models.problems import ProblemKind
 from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
@@ -120,8 +121,15 @@ def _has_objective(observed: ObservedModel) -> bool:
 def _fresh_condition(
     observed: ObservedModel, status: TrainedModelStatus, conditions: ConditionSet
 ) -> None:
-    freshness = status.freshness
-    if freshness is not None and freshness.reason in _MESSAGES:
+    freshness, frozen = status.freshness, _not_online_any_more(observed)
+    if frozen is not None:
+        conditions.false(
+            C.FEATURES_FRESH,
+            Reason.NOT_SERVED,
+            f"feature view {frozen} is not online any more: nothing writes its rows in the online "
+            "store, so what is served stays as it is",
+        )
+    elif freshness is not None and freshness.reason in _MESSAGES:
         message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
         conditions.false(C.FEATURES_FRESH, freshness.reason, message)
     elif (freshness is None or freshness.max_age is None) and not _has_objective(observed):
@@ -163,6 +171,14 @@ def _fresh_condition(
             f"feature view {freshness.oldest_view} is materialized until "
             f"{freshness.materialized_until:%Y-%m-%dT%H:%M:%SZ}; maxAge is {freshness.max_age}",
         )
+
+
+def _not_online_any_more(observed: ObservedModel) -> str | None:
+    """A view of the model that was online at training and is not now."""
+    judgement = observed.linked.judgement if observed.linked is not None else None
+    problems = judgement.problems if judgement is not None else ()
+    found = (each.feature for each in problems if each.kind is ProblemKind.NOT_ONLINE)
+    return next(found, None)
 
 
 def _ready(
