@@ -119,7 +119,8 @@ async def test_who_has_no_turn_does_not_fail_who_has_one(project: Any) -> None:
         with parsing(large=turn):
             await read(cache, store, project, large)
 
-    without, having = await asyncio.gather(one(False), one(True), return_exceptions=True)
+    async with asyncio.timeout(10):  # a read that is shared waits for the other one
+        without, having = await asyncio.gather(one(False), one(True), return_exceptions=True)
 
     assert isinstance(without, NeedsTurn)
     assert having is None
