@@ -76,6 +76,10 @@ bench: $(STAMP) ## Print the benchmarks, each beside its baseline
 mutants: $(STAMP) ## Remove each protection in a copy, and require that its tests fail (ARGS=--help)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+.PHONY: probed-stores
+probed-stores: $(STAMP) ## Probe generated stores that are right: no false alarm (STORES=200; the gate tries 10)
+	@PROBED_STORES=$(or $(STORES),200) $(PYTEST) -q -n 2 tests/contract/runner/test_right_stores.py $(ARGS)
+
 # The gate reads a few inputs of each parser (tests/unit/test_fuzz_targets.py). This target runs for hours.
 .PHONY: fuzz
 fuzz: $(STAMP) ## Feed each parser with hostile input (SECONDS=600 for each; ARGS="report timeline" selects)

@@ -35,6 +35,7 @@ LABELS = ("feature_service", "origin", "project")
         ("ModelServingFails", "False", "ServingFails", 1, "critical"),
         ("ModelFeaturesNotServed", "False", "NotServed", 1, "critical"),
         ("ModelFeaturesMostlyNull", "False", "MostlyNull", 1, "critical"),
+        ("ModelFeaturesSkewed", "False", "Skewed", 1, "critical"),
         ("ModelProbeUnavailable", "Unknown", "ProbeUnavailable", 180, "warning"),
     ],
 )

@@ -166,6 +166,14 @@ class ColumnNames(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class ProbeSkew(StrEnum):
+    """Of which sources the values are compared with those of the online store."""
+
+    AUTO = "Auto"  # of files and PostgreSQL
+    ALWAYS = "Always"
+    OFF = "Off"
+
+
 class LineageOrigin(StrEnum):
     """The record from which a model's list of features was taken."""
 

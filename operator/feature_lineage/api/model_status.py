@@ -106,8 +106,23 @@ class ServingStatus(StatusModel):
     newest_event: Timestamp | None = Field(
         None, description="Newest event timestamp in the answer."
     )
+    skew_ratio: float | None = Field(
+        None,
+        description="Share of the compared values that differ from those of the source, of the "
+        "column with the largest; absent if none was compared.",
+    )
+    compared_at: Timestamp | None = Field(
+        None, description="When values were last compared with those of the source."
+    )
+    late_rows: StrictInt | None = Field(
+        None,
+        description="Compared values whose row of the source came, or changed, after the "
+        "materialization.",
+    )
     worst_feature: str | None = Field(
-        None, description="The column that is farthest from what was written."
+        None,
+        description="The column that is farthest from what was written, or from the source if the "
+        "reason is Skewed.",
     )
 
 

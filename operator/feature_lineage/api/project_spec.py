@@ -15,6 +15,7 @@ from feature_lineage.api.enums import (
     NamespacesFrom,
     OnGuardUnavailable,
     OnUnknown,
+    ProbeSkew,
     ProtectionMode,
 )
 from feature_lineage.api.mlflow_spec import MlflowSpec
@@ -148,6 +149,12 @@ class ProbeSpec(ApiModel):
     keys: Annotated[StrictInt, Field(ge=5, le=1000)] | None = Field(
         None, description="How many entity keys are retrieved for each model; if absent 100."
     )
+    skew: ProbeSkew | None = Field(
+        None,
+        description="Whether values are compared with those of the sources after a "
+        "materialization. Auto: of files and PostgreSQL; Always: also of warehouses; if absent "
+        "Auto.",
+    )
 
 
 class ViewFreshness(ApiModel):
@@ -267,6 +274,11 @@ class FeatureStoreProjectSpec(ApiModel):
     def is_probed(self) -> bool:
         """Whether the online store is asked."""
         return self.probe_interval is not None
+
+    @property
+    def probe_skew(self) -> ProbeSkew:
+        """Of which sources values are compared with the online store."""
+        return self.probe.skew or ProbeSkew.AUTO if self.probe is not None else ProbeSkew.OFF
 
     @property
     def registry_poll_interval(self) -> Duration | None:

@@ -185,6 +185,12 @@ GAUGES: Final = (
         "the store has. The 20 worst features of a model; compare with status.serving.",
     ),
     _gauge(
+        "feature_lineage_model_skew_ratio",
+        (*MODEL, "feature"),
+        "Share of the compared values of a feature that differ from those of its source: of the "
+        "feature with the largest share. Absent while none was compared.",
+    ),
+    _gauge(
         "feature_lineage_condition",
         (*CONDITION, "status", "reason"),
         "Always 1. Each condition of each resource: its status and reason. The message is in "

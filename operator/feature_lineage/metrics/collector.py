@@ -77,6 +77,7 @@ SAMPLES: Final[dict[str, Callable[[ScrapeData], Iterator[Row]]]] = {
     "feature_lineage_model_features_fresh": models.features_fresh,
     "feature_lineage_model_serving": models.serving,
     "feature_lineage_model_null_ratio": models.null_ratio,
+    "feature_lineage_model_skew_ratio": models.skew_ratio,
     "feature_lineage_condition": _conditions,
     "feature_lineage_condition_last_transition_timestamp_seconds": _transitions,
 }

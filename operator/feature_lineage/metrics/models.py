@@ -75,6 +75,13 @@ def null_ratio(data: ScrapeData) -> Iterator[Row]:
                 yield (*_model(model), share.column), share.null_ratio
 
 
+def skew_ratio(data: ScrapeData) -> Iterator[Row]:
+    for model in data.models:
+        for share in data.shares.get(model.name, ()):
+            if share.skew_ratio is not None:
+                yield (*_model(model), share.column), share.skew_ratio
+
+
 def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bool | None:
     lineage = model.lineage
     if lineage is None or project is None:

@@ -12,10 +12,13 @@ class FeatureShare(NamedTuple):
     Attributes:
         column: as Feast answers it, such as ``driver_stats__trips`` or ``trips``.
         null_ratio: share of null values, from 0 to 1; None if the store has none of the keys.
+        skew_ratio: share of values that differ from those of the source; None except for the
+            column with the largest share.
     """
 
     column: str
     null_ratio: float | None
+    skew_ratio: float | None = None
 
 
 def feature_shares(answer: ProbeAnswer) -> tuple[FeatureShare, ...]:
@@ -25,4 +28,9 @@ def feature_shares(answer: ProbeAnswer) -> tuple[FeatureShare, ...]:
         column, ratio = sys.intern(each.column), each.null_ratio
         share = FeatureShare(column, ratio if each.keys > each.missing else None)
         found.setdefault(column, share)
+    skewed = answer.skew.worst if answer.skew is not None else None
+    if skewed is not None:
+        column = sys.intern(skewed.column)
+        known = found.get(column, FeatureShare(column, None))
+        found[column] = known._replace(skew_ratio=skewed.ratio)
     return tuple(found.values())

@@ -13,11 +13,13 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, ValidationError
 
+from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
+from feature_lineage.operations.skew import SkewAnswer, skew_after
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import Many, Name, parse_json
 
@@ -96,6 +98,7 @@ class ProbeAnswer(Message):
         error: Feast's or the store's words on one line.
         newest_event: newest event timestamp in the answer.
         features: the worst columns, the worst first.
+        skew: the values beside those of the source; None if they were not to be compared.
     """
 
     question: Name
@@ -105,6 +108,7 @@ class ProbeAnswer(Message):
     error: Annotated[str, Field(max_length=500)] = ""
     newest_event: Moment | None = None
     features: Many[FeatureAnswer] = Field((), max_length=MAX_FEATURES)
+    skew: SkewAnswer | None = None
 
     @property
     def finding(self) -> Reason:
@@ -126,6 +130,8 @@ class ProbeAnswer(Message):
             found = next(filter(holds, compared), None)
             if found is not None:
                 return reason, found
+        if self.skew is not None and self.skew.differing:
+            return Reason.SKEWED, worst
         return Reason.SUCCEEDED if self.known else Reason.NOT_PROBED, worst
 
 
@@ -155,20 +161,26 @@ class Probed(Message):
     Attributes:
         at: end of the probe.
         bad: how many answers in a row, this one included, were not good.
+        skewed: how many comparisons with the source in a row found differing values. The answer
+            has the last one, which may be older.
     """
 
     answer: ProbeAnswer
     at: AwareDatetime
     bad: Annotated[int, Field(ge=0)] = 0
+    skewed: Annotated[int, Field(ge=0)] = 0
 
     @property
     def confirmed(self) -> bool:
         """Whether the finding counts: one good answer, or two bad ones in a row."""
+        if self.answer.finding is Reason.SKEWED:
+            return self.skewed > 1
         return self.bad != 1
 
 
-BAD: Final = frozenset({Reason.SERVING_FAILS, Reason.NOT_SERVED, Reason.MOSTLY_NULL})
-_NOT_GOOD: Final = BAD | {Reason.PROBE_UNAVAILABLE}
+_BAD_ANSWER: Final = frozenset({Reason.SERVING_FAILS, Reason.NOT_SERVED, Reason.MOSTLY_NULL})
+BAD: Final = _BAD_ANSWER | {Reason.SKEWED}
+_NOT_GOOD: Final = _BAD_ANSWER | {Reason.PROBE_UNAVAILABLE}
 
 
 class ProbeRecord(Message):
@@ -179,12 +191,14 @@ class ProbeRecord(Message):
         answers: by question, of the last probe.
         sought: by view, when its keys were last read from its source, or could not be read.
         unread: by view, why the keys could not be read.
+        written: end of the last materialization whose values were not compared with the source.
     """
 
     keys: dict[Name, SampledKeys] = Field(default_factory=dict)
     answers: dict[Name, Probed] = Field(default_factory=dict)
     sought: dict[Name, AwareDatetime] = Field(default_factory=dict)
     unread: dict[Name, str] = Field(default_factory=dict)
+    written: Moment | None = None
 
     @cached_property
     def text(self) -> str:
@@ -201,18 +215,31 @@ class ProbeRecord(Message):
         """Whether a question has a bad answer that no second probe has confirmed."""
         return any(not probed.confirmed for probed in self.answers.values())
 
-    def with_keys(self, sampled: Mapping[str, SampledKeys], views: Container[str]) -> "ProbeRecord":
+    @property
+    def to_compare(self) -> bool:
+        """Whether the next probe compares the values with the source."""
+        return self.written is not None or any(each.skewed == 1 for each in self.answers.values())
+
+    def with_keys(
+        self,
+        sampled: Mapping[str, SampledKeys],
+        views: Container[str],
+        at: datetime | None = None,
+    ) -> "ProbeRecord":
         """The record after a materialization, with fewer keys if it would be too large.
 
         Args:
             views: those in the registry; the keys of others are dropped.
+            at: end of the materialization.
         """
         known = self.keys
         new = {n: known[n].after(keys) if n in known else keys for n, keys in sampled.items()}
         kept = {name: keys for name, keys in {**known, **new}.items() if name in views}
-        sought = {name: at for name, at in self.sought.items() if name not in sampled}
+        sought = {name: moment for name, moment in self.sought.items() if name not in sampled}
         unread = {name: why for name, why in self.unread.items() if name in sought}
-        return ProbeRecord(keys=kept, answers=self.answers, sought=sought, unread=unread).fitted()
+        return ProbeRecord(
+            keys=kept, answers=self.answers, sought=sought, unread=unread, written=at
+        ).fitted()
 
     def fitted(self) -> "ProbeRecord":
         """The record with half of the keys of each view, and so on, until its text fits."""
@@ -228,6 +255,7 @@ class ProbeRecord(Message):
                 answers=self.answers,
                 sought=self.sought,
                 unread=self.unread,
+                written=self.written,
             )
         return record if most else ProbeRecord()
 
@@ -237,6 +265,7 @@ class ProbeRecord(Message):
         at: datetime,
         views: Container[str],
         read: Iterable[SourceKeys] = (),
+        began: datetime | None = None,
     ) -> "ProbeRecord":
         """The record after a probe.
 
@@ -244,24 +273,36 @@ class ProbeRecord(Message):
             at: end of the probe.
             read: what it read from sources.
             views: those in the registry; the keys of others are dropped.
+            began: start of the probe: what was written later is not compared yet.
         """
-        probed = {}
+        probed, compared = {}, False
         for answer in answers:
             last = self.answers.get(answer.question)
             before = last.bad if last is not None else 0
+            skew, skewed = skew_after(
+                last.answer.skew if last is not None else None,
+                last.skewed if last is not None else 0,
+                answer.skew,
+            )
+            compared = compared or answer.skew is not None
             bad = before + 1 if answer.finding in _NOT_GOOD else 0
-            probed[answer.question] = Probed(answer=answer, at=at, bad=bad)
+            # Not `model_copy`, which keeps what was judged of the answer before.
+            fields = {name: getattr(answer, name) for name in ProbeAnswer.model_fields}
+            kept = ProbeAnswer(**{**fields, "skew": skew})
+            probed[answer.question] = Probed(answer=kept, at=at, bad=bad, skewed=skewed)
         found = {each.view: each for each in read}
         new = {name: each.keys for name, each in found.items() if each.keys is not None}
         known = {name: keys for name, keys in {**self.keys, **new}.items() if name in views}
         errors = {name: each.error for name, each in found.items() if each.error}
         unread = {name: why for name, why in self.unread.items() if name not in found} | errors
         sought = self.sought | dict.fromkeys(found, at)
+        done = compared and (began is None or self.written is None or self.written <= began)
         return ProbeRecord(
             keys=known,
             answers=probed,
             sought={name: moment for name, moment in sought.items() if name in views},
             unread={name: why for name, why in unread.items() if name in views},
+            written=None if done else self.written,
         ).fitted()
 
     @classmethod
@@ -287,9 +328,11 @@ class ProbeRequest(Message):
         keys: by view, as materializations wrote them.
         sources: views whose keys are read from their sources first, if they have a watermark.
         most: rows of one retrieval.
+        skew: of which sources values are compared; Off: of none.
     """
 
     questions: tuple[Question, ...] = ()
     keys: dict[str, SampledKeys] = Field(default_factory=dict)
     sources: tuple[str, ...] = ()
     most: Annotated[int, Field(ge=1, le=MAX_KEYS)] = 100
+    skew: ProbeSkew = ProbeSkew.OFF

@@ -1,8 +1,9 @@
 """Probe: does the online store serve what the models ask for, with the keys that it should have?
 
 Each question is retrieved once through Feast, for keys that materializations wrote. A source is
-read only for keys that the request asks for. Nothing is written. Feast runs the code of on-demand
-views that the registry stores.
+read only for keys that the request asks for, and to compare values with it after a
+materialization. Nothing is written. Feast runs the code of on-demand views that the registry
+stores.
 """
 
 import sqlite3
@@ -16,6 +17,7 @@ from typing import Any, Final
 from feast import FeatureStore
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
+from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.probe import (
     FEWEST,
@@ -26,6 +28,7 @@ from feature_lineage.operations.probe import (
     ProbeRequest,
 )
 from feature_lineage.operations.serving import Cause, Question, key_of_question
+from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.runner.dry_retrieval import (
     FORMS,
     MAX_SECONDS,
@@ -38,7 +41,9 @@ from feature_lineage.runner.dry_retrieval import (
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
 from feature_lineage.runner.job import Job
 from feature_lineage.runner.probe_rows import Rows, rows_of
+from feature_lineage.runner.reader import Reading
 from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
+from feature_lineage.runner.skew import Comparer, Retrieval
 from feature_lineage.runner.source_keys import read_sources
 from feature_lineage.shorten import one_line, visible
 
@@ -69,7 +74,7 @@ def probe(job: Job) -> JobReport:
         wanted = frozenset(request.sources)
         read = tuple(read_sources(job, reading, store, wanted, request.most))
         keys = {each.view: each.keys for each in read if each.keys is not None}
-        asking = _Probe(store, request.model_copy(update={"keys": request.keys | keys}))
+        asking = _Probe(store, request.model_copy(update={"keys": request.keys | keys}), reading)
         answers = tuple(asking.ask_all(request.questions))
     return job.report(
         Outcome.SUCCEEDED,
@@ -80,9 +85,11 @@ def probe(job: Job) -> JobReport:
 
 
 class _Probe:
-    def __init__(self, store: FeatureStore, request: ProbeRequest) -> None:
+    def __init__(self, store: FeatureStore, request: ProbeRequest, reading: Reading) -> None:
         self._store = store
         self._request = request
+        compares = request.skew is not ProbeSkew.OFF
+        self._comparer = Comparer(store, request, reading) if compares else None
         registry = store._registry
         entities = registry.list_entities(store.project, allow_cache=True)
         self._entities = {entity.name: entity for entity in entities}
@@ -133,13 +140,25 @@ class _Probe:
             self._answers(context, asked, columns),
             key=lambda each: (each.keys == 0, each.keys < FEWEST, -each.excess),
         )
+        skew = self._skew(Retrieval(features, context, asked, columns))
         return ProbeAnswer(
             question=key,
             keys=count,
             known=len(set().union(*asked.written)),
             newest_event=_newest(columns),
             features=tuple(found[:MAX_FEATURES]),
+            skew=skew,
         )
+
+    def _skew(self, retrieval: Retrieval) -> SkewAnswer | None:
+        if self._comparer is None:
+            return None
+        try:
+            return self._comparer.compare(retrieval)
+        except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
+            return SkewAnswer(
+                at=datetime.now(UTC), why=one_line(visible(_words(error)), _MAX_WORDS)
+            )
 
     def _context(self, features: Any, *, full: bool) -> RequestContext:
         store = self._store

@@ -50,7 +50,7 @@ def rows_of(request: ProbeRequest, context: RequestContext) -> Rows:
             {
                 number: written[names]
                 for number, row in enumerate(rows)
-                if (names := _names(view, row)) in written
+                if (names := names_of(view, row)) in written
             }
             for view, written in zip(context.views, samples, strict=True)
         ),
@@ -81,7 +81,8 @@ def _others(samples: list[dict[Names, SampledKey]], number: int) -> dict[str, An
     return found
 
 
-def _names(view: ViewRequest, row: Mapping[str, Any]) -> Names:
+def names_of(view: ViewRequest, row: Mapping[str, Any]) -> Names:
+    """The key of the view in a row of the request."""
     return tuple(sorted((name, row[name]) for name in view.columns.values() if name in row))
 
 

@@ -18,12 +18,19 @@ from tests.unit.decide.build import (
     view_report,
 )
 
-from feature_lineage.api.enums import OperationKind, Verdict
+from feature_lineage.api.enums import OperationKind, ProbeSkew, Verdict
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.features.signatures import question_key
-from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeCause, ProbeRecord
+from feature_lineage.operations.probe import (
+    FeatureAnswer,
+    ProbeAnswer,
+    ProbeCause,
+    ProbeRecord,
+    ProbeRequest,
+)
 from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
+from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 from feature_lineage.reasons import Reason
 
 CHAMPION = linked(version("3", "champion"))
@@ -39,6 +46,15 @@ GOOD = ProbeAnswer(
 )
 GONE = GOOD.model_copy(
     update={"features": (FeatureAnswer(column="stats__trips", keys=9, missing=9),)}
+)
+SKEWED = ProbeAnswer(
+    **{name: getattr(GOOD, name) for name in ProbeAnswer.model_fields if name != "skew"},
+    skew=SkewAnswer(
+        at=NOW,
+        compared=9,
+        differing=1,
+        worst=FeatureSkew(column="stats__trips", compared=9, differing=1),
+    ),
 )
 OFFLINE = ProbeAnswer(question=QUESTION, cause=ProbeCause.UNAVAILABLE, error="no route to host")
 
@@ -181,6 +197,42 @@ def test_a_bad_answer_is_confirmed_soon() -> None:
     assert kind_of(scenario) is OperationKind.PROBE
     answers(scenario, GONE)
     assert (scenario.status.probe.unconfirmed, scenario.status.probe.failing) == (False, 1)
+
+
+def test_skew_is_confirmed_by_a_second_comparison() -> None:
+    """Values are compared after a materialization, and once more 30 s after some differed."""
+    scenario = probed(backfills=[backfill(days=1)])
+    scenario.later(seconds=5)
+    scenario.end("Succeeded", views=(view_report("stats", keys=KEYS),))
+    answers(scenario, GOOD)  # of the probe that began before
+    assert order_of(scenario).skew is ProbeSkew.AUTO
+    answers(scenario, SKEWED)
+    assert says_serving(scenario) != ("False", "Skewed")
+
+    scenario.rest()
+    scenario.later(seconds=31)
+    scenario.reconcile()
+    assert order_of(scenario).skew is ProbeSkew.AUTO
+    answers(scenario, SKEWED)
+    assert says_serving(scenario) == ("False", "Skewed")
+
+    scenario.rest()
+    scenario.later(hours=2)
+    scenario.reconcile()
+    assert order_of(scenario).skew is ProbeSkew.OFF  # the interval reads no source
+    answers(scenario, GOOD)
+    assert says_serving(scenario) == ("False", "Skewed")
+
+
+def order_of(scenario: ProjectScenario) -> ProbeRequest:
+    assert scenario.request.probe is not None
+    return scenario.request.probe
+
+
+def says_serving(scenario: ProjectScenario) -> tuple[str, str]:
+    champion = observed_model(model(), CHAMPION, project=scenario.project, probe=scenario.probe)
+    found = {c.type: c for c in decide_model(champion).status.conditions}["Serving"]
+    return found.status, found.reason
 
 
 def test_a_version_that_is_promoted_is_probed_soon() -> None:

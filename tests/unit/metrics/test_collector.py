@@ -22,6 +22,7 @@ from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition
 from feature_lineage.operations.feature_shares import feature_shares
 from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer
+from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 
 RANKING = ("ml", "ranking")
 MLFLOW = {"trackingUri": "http://mlflow:5000"}
@@ -106,6 +107,9 @@ FULL = State(
                     FeatureAnswer(column="gone", keys=9, missing=9),
                     FeatureAnswer(column="rating", keys=9),
                 ),
+                skew=SkewAnswer(
+                    at=NOW, worst=FeatureSkew(column="rating", compared=8, differing=2)
+                ),
             )
         )
     },
@@ -161,6 +165,7 @@ feature_lineage_model_features_fresh{alias="champion",M} 1.0
 feature_lineage_model_serving{alias="champion",M} 0.0
 feature_lineage_model_null_ratio{alias="champion",feature="trips",M} 0.75
 feature_lineage_model_null_ratio{alias="champion",feature="rating",M} 0.0
+feature_lineage_model_skew_ratio{alias="champion",feature="rating",M} 0.25
 feature_lineage_condition{kind="FeatureStoreProject",N,reason="Blocked",status="False",type="Ready"} 1.0
 feature_lineage_condition{kind="FeatureStoreProject",N,reason="Blocked",status="True",type="Stalled"} 1.0
 feature_lineage_condition{kind="TrainedModel",T,reason="Broken",status="False",type="LineageVerified"} 1.0

@@ -10,7 +10,8 @@ from feature_lineage.decide.budget import ERROR, fit
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
 from feature_lineage.features.signatures import question_key
-from feature_lineage.operations.probe import ProbeCause, Probed
+from feature_lineage.operations.probe import ProbeAnswer, ProbeCause, Probed
+from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.reasons import Reason
 
 _UNKNOWN: Final = frozenset({Reason.NOT_PROBED, Reason.PROBE_UNAVAILABLE})
@@ -29,7 +30,8 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
     known = probed(observed, linked) if is_probed(observed) else None
     if known is None:
         return None
-    answer, worst = known.answer, known.answer.worst
+    answer, worst, skew = known.answer, known.answer.worst, known.answer.skew
+    skewed = skew.worst if skew is not None else None
     return ServingStatus(
         checked_at=known.at.replace(microsecond=0),
         keys=answer.keys,
@@ -39,8 +41,17 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
         source_null_ratio=_rounded(worst.source_null_ratio if worst else None),
         missing_ratio=_rounded(worst.missing_ratio if worst else None),
         newest_event=answer.newest_event and answer.newest_event.replace(microsecond=0),
-        worst_feature=worst.column if worst else None,
+        skew_ratio=_rounded(skewed.ratio if skewed else None),
+        compared_at=skew.at.replace(microsecond=0) if skew else None,
+        late_rows=skew.late if skew else None,
+        worst_feature=_worst_column(answer),
     )
+
+
+def _worst_column(answer: ProbeAnswer) -> str | None:
+    if answer.finding is Reason.SKEWED and answer.skew is not None and answer.skew.worst:
+        return answer.skew.worst.column
+    return answer.worst.column if answer.worst is not None else None
 
 
 def is_probed(observed: ObservedModel) -> bool:
@@ -141,6 +152,13 @@ def _message(known: Probed, unread: str) -> str:
             f"{answer.error} fails, perhaps only on the keys and request data of the probe; "
             "whether the model is served is not known"
         )
+    if answer.finding is Reason.SKEWED and answer.skew is not None and answer.skew.worst:
+        skewed = answer.skew.worst
+        return (
+            f"{skewed.column}: {skewed.differing} of {skewed.compared} values in the online store "
+            f"differ from those that training gets for the same rows of the source{_late(answer)}; "
+            "find out who writes the store, and materialize the view again"
+        )
     if worst is None:
         if answer.known:
             return f"served for {answer.keys} keys; no feature of them can be compared"
@@ -156,7 +174,19 @@ def _message(known: Probed, unread: str) -> str:
             f"{worst.column}: {worst.nulls} of {found} values in the online store are null, "
             f"{worst.source_nulls} should be; materialize the view again"
         )
-    return f"served for {answer.keys} keys"
+    return f"served for {answer.keys} keys{_compared(answer.skew)}"
+
+
+def _compared(skew: SkewAnswer | None) -> str:
+    if skew is None:
+        return ""
+    found = f"; {skew.compared} values compared with the source, {skew.late} of late rows"
+    return (found if skew.compared else "") + (f"; not compared: {skew.why}" if skew.why else "")
+
+
+def _late(answer: ProbeAnswer) -> str:
+    late = answer.skew.late if answer.skew is not None else 0
+    return f" ({late} more of all columns are of late rows)" if late else ""
 
 
 def _rounded(ratio: float | None) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from feature_lineage.api.enums import OperationKind, Result
+from feature_lineage.api.enums import OperationKind, ProbeSkew, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, ProbeStatus
 from feature_lineage.decide.decision import KeepProbe
 from feature_lineage.decide.facts import SourceFacts
@@ -110,11 +110,13 @@ def probe_request(
         keys = {name: each for name, each in keys.items() if snapshot.view(name) is not None}
     asked, most = questions(observed.models), observed.resource.spec.probe_keys
     unknown = _unknown_keys(asked, snapshot, record or ProbeRecord(), observed.now)
+    compares = observed.requested or (record is not None and record.to_compare)
     return ProbeRequest(
         questions=asked,
         keys=dict(keys),
         sources=unknown[: max(MAX_SAMPLED // max(most, 1), 1)],
         most=most,
+        skew=observed.resource.spec.probe_skew if compares else ProbeSkew.OFF,
     )
 
 
@@ -159,10 +161,10 @@ def probe_after(
     views = {name for _, name, _ in current.views()}
     sampled = {view.name: view.keys for view in report.views if view.keys is not None}
     if KINDS[report.kind].materializes and sampled:
-        return known.with_keys(sampled, views)
+        return known.with_keys(sampled, views, report.finished_at)
     if report.kind is OperationKind.PROBE and report.answers:
         read, at = report.source_keys, report.finished_at
-        return known.with_answers(report.answers, at, views, read)
+        return known.with_answers(report.answers, at, views, read, report.started_at)
     return None
 
 
