@@ -142,9 +142,9 @@ class ProbeSpec(ApiModel):
 
     interval: Annotated[Duration, zero_or_at_least("1m")] | None = Field(
         None,
-        description="How often a short job retrieves the features of each protected or declared "
-        "model, besides after each apply and materialization; at least 1m, if absent 1h. With 0s "
-        "nobody asks, as without probe.",
+        description="How often a short job retrieves the features of each model version that has "
+        "an alias or that a TrainedModel declares, besides after each apply and materialization; "
+        "at least 1m, if absent 1h. With 0s the store is not asked, as without probe.",
     )
     keys: Annotated[StrictInt, Field(ge=5, le=1000)] | None = Field(
         None, description="How many entity keys are retrieved for each model; if absent 100."

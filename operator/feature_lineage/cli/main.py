@@ -1,5 +1,6 @@
 """``feature-lineage``, also installed as the kubectl plugin ``kubectl lineage``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -42,7 +43,8 @@ class Cli(click.Group):
     epilog="Start with `feature-lineage local --help`, or read the quick start in docs/.",
 )
 @click.version_option(__version__, prog_name="feature-lineage")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Track which MLflow models use which Feast features, and keep the feature store applied.
 
     \b
@@ -54,6 +56,8 @@ def main() -> None:
     Details of a resource    feature-lineage describe DIR NAME
     What was when            feature-lineage history DIR --as-of 36h
     """
+    if os.environ.get("NO_COLOR"):  # see no-color.org; click does not read it
+        ctx.color = False
 
 
 @main.command()

@@ -216,11 +216,23 @@ def ttl(spec: JsonObject) -> str:
     return text(spec.get("ttl"))
 
 
+def ttl_seconds(spec: JsonObject) -> float:
+    """The TTL in seconds; 0 if rows never expire, or if the registry has no number."""
+    try:
+        return max(float(ttl(spec).removesuffix("s")), 0.0)
+    except ValueError:
+        return 0.0
+
+
 def ttl_text(seconds: str) -> str:
-    """A TTL as people write it: ``7d`` for ``604800s``, ``none`` for ""."""
-    whole = seconds.removesuffix("s")
+    """A TTL as people write it: ``7d`` for ``604800s``; ``none`` for "" and ``0s``, as in Feast."""
+    whole, _, fraction = seconds.removesuffix("s").partition(".")
     if not (whole.isascii() and whole.isdigit() and len(whole) < 16):
         return seconds or "none"
+    if fraction.strip("0"):
+        return f"{whole}.{fraction.rstrip('0')}s"
+    if not int(whole):
+        return "none"
     return next(
         f"{int(whole) // size}{unit}"
         for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

@@ -9,6 +9,7 @@ from feature_lineage.features.freshness import judge_model
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ModelSample, ProjectData, ScrapeData
+from feature_lineage.reasons import Reason
 
 
 def info(data: ScrapeData) -> Iterator[Row]:
@@ -86,6 +87,8 @@ def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bo
     lineage = model.lineage
     if lineage is None or project is None:
         return None
+    if model.freshness is not None and model.freshness.reason == Reason.NOT_SERVED:
+        return False  # also what no time says: a view that is not online any more
     partial = lineage.views_total > len(lineage.views)
     if project.snapshot is None or partial:
         return _fresh_in_status(model, now)

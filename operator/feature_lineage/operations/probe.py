@@ -324,8 +324,8 @@ class ProbeRequest(Message):
     """What is retrieved from the online store.
 
     Attributes:
-        questions: of the model versions with an alias.
-        keys: by view, as materializations wrote them.
+        questions: of the model versions with an alias, and of the declared ones.
+        keys: by view, as materializations wrote them or an earlier probe read them.
         sources: views whose keys are read from their sources first, if they have a watermark.
         most: rows of one retrieval.
         skew: of which sources values are compared; Off: of none.

@@ -30,6 +30,7 @@ from feature_lineage.decide.project.history import needed_jobs, records_operatio
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.features.history import SnapshotRecord
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.large_parses import NeedsTurn
 from feature_lineage.operations.feature_shares import FeatureShare, feature_shares
 from feature_lineage.ports import Ports, ResourceT
 from feature_lineage.reconcile.actions import Actions
@@ -118,7 +119,11 @@ class Reconciler:
         for action in decision.after:
             if not self._may_act():
                 return self._given_up(project, written, decision)
-            results = await self._actions.perform_project_action(action, written, results)
+            try:
+                results = await self._actions.perform_project_action(action, written, results)
+            except NeedsTurn:  # the next pass finds the written status, and has no event of it
+                await emit(self._sinks, decision.events)
+                raise
         concluded = conclude(observed, written.status, results, self._ports.clock.now())
         final = await self._write(written, concluded.status)
         sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))

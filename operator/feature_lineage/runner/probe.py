@@ -144,7 +144,7 @@ class _Probe:
         return ProbeAnswer(
             question=key,
             keys=count,
-            known=len(set().union(*asked.written)),
+            known=len(set().union(*asked.written)) if context.views else count,
             newest_event=_newest(columns),
             features=tuple(found[:MAX_FEATURES]),
             skew=skew,

@@ -23,6 +23,9 @@ OPERATOR = re.compile(
 REFUSED_BY_RBAC = ("cannot ", "attempting to grant RBAC permissions not currently held")
 """Messages of a 403 by RBAC; admission (a quota, a namespace in deletion) has other messages."""
 
+STARTING = re.compile(r'RBAC: (cluster)?role\.rbac\.authorization\.k8s\.io "[^"]*" not found')
+"""An API server that starts may have read a binding before its role; tests restart some."""
+
 
 @pytest.fixture
 def asked(whole_run: Run) -> list[AuditRecord]:
@@ -74,6 +77,7 @@ def test_only_ungranted_secrets_were_refused(
         if record.code == 403
         and any(words in record.message for words in REFUSED_BY_RBAC)
         and (record.verb, record.resource) != ("get", "secrets")
+        and not STARTING.search(record.message)
     }
 
     assert refused == set()

@@ -239,9 +239,13 @@ def read_by_the_probe(repo: Repo, zygote: Zygote, most: int = 100) -> JobReport:
 
 
 def test_keys_of_the_source_where_others_materialize(build: Build, zygote: Zygote) -> None:
-    """Each view has the keys, the missing values and the times that a materialization reports."""
+    """Each view has the keys, the missing values and the times that a materialization reports,
+    without those past the TTL.
+    """
     repo = build("postgres")
     written = materialized(repo, zygote)
+    served = tuple(key for key in written["trips"].keys if key.at > NOW - timedelta(days=7))
+    written["trips"] = written["trips"].model_copy(update={"keys": served})
 
     report = read_by_the_probe(repo, zygote)
 
@@ -265,7 +269,7 @@ def test_rows_after_the_watermark_are_not_missed(repo: Repo, zygote: Zygote) -> 
 
     (keys,) = (each.keys for each in report.source_keys if each.view == "trips")
     assert keys is not None
-    assert {value for key in keys.keys for value in key.values} == set(DRIVERS)
+    assert {value for key in keys.keys for value in key.values} == set(range(100, 130))
     assert report.answers[0].finding is Reason.SUCCEEDED
 
 
@@ -338,3 +342,35 @@ def test_keys_of_a_table_in_postgresql(build: Build, zygote: Zygote) -> None:
     assert read.keys is not None
     assert len(read.keys.keys) == 40
     assert report.answers[0].finding is Reason.SUCCEEDED
+
+
+def test_times_in_milliseconds_are_read(repo: Repo, zygote: Zygote) -> None:
+    materialized(repo, zygote)
+    path = repo.path / "data/trips.parquet"
+    pd.read_parquet(path).astype({"event_timestamp": "datetime64[ms, UTC]"}).to_parquet(path)
+
+    (read,) = (each for each in read_by_the_probe(repo, zygote).source_keys if each.view == "trips")
+
+    assert read.error == ""
+    assert read.keys is not None
+    assert len(read.keys.keys) == 30
+
+
+def test_rows_before_the_first_materialization_are_not_missed(repo: Repo, zygote: Zygote) -> None:
+    """Another tool materialized the last two hours only."""
+    write_data(repo)
+    path = repo.path / "data/trips.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[rows.driver_id < 110, "event_timestamp"] = NOW - timedelta(days=2)
+    rows.to_parquet(path)
+    assert zygote.run(request("apply", repo.write(REPO).path)).outcome is Outcome.SUCCEEDED
+    window = MaterializeRequest(all_views_start=NOW - timedelta(hours=2), all_views_end=NOW)
+    assert zygote.run(request("materialize", repo.path, window)).outcome is Outcome.SUCCEEDED
+
+    report = read_by_the_probe(repo, zygote)
+
+    (keys,) = (each.keys for each in report.source_keys if each.view == "trips")
+    assert keys is not None
+    assert {value for key in keys.keys for value in key.values} == set(range(110, 130))
+    answers = dict(zip(NAMES, report.answers, strict=True))
+    assert answers["list"].finding is Reason.SUCCEEDED, answers["list"]

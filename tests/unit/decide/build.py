@@ -319,11 +319,15 @@ class ProjectScenario:
             **fields,
         )
 
-    def apply(self, revision: str = A) -> "ProjectScenario":
-        """Push a revision, and apply it."""
+    def apply(self, revision: str = A, **stats: Any) -> "ProjectScenario":
+        """Push a revision, and apply it.
+
+        Args:
+            stats: of the report about view stats.
+        """
         self.source = SourceFacts(revision)
         self.reconcile()
-        self.end("Succeeded", views=(view_report("stats", ""), view_report("extra", "")))
+        self.end("Succeeded", views=(view_report("stats", "", **stats), view_report("extra", "")))
         return self
 
     def push(self, revision: str) -> None:

@@ -1,6 +1,7 @@
 """When a probe is due, what it is asked, and what becomes of its answers."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from tests.unit.decide.build import (
     version,
     view_report,
 )
+from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api.enums import OperationKind, ProbeSkew, Verdict
 from feature_lineage.decide.model.decide import decide_model
+from feature_lineage.decide.project.probing import probe_request
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.probe import (
     FeatureAnswer,
@@ -35,6 +38,7 @@ from feature_lineage.reasons import Reason
 
 CHAMPION = linked(version("3", "champion"))
 QUESTION = question_key("activity", CHAMPION.link.refs)
+ACTIVITY = {"activity": service({"stats": {"trips": "INT64"}})}
 KEYS = SampledKeys(
     columns=("driver_id",), keys=tuple(SampledKey(values=(n,), at=NOW) for n in range(9))
 )
@@ -59,11 +63,15 @@ SKEWED = ProbeAnswer(
 OFFLINE = ProbeAnswer(question=QUESTION, cause=ProbeCause.UNAVAILABLE, error="no route to host")
 
 
-def probed(**spec: Any) -> ProjectScenario:
-    """An applied project with a champion, which is probed now."""
+def probed(until: datetime | None = None, **spec: Any) -> ProjectScenario:
+    """An applied project with a champion, which is probed now.
+
+    Args:
+        until: the time until which another tool materialized the view.
+    """
     scenario = ProjectScenario(mlflow=MLFLOW, **{"probe": {}, **spec})
     scenario.linked = (CHAMPION, linked(version("2")))
-    return scenario.apply()
+    return scenario.apply(materialized_until=until)
 
 
 def answers(scenario: ProjectScenario, *found: ProbeAnswer, read: Any = ()) -> None:
@@ -146,7 +154,7 @@ def test_keys_of_a_materialization_are_asked_with() -> None:
 
 def test_a_source_is_read_once_a_day() -> None:
     """Nobody knows the keys of the view: another tool materializes it."""
-    scenario = probed()
+    scenario = probed(until=NOW)
     assert scenario.request.probe is not None
     assert scenario.request.probe.sources == ("stats",)
 
@@ -158,7 +166,7 @@ def test_a_source_is_read_once_a_day() -> None:
 
 
 def test_a_source_that_cannot_be_read_is_said_and_tried_again() -> None:
-    scenario = probed()
+    scenario = probed(until=NOW)
     unknown = ProbeAnswer(question=QUESTION, keys=1)
     answers(scenario, unknown, read=(SourceKeys(view="stats", error="a BigQuerySource is not"),))
     assert sources(scenario, hours=2) == ()
@@ -171,8 +179,28 @@ def test_a_source_that_cannot_be_read_is_said_and_tried_again() -> None:
     assert sources(scenario, hours=23) == ("stats",)
 
 
-def test_no_source_is_read_for_keys_of_a_materialization() -> None:
+def test_no_source_is_read_of_a_view_that_nobody_materialized() -> None:
+    """Else such views would take the places of others in each probe."""
     scenario = probed()
+    answers(scenario, GOOD)
+    assert sources(scenario, hours=2) == ()
+
+
+def test_keys_past_the_ttl_are_read_from_the_source() -> None:
+    """The operator materialized the view once, and does not any more."""
+    scenario = probed(until=NOW)
+    scenario.probe = ProbeRecord(keys={"stats": KEYS})
+    observed = scenario.observed()
+    expires = registry({"stats": {**view({"trips": "INT64"}), "ttl": "3600s"}}, services=ACTIVITY)
+    later = replace(observed, now=NOW + timedelta(hours=2))
+
+    kept = probe_request(observed, expires, scenario.probe)
+    assert kept.sources == ()
+    assert probe_request(later, expires, scenario.probe).sources == ("stats",)
+
+
+def test_no_source_is_read_for_keys_of_a_materialization() -> None:
+    scenario = probed(until=NOW)
     answers(scenario, GOOD, read=(SourceKeys(view="stats", keys=KEYS),))
     scenario.rest()
     scenario.change(backfills=[backfill(days=1)])
@@ -181,7 +209,7 @@ def test_no_source_is_read_for_keys_of_a_materialization() -> None:
     scenario.end("Succeeded", views=(view_report("stats", keys=KEYS),))
     assert scenario.request.probe is not None
     answers(scenario, GOOD)
-    assert sources(scenario, hours=25) == ()
+    assert sources(scenario, hours=23) == ()
 
 
 def test_a_bad_answer_is_confirmed_soon() -> None:

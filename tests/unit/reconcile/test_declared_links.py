@@ -39,7 +39,10 @@ async def test_a_declared_service_is_asked_for() -> None:
     setup = scene("champion")
     assert await asked(setup) == (OF_LIST,)
     setup.fakes.add(model(featureService="activity", onConflict="UseDeclared"))
-    assert await asked(setup) == (OF_SERVICE, OF_LIST)
+    assert await asked(setup) == (
+        OF_LIST,
+        OF_SERVICE,
+    )
 
 
 async def test_a_namespace_that_is_not_permitted_asks_for_nothing() -> None:

@@ -8,15 +8,16 @@ from feature_lineage.api.enums import (
     TagsMode,
     Verdict,
 )
+from feature_lineage.api.meta import Condition
 from feature_lineage.api.model_status import (
     TrainedModelStatus,
 )
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.model.requirements import requirements
 from feature_lineage.decide.model.serving import not_serving, set_serving
+from feature_lineage.decide.model.status import not_online_any_more
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.decide.project.views import objectives
-from feature_lineage.models.problems import ProblemKind
 from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
@@ -121,13 +122,13 @@ def _has_objective(observed: ObservedModel) -> bool:
 def _fresh_condition(
     observed: ObservedModel, status: TrainedModelStatus, conditions: ConditionSet
 ) -> None:
-    freshness, frozen = status.freshness, _not_online_any_more(observed)
+    freshness, frozen = status.freshness, not_online_any_more(observed.linked)
     if frozen is not None:
         conditions.false(
             C.FEATURES_FRESH,
             Reason.NOT_SERVED,
             f"feature view {frozen} is not online any more: nothing writes its rows in the online "
-            "store, so what is served stays as it is",
+            "store, so what is served stays as it is; set online=True again and apply",
         )
     elif freshness is not None and freshness.reason in _MESSAGES:
         message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
@@ -173,12 +174,14 @@ def _fresh_condition(
         )
 
 
-def _not_online_any_more(observed: ObservedModel) -> str | None:
-    """A view of the model that was online at training and is not now."""
-    judgement = observed.linked.judgement if observed.linked is not None else None
-    problems = judgement.problems if judgement is not None else ()
-    found = (each.feature for each in problems if each.kind is ProblemKind.NOT_ONLINE)
-    return next(found, None)
+def _not_serving(
+    observed: ObservedModel, status: TrainedModelStatus, served: Condition | None
+) -> Failure | None:
+    """As `not_serving`; a retrieval of which nothing can be judged is enough without a spec."""
+    default = observed.resource.spec.ready_requires is None
+    retrieved = status.serving is not None and status.serving.served
+    nothing_judged = served is not None and served.reason == Reason.NOT_PROBED
+    return None if default and retrieved and nothing_judged else not_serving(served)
 
 
 def _ready(
@@ -203,7 +206,10 @@ def _ready(
         conditions.false(C.READY, lineage.reason, lineage.message)
     elif ReadyRequirement.FRESHNESS in requires and fresh.status == "False":
         conditions.false(C.READY, fresh.reason, fresh.message)
-    elif ReadyRequirement.SERVING in requires and (lacking := not_serving(served)) is not None:
+    elif (
+        ReadyRequirement.SERVING in requires
+        and (lacking := _not_serving(observed, status, served)) is not None
+    ):
         conditions.false(C.READY, lacking.reason, lacking.message)
         unresolved = lacking if lacking.reason == Reason.NOT_PROBED else None
     else:

@@ -14,6 +14,8 @@ from feature_lineage.decide.observed import LinkedVersion, ObservedModel
 from feature_lineage.decide.problem_status import listed_problems
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.features.freshness import OverallFreshness, judge_model
+from feature_lineage.models.problems import ProblemKind
+from feature_lineage.reasons import Reason
 
 
 def resolved(linked: LinkedVersion) -> ResolvedStatus:
@@ -66,9 +68,12 @@ def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessS
 
     None if the registry or the features of the model are not known.
     """
-    judged = _judge_freshness(observed, linked)
+    frozen, judged = not_online_any_more(linked), _judge_freshness(observed, linked)
     if judged is None:
         return None
+    if frozen is not None:
+        reason = Reason.NOT_SERVED
+        return ModelFreshnessStatus(oldest_view=short_name(frozen), fresh=False, reason=reason)
     return ModelFreshnessStatus(
         oldest_view=judged.oldest_view or None,
         materialized_until=judged.materialized_until,
@@ -76,6 +81,14 @@ def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessS
         fresh=judged.fresh,
         reason=None if judged.fresh else judged.reason,
     )
+
+
+def not_online_any_more(linked: LinkedVersion | None) -> str | None:
+    """A view of the model that was online at training and is not now; nothing renews its rows."""
+    judgement = linked.judgement if linked is not None else None
+    problems = judgement.problems if judgement is not None else ()
+    found = (each.feature for each in problems if each.kind is ProblemKind.NOT_ONLINE)
+    return next(found, None)
 
 
 def _judge_freshness(observed: ObservedModel, linked: LinkedVersion) -> OverallFreshness | None:

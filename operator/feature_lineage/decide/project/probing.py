@@ -1,8 +1,8 @@
 """Probes of the online store: what is asked, when, and what is kept of the answers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from feature_lineage.api.enums import OperationKind, ProbeSkew, Result
@@ -15,7 +15,8 @@ from feature_lineage.decide.project.step import Step
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_members
-from feature_lineage.features.snapshot import ON_DEMAND, RegistrySnapshot
+from feature_lineage.features.snapshot import ON_DEMAND, JsonObject, RegistrySnapshot
+from feature_lineage.features.views import ttl_seconds
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.probe import BAD, MAX_QUESTIONS, ProbeRecord, ProbeRequest
@@ -24,6 +25,7 @@ from feature_lineage.operations.serving import Question, key_of_question, questi
 
 READ_AGAIN_AFTER: Final = timedelta(days=1)
 """The source of a view that somebody else materializes is read once in this time."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
 
@@ -35,7 +37,7 @@ def questions(models: ModelFacts | None) -> tuple[Question, ...]:
     aliased = (item for item in models.linked if item.version.aliases)
     asked = (
         question_for(item.link.service, item.link.refs, item.link.names)
-        for item in (*models.declared, *aliased)
+        for item in (*aliased, *models.declared)
         if item.link.complete and item.link.refs
     )
     return tuple(dict.fromkeys(asked))[:MAX_QUESTIONS]
@@ -109,7 +111,9 @@ def probe_request(
     if snapshot is not None:
         keys = {name: each for name, each in keys.items() if snapshot.view(name) is not None}
     asked, most = questions(observed.models), observed.resource.spec.probe_keys
-    unknown = _unknown_keys(asked, snapshot, record or ProbeRecord(), observed.now)
+    shown = observed.resource.status.feature_views
+    never = {view.name for view in shown if view.materialized_until is None}
+    unknown = _unknown_keys(asked, snapshot, record or ProbeRecord(), never, observed.now)
     compares = observed.requested or (record is not None and record.to_compare)
     return ProbeRequest(
         questions=asked,
@@ -124,9 +128,14 @@ def _unknown_keys(
     asked: Iterable[Question],
     snapshot: RegistrySnapshot | None,
     record: ProbeRecord,
+    never: Set[str],
     now: datetime,
 ) -> tuple[str, ...]:
-    """Views of the questions whose keys no materialization reported, each once a day."""
+    """Views of the questions whose keys no materialization reported, each once a day.
+
+    Args:
+        never: views that nobody has materialized.
+    """
     if snapshot is None:
         return ()
     found: set[str] = set()
@@ -137,12 +146,20 @@ def _unknown_keys(
         found |= {each for view in own for each in feeding_views(snapshot, view)}
     return tuple(
         name
-        for name in sorted(found)
-        if (name in record.sought or name not in record.keys)
+        for name in sorted(found - never, key=lambda each: (record.sought.get(each, _EPOCH), each))
+        if (name in record.sought or not _usable(record.keys.get(name), snapshot.view(name), now))
         and (name not in record.sought or now - record.sought[name] >= READ_AGAIN_AFTER)
         and (view := snapshot.view(name)) is not None
         and view[0] != ON_DEMAND
     )
+
+
+def _usable(keys: SampledKeys | None, view: tuple[str, JsonObject] | None, now: datetime) -> bool:
+    """Whether a view has keys that are not all past its TTL."""
+    if keys is None or view is None:
+        return False
+    ttl = ttl_seconds(view[1])
+    return not ttl or any(key.at + timedelta(seconds=ttl) > now for key in keys.keys)
 
 
 def probe_after(
