@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from feature_lineage.untrusted import parse_bytes
 
@@ -21,6 +22,7 @@ _ARGS = ParamSpec("_ARGS")
 _RESULT = TypeVar("_RESULT")
 _SMALL_ONLY: ContextVar[bool] = ContextVar("small_only", default=False)
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="parser")
+_LOCKS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
 
 class NeedsTurn(Exception):
@@ -53,6 +55,11 @@ def check_turn(text: bytes) -> None:
     """
     if _SMALL_ONLY.get() and parse_bytes(text) > LARGE_BYTES:
         raise NeedsTurn
+
+
+def one_at_a_time() -> asyncio.Lock:
+    """The lock of this event loop for what has to be done around one parse."""
+    return _LOCKS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def in_parser_thread(

@@ -9,6 +9,7 @@ import pytest
 from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.bounds import read_stored
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.kube.jobs import report as job_report
 from feature_lineage.large_parses import (
     LARGE_BYTES,
     NeedsTurn,
@@ -86,3 +87,25 @@ async def test_parses_are_in_one_thread_beside_the_loop() -> None:
 
     assert len(set(idents)) == 1
     assert threading.get_ident() not in idents
+
+
+async def test_only_the_report_that_is_parsed_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that kills the process marks no report that waits for the parser."""
+    marked: dict[str, tuple[str, ...]] = {}
+    most = 0
+
+    async def mark(_api: object, _namespace: str, name: str, marks: tuple[str, ...]) -> None:
+        marked[name] = marks
+
+    async def read(name: str) -> None:
+        nonlocal most
+        config_map = {"metadata": {"name": name}}
+        async with job_report._opened(None, config_map, "ml", name):  # type: ignore[arg-type]
+            await in_parser_thread(lambda: None)
+            most = max(most, sum(map(bool, marked.values())))
+
+    monkeypatch.setattr(job_report, "_mark", mark)
+    await asyncio.gather(*(read(f"r{number}") for number in range(5)))
+
+    assert most == 1
+    assert marked == {f"r{number}": () for number in range(5)}

@@ -7,6 +7,8 @@ between, are enough to refuse the report. One mark may be of a process that was 
 """
 
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +17,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.names import report_names
 from feature_lineage.kube.kinds import CONFIG_MAPS
-from feature_lineage.large_parses import in_parser_thread
+from feature_lineage.large_parses import in_parser_thread, one_at_a_time
 from feature_lineage.operations.job_report import JobReport, decode_report
 from feature_lineage.operations.pod_protocol import (
     MANIFEST_KEY,
@@ -51,12 +53,8 @@ async def read_report(api: Api, namespace: str, job: str) -> JobReport | None:
         if further is None:
             raise _damaged(f"ConfigMap {namespace}/{name} with a piece of the report is gone")
         pieces.append(_piece(further))
-    marks = _marks(found, namespace, first)
-    await _mark(api, namespace, first, (*marks, _PROCESS))
-    try:
+    async with _opened(api, found, namespace, first):
         report = await in_parser_thread(lambda: decode_report(join_report(manifest, pieces)))
-    finally:
-        await _mark(api, namespace, first, marks)
     if report.operation_id != job:
         raise _damaged(f"the report is {report.operation_id[:80]!r}'s, not {job}'s")
     return report
@@ -69,15 +67,28 @@ async def read_unfinished_report(api: Api, namespace: str, job: str) -> JobRepor
     if found is None or UNFINISHED_KEY not in (found.get("binaryData") or {}):
         return None
     try:
-        marks = _marks(found, namespace, name)
-        await _mark(api, namespace, name, (*marks, _PROCESS))
-        try:
+        async with _opened(api, found, namespace, name):
             packed = _piece(found, UNFINISHED_KEY)
             return await in_parser_thread(read_unfinished, packed, job)
-        finally:
-            await _mark(api, namespace, name, marks)
     except InvalidReport:
         return None
+
+
+@asynccontextmanager
+async def _opened(api: Api, found: Object, namespace: str, name: str) -> AsyncIterator[None]:
+    """Mark a report while it is parsed, and no other: if that kills this process, only the report
+    that was parsed has the mark.
+
+    Raises:
+        InvalidReport: it has killed other processes.
+    """
+    marks = _marks(found, namespace, name)
+    async with one_at_a_time():
+        await _mark(api, namespace, name, (*marks, _PROCESS))
+        try:
+            yield
+        finally:
+            await _mark(api, namespace, name, marks)
 
 
 def _marks(config_map: Object, namespace: str, name: str) -> tuple[str, ...]:
