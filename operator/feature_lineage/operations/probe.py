@@ -266,6 +266,8 @@ class ProbeRecord(Message):
         views: Container[str],
         read: Iterable[SourceKeys] = (),
         began: datetime | None = None,
+        *,
+        compares: bool = True,
     ) -> "ProbeRecord":
         """The record after a probe.
 
@@ -274,6 +276,7 @@ class ProbeRecord(Message):
             read: what it read from sources.
             views: those in the registry; the keys of others are dropped.
             began: start of the probe: what was written later is not compared yet.
+            compares: whether values are compared at all; if not, earlier findings are dropped.
         """
         probed, compared = {}, False
         for answer in answers:
@@ -284,6 +287,7 @@ class ProbeRecord(Message):
                 last.skewed if last is not None else 0,
                 answer.skew,
             )
+            skew, skewed = (skew, skewed) if compares else (None, 0)
             compared = compared or answer.skew is not None
             bad = before + 1 if answer.finding in _NOT_GOOD else 0
             # Not `model_copy`, which keeps what was judged of the answer before.
@@ -296,7 +300,9 @@ class ProbeRecord(Message):
         errors = {name: each.error for name, each in found.items() if each.error}
         unread = {name: why for name, why in self.unread.items() if name not in found} | errors
         sought = self.sought | dict.fromkeys(found, at)
-        done = compared and (began is None or self.written is None or self.written <= began)
+        done = not compares or (
+            compared and (began is None or self.written is None or self.written <= began)
+        )
         return ProbeRecord(
             keys=known,
             answers=probed,

@@ -22,7 +22,7 @@ from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api.enums import OperationKind, ProbeSkew, Verdict
 from feature_lineage.decide.model.decide import decide_model
-from feature_lineage.decide.project.probing import probe_request
+from feature_lineage.decide.project.probing import probe_after, probe_request
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.probe import (
     FeatureAnswer,
@@ -250,6 +250,33 @@ def test_skew_is_confirmed_by_a_second_comparison() -> None:
     assert order_of(scenario).skew is ProbeSkew.OFF  # the interval reads no source
     answers(scenario, GOOD)
     assert says_serving(scenario) == ("False", "Skewed")
+
+
+def test_without_comparison_no_earlier_finding_stays() -> None:
+    scenario = probed(until=NOW)
+    scenario.probe = ProbeRecord().with_answers((SKEWED,), NOW, {"stats"})
+    report = scenario.report("Succeeded", scenario.status.reading_operation, answers=(GOOD,))
+    off = ProjectScenario(mlflow=MLFLOW, probe={"skew": "Off"}).apply().observed()
+
+    record = probe_after(off, scenario.probe, STATS, report)
+
+    assert record is not None
+    (answer,) = record.answers.values()
+    assert (answer.skewed, answer.answer.skew, record.unconfirmed) == (0, None, False)
+
+
+def test_a_probe_that_failed_is_not_repeated_with_a_comparison() -> None:
+    """The comparison may have killed the job; the interval must not read the sources again."""
+    scenario = probed(backfills=[backfill(days=1)])
+    scenario.later(seconds=5)
+    scenario.end("Succeeded", views=(view_report("stats", keys=KEYS),))
+    answers(scenario, GOOD)
+    assert order_of(scenario).skew is ProbeSkew.AUTO
+    scenario.reports(scenario.status.reading_operation, "Failed", reason="InvalidRepo")
+    scenario.reconcile()
+    scenario.later(hours=2)
+    scenario.reconcile()
+    assert order_of(scenario).skew is ProbeSkew.OFF
 
 
 def order_of(scenario: ProjectScenario) -> ProbeRequest:

@@ -157,7 +157,7 @@ def _message(known: Probed, unread: str) -> str:
         return (
             f"{skewed.column}: {skewed.differing} of {skewed.compared} values in the online store "
             f"differ from those that training gets for the same rows of the source{_late(answer)}; "
-            "find out who writes the store, and materialize the view again"
+            "find out who wrote the store or changed the source, and materialize the view again"
         )
     if worst is None:
         if answer.known:

@@ -114,7 +114,10 @@ def probe_request(
     shown = observed.resource.status.feature_views
     never = {view.name for view in shown if view.materialized_until is None}
     unknown = _unknown_keys(asked, snapshot, record or ProbeRecord(), never, observed.now)
-    compares = observed.requested or (record is not None and record.to_compare)
+    last = observed.resource.status.newest(OperationKind.PROBE)
+    failed = last is not None and last.result is Result.FAILED  # perhaps of the comparison
+    due = record is not None and record.to_compare and not failed
+    compares = observed.requested or due
     return ProbeRequest(
         questions=asked,
         keys=dict(keys),
@@ -181,7 +184,9 @@ def probe_after(
         return known.with_keys(sampled, views, report.finished_at)
     if report.kind is OperationKind.PROBE and report.answers:
         read, at = report.source_keys, report.finished_at
-        return known.with_answers(report.answers, at, views, read, report.started_at)
+        compares = observed.resource.spec.probe_skew is not ProbeSkew.OFF
+        began = report.started_at
+        return known.with_answers(report.answers, at, views, read, began, compares=compares)
     return None
 
 
