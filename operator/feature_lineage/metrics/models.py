@@ -1,6 +1,6 @@
 """Samples about models: versions, feature views, verdicts and freshness."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from feature_lineage.api.conditions import ModelCondition
@@ -9,6 +9,7 @@ from feature_lineage.features.freshness import judge_model
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.metrics.families import Row
 from feature_lineage.metrics.state import ModelSample, ProjectData, ScrapeData
+from feature_lineage.operations.feature_shares import FeatureShare
 from feature_lineage.reasons import Reason
 
 
@@ -70,17 +71,18 @@ def serving(data: ScrapeData) -> Iterator[Row]:
 
 
 def null_ratio(data: ScrapeData) -> Iterator[Row]:
-    for model in data.models:
-        for share in data.shares.get(model.name, ()):
-            if share.null_ratio is not None:
-                yield (*_model(model), share.column), share.null_ratio
+    return _by_feature(data, lambda share: share.null_ratio)
 
 
 def skew_ratio(data: ScrapeData) -> Iterator[Row]:
+    return _by_feature(data, lambda share: share.skew_ratio)
+
+
+def _by_feature(data: ScrapeData, ratio: Callable[[FeatureShare], float | None]) -> Iterator[Row]:
     for model in data.models:
         for share in data.shares.get(model.name, ()):
-            if share.skew_ratio is not None:
-                yield (*_model(model), share.column), share.skew_ratio
+            if (value := ratio(share)) is not None:
+                yield (*_model(model), share.column), value
 
 
 def _fresh(model: ModelSample, project: ProjectData | None, now: datetime) -> bool | None:

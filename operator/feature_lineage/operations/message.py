@@ -1,7 +1,7 @@
 """The base of what operator and runner send each other, and the types of its values."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -14,6 +14,11 @@ class Message(BaseModel):
     """What operator and runner send each other; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    def changed(self, **fields: Any) -> Self:
+        """A copy with other values; unlike `model_copy`, without what was computed of this one."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**own, **fields})
 
 
 def _utc(value: datetime) -> datetime:

@@ -19,7 +19,7 @@ from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
-from feature_lineage.operations.skew import SkewAnswer, skew_after
+from feature_lineage.operations.skew import FeatureSkew, SkewAnswer, skew_after
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import Many, Name, parse_json
 
@@ -119,6 +119,13 @@ class ProbeAnswer(Message):
     def worst(self) -> FeatureAnswer | None:
         """The column from which `finding` follows; None without one that could be compared."""
         return self._judged[1]
+
+    @property
+    def skewed(self) -> FeatureSkew | None:
+        """The column from which Skewed follows; None with another `finding`."""
+        if self.skew is None or self.finding is not Reason.SKEWED:
+            return None
+        return self.skew.worst
 
     @cached_property
     def _judged(self) -> tuple[Reason, FeatureAnswer | None]:
@@ -237,9 +244,7 @@ class ProbeRecord(Message):
         kept = {name: keys for name, keys in {**known, **new}.items() if name in views}
         sought = {name: moment for name, moment in self.sought.items() if name not in sampled}
         unread = {name: why for name, why in self.unread.items() if name in sought}
-        return ProbeRecord(
-            keys=kept, answers=self.answers, sought=sought, unread=unread, written=at
-        ).fitted()
+        return self.changed(keys=kept, sought=sought, unread=unread, written=at).fitted()
 
     def fitted(self) -> "ProbeRecord":
         """The record with half of the keys of each view, and so on, until its text fits."""
@@ -250,13 +255,7 @@ class ProbeRecord(Message):
                 name: each.model_copy(update={"keys": each.keys[:most]})
                 for name, each in record.keys.items()
             }
-            record = ProbeRecord(
-                keys=keys if most else {},
-                answers=self.answers,
-                sought=self.sought,
-                unread=self.unread,
-                written=self.written,
-            )
+            record = self.changed(keys=keys if most else {})
         return record if most else ProbeRecord()
 
     def with_answers(
@@ -290,9 +289,7 @@ class ProbeRecord(Message):
             skew, skewed = (skew, skewed) if compares else (None, 0)
             compared = compared or answer.skew is not None
             bad = before + 1 if answer.finding in _NOT_GOOD else 0
-            # Not `model_copy`, which keeps what was judged of the answer before.
-            fields = {name: getattr(answer, name) for name in ProbeAnswer.model_fields}
-            kept = ProbeAnswer(**{**fields, "skew": skew})
+            kept = answer.changed(skew=skew)
             probed[answer.question] = Probed(answer=kept, at=at, bad=bad, skewed=skewed)
         found = {each.view: each for each in read}
         new = {name: each.keys for name, each in found.items() if each.keys is not None}

@@ -10,9 +10,9 @@ from feature_lineage.decide.facts import key_of
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import RegistryView
-from feature_lineage.ports import ModelRegistry, ModelStamp, Ports
+from feature_lineage.ports import ModelRegistry, Ports
 from feature_lineage.reconcile.cache import ReconcileCache
-from feature_lineage.reconcile.declared_versions import permits, seen_by, version_of
+from feature_lineage.reconcile.declared_versions import permitted_versions
 from feature_lineage.reconcile.link_versions import linked_versions
 
 Declaration = tuple[str, object]
@@ -51,19 +51,12 @@ async def declared_links(
     """
     known = {(item.version.name, item.version.version): item for item in linked}
     found: list[LinkedVersion] = []
-    for name in sorted({name for name, _ in declared}):
-        for model in sorted(ports.resources.models_named(name), key=lambda m: str(key_of(m))):
-            refers = ModelStamp.of(model).project == key_of(project)
-            if not (refers and model.spec.declares and permits(project, model)):
-                continue
-            version = version_of(await seen_by(ports, project, view, model), model)
-            if version is None:
-                continue
-            if model.spec.feature_service is not None:
-                ((item, _),) = await linked_versions(
-                    ports, cache, project, registry, view, snapshot, [version], model
-                )
-                found.append(item)
-            elif (version.name, version.version) in known:
-                found.append(known[version.name, version.version])
+    async for model, version in permitted_versions(ports, project, view, {n for n, _ in declared}):
+        if model.spec.feature_service is not None:
+            ((item, _),) = await linked_versions(
+                ports, cache, project, registry, view, snapshot, [version], model
+            )
+            found.append(item)
+        elif model.spec.declares and (version.name, version.version) in known:
+            found.append(known[version.name, version.version])
     return tuple(found)

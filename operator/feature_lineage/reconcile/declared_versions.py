@@ -3,6 +3,8 @@
 Neither such a version nor its run names a Feast project.
 """
 
+from collections.abc import AsyncIterator, Iterable
+
 from feature_lineage.api import FeatureStoreProject, TrainedModel
 from feature_lineage.decide.facts import key_of
 from feature_lineage.models.facts import ModelVersion, RegistryView
@@ -41,14 +43,27 @@ async def declared_versions(
     A TrainedModel counts if the project permits its namespace, and if both may see the model.
     """
     found: dict[tuple[str, str], tuple[TrainedModel, ModelVersion]] = {}
-    for name in sorted({name for name, _ in declaring}):
-        for model in sorted(ports.resources.models_named(name), key=lambda m: str(key_of(m))):
-            if ModelStamp.of(model).project != key_of(project) or not permits(project, model):
-                continue
-            version = version_of(await seen_by(ports, project, view, model), model)
-            if version is not None and _names_none(view, version):
-                found.setdefault((version.name, version.version), (model, version))
+    async for model, version in permitted_versions(ports, project, view, {n for n, _ in declaring}):
+        if _names_none(view, version):
+            found.setdefault((version.name, version.version), (model, version))
     return tuple(found.values())
+
+
+async def permitted_versions(
+    ports: Ports, project: FeatureStoreProject, view: RegistryView, names: Iterable[str]
+) -> AsyncIterator[tuple[TrainedModel, ModelVersion]]:
+    """The TrainedModels that the project permits, each with its version, if there is one.
+
+    Args:
+        names: of registered models.
+    """
+    for name in sorted(names):
+        for model in sorted(ports.resources.models_named(name), key=lambda m: str(key_of(m))):
+            if ModelStamp.of(model).project != key_of(project) or not _permits(project, model):
+                continue
+            version = version_of(await _seen_by(ports, project, view, model), model)
+            if version is not None:
+                yield model, version
 
 
 def version_of(view: RegistryView, model: TrainedModel) -> ModelVersion | None:
@@ -63,13 +78,12 @@ def _names_none(view: RegistryView, version: ModelVersion) -> bool:
     return not projects_of(version, view.run_of(version))
 
 
-def permits(project: FeatureStoreProject, model: TrainedModel) -> bool:
-    """Whether the project permits the namespace of the TrainedModel."""
+def _permits(project: FeatureStoreProject, model: TrainedModel) -> bool:
     allowed = project.spec.allowed_namespaces
     return allowed.permit(model.metadata.namespace, project.metadata.namespace)
 
 
-async def seen_by(
+async def _seen_by(
     ports: Ports, project: FeatureStoreProject, view: RegistryView, model: TrainedModel
 ) -> RegistryView:
     """The models that the project and the namespace of the TrainedModel may see."""

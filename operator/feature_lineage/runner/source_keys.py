@@ -22,7 +22,7 @@ from feature_lineage.runner.dry_retrieval import within
 from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.job import Job, intervals, watermarks
 from feature_lineage.runner.reader import Reading, views_of
-from feature_lineage.runner.written_rows import KeySample
+from feature_lineage.runner.written_rows import KeySample, in_utc
 from feature_lineage.shorten import one_line, visible
 
 MAX_ROWS: Final = 10_000
@@ -111,7 +111,7 @@ def source_keys(
     for key, values, at, _ in sorted(
         _convert_arrow_to_proto(table, view, types), key=lambda row: row[2]
     ):
-        sample.add(key, values, at if at.tzinfo else at.replace(tzinfo=UTC))
+        sample.add(key, values, in_utc(at))
     return sample.keys
 
 

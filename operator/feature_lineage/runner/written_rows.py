@@ -57,7 +57,7 @@ class WrittenRows:
     def _count(self, data: Any) -> None:
         self.used = True
         self.rows += len(data)
-        moments = [at if at.tzinfo else at.replace(tzinfo=UTC) for _, _, at, _ in data]
+        moments = [in_utc(at) for _, _, at, _ in data]
         self.nulls.update(name for _, values, _, _ in data for name in _without_value(values))
         self.newest = max((*moments, *([self.newest] if self.newest else ())), default=None)
         if self._sample.most:
@@ -111,6 +111,11 @@ class KeySample:
             keys=tuple(sampled),
         )
         return found if found.keys else None
+
+
+def in_utc(at: datetime) -> datetime:
+    """A time of Feast, which means UTC if it has no zone."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _without_value(values: Mapping[str, Any]) -> Iterable[str]:

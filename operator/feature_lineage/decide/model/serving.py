@@ -31,7 +31,7 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
     if known is None:
         return None
     answer, worst, skew = known.answer, known.answer.worst, known.answer.skew
-    skewed = skew.worst if skew is not None else None
+    skewed, farthest = skew.worst if skew is not None else None, answer.skewed or worst
     return ServingStatus(
         checked_at=known.at.replace(microsecond=0),
         keys=answer.keys,
@@ -44,14 +44,8 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
         skew_ratio=_rounded(skewed.ratio if skewed else None),
         compared_at=skew.at.replace(microsecond=0) if skew else None,
         late_rows=skew.late if skew else None,
-        worst_feature=_worst_column(answer),
+        worst_feature=farthest.column if farthest else None,
     )
-
-
-def _worst_column(answer: ProbeAnswer) -> str | None:
-    if answer.finding is Reason.SKEWED and answer.skew is not None and answer.skew.worst:
-        return answer.skew.worst.column
-    return answer.worst.column if answer.worst is not None else None
 
 
 def is_probed(observed: ObservedModel) -> bool:
@@ -152,8 +146,7 @@ def _message(known: Probed, unread: str) -> str:
             f"{answer.error} fails, perhaps only on the keys and request data of the probe; "
             "whether the model is served is not known"
         )
-    if answer.finding is Reason.SKEWED and answer.skew is not None and answer.skew.worst:
-        skewed = answer.skew.worst
+    if (skewed := answer.skewed) is not None:
         return (
             f"{skewed.column}: {skewed.differing} of {skewed.compared} values in the online store "
             f"differ from those that training gets for the same rows of the source{_late(answer)}; "
