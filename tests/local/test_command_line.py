@@ -32,7 +32,10 @@ PROJECT_COLUMNS = [
 MODEL_COLUMNS = [
     *("NAME", "MODEL", "VERSION", "SERVICE", "VERDICT", "FRESH", "READY", "REASON", "AGE"),
 ]
-COMMANDS = ("local", "plan", "get", "describe", "crds", "completion")
+COMMANDS = (
+    *("local", "plan", "get", "describe", "crds", "completion"),
+    *("impact", "features", "versions", "graph", "search", "unused", "history"),
+)
 
 
 @pytest.mark.real_processes

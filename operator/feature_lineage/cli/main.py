@@ -8,20 +8,13 @@ from typing import Final
 import click
 
 from feature_lineage import __version__
+from feature_lineage.cli.options import FOLDER, STATE, state_of
+from feature_lineage.cli.questions import QUESTIONS
 from feature_lineage.errors import FeatureLineageError
 from feature_lineage.shorten import visible_lines
 
 INVALID: Final = 2
 INTERRUPTED: Final = 130
-
-FOLDER = click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=False), default=Path()
-)
-STATE = click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for status, snapshots and jobs.  [default: DIR/.feature-lineage]",
-)
 
 
 class Cli(click.Group):
@@ -51,9 +44,16 @@ def main(ctx: click.Context) -> None:
     On one machine           feature-lineage local DIR --once
     In a cluster             feature-lineage operator (started by the Helm chart)
     In a pull request        feature-lineage plan DIR
-    Models that use a view   feature-lineage impact DIR VIEW
     List the resources       feature-lineage get DIR
     Details of a resource    feature-lineage describe DIR NAME
+
+    \b
+    Models that use a view   feature-lineage impact DIR VIEW
+    Features of a model      feature-lineage features DIR models:/NAME@ALIAS
+    All versions of models   feature-lineage versions DIR
+    From source to alias     feature-lineage graph DIR NAME
+    Find an object           feature-lineage search DIR TEXT
+    What nobody uses         feature-lineage unused DIR
     What was when            feature-lineage history DIR --as-of 36h
     """
     if os.environ.get("NO_COLOR"):  # see no-color.org; click does not read it
@@ -205,27 +205,6 @@ def plan(folder: Path, state: Path | None, output: str, *, detailed_exitcode: bo
 
 @main.command()
 @FOLDER
-@click.argument("name")
-@STATE
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--after", metavar="MODEL/VERSION", help="Continue after this version.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def impact(
-    folder: Path, name: str, state: Path | None, limit: int, after: str | None, output: str
-) -> None:
-    """List the model versions that use a feature view, a feature or a feature service.
-
-    NAME is a feature view (driver_stats), a feature (driver_stats:conv_rate) or a feature
-    service (service/driver_activity_v1). The list is complete: every version of every model,
-    with and without an alias, page by page.
-    """
-    from feature_lineage.cli.impact import run_impact
-
-    run_impact(folder, name, state or state_of(folder), limit=limit, after=after, output=output)
-
-
-@main.command()
-@FOLDER
 @STATE
 @click.option("-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table")
 def get(folder: Path, state: Path | None, output: str) -> None:
@@ -244,53 +223,6 @@ def describe(folder: Path, names: tuple[str, ...], state: Path | None) -> None:
     from feature_lineage.cli.show import run_describe
 
     run_describe(folder, names, state or state_of(folder))
-
-
-@main.command()
-@FOLDER
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@STATE
-@click.option("--since", metavar="TIME", help="Only what began at or after this time.")
-@click.option("--until", metavar="TIME", help="Only what began at or before this time.")
-@click.option("--as-of", metavar="TIME", help="Print the state at this time instead of a list.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--after", metavar="ENTRY", help="Continue after this entry.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def history(
-    folder: Path,
-    names: tuple[str, ...],
-    state: Path | None,
-    since: str | None,
-    until: str | None,
-    as_of: str | None,
-    limit: int,
-    after: str | None,
-    output: str,
-) -> None:
-    """List the moves of aliases and the operations of the projects in DIR, oldest first.
-
-    The history is in MLflow. TIME is a time such as 2026-11-30T12:00:00Z (UTC without a zone), or
-    a duration before now such as 36h. With --as-of the command prints which versions the aliases
-    named at that time, which registry was in force, and which operations ran.
-    """
-    from feature_lineage.cli.history import parsed_cursor, parsed_time, run_as_of, run_list
-
-    kept = state or state_of(folder)
-    if as_of is not None:
-        if since or until or after:
-            raise click.UsageError("--as-of is one time: use it without --since, --until, --after")
-        run_as_of(folder, kept, names, at=parsed_time(as_of), output=output)
-        return
-    run_list(
-        folder,
-        kept,
-        names,
-        since=parsed_time(since) if since else None,
-        until=parsed_time(until) if until else None,
-        after=parsed_cursor(after),
-        limit=limit,
-        output=output,
-    )
 
 
 @main.command()
@@ -328,6 +260,5 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "feature-lineage", "_FEATURE_LINEAGE_COMPLETE").source())
 
 
-def state_of(folder: Path) -> Path:
-    """The default state folder of a manifest folder."""
-    return folder / ".feature-lineage"
+for question in QUESTIONS:
+    main.add_command(question)

@@ -88,7 +88,7 @@ def views_without_entity(snapshot: RegistrySnapshot) -> frozenset[tuple[str, str
         snapshot.derived["views_without_entity"] = frozenset(
             (name, entity)
             for _, name, spec in snapshot.views()
-            for entity in _entities(spec)
+            for entity in views.entity_names(spec)
             if entity not in snapshot.objects.get("entity", {})
         )
     found: frozenset[tuple[str, str]] = snapshot.derived["views_without_entity"]
@@ -215,12 +215,6 @@ def _renamed(snapshot: RegistrySnapshot, view: str, renames: JsonObject) -> Pair
 def _keys(snapshot: RegistrySnapshot, view: str, renames: JsonObject) -> dict[str, str]:
     own = views.join_keys_of(snapshot, view)
     return {views.text(renames.get(key)) or key: value_type for key, value_type in own.items()}
-
-
-def _entities(spec: JsonObject) -> list[str]:
-    named = spec.get("entities")
-    texts = [views.text(name) for name in named] if isinstance(named, list | tuple) else []
-    return [name for name in texts if name and name != views.DUMMY_ENTITY]
 
 
 def _named(name: str, version: int | None) -> str:

@@ -97,6 +97,13 @@ def field_types(value: object) -> dict[str, str]:
     return {name: dtype(field) for field in mappings(value) if (name := text(field.get("name")))}
 
 
+def entity_names(spec: JsonObject) -> list[str]:
+    """Names of the view's own entities."""
+    named = spec.get("entities")
+    texts = [text(name) for name in named] if isinstance(named, list | tuple) else []
+    return [name for name in texts if name and name != DUMMY_ENTITY]
+
+
 def entity_join_keys(snapshot: RegistrySnapshot, spec: JsonObject) -> dict[str, str]:
     """Join key → value type of the view's own entities.
 
@@ -105,8 +112,8 @@ def entity_join_keys(snapshot: RegistrySnapshot, spec: JsonObject) -> dict[str, 
     """
     keys = field_types(spec.get("entity_columns"))
     entities = snapshot.objects.get("entity", {})
-    for name in spec.get("entities", ()) if isinstance(spec.get("entities"), (list, tuple)) else ():
-        if (entity := entities.get(name) if isinstance(name, str) else None) is not None:
+    for name in entity_names(spec):
+        if (entity := entities.get(name)) is not None:
             key, value_type = text(entity.get("join_key")) or name, text(entity.get("value_type"))
             keys[key] = value_type if value_type not in _UNTYPED else keys.get(key, "")
     keys.pop(DUMMY_JOIN_KEY, None)

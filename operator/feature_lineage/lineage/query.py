@@ -3,7 +3,9 @@
 import asyncio
 import weakref
 from dataclasses import dataclass, replace
+from datetime import datetime
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
@@ -13,11 +15,17 @@ from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.lineage.answers import AsOf
+from feature_lineage.lineage.graph import LineageGraph
+from feature_lineage.lineage.past import past
+from feature_lineage.lineage.project_lineage import ProjectLineage
 from feature_lineage.models.impact_page import ImpactPage
 from feature_lineage.models.index import AffectedVersions, IndexedVersion, ReverseIndex, build
 from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.ports import Ports
-from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.reconcile.alias_log import place_of
+from feature_lineage.reconcile.cache import CachedFacts, ReconcileCache
+from feature_lineage.reconcile.declared_versions import permitted_versions
 from feature_lineage.reconcile.observe_project import observe_project
 
 SERVICE: Final = "service/"
@@ -27,7 +35,7 @@ MAX_INDEXES: Final = 16
 """Indexes in memory; one of 10,000 versions with 20 features each takes 6 MB."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _BuiltIndex:
     """An index, with the inputs from which it was built.
 
@@ -38,6 +46,10 @@ class _BuiltIndex:
     facts: "weakref.ref[ModelFacts]"
     snapshot: RegistrySnapshot | None
     index: ReverseIndex
+
+    @cached_property
+    def graph(self) -> LineageGraph:
+        return LineageGraph(self.snapshot, self.index)
 
 
 class LineageQuery:
@@ -91,6 +103,82 @@ class LineageQuery:
             return page
         services = _affected_by(_index_of_services(project, snapshot), name)
         return replace(page, protected_services=tuple(item.service for item in services))
+
+    async def lineage(self, project: FeatureStoreProject) -> ProjectLineage:
+        """The lineage of a project as last read.
+
+        Raises:
+            NotFound: the registry snapshot is not kept.
+            ServerUnavailable: MLflow was not read yet.
+        """
+        built = await self._built(project)
+        cached = self._cache.facts[key_of(project)]
+        registry = project.status.registry
+        probe = await self._cache.probes.current(self._ports, project)
+        return ProjectLineage(
+            project,
+            built.snapshot,
+            built.index,
+            await asyncio.to_thread(getattr, built, "graph"),
+            cached.by_version,
+            AsOf(
+                models_read_at=cached.facts.read_at,
+                registry_read_at=registry.observed_at if registry is not None else None,
+                registry_digest=built.snapshot.digest if built.snapshot is not None else None,
+                probed_at=max((each.at for each in probe.answers.values()), default=None)
+                if probe is not None
+                else None,
+            ),
+            self._ports.clock.now(),
+            await self._declared(project, cached),
+            probe,
+        )
+
+    async def past_lineage(self, project: FeatureStoreProject, at: datetime) -> ProjectLineage:
+        """The lineage of a project at a time: registry and aliases as recorded in MLflow.
+
+        Model versions that were deleted since are named in `AsOf.deleted_since`. Verdicts of the
+        past are not known.
+
+        Raises:
+            NotFound: no record is that old, or its registry snapshot is not kept.
+            InvalidReport: a record is missing.
+            ServerUnavailable: MLflow does not answer.
+        """
+        now = await self.lineage(project)
+        registry = await self._ports.registries.of(project)
+        place = place_of(project)
+        assert registry is not None  # `lineage` has read it
+        state, aliases = await registry.registry_at(place, at), await registry.aliases_at(place, at)
+        if state is None or aliases is None:
+            what = "registry" if state is None else "aliases"
+            raise NotFound(
+                f"{now.resource}: MLflow has no record of the {what} at "
+                f"{at.isoformat(timespec='seconds')}; `feature-lineage history` lists the records"
+            )
+        found = await self._cache.snapshots.read(self._ports, project, registry, {state.digest})
+        if state.digest not in found:
+            raise NotFound(
+                f"{now.resource}: registry snapshot {state.digest[:12]} is not kept any more"
+            )
+        return await asyncio.to_thread(past, now, found[state.digest], state, aliases, at)
+
+    async def _declared(
+        self, project: FeatureStoreProject, cached: CachedFacts
+    ) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The TrainedModels of each version."""
+        view = cached.read_view
+        if view is None:
+            return {}
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        names = (
+            n for n in cached.named if any(True for _ in self._ports.resources.stamps_named(n))
+        )
+        async for model, version in permitted_versions(self._ports, project, view, names):
+            key = version.name, version.version
+            name = f"{model.metadata.namespace}/{model.metadata.name}"
+            found[key] = (*found.get(key, ()), name)
+        return found
 
     async def protects_services(self, project: FeatureStoreProject) -> bool:
         """Whether the project protects feature services without a model."""

@@ -8,10 +8,11 @@ array of four-byte numbers, and the union of posting lists is one sort of number
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
@@ -22,7 +23,8 @@ from feature_lineage.models.facts import ModelVersion
 from feature_lineage.models.impact_page import AffectedVersion, ImpactPage
 from feature_lineage.models.links import Link
 
-_SortKey = tuple[str, int, str]
+VersionOrder = tuple[str, int, str]
+"""Sorts versions by model, then by version as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class IndexedVersion:
         return f"{self.model}/{self.version}"
 
     @property
-    def sort_key(self) -> _SortKey:
-        return _sort_key(self.model, self.version)
+    def sort_key(self) -> VersionOrder:
+        return version_order(self.model, self.version)
 
 
 class AffectedVersions:
@@ -70,7 +72,7 @@ class AffectedVersions:
         start = 0
         if after is not None:
             model, _, version = after.rpartition("/")
-            key = _sort_key(model, version)
+            key = version_order(model, version)
             start = bisect_right(self._numbers, key, key=self._key)
         chosen = self._numbers[start : start + max(limit, 1)]
         more = start + len(chosen) < len(self._numbers)
@@ -83,7 +85,7 @@ class AffectedVersions:
             after=self._index.versions[chosen[-1]].cursor if more else None,
         )
 
-    def _key(self, number: int) -> _SortKey:
+    def _key(self, number: int) -> VersionOrder:
         return self._index.versions[number].sort_key
 
     def _affected(self, number: int) -> AffectedVersion:
@@ -132,6 +134,39 @@ class ReverseIndex:
         """Versions that are served through the service."""
         return AffectedVersions(self, self._by_service.get(service, array("I")), None)
 
+    def uses(self, view: str, feature: str) -> Iterator[IndexedVersion]:
+        """Versions that use the feature itself, in any version of its view."""
+        postings = [
+            self._by_ref[ref] for ref in self._by_view.get(view, ()) if ref.feature == feature
+        ]
+        return (self.versions[number] for number in sorted({n for each in postings for n in each}))
+
+    def served_through(self, service: str) -> Iterator[IndexedVersion]:
+        """Versions that are served through the service."""
+        return (self.versions[number] for number in self._by_service.get(service, ()))
+
+    @property
+    def used_refs(self) -> Iterable[FeatureRef]:
+        """Every reference that a version uses, once."""
+        return self._by_ref.keys()
+
+    @property
+    def used_services(self) -> Iterable[str]:
+        """Every feature service through which a version is served, once."""
+        return self._by_service.keys()
+
+    def version(self, model: str, version: str) -> IndexedVersion | None:
+        key = version_order(model, version)
+        place = bisect_left(self.versions, key, key=lambda item: item.sort_key)
+        found = self.versions[place] if place < len(self.versions) else None
+        return found if found is not None and found.sort_key == key else None
+
+    def of_model(self, model: str) -> tuple[IndexedVersion, ...]:
+        """All versions of a registered model."""
+        names = attrgetter("model")
+        first = bisect_left(self.versions, model, key=names)
+        return self.versions[first : bisect_right(self.versions, model, key=names)]
+
     def _users_of(self, refs: Iterable[FeatureRef]) -> AffectedVersions:
         known = frozenset(ref for ref in refs if ref in self._by_ref)
         numbers = {number for ref in known for number in self._by_ref[ref]}
@@ -168,14 +203,14 @@ class ReverseIndex:
 def build(
     linked: Iterable[tuple[ModelVersion, Link]], snapshot: RegistrySnapshot | None = None
 ) -> ReverseIndex:
-    """Index the versions whose features are known.
+    """Index versions; one whose features are not known is no user of any.
 
     Args:
         linked: model versions with their links, in any order.
         snapshot: says which views feed others; without it, only direct uses are found.
     """
     shared: dict[tuple[FeatureRef, ...], tuple[FeatureRef, ...]] = {}
-    lists = ((version, link, _sorted(link.refs)) for version, link in linked if link.refs)
+    lists = ((version, link, _sorted(link.refs)) for version, link in linked)
     versions = [
         IndexedVersion(
             version.name,
@@ -194,7 +229,8 @@ def _sorted(refs: tuple[FeatureRef, ...]) -> tuple[FeatureRef, ...]:
     return tuple(sorted(refs, key=_ref_key))
 
 
-def _sort_key(model: str, version: str) -> _SortKey:
+def version_order(model: str, version: str) -> VersionOrder:
+    """The place of a version among all versions."""
     is_number = version.isascii() and version.isdigit() and len(version) < 10
     return (model, int(version) if is_number else -1, version)
 

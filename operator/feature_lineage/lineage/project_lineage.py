@@ -1,0 +1,305 @@
+"""The lineage of one project at one time, and the questions that it answers. No I/O."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from functools import cached_property
+from operator import itemgetter
+from typing import Final
+
+from feature_lineage.api import FeatureStoreProject
+from feature_lineage.decide.observed import LinkedVersion
+from feature_lineage.decide.project.views import view_states
+from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.features.freshness import ViewState, judge_model
+from feature_lineage.features.signatures import question_key
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.lineage.answers import (
+    AsOf,
+    Features,
+    GraphAnswer,
+    NodeAnswer,
+    SearchPage,
+    UnusedAnswer,
+    UnusedPage,
+    VersionAnswer,
+    VersionsPage,
+)
+from feature_lineage.lineage.graph import LineageGraph, sorted_nodes, without_features
+from feature_lineage.lineage.nodes import (
+    Node,
+    NodeKind,
+    logged_model_id,
+    parse_node,
+    run_id,
+    version_node,
+    view_of,
+)
+from feature_lineage.models.index import IndexedVersion, ReverseIndex, version_order
+from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.protected_services import protected_services
+
+MAX_NODES: Final = 5_000
+"""Nodes of one answer; a graph with more is refused, with the way to a smaller one."""
+
+
+@dataclass(frozen=True)
+class ProjectLineage:
+    """Everything that is known about the lineage of one project at one time.
+
+    Attributes:
+        snapshot: the registry; None if it was not read.
+        linked: model versions by (model, version), with their verdicts.
+        declared: the TrainedModels for a version, as ``namespace/name``.
+        probe: the last probe; None if there was none.
+        now: when the answers are given.
+    """
+
+    project: FeatureStoreProject
+    snapshot: RegistrySnapshot | None
+    index: ReverseIndex
+    graph: LineageGraph
+    linked: Mapping[tuple[str, str], LinkedVersion]
+    as_of: AsOf
+    now: datetime
+    declared: Mapping[tuple[str, str], tuple[str, ...]]
+    probe: ProbeRecord | None = None
+
+    @property
+    def resource(self) -> str:
+        return f"{self.project.metadata.namespace}/{self.project.metadata.name}"
+
+    def around(
+        self,
+        name: str | None,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        features: bool = True,
+        limit: int = MAX_NODES,
+    ) -> GraphAnswer:
+        """What an object depends on and what depends on it; the whole graph without a name.
+
+        Args:
+            up, down: how many steps; None: all.
+            features: whether features are nodes; a named one always is.
+
+        Raises:
+            NotFound: the project has no object of this name.
+            TerminalError: the name has another form, or the graph has more than `limit` nodes.
+        """
+        focus = self._known(name) if name is not None else None
+        found = self.graph.around(focus, up, down)
+        if not features:
+            found = without_features(found, focus)
+        if len(found.nodes) > limit:
+            raise TerminalError(
+                f"{self.resource}: the graph has {len(found.nodes)} nodes, and an answer at most "
+                f"{limit}; name an object, or take fewer steps up and down"
+            )
+        place = {node: number for number, node in enumerate(found.nodes)}
+        return GraphAnswer(
+            resource=self.resource,
+            as_of=self.as_of,
+            focus=str(focus) if focus is not None else None,
+            nodes=tuple(map(self._node, found.nodes)),
+            edges=tuple((place[before], place[after]) for before, after in found.edges),
+        )
+
+    def features(self, name: str) -> tuple[Features, ...]:
+        """The features of a model version, or of all versions of a run, in recorded order.
+
+        Args:
+            name: a model version or alias (``model/NAME/3``, ``models:/NAME/3``,
+                ``models:/NAME@ALIAS``), a LoggedModel (``models:/m-…``) or a run (``runs:/…``).
+
+        Raises:
+            NotFound: the project has no such version.
+            TerminalError: the name is not of a model version.
+        """
+        return tuple(
+            Features(
+                resource=self.resource,
+                as_of=self.as_of,
+                version=self._version(version),
+                refs=tuple(map(str, self._linked(version).link.refs)),
+                complete=self._linked(version).link.complete,
+            )
+            for version in self._versions_named(name)
+        )
+
+    def _versions_named(self, name: str) -> tuple[IndexedVersion, ...]:
+        logged, run = logged_model_id(name), run_id(name)
+        if not logged and not run:
+            node = self._known(name)
+            if node.kind is NodeKind.ALIAS:
+                node = next(self.graph.upstream(node))
+            if node.kind is not NodeKind.MODEL:
+                raise TerminalError(
+                    f"{name} is a {node.kind}, not a model version; write models:/NAME/VERSION"
+                )
+            model, _, number = node.name.rpartition("/")
+            version = self.index.version(model, number)
+            return (version,) if version is not None else ()
+        found = []
+        for version in self.index.versions:
+            facts = self._linked(version).version
+            if (logged and facts.model_id == logged) or (run and facts.run_id == run):
+                found.append(version)
+        if not found:
+            raise NotFound(
+                f"{self.resource}: no registered version that names this project comes from {name}"
+            )
+        return tuple(found)
+
+    def versions(
+        self, model: str | None = None, *, after: str | None = None, limit: int = 100
+    ) -> VersionsPage:
+        """All versions of the project's models, or of one model.
+
+        Raises:
+            NotFound: the project has no model of this name.
+        """
+        found = self.index.versions if model is None else self.index.of_model(model)
+        if model is not None and not found:
+            raise NotFound(f"{self.resource}: no version of model {model} names this project")
+        if after is not None:
+            name, _, number = after.rpartition("/")
+            first = version_order(name, number)
+            found = tuple(item for item in found if item.sort_key > first)
+        chosen = found[:limit]
+        return VersionsPage(
+            resource=self.resource,
+            as_of=self.as_of,
+            total=len(self.index.versions if model is None else self.index.of_model(model)),
+            after=chosen[-1].cursor if len(found) > limit else None,
+            items=tuple(map(self._version, chosen)),
+        )
+
+    def search(self, text: str, *, after: int = 0, limit: int = 100) -> SearchPage:
+        """Objects whose name contains a text in any case: equal first, then those that begin so."""
+        wanted = text.casefold()
+        ranked = sorted(
+            (0 if name == wanted else 1 if name.startswith(wanted) else 2, number, node)
+            for number, node in enumerate(sorted_nodes(self.graph.nodes()))
+            if wanted in (name := node.name.casefold())
+        )
+        items = tuple(self._node(node) for _, _, node in ranked[after : after + limit])
+        following = after + limit if len(ranked) > after + limit else None
+        return SearchPage(
+            resource=self.resource,
+            as_of=self.as_of,
+            total=len(ranked),
+            after=following,
+            items=items,
+        )
+
+    def unused(self, since: datetime, *, after: int = 0, limit: int = 100) -> UnusedPage:
+        """Views without a user, and features without one of the views that have one.
+
+        A user is a version with an alias, or one that was registered at `since` or later; also a
+        protected feature service.
+        """
+        every = tuple(self._unused(since))
+        return UnusedPage(
+            resource=self.resource,
+            as_of=self.as_of,
+            since=since,
+            total=len(every),
+            after=after + limit if len(every) > after + limit else None,
+            items=every[after : after + limit],
+        )
+
+    def _unused(self, since: datetime) -> Iterator[UnusedAnswer]:
+        created = {
+            version_node(version): self._linked(version).version.created_at
+            for version in self.index.versions
+        }
+        newest_first = sorted(created.items(), key=itemgetter(1), reverse=True)
+        last_used = self.graph.upstream_of(newest_first)
+        promoted = (version_node(version) for version in self.index.versions if version.aliases)
+        used = set(self.graph.upstream_of((node, None) for node in (*promoted, *self._protected())))
+        used |= {node for node, at in last_used.items() if at >= since}
+        for node in sorted_nodes(self.graph.defined - used):
+            is_view = node.kind is NodeKind.VIEW
+            of_used = node.kind is NodeKind.FEATURE and Node(NodeKind.VIEW, view_of(node)) in used
+            if is_view or of_used:
+                yield UnusedAnswer(kind=node.kind, name=node.name, last_used_at=last_used.get(node))
+
+    def _protected(self) -> Iterable[Node]:
+        """The feature services that are protected without a model."""
+        if self.snapshot is None:
+            return ()
+        globs = self.project.spec.apply.protection.services
+        names = protected_services(self.snapshot, globs)
+        return (Node(NodeKind.SERVICE, name) for name in names)
+
+    def _known(self, name: str) -> Node:
+        """The node that a person names. A typo must not give the answer "nothing uses this"."""
+        node = parse_node(name)
+        if node in self.graph:
+            return node
+        known = sorted(each.name for each in self.graph.nodes() if each.kind is node.kind)
+        near = get_close_matches(node.name, known, 1)
+        hint = f"; did you mean {node.kind}/{near[0]}?" if near else ""
+        raise NotFound(f"{self.resource} has no {node.kind} {node.name}{hint}")
+
+    def _node(self, node: Node) -> NodeAnswer:
+        if node.kind is not NodeKind.MODEL:
+            defined = node in self.graph.defined or node.kind is NodeKind.ALIAS
+            return NodeAnswer(kind=node.kind, name=node.name, defined=defined)
+        model, _, version = node.name.rpartition("/")
+        judged = self.linked[model, version].judgement
+        return NodeAnswer(
+            kind=node.kind,
+            name=node.name,
+            verdict=judged.verdict if judged else None,
+            reason=judged.reason if judged else None,
+        )
+
+    def _linked(self, version: IndexedVersion) -> LinkedVersion:
+        return self.linked[version.model, version.version]
+
+    def _version(self, version: IndexedVersion) -> VersionAnswer:
+        item = self._linked(version)
+        judged, link = item.judgement, item.link
+        fresh, why = self._freshness(version)
+        serves, error = self._serving(item)
+        return VersionAnswer(
+            model=version.model,
+            version=version.version,
+            created_at=item.version.created_at,
+            aliases=version.aliases,
+            service=version.service or None,
+            features=len(version.refs),
+            origin=link.origin,
+            verdict=judged.verdict if judged else None,
+            reason=judged.reason if judged else None,
+            message=(judged.message if judged else "; ".join(link.problems)) or None,
+            fresh=fresh,
+            freshness_reason=why,
+            serves=serves,
+            serving_error=error,
+            declared_by=self.declared.get((version.model, version.version), ()),
+        )
+
+    def _freshness(self, version: IndexedVersion) -> tuple[bool | None, str | None]:
+        if self.snapshot is None or self.as_of.at is not None or not version.refs:
+            return None, None
+        read_at = self.as_of.registry_read_at
+        judged = judge_model(self.snapshot, version.refs, self._states, self.now, read_at)
+        return judged.fresh, judged.reason
+
+    @cached_property
+    def _states(self) -> Mapping[str, ViewState]:
+        return view_states(self.project.spec, self.project.status, self.snapshot)
+
+    def _serving(self, item: LinkedVersion) -> tuple[bool | None, str | None]:
+        if self.probe is None:
+            return None, None
+        link = item.link
+        known = self.probe.answers.get(question_key(link.service, link.refs, link.names))
+        if known is None or not known.confirmed:
+            return None, None
+        return known.answer.cause is None, known.answer.error or None

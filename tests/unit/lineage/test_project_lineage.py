@@ -1,0 +1,184 @@
+"""What a project's lineage answers: pages, names, and what nobody uses."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+from tests.strategies import EPOCH
+from tests.unit.decide.build import ProjectScenario
+from tests.unit.models.test_index import REAL
+
+from feature_lineage.decide.observed import LinkedVersion
+from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.services import service_refs
+from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.lineage.answers import AsOf
+from feature_lineage.lineage.graph import LineageGraph
+from feature_lineage.lineage.nodes import Node, NodeKind
+from feature_lineage.lineage.project_lineage import ProjectLineage
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.index import build
+from feature_lineage.models.links import Link
+
+DAY = timedelta(days=1)
+
+
+def version(
+    name: str, number: str, *refs: str, days: int = 0, aliases: tuple[str, ...] = (), **more: Any
+) -> LinkedVersion:
+    """A version that was registered so many days after `EPOCH`."""
+    facts = ModelVersion(name, number, EPOCH + days * DAY, aliases=aliases, **more)
+    return LinkedVersion(facts, Link(refs=tuple(map(FeatureRef.parse, refs))), None, None)
+
+
+def lineage(
+    *items: LinkedVersion, snapshot: RegistrySnapshot | None = REAL, **spec: Any
+) -> ProjectLineage:
+    index = build(((item.version, item.link) for item in items), snapshot)
+    return ProjectLineage(
+        ProjectScenario(**spec).project,
+        snapshot,
+        index,
+        LineageGraph(snapshot, index),
+        {(item.version.name, item.version.version): item for item in items},
+        AsOf(),
+        EPOCH + 100 * DAY,
+        {},
+    )
+
+
+USED = lineage(
+    version("a", "1", "driver_hourly_stats:conv_rate", days=1),
+    version("a", "2", "driver_hourly_stats:acc_rate", days=50, aliases=("champion",)),
+    version("b", "1", "transformed:conv_plus", days=2, run_id="r1", model_id="m-" + "0" * 32),
+    version("b", "2", days=3, run_id="r1"),
+)
+
+
+def unused(of: ProjectLineage, days: int) -> list[str]:
+    return [f"{each.kind}/{each.name}" for each in of.unused(EPOCH + days * DAY).items]
+
+
+def test_a_view_without_a_version_is_unused() -> None:
+    assert "view/globals_view" in unused(USED, 0)
+    assert not {"view/driver_hourly_stats", "view/transformed"} & set(unused(USED, 0))
+
+
+def test_a_feature_of_an_unused_view_is_not_listed_beside_it() -> None:
+    assert "feature/globals_view:g" not in unused(USED, 0)
+
+
+def test_an_old_version_without_an_alias_is_no_user() -> None:
+    page = USED.unused(EPOCH + 90 * DAY)
+    found = {each.name: each.last_used_at for each in page.items}
+    assert found["driver_hourly_stats:conv_rate"] == EPOCH + 2 * DAY, "through transformed"
+    assert found["transformed"] == EPOCH + 2 * DAY
+    assert found["globals_view"] is None
+    assert "driver_hourly_stats:acc_rate" not in found, "its user has an alias"
+
+
+def test_a_protected_service_is_a_user() -> None:
+    services = {"protection": {"services": {"include": ["driver_activity_v1"]}}}
+    protected = lineage(apply=services)
+    members = {str(ref.view) for ref in service_refs(REAL, "driver_activity_v1") or ()}
+    assert not {f"view/{view}" for view in members} & set(unused(protected, 90))
+    assert {f"view/{view}" for view in members} <= set(unused(lineage(), 90))
+
+
+@given(st.data())
+def test_unused_agrees_with_a_search_from_each_object(data: st.DataObject) -> None:
+    snapshot = data.draw(some.snapshots())
+    known = [f"{name}:{each['name']}" for _, name, s in snapshot.views() for each in s["features"]]
+    items = [
+        version(
+            "m",
+            str(number),
+            *data.draw(st.lists(st.sampled_from(known), unique=True, max_size=3)),
+            days=data.draw(st.integers(0, 3)),
+            aliases=data.draw(st.sampled_from([(), ("a",)])),
+        )
+        for number in range(data.draw(st.integers(0, 4)))
+    ]
+    found = lineage(*items, snapshot=snapshot)
+    since = EPOCH + 2 * DAY
+
+    def is_used(node: Node) -> bool:
+        reached = found.graph.around(node, 0, None).nodes
+        users = [n.name.rpartition("/")[2] for n in reached if n.kind is NodeKind.MODEL]
+        facts = [found.linked["m", number].version for number in users]
+        return any(each.aliases or each.created_at >= since for each in facts)
+
+    views = [Node(NodeKind.VIEW, name) for _, name, _ in snapshot.views()]
+    expected = {view for view in views if not is_used(view)}
+    for text in known:
+        feature = Node(NodeKind.FEATURE, text)
+        if Node(NodeKind.VIEW, text.partition(":")[0]) not in expected and not is_used(feature):
+            expected.add(feature)
+    assert {Node(each.kind, each.name) for each in found.unused(since).items} == expected
+
+
+def test_pages_of_versions_are_complete() -> None:
+    seen, after = [], None
+    while True:
+        page = USED.versions(after=after, limit=1)
+        assert page.total == 4
+        seen += [f"{item.model}/{item.version}" for item in page.items]
+        after = page.after
+        if after is None:
+            break
+    assert seen == ["a/1", "a/2", "b/1", "b/2"]
+
+
+def test_equal_names_are_found_first_and_case_does_not_matter() -> None:
+    found = [node.name for node in USED.search("DRIVER").items]
+    assert found[0] == "driver"
+    assert found[1].startswith("driver")
+    pages = [USED.search("driver", after=place, limit=1).items[0].name for place in range(3)]
+    assert pages == found[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "versions"),
+    [
+        ("models:/a@champion", ["a/2"]),
+        ("runs:/r1", ["b/1", "b/2"]),
+        ("runs:/r1/model", ["b/1", "b/2"]),
+        ("models:/m-" + "0" * 32, ["b/1"]),
+    ],
+)
+def test_a_version_has_several_names(name: str, versions: list[str]) -> None:
+    found = [answer.version for answer in USED.features(name)]
+    assert [f"{each.model}/{each.version}" for each in found] == versions
+
+
+@pytest.mark.parametrize("name", ["runs:/r2", "models:/m-" + "1" * 32, "models:/a/3", "model/c/1"])
+def test_a_version_that_is_not_there_is_an_error(name: str) -> None:
+    with pytest.raises(NotFound):
+        USED.features(name)
+
+
+def test_features_are_those_of_a_version() -> None:
+    with pytest.raises(TerminalError, match="not a model version"):
+        USED.features("driver_hourly_stats")
+
+
+def test_an_unknown_name_has_a_neighbour() -> None:
+    with pytest.raises(NotFound, match="did you mean view/driver_hourly_stats"):
+        USED.around("driver_hourly_stat")
+
+
+def test_a_graph_that_is_too_large_is_refused() -> None:
+    with pytest.raises(TerminalError, match="fewer steps"):
+        USED.around(None, limit=3)
+
+
+def test_a_version_without_known_features_says_why() -> None:
+    item = version("m", "1")
+    item = replace(item, link=replace(item.link, problems=("the run has no record",)))
+    (found,) = lineage(item).versions().items
+    assert (found.features, found.message) == (0, "the run has no record")
