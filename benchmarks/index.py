@@ -18,6 +18,8 @@ from benchmarks.project_fixture import SyntheticProject, view_name
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.lineage.graph import LineageGraph
+from feature_lineage.lineage.nodes import Node, NodeKind
 from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.index import build
 from feature_lineage.models.links import Link, resolve_link
@@ -33,18 +35,21 @@ def index(size: Size) -> Iterator[Row]:
     snapshot, view = synthetic.snapshot(), synthetic.view()
     linked = link_all(view, snapshot)
     name = f"index {synthetic.versions:,} versions x {synthetic.features}"
-    floor, ours = timed_in_turn(size, lambda: _plain(linked), lambda: build(linked, snapshot))
+    floor, ours = timed_in_turn(size, lambda: _plain(linked), lambda: build(linked))
     yield Row(f"{name}, build", ours, floor, "one dict of lists, one loop")
 
-    built, asked = build(linked, snapshot), [view_name(n) for n in range(0, synthetic.views, 20)]
+    graph = LineageGraph(snapshot, build(linked))
+    asked = [view_name(n) for n in range(0, synthetic.views, 20)]
+    nodes = [Node(NodeKind.VIEW, name) for name in asked[:QUERIES]]
     for changed in asked:
-        reached = {(item.model, item.version) for item in built.impact_of_view(changed)}
+        users, _ = graph.users_of(Node(NodeKind.VIEW, changed))
+        reached = {(item.model, item.version) for item in users}
         if reached != set(_scan(linked, snapshot, changed)):
             raise RuntimeError(f"index and scan disagree about {changed}")
     floor, ours = timed_in_turn(
         size,
         lambda: [list(_scan(linked, snapshot, changed)) for changed in asked[:QUERIES]],
-        lambda: [list(built.impact_of_view(changed)) for changed in asked[:QUERIES]],
+        lambda: [graph.users_of(node) for node in nodes],
     )
     each = [[value / len(asked[:QUERIES]) for value in side] for side in (floor, ours)]
     yield Row(f"{name}, impact of one view, whole", each[1], each[0], "looking through all")
@@ -94,7 +99,7 @@ def traced_memory(synthetic: SyntheticProject) -> float:
     linked = link_all(synthetic.view(), snapshot)
     gc.collect()
     tracemalloc.start()
-    kept = build(linked, snapshot)
+    kept = LineageGraph(snapshot, build(linked))
     gc.collect()
     used = tracemalloc.get_traced_memory()[0] / 1e6
     del kept
@@ -107,7 +112,7 @@ def resident_memory(synthetic: SyntheticProject) -> tuple[float, float]:
     linked = link_all(view, snapshot)
     gc.collect()
     before = resident()
-    kept = build(linked, snapshot)
+    kept = LineageGraph(snapshot, build(linked))
     gc.collect()
     after = resident()
     del kept

@@ -1,21 +1,17 @@
 """Commands that ask about lineage: graph, features, versions, search, unused."""
 
-import asyncio
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from feature_lineage.cli.asking import ask, print_json
 from feature_lineage.cli.graph_formats import FORMATS
 from feature_lineage.cli.history_output import time_text
 from feature_lineage.cli.text import print_table
-from feature_lineage.decide.facts import key_of
-from feature_lineage.errors import InvalidManifest, NotFound
 from feature_lineage.lineage.answers import (
-    Answer,
     AsOf,
     Features,
     NodeAnswer,
@@ -24,11 +20,6 @@ from feature_lineage.lineage.answers import (
     VersionAnswer,
     VersionsPage,
 )
-from feature_lineage.lineage.project_lineage import ProjectLineage
-from feature_lineage.lineage.query import LineageQuery
-from feature_lineage.local.console import PlainConsole
-from feature_lineage.local.host import LocalHost
-from feature_lineage.reconcile.cache import ReconcileCache
 
 _Answer = TypeVar("_Answer")
 
@@ -45,14 +36,14 @@ def run_graph(
     output: str,
 ) -> None:
     """Print what an object of the lineage depends on and what depends on it."""
-    answers = _ask(
+    answers = ask(
         folder,
         state,
         at,
         lambda lineage: lineage.around(name, up=up, down=down, features=features),
     )
     if output == "json":
-        _print_json(answers)
+        print_json(answers)
         return
     for graph in answers:
         _print_head(graph.resource, graph.as_of, output)
@@ -61,10 +52,10 @@ def run_graph(
 
 def run_features(folder: Path, state: Path, name: str, *, at: datetime | None, output: str) -> None:
     """Print the features of a model version."""
-    answers = _ask(folder, state, at, lambda lineage: lineage.features(name))
+    answers = ask(folder, state, at, lambda lineage: lineage.features(name))
     found = [each for answer in answers for each in answer]
     if output == "json":
-        _print_json(found)
+        print_json(found)
         return
     for each in found:
         _print_features(each)
@@ -81,11 +72,11 @@ def run_versions(
     output: str,
 ) -> None:
     """Print all versions of the models that name a project."""
-    pages = _ask(
+    pages = ask(
         folder, state, at, lambda lineage: lineage.versions(model, after=after, limit=limit)
     )
     if output == "json":
-        _print_json(pages)
+        print_json(pages)
         return
     for page in pages:
         _print_head(page.resource, page.as_of, "text", f"{page.total} versions")
@@ -107,9 +98,9 @@ def run_search(
     output: str,
 ) -> None:
     """Print the objects whose name contains a text."""
-    pages = _ask(folder, state, at, lambda lineage: lineage.search(text, after=after, limit=limit))
+    pages = ask(folder, state, at, lambda lineage: lineage.search(text, after=after, limit=limit))
     if output == "json":
-        _print_json(pages)
+        print_json(pages)
         return
     for page in pages:
         _print_head(page.resource, page.as_of, "text", f"{page.total} objects")
@@ -122,9 +113,9 @@ def run_unused(
 ) -> None:
     """Print views and features that no model version has used for some time."""
     since = datetime.now(UTC) - days
-    pages = _ask(folder, state, None, lambda line: line.unused(since, after=after, limit=limit))
+    pages = ask(folder, state, None, lambda line: line.unused(since, after=after, limit=limit))
     if output == "json":
-        _print_json(pages)
+        print_json(pages)
         return
     for page in pages:
         _print_head(page.resource, page.as_of, "text", f"{page.total} views and features")
@@ -134,54 +125,6 @@ def run_unused(
         )
         _print_rows(["KIND", "NAME", "LAST USED"], rows)
         _print_more(page)
-
-
-def _ask(
-    folder: Path,
-    state: Path,
-    at: datetime | None,
-    question: Callable[[ProjectLineage], _Answer],
-) -> list[_Answer]:
-    """The answers of the folder's projects; a name that no project has is an error."""
-    return asyncio.run(_asked(folder, state, at, question))
-
-
-async def _asked(
-    folder: Path,
-    state: Path,
-    at: datetime | None,
-    question: Callable[[ProjectLineage], _Answer],
-) -> list[_Answer]:
-    host = LocalHost(folder, state, PlainConsole())
-    try:
-        host.load(keep=False)
-        query = LineageQuery(host.ports, ReconcileCache())
-        projects = [project for project in host.resources.projects() if project.spec.mlflow]
-        if not projects:
-            raise InvalidManifest(
-                f"{folder} contains no FeatureStoreProject with spec.mlflow, so its models are "
-                "unknown; add spec.mlflow"
-            )
-        answers: list[_Answer] = []
-        missing: list[NotFound] = []
-        for project in sorted(projects, key=lambda item: str(key_of(item))):
-            await query.refresh(project)
-            lineage = await (
-                query.lineage(project) if at is None else query.past_lineage(project, at)
-            )
-            try:
-                answers.append(question(lineage))
-            except NotFound as error:
-                missing.append(error)
-        if missing and not answers:
-            raise missing[0]
-        return answers
-    finally:
-        await host.close()
-
-
-def _print_json(answers: Iterable[Answer]) -> None:
-    click.echo(json.dumps([answer.as_dict() for answer in answers], indent=2))
 
 
 def _print_head(resource: str, as_of: AsOf, output: str, what: str = "") -> None:

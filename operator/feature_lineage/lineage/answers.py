@@ -99,6 +99,35 @@ class Features(Answer):
     """Whether these are all of its features; `version.message` says what is not known."""
 
 
+class AffectedVersion(Answer):
+    """A model version that a change would affect."""
+
+    model: str
+    version: str
+    aliases: tuple[str, ...] = ()
+    service: str = ""
+    features: tuple[str, ...] = ()
+    """Those of its features that the change affects."""
+
+
+class ImpactAnswer(Answer):
+    """One page of the model versions that a change would affect, by model and version."""
+
+    resource: str
+    as_of: AsOf
+    name: str
+    total: int
+    """The number of versions on all pages."""
+    promoted: int
+    """How many of them have an alias."""
+    services: tuple[str, ...] = ()
+    """The feature services through which they are served."""
+    protected_services: tuple[str, ...] = ()
+    """Services that are protected without a model, and that the change would affect."""
+    after: str | None = None
+    items: tuple[AffectedVersion, ...] = ()
+
+
 class NodeAnswer(Answer):
     """A node of the graph."""
 

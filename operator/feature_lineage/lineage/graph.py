@@ -123,6 +123,22 @@ class LineageGraph:
         edges = ((node, after) for node in nodes for after in sorted_nodes(self.downstream(node)))
         return Subgraph(tuple(nodes), tuple(edge for edge in edges if edge[1] in found))
 
+    def users_of(self, node: Node) -> tuple[tuple[IndexedVersion, ...], set[Node]]:
+        """The model versions that a change of an object of the registry may affect, sorted.
+
+        The second value is what lies between: the object, features, views and services.
+        """
+        reached: set[Node] = set()
+        versions: dict[str, IndexedVersion] = {}
+        pending = [node]
+        while pending:
+            each = pending.pop()
+            if each not in reached:
+                reached.add(each)
+                pending += self._down.get(each, ())
+                versions.update((version.cursor, version) for version in self._users(each))
+        return tuple(sorted(versions.values(), key=lambda item: item.sort_key)), reached
+
     def upstream_of(self, starts: Iterable[tuple[Node, _Value]]) -> dict[Node, _Value]:
         """All that the nodes read, with the value of the first of them that reads it."""
         found: dict[Node, _Value] = {}

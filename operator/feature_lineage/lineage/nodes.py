@@ -65,6 +65,11 @@ def view_of(node: Node) -> str:
     return node.name.partition(":")[0]
 
 
+def short_name(node: Node) -> str:
+    """How a person writes it: a view or a feature without its kind."""
+    return node.name if node.kind in (NodeKind.VIEW, NodeKind.FEATURE) else str(node)
+
+
 def node_order(node: Node) -> tuple[int, tuple[str, int, str]]:
     """Sorts nodes by kind, then by name; versions of a model by number."""
     if node.kind is NodeKind.MODEL:

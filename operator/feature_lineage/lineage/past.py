@@ -31,7 +31,7 @@ def past(
     linked = {
         (item.version.name, item.version.version): item for item in _versions(now, aliases, at)
     }
-    index = build(((item.version, item.link) for item in linked.values()), snapshot)
+    index = build((item.version, item.link) for item in linked.values())
     named = {
         (model, version)
         for model, by_alias in aliases.aliases.items()

@@ -1,7 +1,8 @@
 """The lineage of one project at one time, and the questions that it answers. No I/O."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,9 +17,11 @@ from feature_lineage.features.freshness import ViewState, judge_model
 from feature_lineage.features.signatures import question_key
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.lineage.answers import (
+    AffectedVersion,
     AsOf,
     Features,
     GraphAnswer,
+    ImpactAnswer,
     NodeAnswer,
     SearchPage,
     UnusedAnswer,
@@ -30,9 +33,11 @@ from feature_lineage.lineage.graph import LineageGraph, sorted_nodes, without_fe
 from feature_lineage.lineage.nodes import (
     Node,
     NodeKind,
+    feature_node,
     logged_model_id,
     parse_node,
     run_id,
+    short_name,
     version_node,
     view_of,
 )
@@ -60,10 +65,10 @@ class ProjectLineage:
     snapshot: RegistrySnapshot | None
     index: ReverseIndex
     graph: LineageGraph
-    linked: Mapping[tuple[str, str], LinkedVersion]
     as_of: AsOf
     now: datetime
-    declared: Mapping[tuple[str, str], tuple[str, ...]]
+    linked: Mapping[tuple[str, str], LinkedVersion] = field(default_factory=dict)
+    declared: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     probe: ProbeRecord | None = None
 
     @property
@@ -105,6 +110,45 @@ class ProjectLineage:
             focus=str(focus) if focus is not None else None,
             nodes=tuple(map(self._node, found.nodes)),
             edges=tuple((place[before], place[after]) for before, after in found.edges),
+        )
+
+    def impact(self, name: str, *, after: str | None = None, limit: int = 100) -> ImpactAnswer:
+        """The model versions and protected services that a change of an object may affect.
+
+        Raises:
+            NotFound: neither the registry nor a model has the name.
+            TerminalError: the name has another form, or is that of a model.
+        """
+        node = self._known(name)
+        if node.kind in (NodeKind.MODEL, NodeKind.ALIAS):
+            raise TerminalError(f"{name} is a {node.kind}; name what models use, such as a view")
+        versions, reached = self.graph.users_of(node)
+        protected = set(self._protected()) & reached
+        following = _following(versions, after)
+        chosen = following[:limit]
+        return ImpactAnswer(
+            resource=self.resource,
+            as_of=self.as_of,
+            name=str(node),
+            total=len(versions),
+            promoted=sum(1 for version in versions if version.aliases),
+            services=tuple(sorted({version.service for version in versions} - {""})),
+            protected_services=tuple(sorted(service.name for service in protected)),
+            after=chosen[-1].cursor if len(following) > len(chosen) else None,
+            items=tuple(
+                AffectedVersion(
+                    model=version.model,
+                    version=version.version,
+                    aliases=version.aliases,
+                    service=version.service,
+                    features=tuple(
+                        str(ref)
+                        for ref in version.refs
+                        if node.kind is NodeKind.SERVICE or feature_node(ref) in reached
+                    ),
+                )
+                for version in chosen
+            ),
         )
 
     def features(self, name: str) -> tuple[Features, ...]:
@@ -164,16 +208,13 @@ class ProjectLineage:
         found = self.index.versions if model is None else self.index.of_model(model)
         if model is not None and not found:
             raise NotFound(f"{self.resource}: no version of model {model} names this project")
-        if after is not None:
-            name, _, number = after.rpartition("/")
-            first = version_order(name, number)
-            found = tuple(item for item in found if item.sort_key > first)
-        chosen = found[:limit]
+        following = _following(found, after)
+        chosen = following[:limit]
         return VersionsPage(
             resource=self.resource,
             as_of=self.as_of,
-            total=len(self.index.versions if model is None else self.index.of_model(model)),
-            after=chosen[-1].cursor if len(found) > limit else None,
+            total=len(found),
+            after=chosen[-1].cursor if len(following) > len(chosen) else None,
             items=tuple(map(self._version, chosen)),
         )
 
@@ -240,10 +281,10 @@ class ProjectLineage:
         node = parse_node(name)
         if node in self.graph:
             return node
-        known = sorted(each.name for each in self.graph.nodes() if each.kind is node.kind)
-        near = get_close_matches(node.name, known, 1)
-        hint = f"; did you mean {node.kind}/{near[0]}?" if near else ""
-        raise NotFound(f"{self.resource} has no {node.kind} {node.name}{hint}")
+        known = {each.name: each for each in self.graph.nodes() if each.kind is node.kind}
+        near = get_close_matches(node.name, sorted(known), 1)
+        hint = f"; did you mean {short_name(known[near[0]])}?" if near else ""
+        raise NotFound(f"{self.resource} has no {short_name(node)}, and no model uses it{hint}")
 
     def _node(self, node: Node) -> NodeAnswer:
         if node.kind is not NodeKind.MODEL:
@@ -303,3 +344,14 @@ class ProjectLineage:
         if known is None or not known.confirmed:
             return None, None
         return known.answer.cause is None, known.answer.error or None
+
+
+def _following(
+    versions: tuple[IndexedVersion, ...], after: str | None
+) -> tuple[IndexedVersion, ...]:
+    """The versions behind the cursor ``model/version``, which need not exist any more."""
+    if after is None:
+        return versions
+    model, _, version = after.rpartition("/")
+    place = bisect_right(versions, version_order(model, version), key=lambda item: item.sort_key)
+    return versions[place:]

@@ -2,42 +2,36 @@
 
 import asyncio
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
-from functools import cached_property
 from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.decide.observed import ModelFacts
 from feature_lineage.errors import NotFound, ServerUnavailable
-from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.services import service_refs
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.lineage.answers import AsOf
 from feature_lineage.lineage.graph import LineageGraph
 from feature_lineage.lineage.past import past
 from feature_lineage.lineage.project_lineage import ProjectLineage
-from feature_lineage.models.impact_page import ImpactPage
-from feature_lineage.models.index import AffectedVersions, IndexedVersion, ReverseIndex, build
-from feature_lineage.operations.protected_services import protected_services
+from feature_lineage.models.facts import ModelVersion
+from feature_lineage.models.index import ReverseIndex, build
+from feature_lineage.models.links import Link
+from feature_lineage.operations.probe import ProbeRecord
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.alias_log import place_of
 from feature_lineage.reconcile.cache import CachedFacts, ReconcileCache
 from feature_lineage.reconcile.declared_versions import permitted_versions
 from feature_lineage.reconcile.observe_project import observe_project
 
-SERVICE: Final = "service/"
-"""Prefix of the name of a feature service, where a view, feature or service can be named."""
-
 MAX_INDEXES: Final = 16
-"""Indexes in memory; one of 10,000 versions with 20 features each takes 6 MB."""
+"""Indexes in memory; one of 10,000 versions with 20 features each takes 10 MB."""
 
 
-@dataclass(frozen=True)
-class _BuiltIndex:
-    """An index, with the inputs from which it was built.
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An index and its graph, with the inputs from which they were built.
 
     Attributes:
         facts: weak: an unused index must not keep replaced facts in memory.
@@ -46,10 +40,7 @@ class _BuiltIndex:
     facts: "weakref.ref[ModelFacts]"
     snapshot: RegistrySnapshot | None
     index: ReverseIndex
-
-    @cached_property
-    def graph(self) -> LineageGraph:
-        return LineageGraph(self.snapshot, self.index)
+    graph: LineageGraph
 
 
 class LineageQuery:
@@ -66,7 +57,7 @@ class LineageQuery:
     def __init__(self, ports: Ports, cache: ReconcileCache) -> None:
         self._ports = ports
         self._cache = cache
-        self._indexes: dict[Key, _BuiltIndex] = {}
+        self._indexes: dict[Key, _Built] = {}
         self._lock = asyncio.Lock()
 
     async def refresh(self, project: FeatureStoreProject) -> None:
@@ -83,27 +74,6 @@ class LineageQuery:
             why = facts.failure.message if facts and facts.failure else "MLflow was not read"
             raise ServerUnavailable(f"{key_of(project)}: {why}")
 
-    async def impact(
-        self, project: FeatureStoreProject, name: str, *, after: str | None = None, limit: int = 100
-    ) -> ImpactPage:
-        """Model versions and protected services that use a feature (``view:feature``), a view, or
-        a ``service/NAME``.
-
-        Raises:
-            NotFound: neither the registry nor a model has the name.
-            ServerUnavailable: MLflow was not read yet.
-            TerminalError: the name has none of these forms.
-        """
-        index, snapshot = await self._index(project)
-        affected = _affected_by(index, name)
-        if not len(affected) and snapshot is not None:
-            _check_known(project, snapshot, name)
-        page = affected.page(after, limit)
-        if snapshot is None:
-            return page
-        services = _affected_by(_index_of_services(project, snapshot), name)
-        return replace(page, protected_services=tuple(item.service for item in services))
-
     async def lineage(self, project: FeatureStoreProject) -> ProjectLineage:
         """The lineage of a project as last read.
 
@@ -111,27 +81,30 @@ class LineageQuery:
             NotFound: the registry snapshot is not kept.
             ServerUnavailable: MLflow was not read yet.
         """
+        if project.spec.mlflow is None:
+            snapshot = await self._cache.snapshots.current(self._ports, project)
+            index = ReverseIndex(())
+            return ProjectLineage(
+                project=project,
+                snapshot=snapshot,
+                index=index,
+                graph=LineageGraph(snapshot, index),
+                as_of=_as_of(project, snapshot),
+                now=self._ports.clock.now(),
+            )
         built = await self._built(project)
         cached = self._cache.facts[key_of(project)]
-        registry = project.status.registry
         probe = await self._cache.probes.current(self._ports, project)
         return ProjectLineage(
-            project,
-            built.snapshot,
-            built.index,
-            await asyncio.to_thread(getattr, built, "graph"),
-            cached.by_version,
-            AsOf(
-                models_read_at=cached.facts.read_at,
-                registry_read_at=registry.observed_at if registry is not None else None,
-                registry_digest=built.snapshot.digest if built.snapshot is not None else None,
-                probed_at=max((each.at for each in probe.answers.values()), default=None)
-                if probe is not None
-                else None,
-            ),
-            self._ports.clock.now(),
-            await self._declared(project, cached),
-            probe,
+            project=project,
+            snapshot=built.snapshot,
+            index=built.index,
+            graph=built.graph,
+            as_of=_as_of(project, built.snapshot, cached.facts.read_at, probe),
+            now=self._ports.clock.now(),
+            linked=cached.by_version,
+            declared=await self._declared(project, cached),
+            probe=probe,
         )
 
     async def past_lineage(self, project: FeatureStoreProject, at: datetime) -> ProjectLineage:
@@ -147,8 +120,11 @@ class LineageQuery:
         """
         now = await self.lineage(project)
         registry = await self._ports.registries.of(project)
+        if registry is None:
+            raise NotFound(
+                f"{now.resource} has no history: it names no MLflow server, which keeps it"
+            )
         place = place_of(project)
-        assert registry is not None  # `lineage` has read it
         state, aliases = await registry.registry_at(place, at), await registry.aliases_at(place, at)
         if state is None or aliases is None:
             what = "registry" if state is None else "aliases"
@@ -180,22 +156,7 @@ class LineageQuery:
             found[key] = (*found.get(key, ()), name)
         return found
 
-    async def protects_services(self, project: FeatureStoreProject) -> bool:
-        """Whether the project protects feature services without a model."""
-        snapshot = await self._cache.snapshots.current(self._ports, project)
-        globs = project.spec.apply.protection.services
-        return globs is not None or bool(snapshot and protected_services(snapshot, globs))
-
-    async def _index(
-        self, project: FeatureStoreProject
-    ) -> tuple[ReverseIndex, RegistrySnapshot | None]:
-        if project.spec.mlflow is None:
-            snapshot = await self._cache.snapshots.current(self._ports, project)
-            return ReverseIndex((), snapshot), snapshot
-        built = await self._built(project)
-        return built.index, built.snapshot
-
-    async def _built(self, project: FeatureStoreProject) -> _BuiltIndex:
+    async def _built(self, project: FeatureStoreProject) -> _Built:
         key = key_of(project)
         async with self._lock:
             cached = self._cache.facts.get(key)
@@ -207,8 +168,8 @@ class LineageQuery:
                 snapshot = await self._snapshot(project, cached.digest)
                 pairs = [(item.version, item.link) for item in cached.facts.linked]
                 # In a thread: an index of 10,000 versions takes a quarter of a second.
-                index = await asyncio.to_thread(build, pairs, snapshot)
-                built = _BuiltIndex(weakref.ref(cached.facts), snapshot, index)
+                index, graph = await asyncio.to_thread(_index_and_graph, pairs, snapshot)
+                built = _Built(weakref.ref(cached.facts), snapshot, index, graph)
             self._indexes[key] = built
             while len(self._indexes) > MAX_INDEXES:
                 del self._indexes[next(iter(self._indexes))]
@@ -227,34 +188,24 @@ class LineageQuery:
         return found[digest]
 
 
-def _index_of_services(project: FeatureStoreProject, snapshot: RegistrySnapshot) -> ReverseIndex:
-    """The protected services as users of their features."""
-    names = protected_services(snapshot, project.spec.apply.protection.services)
-    services = (
-        IndexedVersion("", name, (), name, service_refs(snapshot, name) or ()) for name in names
+def _index_and_graph(
+    pairs: list[tuple[ModelVersion, Link]], snapshot: RegistrySnapshot | None
+) -> tuple[ReverseIndex, LineageGraph]:
+    index = build(pairs)
+    return index, LineageGraph(snapshot, index)
+
+
+def _as_of(
+    project: FeatureStoreProject,
+    snapshot: RegistrySnapshot | None,
+    models_read_at: datetime | None = None,
+    probe: ProbeRecord | None = None,
+) -> AsOf:
+    registry = project.status.registry
+    answered = [each.at for each in probe.answers.values()] if probe is not None else []
+    return AsOf(
+        models_read_at=models_read_at,
+        registry_read_at=registry.observed_at if registry is not None else None,
+        registry_digest=snapshot.digest if snapshot is not None else None,
+        probed_at=max(answered, default=None),
     )
-    return ReverseIndex(tuple(services), snapshot)
-
-
-def _affected_by(index: ReverseIndex, name: str) -> AffectedVersions:
-    if name.startswith(SERVICE):
-        return index.impact_of_service(name.removeprefix(SERVICE))
-    if ":" in name:
-        return index.impact_of_feature(FeatureRef.parse(name))
-    return index.impact_of_view(name)
-
-
-def _check_known(project: FeatureStoreProject, snapshot: RegistrySnapshot, name: str) -> None:
-    """Refuse an unknown name: a typo must not give the answer "no model uses this"."""
-    views = {view: spec for _, view, spec in snapshot.views()}
-    known = {f"{SERVICE}{service}" for service in snapshot.objects.get("feature_service", {})}
-    known |= set(views)
-    known |= {
-        f"{view}:{f['name']}" for view, spec in views.items() for f in spec.get("features", ())
-    }
-    if name not in known:
-        near = get_close_matches(name, sorted(known), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise NotFound(
-            f"the registry of {key_of(project)} has no {name}, and no model uses it{hint}"
-        )

@@ -4,20 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import strategies as some
-from tests.strategies import EPOCH
-from tests.unit.models.test_index import INDEX, REAL, _entry
+from tests.unit.lineage.build import REAL, USERS, lineage, version, versions
 
 from feature_lineage.errors import TerminalError
-from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.services import service_refs
-from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.lineage.graph import LineageGraph, Subgraph
-from feature_lineage.lineage.nodes import Node, NodeKind, feature_node, parse_node
-from feature_lineage.models.facts import ModelVersion
-from feature_lineage.models.index import ReverseIndex, build
-from feature_lineage.models.links import Link
+from feature_lineage.lineage.graph import Subgraph
+from feature_lineage.lineage.nodes import Node, NodeKind, parse_node
 
-GRAPH = LineageGraph(REAL, INDEX)
+GRAPH = lineage(*USERS).graph
 
 
 def _names(graph: Subgraph, kind: NodeKind) -> list[str]:
@@ -75,7 +68,7 @@ def test_the_whole_graph_has_every_object_of_the_registry() -> None:
 
 
 def test_a_feature_that_is_gone_is_still_what_a_model_uses() -> None:
-    graph = LineageGraph(REAL, build([_entry("m", "1", "old_view:old")], REAL))
+    graph = lineage(version("m", "1", "old_view:old")).graph
     found = graph.around(parse_node("view/old_view"), None, None)
     assert list(map(str, found.nodes)) == ["view/old_view", "feature/old_view:old", "model/m/1"]
     assert not set(found.nodes) & graph.defined
@@ -83,14 +76,13 @@ def test_a_feature_that_is_gone_is_still_what_a_model_uses() -> None:
 
 def test_a_feature_that_a_service_got_later_reaches_its_models() -> None:
     """The service is retrieved as it is now, with all of its features."""
-    used = _entry("m", "1", "driver_hourly_stats:acc_rate", service="driver_activity_v1")
-    graph = LineageGraph(REAL, build([used], REAL))
-    found = graph.around(parse_node("driver_hourly_stats:conv_rate"), 0, None)
+    used = version("m", "1", "driver_hourly_stats:acc_rate", service="driver_activity_v1")
+    found = lineage(used).graph.around(parse_node("driver_hourly_stats:conv_rate"), 0, None)
     assert _names(found, NodeKind.MODEL) == ["m/1"]
 
 
 def test_without_a_registry_there_are_models_and_their_features() -> None:
-    graph = LineageGraph(None, INDEX)
+    graph = lineage(*USERS, snapshot=None).graph
     assert "model/c/1" in {str(node) for node in graph.downstream(parse_node("mixed:mix"))}
 
 
@@ -121,25 +113,9 @@ def test_another_text_says_what_to_write(text: str) -> None:
 
 
 @given(st.data())
-def test_the_graph_and_the_reverse_index_agree(data: st.DataObject) -> None:
-    snapshot = data.draw(some.snapshots())
-    index, refs = _drawn_index(data, snapshot)
-    graph = LineageGraph(snapshot, index)
-    for ref in refs:
-        found = graph.around(feature_node(ref), 0, None)
-        affected = [f"{item.model}/{item.version}" for item in index.impact_of_feature(ref)]
-        assert _names(found, NodeKind.MODEL) == affected
-    for _, view, _ in snapshot.views():
-        found = graph.around(Node(NodeKind.VIEW, view), 0, None)
-        affected = [f"{item.model}/{item.version}" for item in index.impact_of_view(view)]
-        assert _names(found, NodeKind.MODEL) == affected
-
-
-@given(st.data())
 def test_both_directions_see_the_same_edges(data: st.DataObject) -> None:
     snapshot = data.draw(some.snapshots())
-    index, _ = _drawn_index(data, snapshot)
-    graph = LineageGraph(snapshot, index)
+    graph = lineage(*data.draw(versions(snapshot)), snapshot=snapshot).graph
     nodes = set(graph.nodes())
     down = {(node, after) for node in nodes for after in graph.downstream(node)}
     up = {(before, node) for node in nodes for before in graph.upstream(node)}
@@ -148,24 +124,12 @@ def test_both_directions_see_the_same_edges(data: st.DataObject) -> None:
     assert all(node in graph for node in nodes)
 
 
-def _drawn_index(
-    data: st.DataObject, snapshot: RegistrySnapshot
-) -> tuple[ReverseIndex, list[FeatureRef]]:
-    """Versions with some features, or served through a service with all of its features."""
-    known = [
-        FeatureRef(name, field["name"])
-        for _, name, spec in snapshot.views()
-        for field in spec.get("features", ())
-    ]
-    refs = [*known, FeatureRef("gone", "x"), FeatureRef(known[0].view, known[0].feature, 1)]
-    lists = st.lists(st.sampled_from(refs), unique=True, max_size=3).map(tuple)
-    links = st.builds(Link, refs=lists, service=st.sampled_from(["", "served"]))
-    if services := list(snapshot.objects.get("feature_service", {})):
-        links |= st.sampled_from(services).map(
-            lambda name: Link(refs=service_refs(snapshot, name) or (), service=name)
-        )
-    linked = [
-        (ModelVersion("m", str(number), EPOCH, aliases=("a",) if number == 1 else ()), link)
-        for number, link in enumerate(data.draw(st.lists(links, min_size=1, max_size=4)))
-    ]
-    return build(linked, snapshot), refs
+@given(st.data())
+def test_the_users_are_the_models_downstream(data: st.DataObject) -> None:
+    snapshot = data.draw(some.snapshots())
+    graph = lineage(*data.draw(versions(snapshot)), snapshot=snapshot).graph
+    for node in graph.nodes():
+        if node.kind not in (NodeKind.MODEL, NodeKind.ALIAS):
+            users, _ = graph.users_of(node)
+            found = graph.around(node, 0, None)
+            assert [user.cursor for user in users] == _names(found, NodeKind.MODEL)

@@ -1,56 +1,20 @@
-"""What a project's lineage answers: pages, names, and what nobody uses."""
+"""What a project's lineage answers: users, pages, names, and what nobody uses."""
 
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import strategies as some
 from tests.strategies import EPOCH
-from tests.unit.decide.build import ProjectScenario
-from tests.unit.models.test_index import REAL
+from tests.unit.lineage.build import CONV, DAY, REAL, USERS, lineage, version, versions
 
-from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.errors import NotFound, TerminalError
-from feature_lineage.features.refs import FeatureRef
+from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.services import service_refs
-from feature_lineage.features.snapshot import RegistrySnapshot
-from feature_lineage.lineage.answers import AsOf
-from feature_lineage.lineage.graph import LineageGraph
-from feature_lineage.lineage.nodes import Node, NodeKind
+from feature_lineage.lineage.answers import ImpactAnswer
+from feature_lineage.lineage.nodes import Node, NodeKind, view_of
 from feature_lineage.lineage.project_lineage import ProjectLineage
-from feature_lineage.models.facts import ModelVersion
-from feature_lineage.models.index import build
-from feature_lineage.models.links import Link
-
-DAY = timedelta(days=1)
-
-
-def version(
-    name: str, number: str, *refs: str, days: int = 0, aliases: tuple[str, ...] = (), **more: Any
-) -> LinkedVersion:
-    """A version that was registered so many days after `EPOCH`."""
-    facts = ModelVersion(name, number, EPOCH + days * DAY, aliases=aliases, **more)
-    return LinkedVersion(facts, Link(refs=tuple(map(FeatureRef.parse, refs))), None, None)
-
-
-def lineage(
-    *items: LinkedVersion, snapshot: RegistrySnapshot | None = REAL, **spec: Any
-) -> ProjectLineage:
-    index = build(((item.version, item.link) for item in items), snapshot)
-    return ProjectLineage(
-        ProjectScenario(**spec).project,
-        snapshot,
-        index,
-        LineageGraph(snapshot, index),
-        {(item.version.name, item.version.version): item for item in items},
-        AsOf(),
-        EPOCH + 100 * DAY,
-        {},
-    )
-
 
 USED = lineage(
     version("a", "1", "driver_hourly_stats:conv_rate", days=1),
@@ -58,6 +22,85 @@ USED = lineage(
     version("b", "1", "transformed:conv_plus", days=2, run_id="r1", model_id="m-" + "0" * 32),
     version("b", "2", days=3, run_id="r1"),
 )
+
+
+FOUND = lineage(*USERS)
+
+
+def affected(answer: ImpactAnswer) -> list[str]:
+    return [f"{item.model}/{item.version}" for item in answer.items]
+
+
+@pytest.mark.parametrize(
+    ("name", "users"),
+    [
+        (CONV, ["a/1", "b/9", "b/10", "c/1"]),
+        ("driver_hourly_stats:acc_rate", ["a/1"]),
+        ("driver_customer", ["a/2", "c/1"]),
+        ("service/v1", ["a/2", "b/10"]),
+        ("source/daily_source", ["a/2", "b/9", "c/1"]),
+        ("entity/customer", ["a/2", "c/1"]),
+        ("source/vals", ["a/1"]),
+    ],
+)
+def test_users_are_found_through_computed_views(name: str, users: list[str]) -> None:
+    assert affected(FOUND.impact(name)) == users
+
+
+def test_an_answer_says_features_services_and_aliases() -> None:
+    answer = FOUND.impact("driver_hourly_stats")
+    assert (answer.total, answer.promoted, answer.services) == (4, 2, ("v1", "v2"))
+    assert [item.features for item in answer.items] == [
+        ("transformed:conv_plus",),
+        ("driver_hourly_stats@v1:conv_rate",),
+        (CONV,),
+        ("mixed:mix",),
+    ]
+    assert answer.items[3].aliases == ("champion", "prod")
+
+
+def test_without_a_registry_direct_users_are_found() -> None:
+    assert affected(lineage(*USERS, snapshot=None).impact(CONV)) == ["b/9", "b/10"]
+
+
+def test_pages_of_users_are_complete_and_sorted_by_number() -> None:
+    every = lineage(*(version("m", str(n), CONV) for n in (2, 10, 1, 30, 4)))
+    first = every.impact(CONV, limit=2)
+    second = every.impact(CONV, after=first.after, limit=2)
+    third = every.impact(CONV, after=second.after, limit=2)
+    assert [*affected(first), *affected(second), *affected(third)] == [
+        *("m/1", "m/2", "m/4", "m/10", "m/30"),
+    ]
+    assert (first.total, third.after) == (5, None)
+
+
+def test_a_cursor_stays_good_when_its_version_is_gone() -> None:
+    before = lineage(*(version("m", str(n), CONV) for n in (1, 2, 3)))
+    after = lineage(*(version("m", str(n), CONV) for n in (1, 3)))
+    cursor = before.impact(CONV, limit=2).after
+    assert affected(after.impact(CONV, after=cursor)) == ["m/3"]
+
+
+@pytest.mark.parametrize("cursor", ["", "/", "m", "ö/x/y", "m/-1"])
+def test_a_cursor_that_is_none_is_no_error(cursor: str) -> None:
+    assert FOUND.impact(CONV, after=cursor).total == 4
+
+
+@given(st.data())
+def test_impact_agrees_with_looking_through_everything(data: st.DataObject) -> None:
+    snapshot = data.draw(some.snapshots())
+    items = data.draw(versions(snapshot))
+    found = lineage(*items, snapshot=snapshot)
+    for _, view, _ in snapshot.views():
+        expected = [
+            f"m/{item.version.version}"
+            for item in items
+            if any(view in feeding_views(snapshot, ref.view) for ref in item.link.refs)
+        ]
+        assert affected(found.impact(view)) == expected
+    for service in snapshot.objects.get("feature_service", {}):
+        served = [f"m/{i.version.version}" for i in items if i.link.service == service]
+        assert affected(found.impact(f"service/{service}")) == served
 
 
 def unused(of: ProjectLineage, days: int) -> list[str]:
@@ -93,17 +136,7 @@ def test_a_protected_service_is_a_user() -> None:
 @given(st.data())
 def test_unused_agrees_with_a_search_from_each_object(data: st.DataObject) -> None:
     snapshot = data.draw(some.snapshots())
-    known = [f"{name}:{each['name']}" for _, name, s in snapshot.views() for each in s["features"]]
-    items = [
-        version(
-            "m",
-            str(number),
-            *data.draw(st.lists(st.sampled_from(known), unique=True, max_size=3)),
-            days=data.draw(st.integers(0, 3)),
-            aliases=data.draw(st.sampled_from([(), ("a",)])),
-        )
-        for number in range(data.draw(st.integers(0, 4)))
-    ]
+    items = data.draw(versions(snapshot))
     found = lineage(*items, snapshot=snapshot)
     since = EPOCH + 2 * DAY
 
@@ -115,10 +148,10 @@ def test_unused_agrees_with_a_search_from_each_object(data: st.DataObject) -> No
 
     views = [Node(NodeKind.VIEW, name) for _, name, _ in snapshot.views()]
     expected = {view for view in views if not is_used(view)}
-    for text in known:
-        feature = Node(NodeKind.FEATURE, text)
-        if Node(NodeKind.VIEW, text.partition(":")[0]) not in expected and not is_used(feature):
-            expected.add(feature)
+    for node in found.graph.defined:
+        is_feature = node.kind is NodeKind.FEATURE
+        if is_feature and Node(NodeKind.VIEW, view_of(node)) not in expected and not is_used(node):
+            expected.add(node)
     assert {Node(each.kind, each.name) for each in found.unused(since).items} == expected
 
 
@@ -168,7 +201,7 @@ def test_features_are_those_of_a_version() -> None:
 
 
 def test_an_unknown_name_has_a_neighbour() -> None:
-    with pytest.raises(NotFound, match="did you mean view/driver_hourly_stats"):
+    with pytest.raises(NotFound, match="did you mean driver_hourly_stats"):
         USED.around("driver_hourly_stat")
 
 

@@ -12,6 +12,7 @@ from tests.unit.reconcile.test_observing import KEY, OUT, TAGS, ObserverSetup
 
 from feature_lineage.errors import NotFound, ServerUnavailable
 from feature_lineage.lineage import query
+from feature_lineage.lineage.answers import ImpactAnswer
 from feature_lineage.lineage.query import LineageQuery
 
 CONV_RATE = "stats:conv_rate"
@@ -31,14 +32,17 @@ class Lineage(ObserverSetup):
         self.builds: list[int] = []
         build = query.build
 
-        def counted(pairs: list[Any], snapshot: Any) -> Any:
+        def counted(pairs: list[Any]) -> Any:
             self.builds.append(len(pairs))
-            return build(pairs, snapshot)
+            return build(pairs)
 
         monkeypatch.setattr(query, "build", counted)
 
     async def users(self, name: str) -> list[str]:
-        return [item.version for item in (await self.query.impact(self.project, name)).items]
+        return [item.version for item in (await self.impact(name)).items]
+
+    async def impact(self, name: str) -> ImpactAnswer:
+        return (await self.query.lineage(self.project)).impact(name)
 
 
 @pytest.fixture
@@ -103,7 +107,7 @@ async def test_only_the_most_recently_used_indexes_are_kept(
         lineage.project = first.model_copy(update={"metadata": metadata})
         await lineage.observe()
         await lineage.users(CONV_RATE)
-        await lineage.query.impact(first, CONV_RATE)
+        (await lineage.query.lineage(first)).impact(CONV_RATE)
 
     assert lineage.builds == [1, 1, 1]
     assert len(lineage.query._indexes) == 2
@@ -153,7 +157,7 @@ async def test_a_lost_registry_snapshot_is_an_error(lineage: Lineage) -> None:
 
 @pytest.mark.parametrize("name", ["stats:trips", "extra", "service/activity"])
 async def test_a_name_without_users_has_an_empty_answer(lineage: Lineage, name: str) -> None:
-    page = await lineage.query.impact(lineage.project, name)
+    page = await lineage.impact(name)
     assert (page.total, page.items, page.after) == (0, (), None)
 
 
