@@ -106,6 +106,8 @@ class ObservedProject:
 
     Attributes:
         requested: a reconcile was requested, so back-off is ignored.
+        annotated: by the annotation. Each run of `local --once` requests one, too, also a run that
+            a clock starts: it tries no view again that ended two jobs.
         deleted: its manifest was removed, or it has a deletion timestamp.
         source: the resolved revision, or the failure; None if the spec has no source.
         feature_store_yaml_digest: digest of the text that replaces the file of the repo; "" without
@@ -123,6 +125,7 @@ class ObservedProject:
     resource: FeatureStoreProject
     now: datetime
     requested: bool = False
+    annotated: bool = False
     source: SourceFacts | Failure | None = None
     jobs: Mapping[str, JobFacts] = field(default_factory=dict)
     models: ModelFacts | None = None

@@ -56,7 +56,8 @@ async def observe_project(
     """
     annotation = project.metadata.annotations.get(RECONCILE_REQUESTED_AT)
     handled = project.status.last_handled_reconcile_at
-    asked = requested or (annotation is not None and short_name(annotation) != handled)
+    annotated = annotation is not None and short_name(annotation) != handled
+    asked = requested or annotated
     source = await _source(ports, memory, project, asked=asked)
     snapshot = await memory.snapshots.current(ports, project)
     jobs = await _jobs(ports, project, snapshot)
@@ -64,6 +65,7 @@ async def observe_project(
         resource=project,
         now=ports.clock.now(),
         requested=asked,
+        annotated=annotated,
         source=source,
         jobs=jobs,
         snapshot=snapshot,

@@ -168,6 +168,7 @@ class ProjectScenario:
     def observed(self, *, requested: bool = False) -> ObservedProject:
         project = self.project
         asked = self.metadata["annotations"].get("featurelineage.io/reconcile-requested-at")
+        annotated = asked is not None and asked != self.status.last_handled_reconcile_at
         if self.outage is None:
             self.read_at = self.now
             self.guard = replace(self.guard, read_at=self.now)
@@ -179,7 +180,8 @@ class ProjectScenario:
         return ObservedProject(
             project,
             self.now,
-            requested=requested or (asked and asked != self.status.last_handled_reconcile_at),
+            requested=requested or annotated,
+            annotated=annotated,
             source=self.source,
             jobs={
                 operation.job: self.jobs[operation.job]

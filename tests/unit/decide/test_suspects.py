@@ -114,6 +114,7 @@ def test_a_deadline_makes_no_view_a_suspect_for_good() -> None:
         pytest.param("definition", True, id="the definition of the view"),
         pytest.param("runtime", True, id="the resources of the runtime"),
         pytest.param("request", True, id="a person requests a reconcile"),
+        pytest.param("once", False, id="local --once is run"),
         pytest.param("backfill", True, id="a person adds a backfill of it"),
         pytest.param("other backfill", False, id="a person adds a backfill of another view"),
     ],
@@ -127,6 +128,9 @@ def test_a_skipped_view_is_tried_again_after_a_change(change: str, again: bool) 
             scenario.spec["runtime"] = {**ONE_TRY, "resources": {"limits": {"memory": "8Gi"}}}
             scenario.apply()
         case "request":
+            scenario.metadata["annotations"]["featurelineage.io/reconcile-requested-at"] = "now"
+            scenario.reconcile()
+        case "once":
             scenario.reconcile(requested=True)
         case "backfill" | "other backfill":
             name = "stats" if change == "backfill" else "extra"

@@ -71,7 +71,7 @@ def decide(observed: ObservedProject) -> Decision[FeatureStoreProjectStatus]:
 
 def note_source(observed: ObservedProject, step: Step) -> Step:
     """The revision of the source, and the request that this reconcile answers."""
-    if observed.requested:
+    if observed.annotated:
         step = replace(step, status=tried_again(step.status, None))
     if isinstance(observed.source, SourceFacts):
         known = step.status.source
@@ -112,11 +112,10 @@ def note_backfills(observed: ObservedProject, step: Step) -> Step:
         state = known.get(spec.name)
         if state is None or state.digest != digest:
             state = BackfillStatus(name=spec.name, digest=digest, state=BackfillState.PENDING)
+            status = tried_again(status, spec.views or None)
         elif state.state is BackfillState.FAILED and observed.requested:
             again = {"state": BackfillState.RUNNING, "finished_at": None}
             state = state.model_copy(update=again)
-        if state is not known.get(spec.name):
-            status = tried_again(status, spec.views or None)
         states.append(state)
     return replace(step, status=status).update(backfills=tuple(states))
 
