@@ -29,6 +29,7 @@ from feature_lineage.runner.job import Job, state_of, view_reports
 from feature_lineage.runner.memory import WriteBatches, memory_limit, peak_memory
 from feature_lineage.runner.owner import check_owner, owner_of
 from feature_lineage.runner.reader import views_of
+from feature_lineage.runner.skipped_views import refusing_skips
 from feature_lineage.runner.states import telling_lost_states
 from feature_lineage.runner.windows import (
     NotMaterializableError,
@@ -149,7 +150,7 @@ def _materialize_view(
         report["start"] = min(start, window.end)
         if start < window.end:
             report["batch_rows"] = batches.choose(views[window.name][1])
-            with counter.counting(store):
+            with counter.counting(store), refusing_skips():
                 store.materialize(start, window.end, feature_views=[window.name])
         rows = counter.rows if counter.used or _in_process(store) else None
         report |= {"result": "Succeeded", "rows": rows}
@@ -192,6 +193,11 @@ def _view_error(error: Exception, window: ViewWindow, views: dict[str, Any]) -> 
             return (
                 f"timestamp column {column!r}{of_source} has dates without a time; "
                 "store it as timestamps"
+            )
+        case ValueError() if _NULL_KEY.fullmatch(str(error)) and of_source == "":
+            return (
+                "Feast has no key for a row of this on-demand view, or a key without a value; "
+                "write entities=[…] in the view, with the entities of its sources"
             )
         case ValueError() if _NULL_KEY.fullmatch(str(error)):
             keys = ", ".join(repr(column.name) for column in message.spec.entity_columns)

@@ -276,3 +276,56 @@ def test_feast_records_no_window_of_a_stored_on_demand_view(repo: Repo, zygote: 
     assert (found["doubled"].result, found["doubled"].rows) == ("Succeeded", 3)
     assert (found["doubled"].end, found["doubled"].materialized_until) == (NOW, None)
     assert found["a"].materialized_until == NOW
+
+
+NEVER_STORED = """
+from datetime import timedelta
+
+from feast import FeatureView, FileSource
+from feast.on_demand_feature_view import on_demand_feature_view
+
+from features import Field, Float64, Int64, a, driver
+
+other = FeatureView(
+    name="other", entities=[driver], schema=[Field(name="n", dtype=Int64)],
+    source=FileSource(name="other", path="data/other.parquet", timestamp_field="at"),
+    ttl=timedelta(days=365), online=False,
+)
+
+@on_demand_feature_view(
+    sources=[a], schema=[Field(name="twice", dtype=Float64)], write_to_online_store=True,
+)
+def keyless(df):
+    df["twice"] = df["trips"] * 2.0
+    return df[["twice"]]
+
+@on_demand_feature_view(
+    sources=[a, other], entities=[driver], schema=[Field(name="sum", dtype=Float64)],
+    write_to_online_store=True,
+)
+def two_clocks(df):
+    df["sum"] = df["trips"] + df["n"] * 1.0
+    return df[["sum"]]
+"""
+
+
+def test_a_stored_view_that_feast_does_not_write_fails(repo: Repo, zygote: Zygote) -> None:
+    """Feast prints that it skips such a view, and returns as if the view had no rows."""
+    repo.views(a="trips:Int64").write(NEVER_STORED, "stored.py")
+    renamed = frame().rename(columns={"event_timestamp": "at"}).assign(n=1)
+    renamed.to_parquet(repo.path / "data" / "other.parquet")
+    applied = zygote.run(request("apply", repo.path))
+    assert applied.outcome is Outcome.SUCCEEDED, applied.message
+
+    done = zygote.run(request("materialize", repo.path, MaterializeRequest(all_views_end=NOW)))
+
+    found = views(done)
+    assert (done.outcome, found["a"].result) == (Outcome.PARTIAL, "Succeeded")
+    assert found["keyless"].error == (
+        "Feast has no key for a row of this on-demand view, or a key without a value; write "
+        "entities=[…] in the view, with the entities of its sources"
+    )
+    assert found["two_clocks"].error.startswith(
+        "Feast does not materialize this view: Found multiple timestamp columns in sources ("
+    )
+    assert (found["two_clocks"].result, found["two_clocks"].written_to) == ("Failed", "")
