@@ -44,6 +44,11 @@ def test_facts_that_are_whole_leave_no_doubt() -> None:
     [
         (None, {"mlflow": None}, "NoMLflow: no model is protected and none is looked at; set "),
         (None, {"apply": {"protection": {"mode": "Off"}}}, "ProtectionOff: apply.protection.mode"),
+        (
+            None,
+            {"mlflow": None, "apply": {"protection": {"mode": "Off"}}},
+            "ProtectionOff: apply.protection.mode is Off: models and feature services are not",
+        ),
         (None, {"mlflow": {"serverRef": "prod"}}, "AccessLimited: only the models are looked at"),
         (
             Guard(NOW, (), ("rider/7", "lost/1")),

@@ -19,13 +19,13 @@ def plan_doubts(observed: ObservedProject) -> tuple[PlanWarning, ...]:
 
 def _doubts(observed: ObservedProject) -> Iterator[PlanWarning]:
     spec, models = observed.resource.spec, observed.models
+    if spec.apply.protection.mode is ProtectionMode.OFF:
+        text = "apply.protection.mode is Off: models and feature services are not looked at"
+        yield PlanWarning(Doubt.PROTECTION_OFF, text)
+        return
     if spec.mlflow is None or models is None:
         text = "no model is protected and none is looked at; set spec.mlflow"
         yield PlanWarning(Doubt.NO_MLFLOW, text)
-        return
-    if spec.apply.protection.mode is ProtectionMode.OFF:
-        text = "apply.protection.mode is Off: models are not looked at"
-        yield PlanWarning(Doubt.PROTECTION_OFF, text)
         return
     failure = models.failure
     if models.guard is None or models.read_at is None:
