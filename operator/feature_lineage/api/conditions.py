@@ -112,6 +112,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
         {
             *(_R.STALE, _R.NEVER_MATERIALIZED, _R.NO_OBJECTIVE, _R.OBSERVED_TOO_SELDOM),
             *(_R.FEATURES_UNKNOWN, _R.WATERMARK_IN_FUTURE, _R.NOT_SERVED, _R.NOT_IN_ONLINE_STORE),
+            _R.NOT_SERVED_ONLINE,
         }
     ),
     ModelCondition.SERVING: frozenset(

@@ -73,7 +73,7 @@ class OverallFreshness:
 
     Attributes:
         oldest_view: the view that decides: of the least fresh views, the one materialized longest
-            ago; "" if no view is served online.
+            ago; if none is materialized, a view that is gone or not online, else "".
         materialized_until: of that view; None: never materialized.
         max_age: objective of that view.
         next_stale_at: when the first view becomes stale; None if none is fresh.
@@ -140,9 +140,9 @@ def with_sources(
 ) -> Mapping[str, ViewState]:
     """The states, with those of stored on-demand views that Feast does not record.
 
-    Feast writes no interval for an on-demand view. One that this product did not materialize, or
-    not since another tool materialized all views from which it is computed, is as fresh as these:
-    `feast materialize` writes it together with them.
+    Feast writes no interval for an on-demand view. If another tool materialized all views from
+    which it is computed, and this product not the view since, it is as fresh as these: `feast
+    materialize` writes it together with them. This product writes each view on its own.
     """
     if snapshot is None:
         return states
@@ -151,15 +151,16 @@ def with_sources(
         if state.kind == ON_DEMAND and is_served(snapshot, name):
             feeding = feeding_views(snapshot, name) - {name}
             sources = [states[n] for n in feeding if n in states and is_served(snapshot, n)]
-            if state.materialized_until is None or _written_with(sources, state.materialized_until):
+            if _written_with(sources, state.materialized_until):
                 unknown[name] = _as_sources(state, sources)
     return {**states, **unknown} if unknown else states
 
 
-def _written_with(sources: Collection[ViewState], until: datetime) -> bool:
+def _written_with(sources: Collection[ViewState], until: datetime | None) -> bool:
     """Whether another tool materialized all these views since, and an on-demand view with them."""
     return bool(sources) and all(
-        source.by_other and source.materialized_until and source.materialized_until > until
+        source.by_other
+        and (until is None or (source.materialized_until and source.materialized_until > until))
         for source in sources
     )
 
@@ -192,8 +193,8 @@ def is_served(snapshot: RegistrySnapshot, name: str) -> bool:
     if found is None or found[0] == "label_view":  # labels are pushed; Feast materializes none
         return False
     kind, spec = found
-    if kind != ON_DEMAND and not spec.get("batch_source"):  # its rows are pushed
-        return False
+    if spec.get("disabled") or (kind != ON_DEMAND and not spec.get("batch_source")):
+        return False  # Feast refuses to materialize it; without a source, its rows are pushed
     online = "write_to_online_store" if kind == ON_DEMAND else "online"
     return spec.get(online) is True
 
@@ -218,7 +219,7 @@ def judge_model(
         seen = replace(state, max_age=_stricter(state.max_age, max_age)) if state else None
         needed.append((name, seen, _judge(seen, now, observed_at)))
     if not needed:
-        return OverallFreshness(None, Reason.NO_OBJECTIVE)
+        return _nothing_to_judge(snapshot, {ref.view for ref in refs})
     oldest, state, worst = min(
         needed, key=lambda item: (_RANK[item[2].reason], _until(item[1]), item[0])
     )
@@ -230,6 +231,19 @@ def judge_model(
         state.max_age if state else max_age,
         min((f.next_stale_at for _, _, f in needed if f.next_stale_at), default=None),
     )
+
+
+def _nothing_to_judge(snapshot: RegistrySnapshot, views: Iterable[str]) -> OverallFreshness:
+    """Why no freshness is known of a model of which no view is materialized."""
+    read = sorted({name for view in views for name in feeding_views(snapshot, view)})
+    found = {name: snapshot.view(name) for name in read}
+    for name, view in found.items():
+        if view is None:
+            return OverallFreshness(None, Reason.FEATURES_UNKNOWN, name)
+    for name, view in found.items():
+        if view is not None and view[0] != ON_DEMAND and view[1].get("online") is not True:
+            return OverallFreshness(None, Reason.NOT_SERVED_ONLINE, name)
+    return OverallFreshness(None, Reason.NO_OBJECTIVE)
 
 
 _RANK = {

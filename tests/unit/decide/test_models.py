@@ -347,17 +347,24 @@ def test_a_model_says_why_its_view_is_not_fresh(
     assert words in message(decision, "FeaturesFresh")
 
 
-def test_a_view_that_is_not_online_any_more_is_not_fresh() -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (ProblemKind.NOT_ONLINE, "feature view stats is not online any more"),
+        (ProblemKind.VIEW_DISABLED, "feature view stats is disabled"),
+    ],
+)
+def test_a_view_that_is_not_served_any_more_is_not_fresh(kind: ProblemKind, words: str) -> None:
     """Nothing materializes it, so no time of it says that its rows stay as they are."""
     frozen = linked(TAGGED, Verdict.BROKEN)
     assert frozen.judgement is not None
-    problem = Problem("stats", ProblemKind.NOT_ONLINE, "online", "online=False")
+    problem = Problem("stats", kind, "before", "now")
     judged = replace(frozen, judgement=replace(frozen.judgement, problems=(problem,)))
 
     decision = reconcile(observed_model(model(), judged))
 
     assert says(decision, "FeaturesFresh") == ("False", "NotServed")
-    assert "feature view stats is not online any more" in message(decision, "FeaturesFresh")
+    assert words in message(decision, "FeaturesFresh")
 
 
 def test_without_a_registry_there_is_no_freshness() -> None:

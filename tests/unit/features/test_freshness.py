@@ -162,10 +162,6 @@ def test_a_view_that_was_not_observed_is_not_stale() -> None:
     assert (actual.fresh, actual.reason) == (None, SELDOM)
 
 
-def test_a_model_of_request_data_only_has_no_objective() -> None:
-    assert judge_model(REAL, _refs("driver_customer:clicks"), {}, NOW).reason is NO_OBJECTIVE
-
-
 @pytest.mark.parametrize(
     ("until", "expected"),
     [
@@ -210,19 +206,20 @@ STORED = registry(
 
 
 @pytest.mark.parametrize(
-    ("own", "source", "expected"),
+    ("own", "source", "by_other", "expected"),
     [
-        pytest.param(None, MINUTE, (True, FRESH), id="as fresh as its sources"),
-        pytest.param(None, 2 * HOUR, (False, STALE), id="as stale as its sources"),
-        pytest.param(None, None, (False, NEVER), id="its sources were never materialized"),
-        pytest.param(MINUTE, 2 * HOUR, (True, FRESH), id="this product materialized it"),
+        pytest.param(None, MINUTE, True, (True, FRESH), id="as fresh as its sources"),
+        pytest.param(None, 2 * HOUR, True, (False, STALE), id="as stale as its sources"),
+        pytest.param(None, None, True, (False, NEVER), id="its sources were never materialized"),
+        pytest.param(None, MINUTE, False, (False, NEVER), id="this product wrote only its sources"),
+        pytest.param(MINUTE, 2 * HOUR, True, (True, FRESH), id="this product materialized it"),
     ],
 )
 def test_a_stored_view_is_judged_by_its_job_or_sources(
-    own: timedelta | None, source: timedelta | None, expected: tuple[bool, Reason]
+    own: timedelta | None, source: timedelta | None, by_other: bool, expected: tuple[bool, Reason]
 ) -> None:
     known = {
-        "stats": _state(source, name="stats"),
+        "stats": replace(_state(source, name="stats"), by_other=by_other),
         "doubled": replace(_state(own, name="doubled"), kind="on_demand_feature_view"),
     }
 
@@ -248,6 +245,39 @@ def test_a_stored_view_of_a_moved_store_is_written_again(
     actual = judge_view(with_sources(known, STORED)["doubled"], NOW)
 
     assert expected == (actual.fresh, actual.reason)
+
+
+@pytest.mark.parametrize(
+    ("ref", "reason", "name"),
+    [
+        pytest.param("offline:x", Reason.NOT_SERVED_ONLINE, "offline", id="never online"),
+        pytest.param("derived:x", Reason.NOT_SERVED_ONLINE, "offline", id="of a view never online"),
+        pytest.param("gone:x", Reason.FEATURES_UNKNOWN, "gone", id="not in the registry"),
+        pytest.param("labels:label", NO_OBJECTIVE, "", id="labels are pushed"),
+        pytest.param("asked:x", NO_OBJECTIVE, "", id="of request data only"),
+    ],
+)
+def test_a_model_says_why_it_has_no_freshness(ref: str, reason: Reason, name: str) -> None:
+    source = {"feature_view_projection": {"feature_view_name": "offline"}}
+    known = registry(
+        {"offline": view({"x": "INT64"})},
+        on_demand_feature_view={
+            "derived": {"sources": {"offline": source}},
+            "asked": {"sources": {"request": {"request_data_source": {}}}},
+        },
+        label_view={"labels": {**view({"label": "STRING"}), "online": True}},
+    )
+
+    actual = judge_model(known, _refs(ref), {}, NOW, max_age=HOUR)
+
+    assert (actual.fresh, actual.reason, actual.oldest_view) == (None, reason, name)
+
+
+def test_a_disabled_view_is_not_materialized() -> None:
+    stats = {**view({"trips": "INT64"}), "online": True}
+    known = registry({"on": stats, "off": {**stats, "disabled": True}})
+
+    assert (is_served(known, "on"), is_served(known, "off")) == (True, False)
 
 
 def test_nobody_materializes_a_view_of_labels() -> None:

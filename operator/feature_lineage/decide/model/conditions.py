@@ -15,9 +15,10 @@ from feature_lineage.api.model_status import (
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.model.requirements import requirements
 from feature_lineage.decide.model.serving import not_serving, set_serving
-from feature_lineage.decide.model.status import not_online_any_more
+from feature_lineage.decide.model.status import not_served_any_more
 from feature_lineage.decide.observed import Failure, ObservedModel
 from feature_lineage.decide.project.views import objectives
+from feature_lineage.models.problems import ProblemKind
 from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
@@ -30,6 +31,13 @@ _MESSAGES: Final = {
     "says nothing about the rows since then; materialize it again, as a schedule does",
 }
 """Reasons of FeaturesFresh of which the times in the status say nothing."""
+_LOST: Final = {
+    ProblemKind.NOT_ONLINE: "feature view {} is not online any more: nothing writes its rows in "
+    "the online store, so what is served stays as it is; set online=True again and apply",
+    ProblemKind.VIEW_DISABLED: "feature view {} is disabled: Feast neither serves nor materializes "
+    "it; enable it again",
+}
+"""By what happened to a view since the training."""
 _BESIDES: Final = (Reason.NOT_SERVED_ONLINE, Reason.SERVICE_MISMATCH)
 """What is said beside a good verdict, and is no reason to doubt it."""
 READY_VERDICTS: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHANGED, Verdict.CHANGED})
@@ -122,13 +130,15 @@ def _has_objective(observed: ObservedModel) -> bool:
 def _fresh_condition(
     observed: ObservedModel, status: TrainedModelStatus, conditions: ConditionSet
 ) -> None:
-    freshness, frozen = status.freshness, not_online_any_more(observed.linked)
-    if frozen is not None:
-        conditions.false(
+    freshness, lost = status.freshness, not_served_any_more(observed.linked)
+    if lost is not None:
+        conditions.false(C.FEATURES_FRESH, Reason.NOT_SERVED, _LOST[lost.kind].format(lost.feature))
+    elif freshness is not None and freshness.reason == Reason.NOT_SERVED_ONLINE:
+        conditions.unknown(
             C.FEATURES_FRESH,
-            Reason.NOT_SERVED,
-            f"feature view {frozen} is not online any more: nothing writes its rows in the online "
-            "store, so what is served stays as it is; set online=True again and apply",
+            Reason.NOT_SERVED_ONLINE,
+            f"feature view {freshness.oldest_view} is not online: Feast serves it offline only, "
+            "so no row of it can be stale",
         )
     elif freshness is not None and freshness.reason in _MESSAGES:
         message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
@@ -139,7 +149,7 @@ def _fresh_condition(
             Reason.NO_OBJECTIVE,
             "neither the project nor this model sets a maxAge",
         )
-    elif freshness is None:
+    elif freshness is None or freshness.reason == Reason.FEATURES_UNKNOWN:
         conditions.unknown(
             C.FEATURES_FRESH,
             Reason.FEATURES_UNKNOWN,
@@ -149,7 +159,10 @@ def _fresh_condition(
         conditions.unknown(
             C.FEATURES_FRESH,
             Reason.NO_OBJECTIVE,
-            "no view that serves this model has a maxAge, or is materialized",
+            f"feature view {freshness.oldest_view} has no maxAge"
+            if freshness.oldest_view
+            else "no view of this model is materialized: labels and pushed rows have no maxAge, "
+            "nor has what is computed from the request",
         )
     elif freshness.fresh:
         conditions.true(C.FEATURES_FRESH)

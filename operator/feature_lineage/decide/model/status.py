@@ -1,5 +1,7 @@
 """Computes the status of a TrainedModel: version, lineage, freshness, history of the alias."""
 
+from typing import Final
+
 from feature_lineage.api.enums import BaselineFrom, Verdict
 from feature_lineage.api.model_status import (
     HistoryEntry,
@@ -14,8 +16,10 @@ from feature_lineage.decide.observed import LinkedVersion, ObservedModel
 from feature_lineage.decide.problem_status import listed_problems
 from feature_lineage.decide.project.views import observed_at, view_states
 from feature_lineage.features.freshness import OverallFreshness, judge_model
-from feature_lineage.models.problems import ProblemKind
+from feature_lineage.models.problems import Problem, ProblemKind
 from feature_lineage.reasons import Reason
+
+_NOT_SERVED: Final = (ProblemKind.VIEW_DISABLED, ProblemKind.NOT_ONLINE)
 
 
 def resolved(linked: LinkedVersion) -> ResolvedStatus:
@@ -68,14 +72,14 @@ def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessS
 
     None if the registry or the features of the model are not known.
     """
-    frozen, judged = not_online_any_more(linked), _judge_freshness(observed, linked)
+    lost, judged = not_served_any_more(linked), _judge_freshness(observed, linked)
     if judged is None:
         return None
-    if frozen is not None:
-        reason = Reason.NOT_SERVED
-        return ModelFreshnessStatus(oldest_view=short_name(frozen), fresh=False, reason=reason)
+    if lost is not None:
+        reason, name = Reason.NOT_SERVED, short_name(lost.feature)
+        return ModelFreshnessStatus(oldest_view=name, fresh=False, reason=reason)
     return ModelFreshnessStatus(
-        oldest_view=judged.oldest_view or None,
+        oldest_view=short_name(judged.oldest_view) if judged.oldest_view else None,
         materialized_until=judged.materialized_until,
         max_age=judged.max_age if isinstance(judged.max_age, Duration) else None,
         fresh=judged.fresh,
@@ -83,12 +87,14 @@ def freshness(observed: ObservedModel, linked: LinkedVersion) -> ModelFreshnessS
     )
 
 
-def not_online_any_more(linked: LinkedVersion | None) -> str | None:
-    """A view of the model that was online at training and is not now; nothing renews its rows."""
+def not_served_any_more(linked: LinkedVersion | None) -> Problem | None:
+    """The problem of a view of the model that was online, and enabled, at training and is not now.
+
+    Nothing renews the rows of such a view.
+    """
     judgement = linked.judgement if linked is not None else None
     problems = judgement.problems if judgement is not None else ()
-    found = (each.feature for each in problems if each.kind is ProblemKind.NOT_ONLINE)
-    return next(found, None)
+    return next((each for each in problems if each.kind in _NOT_SERVED), None)
 
 
 def _judge_freshness(observed: ObservedModel, linked: LinkedVersion) -> OverallFreshness | None:

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import BackfillState, Result
+from feature_lineage.api.operation_status import OperationRecord
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.access_events import cause
 from feature_lineage.decide.project.history import waiting_records
 from feature_lineage.decide.project.preconditions import waiting_reason
+from feature_lineage.decide.project.views import objectives
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
@@ -29,7 +31,7 @@ def set_non_gating_conditions(
 ) -> None:
     """Set these conditions for this reconcile."""
     _materialized(observed, status, conditions)
-    _fresh(conditions, judged, status)
+    _fresh(observed, conditions, judged, status)
     _facts_current(observed, status, conditions)
     _recorded(observed, status, conditions)
 
@@ -68,9 +70,16 @@ def _never_run(observed: ObservedProject, status: FeatureStoreProjectStatus) -> 
     if ticks:
         at, name = min(ticks)
         return f"{fact}; the next tick of schedule {name} is at {_z(at)}"
+    last = _last_materialization(status)
+    if last is not None and last.result is Result.SUCCEEDED:
+        return f"{fact}; {last.id} found no view that can be materialized"
     if spec.schedules or spec.backfills:
         return f"{fact}; the first materialization follows the first apply"
     return f"{fact}; add spec.schedules or spec.backfills"
+
+
+def _last_materialization(status: FeatureStoreProjectStatus) -> OperationRecord | None:
+    return next((each for each in status.operations if KINDS[each.kind].materializes), None)
 
 
 def _never_came_to_its_views(
@@ -82,13 +91,14 @@ def _never_came_to_its_views(
         why = waiting_reason(observed, operation)
         if why is not None:
             return why
-    last = next((each for each in status.operations if KINDS[each.kind].materializes), None)
+    last = _last_materialization(status)
     if last is None or last.result is not Result.FAILED or last.views:
         return None
     return Failure(last.reason or Reason.JOB_FAILED, f"{last.id}: {last.message}")
 
 
 def _fresh(
+    observed: ObservedProject,
     conditions: ConditionSet,
     judged: Mapping[str, Freshness],
     status: FeatureStoreProjectStatus,
@@ -111,7 +121,7 @@ def _fresh(
             Reason.NOT_IN_ONLINE_STORE,
             "the rows of these views were written to another online store, or under other join "
             "keys; the next materialization by a schedule writes all of them again: "
-            f"{', '.join(names[:10])}",
+            f"{listed(names, 10)}",
         )
     elif names := by_reason.get(Reason.NEVER_MATERIALIZED):
         conditions.false(
@@ -138,7 +148,22 @@ def _fresh(
     elif by_reason.get(Reason.SUCCEEDED):
         conditions.true(C.FRESH)
     else:
-        conditions.unknown(C.FRESH, Reason.NO_OBJECTIVE, "spec.freshness sets no maxAge")
+        why = _without_objective(observed, judged, status)
+        conditions.unknown(C.FRESH, Reason.NO_OBJECTIVE, why)
+
+
+def _without_objective(
+    observed: ObservedProject,
+    judged: Mapping[str, Freshness],
+    status: FeatureStoreProjectStatus,
+) -> str:
+    if not any(objectives(observed.resource.spec)):
+        return "spec.freshness sets no maxAge"
+    if judged:
+        return "spec.freshness sets a maxAge only for views that are not materialized"
+    if status.registry is None:
+        return "the registry has not been read yet"
+    return "no view of the registry is online and enabled, so nothing of it can be stale"
 
 
 def _ahead(view: FeatureViewStatus) -> str:
