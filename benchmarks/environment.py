@@ -37,7 +37,7 @@ class InMemoryPorts:
 
     @property
     def ports(self) -> Ports:
-        return Ports(self, self, self, self, self, self, self, self)
+        return Ports(self, self, self, self, self, self, self, self, lambda _url: True)
 
     # Clock and Source
 

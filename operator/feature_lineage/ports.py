@@ -4,7 +4,7 @@ The cluster host and the local host implement them; fault tests wrap them. Every
 the errors of `feature_lineage.errors`; no method returns an empty answer for a failure.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -304,7 +304,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """All ports of a reconcile; the host creates them once."""
+    """All ports of a reconcile; the host creates them once.
+
+    Attributes:
+        allows_feature_server: whether projects may name the feature server at this address.
+    """
 
     clock: Clock
     resources: Resources
@@ -314,3 +318,4 @@ class Ports:
     snapshots: SnapshotStore
     probes: ProbeStore
     events: Events
+    allows_feature_server: Callable[[str], bool]

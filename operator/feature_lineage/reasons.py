@@ -126,6 +126,7 @@ class Reason(StrEnum):
 
     # Of Serving
     SERVING_FAILS = "ServingFails"  # the retrieval of the model's features fails
+    SERVER_DIFFERS = "ServerDiffers"  # the feature server answers otherwise than Feast in the job
     SKEWED = "Skewed"  # values of the online store differ from those that training would get
     MOSTLY_NULL = "MostlyNull"  # most values of a feature are null, and were not in the source
     NOT_PROBED = "NotProbed"  # no probe has retrieved the model's features yet

@@ -36,6 +36,7 @@ LABELS = ("feature_service", "origin", "project")
         ("ModelFeaturesNotServed", "False", "NotServed", 1, "critical"),
         ("ModelFeaturesMostlyNull", "False", "MostlyNull", 1, "critical"),
         ("ModelFeaturesSkewed", "False", "Skewed", 1, "critical"),
+        ("ModelFeatureServerDiffers", "False", "ServerDiffers", 1, "critical"),
         ("ModelProbeUnavailable", "Unknown", "ProbeUnavailable", 180, "warning"),
     ],
 )

@@ -77,6 +77,8 @@ allowedTrackingUris: {{ toJson .Values.allowedTrackingUris }}
 allowAnyTrackingUri: {{ default false .Values.allowAnyTrackingUri }}
 allowedGitHosts: {{ toJson .Values.allowedGitHosts }}
 allowAnyGitHost: {{ default false .Values.allowAnyGitHost }}
+allowedFeatureServerUrls: {{ toJson .Values.allowedFeatureServerUrls }}
+allowAnyFeatureServerUrl: {{ .Values.allowAnyFeatureServerUrl }}
 mlflowServers:
 {{- if $servers }}
 {{ toYaml $servers }}

@@ -118,7 +118,7 @@ MODEL_REASONS: Mapping[ModelCondition, frozenset[Reason]] = {
     ModelCondition.SERVING: frozenset(
         {
             *(_R.SERVING_FAILS, _R.NOT_SERVED, _R.MOSTLY_NULL, _R.SKEWED, _R.NOT_PROBED),
-            *(_R.PROBE_UNAVAILABLE, _R.NOT_SERVED_ONLINE),
+            *(_R.PROBE_UNAVAILABLE, _R.NOT_SERVED_ONLINE, _R.SERVER_DIFFERS, _R.HOST_NOT_ALLOWED),
         }
     ),
 }

@@ -13,16 +13,21 @@ from feature_lineage.api.refs import KeySource, ObjectRef
 from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 
 _HTTP_URL = r"^https?://[^@/?#\s]+(/[^?#\s]*)?$"
-HttpUrl = Annotated[
-    str,
-    Field(min_length=1, max_length=2048),
-    Check(
+
+
+def _http_url(credentials: str) -> Check:
+    return Check(
         "must be http://host or https://host, with a port and a path where needed, without a"
-        " password or token: credentials belong in auth",
+        f" password or token: {credentials}",
         cel=f"self.matches(r'{_HTTP_URL}')",
         holds=lambda url: re.fullmatch(_HTTP_URL, url) is not None,
-    ),
-]
+    )
+
+
+_Url = Annotated[str, Field(min_length=1, max_length=2048)]
+HttpUrl = Annotated[_Url, _http_url("credentials belong in auth")]
+OpenUrl = Annotated[_Url, _http_url("no credential is sent")]
+"""Of a server that answers without a credential."""
 
 
 class AuthSecret(ApiModel):

@@ -87,6 +87,28 @@ class ModelFreshnessStatus(StatusModel):
     reason: str | None = Field(None, description="Why it is not met, or not known.")
 
 
+class FeatureServerStatus(StatusModel):
+    """What the feature server of `spec.probe.featureServerUrl` answered to the same retrieval."""
+
+    url: str = Field(description="Its address.")
+    healthy: StrictBool | None = Field(
+        None, description="What its /health says; absent: neither 200 nor 503."
+    )
+    version: str | None = Field(
+        None,
+        description="What is known of its version. It names none over HTTP, so its API is compared"
+        " with that of Feast in the job.",
+    )
+    served: StrictBool = Field(False, description="Whether it answered with features.")
+    error: str | None = Field(None, description="Why not, on one line.")
+    differing_ratio: float | None = Field(
+        None,
+        description="Share of values that differ from those of Feast in the job, of the column with"
+        " the largest, from 0 to 1.",
+    )
+    worst_feature: str | None = Field(None, description="That column, if values differ.")
+
+
 class ServingStatus(StatusModel):
     """What the online store answered when the features of the model were retrieved."""
 
@@ -123,6 +145,9 @@ class ServingStatus(StatusModel):
         None,
         description="The column that is farthest from what was written, or from the source if the "
         "reason is Skewed.",
+    )
+    feature_server: FeatureServerStatus | None = Field(
+        None, description="What the feature server answered; absent: it was not asked."
     )
 
 

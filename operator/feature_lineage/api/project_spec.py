@@ -18,7 +18,7 @@ from feature_lineage.api.enums import (
     ProbeSkew,
     ProtectionMode,
 )
-from feature_lineage.api.mlflow_spec import MlflowSpec
+from feature_lineage.api.mlflow_spec import MlflowSpec, OpenUrl
 from feature_lineage.api.pods import RuntimeSpec
 from feature_lineage.api.refs import KeySource
 from feature_lineage.api.schedules import Backfill, Schedule
@@ -155,6 +155,12 @@ class ProbeSpec(ApiModel):
         "materialization. Auto: of files and PostgreSQL; Always: also of warehouses; if absent "
         "Auto.",
     )
+    feature_server_url: OpenUrl | None = Field(
+        None,
+        description="Address of the feature server (feast serve) that serves the models: each "
+        "probe asks it, too, without a credential. In a cluster, allowedFeatureServerUrls must "
+        "allow it.",
+    )
 
 
 class ViewFreshness(ApiModel):
@@ -279,6 +285,11 @@ class FeatureStoreProjectSpec(ApiModel):
     def probe_skew(self) -> ProbeSkew:
         """Of which sources values are compared with the online store."""
         return self.probe.skew or ProbeSkew.AUTO if self.probe is not None else ProbeSkew.OFF
+
+    @property
+    def feature_server(self) -> str:
+        """Address of the feature server that is asked, too; "" for none."""
+        return (self.probe.feature_server_url or "") if self.probe is not None else ""
 
     @property
     def registry_poll_interval(self) -> Duration | None:

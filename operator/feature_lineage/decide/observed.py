@@ -116,6 +116,7 @@ class ObservedProject:
         models: None if the spec names no MLflow server.
         snapshot: the snapshot with the digest in `status.registry.digest`.
         probe: the record with the digest in `status.probe.digest`.
+        server_refused: why the feature server may not be asked; None if it may, or there is none.
         damage: what the host cannot use of the stored snapshots, and why; "" if nothing.
         aliases: the history of aliases; None if it is not recorded, or not known now.
         asked_at: when this process first saw the question of the running job for a newer guard;
@@ -131,6 +132,7 @@ class ObservedProject:
     models: ModelFacts | None = None
     snapshot: RegistrySnapshot | None = None
     probe: ProbeRecord | None = None
+    server_refused: Failure | None = None
     damage: str = ""
     aliases: AliasFacts | None = None
     asked_at: datetime | None = None
@@ -165,6 +167,7 @@ class ObservedModel:
         snapshot: the registry of the project as last read.
         states: states of the project's views; None: use those in its status.
         probe: the record of the project's last probe.
+        server_refused: as in `ObservedProject`.
     """
 
     resource: TrainedModel
@@ -178,3 +181,4 @@ class ObservedModel:
     snapshot: RegistrySnapshot | None = None
     states: Mapping[str, ViewState] | None = None
     probe: ProbeRecord | None = None
+    server_refused: Failure | None = None

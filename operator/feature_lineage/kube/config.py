@@ -30,7 +30,7 @@ def _parsed_by(parse: Callable[[str], object], example: str) -> AfterValidator:
     return AfterValidator(parses)
 
 
-_ADDRESS = _parsed_by(Glob.parse, "https://mlflow.*.example.org or http://mlflow.ml:5000/*")
+_ADDRESS = _parsed_by(Glob.parse, "https://mlflow.*.example.org or http://server.ml:5000/*")
 _HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.example.org:8443")
 
 
@@ -101,6 +101,12 @@ class OperatorConfig(ApiModel):
     allow_any_git_host: StrictBool = Field(
         False, description="Whether projects may use repositories on any Git host."
     )
+    allowed_feature_server_urls: tuple[Annotated[str, _ADDRESS], ...] = Field(
+        (), description="Globs of feature servers that probes of projects may ask; empty: none."
+    )
+    allow_any_feature_server_url: StrictBool = Field(
+        False, description="Whether probes of projects may ask any feature server."
+    )
     mlflow_servers: tuple[NamedServer, ...] = Field(
         (), description="The servers that `serverRef` can name."
     )
@@ -117,6 +123,12 @@ class OperatorConfig(ApiModel):
         """The (normalized) tracking URIs that projects may name."""
         globs = tuple(map(Glob.parse, self.allowed_tracking_uris))
         return UrlAllowlist(globs, self.allow_any_tracking_uri)
+
+    @property
+    def feature_servers(self) -> UrlAllowlist:
+        """The feature servers that projects may name."""
+        globs = tuple(map(Glob.parse, self.allowed_feature_server_urls))
+        return UrlAllowlist(globs, self.allow_any_feature_server_url)
 
     @property
     def git_hosts(self) -> UrlAllowlist:

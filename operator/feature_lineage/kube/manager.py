@@ -98,6 +98,7 @@ class Manager:
                 snapshots=self._snapshots,
                 probes=KubeProbes(api, self._project),
                 events=events,
+                allows_feature_server=config.feature_servers.allows,
             ),
             may_act=lambda: self.elector.leading,
         )

@@ -81,6 +81,7 @@ class LocalHost:
                 snapshots=FileSnapshots(self.state),
                 probes=FileProbes(self.state),
                 events=FileEvents(self.state, clock.now, listener.event),
+                allows_feature_server=lambda _url: True,
             )
         )
         self.reconciler = Reconciler(self.ports)

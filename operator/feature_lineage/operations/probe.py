@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
+from feature_lineage.operations.feature_server import ServerAnswer
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
@@ -99,6 +100,7 @@ class ProbeAnswer(Message):
         newest_event: newest event timestamp in the answer.
         features: the worst columns, the worst first.
         skew: the values beside those of the source; None if they were not to be compared.
+        server: what the feature server answered to the same; None if it was not asked.
     """
 
     question: Name
@@ -109,6 +111,7 @@ class ProbeAnswer(Message):
     newest_event: Moment | None = None
     features: Many[FeatureAnswer] = Field((), max_length=MAX_FEATURES)
     skew: SkewAnswer | None = None
+    server: ServerAnswer | None = None
 
     @property
     def finding(self) -> Reason:
@@ -127,6 +130,12 @@ class ProbeAnswer(Message):
             return None
         return self.skew.worst
 
+    @property
+    def server_at_fault(self) -> ServerAnswer | None:
+        """The answer of the feature server from which `finding` follows; None with another one."""
+        answer = self.server if self.cause is None else None
+        return answer if answer is not None and answer.finding is self.finding else None
+
     @cached_property
     def _judged(self) -> tuple[Reason, FeatureAnswer | None]:
         compared = [each for each in self.features if each.keys]
@@ -137,11 +146,21 @@ class ProbeAnswer(Message):
             found = next(filter(holds, compared), None)
             if found is not None:
                 return reason, found
+        server = self.server.finding if self.server is not None else None
+        if server in _BAD_ANSWER:
+            return server, worst
         if self.skew is not None and self.skew.differing:
             return Reason.SKEWED, worst
+        if server is not None:
+            return server, worst
         return Reason.SUCCEEDED if self.known else Reason.NOT_PROBED, worst
 
 
+_BAD_ANSWER: Final = frozenset(
+    {Reason.SERVING_FAILS, Reason.NOT_SERVED, Reason.MOSTLY_NULL, Reason.SERVER_DIFFERS}
+)
+BAD: Final = _BAD_ANSWER | {Reason.SKEWED}
+_NOT_GOOD: Final = _BAD_ANSWER | {Reason.PROBE_UNAVAILABLE}
 _REASONS: Final = {
     ProbeCause.SERVING: Reason.SERVING_FAILS,
     ProbeCause.VALUES: Reason.NOT_PROBED,
@@ -184,10 +203,13 @@ class Probed(Message):
             return self.skewed > 1
         return self.bad != 1
 
-
-_BAD_ANSWER: Final = frozenset({Reason.SERVING_FAILS, Reason.NOT_SERVED, Reason.MOSTLY_NULL})
-BAD: Final = _BAD_ANSWER | {Reason.SKEWED}
-_NOT_GOOD: Final = _BAD_ANSWER | {Reason.PROBE_UNAVAILABLE}
+    def of_server(self, url: str) -> "Probed":
+        """Without the answer of a feature server, if that is not the server at this address."""
+        server = self.answer.server
+        if server is None or server.url == url:
+            return self
+        answer = self.answer.changed(server=None)
+        return self.changed(answer=answer, bad=self.bad if answer.finding in _NOT_GOOD else 0)
 
 
 class ProbeRecord(Message):
@@ -199,6 +221,7 @@ class ProbeRecord(Message):
         sought: by view, when its keys were last read from its source, or could not be read.
         unread: by view, why the keys could not be read.
         written: end of the last materialization whose values were not compared with the source.
+        server: address of the feature server that the last probe had to ask; "" for none.
     """
 
     keys: dict[Name, SampledKeys] = Field(default_factory=dict)
@@ -206,6 +229,7 @@ class ProbeRecord(Message):
     sought: dict[Name, AwareDatetime] = Field(default_factory=dict)
     unread: dict[Name, str] = Field(default_factory=dict)
     written: Moment | None = None
+    server: str = ""
 
     @cached_property
     def text(self) -> str:
@@ -267,6 +291,7 @@ class ProbeRecord(Message):
         began: datetime | None = None,
         *,
         compares: bool = True,
+        server: str = "",
     ) -> "ProbeRecord":
         """The record after a probe.
 
@@ -276,6 +301,7 @@ class ProbeRecord(Message):
             views: those in the registry; the keys of others are dropped.
             began: start of the probe: what was written later is not compared yet.
             compares: whether values are compared at all; if not, earlier findings are dropped.
+            server: address of the feature server of the project; "" if none may be asked.
         """
         probed, compared = {}, False
         for answer in answers:
@@ -306,6 +332,7 @@ class ProbeRecord(Message):
             sought={name: moment for name, moment in sought.items() if name in views},
             unread={name: why for name, why in unread.items() if name in views},
             written=None if done else self.written,
+            server=server,
         ).fitted()
 
     @classmethod
@@ -332,6 +359,7 @@ class ProbeRequest(Message):
         sources: views whose keys are read from their sources first, if they have a watermark.
         most: rows of one retrieval.
         skew: of which sources values are compared; Off: of none.
+        server: address of a feature server that is asked, too; "" for none.
     """
 
     questions: tuple[Question, ...] = ()
@@ -339,3 +367,4 @@ class ProbeRequest(Message):
     sources: tuple[str, ...] = ()
     most: Annotated[int, Field(ge=1, le=MAX_KEYS)] = 100
     skew: ProbeSkew = ProbeSkew.OFF
+    server: str = ""

@@ -16,6 +16,7 @@ from feature_lineage.ports import ModelStamp, Ports
 from feature_lineage.reasons import Reason
 from feature_lineage.reconcile.cache import ReconcileCache
 from feature_lineage.reconcile.declared_versions import version_of
+from feature_lineage.reconcile.feature_server import refused_server
 from feature_lineage.reconcile.link_versions import linked_versions
 from feature_lineage.reconcile.unchanged import ModelInputs, address_of
 
@@ -57,6 +58,7 @@ async def observe_model(
         snapshot=snapshot,
         states=_states(cache, project, snapshot),
         probe=await cache.probes.current(ports, project),
+        server_refused=refused_server(ports, project),
     )
 
 

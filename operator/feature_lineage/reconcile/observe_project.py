@@ -34,6 +34,7 @@ from feature_lineage.reconcile.declared_versions import (
     declared_versions,
     declaring_models,
 )
+from feature_lineage.reconcile.feature_server import refused_server
 from feature_lineage.reconcile.link_versions import linked_versions
 from feature_lineage.reconcile.model_registry import read_model_registry
 
@@ -70,6 +71,7 @@ async def observe_project(
         jobs=jobs,
         snapshot=snapshot,
         probe=await memory.probes.current(ports, project),
+        server_refused=refused_server(ports, project),
         damage=ports.snapshots.damage(key_of(project)),
         asked_at=_asked_at(ports, memory, project, jobs),
     )

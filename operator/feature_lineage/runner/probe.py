@@ -39,6 +39,7 @@ from feature_lineage.runner.dry_retrieval import (
     within,
 )
 from feature_lineage.runner.errors import RegistryUnreadable, error_line
+from feature_lineage.runner.feature_server import FeatureServer
 from feature_lineage.runner.job import Job
 from feature_lineage.runner.probe_rows import Rows, rows_of
 from feature_lineage.runner.reader import Reading
@@ -90,6 +91,7 @@ class _Probe:
         self._request = request
         compares = request.skew is not ProbeSkew.OFF
         self._comparer = Comparer(store, request, reading) if compares else None
+        self._server = FeatureServer(request.server) if request.server else None
         registry = store._registry
         entities = registry.list_entities(store.project, allow_cache=True)
         self._entities = {entity.name: entity for entity in entities}
@@ -127,28 +129,43 @@ class _Probe:
                 context = self._context(features, full=full)
                 asked = rows_of(self._request, context)
                 count = len(asked.rows)
-                response = self._store.get_online_features(
-                    features, asked.rows, full_feature_names=full
-                ).proto
+            columns = self._retrieve(features, asked, full=full)
         except BaseException as error:  # noqa: BLE001  also sys.exit in a function is an answer
             words = one_line(visible(_words(error)), _MAX_WORDS)
             return ProbeAnswer(question=key, keys=count, cause=_cause_of(error), error=words)
-        columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
         if lacks := context.left_out(columns):
             return ProbeAnswer(question=key, keys=count, cause=ProbeCause.SERVING, error=lacks)
         found = sorted(
             self._answers(context, asked, columns),
             key=lambda each: (each.keys == 0, each.keys < FEWEST, -each.excess),
         )
-        skew = self._skew(Retrieval(features, context, asked, columns))
+        retrieval = Retrieval(features, context, asked, columns)
+        server = self._server.ask(question, retrieval, self._again) if self._server else None
         return ProbeAnswer(
             question=key,
             keys=count,
             known=len(set().union(*asked.written)) if context.views else count,
             newest_event=_newest(columns),
             features=tuple(found[:MAX_FEATURES]),
-            skew=skew,
+            skew=self._skew(retrieval),
+            server=server,
         )
+
+    def _again(self, retrieval: Retrieval) -> Mapping[str, Any]:
+        """The answer of a second retrieval; empty if it fails."""
+        try:
+            return self._retrieve(retrieval.features, retrieval.asked, full=retrieval.context.full)
+        except BaseException:  # noqa: BLE001  also sys.exit in a function is an answer
+            return {}
+
+    def _retrieve(self, features: Any, asked: Rows, *, full: bool) -> Mapping[str, Any]:
+        """The answer of Feast: name → FeatureVector."""
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), within(MAX_SECONDS):
+            warnings.simplefilter("ignore")
+            answer = self._store.get_online_features(
+                features, asked.rows, full_feature_names=full
+            ).proto
+        return dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
 
     def _skew(self, retrieval: Retrieval) -> SkewAnswer | None:
         if self._comparer is None:

@@ -11,7 +11,7 @@ FLOAT32: Final = 1e-6
 DOUBLE: Final = 1e-9
 COMPUTED: Final = 1e-4
 """Relative tolerances; the last one of values that on-demand views compute from others."""
-_NO_TIME: Final = -(2**63)
+NO_TIME: Final = -(2**63)
 """Feast's value of a missing timestamp."""
 _SCALARS: Final = frozenset(
     ("int32", "int64", "float", "double", "bool", "string", "bytes", "unix_timestamp")
@@ -88,7 +88,7 @@ def _same(base: str, value: Any, source: Any, computed: bool) -> bool:
 def _no_value(base: str, value: Any) -> bool:
     if base in ("float", "double"):
         return math.isnan(value)
-    return base == "unix_timestamp" and value == _NO_TIME
+    return base == "unix_timestamp" and value == NO_TIME
 
 
 def _seconds(source: Any) -> int:

@@ -110,6 +110,8 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
         "allowAnyTrackingUri": False,
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "allowAnyGitHost": False,
+        "allowedFeatureServerUrls": ["http://features.*.svc:6566"],
+        "allowAnyFeatureServerUrl": False,
         "mlflowServers": [
             {
                 "name": "prod",
@@ -168,6 +170,9 @@ def test_the_configuration_allows_nothing_unless_the_values_do(helm: Helm, tmp_p
     for each in (closed, everything):
         assert not each.git_hosts.allows(anywhere[0])
         assert not each.tracking_uris.allows(anywhere[1])
+        assert not each.feature_servers.allows(anywhere[1])
+    assert everything.feature_servers.allows("http://features.ml.svc:6566")
+    assert opened.feature_servers.allows(anywhere[1])
     assert opened.git_hosts.allows(anywhere[0])
     assert opened.tracking_uris.allows(anywhere[1])
     prod, lab, _ = everything.mlflow_servers

@@ -45,6 +45,14 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
         pytest.param(
             {"allowedGitHosts": ["https://git.example.org"]}, "/allowedGitHosts/0", id="a scheme"
         ),
+        pytest.param(
+            {"allowedFeatureServerUrls": ["features:6566"]},
+            "/allowedFeatureServerUrls/0",
+            id="a server without a scheme",
+        ),
+        pytest.param(
+            {"allowAnyFeatureServerUrl": None}, "/allowAnyFeatureServerUrl", id="neither yes nor no"
+        ),
         pytest.param({"allowedTrackingUris": [""]}, "/allowedTrackingUris/0", id="an empty glob"),
         pytest.param(
             {"allowedTrackingUris": ["mlflow.*"]}, "/allowedTrackingUris/0", id="no scheme"

@@ -54,6 +54,7 @@ SETS: Final = {
         "allowedTrackingUris": ["https://mlflow.*.example.org", "http://*.svc:5000"],
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "allowAnyGitHost": False,
+        "allowedFeatureServerUrls": ["http://features.*.svc:6566"],
         "runner": {
             "image": {"tag": "nightly", "pullPolicy": "Always"},
             "imagePullSecrets": [{"name": "regcred"}],
@@ -93,7 +94,11 @@ SETS: Final = {
         "podAnnotations": {"example.org/owner": "ml-platform"},
         "commonLabels": {"cost-center": "ml"},
     },
-    "open": {"allowAnyTrackingUri": True, "allowAnyGitHost": True},
+    "open": {
+        "allowAnyTrackingUri": True,
+        "allowAnyGitHost": True,
+        "allowAnyFeatureServerUrl": True,
+    },
     "closed": {"networkPolicy": {"enabled": True, "egressPorts": []}},
     "stopped": {"replicaCount": 0, "fullnameOverride": "lineage", "nameOverride": "flo"},
 }

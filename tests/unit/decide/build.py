@@ -128,6 +128,7 @@ class ProjectScenario:
         self.read_at: datetime | None = self.now
         self.snapshot: RegistrySnapshot | None = None
         self.probe: ProbeRecord | None = None
+        self.server_refused: Failure | None = None
         self.damage = ""
         self.jobs: dict[str, JobFacts] = {}
         self.started: list[str] = []
@@ -191,6 +192,7 @@ class ProjectScenario:
             models=models,
             snapshot=self.snapshot,
             probe=self.probe,
+            server_refused=self.server_refused,
             damage=self.damage,
             asked_at=self.asked_at,
         )

@@ -83,6 +83,21 @@ def test_a_git_host_is_allowed_only_if_the_platform_says_so():
     assert not config(allowedGitHosts=["git.corp"]).git_hosts.allows(here)
 
 
+def test_a_feature_server_is_allowed_only_if_the_platform_says_so():
+    here = "http://features.ml.svc:6566"
+
+    assert not config().feature_servers.allows(here)
+    others = config(allowAnyTrackingUri=True, allowAnyGitHost=True)
+    assert not others.feature_servers.allows(here)
+    assert config(allowAnyFeatureServerUrl=True).feature_servers.allows(here)
+    listed = config(allowedFeatureServerUrls=["http://*.ml.svc:6566"]).feature_servers
+    assert listed.allows(here)
+    assert not listed.allows("http://features.ml.svc:80")
+    assert not listed.allows("http://features.ml.svc:6566/admin")
+    with pytest.raises(ValidationError, match=r"allowedFeatureServerUrls"):
+        config(allowedFeatureServerUrls=["features:6566"])
+
+
 def test_a_malformed_host_has_an_error_with_an_example():
     with pytest.raises(ValidationError, match=r"is not of the form host\[:port\]: write one such"):
         config(allowedGitHosts=["https://git.example.org"])

@@ -111,3 +111,15 @@ async def test_a_probe_that_comes_when_the_port_opens_is_answered(
         (200, b"ok\n"),
         (503, b"featurestoreprojects and trainedmodels were not listed yet\n"),
     ]
+
+
+async def test_the_list_of_feature_servers_is_used() -> None:
+    listed = {"allowedFeatureServerUrls": ["http://features.ml:6566"]}
+    config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0, **listed})
+    async with Api(Configuration(host="http://127.0.0.1:1")) as api:
+        manager = Manager(api, config, Identity("one", "ml", "operator"))
+        allows = manager.reconciler._ports.allows_feature_server
+        manager.server.stop()
+
+    assert allows("http://features.ml:6566")
+    assert not allows("http://features.other:6566")

@@ -70,6 +70,7 @@ class FakePorts:
         self.made = 0
         self.fetched = 0
         self.searched: list[str] = []
+        self.refused: set[str] = set()
 
     def ports(self) -> Ports:
         return Ports(
@@ -81,6 +82,7 @@ class FakePorts:
             snapshots=_Snapshots(self),
             probes=_Probes(self),
             events=_Events(self),
+            allows_feature_server=lambda url: url not in self.refused,
         )
 
     def add(self, resource: FeatureStoreProject | TrainedModel) -> None:

@@ -5,11 +5,12 @@ from typing import Final
 from feature_lineage.api.conditions import ModelCondition as C
 from feature_lineage.api.enums import OperationKind, Result
 from feature_lineage.api.meta import Condition
-from feature_lineage.api.model_status import ServingStatus
+from feature_lineage.api.model_status import FeatureServerStatus, ServingStatus
 from feature_lineage.decide.budget import ERROR, fit
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
 from feature_lineage.features.signatures import question_key
+from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
 from feature_lineage.operations.probe import ProbeAnswer, ProbeCause, Probed
 from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.reasons import Reason
@@ -22,7 +23,13 @@ def probed(observed: ObservedModel, linked: LinkedVersion | None) -> Probed | No
     if linked is None or observed.probe is None:
         return None
     link = linked.link
-    return observed.probe.answers.get(question_key(link.service, link.refs, link.names))
+    known = observed.probe.answers.get(question_key(link.service, link.refs, link.names))
+    return known.of_server(server_of(observed)) if known is not None else None
+
+
+def server_of(observed: ObservedModel) -> str:
+    """Address of the feature server of the project; "" without one."""
+    return observed.project.spec.feature_server if observed.project is not None else ""
 
 
 def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | None:
@@ -45,6 +52,20 @@ def serving(observed: ObservedModel, linked: LinkedVersion) -> ServingStatus | N
         compared_at=skew.at.replace(microsecond=0) if skew else None,
         late_rows=skew.late if skew else None,
         worst_feature=farthest.column if farthest else None,
+        feature_server=_server_status(answer.server) if answer.server else None,
+    )
+
+
+def _server_status(answer: ServerAnswer) -> FeatureServerStatus:
+    worst = answer.worst if answer.differing else None
+    return FeatureServerStatus(
+        url=answer.url,
+        healthy=answer.healthy,
+        version=fit(answer.version, ERROR) or None,
+        served=answer.cause is None,
+        error=fit(answer.error, ERROR) or None,
+        differing_ratio=_rounded(answer.worst.ratio if answer.worst else None),
+        worst_feature=worst.column if worst else None,
     )
 
 
@@ -78,7 +99,25 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
             "known are probed",
         )
     elif known.confirmed or conditions.get(C.SERVING) is None:
-        _set_confirmed(conditions, known, _unread(observed, linked))
+        unasked = _not_asked(observed, known.answer)
+        if unasked is not None and known.answer.finding is Reason.SUCCEEDED:
+            conditions.unknown(C.SERVING, *unasked)
+        else:
+            _set_confirmed(conditions, known, _unread(observed, linked))
+
+
+def _not_asked(observed: ObservedModel, answer: ProbeAnswer) -> tuple[str, str] | None:
+    """Reason and message if the feature server of the project was not asked; None otherwise."""
+    refused, server = observed.server_refused, server_of(observed)
+    if refused is not None:
+        return refused.reason, refused.message
+    if not server or answer.server is not None:
+        return None
+    record = observed.probe
+    if record is None or record.server != server:
+        return Reason.NOT_PROBED, f"no probe has asked the feature server {server} yet"
+    old = "run operator and runner (spec.runtime.image) of the same version"
+    return Reason.NOT_PROBED, f"the probe did not ask the feature server {server}: {old}"
 
 
 def _unread(observed: ObservedModel, linked: LinkedVersion | None) -> str:
@@ -131,6 +170,8 @@ def _set_confirmed(conditions: ConditionSet, known: Probed, unread: str) -> None
 
 def _message(known: Probed, unread: str) -> str:
     answer, worst = known.answer, known.answer.worst
+    if (server := answer.server_at_fault) is not None:
+        return _server_message(server)
     if answer.finding is Reason.SERVING_FAILS:
         return (
             f"the retrieval of the model's features fails: {answer.error}; correct the definitions "
@@ -167,7 +208,43 @@ def _message(known: Probed, unread: str) -> str:
             f"{worst.column}: {worst.nulls} of {found} values in the online store are null, "
             f"{worst.source_nulls} should be; materialize the view again"
         )
-    return f"served for {answer.keys} keys{_compared(answer.skew)}"
+    same = f"; the feature server {answer.server.url} answers the same" if answer.server else ""
+    return f"served for {answer.keys} keys{same}{_compared(answer.skew)}"
+
+
+def _server_message(answer: ServerAnswer) -> str:
+    """The fault of a feature server, where Feast in the job serves the same features."""
+    name, version = f"the feature server {answer.url}", f"; its version: {answer.version}"
+    older = (
+        "its registry is older than the one in force, or another one: restart it, lower its "
+        f"--registry_ttl_sec, or correct the registry in its feature_store.yaml{version}"
+    )
+    if answer.cause is ServerCause.UNAVAILABLE:
+        return (
+            f"{name} does not answer the job of the probe: {answer.error}; check "
+            "spec.probe.featureServerUrl, the server and the network of the jobs"
+        )
+    if answer.cause is ServerCause.REFUSED:
+        other = (
+            "Feast in the job serves the same: compare its registry, online store and image with "
+            f"those of the jobs, and restart it{version}"
+        )
+        return f"{name} fails: {answer.error}; {older if answer.stale else other}"
+    if answer.lacks or answer.adds:
+        parts = [f"lacks {answer.lacks}"] * bool(answer.lacks)
+        parts += [f"has {answer.adds}, which Feast in the job has not"] * bool(answer.adds)
+        return f"{name}: its answer {' and '.join(parts)}; {older}"
+    if answer.differing and (worst := answer.worst) is not None:
+        nulls = f" ({answer.absent} of all columns are null)" if answer.absent else ""
+        return (
+            f"{worst.column}: {worst.differing} of {worst.compared} values of {name} differ from "
+            f"those that Feast in the job reads{nulls}; its online store or its registry is "
+            f"another one: correct its feature_store.yaml, or restart it{version}"
+        )
+    return (
+        f"{name} answers the same, but its /health says 503, so nobody may send it requests: read "
+        "its log, and check that it reaches its registry"
+    )
 
 
 def _compared(skew: SkewAnswer | None) -> str:

@@ -28,6 +28,10 @@ READ_AGAIN_AFTER: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
+CONFIRM_SERVER_AFTER: Final = timedelta(seconds=90)
+"""The same of a feature server: by default it reads the registry again after 60 s."""
+SERVER_AGAIN_AFTER: Final = timedelta(minutes=10)
+"""A feature server at fault is asked again so soon: nothing else says that it is mended."""
 
 
 def questions(models: ModelFacts | None) -> tuple[Question, ...]:
@@ -83,16 +87,33 @@ def next_probe(observed: ObservedProject, status: FeatureStoreProjectStatus) -> 
     if wrote > since:
         return wrote
     failed = tried is not None and tried.result is Result.FAILED
-    soon = not failed and _incomplete(observed, status)
-    return last + (min(CONFIRM_AFTER, interval) if soon else interval)
+    return last + (interval if failed else min(_again_after(observed, status), interval))
 
 
-def _incomplete(observed: ObservedProject, status: FeatureStoreProjectStatus) -> bool:
-    """Whether a bad answer is not confirmed, or an answer is missing or lost."""
+def _again_after(observed: ObservedProject, status: FeatureStoreProjectStatus) -> timedelta:
+    """When the next probe is due: sooner if a bad answer is not confirmed, or an answer is missing
+    or lost.
+    """
+    record = observed.probe or ProbeRecord()
+    faults = [each for each in record.answers.values() if each.answer.server_at_fault]
     if status.probe is not None and status.probe.unconfirmed:
-        return True
-    answered = observed.probe.answers if observed.probe is not None else {}
-    return any(key_of_question(question) not in answered for question in questions(observed.models))
+        of_server = any(not each.confirmed for each in faults)
+        return CONFIRM_SERVER_AFTER if of_server else CONFIRM_AFTER
+    asked = map(key_of_question, questions(observed.models))
+    server = server_to_ask(observed)
+    others = (each.answer.server for each in record.answers.values())
+    if (
+        any(key not in record.answers for key in asked)
+        or record.server != server
+        or any(other is not None and other.url != server for other in others)
+    ):
+        return CONFIRM_AFTER
+    return SERVER_AGAIN_AFTER if faults else timedelta.max
+
+
+def server_to_ask(observed: ObservedProject) -> str:
+    """Address of the feature server that a probe asks, too; "" for none."""
+    return observed.resource.spec.feature_server if observed.server_refused is None else ""
 
 
 def without_probe(observed: ObservedProject, step: Step) -> Step:
@@ -124,6 +145,7 @@ def probe_request(
         sources=unknown[: max(MAX_SAMPLED // max(most, 1), 1)],
         most=most,
         skew=observed.resource.spec.probe_skew if compares else ProbeSkew.OFF,
+        server=server_to_ask(observed),
     )
 
 
@@ -186,7 +208,15 @@ def probe_after(
         read, at = report.source_keys, report.finished_at
         compares = observed.resource.spec.probe_skew is not ProbeSkew.OFF
         began = report.started_at
-        return known.with_answers(report.answers, at, views, read, began, compares=compares)
+        return known.with_answers(
+            report.answers,
+            at,
+            views,
+            read,
+            began,
+            compares=compares,
+            server=server_to_ask(observed),
+        )
     return None
 
 

@@ -1,0 +1,260 @@
+"""A feature server is a stranger: what it may answer, and what then is said."""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from feast.feature_server_utils import convert_response_to_dict
+from feast.protos.feast.serving.ServingService_pb2 import FeatureList, GetOnlineFeaturesResponse
+from feast.type_map import python_values_to_proto_values
+from feast.value_type import ValueType
+from tests.servers.feature_server import Answer, Seen, faulty_server
+
+from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
+from feature_lineage.operations.serving import Question
+from feature_lineage.reasons import Reason
+from feature_lineage.runner import feature_server
+from feature_lineage.runner.feature_server import FeatureServer
+from feature_lineage.runner.probe_rows import Rows
+from feature_lineage.runner.request_context import RequestContext
+from feature_lineage.runner.skew import Retrieval
+
+UNAVAILABLE, REFUSED = ServerCause.UNAVAILABLE, ServerCause.REFUSED
+
+
+def response(values: list[Any], kind: ValueType = ValueType.INT64) -> GetOnlineFeaturesResponse:
+    found = GetOnlineFeaturesResponse()
+    found.metadata.feature_names.CopyFrom(FeatureList(val=["plus"]))
+    vector = found.results.add()
+    vector.values.extend(python_values_to_proto_values(values, kind))
+    vector.statuses.extend([1] * len(values))
+    return found
+
+
+def retrieval(of: GetOnlineFeaturesResponse) -> Retrieval:
+    """A retrieval of one column that Feast in the job has answered so."""
+    rows: list[dict[str, Any]] = [{"driver_id": n} for n in range(len(of.results[0].values))]
+    context = RequestContext((), {}, {}, frozenset({"plus"}), full=True)
+    return Retrieval(["sums:plus"], context, Rows(rows, ()), {"plus": of.results[0]})
+
+
+RIGHT = json.dumps(convert_response_to_dict(response([1, 2, 3]))).encode()
+
+
+def answering(status: int, content: bytes, **headers: str) -> Callable[[Seen], Answer]:
+    """A healthy server with one answer for every retrieval."""
+
+    def answer(seen: Seen) -> Answer:
+        if seen.line == "GET /health":
+            return 200, b"", {}
+        return (status, content, headers) if seen.line.startswith("POST") else (404, b"", {})
+
+    return answer
+
+
+def ask(url: str, of: GetOnlineFeaturesResponse | None = None) -> ServerAnswer:
+    found = retrieval(of if of is not None else response([1, 2, 3]))
+    question = Question("", ("sums:plus",))
+    return FeatureServer(url).ask(question, found, lambda again: again.columns)
+
+
+def said(content: bytes, status: int = 200, **headers: str) -> ServerAnswer:
+    with faulty_server(answering(status, content, **headers)) as server:
+        return ask(server.url)
+
+
+def test_what_is_sent() -> None:
+    """No credential, no cookie, and the path of the address before that of Feast."""
+    with faulty_server(lambda seen: (200, RIGHT, {"Set-Cookie": "a=b"})) as server:
+        found = ask(f"{server.url}/features/")
+
+    assert (found.cause, found.healthy, found.compared, found.differing) == (None, True, 3, 0)
+    lines = [seen.line for seen in server.seen]
+    assert lines[0] == "GET /features/health"
+    assert lines[-1] == "POST /features/get-online-features"
+    assert json.loads(server.seen[-1].body) == {
+        "features": ["sums:plus"],
+        "entities": {"driver_id": [0, 1, 2]},
+        "full_feature_names": True,
+    }
+    sent = {name.lower() for seen in server.seen for name in seen.headers}
+    assert sent <= {"host", "accept", "accept-encoding", "content-type", "content-length"}
+
+
+def test_a_credential_of_the_environment_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with faulty_server(answering(200, RIGHT)) as proxy, faulty_server(answering(200, RIGHT)) as it:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert ask(it.url).compared == 3
+    assert proxy.seen == []
+    assert {name for seen in it.seen for name in seen.headers if "uth" in name} == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "cause", "words"),
+    [
+        (401, b'{"detail":"no"}', UNAVAILABLE, "the probe sends no credential"),
+        (403, b'"no"', UNAVAILABLE, "403 no (the probe sends no credential)"),
+        (404, b'{"detail":"Not Found"}', UNAVAILABLE, "404"),
+        (422, b'{"detail":[{"input":4711}]}', UNAVAILABLE, "422"),
+        (502, b"<html>bad gateway</html>", UNAVAILABLE, "502"),
+        (503, b"", UNAVAILABLE, "503"),
+        (200, b"<html>hello</html>", UNAVAILABLE, "the answer is none of a feature server"),
+        (200, b"[]", UNAVAILABLE, "the answer is none of a feature server"),
+        (200, b'{"metadata": {"feature_names": [1]}, "results": []}', UNAVAILABLE, "none of a"),
+        (200, RIGHT.replace(b"[1, 2, 3]", b"[1, 2]"), UNAVAILABLE, "one value for each of 3"),
+        (200, b"[" * 100_000, UNAVAILABLE, "nested deeper"),
+        (200, b"[" + b"0," * 900_000 + b"0]", UNAVAILABLE, "MiB of memory"),
+        (500, b"\"'Feature plus not found in projection sums'\"", REFUSED, "not found in proj"),
+        (500, b'"user 4711 has no rate"', REFUSED, "text is not shown"),
+    ],
+)
+def test_what_an_answer_proves(status: int, content: bytes, cause: ServerCause, words: str) -> None:
+    found = said(content, status)
+
+    assert found.cause is cause, found
+    assert words in found.error
+    assert "4711" not in found.error
+    assert found.finding is (Reason.SERVING_FAILS if cause is REFUSED else Reason.PROBE_UNAVAILABLE)
+
+
+def test_the_words_of_a_server_are_bounded_and_printable() -> None:
+    error = {"module": "feast.errors", "class": "X\x1b[31m", "message": "\u202e\n" + "b" * 90_000}
+    found = said(json.dumps(json.dumps(error)[:60_000]).encode(), 500)
+    assert len(found.error) <= 300
+    short = {**error, "message": "\u202e\nno"}
+    found = said(json.dumps(json.dumps(short)).encode(), 500)
+    assert found.error == "500 X\\x1b[31m: \\u202e\\nno"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with faulty_server(answering(200, RIGHT)) as there:
+        found = said(b"", 307, Location=f"{there.url}/get-online-features")
+    assert found.cause is UNAVAILABLE
+    assert "307" in found.error
+    assert there.seen == []
+
+
+def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_server, "MAX_BYTES", 2**20)
+    found = said(RIGHT + b" " * 2**20)
+    assert found.cause is UNAVAILABLE
+    assert "answers more than 1 MiB; lower spec.probe.keys" in found.error
+
+
+def hanging(never: threading.Event) -> Callable[[Seen], Answer]:
+    def answer(seen: Seen) -> Answer:
+        if seen.line.startswith("POST"):
+            never.wait()
+        return 200, b"", {}
+
+    return answer
+
+
+def test_a_slow_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two requests without an answer, the others are not sent."""
+    monkeypatch.setattr(feature_server, "MAX_SECONDS", 0.3)
+    never, found = threading.Event(), retrieval(response([1, 2, 3]))
+    with faulty_server(hanging(never)) as server:
+        asked = FeatureServer(server.url)
+        answers = [
+            asked.ask(Question(str(n)), found, lambda again: again.columns) for n in range(5)
+        ]
+        never.set()
+
+    assert {each.cause for each in answers} == {UNAVAILABLE}
+    assert answers[-1].healthy is True
+    assert sum(seen.line.startswith("POST") for seen in server.seen) == 2
+
+
+def test_the_time_of_all_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_server, "MAX_TOTAL_SECONDS", 0.0)
+    with faulty_server(answering(200, RIGHT)) as server:
+        found = ask(server.url)
+    assert found.cause is UNAVAILABLE
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy", "finding"),
+    [(200, True, None), (503, False, Reason.PROBE_UNAVAILABLE), (404, None, None)],
+)
+def test_what_health_says(status: int, healthy: bool | None, finding: Reason | None) -> None:
+    def answer(seen: Seen) -> Answer:
+        return (status, b"", {}) if seen.line == "GET /health" else (200, RIGHT, {})
+
+    with faulty_server(answer) as server:
+        found = ask(server.url)
+    assert (found.healthy, found.finding) == (healthy, finding)
+
+
+@pytest.mark.parametrize(
+    ("paths", "version"),
+    [
+        ({"/health": {}, "/a\x1b": {}}, "not named; the API is not that of Feast 0.67.0: it lacks"),
+        ({"/a\x1b": {}}, "and has /a\\x1b"),
+        ({}, "not known: the server does not describe its API"),
+        ([], "not known: the server does not describe its API"),
+    ],
+)
+def test_the_api_tells_another_version(paths: Any, version: str) -> None:
+    def answer(seen: Seen) -> Answer:
+        described = json.dumps({"paths": paths}).encode()
+        return (200, described if seen.line == "GET /openapi.json" else RIGHT, {})
+
+    with faulty_server(answer) as server:
+        found = ask(server.url)
+    assert version in found.version
+    assert found.finding is None
+
+
+VALUES: tuple[tuple[list[Any], ValueType], ...] = (
+    ([2**60, 0, None], ValueType.INT64),
+    ([0.1, float("inf"), float("-inf"), float("nan"), None], ValueType.DOUBLE),
+    ([0.1, 1e-30, 3.4e38, None], ValueType.FLOAT),
+    ([True, False, None], ValueType.BOOL),
+    (["", "NaN", "\u00e9", None], ValueType.STRING),
+    ([b"", b"\xff\x00", None], ValueType.BYTES),
+    ([1_700_000_000, None], ValueType.UNIX_TIMESTAMP),
+    ([[1, 2], [], None], ValueType.INT64_LIST),
+    ([[0.1, float("nan")], [], None], ValueType.FLOAT_LIST),
+    ([[b"\x00"], None], ValueType.BYTES_LIST),
+    ([["a", ""], None], ValueType.STRING_LIST),
+)
+
+
+@pytest.mark.parametrize(("values", "kind"), VALUES, ids=[str(kind) for _, kind in VALUES])
+def test_json_is_no_difference(values: list[Any], kind: ValueType) -> None:
+    """What Feast's server writes for a value is that value, and another value is not."""
+    of = response(values, kind)
+    with faulty_server(lambda seen: (200, body, {})) as server:
+        body = json.dumps(convert_response_to_dict(of)).encode()
+        same = ask(server.url, of)
+        turned = response([*values[1:], values[0]], kind)
+        body = json.dumps(convert_response_to_dict(turned)).encode()
+        other = ask(server.url, of)
+
+    assert (same.error, same.compared, same.differing) == ("", len(values), 0)
+    assert other.differing > 0
+
+
+def test_a_value_that_changes_is_no_difference() -> None:
+    """Feast in the job answers another value after the server than before it."""
+    found = retrieval(response([1, 2, 4]))
+    with faulty_server(answering(200, RIGHT)) as server:
+        asked = FeatureServer(server.url)
+        later = {"plus": response([1, 2, 3]).results[0]}
+        changed = asked.ask(Question("s"), found, lambda _: later)
+        failed = asked.ask(Question("s"), found, lambda _: {})
+        stays = asked.ask(Question("s"), found, lambda again: again.columns)
+
+    assert (changed.compared, changed.differing) == (2, 0)
+    assert failed.differing == 0
+    assert (stays.compared, stays.differing, stays.absent) == (3, 1, 0)
+    assert stays.finding is Reason.SERVER_DIFFERS
