@@ -79,6 +79,14 @@ class Fault:
 
 
 INLINE = 'Entity(name="captain", join_keys=["driver_id"], value_type=ValueType.INT64)'
+OVERWRITE = """
+UPDATE {table} SET value = (
+    SELECT value FROM {table} WHERE feature_name = 'trips' ORDER BY value DESC LIMIT 1
+) WHERE feature_name = 'trips' AND entity_key = (
+    SELECT entity_key FROM {table} WHERE feature_name = 'trips' ORDER BY value LIMIT 1
+)
+"""
+"""One driver has the trips of another."""
 FAULTS = (
     Fault("emptied", "NotServed", "ModelFeaturesNotServed", statement="DELETE FROM {table}"),
     Fault(
@@ -99,8 +107,9 @@ FAULTS = (
         "ModelServingFails",
         edit=f"s/entities=.captain./entities=[{INLINE}]/; s/^captain = .*//",
     ),
+    Fault("overwritten", "Skewed", "ModelFeaturesSkewed", statement=OVERWRITE),
 )
-NULLED, HEALTHY = FAULTS[1], Fault("healthy", "Succeeded", "")
+NULLED, OVERWRITTEN, HEALTHY = FAULTS[1], FAULTS[-1], Fault("healthy", "Succeeded", "")
 REPO = (
     HEAD
     + "".join(VIEW.format(name=each.name, entity=each.entity) for each in (*FAULTS, HEALTHY))
@@ -138,6 +147,8 @@ async def test_what_the_online_store_does_is_seen(
     edits = "; ".join(fault.edit for fault in FAULTS if fault.edit)
     command = f"sed -i '{edits}' features.py && feast apply"
     await asyncio.to_thread(tenant.run, "by-hand", command)
+    # Probes of the interval read no source; one that is asked for compares.
+    await tenant.request_reconcile()
 
     for fault in FAULTS:
         await until_model(tenant, fault, says("Serving", "False", fault.reason))
@@ -148,6 +159,9 @@ async def test_what_the_online_store_does_is_seen(
     ratios = series(tenant, NULLED, "feature_lineage_model_null_ratio")
     nulls = f'{ratios[:-1]},feature="nulled__trips"}}'
     await until_prometheus_says(environment, nulls, lambda ratio: ratio == 1)
+    ratios = series(tenant, OVERWRITTEN, "feature_lineage_model_skew_ratio")
+    skew = f'{ratios[:-1]},feature="overwritten__trips"}}'
+    await until_prometheus_says(environment, skew, lambda ratio: ratio == 0.2)
     served = await until_model(tenant, HEALTHY, says("Serving", "True"))
     assert served["status"]["serving"]["keys"] == 5
     assert await fired(environment, tenant, HEALTHY) == []

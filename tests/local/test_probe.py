@@ -22,6 +22,14 @@ from tests.local.state_reader import ResourceState, read_state
 
 TRAIN = Path(__file__).with_name("train_with_service.py")
 SERVED = ("True", "Succeeded")
+OVERWRITE = """
+UPDATE {table} SET value = (
+    SELECT max(value) FROM {table} WHERE feature_name = 'trips'
+) WHERE feature_name = 'trips' AND entity_key = (
+    SELECT entity_key FROM {table} WHERE feature_name = 'trips' ORDER BY value LIMIT 1
+)
+"""
+"""One driver has the trips of another."""
 
 
 class Scene:
@@ -85,6 +93,15 @@ async def test_what_the_online_store_does_is_seen(
     scene.backfills = 2
     model = await scene.reconcile()
     assert model.state("Serving") == SERVED  # the probe after the materialization
+
+    scene.store(OVERWRITE)
+    model = await scene.reconcile()
+    assert model.state("Serving") == SERVED
+    model = await scene.reconcile()
+    assert model.state("Serving") == ("False", "Skewed")
+    assert model.state("Ready") == ("False", "Skewed")
+    assert "__trips: 1 of 5 values in the online store differ" in model.message("Serving")
+    assert model.status["serving"]["skewRatio"] == 0.2
 
     scene.store("UPDATE {table} SET value = x'' WHERE feature_name = 'trips'")
     for _ in range(2):
