@@ -17,42 +17,66 @@ INTERRUPTED: Final = 130
 
 
 def run_local(
-    folder: Path, state: Path, *, once: bool, delete_removed: bool, metrics_port: int | None
+    folder: Path,
+    state: Path,
+    *,
+    once: bool,
+    delete_removed: bool,
+    metrics_port: int | None,
+    api_port: int | None,
 ) -> int:
     """Run the host until it is done or stopped; returns the exit code of the process."""
     return asyncio.run(
-        _run(folder, state, once=once, delete_removed=delete_removed, metrics_port=metrics_port)
+        _run(
+            folder,
+            state,
+            once=once,
+            delete_removed=delete_removed,
+            metrics_port=metrics_port,
+            api_port=api_port,
+        )
     )
 
 
 async def _run(
-    folder: Path, state: Path, *, once: bool, delete_removed: bool, metrics_port: int | None
+    folder: Path,
+    state: Path,
+    *,
+    once: bool,
+    delete_removed: bool,
+    metrics_port: int | None,
+    api_port: int | None,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
-    console, metrics, server = _console(), MetricsListener(), None
-    if metrics_port is not None:  # only then: the import of aiohttp takes 0.1 s
-        from feature_lineage.http.server import HttpServer
-        from feature_lineage.metrics.routes import metrics_routes
-
-        server = HttpServer(metrics_routes(metrics.registry), metrics_port)
-    try:
+    console, metrics = _console(), MetricsListener()
+    with contextlib.ExitStack() as servers:
         listener = Listeners(console, metrics)
         host = LocalHost(folder, state, listener, delete_removed=delete_removed)
+        if metrics_port is not None:  # only then: the import of aiohttp takes 0.1 s
+            from feature_lineage.http.server import HttpServer
+            from feature_lineage.metrics.routes import metrics_routes
+
+            server = HttpServer(metrics_routes(metrics.registry), metrics_port)
+            servers.callback(server.stop)
+            metrics_line = f"· metrics on http://127.0.0.1:{server.port}/metrics"
         async with host, _followed(console, host):
-            if server is not None:
+            if metrics_port is not None:
                 metrics.show(host.resources, host.reconciler)
-                console.line(f"· metrics on http://127.0.0.1:{server.port}/metrics")
+                console.line(metrics_line)
+            if api_port is not None:
+                from feature_lineage.local.api_server import serve_api
+
+                api = serve_api(host, api_port)
+                servers.callback(api.stop)
+                console.line(f"· API on http://127.0.0.1:{api.port}/openapi.json")
             if once:
                 return await _once(host, console, stop)
             console.line(f"· reconciling {folder}; Ctrl-C stops")
             await host.run(stop)
             return 0
-    finally:
-        if server is not None:
-            server.stop()
 
 
 async def _once(host: LocalHost, console: PlainConsole, stop: asyncio.Event) -> int:

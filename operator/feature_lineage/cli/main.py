@@ -74,8 +74,19 @@ def main(ctx: click.Context) -> None:
     type=click.IntRange(0, 65535),
     help="Serve /metrics on this port; 0 selects a free one.",
 )
+@click.option(
+    "--api-port",
+    type=click.IntRange(0, 65535),
+    help="Serve the HTTP API on this port of the loopback address; 0 selects a free one.",
+)
 def local(
-    folder: Path, state: Path | None, *, once: bool, delete_removed: bool, metrics_port: int | None
+    folder: Path,
+    state: Path | None,
+    *,
+    once: bool,
+    delete_removed: bool,
+    metrics_port: int | None,
+    api_port: int | None,
 ) -> None:
     """Reconcile the manifests of DIR on this machine, without a cluster.
 
@@ -97,6 +108,7 @@ def local(
             once=once,
             delete_removed=delete_removed,
             metrics_port=metrics_port,
+            api_port=api_port,
         )
     )
 

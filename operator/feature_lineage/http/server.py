@@ -8,13 +8,14 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from ssl import SSLContext
 from threading import Thread
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from feature_lineage.errors import TerminalError
 from feature_lineage.http.stream import CLIENT_SECONDS
@@ -36,15 +37,26 @@ class HttpServer:
         routes: handlers run on the event loop of the server, not on the operator's.
         port: 0 selects a free one; the attribute `port` has its number.
         address: an IPv4 or IPv6 address; "0.0.0.0" or "::" for clients outside the pod.
+        middlewares: of the handlers; by default one that lists the paths if a path is unknown.
+        tls: None: plain HTTP.
 
     Raises:
         TerminalError: `PortUnavailable`, the port or address cannot be listened on.
     """
 
     def __init__(
-        self, routes: Iterable[web.AbstractRouteDef], port: int, address: str = "127.0.0.1"
+        self,
+        routes: Iterable[web.AbstractRouteDef],
+        port: int,
+        address: str = "127.0.0.1",
+        *,
+        middlewares: Sequence[Middleware] | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
-        self._app = web.Application(middlewares=[_list_paths])
+        self._app = web.Application(
+            middlewares=[_list_paths] if middlewares is None else middlewares
+        )
+        self._tls = tls
         self._app.add_routes(routes)
         self._socket = _listen(address, port)
         self.port = int(self._socket.getsockname()[1])
@@ -69,7 +81,7 @@ class HttpServer:
             shutdown_timeout=STOP_SECONDS,
         )
         await runner.setup()
-        await web.SockSite(runner, self._socket).start()
+        await web.SockSite(runner, self._socket, ssl_context=self._tls).start()
         await self._stopping.wait()
         await runner.cleanup()
 

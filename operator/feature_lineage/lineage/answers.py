@@ -180,3 +180,20 @@ class UnusedPage(Answer):
     total: int
     after: int | None = None
     items: tuple[UnusedAnswer, ...] = ()
+
+
+class ProjectAnswer(Answer):
+    """A FeatureStoreProject."""
+
+    namespace: str
+    name: str
+    project: str
+    """The Feast project."""
+    url: str
+    """Path of its endpoints."""
+
+
+class ProjectsAnswer(Answer):
+    """The FeatureStoreProjects that the caller may read."""
+
+    items: tuple[ProjectAnswer, ...]

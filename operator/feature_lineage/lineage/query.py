@@ -43,6 +43,20 @@ class _Built:
     graph: LineageGraph
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stamp:
+    """Identifies the facts of a lineage, as long as they are the very same objects."""
+
+    project: FeatureStoreProject
+    facts: "weakref.ref[ModelFacts] | None"
+
+    def same(self, other: "Stamp") -> bool:
+        if self.project is not other.project or self.facts is None or other.facts is None:
+            return False
+        facts = self.facts()
+        return facts is not None and facts is other.facts()
+
+
 class LineageQuery:
     """Owns the reverse index of each project.
 
@@ -73,6 +87,11 @@ class LineageQuery:
         if facts is None or facts.read_at is None or facts.failure is not None:
             why = facts.failure.message if facts and facts.failure else "MLflow was not read"
             raise ServerUnavailable(f"{key_of(project)}: {why}")
+
+    def stamp(self, project: FeatureStoreProject) -> Stamp:
+        """The stamp of a project's lineage as it is now. For any thread."""
+        cached = self._cache.facts.get(key_of(project))
+        return Stamp(project, weakref.ref(cached.facts) if cached is not None else None)
 
     async def lineage(self, project: FeatureStoreProject) -> ProjectLineage:
         """The lineage of a project as last read.

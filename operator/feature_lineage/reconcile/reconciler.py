@@ -98,6 +98,11 @@ class Reconciler:
         return self._memory.snapshots.get(digest or ""), remembered.facts if remembered else None
 
     @property
+    def cache(self) -> ReconcileCache:
+        """What the reconciles know, for who answers questions about it."""
+        return self._memory
+
+    @property
     def shares(self) -> Mapping[tuple[str, str], tuple[FeatureShare, ...]]:
         """Of each probed model by namespace and name, its features in the last answer."""
         return self._memory.shares
