@@ -11,10 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
 from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import MLflow, model_manifest, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import command
 
+from feature_lineage.lineage.endpoints import ENDPOINTS
 from feature_lineage.local.api_server import serve_api
 from feature_lineage.local.host import LocalHost
 
@@ -143,3 +148,34 @@ def test_the_port_of_the_api_is_one_of_the_loopback_address(tmp_path: Path) -> N
         done = command("local", str(tmp_path), "--once", "--api-port", str(port))
     assert done.returncode == 2
     assert f"127.0.0.1 port {port}: the port is in use" in done.stderr
+
+
+@pytest.mark.slow
+async def test_the_api_is_what_its_document_says(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    """Made-up requests, right and wrong: each answer has a status and a form of the document."""
+    project = unique("document")
+    write_repo(tmp_path / "repo", project)
+    write_yaml(tmp_path / "m.yaml", project_manifest(project, mlflow.url))
+    async with served(tmp_path) as (host, client):
+        await host.run_once()
+        document = (await client.get("/openapi.json")).json()
+        validate(document)
+        assert len(document["paths"]) == len(ENDPOINTS) + 1
+        schema = schemathesis.openapi.from_dict(document)
+        for found in schema.get_all_operations():
+            await asyncio.to_thread(_fuzz, found.ok(), str(client.base_url))
+
+
+def _fuzz(operation: Any, url: str) -> None:
+    fixed = {"namespace": "default", "name": "driver"}
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(), known=st.booleans())
+    def answers(case: Any, known: bool) -> None:
+        if known and case.path_parameters:
+            case.path_parameters.update(fixed)
+        case.call_and_validate(base_url=url)
+
+    answers()

@@ -31,7 +31,13 @@ _T = TypeVar("_T")
 
 
 class Access(Protocol):
-    """Who may read what. Called on the loop of the HTTP server."""
+    """Who may read what. Called on the loop of the HTTP server.
+
+    Attributes:
+        tokens: whether callers need a bearer token.
+    """
+
+    tokens: bool
 
     async def check(self, request: web.Request, namespace: str, name: str) -> None:
         """Check that the caller may get a FeatureStoreProject.
@@ -82,7 +88,7 @@ class LineageApi:
         self._loop = loop
         self._unavailable = unavailable
         self._answers = PreparedAnswers()
-        self._document = prepared(openapi_document())
+        self._document = prepared(openapi_document(tokens=access.tokens))
 
     def routes(self) -> list[web.RouteDef]:
         return [

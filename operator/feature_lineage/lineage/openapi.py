@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of the HTTP API, from the models of its parameters and answers."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -25,43 +26,58 @@ _PROBLEM: Final = {
 }
 _ERRORS: Final = {
     "400": "A parameter is wrong, or the answer would be too large.",
-    "401": "There is no valid bearer token.",
-    "403": "The caller may not get this FeatureStoreProject.",
     "404": "There is no such project or object.",
     "503": "The facts are not known now, or this process is not the leader; try again.",
 }
+_ERRORS_WITH_TOKENS: Final = {
+    **_ERRORS,
+    "401": "There is no valid bearer token.",
+    "403": "The caller may not get this FeatureStoreProject.",
+}
 
 
-def openapi_document() -> bytes:
-    """The document as JSON."""
+def openapi_document(*, tokens: bool) -> bytes:
+    """The document as JSON.
+
+    Args:
+        tokens: whether callers need a bearer token.
+    """
+    errors = _ERRORS_WITH_TOKENS if tokens else _ERRORS
     answers: list[type[Answer]] = [ProjectsAnswer, *(endpoint.answer for endpoint in ENDPOINTS)]
     _, schemas = models_json_schema(
         [(model, "serialization") for model in answers], by_alias=True, ref_template=_REF
     )
     paths = {
         f"{PREFIX}/projects": {
-            "get": _operation("projects", "Projects that the caller may read", [], ProjectsAnswer)
+            "get": _operation(
+                "projects", "Projects that the caller may read", [], ProjectsAnswer, errors
+            )
         }
     }
     for endpoint in ENDPOINTS:
         parameters = [_in_path("namespace"), _in_path("name"), *_query(endpoint)]
-        operation = _operation(endpoint.path, endpoint.summary, parameters, endpoint.answer)
+        operation = _operation(endpoint.path, endpoint.summary, parameters, endpoint.answer, errors)
         paths[f"{PROJECT}/{endpoint.path}"] = {"get": operation}
+    schemes = {"bearer": {"type": "http", "scheme": "bearer"}} if tokens else {}
     document = {
         "openapi": "3.1.0",
         "info": {"title": "feature-lineage-operator", "version": __version__},
-        "security": [{"bearer": []}],
+        "security": [{name: []} for name in schemes],
         "paths": paths,
         "components": {
             "schemas": {**schemas.get("$defs", {}), "Problem": _PROBLEM},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": schemes,
         },
     }
     return json.dumps(document, indent=2).encode()
 
 
 def _operation(
-    path: str, summary: str, parameters: list[dict[str, Any]], answer: type[Answer]
+    path: str,
+    summary: str,
+    parameters: list[dict[str, Any]],
+    answer: type[Answer],
+    errors: Mapping[str, str],
 ) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
     schema = {"$ref": _REF.format(model=answer.__name__)}
@@ -74,7 +90,7 @@ def _operation(
             "304": {"description": "The answer still has the ETag of If-None-Match."},
             **{
                 status: {"description": text, "content": problem}
-                for status, text in _ERRORS.items()
+                for status, text in sorted(errors.items())
             },
         },
     }
