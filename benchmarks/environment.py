@@ -16,7 +16,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.operations.job_report import JobReport, Outcome, ViewReport
 from feature_lineage.operations.past import Place
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT

@@ -23,7 +23,7 @@ from feature_lineage.api.enums import OperationKind
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.local.subprocess_jobs import WRITE_PID_AND_EXEC
 from feature_lineage.operations.job_report import JobReport, Outcome, decode_report
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.protocol import ApplyRequest, JobRequest, MaterializeRequest, encode
 

@@ -17,7 +17,7 @@ from benchmarks.jobs import Cost, Runner, run_process
 from benchmarks.measure import Row, Size, in_turn
 from benchmarks.repos import END, START, BenchmarkRepo
 from feature_lineage.api.enums import ColumnNames, OperationKind
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protocol import ApplyRequest, MaterializeRequest
 from feature_lineage.operations.serving import Question
 from feature_lineage.reasons import Reason

@@ -19,7 +19,7 @@ from feature_lineage.operations.alias_history import AliasState
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.past import FIRST, Entry, Place, RegistryState
 from feature_lineage.operations.past_operations import PastOperation
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OpsRun
 

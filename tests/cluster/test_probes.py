@@ -11,7 +11,8 @@ from feature_lineage.kube.api_client import Api, Object
 from feature_lineage.kube.jobs.owned_objects import NotOwned
 from feature_lineage.kube.kinds import CONFIG_MAPS
 from feature_lineage.kube.probes import KubeProbes
-from feature_lineage.operations.probe import ProbeAnswer, ProbeRecord
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 
 __all__ = ["stored_project"]

@@ -10,7 +10,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.operations.alias_history import AliasChange
 from feature_lineage.operations.newer_guard import GuardAnswer
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 
 StatusT = TypeVar("StatusT")

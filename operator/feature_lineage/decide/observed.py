@@ -20,7 +20,7 @@ from feature_lineage.models.facts import ModelVersion, RegistryView
 from feature_lineage.models.links import Link
 from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.alias_history import AliasChange, AliasState
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protection import Guard
 
 

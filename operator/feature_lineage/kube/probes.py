@@ -15,7 +15,7 @@ from feature_lineage.kube.api_client import Api
 from feature_lineage.kube.jobs.names import probe_name
 from feature_lineage.kube.jobs.owned_objects import apply_owned, owned_config_map
 from feature_lineage.kube.kinds import CONFIG_MAPS
-from feature_lineage.operations.probe import MAX_RECORD_BYTES, ProbeRecord
+from feature_lineage.operations.probe_record import MAX_RECORD_BYTES, ProbeRecord
 from feature_lineage.untrusted import inflate
 
 _KEY = "probe.json.gz"

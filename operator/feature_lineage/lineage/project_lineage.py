@@ -42,7 +42,7 @@ from feature_lineage.lineage.nodes import (
     view_of,
 )
 from feature_lineage.models.index import IndexedVersion, ReverseIndex, version_order
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protected_services import protected_services
 
 MAX_NODES: Final = 5_000

@@ -18,7 +18,7 @@ from feature_lineage.lineage.project_lineage import ProjectLineage
 from feature_lineage.models.facts import ModelVersion
 from feature_lineage.models.index import ReverseIndex, build
 from feature_lineage.models.links import Link
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.alias_log import place_of
 from feature_lineage.reconcile.cache import CachedFacts, ReconcileCache

@@ -8,7 +8,7 @@ from pathlib import Path
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import InvalidReport
 from feature_lineage.local.state_folder import StateFolder, write_atomically
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 
 
 class FileProbes:

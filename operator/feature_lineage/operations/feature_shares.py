@@ -3,7 +3,7 @@
 import sys
 from typing import NamedTuple
 
-from feature_lineage.operations.probe import ProbeAnswer
+from feature_lineage.operations.probe_answer import ProbeAnswer
 
 
 class FeatureShare(NamedTuple):

@@ -19,7 +19,8 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.large_parses import check_turn
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.plan import Plan
-from feature_lineage.operations.probe import MAX_QUESTIONS, ProbeAnswer
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_request import MAX_QUESTIONS
 from feature_lineage.operations.protocol import JobKind, unparsable
 from feature_lineage.operations.sampled_keys import MAX_SAMPLED, SampledKeys, SourceKeys
 from feature_lineage.reasons import TERMINAL_REASONS, Reason

@@ -15,7 +15,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json
 from feature_lineage.operations.kinds import KINDS, kind_of_command
 from feature_lineage.operations.message import Message
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.serving import Question
 

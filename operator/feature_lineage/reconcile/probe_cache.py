@@ -4,11 +4,11 @@ from typing import Final
 
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.facts import Key, key_of
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.ports import Ports
 
 MAX_RECORDS: Final = 32
-"""The text of a record has at most `probe.MAX_RECORD_BYTES`; reading one again is one request."""
+"""Each has at most `probe_record.MAX_RECORD_BYTES` of text; reading one again is one request."""
 
 
 class ProbeCache:

@@ -19,14 +19,14 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
 from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.operations.job_report import JobReport, Outcome
-from feature_lineage.operations.probe import (
+from feature_lineage.operations.probe_answer import (
     FEWEST,
     MAX_FEATURES,
     FeatureAnswer,
     ProbeAnswer,
     ProbeCause,
-    ProbeRequest,
 )
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.serving import Cause, Question, key_of_question
 from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.runner.dry_retrieval import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from feast.feature_view import DUMMY_ENTITY_ID
 
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.sampled_keys import SampledKey
 from feature_lineage.runner.made_up_store import sample
 from feature_lineage.runner.request_context import RequestContext, ViewRequest

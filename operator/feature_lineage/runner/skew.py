@@ -23,7 +23,7 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.types import Array, Float32
 
 from feature_lineage.api.enums import ProbeSkew
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.sampled_keys import SampledKey
 from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 from feature_lineage.runner.dry_retrieval import MAX_SECONDS, registry_in_memory, within

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_lineage.operations.job_report import JobReport, decode_report
-from feature_lineage.operations.probe import ProbeRequest
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protocol import (
     ApplyRequest,
     DeleteRequest,

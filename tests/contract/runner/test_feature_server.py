@@ -16,7 +16,8 @@ from tests.servers.mlflow import free_port
 from feature_lineage.api.enums import ColumnNames
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
 from feature_lineage.operations.job_report import Outcome
-from feature_lineage.operations.probe import ProbeAnswer, ProbeRequest
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.operations.sampled_keys import SampledKeys
 from feature_lineage.operations.serving import Question

@@ -12,7 +12,8 @@ from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.job_report import JobReport, Outcome
-from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeCause, ProbeRequest
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer, ProbeCause
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.operations.sampled_keys import SampledKeys
 from feature_lineage.operations.serving import Question

@@ -11,7 +11,9 @@ from tests.contract.runner.repos import NOW, Repo
 
 from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.operations.job_report import Outcome
-from feature_lineage.operations.probe import ProbeAnswer, ProbeRecord, ProbeRequest
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_record import ProbeRecord
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.protocol import MaterializeRequest
 from feature_lineage.reasons import Reason
 

@@ -13,7 +13,8 @@ from tests.contract.runner.test_probe import NAMES, QUESTIONS, ask, materialized
 
 from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.operations.job_report import Outcome
-from feature_lineage.operations.probe import ProbeAnswer, ProbeRequest
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.sampled_keys import SampledKeys
 from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.reasons import Reason

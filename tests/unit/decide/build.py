@@ -46,7 +46,7 @@ from feature_lineage.models.verdicts import Judgement
 from feature_lineage.operations.job_report import JobReport, ViewReport
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.plan import Plan, PlanVerdict
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protection import Guard, GuardedModel, Impact
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.reconcile.sinks.kubernetes_events import event_of

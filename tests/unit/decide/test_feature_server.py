@@ -21,7 +21,8 @@ from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.observed import Failure
 from feature_lineage.errors import HostNotAllowed
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
-from feature_lineage.operations.probe import ProbeAnswer, ProbeRecord
+from feature_lineage.operations.probe_answer import ProbeAnswer
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.skew import FeatureSkew
 
 URL = "http://features.ml.svc:6566"

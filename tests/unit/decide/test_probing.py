@@ -24,13 +24,9 @@ from feature_lineage.api.enums import OperationKind, ProbeSkew, Verdict
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.project.probing import probe_after, probe_request
 from feature_lineage.features.signatures import question_key
-from feature_lineage.operations.probe import (
-    FeatureAnswer,
-    ProbeAnswer,
-    ProbeCause,
-    ProbeRecord,
-    ProbeRequest,
-)
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer, ProbeCause
+from feature_lineage.operations.probe_record import ProbeRecord
+from feature_lineage.operations.probe_request import ProbeRequest
 from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys, SourceKeys
 from feature_lineage.operations.serving import Question
 from feature_lineage.operations.skew import FeatureSkew, SkewAnswer

@@ -21,7 +21,7 @@ from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.metrics import FactTimes, State, StateCollector
 from feature_lineage.metrics.families import exposition
 from feature_lineage.operations.feature_shares import feature_shares
-from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer
 from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 
 RANKING = ("ml", "ranking")

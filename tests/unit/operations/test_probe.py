@@ -6,13 +6,8 @@ from typing import Any
 import pytest
 
 from feature_lineage.errors import InvalidReport
-from feature_lineage.operations.probe import (
-    MAX_RECORD_BYTES,
-    FeatureAnswer,
-    ProbeAnswer,
-    ProbeCause,
-    ProbeRecord,
-)
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer, ProbeCause
+from feature_lineage.operations.probe_record import MAX_RECORD_BYTES, ProbeRecord
 from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 from feature_lineage.reasons import Reason
 

@@ -24,7 +24,7 @@ from feature_lineage.operations.alias_history import (
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.newer_guard import GuardAnswer
 from feature_lineage.operations.past import Place
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protocol import JobRequest
 from feature_lineage.operations.records import OPERATION_ID_TAG, OpsRun
 from feature_lineage.ports import ModelStamp, Ports, ResourceT

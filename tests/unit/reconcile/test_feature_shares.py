@@ -13,7 +13,8 @@ from feature_lineage.decide.facts import Key, key_of
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.signatures import question_key
 from feature_lineage.metrics.metrics_listener import state_of
-from feature_lineage.operations.probe import FeatureAnswer, ProbeAnswer, ProbeRecord
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer
+from feature_lineage.operations.probe_record import ProbeRecord
 
 CHAMPION = ("ml", "champion")
 

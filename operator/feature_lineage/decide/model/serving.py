@@ -11,7 +11,8 @@ from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, LinkedVersion, ObservedModel
 from feature_lineage.features.signatures import question_key
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
-from feature_lineage.operations.probe import ProbeAnswer, ProbeCause, Probed
+from feature_lineage.operations.probe_answer import ProbeAnswer, ProbeCause
+from feature_lineage.operations.probe_record import Probed
 from feature_lineage.operations.skew import SkewAnswer
 from feature_lineage.reasons import Reason
 

@@ -21,7 +21,7 @@ from feature_lineage.decide.project.suspects import (
 from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.operations.identity import owner_id
 from feature_lineage.operations.kinds import KINDS, RequestPart
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protected_services import protected_services
 from feature_lineage.operations.protocol import (
     ApplyRequest,

@@ -19,7 +19,9 @@ from feature_lineage.features.snapshot import ON_DEMAND, JsonObject, RegistrySna
 from feature_lineage.features.views import ttl_seconds
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
-from feature_lineage.operations.probe import BAD, MAX_QUESTIONS, ProbeRecord, ProbeRequest
+from feature_lineage.operations.probe_answer import BAD
+from feature_lineage.operations.probe_record import ProbeRecord
+from feature_lineage.operations.probe_request import MAX_QUESTIONS, ProbeRequest
 from feature_lineage.operations.sampled_keys import MAX_SAMPLED, SampledKeys
 from feature_lineage.operations.serving import Question, key_of_question, question_for
 

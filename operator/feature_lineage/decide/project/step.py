@@ -11,7 +11,7 @@ from feature_lineage.decide.decision import Action, Keep
 from feature_lineage.decide.events import DomainEvent
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.operations.kinds import KINDS, Lane
-from feature_lineage.operations.probe import ProbeRecord
+from feature_lineage.operations.probe_record import ProbeRecord
 
 FIELDS: Final = {Lane.WRITING: "operation", Lane.READING: "reading_operation"}
 
