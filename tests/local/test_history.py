@@ -156,5 +156,10 @@ async def test_what_was_when_is_found_again(
         failed = await asked(tmp_path)
         assert (failed.returncode, failed.stdout) == (2, "")
         assert "check that the server runs" in failed.stderr
-        for options in (["--since", "yesterday"], ["--after", "1"], ["other"]):
+        reversed_times = ["--since", "1h", "--until", "2h"]
+        for options in (["--since", "yesterday"], ["--after", "1"], reversed_times):
             assert (await asked(tmp_path, *options)).returncode == 2
+        unknown = await asked(tmp_path, "other")
+        assert unknown.returncode == 2
+        assert "no FeatureStoreProject other with spec.mlflow" in unknown.stderr
+        assert "of a deleted project, write its manifest into a folder" in unknown.stderr

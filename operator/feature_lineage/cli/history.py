@@ -173,9 +173,11 @@ async def _each(
         }
         if not wanted:
             have = ", ".join(known) or "none"
+            asked = " ".join(("FeatureStoreProject", ", ".join(names))).strip()
             raise InvalidManifest(
-                f"{folder} contains no FeatureStoreProject {', '.join(names)} with spec.mlflow, "
-                f"where the history is; it has: {have}"
+                f"{folder} contains no {asked} with spec.mlflow, where the history is; it has: "
+                f"{have}. To read the history of a deleted project, write its manifest into a "
+                "folder of its own"
             )
         answers = {}
         for label, project in wanted.items():

@@ -36,7 +36,7 @@ def entry_rows(entry: Entry) -> Iterator[list[str]]:
     elif isinstance(entry, AliasRecord):
         if not entry.previous:
             total = count(entry.aliases or {})
-            begins = f"the history of aliases begins, with {total} aliases"
+            begins = f"the history of aliases begins; aliases: {total}"
             yield [f"  {time_text(entry.at)}", "aliases", "", begins]
         for move in entry.moves:
             yield [f"  {time_text(entry.at)}", f"{move.model}@{move.alias}", move.why, _arrow(move)]

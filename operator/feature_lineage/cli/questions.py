@@ -252,12 +252,15 @@ def history(
             raise click.UsageError("--as-of is one time: use it without --since, --until, --after")
         run_as_of(folder, kept, names, at=parsed_time(as_of), output=output)
         return
+    first, last = (parsed_time(time) if time else None for time in (since, until))
+    if first is not None and last is not None and first > last:
+        raise click.UsageError(f"--since {since} is after --until {until}: exchange them")
     run_list(
         folder,
         kept,
         names,
-        since=parsed_time(since) if since else None,
-        until=parsed_time(until) if until else None,
+        since=first,
+        until=last,
         after=parsed_cursor(after),
         limit=limit,
         output=output,
