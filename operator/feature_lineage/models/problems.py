@@ -31,6 +31,7 @@ class ProblemKind(StrEnum):
     SERVING_FAILS = "ServingFails"
     NOT_ONLINE = "NotOnline"
     VIEW_DISABLED = "ViewDisabled"
+    VIEW_KIND_CHANGED = "ViewKindChanged"
     ENTITY_GONE = "EntityGone"
     REQUEST_CHANGED = "RequestChanged"
     COLUMN_RENAMED = "ColumnRenamed"
@@ -53,6 +54,7 @@ BREAKING = frozenset(
         ProblemKind.SERVING_FAILS,
         ProblemKind.NOT_ONLINE,
         ProblemKind.VIEW_DISABLED,
+        ProblemKind.VIEW_KIND_CHANGED,
         ProblemKind.ENTITY_GONE,
         ProblemKind.REQUEST_CHANGED,
         ProblemKind.COLUMN_RENAMED,
@@ -62,6 +64,8 @@ BREAKING = frozenset(
 )
 
 
+COMPUTED: Final = "on-demand view"
+"""A kind of view in the texts of `ProblemKind.VIEW_KIND_CHANGED`."""
 MAX_INPUTS: Final = 10_000
 """Problems of inputs that are told of one model, besides the first of each feature."""
 

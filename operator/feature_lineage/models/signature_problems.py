@@ -11,7 +11,7 @@ from typing import Final
 
 from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.signatures import Pairs, Projection, ServingSignature
-from feature_lineage.models.problems import Problem, ProblemKind
+from feature_lineage.models.problems import COMPUTED, Problem, ProblemKind
 
 NameOf = Callable[[Projection, str], str]
 
@@ -100,6 +100,10 @@ def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iter
     before_maps = {projection.name: projection for projection in was.projections}
     for projection in now.projections:
         before_map = before_maps.get(projection.name)
+        if before_map is not None and bool(before_map.sources) != bool(projection.sources):
+            kinds = _kind(before_map), _kind(projection)
+            yield Problem(projection.name, ProblemKind.VIEW_KIND_CHANGED, *kinds)
+            continue
         if before_map is not None and before_map.keys != projection.keys:
             texts = _keys(before_map.keys), _keys(projection.keys)
             yield Problem(projection.name, ProblemKind.JOIN_KEYS_CHANGED, *texts)
@@ -160,6 +164,10 @@ def _full(projection: Projection, feature: str) -> str:
 
 def _short(_: Projection, feature: str) -> str:
     return feature
+
+
+def _kind(projection: Projection) -> str:
+    return COMPUTED if projection.sources else "feature view"
 
 
 def _keys(keys: Pairs, source: str = "") -> str:

@@ -12,7 +12,7 @@ from feature_lineage.api.annotations import ALLOW_ADOPTION, ALLOW_BREAKING
 from feature_lineage.api.types import DURATION_PATTERN, Duration
 from feature_lineage.features.diff import ChangeClass
 from feature_lineage.features.views import redefined_source
-from feature_lineage.models.problems import INPUT
+from feature_lineage.models.problems import COMPUTED, INPUT
 from feature_lineage.models.verdicts import BREAKING, Problem, ProblemKind
 from feature_lineage.operations.plan import Plan, PlanVerdict, names_plan, short
 from feature_lineage.operations.protection import Impact
@@ -185,6 +185,11 @@ def describe(problem: Problem, subject: str = "") -> str:
             return f"{subject} is online=False: its values do not change any more, or are gone"
         case ProblemKind.VIEW_DISABLED:
             return f"{subject} is disabled"
+        case ProblemKind.VIEW_KIND_CHANGED:
+            lost = "the online rows of the view are not read any more"
+            if now != COMPUTED:
+                lost = "no value is served until the view is materialized"
+            return f"{subject} changes{step}: {lost}"
         case ProblemKind.ENTITY_GONE:
             return f"{was} of {subject} is gone"
         case ProblemKind.REQUEST_CHANGED:

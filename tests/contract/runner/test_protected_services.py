@@ -223,6 +223,49 @@ def test_a_project_with_a_protected_service_is_not_deleted(repo: Repo, zygote: Z
     assert report.outcome is Outcome.SUCCEEDED, report.message
 
 
+VIEWS = """
+from datetime import timedelta
+
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast.on_demand_feature_view import on_demand_feature_view
+from feast.types import Int64
+
+driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+rows = FileSource(name="rows", path="data/stats.parquet", timestamp_field="event_timestamp")
+def view(name):
+    return FeatureView(
+        name=name, entities=[driver], source=rows, schema=[Field(name="trips", dtype=Int64)]
+    )
+stats = view("stats")
+ranking = FeatureService(name="ranking", features=[stats])
+"""
+COMPUTED = """
+base = view("base")
+@on_demand_feature_view(sources=[base], schema=[Field(name="trips", dtype=Int64)])
+def stats(df):
+    return df[["trips"]]
+"""
+
+
+@pytest.mark.parametrize("computed", [True, False], ids=["on-demand", "with rows of its own"])
+def test_a_view_of_another_kind_with_the_same_columns_is_held(
+    repo: Repo, zygote: Zygote, computed: bool
+) -> None:
+    """Feast serves it, without the rows that it served before; no key of the request changes."""
+    texts = [VIEWS, VIEWS.replace('stats = view("stats")\n', COMPUTED)]
+    before, after = texts if computed else reversed(texts)
+    applied(repo, zygote, before)
+
+    report = apply(repo.write(after), zygote)
+
+    assert report.outcome is Outcome.BLOCKED
+    found = problems(report)["ranking"]
+    assert "ViewKindChanged" in found
+    assert "JoinKeysChanged" not in found
+    now = "on-demand view: the online rows" if computed else "feature view: no value is served"
+    assert f" to {now}" in report.message
+
+
 FEW = ("the maps are swapped", "another name in the service", "another order", "not online")
 
 

@@ -49,6 +49,16 @@ svc_a = FeatureService(
 """
 FILES: Final = {"features.py": FEATURES, "helpers.py": HELPERS}
 ENTITY: Final = 'Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)'
+COMPUTED: Final = (
+    '@on_demand_feature_view(sources=[stats, asked], schema=[Field(name="late", dtype=Int64)])\n'
+)
+STORED: Final = """\
+lateness = FeatureView(
+    name="lateness", entities=[driver], source=rows, schema=[Field(name="late", dtype=Int64)]
+)
+
+
+"""
 ORIGIN: Final = '        part("origin", "trips", driver_id="origin_id"),\n'
 DEST: Final = '        part("dest", "trips", driver_id="dest_id"),\n'
 
@@ -97,6 +107,7 @@ CHANGES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "service-shrunk": (('"main", "conv_rate", "trips"', '"main", "trips"'),),
     "service-deleted": ((FEATURES[FEATURES.index("svc_a = ") :], ""),),
     "on-demand-removed-from-service": (("        lateness,\n", ""),),
+    "on-demand-becomes-view": ((COMPUTED, STORED), ("def lateness(", "def computed(")),
     "on-demand-changed": (('+ df["hour"]', '- df["hour"]'),),
     "on-demand-formatted": (
         ('scaled(df["trips"]) + df["hour"]', '(scaled(df["trips"]) + df["hour"])  # late'),
