@@ -22,8 +22,8 @@ from feature_lineage.operations.feature_server import MAX_WORDS, ServerAnswer, S
 from feature_lineage.operations.serving import Question
 from feature_lineage.runner.dry_retrieval import NoAnswer, within
 from feature_lineage.runner.errors import error_line
+from feature_lineage.runner.retrieval import Retrieval
 from feature_lineage.runner.server_columns import Repeat, ServerColumns, compared
-from feature_lineage.runner.skew import Retrieval
 from feature_lineage.shorten import cut, listed, one_line, visible
 from feature_lineage.untrusted import parse_json
 

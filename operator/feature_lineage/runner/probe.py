@@ -44,7 +44,8 @@ from feature_lineage.runner.job import Job
 from feature_lineage.runner.probe_rows import Rows, rows_of
 from feature_lineage.runner.reader import Reading
 from feature_lineage.runner.request_context import RequestContext, ViewRequest, request_context
-from feature_lineage.runner.skew import Comparer, Retrieval
+from feature_lineage.runner.retrieval import Retrieval, retrieve
+from feature_lineage.runner.skew import Comparer
 from feature_lineage.runner.source_keys import read_sources
 from feature_lineage.shorten import one_line, visible
 
@@ -162,10 +163,7 @@ class _Probe:
         """The answer of Feast: name → FeatureVector."""
         with warnings.catch_warnings(), redirect_stdout(StringIO()), within(MAX_SECONDS):
             warnings.simplefilter("ignore")
-            answer = self._store.get_online_features(
-                features, asked.rows, full_feature_names=full
-            ).proto
-        return dict(zip(answer.metadata.feature_names.val, answer.results, strict=True))
+            return retrieve(self._store, features, asked.rows, full=full)
 
     def _skew(self, retrieval: Retrieval) -> SkewAnswer | None:
         if self._comparer is None:

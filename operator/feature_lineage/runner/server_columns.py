@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from feature_lineage.operations.feature_server import MAX_WORDS
 from feature_lineage.operations.skew import FeatureSkew
+from feature_lineage.runner.retrieval import Retrieval
 from feature_lineage.runner.same_value import NO_TIME, same_value
-from feature_lineage.runner.skew import Retrieval
 from feature_lineage.shorten import cut, listed, visible
 
 ServerColumns = Mapping[str, list[Any]]

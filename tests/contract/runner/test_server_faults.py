@@ -19,7 +19,7 @@ from feature_lineage.runner import feature_server
 from feature_lineage.runner.feature_server import FeatureServer
 from feature_lineage.runner.probe_rows import Rows
 from feature_lineage.runner.request_context import RequestContext
-from feature_lineage.runner.skew import Retrieval
+from feature_lineage.runner.retrieval import Retrieval
 
 UNAVAILABLE, REFUSED = ServerCause.UNAVAILABLE, ServerCause.REFUSED
 
