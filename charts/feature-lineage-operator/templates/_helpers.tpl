@@ -78,7 +78,7 @@ allowAnyTrackingUri: {{ default false .Values.allowAnyTrackingUri }}
 allowedGitHosts: {{ toJson .Values.allowedGitHosts }}
 allowAnyGitHost: {{ default false .Values.allowAnyGitHost }}
 allowedFeatureServerUrls: {{ toJson .Values.allowedFeatureServerUrls }}
-allowAnyFeatureServerUrl: {{ .Values.allowAnyFeatureServerUrl }}
+allowAnyFeatureServerUrl: {{ default false .Values.allowAnyFeatureServerUrl }}
 mlflowServers:
 {{- if $servers }}
 {{ toYaml $servers }}

@@ -51,7 +51,7 @@ def test_good_values_pass_the_strict_lint(helm: Helm, name: str) -> None:
             id="a server without a scheme",
         ),
         pytest.param(
-            {"allowAnyFeatureServerUrl": None}, "/allowAnyFeatureServerUrl", id="neither yes nor no"
+            {"allowAnyFeatureServerUrl": "yes"}, "/allowAnyFeatureServerUrl", id="yes as text"
         ),
         pytest.param({"allowedTrackingUris": [""]}, "/allowedTrackingUris/0", id="an empty glob"),
         pytest.param(
