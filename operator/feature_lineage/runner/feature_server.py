@@ -29,10 +29,10 @@ from feature_lineage.untrusted import parse_json
 
 MAX_SECONDS: Final = 10.0
 """For one answer, the connection included."""
-MAX_TOTAL_SECONDS: Final = 120.0
+MAX_TOTAL_SECONDS: Final = 300.0
 """For all answers of a probe."""
 MAX_BYTES: Final = 16 * 1024 * 1024
-MAX_UNAVAILABLE: Final = 2
+MAX_UNANSWERED: Final = 2
 """After so many requests in a row without an answer, the others are not sent: each may wait."""
 _MAX_REFUSAL: Final = 64 * 1024
 _HIDDEN: Final = frozenset({"/retrieve-online-documents"})
@@ -56,7 +56,7 @@ class FeatureServer:
     def __init__(self, url: str) -> None:
         self._url = url
         self._until = time.monotonic() + MAX_TOTAL_SECONDS
-        self._unavailable = 0
+        self._unanswered = 0
         self._last = ServerAnswer(url=url)
 
     def ask(self, question: Question, retrieval: Retrieval, again: Repeat) -> ServerAnswer:
@@ -65,10 +65,8 @@ class FeatureServer:
         Args:
             again: repeats the retrieval, to tell a value that changes from one that differs.
         """
-        if self._unavailable < MAX_UNAVAILABLE:
+        if self._unanswered < MAX_UNANSWERED:
             self._last = self._ask(question, retrieval, again)
-            unavailable = self._last.cause is ServerCause.UNAVAILABLE
-            self._unavailable = self._unavailable + 1 if unavailable else 0
         return self._last
 
     def _ask(self, question: Question, retrieval: Retrieval, again: Repeat) -> ServerAnswer:
@@ -145,10 +143,12 @@ class FeatureServer:
                 response = connection.getresponse()
                 text = response.read(MAX_BYTES + 1)
         except (OSError, HTTPException, ValueError, NoAnswer) as error:
+            self._unanswered += 1
             raise _Failed(ServerCause.UNAVAILABLE, f"{path}: {error_line(error)}") from error
         finally:
             if connection is not None:
                 connection.close()
+        self._unanswered = 0
         if len(text) > MAX_BYTES:
             words = f"{path} answers more than {MAX_BYTES >> 20} MiB; lower spec.probe.keys"
             raise _Failed(ServerCause.UNAVAILABLE, words)

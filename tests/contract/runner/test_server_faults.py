@@ -10,6 +10,8 @@ from feast.feature_server_utils import convert_response_to_dict
 from feast.protos.feast.serving.ServingService_pb2 import FeatureList, GetOnlineFeaturesResponse
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.servers.feature_server import Answer, Seen, faulty_server
 
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
@@ -173,6 +175,22 @@ def test_a_slow_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sum(seen.line.startswith("POST") for seen in server.seen) == 2
 
 
+def test_one_answer_that_is_too_large_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_server, "MAX_BYTES", 2**16)
+    large = iter([b" " * 2**17] * 3)
+
+    def answer(seen: Seen) -> Answer:
+        return 200, next(large, RIGHT) if seen.line.startswith("POST") else b"", {}
+
+    found = retrieval(response([1, 2, 3]))
+    with faulty_server(answer) as server:
+        asked = FeatureServer(server.url)
+        answers = [
+            asked.ask(Question(str(n)), found, lambda again: again.columns) for n in range(4)
+        ]
+    assert [each.cause for each in answers] == [UNAVAILABLE] * 3 + [None]
+
+
 def test_the_time_of_all_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_server, "MAX_TOTAL_SECONDS", 0.0)
     with faulty_server(answering(200, RIGHT)) as server:
@@ -242,6 +260,42 @@ def test_json_is_no_difference(values: list[Any], kind: ValueType) -> None:
 
     assert (same.error, same.compared, same.differing) == ("", len(values), 0)
     assert other.differing > 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=12,
+)
+NAMES = JSON | st.sampled_from(["plus", "driver_id"])
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> tuple[GetOnlineFeaturesResponse, Any]:
+    """What Feast in the job answers, and an answer of a server with nearly the right form."""
+    values, kind = draw(st.sampled_from(VALUES))
+    columns = st.tuples(NAMES, st.lists(JSON, min_size=len(values), max_size=len(values)))
+    names, vectors = [], []
+    for name, found in draw(st.lists(columns, max_size=3)):
+        names.append(name)
+        vectors.append({"values": found})
+    right = {"metadata": {"feature_names": names}, "results": vectors}
+    return response(values, kind), draw(st.just(right) | JSON)
+
+
+@given(exchanges(), st.sampled_from([200, 200, 500, 404, 302]))
+@settings(deadline=None, derandomize=True, max_examples=200)
+def test_any_json_is_an_answer(exchange: Any, status: int) -> None:
+    """Whatever JSON a server answers, the report has something to say about it."""
+    own, value = exchange
+
+    class Answering(FeatureServer):
+        def _request(self, *_: Any) -> tuple[int, bytes]:
+            return status, json.dumps(value).encode()
+
+    found = Answering("http://x").ask(Question("s"), retrieval(own), lambda again: again.columns)
+    assert ServerAnswer.model_validate_json(found.model_dump_json()) == found
+    assert found.cause is not None or status == 200
 
 
 def test_a_value_that_changes_is_no_difference() -> None:
