@@ -92,6 +92,18 @@ runner:
 workers: {{ .Values.workers }}
 resyncInterval: {{ .Values.resyncInterval }}
 port: 8080
+{{- if .Values.api.enabled }}
+{{- if not (or .Values.api.tls.secretName .Values.api.allowPlainHttp) }}
+{{- fail "api: tokens are sent in the requests; set api.tls.secretName, or api.allowPlainHttp behind a proxy with TLS" }}
+{{- end }}
+api:
+  enabled: true
+  port: 8443
+  allowPlainHttp: {{ .Values.api.allowPlainHttp }}
+  {{- if .Values.api.tls.secretName }}
+  tlsDir: /etc/feature-lineage/tls
+  {{- end }}
+{{- end }}
 leaderElection:
   leaseName: {{ include "flo.leaseName" . }}
 {{- end -}}

@@ -10,7 +10,7 @@ import yaml
 from pydantic import AfterValidator, Field, StrictBool, ValidationError
 from pydantic_core import PydanticCustomError
 
-from feature_lineage.api.base import ApiModel
+from feature_lineage.api.base import ApiModel, rule
 from feature_lineage.api.types import DnsLabel, Duration, Text, at_least
 from feature_lineage.api.validation_messages import validation_messages
 from feature_lineage.errors import InvalidManifest
@@ -85,6 +85,23 @@ class LeaderElection(ApiModel):
     lease_name: DnsLabel = Field("feature-lineage-operator", description="Name of the Lease.")
 
 
+@rule(
+    "set tlsDir, or allowPlainHttp: tokens are sent in the requests",
+    cel="!self.enabled || self.tlsDir != '' || self.allowPlainHttp",
+    holds=lambda self: not self.enabled or bool(self.tls_dir) or self.allow_plain_http,
+)
+class ApiConfig(ApiModel):
+    """The HTTP API."""
+
+    enabled: StrictBool = Field(False, description="Whether the operator serves it.")
+    port: int = Field(8443, ge=0, le=65535, description="Its port.")
+    tls_dir: str = Field("", description="Directory of a mounted Secret with tls.crt and tls.key.")
+    allow_plain_http: StrictBool = Field(
+        False,
+        description="Whether it may be served without TLS, such as behind a proxy.",
+    )
+
+
 class OperatorConfig(ApiModel):
     """The operator's own configuration."""
 
@@ -116,6 +133,7 @@ class OperatorConfig(ApiModel):
         Duration("10m"), description="How often every resource is reconciled without an event."
     )
     port: int = Field(8080, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz.")
+    api: ApiConfig = Field(ApiConfig(), description="The HTTP API.")
     leader_election: LeaderElection = Field(LeaderElection(), description="Leader election.")
 
     @property

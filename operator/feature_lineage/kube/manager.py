@@ -19,9 +19,10 @@ from feature_lineage.decide.facts import Key
 from feature_lineage.http.health import Heartbeat, probe_routes
 from feature_lineage.http.server import HttpServer
 from feature_lineage.kube.api_client import Api
+from feature_lineage.kube.api_server import ApiServer
 from feature_lineage.kube.cache.informer import Informer
 from feature_lineage.kube.cache.resource_cache import ResourceCache
-from feature_lineage.kube.config import OperatorConfig
+from feature_lineage.kube.config import ApiConfig, OperatorConfig
 from feature_lineage.kube.jobs.kube_jobs import KubeJobs
 from feature_lineage.kube.jobs.pod_manifest import RunnerDefaults
 from feature_lineage.kube.kube_events import KubeEvents
@@ -32,6 +33,7 @@ from feature_lineage.kube.logs import FailureLog
 from feature_lineage.kube.probes import KubeProbes
 from feature_lineage.kube.reconcile_hooks import RECONCILE_SECONDS, ClusterHooks
 from feature_lineage.kube.snapshots import KubeSnapshots
+from feature_lineage.lineage.query import LineageQuery
 from feature_lineage.metrics.metrics_listener import MetricsListener
 from feature_lineage.metrics.process import ProcessMetrics
 from feature_lineage.metrics.routes import metrics_routes
@@ -133,6 +135,7 @@ class Manager:
             on_outage_end=self._informer.request_relist,
         )
 
+        self.api = self._api_server(api, config.api) if config.api.enabled else None
         self.metrics.registry.register(
             ProcessMetrics(
                 {
@@ -143,6 +146,13 @@ class Manager:
                 }
             )
         )
+
+    def _api_server(self, api: Api, config: ApiConfig) -> ApiServer:
+        query = LineageQuery(self.reconciler.ports, self.reconciler.cache)
+        return ApiServer(config, api, self.resources, query, self._unavailable)
+
+    def _unavailable(self) -> str:
+        return "" if self.elector.leading else "this replica is not the leader, and only it answers"
 
     def readiness(self) -> str:
         """Why this process is not ready; "" if it is. A follower can be ready, too."""
@@ -176,6 +186,8 @@ class Manager:
             "watch": self._informer.watch(),
             "lead": self._lead(),
         }
+        if self.api is not None:
+            works["api"] = self.api.run()
         tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
         stopped = asyncio.create_task(_until(stop), name="stop")
         try:
@@ -191,6 +203,8 @@ class Manager:
                 await self.elector.release()
             await asyncio.to_thread(self._informer.stop)
             await self._registries.close()
+            if self.api is not None:
+                await asyncio.to_thread(self.api.stop)
             self.server.stop()
 
     async def _lead(self) -> None:

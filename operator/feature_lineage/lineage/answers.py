@@ -72,7 +72,7 @@ class VersionAnswer(Answer):
     """Whether the last probe could retrieve its features; absent if it was not probed."""
     serving_error: str | None = None
     declared_by: tuple[str, ...] = ()
-    """The TrainedModels for it, as ``namespace/name``."""
+    """The TrainedModels for it in the namespace of the project, as ``namespace/name``."""
 
 
 class VersionsPage(Answer):

@@ -28,6 +28,9 @@ from feature_lineage.reconcile.observe_project import observe_project
 MAX_INDEXES: Final = 16
 """Indexes in memory; one of 10,000 versions with 20 features each takes 10 MB."""
 
+MAX_SNAPSHOTS: Final = 64 * 1024 * 1024
+"""Bytes of their registry snapshots together, as `RegistrySnapshot.memory` estimates them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Built:
@@ -41,6 +44,10 @@ class _Built:
     snapshot: RegistrySnapshot | None
     index: ReverseIndex
     graph: LineageGraph
+
+    @property
+    def snapshot_memory(self) -> int:
+        return self.snapshot.memory if self.snapshot is not None else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +168,10 @@ class LineageQuery:
     async def _declared(
         self, project: FeatureStoreProject, cached: CachedFacts
     ) -> dict[tuple[str, str], tuple[str, ...]]:
-        """The TrainedModels of each version."""
+        """The TrainedModels of each version in the namespace of the project.
+
+        Who may read the project need not know what other namespaces have.
+        """
         view = cached.read_view
         if view is None:
             return {}
@@ -170,6 +180,8 @@ class LineageQuery:
             n for n in cached.named if any(True for _ in self._ports.resources.stamps_named(n))
         )
         async for model, version in permitted_versions(self._ports, project, view, names):
+            if model.metadata.namespace != project.metadata.namespace:
+                continue
             key = version.name, version.version
             name = f"{model.metadata.namespace}/{model.metadata.name}"
             found[key] = (*found.get(key, ()), name)
@@ -190,9 +202,15 @@ class LineageQuery:
                 index, graph = await asyncio.to_thread(_index_and_graph, pairs, snapshot)
                 built = _Built(weakref.ref(cached.facts), snapshot, index, graph)
             self._indexes[key] = built
-            while len(self._indexes) > MAX_INDEXES:
-                del self._indexes[next(iter(self._indexes))]
+            self._drop_oldest()
             return built
+
+    def _drop_oldest(self) -> None:
+        """Keep the newest indexes; each keeps its registry snapshot in memory."""
+        sizes = {key: each.snapshot_memory for key, each in self._indexes.items()}
+        while len(sizes) > 1 and (len(sizes) > MAX_INDEXES or sum(sizes.values()) > MAX_SNAPSHOTS):
+            oldest = next(iter(sizes))
+            del self._indexes[oldest], sizes[oldest]
 
     async def _snapshot(self, project: FeatureStoreProject, digest: str) -> RegistrySnapshot | None:
         """The snapshot with which the versions were linked; None if no registry was read."""

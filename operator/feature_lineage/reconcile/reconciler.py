@@ -73,7 +73,7 @@ class Reconciler:
     """
 
     def __init__(self, ports: Ports, may_act: Callable[[], bool] = lambda: True) -> None:
-        self._ports = ports
+        self.ports = ports
         self._sinks = registered(ports)
         self._may_act = may_act
         self._memory = ReconcileCache()
@@ -82,7 +82,7 @@ class Reconciler:
 
     def now(self) -> datetime:
         """The current time, from the clock of the decisions."""
-        return self._ports.clock.now()
+        return self.ports.clock.now()
 
     def forget(self, key: Key) -> None:
         """Remove all data about a deleted resource."""
@@ -115,7 +115,7 @@ class Reconciler:
         Args:
             requested: a reconcile was requested, so back-off is ignored.
         """
-        observed = await observe_project(self._ports, self._memory, project, requested=requested)
+        observed = await observe_project(self.ports, self._memory, project, requested=requested)
         decision = decide(observed)
         for keep in decision.before:
             await self._keep(project, keep)
@@ -129,7 +129,7 @@ class Reconciler:
             except NeedsTurn:  # the next pass finds the written status, and has no event of it
                 await emit(self._sinks, decision.events)
                 raise
-        concluded = conclude(observed, written.status, results, self._ports.clock.now())
+        concluded = conclude(observed, written.status, results, self.ports.clock.now())
         final = await self._write(written, concluded.status)
         sink_errors = await emit(self._sinks, (*decision.events, *concluded.events))
         await self._forget(project, final)
@@ -146,11 +146,11 @@ class Reconciler:
 
     async def reconcile_model(self, model: TrainedModel) -> ReconcileResult:
         """Reconcile a model once; nothing is done if nothing has changed since the last time."""
-        inputs = await model_inputs(self._ports, model)
+        inputs = await model_inputs(self.ports, model)
         no_op = self._no_ops.get(key_of(model))
         if no_op is not None and no_op.holds(inputs, self.now()):
             return ReconcileResult(model, no_op.until)
-        observed = await observe_model(self._ports, self._memory, model, inputs)
+        observed = await observe_model(self.ports, self._memory, model, inputs)
         decision = decide_model(observed)
         self._remember_shares(observed, decision.status)
         written = await self._write(model, decision.status)
@@ -161,7 +161,7 @@ class Reconciler:
             results = await self._actions.perform_tag_action(
                 action, observed.project, model.metadata.namespace, results
             )
-        now = self._ports.clock.now()
+        now = self.ports.clock.now()
         status, told = conclude_model(model, written.status, results, now)
         written = await self._write(written, status)
         sink_errors = await emit(self._sinks, (*decision.events, *told))
@@ -190,7 +190,7 @@ class Reconciler:
         self, before: ResourceT, written: ResourceT, decision: Decision[Any]
     ) -> ReconcileResult:
         """The result if the process may not act any more; its successor finds the intent."""
-        soon = self._ports.clock.now() + RETRY_START
+        soon = self.ports.clock.now() + RETRY_START
         requeue_at = min(soon, decision.requeue_at) if decision.requeue_at else soon
         return ReconcileResult(written, requeue_at, wrote=written.status != before.status)
 
@@ -198,19 +198,19 @@ class Reconciler:
         if resource.status == status:
             return resource
         changed = resource.model_copy(update={"status": status})
-        return await self._ports.resources.save(changed)
+        return await self.ports.resources.save(changed)
 
     async def _keep(self, project: FeatureStoreProject, keep: Keep) -> None:
         if isinstance(keep, KeepProbe):
             # Without a stored record, the next process probes again: no reason to hold an apply.
             self._memory.probes.keep(key_of(project), keep.record)
             try:
-                await self._ports.probes.keep(key_of(project), keep.record)
+                await self.ports.probes.keep(key_of(project), keep.record)
             except FeatureLineageError as error:
                 _log.warning("%s: the probe is not kept: %s", key_of(project), error.message)
             return
         record = SnapshotRecord(keep.at, keep.snapshot.digest, keep.revision)
-        await self._ports.snapshots.put(key_of(project), keep.snapshot, record)
+        await self.ports.snapshots.put(key_of(project), keep.snapshot, record)
 
     async def _forget(self, before: FeatureStoreProject, after: FeatureStoreProject) -> None:
         """Release the jobs whose report is not needed any more.
@@ -224,7 +224,7 @@ class Reconciler:
         left = set()
         for job in sorted((known | self._memory.jobs.get(key, frozenset())) - needed):
             try:
-                await self._ports.jobs.release(job, after)
+                await self.ports.jobs.release(job, after)
             except FeatureLineageError as error:
                 _log.warning("job %s of %s will be released later: %s", job, key, error.message)
                 left.add(job)
@@ -233,5 +233,5 @@ class Reconciler:
     def _requeue_at(self, decision: Decision[Any], results: ActionResults) -> datetime | None:
         if not results.failed:
             return decision.requeue_at
-        soon = self._ports.clock.now() + results.retry_after
+        soon = self.ports.clock.now() + results.retry_after
         return min(soon, decision.requeue_at) if decision.requeue_at else soon

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 import yaml
 from tests.access import EVERYTHING
-from tests.cluster.chart.helm import CHART, NAMESPACE, RELEASE, Helm, config, of, only, pod
+from tests.cluster.chart.helm import (
+    CHART,
+    NAMESPACE,
+    RELEASE,
+    Helm,
+    HelmFailed,
+    config,
+    of,
+    only,
+    pod,
+)
 from tests.cluster.chart.values import SERVERS, SETS
 
 from feature_lineage.api.manifests import load_manifests
@@ -141,6 +151,12 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
         "workers": 8,
         "resyncInterval": "1h30m",
         "port": 8080,
+        "api": {
+            "enabled": True,
+            "port": 8443,
+            "allowPlainHttp": False,
+            "tlsDir": "/etc/feature-lineage/tls",
+        },
         "leaderElection": {"leaseName": "lineage-leader"},
     }
 
@@ -286,7 +302,7 @@ def test_prometheus_keeps_the_labels_of_the_resources(helm: Helm) -> None:
     objects = helm.render(SETS["everything"])
     monitor = only(objects, "ServiceMonitor")
     (endpoint,) = monitor["spec"]["endpoints"]
-    (port,) = only(objects, "Service")["spec"]["ports"]
+    port, _ = only(objects, "Service")["spec"]["ports"]
 
     assert endpoint["honorLabels"] is True
     assert (endpoint["path"], endpoint["port"]) == ("/metrics", port["name"])
@@ -373,3 +389,30 @@ def test_the_entry_of_the_notes_is_one(helm: Helm) -> None:
 
     (entry,) = yaml.safe_load(written)
     assert AccessEntry.model_validate(entry).allow != ()
+
+
+def test_the_api_is_off_and_has_no_permission_until_it_is_on(helm: Helm) -> None:
+    plain = helm.render()
+    assert "api" not in config(plain)
+    assert [port["name"] for port in only(plain, "Service")["spec"]["ports"]] == ["http"]
+    assert not [o for o in of(plain, "ClusterRole") if "tokenreviews" in str(o)]
+
+    served = helm.render({"api": {"enabled": True, "tls": {"secretName": "lineage-tls"}}})
+    assert {port["name"]: port["port"] for port in only(served, "Service")["spec"]["ports"]} == {
+        "http": 8080,
+        "api": 8443,
+    }
+    mounts = pod(served)["containers"][0]["volumeMounts"]
+    assert config(served)["api"]["tlsDir"] in [mount["mountPath"] for mount in mounts]
+    role = only(served, "ClusterRole", ":api")
+    assert {(r["resources"][0], *r["verbs"]) for r in role["rules"]} == {
+        ("tokenreviews", "create"),
+        ("subjectaccessreviews", "create"),
+    }
+
+
+def test_tokens_are_not_sent_without_tls_unless_somebody_says_so(helm: Helm) -> None:
+    with pytest.raises(HelmFailed, match=r"set api\.tls\.secretName, or api\.allowPlainHttp"):
+        helm.render({"api": {"enabled": True}})
+    served = helm.render({"api": {"enabled": True, "allowPlainHttp": True}})
+    assert "tlsDir" not in config(served)["api"]

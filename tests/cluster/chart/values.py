@@ -55,6 +55,7 @@ SETS: Final = {
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "allowAnyGitHost": False,
         "allowedFeatureServerUrls": ["http://features.*.svc:6566"],
+        "api": {"enabled": True, "tls": {"secretName": "lineage-tls"}},
         "runner": {
             "image": {"tag": "nightly", "pullPolicy": "Always"},
             "imagePullSecrets": [{"name": "regcred"}],

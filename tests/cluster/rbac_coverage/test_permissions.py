@@ -59,12 +59,18 @@ def test_what_was_asked_for_is_what_is_granted(
     # Tenants grant single Secrets, or the platform grants all with this value.
     widened = helm.render({"rbac": {"secrets": "WatchedNamespaces"}})
     of_secrets = permissions(only(widened, "ClusterRole", ":secrets")["rules"])
+    # Off by default, with its permissions.
+    served = helm.render({"api": {"enabled": True, "allowPlainHttp": True}})
+    of_api = permissions(only(served, "ClusterRole", ":api")["rules"])
     used = all_taken(record for record in asked if record.allowed)
     failed = whole_run.failed
     hint = f"; {failed} tests failed before, and may have asked for less" if failed else ""
 
     assert of_secrets == {Permission("", "secrets", "get")}
-    assert used - by_default - of_secrets == set(), "the chart does not grant what was used"
+    assert used - by_default - of_secrets - of_api == set(), (
+        "the chart does not grant what was used"
+    )
+    assert of_api - used == set(), f"the API needs less{hint}"
     assert by_default - used == set(), f"the chart grants what nothing used{hint}"
 
 

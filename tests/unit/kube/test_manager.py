@@ -118,7 +118,7 @@ async def test_the_list_of_feature_servers_is_used() -> None:
     config = OperatorConfig.model_validate({"runner": {"image": "runner:1"}, "port": 0, **listed})
     async with Api(Configuration(host="http://127.0.0.1:1")) as api:
         manager = Manager(api, config, Identity("one", "ml", "operator"))
-        allows = manager.reconciler._ports.allows_feature_server
+        allows = manager.reconciler.ports.allows_feature_server
         manager.server.stop()
 
     assert allows("http://features.ml:6566")

@@ -113,6 +113,21 @@ async def test_only_the_most_recently_used_indexes_are_kept(
     assert len(lineage.query._indexes) == 2
 
 
+async def test_indexes_keep_registries_of_a_bounded_size_only(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = lineage.project
+    await lineage.users(CONV_RATE)
+    size = next(iter(lineage.query._indexes.values())).snapshot_memory
+    monkeypatch.setattr(query, "MAX_SNAPSHOTS", size)
+    metadata = first.metadata.model_copy(update={"namespace": "other"})
+    lineage.project = first.model_copy(update={"metadata": metadata})
+    await lineage.observe()
+    await lineage.users(CONV_RATE)
+
+    assert [key.namespace for key in lineage.query._indexes] == ["other"]
+
+
 async def test_a_project_that_was_never_read_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
