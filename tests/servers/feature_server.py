@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -73,8 +74,14 @@ class Faulty:
 
 
 @contextmanager
-def faulty_server(answer: Callable[[Seen], Answer]) -> Iterator[Faulty]:
-    """A server in threads that answers each request by a function."""
+def faulty_server(
+    answer: Callable[[Seen], Answer], certificate: Path | None = None
+) -> Iterator[Faulty]:
+    """A server in threads that answers each request by a function.
+
+    Args:
+        certificate: a file with certificate and key, for https.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -98,6 +105,11 @@ def faulty_server(answer: Callable[[Seen], Answer]) -> Iterator[Faulty]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     there = Faulty(f"http://127.0.0.1:{server.server_port}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        there.url = there.url.replace("http:", "https:")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield there

@@ -38,7 +38,9 @@ _MAX_REFUSAL: Final = 64 * 1024
 _HIDDEN: Final = frozenset({"/retrieve-online-documents"})
 """Paths of Feast that its description of the API leaves out."""
 _ROUTES: Final = re.compile(r'@app\.(?:get|post)\(\s*"(/[^"]*)"')
-_UNKNOWN_OBJECT: Final = re.compile(r"does not exist in project|not found in projection")
+_UNKNOWN_OBJECT: Final = re.compile(
+    r"does not exist in project|not found in projection|Missing join key values"
+)
 
 
 class _Failed(Exception):

@@ -66,11 +66,14 @@ def test_a_server_with_an_old_registry_is_seen(build: Build, zygote: Zygote) -> 
     with start_feature_server(repo.path) as url:
         repo.edit("trips=Int64, rate", "trips=Int64, more=Int64, rate")
         repo.edit("[trips, places, whole])", "[trips, places])")
+        repo.edit('known + df["x"]', 'known + df["x"] + 1')
         applied = zygote.run(request("apply", repo.path))
         assert applied.outcome is Outcome.SUCCEEDED, applied.message
         added = Question("", ("trips:more",), ColumnNames.FULL)
-        order = ProbeRequest(questions=(Question("mixed"), added), keys=keys, server=url)
-        mixed, more = ask(repo, zygote, order)
+        order = ProbeRequest(
+            questions=(Question("mixed"), added, Question("summed")), keys=keys, server=url
+        )
+        mixed, more, summed = ask(repo, zygote, order)
 
     assert (mixed.finding, more.finding) == (Reason.SERVER_DIFFERS, Reason.SERVING_FAILS)
     assert server_of(mixed).lacks == "trips__more"
@@ -78,6 +81,10 @@ def test_a_server_with_an_old_registry_is_seen(build: Build, zygote: Zygote) -> 
     assert server_of(more).cause is ServerCause.REFUSED
     assert "more not found in projection trips" in server_of(more).error
     assert server_of(more).stale
+    assert summed.finding is Reason.SERVER_DIFFERS
+    plus = server_of(summed).worst
+    assert plus is not None
+    assert (plus.column, plus.ratio) == ("sums__plus", 1)
 
 
 def test_a_service_that_the_server_does_not_know(build: Build, zygote: Zygote) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.contract.runner.generated_stores import UNTIL, GeneratedStore
 from tests.contract.runner.harness import Zygote, request
 from tests.contract.runner.repos import NOW, Repo
+from tests.servers.feature_server import start_feature_server
 
 from feature_lineage.api.enums import ProbeSkew
 from feature_lineage.operations.job_report import Outcome
@@ -29,15 +30,27 @@ def materialize(repo: Repo, zygote: Zygote, record: ProbeRecord, *ends: object) 
     return record.with_keys(sampled, {view.name for view in report.views})
 
 
-def probe(repo: Repo, zygote: Zygote, store: GeneratedStore, record: ProbeRecord) -> int:
-    """Probe with a comparison; returns how many values were compared."""
+def probe(
+    repo: Repo, zygote: Zygote, store: GeneratedStore, record: ProbeRecord, server: str = ""
+) -> int:
+    """Probe with a comparison; returns how many values were compared.
+
+    Args:
+        server: address of a feature server that is asked, too.
+    """
     order = ProbeRequest(
-        questions=tuple(store.questions), keys=record.keys, most=100, skew=ProbeSkew.AUTO
+        questions=tuple(store.questions),
+        keys=record.keys,
+        most=100,
+        skew=ProbeSkew.OFF if server else ProbeSkew.AUTO,
+        server=server,
     )
     report = zygote.run(request("probe", repo.path, order))
     assert report.outcome is Outcome.SUCCEEDED, report.message
     bad: list[ProbeAnswer] = [each for each in report.answers if each.finding not in GOOD]
     assert not bad, (bad, store.code)
+    if server:
+        return sum(each.server.compared for each in report.answers if each.server is not None)
     skews = [answer.skew for answer in report.answers if answer.skew is not None]
     assert len(skews) == len(store.questions)
     errors = [skew.why for skew in skews if "Error" in skew.why or "failed" in skew.why]
@@ -62,3 +75,15 @@ def test_a_store_that_is_right_is_served(repo: Repo, zygote: Zygote, seed: int) 
     probe(repo, zygote, store, record)
     record = materialize(repo, zygote, record, UNTIL, NOW)
     probe(repo, zygote, store, record)
+
+
+@pytest.mark.parametrize("seed", range(100, 100 + STORES // 5))
+def test_a_feature_server_of_a_right_store(repo: Repo, zygote: Zygote, seed: int) -> None:
+    store = GeneratedStore(seed)
+    store.write(repo)
+    applied = zygote.run(request("apply", repo.write(store.code).path))
+    assert applied.outcome is Outcome.SUCCEEDED, (applied.message, store.code)
+    record = materialize(repo, zygote, ProbeRecord(), NOW - timedelta(days=90), UNTIL)
+
+    with start_feature_server(repo.path) as url:
+        assert probe(repo, zygote, store, record, url) > 0

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cluster.pki import Authority
 from tests.servers.feature_server import Answer, Seen, faulty_server
 
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
@@ -86,7 +88,7 @@ def test_what_is_sent() -> None:
 
 
 def test_a_credential_of_the_environment_is_not_sent(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret")
@@ -96,6 +98,23 @@ def test_a_credential_of_the_environment_is_not_sent(
         assert ask(it.url).compared == 3
     assert proxy.seen == []
     assert {name for seen in it.seen for name in seen.headers if "uth" in name} == set()
+
+
+def test_a_certificate_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the authorities of the image, or those of SSL_CERT_FILE."""
+    authority = Authority()
+    issued = authority.issue("features", addresses=("127.0.0.1",))
+    pair, trusted = tmp_path / "tls.pem", tmp_path / "ca.crt"
+    pair.write_bytes(issued.certificate + issued.key)
+    trusted.write_bytes(authority.certificate)
+    with faulty_server(answering(200, RIGHT), pair) as server:
+        stranger = ask(server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        known = ask(server.url)
+
+    assert stranger.cause is UNAVAILABLE
+    assert "CERTIFICATE_VERIFY_FAILED" in stranger.error
+    assert (known.cause, known.compared) == (None, 3)
 
 
 @pytest.mark.parametrize(
