@@ -1,5 +1,6 @@
 """Ctrl-C while a job runs: everything ends, and the next run finishes the same operation."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -63,6 +64,32 @@ async def test_interrupted_host_leaves_no_process(
     assert registry_of(repo)["services"] == ["driver_activity_v1"]
     (run,) = mlflow.ops_runs(project)
     assert run["tags"]["featurelineage.io/operation-id"] == stopped["id"]
+
+
+@pytest.mark.real_processes
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_plan_leaves_no_process(tmp_path: Path, sign: signal.Signals) -> None:
+    """A CI job that is cancelled sends SIGTERM: the job of the plan ends, too."""
+    write_repo(tmp_path / "repo", "planned", WAITS + FEATURES)
+    write_yaml(tmp_path / "manifests.yaml", project_manifest("planned"))
+    (tmp_path / "tmp").mkdir()
+    plan = subprocess.Popen(
+        [sys.executable, "-m", "feature_lineage.cli", "plan", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        start_new_session=True,
+        text=True,
+    )
+    worker = int(appears(tmp_path / "started", plan))
+    plan.send_signal(sign)
+    said, errors = plan.communicate(timeout=PATIENCE)
+
+    assert (plan.returncode, said) == (130, "")
+    assert "Traceback" not in errors
+    assert not alive(worker)
+    assert not list((tmp_path / "tmp").glob("feature-lineage-plan-*"))
 
 
 def appears(path: Path, host: "subprocess.Popen[str]") -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ def run_plan(folder: Path, state: Path, output: str, *, detailed: bool = False) 
         detailed: whether a plan that is not blocked but affects protected models ends with
             `AFFECTS_MODELS` in place of 0.
     """
-    results = asyncio.run(_plans(folder, state))
+    try:
+        results = asyncio.run(_plans(folder, state))
+    except asyncio.CancelledError:  # by a signal
+        raise KeyboardInterrupt from None
     if output == "json":
         click.echo(json.dumps([_as_json(result) for result in results], indent=2))
     else:
@@ -47,6 +51,11 @@ def run_plan(folder: Path, state: Path, output: str, *, detailed: bool = False) 
 
 
 async def _plans(folder: Path, state: Path) -> list[Planned]:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    for sign in (signal.SIGTERM, signal.SIGHUP):  # a cancelled CI job, `timeout`, a lost terminal
+        if signal.getsignal(sign) is not signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(sign, task.cancel)
     host = LocalHost(folder, state, PlainConsole())
     try:
         return await plan_folder(host)
