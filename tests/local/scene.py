@@ -145,10 +145,24 @@ class MLflow:
         answer = self._api.request("DELETE", path, json=body)
         assert answer.is_success, answer.text
 
+    def create_experiment(self, name: str) -> str:
+        return str(self.post("experiments/create", name=name)["experiment_id"])
+
     def train(
-        self, model: str, project: str, refs: list[str], *, alias: str | None = None, **tags: str
+        self,
+        model: str,
+        project: str,
+        refs: list[str],
+        *,
+        alias: str | None = None,
+        experiment: str | None = None,
+        **tags: str,
     ) -> str:
         """Create a run with Feast's tags, register a version from it, and return its number."""
+        place = "0"
+        if experiment is not None:
+            found = self.get("experiments/get-by-name", experiment_name=experiment)
+            place = found["experiment"]["experiment_id"]
         recorded = {
             "feast.project": project,
             "feast.feature_refs": ",".join(refs),
@@ -158,7 +172,7 @@ class MLflow:
         now = int(datetime.now(UTC).timestamp() * 1000)
         run = self.post(
             "runs/create",
-            experiment_id="0",
+            experiment_id=place,
             start_time=now,
             tags=[{"key": key, "value": value} for key, value in recorded.items()],
         )["run"]["info"]["run_id"]

@@ -19,7 +19,7 @@ from tests.local.conftest import EventRecorder, run_once
 from tests.local.scene import MLflow, model_manifest, project_manifest, write_repo, write_yaml
 from tests.local.state_reader import command
 
-from feature_lineage.lineage.endpoints import ENDPOINTS
+from feature_lineage.lineage.endpoints import ENDPOINTS, FEAST_ENDPOINTS
 from feature_lineage.local.api_server import serve_api
 from feature_lineage.local.host import LocalHost
 
@@ -162,7 +162,7 @@ async def test_the_api_is_what_its_document_says(
         await host.run_once()
         document = (await client.get("/openapi.json")).json()
         validate(document)
-        assert len(document["paths"]) == len(ENDPOINTS) + 1
+        assert len(document["paths"]) == len(ENDPOINTS) + len(FEAST_ENDPOINTS) + 1
         schema = schemathesis.openapi.from_dict(document)
         for found in schema.get_all_operations():
             await asyncio.to_thread(_fuzz, found.ok(), str(client.base_url))

@@ -100,6 +100,7 @@ api:
   enabled: true
   port: 8443
   allowPlainHttp: {{ .Values.api.allowPlainHttp }}
+  feastUiWithoutToken: {{ toJson .Values.api.feastUiWithoutToken }}
   {{- if .Values.api.tls.secretName }}
   tlsDir: /etc/feature-lineage/tls
   {{- end }}

@@ -42,9 +42,16 @@ class ApiServer:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._certificate = Certificate(Path(config.tls_dir)) if config.tls_dir else None
-        routes = LineageApi(projects, query, TokenAccess(api, loop), loop, unavailable).routes()
+        lineage = LineageApi(
+            projects,
+            query,
+            TokenAccess(api, loop),
+            loop,
+            unavailable,
+            config.feast_ui_without_token,
+        )
         self._server = HttpServer(
-            routes,
+            lineage.routes(),
             config.port,
             "0.0.0.0",  # noqa: S104 - clients come from outside the pod
             middlewares=[problems],

@@ -30,6 +30,8 @@ def _parsed_by(parse: Callable[[str], object], example: str) -> AfterValidator:
     return AfterValidator(parses)
 
 
+NAMESPACED = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+
 _ADDRESS = _parsed_by(Glob.parse, "https://mlflow.*.example.org or http://server.ml:5000/*")
 _HOST = _parsed_by(HostGlob.parse, "git.example.org, *.example.org or git.example.org:8443")
 
@@ -96,6 +98,11 @@ class ApiConfig(ApiModel):
     enabled: StrictBool = Field(False, description="Whether the operator serves it.")
     port: int = Field(8443, ge=0, le=65535, description="Its port.")
     tls_dir: str = Field("", description="Directory of a mounted Secret with tls.crt and tls.key.")
+    feast_ui_without_token: tuple[Annotated[str, Field(pattern=NAMESPACED)], ...] = Field(
+        (),
+        description="Projects (`namespace/name`) whose three answers for Feast's UI need no token: "
+        "names of models, features, services and runs are then open to whoever reaches the port.",
+    )
     allow_plain_http: StrictBool = Field(
         False,
         description="Whether it may be served without TLS, such as behind a proxy.",

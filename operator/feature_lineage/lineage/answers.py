@@ -30,6 +30,10 @@ class Answer(BaseModel):
         """The answer as JSON types."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    def as_json(self) -> bytes:
+        """The answer as the HTTP API sends it."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
 
 class AsOf(Answer):
     """The age of the facts of an answer."""

@@ -1,6 +1,6 @@
 """The questions of the HTTP API: parameters, answers, and who answers.
 
-Each endpoint is below ``/api/v1alpha1/namespaces/{namespace}/projects/{name}/``.
+`openapi` has the paths before them: one for our endpoints, and one for those of Feast's UI.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from feature_lineage.lineage import feast_ui
 from feature_lineage.lineage.answers import (
     Answer,
     Features,
@@ -176,3 +177,28 @@ ENDPOINTS: Final = (
         _unused,
     ),
 )
+
+FEAST_ENDPOINTS: Final = (
+    Endpoint(
+        "mlflow-runs",
+        "Runs of registered versions, newest first, as Feast's UI reads them",
+        feast_ui.RunsParameters,
+        feast_ui.FeastRuns,
+        lambda line, given: feast_ui.runs(line, given.max_results),
+    ),
+    Endpoint(
+        "mlflow-feature-usage",
+        "Runs and models of each feature view, as Feast's UI reads them",
+        feast_ui.NoParameters,
+        feast_ui.FeastUsages,
+        lambda line, _: feast_ui.feature_usage(line),
+    ),
+    Endpoint(
+        "mlflow-feature-models",
+        "Model versions of each feature, as Feast's UI reads them",
+        feast_ui.NoParameters,
+        feast_ui.FeastFeatureModels,
+        lambda line, _: feast_ui.feature_models(line),
+    ),
+)
+"""With the paths of Feast's UI server, for a proxy in front of it."""

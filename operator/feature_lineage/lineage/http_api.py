@@ -17,8 +17,8 @@ from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
 from feature_lineage.http.problems import Problem
 from feature_lineage.large_parses import NeedsTurn
 from feature_lineage.lineage.answers import ProjectAnswer, ProjectsAnswer
-from feature_lineage.lineage.endpoints import ENDPOINTS, Endpoint
-from feature_lineage.lineage.openapi import PREFIX, PROJECT, openapi_document
+from feature_lineage.lineage.endpoints import ENDPOINTS, FEAST_ENDPOINTS, Endpoint
+from feature_lineage.lineage.openapi import FEAST, PREFIX, PROJECT, openapi_document
 from feature_lineage.lineage.prepared import Prepared, PreparedAnswers, prepared
 from feature_lineage.lineage.project_lineage import ProjectLineage
 from feature_lineage.lineage.query import LineageQuery
@@ -72,6 +72,8 @@ class LineageApi:
     Args:
         loop: of the operator, on which `query` reads.
         unavailable: why this process cannot answer, such as another leader; "" if it can.
+        feast_ui_without_token: projects, as ``namespace/name``, whose answers for Feast's UI
+            everybody may read.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class LineageApi:
         access: Access,
         loop: asyncio.AbstractEventLoop,
         unavailable: Callable[[], str] = lambda: "",
+        feast_ui_without_token: Iterable[str] = (),
     ) -> None:
         self._projects = projects
         self._query = query
         self._access = access
         self._loop = loop
         self._unavailable = unavailable
+        self._open = frozenset(feast_ui_without_token)
         self._answers = PreparedAnswers()
         self._document = prepared(openapi_document(tokens=access.tokens))
 
@@ -95,6 +99,7 @@ class LineageApi:
             web.get("/openapi.json", self._openapi),
             web.get(f"{PREFIX}/projects", self._list),
             *(web.get(f"{PROJECT}/{each.path}", self._handler(each)) for each in ENDPOINTS),
+            *(web.get(f"{FEAST}/{each.path}", self._handler(each)) for each in FEAST_ENDPOINTS),
         ]
 
     async def _openapi(self, request: web.Request) -> web.Response:
@@ -109,7 +114,7 @@ class LineageApi:
         for namespace, projects in sorted(by_namespace.items()):
             if await self._access.may_list(request, namespace):
                 items += map(_project, sorted(projects, key=lambda each: each.metadata.name))
-        return prepared(_json(ProjectsAnswer(items=tuple(items)))).response(request)
+        return prepared(ProjectsAnswer(items=tuple(items)).as_json()).response(request)
 
     async def _every_project(self) -> list[FeatureStoreProject]:
         return list(self._projects.projects())
@@ -120,7 +125,8 @@ class LineageApi:
         async def handle(request: web.Request) -> web.Response:
             self._check_available()
             namespace, name = request.match_info["namespace"], request.match_info["name"]
-            await self._access.check(request, namespace, name)
+            if endpoint not in FEAST_ENDPOINTS or f"{namespace}/{name}" not in self._open:
+                await self._access.check(request, namespace, name)
             given = _parameters(endpoint.parameters, request)
             project = self._projects.project(namespace, name)
             if project is None:
@@ -196,7 +202,7 @@ def _parameters(model: type[BaseModel], request: web.Request) -> BaseModel:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(map(str, first["loc"]))
-        known = ", ".join(model.model_json_schema(by_alias=True)["properties"])
+        known = ", ".join(model.model_json_schema(by_alias=True).get("properties", {})) or "none"
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             f"{visible(name)}: {first['msg']}; parameters are {known}",
@@ -205,13 +211,9 @@ def _parameters(model: type[BaseModel], request: web.Request) -> BaseModel:
 
 def _made(endpoint: Endpoint, line: ProjectLineage, given: BaseModel) -> Prepared:
     try:
-        return prepared(_json(endpoint.ask(line, given)))
+        return prepared(endpoint.ask(line, given).as_json())
     except FeatureLineageError as error:
         raise problem_of(error) from error
-
-
-def _json(answer: BaseModel) -> bytes:
-    return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def _project(project: FeatureStoreProject) -> ProjectAnswer:

@@ -9,10 +9,11 @@ from pydantic.json_schema import models_json_schema
 
 from feature_lineage import __version__
 from feature_lineage.lineage.answers import Answer, ProjectsAnswer
-from feature_lineage.lineage.endpoints import ENDPOINTS, Endpoint
+from feature_lineage.lineage.endpoints import ENDPOINTS, FEAST_ENDPOINTS, Endpoint
 
 PREFIX: Final = "/api/v1alpha1"
 PROJECT: Final = PREFIX + "/namespaces/{namespace}/projects/{name}"
+FEAST: Final = "/feast/{namespace}/{name}/api"
 _REF: Final = "#/components/schemas/{model}"
 _PROBLEM: Final = {
     "type": "object",
@@ -43,7 +44,10 @@ def openapi_document(*, tokens: bool) -> bytes:
         tokens: whether callers need a bearer token.
     """
     errors = _ERRORS_WITH_TOKENS if tokens else _ERRORS
-    answers: list[type[Answer]] = [ProjectsAnswer, *(endpoint.answer for endpoint in ENDPOINTS)]
+    answers: list[type[Answer]] = [
+        ProjectsAnswer,
+        *(endpoint.answer for endpoint in (*ENDPOINTS, *FEAST_ENDPOINTS)),
+    ]
     _, schemas = models_json_schema(
         [(model, "serialization") for model in answers], by_alias=True, ref_template=_REF
     )
@@ -54,10 +58,11 @@ def openapi_document(*, tokens: bool) -> bytes:
             )
         }
     }
-    for endpoint in ENDPOINTS:
+    placed = [(PROJECT, each) for each in ENDPOINTS] + [(FEAST, each) for each in FEAST_ENDPOINTS]
+    for root, endpoint in placed:
         parameters = [_in_path("namespace"), _in_path("name"), *_query(endpoint)]
         operation = _operation(endpoint.path, endpoint.summary, parameters, endpoint.answer, errors)
-        paths[f"{PROJECT}/{endpoint.path}"] = {"get": operation}
+        paths[f"{root}/{endpoint.path}"] = {"get": operation}
     schemes = {"bearer": {"type": "http", "scheme": "bearer"}} if tokens else {}
     document = {
         "openapi": "3.1.0",
@@ -112,14 +117,14 @@ def _query(endpoint: Endpoint) -> list[dict[str, Any]]:
             "description": part.pop("description", ""),
             "schema": part,
         }
-        for name, part in schema["properties"].items()
+        for name, part in schema.get("properties", {}).items()
     ]
 
 
 def _inlined(model: type[BaseModel]) -> dict[str, Any]:
     """The schema of parameters; an absent one is absent, and not the text "null"."""
     schema = model.model_json_schema(by_alias=True)
-    for part in schema["properties"].values():
+    for part in schema.get("properties", {}).values():
         kinds = [kind for kind in part.pop("anyOf", []) if kind.get("type") != "null"]
         if kinds:
             part.update(kinds[0])

@@ -12,7 +12,7 @@ from typing import Final
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.decide.observed import LinkedVersion
 from feature_lineage.decide.project.views import view_states
-from feature_lineage.errors import NotFound, TerminalError
+from feature_lineage.errors import NotFound, ServerUnavailable, TerminalError
 from feature_lineage.features.freshness import ViewState, judge_model
 from feature_lineage.features.signatures import question_key
 from feature_lineage.features.snapshot import RegistrySnapshot
@@ -41,6 +41,7 @@ from feature_lineage.lineage.nodes import (
     version_node,
     view_of,
 )
+from feature_lineage.models.facts import TrainingRun
 from feature_lineage.models.index import IndexedVersion, ReverseIndex, version_order
 from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protected_services import protected_services
@@ -57,6 +58,8 @@ class ProjectLineage:
         snapshot: the registry; None if it was not read.
         linked: model versions by (model, version), with their verdicts.
         declared: the TrainedModels for a version, as ``namespace/name``.
+        runs: training runs of the versions by id; None if they are not in memory now.
+        mlflow_url: of MLflow's UI; "" if it is not known.
         probe: the last probe; None if there was none.
         now: when the answers are given.
     """
@@ -69,6 +72,8 @@ class ProjectLineage:
     now: datetime
     linked: Mapping[tuple[str, str], LinkedVersion] = field(default_factory=dict)
     declared: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    runs: Mapping[str, TrainingRun] | None = None
+    mlflow_url: str = ""
     probe: ProbeRecord | None = None
 
     @property
@@ -298,6 +303,16 @@ class ProjectLineage:
             verdict=judged.verdict if judged else None,
             reason=judged.reason if judged else None,
         )
+
+    def run_of(self, version: IndexedVersion) -> TrainingRun | None:
+        """The run from which a version comes; None if MLflow has none.
+
+        Raises:
+            ServerUnavailable: the runs are not in memory now.
+        """
+        if self.runs is None:
+            raise ServerUnavailable(f"{self.resource}: MLflow is being read again")
+        return self.runs.get(self._linked(version).version.run_id)
 
     def _linked(self, version: IndexedVersion) -> LinkedVersion:
         return self.linked[version.model, version.version]

@@ -130,6 +130,8 @@ class LineageQuery:
             now=self._ports.clock.now(),
             linked=cached.by_version,
             declared=await self._declared(project, cached),
+            runs=view.runs if (view := cached.read_view) is not None else None,
+            mlflow_url=self._mlflow_url(project),
             probe=probe,
         )
 
@@ -164,6 +166,11 @@ class LineageQuery:
                 f"{now.resource}: registry snapshot {state.digest[:12]} is not kept any more"
             )
         return await asyncio.to_thread(past, now, found[state.digest], state, aliases, at)
+
+    def _mlflow_url(self, project: FeatureStoreProject) -> str:
+        """The address of the server, where the project names it."""
+        mlflow = project.spec.mlflow
+        return (mlflow.tracking_uri or "").rstrip("/") if mlflow is not None else ""
 
     async def _declared(
         self, project: FeatureStoreProject, cached: CachedFacts

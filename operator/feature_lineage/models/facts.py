@@ -48,6 +48,7 @@ class TrainingRun:
         models: (id, step) of the LoggedModels that it logged.
         parent_id: the run in which it is nested, or "".
         parent: that run, where this run has no record of training itself.
+        name: of the run, cut; status and experiment_id: as MLflow writes them.
     """
 
     run_id: str
@@ -60,6 +61,9 @@ class TrainingRun:
     models: tuple[tuple[str, int], ...] = ()
     parent_id: str = ""
     parent: "TrainingRun | None" = None
+    name: str = ""
+    status: str = ""
+    experiment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

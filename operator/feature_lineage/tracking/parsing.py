@@ -26,6 +26,8 @@ RUN_ID: Final = re.compile(r"[a-zA-Z0-9][\w-]{0,63}", re.ASCII)
 MODEL_ID: Final = re.compile(r"m-[\w-]{1,64}", re.ASCII)
 MAX_MODELS: Final = 100
 """LoggedModels of a run that are kept."""
+MAX_NAME: Final = 250
+"""Characters of a run's name; MLflow itself accepts far more."""
 MAX_ALIASES: Final = 1000
 """Of a registered model; each is a name that its users gave to a version."""
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
@@ -159,6 +161,9 @@ def _run(raw: Json) -> RunRow:
             last_retrieval=max(_retrievals(data), default=0),
             models=tuple(islice(_models(raw), MAX_MODELS)),
             parent_id=next(filter(RUN_ID.fullmatch, _values(data, PARENT_TAG)), ""),
+            name=str(info.get("run_name", ""))[:MAX_NAME],
+            status=sys.intern(str(info.get("status", ""))[:MAX_NAME]),
+            experiment_id=sys.intern(str(info.get("experiment_id", ""))[:MAX_NAME]),
         ),
         final=info.get("status") in FINAL_STATUS,
     )

@@ -155,6 +155,7 @@ def test_the_configuration_file_says_what_the_values_say(helm: Helm) -> None:
             "enabled": True,
             "port": 8443,
             "allowPlainHttp": False,
+            "feastUiWithoutToken": ["ml/driver-ranking"],
             "tlsDir": "/etc/feature-lineage/tls",
         },
         "leaderElection": {"leaseName": "lineage-leader"},

@@ -55,7 +55,11 @@ SETS: Final = {
         "allowedGitHosts": ["*.example.org", "git.corp:8443"],
         "allowAnyGitHost": False,
         "allowedFeatureServerUrls": ["http://features.*.svc:6566"],
-        "api": {"enabled": True, "tls": {"secretName": "lineage-tls"}},
+        "api": {
+            "enabled": True,
+            "tls": {"secretName": "lineage-tls"},
+            "feastUiWithoutToken": ["ml/driver-ranking"],
+        },
         "runner": {
             "image": {"tag": "nightly", "pullPolicy": "Always"},
             "imagePullSecrets": [{"name": "regcred"}],

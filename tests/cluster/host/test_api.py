@@ -119,14 +119,19 @@ async def test_who_may_read_projects_may_read_their_lineage(
     gone = account(kubectl, namespace, "gone")
     kubectl("delete", "serviceaccount", "gone", f"--namespace={namespace}")
 
-    mlflow, feast = MLflow(shared_mlflow().url), namespace.replace("-", "_")
-    mlflow.train(f"{feast}_m", feast, ["stats:rate"], alias="champion")
+    mlflow, project = MLflow(shared_mlflow().url), namespace.replace("-", "_")
+    mlflow.train(f"{project}_m", project, ["stats:rate"], alias="champion")
     spec: dict[str, Any] = {"mlflow": {"trackingUri": mlflow.url, "pollInterval": "1s"}}
     port = free_port()
-    api = {"enabled": True, "port": port, "tlsDir": str(tls.folder)}
+    api = {
+        "enabled": True,
+        "port": port,
+        "tlsDir": str(tls.folder),
+        "feastUiWithoutToken": [f"{other}/ranking"],
+    }
     operator = await start_operator(namespaces=[namespace, other], api=api)
     for where in (namespace, other):
-        await create_project(admin, where, project=feast, **spec)
+        await create_project(admin, where, project=project, **spec)
         await until(admin, PROJECT_KIND, where, "ranking", _is_linked)
 
     async with httpx.AsyncClient(
@@ -143,7 +148,7 @@ async def test_who_may_read_projects_may_read_their_lineage(
         mine = await get(versions(namespace), reader)
         assert mine.status_code == 200, mine.text
         assert [(i["model"], i["aliases"]) for i in mine.json()["items"]] == [
-            (f"{feast}_m", ["champion"])
+            (f"{project}_m", ["champion"])
         ]
         assert "reader" not in operator.log.read_text()
         assert (await get(versions(other), in_group)).status_code == 200
@@ -162,6 +167,14 @@ async def test_who_may_read_projects_may_read_their_lineage(
         for token, expected in ((reader, [namespace]), (in_group, [other]), (nobody, [])):
             listed = (await get(PROJECTS, token)).json()["items"]
             assert [item["namespace"] for item in listed] == expected
+
+        # Feast's UI sends no token: its answers are open only where a value says so.
+        feast = "/feast/{}/ranking/api/mlflow-feature-models"
+        opened = await get(feast.format(other))
+        assert list(opened.json()["feature_models"]) == ["stats:rate"]
+        assert (await get(feast.format(namespace))).status_code == 401
+        assert (await get(feast.format(namespace), reader)).status_code == 200
+        assert (await get(versions(other))).status_code == 401
 
         wrong = ["nonsense", f"{reader}x", gone]
         if isinstance(cluster, ControlPlane):
