@@ -18,28 +18,27 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.local.conftest import run_once
+from tests.local.conftest import EventRecorder, assert_quiet, run_once
+from tests.local.lineage.table import NONE
 from tests.local.scene import MLflow
 from tests.local.state_reader import ResourceState, read_state
-from tests.local.upgrade.record import RECORDED, write_rows
+from tests.local.upgrade.record import MODELS, PROJECT, RECORDED, write_rows
 from tests.servers.mlflow import Server, free_port, start_mlflow
 
 from feature_lineage.api.manifests import parse
 from feature_lineage.api.resources import FeatureStoreProject, TrainedModel
 from feature_lineage.runner.address import registry_id
 
-KEPT = ("service", "short-names", "plain-list", "changed")
-CORRECTED = "online-after"
-"""Verified before, of the features of its online retrieval; now of those of its training.
-The two others, `online-only` and `two-before`, are not Verified any more: see "Verdicts after an
-upgrade" in docs/operations.md, and the scenes of these names in docs/lineage.md."""
+PAGE = Path(__file__).parents[3] / "docs" / "operations.md"
+NOT_VERIFIED = {"online-only": "Unknown", "two-before": "Ambiguous"}
+"""Champions that are not verified any more, and the reasons of their Events."""
 SINCE = {"columnNames", "writtenTo", "onlineStore", "aliasHistory", "futureUntil"}
 """Fields of a status that the recorded version did not write."""
 
@@ -72,8 +71,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def true_conditions(state: ResourceState) -> set[str]:
-    return {each["type"] for each in state.status["conditions"] if each["status"] == "True"}
+def said_changes() -> dict[str, tuple[str, str]]:
+    """What `docs/operations.md` says of each champion that changes: before and now."""
+    section = PAGE.read_text().split("\n### Verdicts after an upgrade\n", 1)[1].split("\n### ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    cells = [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows]
+    return {name: (before, now) for name, _, before, now, _ in cells}
+
+
+def told(state: ResourceState) -> str:
+    """Verdict, `LineageVerified` and features, as the page writes them."""
+    lineage = state.status["lineage"]
+    features = ", ".join(ref.partition(":")[2] for ref in lineage["features"])
+    condition = " ".join(state.state("LineageVerified"))
+    return f"{lineage['verdict']}, {condition}: {features or NONE}"
 
 
 def keys_of(value: Any) -> set[str]:
@@ -84,29 +95,92 @@ def keys_of(value: Any) -> set[str]:
 
 
 @pytest.mark.slow
-async def test_what_an_older_version_left_keeps_its_verdicts(
-    tmp_path: Path, server: Server
-) -> None:
-    folder = tmp_path / "scene"
+async def test_what_an_older_version_left(tmp_path: Path, server: Server) -> None:
+    folder, mlflow = tmp_path / "scene", MLflow(server.url)
     restore(folder, server.url)
-    mlflow, names = MLflow(server.url), [*KEPT, CORRECTED]
-    was = {name: read_state(folder, name, "ftm") for name in names}
-    tags = {name: mlflow.version_tags(f"before-{name}", "1") for name in names}
+    was = {name: read_state(folder, name, "ftm") for name in MODELS}
+    project_was, runs, registry = read_state(folder), mlflow.ops_runs(PROJECT), registry_of(folder)
+    tags = {name: mlflow.version_tags(f"{PROJECT}-{name}", "1") for name in MODELS}
+    recorder = EventRecorder()
+
+    await run_once(folder, recorder)
+
+    now = {name: read_state(folder, name, "ftm") for name in MODELS}
+    changed = {
+        name: (told(was[name]), told(now[name]))
+        for name in MODELS
+        if told(was[name]) != told(now[name])
+    }
+    assert changed == said_changes()
+    assert_kept(was, now, changed.keys())
+    for name in MODELS:
+        tagged = mlflow.version_tags(f"{PROJECT}-{name}", "1")
+        if name in NOT_VERIFIED:
+            assert tags[name].pop("featurelineage.io/verdict") == "Verified"
+            assert tagged.get("featurelineage.io/verdict") != "Verified"
+        assert tagged.items() >= tags[name].items(), name
+
+    # Nothing is applied or recorded again, and only two verdicts are news.
+    assert {event.key.name: event.reason for event in recorder.events} == NOT_VERIFIED
+    assert len(recorder.events) == len(NOT_VERIFIED)
+    said = {event.key.name: event.message for event in recorder.events}
+    online_only, two_before = said["online-only"], said["two-before"]
+    assert "retrieved features online, which is no record of training" in online_only
+    assert "set spec.featureService" in online_only
+    assert "recorded 2 retrievals of features, and Feast keeps only the last" in two_before
+    assert "declare the service in spec.featureService" in two_before
+    assert recorder.failures == []
+    project_now = read_state(folder).status
+    begun = project_now.pop("aliasHistory")
+    assert project_now == project_was.status
+    assert mlflow.ops_runs(PROJECT) == runs
+    (aliases,) = mlflow.ops_runs(PROJECT, "-feast-ops-aliases")
+    assert begun["record"] == aliases["tags"]["featurelineage.io/operation-id"]
+    assert registry_of(folder) == registry
+    await assert_quiet(folder)
+
+    await assert_guarded(folder, now)
+
+
+def registry_of(folder: Path) -> bytes:
+    return (folder / "repo" / "data" / "registry.db").read_bytes()
+
+
+def assert_kept(
+    was: dict[str, ResourceState], now: dict[str, ResourceState], changed: Collection[str]
+) -> None:
+    for name in was.keys() - changed:
+        old, new = was[name].status["lineage"], now[name].status["lineage"]
+        for field in ("verdictSince", "schemaDigest", "baselineRegistryDigest"):
+            assert new[field] == old[field], (name, field)
+        assert "servingByDefault" not in now[name].status, name
+        for condition in was[name].status["conditions"]:
+            kept = now[name].condition(condition["type"])
+            assert {**kept, "observedGeneration": 1} == condition, name
+
+
+async def assert_guarded(folder: Path, models: dict[str, ResourceState]) -> None:
+    """A change of a feature is held for exactly the champions of before that use the feature."""
+    features = folder / "repo" / "features.py"
+    text = features.read_text()
+    broken = text.replace('"conv_rate", "acc_rate", "trips"', '"acc_rate", "trips"')
+    broken = broken.replace('"conv_rate", "trips"', '"trips"')
+    features.write_text(broken)
+    registry = registry_of(folder)
 
     await run_once(folder)
 
-    now = {name: read_state(folder, name, "ftm") for name in names}
-    for name in KEPT:
-        old, new = was[name].status["lineage"], now[name].status["lineage"]
-        for field in ("verdict", "verdictSince", "features", "schemaDigest"):
-            assert new[field] == old[field], (name, field)
-        assert "servingByDefault" not in now[name].status, name
-        assert new["baselineRegistryDigest"] == old["baselineRegistryDigest"], name
-        assert true_conditions(now[name]) >= true_conditions(was[name]), name
-        assert mlflow.version_tags(f"before-{name}", "1").items() >= tags[name].items(), name
-    old, new = was[CORRECTED].status["lineage"], now[CORRECTED].status["lineage"]
-    assert (old["verdict"], old["features"]) == ("Verified", ["stats:acc_rate"])
-    assert (new["verdict"], new["features"]) == ("Verified", ["stats:conv_rate", "stats:trips"])
+    blocked = read_state(folder)
+    assert blocked.state("Applied") == ("False", "Blocked")
+    plan = blocked.status["plan"]
+    users = [
+        f"{PROJECT}-{name}"
+        for name, state in models.items()
+        if "stats:conv_rate" in state.status["lineage"]["features"]
+    ]
+    assert sorted(impact["model"] for impact in plan["impacts"]) == sorted(users)
+    assert len(users) == 3
+    assert registry_of(folder) == registry
 
 
 @pytest.mark.parametrize("kind", [FeatureStoreProject, TrainedModel])

@@ -9,10 +9,7 @@ source = FileSource(name="rows", path="data/rows.parquet", timestamp_field="even
 
 def view(name, features):
     return FeatureView(
-        name=name,
-        entities=[driver],
-        ttl=timedelta(days=30),
-        source=source,
+        name=name, entities=[driver], ttl=timedelta(days=30), source=source,
         schema=[Field(name=feature, dtype=Float64) for feature in features],
     )
 
