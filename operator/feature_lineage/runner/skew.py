@@ -2,8 +2,8 @@
 
 A row that a materialization wrote is compared with what `get_historical_features` finds at the time
 of that row, and at the view's watermark. What differs at the watermark only came late. The sources
-are read, so a probe compares only after a materialization. Nothing is written to a feature store;
-an offline store of SQL has a table with the keys during the query, as for each training.
+are read, so a probe compares only after a materialization. Nothing is written; only a warehouse
+has a table with the keys during the query, as for each training.
 """
 
 import warnings
@@ -79,12 +79,12 @@ class Comparer:
         )
         if not moments:
             return "no key has a row that the last materialization wrote"
-        found = self._training.of(retrieval, tuple(moments))
+        found, why = self._training.of(retrieval, tuple(moments))
         for each in written:
             self._compare_view(counts, retrieval, each, found)
-        why = ""
         if context.computed:
-            why = compare_computed(self._store, self._request, counts, retrieval, written, found)
+            lacks = compare_computed(self._store, self._request, counts, retrieval, written, found)
+            why = "; ".join(each for each in (lacks, why) if each)
         if not counts.compared and not why:
             why = "the online store has newer rows, or none, of all keys"
         return why
