@@ -281,6 +281,26 @@ def test_json_is_no_difference(values: list[Any], kind: ValueType) -> None:
     assert other.differing > 0
 
 
+@pytest.mark.parametrize(
+    ("values", "kind", "found", "differing"),
+    [
+        ([float("inf"), 1.0], ValueType.DOUBLE, [None, 1.0], 0),
+        ([float("inf"), 1.0], ValueType.DOUBLE, [1.0, None], 2),
+        ([[float("-inf"), 1.0], [1.0]], ValueType.FLOAT_LIST, [[None, 1.0], [None]], 1),
+        ([float("nan"), 1.0], ValueType.DOUBLE, [None, 1.0], 0),
+    ],
+)
+def test_null_for_infinity_is_no_difference(
+    values: list[Any], kind: ValueType, found: list[Any], differing: int
+) -> None:
+    """Feast 0.58 writes null for what JSON has no number for."""
+    of = response(values, kind)
+    said = convert_response_to_dict(of)
+    said["results"][0]["values"] = found
+    with faulty_server(lambda seen: (200, json.dumps(said).encode(), {})) as server:
+        assert ask(server.url, of).differing == differing
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
