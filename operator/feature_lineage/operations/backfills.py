@@ -72,6 +72,16 @@ def next_chunk(
     return None if chunk is None or chunk.end > now else chunk
 
 
+def starts_at(backfill: Backfill, completed_through: datetime | None) -> datetime | None:
+    """When the first chunk that is not done may start, as `next_chunk`; None if all are done.
+
+    Raises:
+        InvalidManifest: the range is empty or the chunk has no length.
+    """
+    chunk = _chunk_after(backfill, completed_through)
+    return None if chunk is None else chunk.end
+
+
 def progress(backfill: Backfill, completed_through: datetime | None) -> Progress:
     """The number of finished chunks, and of all chunks.
 

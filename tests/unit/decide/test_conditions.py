@@ -201,6 +201,8 @@ def test_a_view_that_is_not_served_online_has_no_freshness() -> None:
     spec = {**STATS.objects["feature_view"]["stats"], "online": False}
     scenario = ProjectScenario(freshness={"maxAge": "1h"})
     scenario.reconcile()
+    assert scenario.says("Fresh") == ("Unknown", "NoObjective")
+    assert scenario.condition("Fresh").message == "the registry has not been read yet"
 
     scenario.end(
         "Succeeded",
@@ -210,6 +212,7 @@ def test_a_view_that_is_not_served_online_has_no_freshness() -> None:
     scenario.reconcile()
 
     assert scenario.says("Fresh") == ("Unknown", "NoObjective")
+    assert scenario.condition("Fresh").message.startswith("no view of the registry is online and")
     assert scenario.status.feature_views[0].max_age is None
 
 

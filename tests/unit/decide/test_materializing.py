@@ -294,12 +294,30 @@ def test_what_was_never_materialized_says_what_it_waits_for() -> None:
         f"{next_tick:%Y-%m-%dT%H:%M:%SZ}"
     )
 
+    future = backfill("ahead", start="2026-11-19T00:00:00Z", end="2026-12-24T00:00:00Z", chunk="9d")
+    assert applied(backfills=[future]).condition("Materialized").message == (
+        f"{message}the next chunk of backfill ahead ends, and starts, at 2026-11-28T00:00:00Z"
+    )
+
     planned.later(minutes=31)
     planned.reconcile()
     planned.jobs[planned.job] = JobFacts(running=True, begun=True)
     planned.reconcile()
     assert planned.condition("Materialized").message == (
         f"{message}{planned.operation.id} is running"
+    )
+
+
+def test_a_materialization_that_found_no_view_says_so() -> None:
+    scenario = applied(schedules=[hourly()], backfills=[backfill(chunk="9d")])
+    scenario.change(schedules=[])
+
+    scenario.end("Succeeded", views=(view_report("stats", ""),))
+
+    done = scenario.status.operations[0].id
+    assert scenario.says("Materialized") == ("Unknown", "NeverRun")
+    assert scenario.condition("Materialized").message == (
+        f"nothing was materialized yet; {done} found no view that can be materialized"
     )
 
 

@@ -10,6 +10,7 @@ from feature_lineage.api.conditions import ProjectCondition as C
 from feature_lineage.api.conditions import reason_in
 from feature_lineage.api.enums import BackfillState, Result
 from feature_lineage.api.operation_status import OperationRecord
+from feature_lineage.api.project_spec import FeatureStoreProjectSpec
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, FeatureViewStatus
 from feature_lineage.decide.condition_set import ConditionSet
 from feature_lineage.decide.observed import Failure, ObservedProject
@@ -18,6 +19,7 @@ from feature_lineage.decide.project.history import waiting_records
 from feature_lineage.decide.project.preconditions import waiting_reason
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.features.freshness import Freshness
+from feature_lineage.operations import backfills
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.reasons import Reason
 from feature_lineage.shorten import listed
@@ -61,21 +63,36 @@ def _never_run(observed: ObservedProject, status: FeatureStoreProjectStatus) -> 
     spec, fact = observed.resource.spec, "nothing was materialized yet"
     if status.operation is not None and KINDS[status.operation.kind].materializes:
         return f"{fact}; {status.operation.id} is running"
-    if spec.backfills and any(
-        each.state not in (BackfillState.SUCCEEDED, BackfillState.FAILED)
-        for each in status.backfills
-    ):
+    started = _next_backfill(spec, status)
+    if started is not None and started[0] <= observed.now:
         return f"{fact}; a backfill of spec.backfills starts when no other operation runs"
     ticks = [(each.next, each.name) for each in status.schedules if each.next is not None]
     if ticks:
         at, name = min(ticks)
         return f"{fact}; the next tick of schedule {name} is at {_z(at)}"
+    if started is not None:
+        at, name = started
+        return f"{fact}; the next chunk of backfill {name} ends, and starts, at {_z(at)}"
     last = _last_materialization(status)
     if last is not None and last.result is Result.SUCCEEDED:
         return f"{fact}; {last.id} found no view that can be materialized"
     if spec.schedules or spec.backfills:
         return f"{fact}; the first materialization follows the first apply"
     return f"{fact}; add spec.schedules or spec.backfills"
+
+
+def _next_backfill(
+    spec: FeatureStoreProjectSpec, status: FeatureStoreProjectStatus
+) -> tuple[datetime, str] | None:
+    """When a backfill that is not finished may continue, and its name."""
+    finished = BackfillState.SUCCEEDED, BackfillState.FAILED
+    states = {each.name: each for each in status.backfills if each.state not in finished}
+    starts = (
+        (backfills.starts_at(each, states[each.name].completed_through), each.name)
+        for each in spec.backfills
+        if each.name in states
+    )
+    return min(((at, name) for at, name in starts if at is not None), default=None)
 
 
 def _last_materialization(status: FeatureStoreProjectStatus) -> OperationRecord | None:
