@@ -114,6 +114,13 @@ class ProbeRecord(Message):
         unread = {name: why for name, why in self.unread.items() if name in sought}
         return self.changed(keys=kept, sought=sought, unread=unread, written=at).fitted()
 
+    def with_unread(self, views: Iterable[str], at: datetime, why: str) -> "ProbeRecord":
+        """The record after a probe that died, perhaps while it read the sources of these views."""
+        return self.changed(
+            sought=self.sought | dict.fromkeys(views, at),
+            unread=self.unread | dict.fromkeys(views, why),
+        ).fitted()
+
     def fitted(self) -> "ProbeRecord":
         """The record with half of the keys of each view, and so on, until its text fits."""
         record, most = self, MAX_KEYS

@@ -72,9 +72,10 @@ def probe(job: Job) -> JobReport:
     store = job.open_store()
     # All answers are about the registry that was read.
     store._registry = registry_in_memory(store, reading)
-    with job.progress.phase("probe"):
+    with job.progress.phase("sources"):
         wanted = frozenset(request.sources)
         read = tuple(read_sources(job, reading, store, wanted, request.most))
+    with job.progress.phase("probe"):
         keys = {each.view: each.keys for each in read if each.keys is not None}
         asking = _Probe(store, request.model_copy(update={"keys": request.keys | keys}), reading)
         answers = tuple(asking.ask_all(request.questions))

@@ -40,6 +40,7 @@ DOING: Final = {
     "infer": "working out features from the repo's code",
     "plan": "planning",
     "dry_retrieval": "retrieving the features of the protected models with made-up values",
+    "sources": "reading keys from the sources",
     "probe": "retrieving the features of the models from the online store",
     "wait_for_guard": "waiting for newer facts about the protected models",
     "apply": "writing the registry",

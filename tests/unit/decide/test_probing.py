@@ -21,6 +21,7 @@ from tests.unit.decide.build import (
 from tests.unit.operations.build import registry, service, view
 
 from feature_lineage.api.enums import OperationKind, ProbeSkew, Verdict
+from feature_lineage.decide.facts import JobFacts
 from feature_lineage.decide.model.decide import decide_model
 from feature_lineage.decide.project.probing import probe_after, probe_request
 from feature_lineage.features.signatures import question_key
@@ -173,6 +174,53 @@ def test_a_source_that_cannot_be_read_is_said_and_tried_again() -> None:
     assert "view stats is not read: a BigQuerySource is not" in serving.message
     answers(scenario, unknown)
     assert sources(scenario, hours=23) == ("stats",)
+
+
+DEAD = "killed by the kernel, most likely because it ran out of memory"
+
+
+def dies(scenario: ProjectScenario, *, begun: bool = True) -> None:
+    """The job of the probe ends without a report."""
+    operation = scenario.status.reading_operation
+    assert operation is not None
+    scenario.jobs[operation.job] = JobFacts(
+        running=False, reason="JobFailed", message=DEAD, begun=begun
+    )
+    scenario.reconcile()
+
+
+def test_a_read_that_kills_the_job_is_not_repeated() -> None:
+    """Neither by its next attempt nor by the probes of that day."""
+    scenario = probed(until=NOW, runtime={"retries": 1})
+    assert order_of(scenario).sources == ("stats",)
+    dies(scenario)
+    assert sources(scenario, minutes=5) == ()
+
+    dies(scenario)
+    says = f"view stats is not read: a probe that was to read it failed: {DEAD}"
+    assert says in message_of_serving(scenario)
+    assert sources(scenario, hours=2) == ()
+    answers(scenario, ProbeAnswer(question=QUESTION, keys=1))
+    assert f"{says}; it is read again after a day" in message_of_serving(scenario)
+    assert sources(scenario, hours=22) == ("stats",)
+
+
+def test_a_probe_that_did_not_reach_the_sources_reads_them() -> None:
+    scenario = probed(until=NOW, runtime={"retries": 0})
+    scenario.reports(
+        scenario.status.reading_operation, "Failed", reason="InvalidRepo", seconds={"read": 0.1}
+    )
+    scenario.reconcile()
+    assert sources(scenario, hours=2) == ("stats",)
+
+    dies(scenario, begun=False)
+    assert sources(scenario, hours=2) == ("stats",)
+
+
+def message_of_serving(scenario: ProjectScenario) -> str:
+    champion = observed_model(model(), CHAMPION, project=scenario.project, probe=scenario.probe)
+    found = {c.type: c for c in decide_model(champion).status.conditions}["Serving"]
+    return found.message
 
 
 def test_no_source_is_read_of_a_view_that_nobody_materialized() -> None:

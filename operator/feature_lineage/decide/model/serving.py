@@ -91,7 +91,8 @@ def set_serving(observed: ObservedModel, conditions: ConditionSet) -> None:
     if judgement is not None and judgement.reason == Reason.NOT_SERVED_ONLINE:
         conditions.unknown(C.SERVING, Reason.NOT_SERVED_ONLINE, judgement.message)
     elif failure is not None:
-        conditions.unknown(C.SERVING, Reason.PROBE_UNAVAILABLE, failure)
+        message = failure + _unread(observed, linked)
+        conditions.unknown(C.SERVING, Reason.PROBE_UNAVAILABLE, message)
     elif known is None:
         conditions.unknown(
             C.SERVING,

@@ -33,7 +33,7 @@ from feature_lineage.decide.project.job_request import inputs_digest, job_reques
 from feature_lineage.decide.project.newer_guard import answer_question, with_guard_digest
 from feature_lineage.decide.project.plan_doubts import plan_doubts
 from feature_lineage.decide.project.preconditions import blocked_by
-from feature_lineage.decide.project.probing import probe_after, probe_status
+from feature_lineage.decide.project.probing import after_dead_probe, probe_after, probe_status
 from feature_lineage.decide.project.status_changes import (
     apply_changes,
     backfills_after,
@@ -134,7 +134,7 @@ def _attempt_ended(
     if report is not None and operation.overtaken_by is not None:
         report = _overtaken(report)
     waiting = backing_off(operation, ended, report, observed.now)
-    step = _keeping_probe(observed, step, report)
+    step = _keeping_probe(observed, step, operation, ended, report)
     step = _keeping_snapshot(step, operation, ended, report).with_operation(waiting)
     failed = AttemptFailed(
         key_of(observed.resource),
@@ -204,7 +204,7 @@ def end_operation(
         report = _overtaken(report)
         by = f"{operation.overtaken_by} wrote the registry in the meantime; this read is not used"
         ended = replace(ended, message=ended.message or by)
-    step = _keeping_probe(observed, step, report)
+    step = _keeping_probe(observed, step, operation, ended, report)
     step = _keeping_snapshot(step, operation, ended, report)
     status, spec, now = step.status, observed.resource.spec, observed.now
     permission = None if superseded else override_used(observed, operation, report)
@@ -290,9 +290,18 @@ def _overtaken(report: JobReport) -> JobReport:
     return report.model_copy(update={"snapshot": None, "views": (), "answers": ()})
 
 
-def _keeping_probe(observed: ObservedProject, step: Step, report: JobReport | None) -> Step:
-    """Store the keys of a materialization, or the answers of a probe."""
+def _keeping_probe(
+    observed: ObservedProject,
+    step: Step,
+    operation: OperationStatus,
+    ended: AttemptOutcome,
+    report: JobReport | None,
+) -> Step:
+    """Store the keys of a materialization, or the answers of a probe, or that it died."""
     record = probe_after(observed, step.probe, step.snapshot, report)
+    died = operation.kind is OperationKind.PROBE and ended.result is Result.FAILED
+    if record is None and died and not ended.unspent:
+        record = after_dead_probe(observed, step.probe, step.snapshot, report, ended.message)
     if record is None:
         return step
     step = replace(step, probe=record, before=(*step.before, KeepProbe(record)))

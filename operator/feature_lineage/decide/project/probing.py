@@ -7,6 +7,7 @@ from typing import Final
 
 from feature_lineage.api.enums import OperationKind, ProbeSkew, Result
 from feature_lineage.api.project_status import FeatureStoreProjectStatus, ProbeStatus
+from feature_lineage.decide.budget import ERROR, fit
 from feature_lineage.decide.decision import KeepProbe
 from feature_lineage.decide.facts import SourceFacts
 from feature_lineage.decide.observed import ModelFacts, ObservedProject
@@ -27,6 +28,8 @@ from feature_lineage.operations.serving import Question, key_of_question, questi
 
 READ_AGAIN_AFTER: Final = timedelta(days=1)
 """The source of a view that somebody else materializes is read once in this time."""
+READING: Final = "sources"
+"""Phase of a probe's job."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
@@ -220,6 +223,29 @@ def probe_after(
             server=server_to_ask(observed),
         )
     return None
+
+
+def after_dead_probe(
+    observed: ObservedProject,
+    record: ProbeRecord | None,
+    snapshot: RegistrySnapshot | None,
+    report: JobReport | None,
+    message: str,
+) -> ProbeRecord | None:
+    """The record after a probe that failed, perhaps while it read sources; None if it did not.
+
+    The next probe would die of the same read.
+
+    Args:
+        message: how it failed.
+    """
+    if report is not None and report.seconds and READING not in report.seconds:
+        return None  # an error before the sources were read
+    views = probe_request(observed, snapshot, record).sources
+    if not views:
+        return None
+    why = f"a probe that was to read it failed: {message}; it is read again after a day"
+    return (record or ProbeRecord()).with_unread(views, observed.now, fit(why, ERROR))
 
 
 def probe_status(record: ProbeRecord, before: ProbeStatus | None) -> ProbeStatus:
