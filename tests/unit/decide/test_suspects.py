@@ -197,6 +197,9 @@ def test_in_mode_observe_nothing_is_put_back() -> None:
     assert newest.materialize is not None
     assert newest.put_back == {}
     assert _states(scenario) == ("AVAILABLE_ONLINE", True)
+    assert scenario.condition("Fresh").message.endswith(
+        "in mode Observe nothing is put back: its next successful materialization serves it"
+    )
 
 
 def test_a_report_of_any_state_is_not_put_back() -> None:

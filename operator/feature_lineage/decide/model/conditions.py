@@ -17,14 +17,14 @@ from feature_lineage.decide.model.requirements import requirements
 from feature_lineage.decide.model.serving import not_serving, set_serving
 from feature_lineage.decide.model.status import not_served_any_more
 from feature_lineage.decide.observed import Failure, ObservedModel
+from feature_lineage.decide.project.suspects import end_of_left_state
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.models.problems import ProblemKind
 from feature_lineage.reasons import Reason
 
 _MESSAGES: Final = {
     Reason.NOT_SERVED: "feature view {}: Feast does not serve it, because a job died while it was "
-    "materialized, or another tool materializes it; what a job of the project left is put back by "
-    "its next materialization or apply",
+    "materialized, or another tool materializes it; {}",
     Reason.NOT_IN_ONLINE_STORE: "the rows of feature view {} were written to another online store, "
     "or under other join keys; the next materialization by a schedule writes all of them again",
     Reason.WATERMARK_IN_FUTURE: "feature view {} was materialized until a time after now, which "
@@ -141,7 +141,8 @@ def _fresh_condition(
             "so no row of it can be stale",
         )
     elif freshness is not None and freshness.reason in _MESSAGES:
-        message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view)
+        end = end_of_left_state(observed.project.spec) if observed.project is not None else ""
+        message = _MESSAGES[Reason(freshness.reason)].format(freshness.oldest_view, end)
         conditions.false(C.FEATURES_FRESH, freshness.reason, message)
     elif (freshness is None or freshness.max_age is None) and not _has_objective(observed):
         conditions.unknown(

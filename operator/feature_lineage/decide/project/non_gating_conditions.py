@@ -17,6 +17,7 @@ from feature_lineage.decide.observed import Failure, ObservedProject
 from feature_lineage.decide.project.access_events import cause
 from feature_lineage.decide.project.history import waiting_records
 from feature_lineage.decide.project.preconditions import waiting_reason
+from feature_lineage.decide.project.suspects import end_of_left_state
 from feature_lineage.decide.project.views import objectives
 from feature_lineage.features.freshness import Freshness
 from feature_lineage.operations import backfills
@@ -129,8 +130,8 @@ def _fresh(
             C.FRESH,
             Reason.NOT_SERVED,
             "Feast does not serve these views, because a job died while they were materialized, or "
-            "another tool materializes them; what a job of this project left is put back by its "
-            f"next materialization or apply: {listed(names, 10)}",
+            f"another tool materializes them: {listed(names, 10)}; "
+            f"{end_of_left_state(observed.resource.spec)}",
         )
     elif names := by_reason.get(Reason.NOT_IN_ONLINE_STORE):
         conditions.false(

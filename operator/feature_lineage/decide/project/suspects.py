@@ -119,6 +119,13 @@ def left_views(
     return tuple(view for view in status.feature_views if view.state_before)
 
 
+def end_of_left_state(spec: FeatureStoreProjectSpec) -> str:
+    """What ends a state that a dead job left, as the end of a message."""
+    if spec.apply.mode is ApplyMode.OBSERVE:
+        return "in mode Observe nothing is put back: its next successful materialization serves it"
+    return "what a job of the project left is put back by its next materialization or apply"
+
+
 def puts_back(operation: OperationStatus | OperationRecord) -> bool:
     """Whether the operation materializes nothing, and only puts back what dead jobs left."""
     return operation.kind is OperationKind.MATERIALIZE and operation.schedule is None
