@@ -11,7 +11,7 @@ from benchmarks.table import machine, table
 
 PURE = ("index", "decide", "scrape")
 """Benchmarks that need no server and no Feast."""
-USUAL = (*PURE, "refresh", "jobs", "probe", "cluster", "objects", "pods")
+USUAL = (*PURE, "refresh", "query", "jobs", "probe", "cluster", "objects", "pods")
 NAMES = (*USUAL, "large_jobs", "library_jobs", "large_cluster", "attack")
 """The last four run only if they are named: each takes long."""
 

@@ -112,6 +112,7 @@ class Endpoint:
         path: its last segment.
         parameters: the model of its query parameters.
         answer: the model of its answer.
+        ages: whether time alone changes the answer: freshness is in it, or it is about days.
         ask: answers it; `errors.NotFound` and `errors.TerminalError` are 404 and 400.
     """
 
@@ -120,6 +121,7 @@ class Endpoint:
     parameters: type[BaseModel]
     answer: type[Answer]
     ask: Callable[[ProjectLineage, Any], Answer]
+    ages: bool = False
 
 
 def _unused(line: ProjectLineage, given: UnusedParameters) -> UnusedPage:
@@ -154,6 +156,7 @@ ENDPOINTS: Final = (
         FeaturesParameters,
         FeaturesAnswer,
         lambda line, given: FeaturesAnswer(items=line.features(given.name)),
+        ages=True,
     ),
     Endpoint(
         "versions",
@@ -161,6 +164,7 @@ ENDPOINTS: Final = (
         VersionsParameters,
         VersionsPage,
         lambda line, given: line.versions(given.model, after=given.after, limit=given.limit),
+        ages=True,
     ),
     Endpoint(
         "search",
@@ -175,6 +179,7 @@ ENDPOINTS: Final = (
         UnusedParameters,
         UnusedPage,
         _unused,
+        ages=True,
     ),
 )
 

@@ -5,6 +5,7 @@ are made in a thread, so that a large answer delays neither.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeVar
@@ -19,7 +20,7 @@ from feature_lineage.large_parses import NeedsTurn
 from feature_lineage.lineage.answers import ProjectAnswer, ProjectsAnswer
 from feature_lineage.lineage.endpoints import ENDPOINTS, FEAST_ENDPOINTS, Endpoint
 from feature_lineage.lineage.openapi import FEAST, PREFIX, PROJECT, openapi_document
-from feature_lineage.lineage.prepared import Prepared, PreparedAnswers, prepared
+from feature_lineage.lineage.prepared import MAX_AGE_SECONDS, Prepared, PreparedAnswers, prepared
 from feature_lineage.lineage.project_lineage import ProjectLineage
 from feature_lineage.lineage.query import LineageQuery
 from feature_lineage.shorten import visible
@@ -148,7 +149,9 @@ class LineageApi:
             return known
         line = await self._on_operator_loop(self._lineage(project, given))
         found = await asyncio.to_thread(_made, endpoint, line, given)
-        self._answers.keep(key, stamp, found)
+        past = getattr(given, "as_of", None) is not None
+        max_age = MAX_AGE_SECONDS if endpoint.ages or past else math.inf
+        self._answers.keep(key, stamp, found, max_age)
         return found
 
     async def _lineage(self, project: FeatureStoreProject, given: BaseModel) -> ProjectLineage:

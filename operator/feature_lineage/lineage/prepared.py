@@ -16,8 +16,9 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 """Memory of all prepared answers of one process."""
 MAX_ANSWERS: Final = 1_000
 MAX_AGE_SECONDS: Final = 10.0
-"""Freshness changes with time alone, so that an answer is made again after this time."""
-COMPRESSED_FROM: Final = 1_000
+"""How long an answer is used in which time alone can change something."""
+PACKED_FROM: Final = 1_000
+"""Bytes from which an answer is kept with gzip only; nearly every client accepts gzip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,13 @@ class Prepared:
     """One answer.
 
     Attributes:
-        compressed: with gzip; None if the body is short.
+        content: the body, with gzip if `packed`.
         etag: of the body.
     """
 
-    body: bytes
-    compressed: bytes | None
+    content: bytes
+    packed: bool
     etag: str
-
-    @property
-    def size(self) -> int:
-        return len(self.body) + len(self.compressed or b"")
 
     def response(self, request: web.Request) -> web.Response:
         """The response to a request: 304 if the client has the answer."""
@@ -43,17 +40,20 @@ class Prepared:
         known = {tag.strip() for tag in request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")}
         if known & {self.etag, f"W/{self.etag}", "*"}:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        body = self.body
-        if self.compressed is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        body = self.content
+        if self.packed and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
             headers[hdrs.CONTENT_ENCODING] = "gzip"
-            body = self.compressed
+        elif self.packed:
+            body = gzip.decompress(body)
         return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 def prepared(body: bytes) -> Prepared:
     """Compress an answer and compute its ETag."""
-    compressed = gzip.compress(body, 5, mtime=0) if len(body) >= COMPRESSED_FROM else None
-    return Prepared(body, compressed, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if len(body) < PACKED_FROM:
+        return Prepared(body, False, etag)
+    return Prepared(gzip.compress(body, 5, mtime=0), True, etag)
 
 
 class PreparedAnswers:
@@ -73,17 +73,23 @@ class PreparedAnswers:
         known = self._answers.pop(key, None)
         if known is None:
             return None
-        if not known[0].same(stamp) or self._monotonic() - known[1] > MAX_AGE_SECONDS:
-            self._size -= known[2].size
+        if not known[0].same(stamp) or self._monotonic() > known[1]:
+            self._size -= len(known[2].content)
             return None
         self._answers[key] = known
         return known[2]
 
-    def keep(self, key: Hashable, stamp: Stamp, answer: Prepared) -> None:
-        """Keep an answer, in place of those that were used longest ago."""
+    def keep(
+        self, key: Hashable, stamp: Stamp, answer: Prepared, max_age: float = MAX_AGE_SECONDS
+    ) -> None:
+        """Keep an answer, in place of those that were used longest ago.
+
+        Args:
+            max_age: seconds; infinite if only a change of the facts changes the answer.
+        """
         replaced = self._answers.pop(key, None)
-        self._size += answer.size - (replaced[2].size if replaced is not None else 0)
-        self._answers[key] = stamp, self._monotonic(), answer
+        self._size += len(answer.content) - (len(replaced[2].content) if replaced else 0)
+        self._answers[key] = stamp, self._monotonic() + max_age, answer
         while self._size > MAX_BYTES or len(self._answers) > MAX_ANSWERS:
             oldest = next(iter(self._answers))
-            self._size -= self._answers.pop(oldest)[2].size
+            self._size -= len(self._answers.pop(oldest)[2].content)

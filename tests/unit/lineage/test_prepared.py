@@ -1,8 +1,8 @@
 """Prepared answers: used while nothing changed, and within a bound of memory."""
 
 import gc
+import math
 import weakref
-from typing import cast
 
 import pytest
 from tests.unit.decide.build import ProjectScenario
@@ -63,5 +63,14 @@ def test_the_memory_of_all_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -
 def test_equal_bodies_have_one_etag_and_are_packed_alike() -> None:
     one, two = prepared(b"x" * 5000), prepared(b"x" * 5000)
     assert one == two
-    assert len(cast("bytes", one.compressed)) < 100
-    assert prepared(b"short").compressed is None
+    assert one.packed
+    assert len(one.content) < 100
+    assert not prepared(b"short").packed
+
+
+def test_what_only_facts_change_is_used_until_they_do() -> None:
+    now = [0.0]
+    answers = PreparedAnswers(lambda: now[0])
+    answers.keep("a", NOW, prepared(b"{}"), math.inf)
+    now[0] = 1e9
+    assert answers.get("a", NOW) is not None
