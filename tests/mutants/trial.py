@@ -113,7 +113,11 @@ def _interpreter(folder: Path) -> Path:
     libraries = Path(paths["purelib"])
     names = (folder / "operator", folder, sysconfig.get_path("purelib"))
     (libraries / "copy.pth").write_text("\n".join(map(str, names)), encoding="utf-8")
-    return environment / "bin" / "python"
+    python = environment / "bin" / "python"
+    command = python.with_name("feature-lineage")  # which tests of the cluster host start
+    command.write_text(f"#!{python}\nfrom feature_lineage.cli.main import main\n\nmain()\n")
+    command.chmod(0o755)
+    return python
 
 
 def _write(path: Path, text: str) -> None:
