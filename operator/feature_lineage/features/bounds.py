@@ -18,6 +18,12 @@ registry of 700 views with 10,000 features and 1,000 services of 50 views has 80
 _VIEW: Final = 20
 _INPUT: Final = 10
 _VISIT: Final = 5
+_DIGESTED: Final = 100
+"""Characters of keys and inputs that take as long as one dependency in a digest of features."""
+_QUOTED: Final = 8
+"""Characters around a pair of texts in JSON."""
+_DIGEST: Final = 32
+"""Characters of the digest of an input."""
 
 
 def read_stored(text: bytes, digest: str) -> RegistrySnapshot:
@@ -38,9 +44,10 @@ def check_dependencies(snapshot: RegistrySnapshot) -> None:
     """Check that the lineage of an untrusted snapshot can be computed in a short time.
 
     Counted are, for each view: the views that feed the view, their sources and join keys, and once
-    more the join keys of each source, and its inputs. For each projection of a service: the sources
-    and join keys of the views that feed its view. A view counts as 20, an input as 10, and a view
-    that feeds another one as 5: they take so much longer than a key.
+    more the join keys of each source, and its inputs; for each of its features the text of its keys
+    and inputs, which the digest of the features repeats. For each projection of a service: the
+    sources and join keys of the views that feed its view. A view counts as 20, an input as 10, and
+    a view that feeds another one as 5: they take so much longer than a key.
 
     Raises:
         TooManyDependencies: there are more than `MAX_DEPENDENCIES`.
@@ -58,7 +65,8 @@ class _Counted:
     def __init__(self, snapshot: RegistrySnapshot) -> None:
         self._snapshot = snapshot
         self._total = 0
-        self._feeding: dict[str, tuple[int, int]] = {}
+        self._feeding: dict[str, tuple[int, int, int]] = {}
+        self._texts: dict[str, int] = {}
 
     def add(self, number: int) -> None:
         self._total += number
@@ -71,14 +79,19 @@ class _Counted:
 
     def add_view(self, name: str) -> None:
         """Add what is computed of a view: its inputs, and the keys that each source brings."""
-        self.add(_VIEW + _INPUT * self._inputs(self._spec(name)))
+        spec = self._spec(name)
+        inputs, text = self._inputs(spec)
+        self.add(_VIEW + _INPUT * inputs)
         for each in (name, *views.sources_of(self._snapshot, name)):
             self.add(self.feeding(each)[1])
+        digested = text + self.feeding(name)[2]
+        self.add(_length(spec.get("features")) * digested // _DIGESTED)
 
-    def feeding(self, name: str) -> tuple[int, int]:
-        """Of a view and those that feed it: sources and join keys, and the join keys alone."""
+    def feeding(self, name: str) -> tuple[int, int, int]:
+        """Of a view and those that feed it: sources and join keys, the join keys alone, and how
+        many characters these have."""
         if name not in self._feeding:
-            entries = keys = 0
+            entries = keys = characters = 0
             seen, pending = {name}, [name]
             while pending:
                 each = pending.pop()
@@ -86,17 +99,30 @@ class _Counted:
                 own = _length(spec.get("entities")) + _length(spec.get("entity_columns"))
                 read = _length(spec.get("sources")) + _length(spec.get("source_views"))
                 keys, entries = keys + own, entries + own + read
+                characters += self._key_text(each)
                 self.add(_VISIT + own + read)
                 pending += sources - seen
                 seen |= sources
-            self._feeding[name] = entries, keys
+            self._feeding[name] = entries, keys, characters
         return self._feeding[name]
 
-    def _inputs(self, spec: JsonObject) -> int:
-        """How many `views.inputs` reads."""
+    def _key_text(self, name: str) -> int:
+        if name not in self._texts:
+            keys = views.join_keys_of(self._snapshot, name)
+            self._texts[name] = sum(len(key) + len(dtype) + _QUOTED for key, dtype in keys.items())
+        return self._texts[name]
+
+    def _inputs(self, spec: JsonObject) -> tuple[int, int]:
+        """How many `views.inputs` reads, and how many characters they have with their digests."""
         listed, whole = views.listed_inputs(spec)
-        found = map(self._spec, set(whole))
-        return len(listed) + sum(_length(view.get("features")) for view in found)
+        number, text = len(listed), sum(len(i.view) + len(i.feature) for i in listed)
+        for name in set(whole):
+            features = self._spec(name).get("features")
+            number += _length(features)
+            text += sum(
+                len(name) + len(views.text(field.get("name"))) for field in views.mappings(features)
+            )
+        return number, text + (_DIGEST + _QUOTED) * number
 
     def _spec(self, name: str) -> JsonObject:
         found = self._snapshot.view(name)

@@ -8,6 +8,7 @@ does not contain; only its view is known and, where a service projects it, its t
 are empty, and empty parts are not compared.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -15,7 +16,7 @@ from typing import Final, Literal
 from feature_lineage.features import views
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import renamed_keys, service_members
-from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, digest_of
+from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot, canonical_json
 
 GONE: Final = "gone"
 
@@ -136,9 +137,13 @@ def feeding_views(snapshot: RegistrySnapshot, view: str) -> frozenset[str]:
 
 
 def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:
-    """One digest of definitions in any order; without closures, which are not always known."""
-    return digest_of(
-        sorted(
+    """One digest of definitions in any order; without closures, which are not always known.
+
+    It is that of one list; each definition repeats the keys and inputs of its view, so the text of
+    the list, which may be a hundred times that of the snapshot, is not kept.
+    """
+    rows = sorted(
+        (
             [
                 str(d.ref),
                 d.dtype,
@@ -151,8 +156,14 @@ def schema_digest(definitions: Iterable[FeatureDefinition]) -> str:
                 d.renamed,
             ]
             for d in definitions
-        )
+        ),
     )
+    total = hashlib.sha256()
+    for number, row in enumerate(rows):
+        total.update(b"," if number else b"[")
+        total.update(canonical_json(row).encode())
+    total.update(b"]" if rows else b"[]")
+    return total.hexdigest()
 
 
 def _latest(ref: FeatureRef, view: _View) -> FeatureDefinition | Missing:

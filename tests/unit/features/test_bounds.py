@@ -15,11 +15,12 @@ from feature_lineage.features.definitions import (
     define_all,
     feeding_views,
     look_up,
+    schema_digest,
 )
 from feature_lineage.features.refs import FeatureRef
 from feature_lineage.features.services import renamed_keys
 from feature_lineage.features.signatures import signature_of
-from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.features.snapshot import RegistrySnapshot, digest_of
 from feature_lineage.features.views import ViewInput, inputs
 from feature_lineage.models import problems
 from feature_lineage.models.links import Link
@@ -72,6 +73,7 @@ def levels(count: int) -> RegistrySnapshot:
 WIDE = {"wide": {"features": fields(numbered("f", 2000))}}
 KEYS = {"many": {"entity_columns": fields(numbered("k", 2000)), "features": fields("f")}}
 WHOLE = snapshot({name: of_whole("wide") for name in numbered("v", 101)}, WIDE)
+ALL = fields(numbered("f", 4000))
 PROJECTION = {"feature_view_name": "many", "feature_columns": fields("f")}
 
 
@@ -112,6 +114,53 @@ def test_join_keys_that_many_sources_bring_are_refused() -> None:
     readers = {name: of_views(*sources) for name in numbered("r", 10)}
 
     refused(snapshot({**sources, **readers}, KEYS))
+
+
+@pytest.mark.parametrize(
+    ("on_demand", "plain"),
+    [
+        pytest.param(
+            {},
+            {"v": {"entity_columns": fields(numbered("k", 4000)), "features": ALL}},
+            id="many keys",
+        ),
+        pytest.param(
+            {}, {"v": {"entity_columns": fields(["k" * 10**5]), "features": ALL}}, id="a long key"
+        ),
+        pytest.param({"o": of_whole("wide", features=numbered("f", 4000))}, WIDE, id="inputs"),
+        pytest.param(
+            {
+                "o": of_views("many", features=numbered("f", 4000)),
+                "many": of_views(*numbered("v", 300)),
+            },
+            {
+                name: {"entity_columns": fields(numbered(f"k{name}", 20)), "features": fields("f")}
+                for name in numbered("v", 300)
+            },
+            id="keys of views that feed it",
+        ),
+    ],
+)
+def test_keys_and_inputs_that_many_features_repeat(
+    on_demand: Mapping[str, Spec], plain: Mapping[str, Spec]
+) -> None:
+    """The digest of the features of a model has them once for each feature."""
+    refused(snapshot(on_demand, plain))
+
+
+def test_the_digest_of_features_is_that_of_one_list() -> None:
+    """Baselines that older versions recorded have it."""
+    registry = snapshot({"o": of_whole("v")}, {"v": {"features": fields(numbered("f", 3))}})
+    found = define_all(registry, [FeatureRef("v", "f2"), FeatureRef("o", "f")])
+    input_digest = found[1].inputs[0][1]
+    inputs = [[f"v:f{n}", input_digest] for n in range(3)]
+    rows = [
+        ["o:f", "INT64", [], "", "", "", "", inputs, []],
+        ["v:f2", "INT64", [], "", "", "", "", [], []],
+    ]
+
+    assert schema_digest(found) == digest_of(rows)
+    assert schema_digest(()) == digest_of([])
 
 
 def test_what_a_list_repeats_counts() -> None:
