@@ -226,7 +226,8 @@ class HistoryReader:
         run_id, start = self._known_by(run)
         if isinstance(run, OversizedRun):
             raise InvalidReport(
-                f"MLflow run {run_id} has more tags than the operator reads; delete the run"
+                f"MLflow run {run_id} is larger than the operator reads, by its tags or its name; "
+                "delete the run"
             )
         with self._client.parsing_answer("runs/search"):
             end = int(run["info"].get("end_time") or start)

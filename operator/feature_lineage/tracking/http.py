@@ -19,6 +19,7 @@ import httpx
 
 from feature_lineage.errors import FeatureLineageError, ServerUnavailable
 from feature_lineage.tracking import mlflow_errors
+from feature_lineage.tracking.answer_head import AnswerHead
 from feature_lineage.tracking.cache_budget import GivenUp, count_answer
 from feature_lineage.tracking.circuit_breaker import CircuitBreaker
 from feature_lineage.tracking.mlflow_server import BasicAuth, BearerToken, MLflowServer
@@ -191,18 +192,19 @@ class Http:
         if encoding not in {"gzip", "identity"}:
             fact = f"the encoding {encoding[:80]!r}, which was not asked for"
             raise mlflow_errors.unexpected_answer(self.server, str(call), fact)
-        inflater, head = Inflater() if encoding == "gzip" else None, b""
+        inflater, head = Inflater() if encoding == "gzip" else None, AnswerHead()
         try:
             with self._budget.body(call.max_bytes) as body:
                 async for chunk in response.aiter_raw():
                     for piece in inflater.feed(chunk) if inflater else (chunk,):
-                        head += piece[: mlflow_errors.HEAD_BYTES - len(head)]
+                        head.add(piece)
                         body.append(piece)
                 if inflater and response.num_bytes_downloaded:
                     inflater.finish()
                 content = body.content()
         except TooLarge as error:
-            raise mlflow_errors.too_large(self.server, str(call), str(error), head) from error
+            fact = str(error)
+            raise mlflow_errors.too_large(self.server, str(call), fact, head.content()) from error
         except ValueError as error:
             raise mlflow_errors.unexpected_answer(self.server, str(call), str(error)) from error
         return content

@@ -15,13 +15,13 @@ from feature_lineage.errors import (
     RequestRejected,
     ServerUnavailable,
 )
+from feature_lineage.tracking.answer_head import head_of
 from feature_lineage.tracking.mlflow_server import MLflowServer
 from feature_lineage.untrusted import TooLarge, parse_json
 
 OUTAGE_STATUS = frozenset({429, 502, 503, 504})
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
 NO_ROOM = "NO_ROOM"
-HEAD_BYTES = 16 * 1024
 
 
 class ServerFailed(ServerUnavailable):
@@ -32,12 +32,12 @@ class AnswerTooLarge(RequestRejected):
     """An answer is larger than the operator reads.
 
     Args:
-        head: its first bytes, at most `HEAD_BYTES`.
+        head: its beginning, as `AnswerHead` keeps it.
     """
 
     def __init__(self, message: str, head: bytes = b"") -> None:
         super().__init__(message, error_code=ANSWER_TOO_LARGE)
-        self.head = head[:HEAD_BYTES]
+        self.head = head
 
 
 def unavailable(server: MLflowServer, fact: str) -> ServerUnavailable:
@@ -90,7 +90,7 @@ def decoded(server: MLflowServer, call: str, body: bytes) -> dict[str, Any]:
     try:
         value = parse_json(body) if body else {}
     except TooLarge as error:
-        raise too_large(server, call, str(error), body) from None
+        raise too_large(server, call, str(error), head_of([body])) from None
     except ValueError:
         raise unexpected_answer(
             server, call, f"something that is not JSON: {_excerpt(body)}"

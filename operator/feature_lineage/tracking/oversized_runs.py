@@ -1,8 +1,8 @@
 """Lists runs of which some are larger than the operator reads: these are named and left out.
 
 MLflow answers a search with all tags of each run, and whoever may write to an experiment may give a
-run any number of tags. Such a run must not hide the others. Its id is in the first bytes of the
-answer; the search goes on without this run.
+run any number of tags; on SQLite also a name of any length. Such a run must not hide the others.
+Its id and start are in the head of the answer; the search goes on without this run.
 """
 
 import re
@@ -37,7 +37,8 @@ async def runs_of(
     """The runs of a search, each once.
 
     Raises:
-        RequestRejected: more than `MAX_OVERSIZED` runs are too large, or there are too many runs.
+        RequestRejected: more than `MAX_OVERSIZED` runs are too large, the start of one is not in
+            the part that was read, or there are too many runs.
     """
     told: set[str] = set()
     for _ in range(MAX_OVERSIZED + 1):
@@ -53,7 +54,7 @@ async def runs_of(
                         told.add(run_id)
                         yield raw
         except AnswerTooLarge as error:
-            refused, oversized = error, _first_run(error.head)
+            refused, oversized = error, _first_run(error)
             if oversized is None or oversized.run_id in told:
                 raise
         else:
@@ -64,13 +65,19 @@ async def runs_of(
     raise refused
 
 
-def _first_run(head: bytes) -> OversizedRun | None:
-    """The first run of an answer; None if its beginning lacks the id or the start.
+def _first_run(error: AnswerTooLarge) -> OversizedRun | None:
+    """The first run of an answer; None if its head has no id.
 
-    Without the start, the place of the run in the order of all runs is not known.
+    Raises:
+        AnswerTooLarge: the head has no start: the place of the run in the order of all runs is not
+            known.
     """
-    info = head.partition(b'"data"')[0]
+    info = error.head.partition(b'"data"')[0]
     run_id, start = _RUN_ID.search(info), _START.search(info)
-    if run_id is None or start is None:
+    if run_id is None:
         return None
+    if start is None:
+        raise AnswerTooLarge(
+            f"{error.message}; the answer begins with run {run_id[1].decode()}: delete this run"
+        ) from error
     return OversizedRun(run_id[1].decode(), int(start[1]))

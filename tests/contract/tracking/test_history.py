@@ -312,12 +312,21 @@ async def test_a_start_that_is_no_time_is_named(
     assert rest == [told[n:] for n in range(1, 6)]
 
 
-@pytest.mark.parametrize("whole", ["true", "false"])
+@pytest.mark.parametrize(
+    ("whole", "name"),
+    [
+        ("true", "forged"),
+        ("false", "forged"),
+        pytest.param("false", "n" * 16 * 1024, id="a name of 16 KiB"),
+        pytest.param("false", '", "start_time": 5\N{BELL}' * 50_000, id="a name of a megabyte"),
+    ],
+)
 async def test_a_run_with_too_many_tags_is_named(
     registry: MLflowRegistry,
     place: Place,
     writer: Writer,
     whole: str,
+    name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await writer.write({"m": {"champion": "1"}})
@@ -325,7 +334,7 @@ async def test_a_run_with_too_many_tags_is_named(
     forged = alias_run(change, "p", place.resource, place.aliases)
     many = {f"featurelineage.io/alias-moves-{n:04}": "x" for n in range(2000)}
     tags = {**forged.tags, **many, WHOLE_TAG: whole}
-    run_id = await registry.record(replace(forged, tags=tags))
+    run_id = await registry.record(replace(forged, tags=tags, name=name))
     writer.state = replace(writer.state, at=change.state.at)
     await writer.write({"m": {"champion": "2"}})
     monkeypatch.setattr(mlflow_errors, "parse_json", lambda text: parse_json(text, 100_000))

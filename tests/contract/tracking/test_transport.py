@@ -24,10 +24,11 @@ from feature_lineage.errors import (
     ServerUnavailable,
 )
 from feature_lineage.tracking import BasicAuth, BearerToken, MLflowServer
+from feature_lineage.tracking.answer_head import HEAD_BYTES
 from feature_lineage.tracking.cache_budget import CacheBudget, GivenUp
 from feature_lineage.tracking.client import MLflowClient
 from feature_lineage.tracking.http import Call, Http
-from feature_lineage.tracking.mlflow_errors import HEAD_BYTES, AnswerTooLarge
+from feature_lineage.tracking.mlflow_errors import AnswerTooLarge
 from feature_lineage.tracking.read_budget import ALL_ANSWERS
 
 GET = Call("GET", "/api/2.0/mlflow/model-versions/get", {"name": "m"}, idempotent=True)
@@ -255,7 +256,7 @@ GZIP = {"Content-Encoding": "gzip"}
 @pytest.mark.parametrize("packed", [False, True])
 async def test_the_head_of_an_oversized_answer_is_whole(packed: bool) -> None:
     """Also if the answer arrives in pieces of a few bytes."""
-    text = b'{"runs": ["' + b"".join(b"%d," % number for number in range(20_000)) + b'"]}'
+    text = b'{"runs": [' + b"".join(b"%d," % number for number in range(20_000)) + b"1]}"
     body, more = (gzip.compress(text), "Content-Encoding: gzip\r\n") if packed else (text, "")
     pieces = (body[at : at + 7] for at in range(0, len(body), 7))
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)

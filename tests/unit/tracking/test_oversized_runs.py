@@ -31,5 +31,7 @@ async def test_a_large_run_has_its_id_and_start(start: bytes) -> None:
 @pytest.mark.parametrize("end", ["r1", "start_time", "17000", ", "])
 async def test_a_head_without_id_or_start_ends_the_listing(end: str) -> None:
     """A run with a wrong start would be told again and again to who follows the cursor."""
-    with pytest.raises(AnswerTooLarge):
+    with pytest.raises(AnswerTooLarge) as raised:
         [run async for run in told(HEAD[: HEAD.index(end.encode()) + len(end)])]
+
+    assert ("run r1: delete this run" in raised.value.message) == (end != "r1")
