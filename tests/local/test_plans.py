@@ -11,6 +11,7 @@ from tests.local.scene import FEATURES, MLflow, project_manifest, write_repo, wr
 from tests.local.state_reader import command, feast, read_state
 
 TRIPS = "driver_hourly_stats:trips"
+VIEW = FEATURES[FEATURES.index("driver_hourly_stats = ") : FEATURES.index("driver_activity_v1")]
 SQL = "registry: {registry_type: sql, path: 'sqlite:///data/registry.sqlite'}"
 
 
@@ -58,6 +59,27 @@ def test_a_plan_is_not_made_of_an_empty_registry(
         {**manifest, "metadata": {"name": "driver", "annotations": annotation}},
     )
     assert command("local", str(tmp_path), "--once").returncode == 0
+
+
+@pytest.mark.slow
+def test_an_entity_of_two_views_is_one_cause(
+    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+) -> None:
+    project = unique("entity")
+    second = VIEW.replace("driver_hourly_stats", "driver_daily_stats")
+    repo = write_repo(tmp_path / "repo", project, f"{FEATURES}{second}")
+    write_yaml(tmp_path / "manifests.yaml", project_manifest(project, mlflow.url))
+    feast(repo, "apply")
+    for view in ("driver_hourly_stats", "driver_daily_stats"):
+        mlflow.train(f"{project}_{view}", project, [f"{view}:trips"], alias="champion")
+    (repo / "features.py").write_text(f"{FEATURES}{second}".replace(".INT64)", ".STRING)"))
+
+    done = command("plan", str(tmp_path))
+
+    assert done.returncode == 3, done.stdout
+    assert done.stdout.count("  Broken: ") == 1
+    keys = "from driver_id INT64 to driver_id STRING (driver_daily_stats, driver_hourly_stats)"
+    assert f"  Broken: the join keys of 2 views change {keys}\n" in done.stdout
 
 
 @pytest.mark.slow

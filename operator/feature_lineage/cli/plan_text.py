@@ -105,6 +105,10 @@ def _counts(counts: Iterable[int], words: Iterable[str]) -> str:
 
 
 def _cause(cause: Cause) -> str:
+    if len(views := cause.views) > 1:
+        keys = f"from {cause.problem.was} to {cause.problem.now}"
+        derived = f"; computed from them: {_some(cause.derived)}" if cause.derived else ""
+        return f"the join keys of {len(views)} views change {keys} ({_some(views)}{derived})"
     several = len(cause.features) > 1
     text = describe(cause.problem, cause.subject if several else "")
     names = [ref.partition(":")[2] for ref in cause.features]

@@ -1,11 +1,12 @@
 """Groups the problems that a plan would cause by cause, for people who read the plan.
 
 One changed view causes a problem for each of its features, for each feature that is computed from
-them, and for each model that uses one of these. The reader needs the changed view once.
+them, and for each model that uses one of these. The reader needs the changed view once, and an
+entity whose key changes once for all of its views.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from feature_lineage.models.problems import INPUT, Problem, ProblemKind
@@ -20,8 +21,8 @@ class Cause:
     """One difference, with everything that it affects.
 
     Attributes:
-        subject: the feature view, or the feature service.
-        problem: one of the equal problems of its features.
+        subject: the feature view, the first of several, or the feature service.
+        problem: one of the equal problems of its features; of several views, what they share.
         features: references of the features that have the problem, sorted.
         derived: references of the features that are computed from these and differ, sorted.
         models: the affected versions and services, the most severe first.
@@ -36,6 +37,11 @@ class Cause:
     @property
     def severity(self) -> Severity:
         return severity_of(self.problem)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The feature views that have the problem, sorted."""
+        return tuple(sorted(set(map(_view, self.features))))
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,10 @@ def causes(impacts: Iterable[Impact]) -> tuple[Cause, ...]:
     grouped: list[Cause] = []
     explained: set[str] = set()
     direct = [item for item in found if not item.input]
-    for group in _groups(direct, lambda item: (item.view, item.problem.kind, *_texts(item))):
+    for group in _groups(direct, _key):
         changed = {item.problem.feature for item in group}
         if group[0].problem.kind not in _OF_A_FEATURE:
-            changed = {group[0].view}
+            changed = {item.view for item in group}
         following = [i for i in derived if _comes_from(i.problem.feature, changed, inputs)]
         explained |= {item.problem.feature for item in following}
         grouped.append(_cause(group, following))
@@ -91,9 +97,12 @@ def _groups(
 
 def _cause(group: list[_Found], following: list[_Found]) -> Cause:
     models = {i.model.subject: i.model for i in (*group, *following)}
+    problem = min(item.problem for item in group)
+    if (keys := _changed_keys(problem)) and len({item.view for item in group}) > 1:
+        problem = replace(problem, was=keys[0], now=keys[1])
     return Cause(
-        subject=group[0].view,
-        problem=min(item.problem for item in group),
+        subject=_view(problem.feature),
+        problem=problem,
         features=tuple(sorted({item.problem.feature for item in group})),
         derived=tuple(sorted({item.problem.feature for item in following})),
         models=tuple(sorted(models.values(), key=worst_first)),
@@ -115,6 +124,23 @@ def _comes_from(feature: str, changed: Collection[str], inputs: Mapping[str, set
 
 def _order(cause: Cause) -> tuple[bool, int, str, Problem]:
     return cause.severity != "Broken", -len(cause.models), cause.subject, cause.problem
+
+
+def _key(item: _Found) -> tuple[str, ...]:
+    """Equal for the problems of one cause."""
+    if keys := _changed_keys(item.problem):
+        return ("", item.problem.kind, *keys)
+    return (item.view, item.problem.kind, *_texts(item))
+
+
+def _changed_keys(problem: Problem) -> tuple[str, ...]:
+    """The old and the new join keys, if an entity changed that other views may have, too."""
+    if problem.kind is not ProblemKind.JOIN_KEYS_CHANGED or ":" not in problem.feature:
+        return ()
+    was, now = problem.was.split(", "), problem.now.split(", ")
+    lost, new = [key for key in was if key not in now], [key for key in now if key not in was]
+    renamed = any(" as " in key for key in (*lost, *new))
+    return (", ".join(lost), ", ".join(new)) if lost and new and not renamed else ()
 
 
 def _texts(item: _Found) -> tuple[str, str]:

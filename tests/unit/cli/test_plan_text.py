@@ -49,6 +49,16 @@ def test_no_changes() -> None:
     assert texts(made) == ["No changes: the registry matches the repository."]
 
 
+def test_an_entity_is_one_cause_with_its_views() -> None:
+    keys = ProblemKind.JOIN_KEYS_CHANGED
+    found = [model(n, Problem(f"{v}:x", keys, "id INT64", "id STRING")) for n, v in enumerate("st")]
+
+    cause, models = texts(plan(impacts=tuple(found)))[3:5]
+
+    assert cause == "  Broken: the join keys of 2 views change from id INT64 to id STRING (s, t)"
+    assert models == "    m00 v1 (@champion), m01 v1 (@champion)"
+
+
 def test_a_cause_names_its_features_and_models_once() -> None:
     ttl = tuple(Problem(f"s:{name}", ProblemKind.TTL_CHANGED, "7d", "1d") for name in "ab")
     derived = Problem("d:sum", ProblemKind.SOURCE_CHANGED, "input s:a", "s:a differs")

@@ -62,6 +62,38 @@ def test_features_of_different_types_that_are_gone_are_one_cause() -> None:
     assert found.features == ("s:x", "s:y")
 
 
+def keys(feature: str, was: str, now: str) -> Problem:
+    return Problem(feature, ProblemKind.JOIN_KEYS_CHANGED, was, now)
+
+
+def test_an_entity_that_changes_is_one_cause_of_all_its_views() -> None:
+    """Also under other names of the key, and with other keys beside it."""
+    found = causes(
+        [
+            impact("a", keys("s:x", "id INT64", "id STRING"), derived("d:sum", "s:x")),
+            impact("b", keys("t:y", "id INT64, at INT32", "id STRING, at INT32")),
+            impact("c", keys("s:x", "id INT64, id as to", "id STRING, id as to")),
+        ]
+    )
+
+    models = ("a", "b", "c")
+    assert [outline(c) for c in found] == [
+        ("s", ProblemKind.JOIN_KEYS_CHANGED, ("s:x", "t:y"), ("d:sum",), models)
+    ]
+    assert (found[0].views, found[0].problem.was, found[0].problem.now) == (
+        ("s", "t"),
+        "id INT64",
+        "id STRING",
+    )
+
+
+def test_a_renamed_key_of_a_request_is_a_cause_of_its_own() -> None:
+    old, new = "id INT64, id as to", "id INT64, id as from"
+    found = causes([impact("a", keys("s:x", old, new), keys("t:x", old, new))])
+
+    assert [(cause.subject, cause.problem.was) for cause in found] == [("s", old), ("t", old)]
+
+
 def test_breaking_causes_come_first_then_those_of_most_models() -> None:
     found = causes(
         [
