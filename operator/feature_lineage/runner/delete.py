@@ -23,6 +23,7 @@ from feature_lineage.runner.errors import SteppedBack
 from feature_lineage.runner.job import Job, view_reports
 from feature_lineage.runner.owner import check_owner, owner_of, services_record_of
 from feature_lineage.runner.reader import Reading, registry_store, rows_of, views_of
+from feature_lineage.shorten import listed
 
 
 def delete(job: Job) -> JobReport:
@@ -89,10 +90,13 @@ def _services(
 
 def _refusal(users: tuple[str, ...], services: tuple[str, ...]) -> str:
     step = 'annotate featurelineage.io/allow-delete: "<why>"'
-    names = ", ".join((users or services)[:10])
-    if users:
-        return f"protected model versions use this project: {names}; move their aliases, or {step}"
-    return f"feature services of this project are protected: {names}; to delete them, {step}"
+    of_models = f"protected model versions use this project: {listed(users, 10)}"
+    of_services = f"feature services of this project are protected: {listed(services, 10)}"
+    if not services:
+        return f"{of_models}; move their aliases, or {step}"
+    if not users:
+        return f"{of_services}; to delete them, {step}"
+    return f"{of_models}; {of_services}; to delete the project all the same, {step}"
 
 
 def _remove_project(job: Job, before: Reading) -> None:

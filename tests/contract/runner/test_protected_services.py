@@ -1,5 +1,6 @@
 """A feature service is protected without a model: by its tag, or by the globs of the project."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.contract.runner.test_dry_retrieval import FUNCTION, NOT_GLOBAL, REPO
 
 from feature_lineage.api.project_spec import ServiceFilter
 from feature_lineage.operations.job_report import JobReport, Outcome
+from feature_lineage.operations.protection import Guard
 from feature_lineage.operations.protocol import ApplyRequest, DeleteRequest, PlanOverride
 
 RANKING = ServiceFilter(include=("rank*",))
@@ -217,6 +219,14 @@ def test_a_project_with_a_protected_service_is_not_deleted(repo: Repo, zygote: Z
     held = zygote.run(request("delete", repo.path, DeleteRequest(), owner="us"))
     assert (held.outcome, held.reason) == (Outcome.BLOCKED, "DeletionBlocked")
     assert "feature services of this project are protected: ranking; to delete them" in held.message
+
+    both = DeleteRequest(guard=Guard(datetime.now(UTC), unknown=("driver_model/3",)))
+    held = zygote.run(request("delete", repo.path, both, owner="us"))
+    assert held.message == (
+        "protected model versions use this project: driver_model/3; feature services of this "
+        "project are protected: ranking; to delete the project all the same, annotate "
+        'featurelineage.io/allow-delete: "<why>"'
+    )
 
     allowed = DeleteRequest(allow="the project is retired")
     report = zygote.run(request("delete", repo.path, allowed, owner="us"))
