@@ -3,6 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from feature_lineage.operations.message import Message
+
+IDENTITIES: Final = frozenset({"question", "view", "column", "url", "keys"})
+"""Fields of `Redaction.message` that the operator compares, or asks with again: they stay."""
 
 
 @dataclass
@@ -25,6 +32,21 @@ class Redaction:
                 shown += text[end:start] + "***"
             end = max(end, stop)
         return shown + text[end:]
+
+    def message(self, value: Any) -> Any:
+        """The message, or a tuple of messages, with each text redacted but for `IDENTITIES`."""
+        match value:
+            case str() if not isinstance(value, Enum):
+                return self(value)
+            case tuple():
+                return tuple(map(self.message, value))
+            case Message():
+                names = type(value).model_fields.keys() - IDENTITIES
+                return value.model_copy(
+                    update={name: self.message(getattr(value, name)) for name in names}
+                )
+            case _:
+                return value
 
     def _hidden(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each secret that is not a part of the name of a host."""

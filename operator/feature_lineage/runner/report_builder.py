@@ -131,8 +131,7 @@ def redacted(report: JobReport, redact: Redaction) -> JobReport:
         "message": redact(report.message),
         "views": views,
         "warnings": tuple(map(redact, report.warnings)),
-        "answers": tuple(
-            each.model_copy(update={"error": redact(each.error)}) for each in report.answers
-        ),
+        "answers": redact.message(report.answers),
+        "source_keys": redact.message(report.source_keys),
     }
     return report.model_copy(update=texts)

@@ -7,9 +7,14 @@ import pytest
 
 from feature_lineage.features import bounds
 from feature_lineage.features.snapshot import RegistrySnapshot
+from feature_lineage.operations.feature_server import ServerAnswer
 from feature_lineage.operations.job_report import JobReport, Outcome
 from feature_lineage.operations.kinds import kind_of_command
+from feature_lineage.operations.message import Message
+from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer
 from feature_lineage.operations.protocol import JobRequest
+from feature_lineage.operations.sampled_keys import SourceKeys
+from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 from feature_lineage.reasons import Reason
 from feature_lineage.runner.progress import WorkerResult
 from feature_lineage.runner.redaction import Redaction
@@ -153,3 +158,40 @@ def test_secrets_and_terminal_codes_leave_the_words() -> None:
     assert report.output_tail.endswith("xx*** \N{REPLACEMENT CHARACTER}\n")
     assert len(report.output_tail.encode()) == 4096
     assert (report.message, report.views[0].error) == ("*** was refused", "at ***:5432")
+
+
+def says_hush(made: type[Message], **fields: Any) -> Any:
+    """A message with the secret in each of its texts, also in those of later versions."""
+    texts = {
+        name: "hush"
+        for name, field in made.model_fields.items()
+        if isinstance(field.annotation, type) and field.annotation is str
+    }
+    return made(**{**texts, **fields})
+
+
+def test_no_text_of_a_probe_shows_a_secret() -> None:
+    worst = says_hush(FeatureSkew)
+    server = says_hush(ServerAnswer, worst=worst)
+    skew = says_hush(SkewAnswer, at=AT, worst=worst)
+    answer = says_hush(
+        ProbeAnswer, features=(says_hush(FeatureAnswer, keys=1),), skew=skew, server=server
+    )
+    sent = worker_report("probe", answers=(answer,), source_keys=(says_hush(SourceKeys),))
+    result = WorkerResult(report=sent, redaction=Redaction(["hush"]))
+
+    report = build_report(job_request("probe"), result, AT.timestamp())
+
+    shown = report.model_dump(mode="json", include={"answers", "source_keys"})
+    assert named("hush", shown) == {"question", "view", "column", "url"}
+    assert named("***", shown) == {"error", "version", "lacks", "adds", "why"}
+
+
+def named(text: str, value: Any, name: str = "") -> set[str]:
+    """Names of the fields that contain the text."""
+    match value:
+        case dict():
+            return set().union(*(named(text, each, key) for key, each in value.items()))
+        case list() | tuple():
+            return set().union(*(named(text, each, name) for each in value))
+    return {name} if isinstance(value, str) and text in value else set()
