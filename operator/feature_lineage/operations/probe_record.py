@@ -6,7 +6,7 @@ kept in one record for each project.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Message, Moment
-from feature_lineage.operations.probe_answer import NOT_GOOD, ProbeAnswer
+from feature_lineage.operations.probe_answer import BAD, NOT_GOOD, ProbeAnswer
 from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
 from feature_lineage.operations.skew import skew_after
 from feature_lineage.reasons import Reason
@@ -23,6 +23,9 @@ from feature_lineage.untrusted import Name, parse_json
 
 MAX_RECORD_BYTES: Final = 700 * 1024
 """Of a record, as text: it fits into a ConfigMap and into the request of a job."""
+CONFIRM_SERVER_AFTER: Final = timedelta(seconds=90)
+"""A fault of a feature server counts so much later: by default it reads the registry again after
+60 s."""
 
 
 class Probed(Message):
@@ -30,7 +33,9 @@ class Probed(Message):
 
     Attributes:
         at: end of the probe.
-        bad: how many answers in a row, this one included, were not good.
+        bad: how many answers in a row, this one included, were not good; 1 as long as a fault of a
+            feature server is too new to count.
+        faulty: end of the first of the probes in a row, up to this one, that found such a fault.
         skewed: how many comparisons with the source in a row found differing values. The answer
             has the last one, which may be older.
     """
@@ -38,6 +43,7 @@ class Probed(Message):
     answer: ProbeAnswer
     at: AwareDatetime
     bad: Annotated[int, Field(ge=0)] = 0
+    faulty: AwareDatetime | None = None
     skewed: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -157,7 +163,7 @@ class ProbeRecord(Message):
         probed, compared = {}, False
         for answer in answers:
             last = self.answers.get(answer.question)
-            before = last.bad if last is not None else 0
+            bad, faulty = _bad_after(last and last.of_server(server), answer, at, began or at)
             skew, skewed = skew_after(
                 last.answer.skew if last is not None else None,
                 last.skewed if last is not None else 0,
@@ -165,9 +171,10 @@ class ProbeRecord(Message):
             )
             skew, skewed = (skew, skewed) if compares else (None, 0)
             compared = compared or answer.skew is not None
-            bad = before + 1 if answer.finding in NOT_GOOD else 0
             kept = answer.changed(skew=skew)
-            probed[answer.question] = Probed(answer=kept, at=at, bad=bad, skewed=skewed)
+            probed[answer.question] = Probed(
+                answer=kept, at=at, bad=bad, faulty=faulty, skewed=skewed
+            )
         found = {each.view: each for each in read}
         new = {name: each.keys for name, each in found.items() if each.keys is not None}
         known = {name: keys for name, keys in {**self.keys, **new}.items() if name in views}
@@ -199,3 +206,23 @@ class ProbeRecord(Message):
             return cls.model_validate(parse_json(text))
         except (ValueError, ValidationError) as error:
             raise InvalidReport(f"the record of the probes does not parse: {error}") from error
+
+
+def _bad_after(
+    last: Probed | None, answer: ProbeAnswer, at: datetime, began: datetime
+) -> tuple[int, datetime | None]:
+    """`Probed.bad` and `Probed.faulty` after an answer.
+
+    Args:
+        last: without the answer of another feature server.
+        at: end of the probe.
+        began: its start.
+    """
+    bad = (last.bad if last is not None else 0) + 1 if answer.finding in NOT_GOOD else 0
+    if answer.server_at_fault is None:
+        return bad, None
+    faulty = at.replace(microsecond=0)
+    if last is not None and last.answer.server_at_fault is not None:
+        unlike = (last.answer.finding in BAD) is not (answer.finding in BAD)
+        faulty = faulty if unlike else last.faulty or last.at
+    return bad if began - faulty >= CONFIRM_SERVER_AFTER else 1, faulty

@@ -1,5 +1,6 @@
 """What follows from the answer of a feature server, and when it is asked."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from feature_lineage.decide.observed import Failure
 from feature_lineage.errors import HostNotAllowed
 from feature_lineage.operations.feature_server import ServerAnswer, ServerCause
 from feature_lineage.operations.probe_answer import ProbeAnswer
-from feature_lineage.operations.probe_record import ProbeRecord
+from feature_lineage.operations.probe_record import CONFIRM_SERVER_AFTER, ProbeRecord
 from feature_lineage.operations.skew import FeatureSkew
 
 URL = "http://features.ml.svc:6566"
@@ -43,9 +44,17 @@ def with_server(server: ServerAnswer | None, answer: ProbeAnswer = GOOD) -> Prob
 
 
 def record_of(*each: ProbeAnswer, server: str = URL) -> ProbeRecord:
+    return after(
+        *((2 * number * CONFIRM_SERVER_AFTER, one) for number, one in enumerate(each)),
+        server=server,
+    )
+
+
+def after(*each: tuple[timedelta, ProbeAnswer], server: str = URL) -> ProbeRecord:
+    """The record after probes that end so much later than the first one."""
     record = ProbeRecord()
-    for answer in each:
-        record = record.with_answers((answer,), NOW, (), server=server)
+    for later, answer in each:
+        record = record.with_answers((answer,), NOW + later, (), server=server)
     return record
 
 
@@ -96,6 +105,41 @@ def test_one_bad_answer_of_a_server_leaves_the_condition() -> None:
     shown = status.serving.feature_server
     assert (shown.url, shown.healthy, shown.version, shown.served) == (URL, True, "not named", True)
     assert (shown.differing_ratio, shown.worst_feature) == (0.3333, "stats__trips")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "confirmed"), [((0, 20), False), ((0, 20, 89), False), ((0, 20, 90), True)]
+)
+def test_a_fault_of_a_server_counts_when_it_is_old(
+    seconds: tuple[int, ...], confirmed: bool
+) -> None:
+    """A materialization, or a request, starts a probe before the server reads the registry."""
+    record = after(*((timedelta(seconds=each), with_server(OLD)) for each in seconds))
+    condition, _ = says(record)
+
+    assert record.unconfirmed is not confirmed
+    assert condition.reason == ("ServerDiffers" if confirmed else "NotProbed")
+
+
+def test_other_faults_before_it_confirm_no_server() -> None:
+    """The store was at fault, or the server was down, or another server was asked."""
+    elsewhere = OLD.changed(url="http://old:1")
+    for first in (with_server(SAME, GONE), with_server(DOWN), with_server(elsewhere)):
+        assert record_of(first, with_server(OLD)).unconfirmed, first
+        assert not record_of(first, with_server(OLD), with_server(REFUSED)).unconfirmed
+
+
+def test_a_record_without_the_time_of_a_fault_is_read() -> None:
+    """An older version wrote it."""
+    bad = record_of(with_server(OLD), with_server(OLD))
+    old = bad.model_dump(mode="json")
+    for each in old["answers"].values():
+        del each["faulty"]
+    record = ProbeRecord.model_validate(old)
+
+    assert says(record)[0].reason == "ServerDiffers"
+    again = record.with_answers((with_server(OLD),), NOW + timedelta(days=1), (), server=URL)
+    assert not again.unconfirmed
 
 
 def test_what_the_store_lacks_is_said_first() -> None:

@@ -21,7 +21,7 @@ from feature_lineage.features.views import ttl_seconds
 from feature_lineage.operations.job_report import JobReport
 from feature_lineage.operations.kinds import KINDS
 from feature_lineage.operations.probe_answer import BAD
-from feature_lineage.operations.probe_record import ProbeRecord
+from feature_lineage.operations.probe_record import CONFIRM_SERVER_AFTER, ProbeRecord
 from feature_lineage.operations.probe_request import MAX_QUESTIONS, ProbeRequest
 from feature_lineage.operations.sampled_keys import MAX_SAMPLED, SampledKeys
 from feature_lineage.operations.serving import Question, key_of_question, question_for
@@ -33,8 +33,6 @@ READING: Final = "sources"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIRM_AFTER: Final = timedelta(seconds=30)
 """A bad answer counts after a second probe, which comes so soon."""
-CONFIRM_SERVER_AFTER: Final = timedelta(seconds=90)
-"""The same of a feature server: by default it reads the registry again after 60 s."""
 SERVER_AGAIN_AFTER: Final = timedelta(minutes=10)
 """A feature server at fault is asked again so soon: nothing else says that it is mended."""
 
