@@ -6,9 +6,17 @@ reads a query of keys where it stands.
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Final
 
 from feast import RepoConfig
+
+_NAMES_NO_VALUE: Final = ("08", "28", "3D", "42", "53", "55", "57")
+"""Classes of SQLSTATE whose messages have names and types, and no values of a query."""
+_SYNTAX_ERROR: Final = "42601"
+
+
+class PostgresError(Exception):
+    """A query of keys that failed, in words without the query: it has keys of entities."""
 
 
 def embedding(config: RepoConfig) -> RepoConfig:
@@ -32,6 +40,24 @@ def keys_query(rows: Sequence[dict[str, Any]]) -> str:
         comma.join(map(sql.Identifier, names)),
     )
     return str(query.as_string())
+
+
+def without_keys(error: BaseException) -> PostgresError:
+    """What the database says, or the class of the error: pandas and libpq quote the query."""
+    from psycopg import Error, OperationalError
+
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, Error):
+        found = found.__cause__
+    match found:
+        case OperationalError(sqlstate=None):  # of the connection
+            return PostgresError(f"{type(found).__name__}: {found}")
+        case Error(sqlstate=str(code)):
+            says = f"{type(found).__name__} ({code})"
+            if code.startswith(_NAMES_NO_VALUE) and code != _SYNTAX_ERROR:
+                says += f": {found.diag.message_primary or ''}"
+            return PostgresError(says)
+    return PostgresError(type(found or error).__name__)
 
 
 def _literal(value: Any) -> Any:

@@ -8,8 +8,8 @@ import pandas as pd
 from feast import FeatureStore
 
 from feature_lineage.runner.alike_keys import RowAt, alike_keys
-from feature_lineage.runner.dry_retrieval import registry_in_memory
-from feature_lineage.runner.keys_query import embedding, keys_query
+from feature_lineage.runner.dry_retrieval import function_of, registry_in_memory
+from feature_lineage.runner.keys_query import embedding, keys_query, without_keys
 from feature_lineage.runner.reader import Reading
 from feature_lineage.runner.retrieval import Retrieval
 
@@ -41,6 +41,14 @@ class TrainingValues:
         Raises:
             BaseException: Feast's error, or one of the source or of an on-demand function.
         """
+        try:
+            return self._of(retrieval, moments)
+        except Exception as error:
+            if self._type != _POSTGRES or function_of(error.__traceback__) is not None:
+                raise
+            raise without_keys(error) from None
+
+    def _of(self, retrieval: Retrieval, moments: tuple[RowAt, ...]) -> tuple[Found, str]:
         rows = retrieval.asked.rows
         keys = [
             {**{k: v for k, v in rows[number].items() if k}, _TIME: at, _ID: index}

@@ -172,3 +172,26 @@ def test_a_row_that_comes_late_is_not_skew(repo: Repo, zygote: Zygote) -> None:
     assert found["of_trips"].finding is Reason.SUCCEEDED, trips
     assert (trips.differing, trips.late) == (0, 6)
     assert (skew_of(found["computed"]).differing, skew_of(found["computed"]).late) == (0, 2)
+
+
+def test_an_error_of_the_database_shows_no_key(repo: Repo, zygote: Zygote) -> None:
+    """The query has the keys, and pandas has the query in its errors."""
+    keys = materialized(repo, zygote)
+    first, *others = keys["trips"].keys
+    mixed = first.model_copy(update={"values": (True,)})
+    keys["trips"] = keys["trips"].model_copy(update={"keys": (mixed, *others)})
+
+    why = skew_of(compared(repo, zygote, keys)["of_trips"]).why
+
+    assert why.startswith("PostgresError: DatatypeMismatch (42804): VALUES types ")
+    assert "SELECT" not in why
+
+
+def test_a_refusal_of_the_database_is_said(repo: Repo, zygote: Zygote) -> None:
+    keys = materialized(repo, zygote)
+    repo.stores.execute("REVOKE SELECT ON trips_rows FROM reader")
+
+    why = skew_of(compared(repo, zygote, keys)["of_trips"]).why
+
+    says = "InsufficientPrivilege (42501): permission denied for table trips_rows"
+    assert why == f"PostgresError: {says}"
