@@ -240,9 +240,9 @@ def _nothing_to_judge(snapshot: RegistrySnapshot, views: Iterable[str]) -> Overa
     for name, view in found.items():
         if view is None:
             return OverallFreshness(None, Reason.FEATURES_UNKNOWN, name)
-    for name, view in found.items():
-        if view is not None and view[0] != ON_DEMAND and view[1].get("online") is not True:
-            return OverallFreshness(None, Reason.NOT_SERVED_ONLINE, name)
+    rows = {name: view[1] for name, view in found.items() if view and view[0] != ON_DEMAND}
+    if rows and not any(spec.get("online") is True for spec in rows.values()):
+        return OverallFreshness(None, Reason.NOT_SERVED_ONLINE, min(rows))
     return OverallFreshness(None, Reason.NO_OBJECTIVE)
 
 

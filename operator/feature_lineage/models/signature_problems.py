@@ -100,8 +100,8 @@ def _request(was: ServingSignature, now: ServingSignature, subject: str) -> Iter
     before_maps = {projection.name: projection for projection in was.projections}
     for projection in now.projections:
         before_map = before_maps.get(projection.name)
-        if before_map is not None and bool(before_map.sources) != bool(projection.sources):
-            kinds = _kind(before_map), _kind(projection)
+        kinds = (_kind(before_map), _kind(projection)) if before_map is not None else ("", "")
+        if all(kinds) and kinds[0] != kinds[1]:
             yield Problem(projection.name, ProblemKind.VIEW_KIND_CHANGED, *kinds)
             continue
         if before_map is not None and before_map.keys != projection.keys:
@@ -167,7 +167,8 @@ def _short(_: Projection, feature: str) -> str:
 
 
 def _kind(projection: Projection) -> str:
-    return COMPUTED if projection.sources else "feature view"
+    """The kind of a view; "" if it reads no other view and has no key: either is possible."""
+    return COMPUTED if projection.sources else "feature view" if projection.keys else ""
 
 
 def _keys(keys: Pairs, source: str = "") -> str:

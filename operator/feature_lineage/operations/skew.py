@@ -1,11 +1,14 @@
 """Training-serving skew: whether the online store serves the values that training would get."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.untrusted import Name
+
+MAX_WHY: Final = 500
+"""Characters of the reason why values were not compared."""
 
 
 class FeatureSkew(Message):
@@ -44,7 +47,7 @@ class SkewAnswer(Message):
     differing: Count = 0
     late: Count = 0
     worst: FeatureSkew | None = None
-    why: Annotated[str, Field(max_length=500)] = ""
+    why: Annotated[str, Field(max_length=MAX_WHY)] = ""
 
 
 def skew_after(

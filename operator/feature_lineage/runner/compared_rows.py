@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
+from feature_lineage.operations.skew import MAX_WHY, FeatureSkew, SkewAnswer
 from feature_lineage.runner.request_context import ViewRequest
+from feature_lineage.shorten import one_line
 
 STEP: Final = timedelta(microseconds=1)
 
@@ -60,5 +61,5 @@ class SkewCounts:
             differing=sum(each.differing for each in columns),
             late=sum(each.late for each in columns),
             worst=columns[0] if columns else None,
-            why=why,
+            why=one_line(why, MAX_WHY),
         )

@@ -4,20 +4,24 @@ Feast prints that it skips an on-demand view with `write_to_online_store`, and r
 view had no rows.
 """
 
-import io
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 from feature_lineage.runner.windows import NotMaterializableError
 
-_SKIPPED: Final = re.compile(r"\[WARNING\] ODFV \S+ materialization: (.*?)\.? Skipping")
+_SKIPPED: Final = re.compile(
+    r"\[WARNING\] ODFV \S+ materialization: (.*?)\.?(?: Skipping|$)", re.MULTILINE
+)
 
 
-class _Heard(io.TextIOBase):
-    """Passes on what is printed, and keeps what Feast says about a view that it skips."""
+class _Heard:
+    """Passes on what is printed, and keeps what Feast says about a view that it skips.
+
+    For everything else it is the stream itself: a transformation may need its `fileno`.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out, self.why = out, ""
@@ -27,8 +31,8 @@ class _Heard(io.TextIOBase):
             self.why = found[1]
         return self._out.write(text)
 
-    def flush(self) -> None:
-        self._out.flush()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def refusing_skips() -> Iterator[None]:
         NotMaterializableError: with the words of Feast.
     """
     heard = _Heard(sys.stdout)
-    with redirect_stdout(heard):
+    with redirect_stdout(cast("TextIO", heard)):
         yield
     if heard.why:
         raise NotMaterializableError(f"Feast does not materialize this view: {heard.why}")

@@ -12,13 +12,14 @@ from feature_lineage.runner.dry_retrieval import function_of, registry_in_memory
 from feature_lineage.runner.keys_query import embedding, keys_query, without_keys
 from feature_lineage.runner.reader import Reading
 from feature_lineage.runner.retrieval import Retrieval
+from feature_lineage.shorten import listed
 
 Found = Mapping[RowAt, Mapping[str, Any]]
 """Column → value of each."""
 _POSTGRES: Final = "postgres"
 _JOINS_KEYS: Final = frozenset({"file", "dask", "duckdb"})
 """Types of offline stores that do not compare the texts of keys."""
-_ALIKE: Final = "have the text of other keys, which Feast's query for training mixes up"
+_ALIKE: Final = "their keys of {} have the text of other keys, and Feast's query joins by texts"
 _ID: Final = "feature_lineage_row"
 _TIME: Final = "event_timestamp"
 
@@ -73,4 +74,4 @@ class TrainingValues:
                 found |= alike
                 names.append(view.view.name)
         rows = len({number for number, _ in found})
-        return found, f"{rows} rows, whose keys of {', '.join(names)} {_ALIKE}" if rows else ""
+        return found, f"{rows} rows: {_ALIKE.format(listed(names, 3))}" if rows else ""

@@ -281,7 +281,7 @@ def test_feast_records_no_window_of_a_stored_on_demand_view(repo: Repo, zygote: 
 NEVER_STORED = """
 from datetime import timedelta
 
-from feast import FeatureView, FileSource
+from feast import FeatureView, FileSource, RequestSource
 from feast.on_demand_feature_view import on_demand_feature_view
 
 from features import Field, Float64, Int64, a, driver
@@ -298,6 +298,14 @@ other = FeatureView(
 def keyless(df):
     df["twice"] = df["trips"] * 2.0
     return df[["twice"]]
+
+@on_demand_feature_view(
+    sources=[RequestSource(name="now", schema=[Field(name="x", dtype=Int64)])],
+    schema=[Field(name="same", dtype=Int64)], write_to_online_store=True,
+)
+def of_requests(df):
+    df["same"] = df["x"]
+    return df[["same"]]
 
 @on_demand_feature_view(
     sources=[a, other], entities=[driver], schema=[Field(name="sum", dtype=Float64)],
@@ -324,6 +332,9 @@ def test_a_stored_view_that_feast_does_not_write_fails(repo: Repo, zygote: Zygot
     assert found["keyless"].error == (
         "Feast has no key for a row of this on-demand view, or a key without a value; write "
         "entities=[…] in the view, with the entities of its sources"
+    )
+    assert found["of_requests"].error == (
+        "Feast does not materialize this view: No source feature views found"
     )
     assert found["two_clocks"].error.startswith(
         "Feast does not materialize this view: Found multiple timestamp columns in sources ("

@@ -141,7 +141,7 @@ def test_what_was_written_is_what_training_gets(repo: Repo, zygote: Zygote) -> N
     assert skews["of_trips"].compared == 40 * 6
     # Feast takes house 11 in street 1 for house 1 in street 11, and so on.
     assert (skews["of_houses"].compared, skews["of_trips"].why) == (140, "")
-    alike = "4 rows, whose keys of houses have the text of other keys"
+    alike = "4 rows: their keys of houses have the text of other keys"
     assert skews["of_houses"].why.startswith(alike)
     assert skews["computed"].compared == 40 * 2
     assert tables(repo) == before

@@ -255,15 +255,18 @@ def test_a_stored_view_of_a_moved_store_is_written_again(
         pytest.param("gone:x", Reason.FEATURES_UNKNOWN, "gone", id="not in the registry"),
         pytest.param("labels:label", NO_OBJECTIVE, "", id="labels are pushed"),
         pytest.param("asked:x", NO_OBJECTIVE, "", id="of request data only"),
+        pytest.param("mixed:x", NO_OBJECTIVE, "", id="one of its views is online, and pushed"),
     ],
 )
 def test_a_model_says_why_it_has_no_freshness(ref: str, reason: Reason, name: str) -> None:
     source = {"feature_view_projection": {"feature_view_name": "offline"}}
+    of_labels = {"feature_view_projection": {"feature_view_name": "labels"}}
     known = registry(
         {"offline": view({"x": "INT64"})},
         on_demand_feature_view={
             "derived": {"sources": {"offline": source}},
             "asked": {"sources": {"request": {"request_data_source": {}}}},
+            "mixed": {"sources": {"offline": source, "labels": of_labels}},
         },
         label_view={"labels": {**view({"label": "STRING"}), "online": True}},
     )

@@ -9,7 +9,7 @@ from tests.strategies import Objects, edited
 
 from feature_lineage.api.enums import ColumnNames
 from feature_lineage.features.refs import FeatureRef
-from feature_lineage.features.signatures import Projection, ServingSignature, signature_of
+from feature_lineage.features.signatures import Pairs, Projection, ServingSignature, signature_of
 from feature_lineage.features.snapshot import RegistrySnapshot
 from feature_lineage.models.links import Link
 from feature_lineage.models.signature_problems import compare_signatures, form_of_names
@@ -265,3 +265,25 @@ def test_only_names_that_the_model_reads_count(
 def test_the_form_is_that_of_the_recorded_names(inputs: tuple[str, ...] | None, form: str) -> None:
     assert form_of_names(inputs, TRAINED) == form
     assert form_of_names(inputs, None) == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        pytest.param((("trips", (("driver_id", "driver_id"),)),), (), id="reads no view any more"),
+        pytest.param((), (("trips", (("driver_id", "driver_id"),)),), id="reads a view now"),
+    ],
+)
+def test_an_on_demand_view_that_reads_another_view_keeps_its_kind(
+    was: tuple[tuple[str, Pairs], ...], now: tuple[tuple[str, Pairs], ...]
+) -> None:
+    """One of request data alone has no sources either."""
+    before, after = (
+        ServingSignature(
+            keys=(("driver_id", "INT64"),),
+            request=(("x", "INT64"),),
+            projections=(Projection("sum", "sum", (), ("plus",), sources),),
+        )
+        for sources in (was, now)
+    )
+    assert compare_signatures(before, after, "") == ()

@@ -162,8 +162,8 @@ def _fresh_condition(
             Reason.NO_OBJECTIVE,
             f"feature view {freshness.oldest_view} has no maxAge"
             if freshness.oldest_view
-            else "no view of this model is materialized: labels and pushed rows have no maxAge, "
-            "nor has what is computed from the request",
+            else "no view of this model is materialized: labels, pushed rows and disabled views "
+            "have no maxAge, nor has what is computed from the request",
         )
     elif freshness.fresh:
         conditions.true(C.FEATURES_FRESH)
