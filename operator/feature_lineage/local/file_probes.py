@@ -26,5 +26,9 @@ class FileProbes:
         except (FileNotFoundError, InvalidReport):
             return None  # the next probe writes it again
 
+    def delete(self, key: Key) -> None:
+        """The project is deleted: its record has keys of entities."""
+        self._path(key).unlink(missing_ok=True)
+
     def _path(self, key: Key) -> Path:
         return self._root / key.namespace / f"{key.name}.json"

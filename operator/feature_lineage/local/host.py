@@ -71,6 +71,7 @@ class LocalHost:
         self.source = source
         self.jobs = SubprocessJobs(self.state.jobs, self._job_changed, self.objects, source)
         self.registries = ModelRegistryPool(self.objects, clock.now, on_change=self._enqueue_named)
+        self._probes = FileProbes(self.state)
         self.ports = wrap(
             Ports(
                 clock=clock,
@@ -79,7 +80,7 @@ class LocalHost:
                 jobs=self.jobs,
                 registries=self.registries,
                 snapshots=FileSnapshots(self.state),
-                probes=FileProbes(self.state),
+                probes=self._probes,
                 events=FileEvents(self.state, clock.now, listener.event),
                 allows_feature_server=lambda _url: True,
             )
@@ -176,8 +177,9 @@ class LocalHost:
 
     async def finish(self, key: Key, resource: Resource) -> None:
         """See `Hooks`: remove the resource, to which any other may have referred."""
-        del resource
         self.resources.drop(key)
+        if isinstance(resource, FeatureStoreProject):
+            self._probes.delete(key)
         self._worker.forget(key)
         self._enqueue_all()
 

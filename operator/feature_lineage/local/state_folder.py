@@ -4,6 +4,7 @@
     lock                                       held by the host while it runs
     resources/<kind>/<namespace>/<name>.yaml   manifest and status, as kubectl shows them
     snapshots/…                                see `file_snapshots`
+    probes/…                                   see `file_probes`
     jobs/…                                     see `job_folder`
     repos/…                                    working trees of Git sources
     events.jsonl                               see `event_log`

@@ -14,6 +14,8 @@ from feature_lineage.runner.request_context import RequestContext
 
 MAX_FILE_BYTES: Final = 100 * 1024 * 1024
 """Of the files of a source that is compared with `Auto`: Feast reads them into memory."""
+MAX_FILES: Final = 10_000
+"""Of such a source: so many are measured."""
 MAX_TOTAL_SECONDS: Final = 120.0
 """For all comparisons of a probe."""
 MAX_FAILED: Final = 2
@@ -50,20 +52,28 @@ class ComparisonLimits:
             return f"spec.probe.skew: Auto reads no offline store of type {kind or 'unknown'}"
         for view in context.views:
             path = getattr(view.view.batch_source, "path", "")
-            if path and kind != "postgres" and (large := _large(path, self._store.repo_path)):
+            if path and kind != "postgres" and (large := too_large(path, self._store.repo_path)):
                 return f"spec.probe.skew: Auto does not read {view.view.name}: {large}"
         return ""
 
 
-def _large(path: str, repo: Path) -> str:
+def too_large(path: str, repo: Path) -> str:
     """Why a file is not read with `Auto`; "" if it is small."""
     if "://" in path and not path.startswith("file://"):
         return "it is not a local file"
-    place = Path(repo) / path.removeprefix("file://")
-    files = place.rglob("*") if place.is_dir() else (place,)
     size = 0
-    for each in files:
+    for count, each in enumerate(_files(Path(repo) / path.removeprefix("file://"))):
+        if count >= MAX_FILES:
+            return f"it has more than {MAX_FILES:,} files"
         size += each.stat().st_size if each.is_file() else 0
         if size > MAX_FILE_BYTES:
             return f"it has more than {MAX_FILE_BYTES // 2**20} MiB"
     return ""
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """The files of a path, which may be a folder or a pattern."""
+    whole = place.absolute()
+    root = Path(whole.anchor)
+    for each in (whole,) if whole.exists() else root.glob(str(whole.relative_to(root))):
+        yield from each.rglob("*") if each.is_dir() else (each,)

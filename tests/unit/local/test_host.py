@@ -12,9 +12,11 @@ from tests.local.scene import project_manifest, write_yaml
 from feature_lineage.decide.facts import Key
 from feature_lineage.errors import ServerUnavailable
 from feature_lineage.local.host import LocalHost
+from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.ports import Ports
 
 MANY = 1000
+PROJECT = Key("FeatureStoreProject", "default", "driver")
 
 
 class FailingResources:
@@ -69,6 +71,22 @@ def host(folder: Path, recorder: EventRecorder, failures: int) -> LocalHost:
 
 def write_manifest(folder: Path, **spec: Any) -> None:
     write_yaml(folder / "manifests.yaml", project_manifest("suspended", suspend=True, **spec))
+
+
+async def test_a_deleted_project_leaves_no_keys(tmp_path: Path) -> None:
+    """The record of its probes has keys of entities."""
+    write_manifest(tmp_path)
+    record = tmp_path / ".feature-lineage" / "probes" / "default" / "driver.json"
+    async with asyncio.timeout(60):
+        async with LocalHost(tmp_path, tmp_path / ".feature-lineage", EventRecorder()) as local:
+            await local.run_once()
+            await local.ports.probes.keep(PROJECT, ProbeRecord())
+        assert record.exists()
+        (tmp_path / "manifests.yaml").unlink()
+        async with LocalHost(tmp_path, tmp_path / ".feature-lineage", EventRecorder()) as local:
+            await local.run_once()
+
+    assert not record.exists()
 
 
 async def test_once_ends_without_waiting_for_a_back_off(tmp_path: Path) -> None:
