@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.local.scene import MLflow, backfill, model_manifest, project_manifest
 from tests.local.state_reader import ResourceState, read_state
 from tests.local.test_probe import SERVED, Scene
 from tests.servers.feature_server import start_feature_server
+
+from feature_lineage.operations import probe_record
 
 
 class ServedScene(Scene):
@@ -32,8 +35,12 @@ class ServedScene(Scene):
 @pytest.mark.slow
 @pytest.mark.real_processes
 async def test_what_the_feature_server_answers_is_seen(
-    tmp_path: Path, mlflow: MLflow, unique: Callable[[str], str]
+    tmp_path: Path,
+    mlflow: MLflow,
+    unique: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(probe_record, "CONFIRM_SERVER_AFTER", timedelta(0))
     scene = ServedScene(tmp_path, mlflow, unique("served"))
     await scene.reconcile()
     scene.train()

@@ -18,6 +18,7 @@ class ServerCause(StrEnum):
 
     REFUSED = "Refused"  # the server answers with an error; Feast in the job serves the same
     UNAVAILABLE = "Unavailable"  # the job got no answer of a feature server
+    UNASKABLE = "Unaskable"  # no request can hold what Feast in the job was asked
 
 
 class ServerAnswer(Message):
@@ -57,6 +58,8 @@ class ServerAnswer(Message):
             return Reason.SERVING_FAILS
         if self.cause is ServerCause.UNAVAILABLE:
             return Reason.PROBE_UNAVAILABLE
+        if self.cause is ServerCause.UNASKABLE:
+            return None
         if self.lacks or self.adds or self.differing:
             return Reason.SERVER_DIFFERS
         return Reason.PROBE_UNAVAILABLE if self.healthy is False else None

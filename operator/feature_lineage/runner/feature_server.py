@@ -25,7 +25,7 @@ from feature_lineage.runner.errors import error_line
 from feature_lineage.runner.retrieval import Retrieval
 from feature_lineage.runner.server_columns import Repeat, ServerColumns, compared
 from feature_lineage.shorten import cut, listed, one_line, visible
-from feature_lineage.untrusted import parse_json
+from feature_lineage.untrusted import TooLarge, parse_json
 
 MAX_SECONDS: Final = 10.0
 """For one answer, the connection included."""
@@ -74,11 +74,15 @@ class FeatureServer:
     def _ask(self, question: Question, retrieval: Retrieval, again: Repeat) -> ServerAnswer:
         answer = ServerAnswer(url=self._url)
         try:
+            body = _body(question, retrieval)
             answer = answer.changed(healthy=self._healthy, version=self._version)
-            found = self._columns(question, retrieval)
+            found = self._columns(body, retrieval)
             fields = compared(found, retrieval, again)
         except _Failed as failed:
             return answer.changed(cause=failed.cause, error=failed.words, stale=failed.stale)
+        except Exception as error:  # noqa: BLE001  the other models are still asked for
+            words = f"{type(error).__name__} while the job compared its answer"
+            return answer.changed(cause=ServerCause.UNAVAILABLE, error=words)
         return answer.changed(**fields)
 
     @cached_property
@@ -98,35 +102,28 @@ class FeatureServer:
             served = set()
         if not served:
             return "not known: the server does not describe its API"
-        known = frozenset(_ROUTES.findall(inspect.getsource(feature_server)))
+        try:
+            known = frozenset(_ROUTES.findall(inspect.getsource(feature_server)))
+        except OSError:
+            return f"not known: the runner's image lacks the sources of {own}"
         lacks, adds = known - served - _HIDDEN, served - known
         if not lacks and not adds:
             return f"not named; the API is that of {own}"
         parts = [f"lacks {_names(lacks)}"] * bool(lacks) + [f"has {_names(adds)}"] * bool(adds)
         return f"not named; the API is not that of {own}: it {' and '.join(parts)}"
 
-    def _columns(self, question: Question, retrieval: Retrieval) -> ServerColumns:
+    def _columns(self, body: bytes, retrieval: Retrieval) -> ServerColumns:
         """The values of the answer by column."""
-        rows = retrieval.asked.rows
-        asked: dict[str, Any] = (
-            {"feature_service": question.service}
-            if question.service
-            else {"features": list(question.refs)}
-        )
-        asked["entities"] = {name: [row.get(name) for row in rows] for name in rows[0]}
-        asked["full_feature_names"] = retrieval.context.full
-        try:
-            body = json.dumps(asked, default=_plain, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            words = f"JSON cannot hold the request: {error}"
-            raise _Failed(ServerCause.UNAVAILABLE, words) from error
         status, text = self._request("POST", "/get-online-features", body)
         if status != 200:
             raise _refusal(status, text, computed=bool(retrieval.context.computed))
         try:
-            return _parsed(parse_json(text), len(rows))
+            return _parsed(parse_json(text), len(retrieval.asked.rows))
+        except TooLarge as error:
+            words = f"its answer is too large: {error}; lower spec.probe.keys"
+            raise _Failed(ServerCause.UNAVAILABLE, words) from error
         except (ValueError, TypeError, KeyError) as error:
-            words = f"the answer is none of a feature server: {error_line(error)}"
+            words = f"the answer is not the answer of a feature server: {error_line(error)}"
             raise _Failed(ServerCause.UNAVAILABLE, words) from error
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -161,10 +158,34 @@ def _names(paths: Iterable[str]) -> str:
     return cut(visible(listed(sorted(paths), 3)), 120)
 
 
-def _plain(value: Any) -> Any:
+def _body(question: Question, retrieval: Retrieval) -> bytes:
+    """The request as JSON.
+
+    The server knows the types of keys, not those of request data: they must be types of JSON.
+    """
+    rows, data = retrieval.asked.rows, retrieval.context.data
+    asked: dict[str, Any] = (
+        {"feature_service": question.service}
+        if question.service
+        else {"features": list(question.refs)}
+    )
+    asked["full_feature_names"] = retrieval.context.full
+    asked["entities"] = entities = {}
+    for name in rows[0]:
+        values = [row.get(name) for row in rows]
+        try:
+            json.dumps(values, default=None if name in data else _seconds, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            words = f"JSON cannot hold the value of {name} with its type: {error}"
+            raise _Failed(ServerCause.UNASKABLE, words) from error
+        entities[name] = values
+    return json.dumps(asked, default=_seconds).encode()
+
+
+def _seconds(value: Any) -> Any:
     if isinstance(value, datetime):
         return int(value.timestamp())
-    raise TypeError(f"a value of type {type(value).__name__}")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _parsed(answer: Any, rows: int) -> ServerColumns:

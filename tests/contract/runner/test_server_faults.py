@@ -3,8 +3,10 @@
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from feast.feature_server_utils import convert_response_to_dict
@@ -126,12 +128,17 @@ def test_a_certificate_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         (422, b'{"detail":[{"input":4711}]}', UNAVAILABLE, "422"),
         (502, b"<html>bad gateway</html>", UNAVAILABLE, "502"),
         (503, b"", UNAVAILABLE, "503"),
-        (200, b"<html>hello</html>", UNAVAILABLE, "the answer is none of a feature server"),
-        (200, b"[]", UNAVAILABLE, "the answer is none of a feature server"),
-        (200, b'{"metadata": {"feature_names": [1]}, "results": []}', UNAVAILABLE, "none of a"),
+        (200, b"<html>hello</html>", UNAVAILABLE, "is not the answer of a feature server"),
+        (200, b"[]", UNAVAILABLE, "is not the answer of a feature server"),
+        (
+            200,
+            b'{"metadata": {"feature_names": [1]}, "results": []}',
+            UNAVAILABLE,
+            "not the answer of a",
+        ),
         (200, RIGHT.replace(b"[1, 2, 3]", b"[1, 2]"), UNAVAILABLE, "one value for each of 3"),
         (200, b"[" * 100_000, UNAVAILABLE, "nested deeper"),
-        (200, b"[" + b"0," * 900_000 + b"0]", UNAVAILABLE, "MiB of memory"),
+        (200, b"[" + b"0," * 900_000 + b"0]", UNAVAILABLE, "lower spec.probe.keys"),
         (500, b"\"'Feature plus not found in projection sums'\"", REFUSED, "not found in proj"),
         (500, b'"user 4711 has no rate"', REFUSED, "text is not shown"),
     ],
@@ -351,3 +358,78 @@ def test_a_value_that_changes_is_no_difference() -> None:
     assert failed.differing == 0
     assert (stays.compared, stays.differing, stays.absent) == (3, 1, 0)
     assert stays.finding is Reason.SERVER_DIFFERS
+
+
+def asked_with(value: Any, **data: ValueType) -> Retrieval:
+    """A retrieval of one row with this value of x, which is a key if it is not request data."""
+    context = RequestContext((), {}, data, frozenset({"plus"}), full=True)
+    return Retrieval(["sums:plus"], context, Rows([{"x": value}], ()), {"plus": ONE.results[0]})
+
+
+ONE = response([1])
+MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (MOMENT, ValueType.UNIX_TIMESTAMP),
+        ([MOMENT], ValueType.UNIX_TIMESTAMP_LIST),
+        (b"x", ValueType.BYTES),
+        (UUID(int=7), ValueType.UUID),
+        (float("nan"), ValueType.DOUBLE),
+    ],
+)
+def test_request_data_that_json_changes_is_not_sent(value: Any, kind: ValueType) -> None:
+    """The server would compute with another type than Feast in the job."""
+    with faulty_server(answering(200, RIGHT)) as server:
+        asked = FeatureServer(server.url)
+        found = asked.ask(Question("s"), asked_with(value, x=kind), lambda again: again.columns)
+
+    assert server.seen == []
+    assert (found.cause, found.finding, found.healthy) == (ServerCause.UNASKABLE, None, None)
+    assert "JSON cannot hold the value of x with its type" in found.error
+
+
+def test_a_time_that_is_a_key_is_sent_as_seconds() -> None:
+    """The server knows the type of the key."""
+    body = json.dumps(convert_response_to_dict(ONE)).encode()
+    with faulty_server(answering(200, body)) as server:
+        asked = FeatureServer(server.url)
+        found = asked.ask(Question("s"), asked_with(MOMENT), lambda again: again.columns)
+
+    assert (found.cause, found.compared) == (None, 1)
+    assert json.loads(server.seen[-1].body)["entities"] == {"x": [int(MOMENT.timestamp())]}
+
+
+def test_a_surprise_in_one_answer_stops_no_other() -> None:
+    """Feast in the job answers more values than rows."""
+    more, right = response([1, 2, 3, 4]).results[0], retrieval(response([1, 2, 3]))
+    odd = Retrieval(right.features, right.context, right.asked, {"plus": more})
+    with faulty_server(answering(200, RIGHT)) as server:
+        asked = FeatureServer(server.url)
+        first, second = (
+            asked.ask(Question("s"), each, lambda again: again.columns) for each in (odd, right)
+        )
+
+    assert (first.cause, first.error) == (
+        UNAVAILABLE,
+        "IndexError while the job compared its answer",
+    )
+    assert (second.cause, second.compared) == (None, 3)
+
+
+def test_an_image_without_sources_of_feast(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(_: Any) -> str:
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr(feature_server.inspect, "getsource", lacks)
+    described = json.dumps({"paths": {"/health": {}}}).encode()
+
+    def answer(seen: Seen) -> Answer:
+        return 200, described if seen.line == "GET /openapi.json" else RIGHT, {}
+
+    with faulty_server(answer) as server:
+        found = ask(server.url)
+    assert found.version == "not known: the runner's image lacks the sources of Feast 0.67.0"
+    assert (found.cause, found.compared) == (None, 3)

@@ -30,6 +30,7 @@ URL = "http://features.ml.svc:6566"
 SAME = ServerAnswer(url=URL, healthy=True, version="not named", compared=9)
 REFUSED = SAME.changed(cause=ServerCause.REFUSED, error="500 no such view")
 DOWN = SAME.changed(healthy=None, cause=ServerCause.UNAVAILABLE, error="timed out")
+UNASKABLE = ServerAnswer(url=URL, cause=ServerCause.UNASKABLE, error="JSON cannot hold x")
 OTHER = SAME.changed(
     differing=3,
     absent=1,
@@ -80,6 +81,7 @@ def says(
     [
         (SAME, "True", "Succeeded", f"the feature server {URL} answers the same"),
         (SAME.changed(healthy=None), "True", "Succeeded", "answers the same"),
+        (UNASKABLE, "True", "Succeeded", f"; the feature server {URL} was not asked: JSON cannot"),
         (SAME.changed(healthy=False), "Unknown", "ProbeUnavailable", "its /health says 503"),
         (REFUSED, "False", "ServingFails", "fails: 500 no such view; Feast in the job serves"),
         (REFUSED.changed(stale=True), "False", "ServingFails", "its registry is older"),
@@ -95,6 +97,14 @@ def test_what_the_model_says(server: ServerAnswer, status: str, reason: str, wor
 
     assert (condition.status, condition.reason) == (status, reason), condition.message
     assert words in condition.message
+
+
+def test_a_server_that_cannot_be_asked_is_said_without_columns() -> None:
+    """Only on-demand features are asked for."""
+    condition, _ = says(record_of(with_server(UNASKABLE, GOOD.changed(features=()))))
+
+    assert condition.status == "True"
+    assert f"; the feature server {URL} was not asked: JSON cannot hold x" in condition.message
 
 
 def test_one_bad_answer_of_a_server_leaves_the_condition() -> None:

@@ -197,7 +197,8 @@ def _message(known: Probed, unread: str) -> str:
         )
     if worst is None:
         if answer.known:
-            return f"served for {answer.keys} keys; no feature of them can be compared"
+            none = "no feature of them can be compared"
+            return f"served for {answer.keys} keys; {none}{_same(answer.server)}"
         return f"no keys of the model's views are known{unread}; materialize the views"
     if answer.finding is Reason.NOT_SERVED:
         return (
@@ -210,8 +211,16 @@ def _message(known: Probed, unread: str) -> str:
             f"{worst.column}: {worst.nulls} of {found} values in the online store are null, "
             f"{worst.source_nulls} should be; materialize the view again"
         )
-    same = f"; the feature server {answer.server.url} answers the same" if answer.server else ""
-    return f"served for {answer.keys} keys{same}{_compared(answer.skew)}"
+    return f"served for {answer.keys} keys{_compared(answer.skew)}{_same(answer.server)}"
+
+
+def _same(answer: ServerAnswer | None) -> str:
+    if answer is None:
+        return ""
+    name = f"the feature server {answer.url}"
+    if answer.cause is ServerCause.UNASKABLE:
+        return f"; {name} was not asked: {answer.error}"
+    return f"; {name} answers the same"
 
 
 def _server_message(answer: ServerAnswer) -> str:
@@ -244,8 +253,8 @@ def _server_message(answer: ServerAnswer) -> str:
             f"another one: correct its feature_store.yaml, or restart it{version}"
         )
     return (
-        f"{name} answers the same, but its /health says 503, so nobody may send it requests: read "
-        "its log, and check that it reaches its registry"
+        f"{name} answers the same, but its /health says 503, so a load balancer may send it no "
+        "requests: read its log, and check that it reaches its registry"
     )
 
 
