@@ -10,10 +10,13 @@ from feature_lineage.operations.feature_server import ServerAnswer
 from feature_lineage.operations.message import Count, Message, Moment
 from feature_lineage.operations.skew import FeatureSkew, SkewAnswer
 from feature_lineage.reasons import Reason
+from feature_lineage.shorten import cut
 from feature_lineage.untrusted import Many, Name
 
 MAX_FEATURES: Final = 20
 """Features of one answer that are listed, the worst ones first."""
+SHORT: Final = 60
+"""Characters of a text in a record of very many answers."""
 MISSING: Final = 0.1
 """More than this share of the written keys, and more than one, is missing: they are not served."""
 MOSTLY: Final = 0.5
@@ -120,6 +123,27 @@ class ProbeAnswer(Message):
         """The answer of the feature server from which `finding` follows; None with another one."""
         answer = self.server if self.cause is None else None
         return answer if answer is not None and answer.finding is self.finding else None
+
+    def shortened(self, features: int) -> "ProbeAnswer":
+        """The answer with at most so many columns, and the same `finding`; with 0, short texts."""
+        listed, worst = self.features[: max(features, 1)], self.worst
+        if worst is not None and worst not in listed:
+            listed = (*listed[:-1], worst)
+        short = self.changed(features=listed)
+        if features:
+            return short
+        server, skew = self.server, self.skew
+        return short.changed(
+            error=cut(self.error, SHORT),
+            skew=skew and skew.changed(why=cut(skew.why, SHORT)),
+            server=server
+            and server.changed(
+                version="",
+                error=cut(server.error, SHORT),
+                lacks=cut(server.lacks, SHORT),
+                adds=cut(server.adds, SHORT),
+            ),
+        )
 
     @cached_property
     def _judged(self) -> tuple[Reason, FeatureAnswer | None]:

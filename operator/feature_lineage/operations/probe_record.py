@@ -5,9 +5,10 @@ from the source, once a day. A probe retrieves the features of each model for su
 kept in one record for each project.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -16,7 +17,7 @@ from feature_lineage.errors import InvalidReport
 from feature_lineage.features.snapshot import canonical_json, digest_of
 from feature_lineage.operations.message import Message, Moment
 from feature_lineage.operations.probe_answer import BAD, NOT_GOOD, ProbeAnswer
-from feature_lineage.operations.sampled_keys import MAX_KEYS, SampledKeys, SourceKeys
+from feature_lineage.operations.sampled_keys import SampledKeys, SourceKeys
 from feature_lineage.operations.skew import skew_after
 from feature_lineage.reasons import Reason
 from feature_lineage.untrusted import Name, parse_json
@@ -61,6 +62,13 @@ class Probed(Message):
         answer = self.answer.changed(server=None)
         return self.changed(answer=answer, bad=self.bad if answer.finding in NOT_GOOD else 0)
 
+    def at_server(self, url: str) -> "Probed":
+        """With this address of the feature server, if the text of a record leaves that out."""
+        server = self.answer.server
+        if server is None or server.url:
+            return self
+        return self.changed(answer=self.answer.changed(server=server.changed(url=url)))
+
 
 class ProbeRecord(Message):
     """What is known about the online store of a project.
@@ -72,6 +80,7 @@ class ProbeRecord(Message):
         unread: by view, why the keys could not be read.
         written: end of the last materialization whose values were not compared with the source.
         server: address of the feature server that the last probe had to ask; "" for none.
+        asked: digest of the questions that the last probe answered; "" by an older operator.
     """
 
     keys: dict[Name, SampledKeys] = Field(default_factory=dict)
@@ -80,11 +89,17 @@ class ProbeRecord(Message):
     unread: dict[Name, str] = Field(default_factory=dict)
     written: Moment | None = None
     server: str = ""
+    asked: Name = ""
 
     @cached_property
     def text(self) -> str:
         """Canonical JSON, which `parse` reads."""
-        return canonical_json(self.model_dump(mode="json"))
+        value = self.model_dump(mode="json", exclude_defaults=True)
+        for each in value.get("answers", {}).values():
+            server = each["answer"].get("server")
+            if server and server["url"] == self.server:
+                server["url"] = ""
+        return canonical_json(value)
 
     @cached_property
     def digest(self) -> str:
@@ -127,17 +142,56 @@ class ProbeRecord(Message):
             unread=self.unread | dict.fromkeys(views, why),
         ).fitted()
 
+    def answered(self, questions: Collection[str]) -> bool:
+        """Whether the last probe answered all of these, also if an answer was too large to keep."""
+        return self.asked == digest_of(sorted(questions)) or all(
+            question in self.answers for question in questions
+        )
+
     def fitted(self) -> "ProbeRecord":
-        """The record with half of the keys of each view, and so on, until its text fits."""
-        record, most = self, MAX_KEYS
-        while len(record.text.encode()) > MAX_RECORD_BYTES and most:
+        """The record with less of the answers and fewer keys of each view, until its text fits.
+
+        The answers keep half of the room, or what the rest leaves. With all keys gone, the errors
+        of sources go, too, so that an answer is always left.
+        """
+        if self.size <= MAX_RECORD_BYTES:
+            return self
+        rest = self.changed(answers={})
+        room = max(MAX_RECORD_BYTES // 2, MAX_RECORD_BYTES - rest.size)
+        answers = ProbeRecord(answers=self.answers, server=self.server).with_short_answers(room)
+        room = MAX_RECORD_BYTES - answers.size
+        most = max((len(each.keys) for each in rest.keys.values()), default=0)
+        while rest.size > room and most:
             most //= 2
             keys = {
                 name: each.model_copy(update={"keys": each.keys[:most]})
-                for name, each in record.keys.items()
+                for name, each in self.keys.items()
             }
-            record = self.changed(keys=keys if most else {})
-        return record if most else ProbeRecord()
+            rest = rest.changed(keys=keys if most else {})
+        if rest.size > room:
+            rest = rest.changed(sought={}, unread={})
+        return rest.changed(answers=answers.answers)
+
+    def with_short_answers(self, room: int) -> "ProbeRecord":
+        """The record, which has only answers, with less of them if they need more bytes."""
+        record = self
+        for most in (10, 5, 2, 1, 0):
+            if record.size <= room:
+                break
+            short = {
+                name: each.changed(answer=each.answer.shortened(most))
+                for name, each in record.answers.items()
+            }
+            record = record.changed(answers=short)
+        while record.size > room:
+            half = islice(record.answers.items(), len(record.answers) // 2)
+            record = record.changed(answers=dict(half))
+        return record
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text."""
+        return len(self.text.encode())
 
     def with_answers(
         self,
@@ -191,6 +245,7 @@ class ProbeRecord(Message):
             unread={name: why for name, why in unread.items() if name in views},
             written=None if done else self.written,
             server=server,
+            asked=digest_of(sorted(probed)),
         ).fitted()
 
     @classmethod
@@ -203,9 +258,12 @@ class ProbeRecord(Message):
         if len(text) > MAX_RECORD_BYTES or digest_of(text.decode(errors="replace")) != digest:
             raise InvalidReport("the record of the probes has another digest than the status names")
         try:
-            return cls.model_validate(parse_json(text))
+            record = cls.model_validate(parse_json(text))
         except (ValueError, ValidationError) as error:
             raise InvalidReport(f"the record of the probes does not parse: {error}") from error
+        return record.changed(
+            answers={name: each.at_server(record.server) for name, each in record.answers.items()}
+        )
 
 
 def _bad_after(

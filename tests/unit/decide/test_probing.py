@@ -348,6 +348,20 @@ def test_a_version_that_is_promoted_is_probed_soon() -> None:
     assert scenario.request.probe.questions == (Question("another"),)
 
 
+def test_an_answer_too_large_to_keep_is_not_asked_again_soon() -> None:
+    scenario = probed()
+    answers(scenario, GOOD)
+    assert scenario.probe is not None
+    scenario.probe = scenario.probe.changed(answers={})
+    scenario.rest()
+    scenario.later(minutes=59)
+    scenario.rest()
+    assert kind_of(scenario) is None
+    scenario.later(minutes=2)
+    scenario.reconcile()
+    assert kind_of(scenario) is OperationKind.PROBE
+
+
 def test_nothing_is_waited_for_while_no_version_is_known() -> None:
     scenario = probed()
     answers(scenario, GOOD)

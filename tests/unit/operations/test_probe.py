@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from feature_lineage.errors import InvalidReport
+from feature_lineage.features.snapshot import canonical_json, digest_of
+from feature_lineage.operations.feature_server import ServerAnswer
 from feature_lineage.operations.probe_answer import FeatureAnswer, ProbeAnswer, ProbeCause
 from feature_lineage.operations.probe_record import MAX_RECORD_BYTES, ProbeRecord
+from feature_lineage.operations.probe_request import MAX_QUESTIONS
 from feature_lineage.operations.sampled_keys import SampledKey, SampledKeys
 from feature_lineage.reasons import Reason
 
 OFFLINE = ProbeCause.UNAVAILABLE
+URL = "http://features.ml.svc:6566"
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -149,3 +153,54 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert ProbeRecord.parse(record.text.encode(), record.digest).digest == record.digest
     with pytest.raises(InvalidReport):
         ProbeRecord.parse(record.text.replace("ranking", "other").encode(), record.digest)
+
+
+def many(questions: int, columns: int = 20, name: str = "service {}", **more: Any) -> Any:
+    """Answers of as many questions, each with a column of which most keys are missing."""
+    good = tuple(feature(column=f"stats__column_{n}", nulls=9) for n in range(columns - 1))
+    gone = feature(column="stats__gone", missing=50)
+    listed = (*good, gone) if more.pop("last", True) else (gone, *good)
+    return tuple(answer(name.format(n), features=listed, **more) for n in range(questions))
+
+
+@pytest.mark.parametrize("columns", [3, 20])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_record_of_many_questions_keeps_all_answers(columns: int, last: bool) -> None:
+    server = ServerAnswer(url=URL, version="0.67.0 " * 20, lacks="x, " * 150, adds="y, " * 150)
+    asked = many(MAX_QUESTIONS, columns, last=last, server=server)
+    keys = {f"view_{n}": sampled(*range(100)) for n in range(300)}
+    before = ProbeRecord().with_keys(keys, keys)
+
+    record = before.with_answers(asked, AT, keys, server=URL)
+
+    assert len(record.text.encode()) <= MAX_RECORD_BYTES
+    assert record.answers.keys() == {each.question for each in asked}
+    assert {each.answer.finding for each in record.answers.values()} == {Reason.NOT_SERVED}
+    assert all(each.keys for each in record.keys.values())
+    assert (record.keys.keys(), record.server) == (keys.keys(), URL)
+    assert ProbeRecord.parse(record.text.encode(), record.digest) == record
+
+
+def test_answers_that_never_fit_are_not_asked_again() -> None:
+    asked = many(MAX_QUESTIONS, 1, "service " + "long" * 200 + "{}")
+    unread = {f"{n:0900}": "no" for n in range(900)}
+
+    record = ProbeRecord(unread=unread).with_answers(asked, AT, unread)
+
+    assert len(record.text.encode()) <= MAX_RECORD_BYTES
+    assert record.answers
+    assert record.answered({each.question for each in asked})
+    assert not record.answered({"service another"})
+
+
+def test_a_record_of_an_older_operator_is_read() -> None:
+    """It has all fields, and the address of the server in each answer."""
+    server = ServerAnswer(url=URL, compared=9)
+    record = written(sampled(1)).with_answers((answer(server=server),), AT, ("stats",), server=URL)
+    value = record.model_dump(mode="json", exclude={"asked"})
+    text = canonical_json(value)
+
+    found = ProbeRecord.parse(text.encode(), digest_of(text))
+
+    assert found == record.changed(asked="")
+    assert found.answered({"service ranking"})

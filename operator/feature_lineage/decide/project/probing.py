@@ -102,11 +102,11 @@ def _again_after(observed: ObservedProject, status: FeatureStoreProjectStatus) -
     if status.probe is not None and status.probe.unconfirmed:
         of_server = any(not each.confirmed for each in faults)
         return CONFIRM_SERVER_AFTER if of_server else CONFIRM_AFTER
-    asked = map(key_of_question, questions(observed.models))
+    asked = set(map(key_of_question, questions(observed.models)))
     server = server_to_ask(observed)
     others = (each.answer.server for each in record.answers.values())
     if (
-        any(key not in record.answers for key in asked)
+        not record.answered(asked)
         or record.server != server
         or any(other is not None and other.url != server for other in others)
     ):
