@@ -122,6 +122,7 @@ async def test_a_wrong_request_has_a_problem_that_says_what_to_do(
             (f"{DRIVER}/graph?limit=1", 400, "fewer steps"),
             (f"{DRIVER}/graph?asOf=yesterday", 400, "asOf"),
             (f"{DRIVER}/graph?asOf=2020-01-01T00:00:00Z", 404, "MLflow has no record"),
+            (f"{DRIVER}/graph?asOf=2999-01-01T00:00:00Z", 404, "is in the future"),
             (f"{DRIVER}/nothing", 404, "Not Found"),
             (DRIVER.replace("driver", "other") + "/graph", 404, "default/other"),
             ("/", 404, "Not Found"),

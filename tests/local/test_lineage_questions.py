@@ -127,7 +127,7 @@ async def test_lineage_is_asked_from_any_end_and_at_any_time(
     assert [(i["model"], i["version"], i.get("aliases")) for i in past["items"]] == [
         (champion, "2", ["shadow"]), (other, "1", []),
     ]  # fmt: skip
-    assert past["asOf"]["deletedSince"] == [f"{champion}/1"]
+    assert past["asOf"]["goneSince"] == [f"{champion}/1"]
     assert "view/second_view" in graph(folder, "second_view", "--as-of", before)[0]
     none = command("graph", folder, "--as-of", "2020-01-01")
     assert none.returncode == 2

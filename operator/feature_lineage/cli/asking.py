@@ -11,12 +11,13 @@ import click
 
 from feature_lineage.decide.facts import key_of
 from feature_lineage.errors import InvalidManifest, NotFound
-from feature_lineage.lineage.answers import Answer
+from feature_lineage.lineage.answers import Answer, UnknownVersions
 from feature_lineage.lineage.project_lineage import ProjectLineage
 from feature_lineage.lineage.query import LineageQuery
 from feature_lineage.local.console import PlainConsole, short
 from feature_lineage.local.host import LocalHost
 from feature_lineage.reconcile.cache import ReconcileCache
+from feature_lineage.shorten import visible
 
 _Answer = TypeVar("_Answer")
 
@@ -77,3 +78,12 @@ async def _asked(
 def print_json(answers: Iterable[Answer]) -> None:
     """Print the answers as one list."""
     click.echo(json.dumps([answer.as_dict() for answer in answers], indent=2))
+
+
+def print_unknown(unknown: UnknownVersions | None) -> None:
+    """Say which versions may use what an answer is about, though it does not name them."""
+    if unknown is not None:
+        more = f" and {unknown.total - len(unknown.first)} more"
+        names = ", ".join(unknown.first) + (more if unknown.total > len(unknown.first) else "")
+        text = f"  not known: all features of {unknown.total} version(s), which may use it: {names}"
+        click.secho(visible(text), fg="yellow")

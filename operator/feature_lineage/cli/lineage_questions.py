@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from feature_lineage.cli.asking import ask, print_json
+from feature_lineage.cli.asking import ask, print_json, print_unknown
 from feature_lineage.cli.graph_formats import FORMATS
 from feature_lineage.cli.history_output import time_text
 from feature_lineage.cli.text import print_table
@@ -20,8 +19,7 @@ from feature_lineage.lineage.answers import (
     VersionAnswer,
     VersionsPage,
 )
-
-_Answer = TypeVar("_Answer")
+from feature_lineage.shorten import visible
 
 
 def run_graph(
@@ -124,30 +122,33 @@ def run_unused(
             for each in page.items
         )
         _print_rows(["KIND", "NAME", "LAST USED"], rows)
+        print_unknown(page.unknown)
         _print_more(page)
 
 
 def _print_head(resource: str, as_of: AsOf, output: str, what: str = "") -> None:
     """The project and the age of the facts; beside a graph for another program, on stderr."""
     parts = [what, f"as of {time_text(as_of.at)}" if as_of.at else ""]
-    if as_of.deleted_since:
-        parts.append(f"deleted since: {', '.join(as_of.deleted_since)}")
+    if as_of.gone_since:
+        parts.append(f"deleted, or not of the project any more: {', '.join(as_of.gone_since)}")
     head = "  ".join([resource, *(part for part in parts if part)])
-    click.secho(head, bold=True, err=output != "text")
+    click.secho(visible(head), bold=True, err=output != "text")
 
 
 def _print_features(answer: Features) -> None:
     version = answer.version
     aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-    click.secho(f"{answer.resource}  {version.model}/{version.version}{aliases}", bold=True)
-    click.echo(f"  verdict   {version.verdict or 'Unknown'} ({version.reason or 'not judged'})")
-    if version.message:
-        click.echo(f"            {version.message}")
-    click.echo(f"  service   {version.service or '-'}")
-    click.echo(f"  from      {version.origin or '-'}")
-    click.echo(f"  features  {version.features}{'' if answer.complete else ', not all are known'}")
-    for ref in answer.refs:
-        click.echo(f"    {ref}")
+    head = f"{answer.resource}  {version.model}/{version.version}{aliases}"
+    click.secho(visible(head), bold=True)
+    lines = [
+        f"  verdict   {version.verdict or 'Unknown'} ({version.reason or 'not judged'})",
+        *([f"            {version.message}"] if version.message else []),
+        f"  service   {version.service or '-'}",
+        f"  from      {version.origin or '-'}",
+        f"  features  {version.features}{'' if answer.complete else ', not all are known'}",
+        *(f"    {ref}" for ref in answer.refs),
+    ]
+    click.echo("\n".join(map(visible, lines)))
 
 
 def _print_rows(head: list[str], rows: Iterable[list[str]]) -> None:
@@ -158,7 +159,7 @@ def _print_rows(head: list[str], rows: Iterable[list[str]]) -> None:
 
 def _print_more(page: VersionsPage | SearchPage | UnusedPage) -> None:
     if page.after is not None:
-        click.echo(f"  more: --after {page.after}")
+        click.echo(f"  more: --after {visible(str(page.after))}")
 
 
 def _version_row(item: VersionAnswer) -> list[str]:

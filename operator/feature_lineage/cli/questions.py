@@ -27,21 +27,38 @@ STEPS: Final = click.IntRange(0, 1_000)
 @FOLDER
 @click.argument("name")
 @STATE
+@AS_OF
 @LIMIT
 @click.option("--after", metavar="MODEL/VERSION", help="Continue after this version.")
 @OUTPUT
 def impact(
-    folder: Path, name: str, state: Path | None, limit: int, after: str | None, output: str
+    folder: Path,
+    name: str,
+    state: Path | None,
+    as_of: str | None,
+    limit: int,
+    after: str | None,
+    output: str,
 ) -> None:
-    """List the model versions that use a feature view, a feature or a feature service.
+    """List the model versions that a change of an object may affect.
 
-    NAME is a feature view (driver_stats), a feature (driver_stats:conv_rate) or a feature
-    service (service/driver_activity_v1). The list is complete: every version of every model,
-    with and without an alias, page by page.
+    NAME is a feature view (driver_stats), a feature (driver_stats:conv_rate), a feature service
+    (service/driver_activity_v1), a data source (source/trips) or an entity (entity/driver). The
+    list has every version of every model, with and without an alias, page by page. Versions whose
+    features are not all known may be affected, too: they are counted apart.
     """
+    from feature_lineage.cli.history import parsed_time
     from feature_lineage.cli.impact import run_impact
 
-    run_impact(folder, name, state or state_of(folder), limit=limit, after=after, output=output)
+    run_impact(
+        folder,
+        name,
+        state or state_of(folder),
+        at=parsed_time(as_of) if as_of else None,
+        limit=limit,
+        after=after,
+        output=output,
+    )
 
 
 @click.command()

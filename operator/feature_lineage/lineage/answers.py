@@ -48,8 +48,8 @@ class AsOf(Answer):
     """Digest of the registry snapshot."""
     probed_at: datetime | None = None
     """When the online store was probed last."""
-    deleted_since: tuple[str, ...] = ()
-    """Model versions that had an alias at `at`, and that MLflow does not have any more."""
+    gone_since: tuple[str, ...] = ()
+    """Model versions that had an alias at `at`, and that are deleted or not of the project now."""
 
 
 class VersionAnswer(Answer):
@@ -103,6 +103,14 @@ class Features(Answer):
     """Whether these are all of its features; `version.message` says what is not known."""
 
 
+class UnknownVersions(Answer):
+    """Versions whose features are not all known, so that they may use what an answer is about."""
+
+    total: int
+    first: tuple[str, ...] = ()
+    """Names of the first of them, as ``model/version``."""
+
+
 class AffectedVersion(Answer):
     """A model version that a change would affect."""
 
@@ -128,6 +136,8 @@ class ImpactAnswer(Answer):
     """The feature services through which they are served."""
     protected_services: tuple[str, ...] = ()
     """Services that are protected without a model, and that the change would affect."""
+    unknown: UnknownVersions | None = None
+    """Versions that are not in the answer and may be affected; absent if there are none."""
     after: str | None = None
     items: tuple[AffectedVersion, ...] = ()
 
@@ -181,6 +191,8 @@ class UnusedPage(Answer):
     as_of: AsOf
     since: datetime
     """Versions that were registered before count only while they have an alias."""
+    unknown: UnknownVersions | None = None
+    """Versions that may use what the answer lists; absent if there are none."""
     total: int
     after: int | None = None
     items: tuple[UnusedAnswer, ...] = ()

@@ -113,6 +113,7 @@ class Endpoint:
         parameters: the model of its query parameters.
         answer: the model of its answer.
         ages: whether time alone changes the answer: freshness is in it, or it is about days.
+        declared: whether the answer names TrainedModels.
         ask: answers it; `errors.NotFound` and `errors.TerminalError` are 404 and 400.
     """
 
@@ -122,6 +123,7 @@ class Endpoint:
     answer: type[Answer]
     ask: Callable[[ProjectLineage, Any], Answer]
     ages: bool = False
+    declared: bool = False
 
 
 def _unused(line: ProjectLineage, given: UnusedParameters) -> UnusedPage:
@@ -157,6 +159,7 @@ ENDPOINTS: Final = (
         FeaturesAnswer,
         lambda line, given: FeaturesAnswer(items=line.features(given.name)),
         ages=True,
+        declared=True,
     ),
     Endpoint(
         "versions",
@@ -165,6 +168,7 @@ ENDPOINTS: Final = (
         VersionsPage,
         lambda line, given: line.versions(given.model, after=given.after, limit=given.limit),
         ages=True,
+        declared=True,
     ),
     Endpoint(
         "search",

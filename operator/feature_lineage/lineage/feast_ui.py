@@ -6,11 +6,12 @@ answers have every version that names the project, and its aliases.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from feature_lineage.errors import TerminalError
 from feature_lineage.lineage.answers import Answer
 from feature_lineage.lineage.nodes import feature_node
 from feature_lineage.lineage.project_lineage import ProjectLineage
@@ -20,6 +21,10 @@ from feature_lineage.models.index import IndexedVersion
 NO_STAGE: Final = "None"
 MAX_RUNS: Final = 200
 DEFAULT_RUNS: Final = 50
+MAX_ALIASES: Final = 5
+"""Of a version, since each feature of it repeats them."""
+MAX_USES: Final = 250_000
+"""Of features by versions, each of which is a part of one answer."""
 
 
 class FeastAnswer(Answer):
@@ -98,12 +103,24 @@ class NoParameters(BaseModel):
 class RunsParameters(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    max_results: int = DEFAULT_RUNS
+    max_results: Annotated[int, AfterValidator(lambda most: min(max(most, 1), MAX_RUNS))] = (
+        DEFAULT_RUNS
+    )
     """Clamped to 1..200, as Feast does."""
 
 
 def feature_models(line: ProjectLineage) -> FeastFeatureModels:
-    """The model versions of each feature, by ``view:feature``."""
+    """The model versions of each feature, by ``view:feature``.
+
+    Raises:
+        TerminalError: the answer would be too large.
+    """
+    uses = sum(len(version.refs) for version in line.index.versions)
+    if uses > MAX_USES:
+        raise TerminalError(
+            f"{line.resource}: models use features {uses} times, and an answer for Feast's UI "
+            f"names at most {MAX_USES}; ask for the impact of one view"
+        )
     found: dict[str, list[FeastModel]] = {}
     for version in line.index.versions:
         model = _model(line, version)
@@ -145,9 +162,7 @@ def runs(line: ProjectLineage, most: int = DEFAULT_RUNS) -> FeastRuns:
             versions.setdefault(run.run_id, []).append(version)
     newest = sorted(found.values(), key=lambda run: (run.started_at, run.run_id), reverse=True)
     return FeastRuns(
-        runs=tuple(
-            _run(line, run, versions[run.run_id]) for run in newest[: min(max(most, 1), MAX_RUNS)]
-        ),
+        runs=tuple(_run(line, run, versions[run.run_id]) for run in newest[:most]),
         mlflow_uri=line.mlflow_url or None,
     )
 
@@ -173,13 +188,14 @@ def _run(line: ProjectLineage, run: TrainingRun, versions: Iterable[IndexedVersi
 
 
 def _model(line: ProjectLineage, version: IndexedVersion) -> FeastModel:
+    aliases = version.aliases[:MAX_ALIASES]
     return FeastModel(
         model_name=version.model,
         version=version.version,
-        stage=", ".join(f"@{alias}" for alias in version.aliases) or NO_STAGE,
+        stage=", ".join(f"@{alias}" for alias in aliases) or NO_STAGE,
         mlflow_url=f"{line.mlflow_url}/#/models/{quote(version.model, safe='')}/versions/"
         f"{quote(version.version, safe='')}",
-        aliases=version.aliases,
+        aliases=aliases,
     )
 
 

@@ -7,6 +7,7 @@ downstream of a node is what a change of it may affect. The part that the regist
 once per snapshot; model versions come from the reverse index when they are asked for.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from feature_lineage.features.snapshot import JsonObject, RegistrySnapshot
 from feature_lineage.lineage.nodes import (
     Node,
     NodeKind,
+    NodeOrder,
     alias_node,
     feature_node,
     node_order,
@@ -24,6 +26,7 @@ from feature_lineage.lineage.nodes import (
     view_of,
 )
 from feature_lineage.models.index import IndexedVersion, ReverseIndex
+from feature_lineage.untrusted import TooLarge
 
 _Value = TypeVar("_Value")
 Edge = tuple[Node, Node]
@@ -107,21 +110,48 @@ class LineageGraph:
         else:
             yield from self._up.get(node, ())
 
-    def around(self, focus: Node | None, up: int | None, down: int | None) -> Subgraph:
+    def around(
+        self,
+        focus: Node | None,
+        up: int | None,
+        down: int | None,
+        *,
+        features: bool = True,
+        nodes: int | None = None,
+        edges: int | None = None,
+    ) -> Subgraph:
         """What the focus depends on and what depends on it.
 
         Args:
             focus: None: the whole graph.
             up, down: how many steps; None: all.
+            features: whether features are nodes. Without them each is merged into its view, but
+                the focus, and takes no step.
+            nodes, edges: the most of them; None: any number.
+
+        Raises:
+            TooLarge: there are more.
         """
         if focus is None:
             found = set(self.nodes())
         else:
-            found = self._reached(focus, self.upstream, up)
-            found |= self._reached(focus, self.downstream, down)
-        nodes = sorted(found, key=node_order)
-        edges = ((node, after) for node in nodes for after in sorted_nodes(self.downstream(node)))
-        return Subgraph(tuple(nodes), tuple(edge for edge in edges if edge[1] in found))
+            found = self._reached(focus, self.upstream, up, features=features)
+            found |= self._reached(focus, self.downstream, down, features=features)
+        shown = found if features else {_merged(node, focus) for node in found}
+        if nodes is not None and len(shown) > nodes:
+            raise TooLarge(f"{len(shown)} nodes, and an answer at most {nodes}")
+        joined: dict[Edge, None] = {}
+        for node in found:
+            for after in self.downstream(node):
+                if after in found:
+                    edge = (
+                        (node, after) if features else (_merged(node, focus), _merged(after, focus))
+                    )
+                    if edge[0] != edge[1]:
+                        joined[edge] = None
+            if edges is not None and len(joined) > edges:
+                raise TooLarge(f"more than {edges} edges, and an answer at most so many")
+        return Subgraph(tuple(sorted_nodes(shown)), tuple(sorted(joined, key=_edge_order)))
 
     def users_of(self, node: Node) -> tuple[tuple[IndexedVersion, ...], set[Node]]:
         """The model versions that a change of an object of the registry may affect, sorted.
@@ -153,15 +183,23 @@ class LineageGraph:
 
     @staticmethod
     def _reached(
-        focus: Node, neighbours: Callable[[Node], Iterable[Node]], steps: int | None
+        focus: Node,
+        neighbours: Callable[[Node], Iterable[Node]],
+        steps: int | None,
+        *,
+        features: bool,
     ) -> set[Node]:
-        found, border = {focus}, [focus]
-        while border and (steps is None or steps > 0):
-            reached = dict.fromkeys(after for node in border for after in neighbours(node))
-            border = [node for node in reached if node not in found]
-            found.update(border)
-            steps = None if steps is None else steps - 1
-        return found
+        """The nodes within so many steps; one between nodes that are merged is none."""
+        found, border = {focus: 0}, deque([focus])
+        while border:
+            node = border.popleft()
+            for after in neighbours(node):
+                same = not features and _merged(node, focus) == _merged(after, focus)
+                taken = found[node] + (0 if same else 1)
+                if (steps is None or taken <= steps) and taken < found.get(after, taken + 1):
+                    found[after] = taken
+                    border.appendleft(after) if same else border.append(after)
+        return set(found)
 
     def _version(self, node: Node) -> IndexedVersion | None:
         model, _, version = node.name.rpartition("/")
@@ -232,18 +270,14 @@ class LineageGraph:
         self._up[after][before] = None
 
 
-def without_features(part: Subgraph, keep: Node | None = None) -> Subgraph:
-    """The same part with each feature, but `keep`, merged into its view."""
+def _merged(node: Node, focus: Node | None) -> Node:
+    """The view of a feature, unless the feature is the focus; else the node."""
+    is_merged = node.kind is NodeKind.FEATURE and node != focus
+    return Node(NodeKind.VIEW, view_of(node)) if is_merged else node
 
-    def merged(node: Node) -> Node:
-        is_merged = node.kind is NodeKind.FEATURE and node != keep
-        return Node(NodeKind.VIEW, view_of(node)) if is_merged else node
 
-    edges = dict.fromkeys((merged(before), merged(after)) for before, after in part.edges)
-    return Subgraph(
-        tuple(sorted_nodes({merged(node) for node in part.nodes})),
-        tuple(edge for edge in edges if edge[0] != edge[1]),
-    )
+def _edge_order(edge: Edge) -> tuple[NodeOrder, NodeOrder]:
+    return node_order(edge[0]), node_order(edge[1])
 
 
 def sorted_nodes(nodes: Iterable[Node]) -> list[Node]:

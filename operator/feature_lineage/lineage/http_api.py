@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from feature_lineage.api import FeatureStoreProject
 from feature_lineage.errors import FeatureLineageError, NotFound, TerminalError
 from feature_lineage.http.problems import Problem
-from feature_lineage.large_parses import NeedsTurn
+from feature_lineage.large_parses import NeedsTurn, parsing
 from feature_lineage.lineage.answers import ProjectAnswer, ProjectsAnswer
 from feature_lineage.lineage.endpoints import ENDPOINTS, FEAST_ENDPOINTS, Endpoint
 from feature_lineage.lineage.openapi import FEAST, PREFIX, PROJECT, openapi_document
@@ -27,6 +27,10 @@ from feature_lineage.shorten import visible
 
 ANSWER_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 5
+MAKING_AT_ONCE: Final = 2
+"""Answers that are made at once; each takes memory and the processor of the operator."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Of an answer before it is compressed."""
 
 _T = TypeVar("_T")
 
@@ -92,6 +96,8 @@ class LineageApi:
         self._loop = loop
         self._unavailable = unavailable
         self._open = frozenset(feast_ui_without_token)
+        self._making = asyncio.Semaphore(MAKING_AT_ONCE)
+        self._past = asyncio.Semaphore(1)  # each keeps a registry of the past in memory
         self._answers = PreparedAnswers()
         self._document = prepared(openapi_document(tokens=access.tokens))
 
@@ -147,18 +153,25 @@ class LineageApi:
         known = self._answers.get(key, stamp)
         if known is not None:
             return known
-        line = await self._on_operator_loop(self._lineage(project, given))
-        found = await asyncio.to_thread(_made, endpoint, line, given)
         past = getattr(given, "as_of", None) is not None
+        async with self._past if past else self._making:
+            known = self._answers.get(key, stamp)  # another request may have made it meanwhile
+            if known is not None:
+                return known
+            line = await self._on_operator_loop(self._lineage(endpoint, project, given))
+            found = await asyncio.to_thread(_made, endpoint, line, given)
         max_age = MAX_AGE_SECONDS if endpoint.ages or past else math.inf
         self._answers.keep(key, stamp, found, max_age)
         return found
 
-    async def _lineage(self, project: FeatureStoreProject, given: BaseModel) -> ProjectLineage:
+    async def _lineage(
+        self, endpoint: Endpoint, project: FeatureStoreProject, given: BaseModel
+    ) -> ProjectLineage:
         at = getattr(given, "as_of", None)
-        if at is None:
-            return await self._query.lineage(project)
-        return await self._query.past_lineage(project, at)
+        if at is not None:
+            return await self._query.past_lineage(project, at)
+        with parsing(large=False):  # a reconcile has read what is large
+            return await self._query.lineage(project, declared=endpoint.declared)
 
     async def _on_operator_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -178,7 +191,7 @@ def problem_of(error: FeatureLineageError) -> Problem:
     """The answer to an error: 404 not found, 400 wrong question, 503 everything that may pass."""
     if isinstance(error, NotFound):
         return Problem(HTTPStatus.NOT_FOUND, visible(error.message))
-    if isinstance(error, TerminalError):
+    if type(error) is TerminalError:  # its subclasses are about what was read
         return Problem(HTTPStatus.BAD_REQUEST, visible(error.message))
     return _later(visible(error.message))
 
@@ -214,9 +227,15 @@ def _parameters(model: type[BaseModel], request: web.Request) -> BaseModel:
 
 def _made(endpoint: Endpoint, line: ProjectLineage, given: BaseModel) -> Prepared:
     try:
-        return prepared(endpoint.ask(line, given).as_json())
+        body = endpoint.ask(line, given).as_json()
     except FeatureLineageError as error:
         raise problem_of(error) from error
+    if len(body) > MAX_BYTES:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"the answer has {len(body) >> 20} MiB, and may have {MAX_BYTES >> 20}; ask for less",
+        )
+    return prepared(body)
 
 
 def _project(project: FeatureStoreProject) -> ProjectAnswer:

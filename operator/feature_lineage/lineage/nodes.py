@@ -70,7 +70,10 @@ def short_name(node: Node) -> str:
     return node.name if node.kind in (NodeKind.VIEW, NodeKind.FEATURE) else str(node)
 
 
-def node_order(node: Node) -> tuple[int, tuple[str, int, str]]:
+NodeOrder = tuple[int, tuple[str, int, str]]
+
+
+def node_order(node: Node) -> NodeOrder:
     """Sorts nodes by kind, then by name; versions of a model by number."""
     if node.kind is NodeKind.MODEL:
         model, _, version = node.name.rpartition("/")

@@ -48,7 +48,7 @@ def past(
             models_read_at=now.as_of.models_read_at,
             registry_read_at=registry.since,
             registry_digest=registry.digest,
-            deleted_since=tuple(
+            gone_since=tuple(
                 f"{model}/{version}" for model, version in sorted(named - linked.keys())
             ),
         ),

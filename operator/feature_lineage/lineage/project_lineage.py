@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from operator import itemgetter
 from typing import Final
 
@@ -24,12 +25,13 @@ from feature_lineage.lineage.answers import (
     ImpactAnswer,
     NodeAnswer,
     SearchPage,
+    UnknownVersions,
     UnusedAnswer,
     UnusedPage,
     VersionAnswer,
     VersionsPage,
 )
-from feature_lineage.lineage.graph import LineageGraph, sorted_nodes, without_features
+from feature_lineage.lineage.graph import LineageGraph, sorted_nodes
 from feature_lineage.lineage.nodes import (
     Node,
     NodeKind,
@@ -45,7 +47,16 @@ from feature_lineage.models.facts import TrainingRun
 from feature_lineage.models.index import IndexedVersion, ReverseIndex, version_order
 from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.operations.protected_services import protected_services
+from feature_lineage.untrusted import TooLarge
 
+MAX_UNKNOWN: Final = 10
+"""Names of versions whose features are not known, in one answer."""
+MAX_NAMES: Final = 2_000
+MAX_NAME: Final = 100
+"""Names, and characters of a name, for which a similar one is looked for; it takes long."""
+MAX_VERSIONS: Final = 100
+"""Versions of one run in one answer."""
+MAX_EDGES: Final = 50_000
 MAX_NODES: Final = 5_000
 """Nodes of one answer; a graph with more is refused, with the way to a smaller one."""
 
@@ -100,14 +111,15 @@ class ProjectLineage:
             TerminalError: the name has another form, or the graph has more than `limit` nodes.
         """
         focus = self._known(name) if name is not None else None
-        found = self.graph.around(focus, up, down)
-        if not features:
-            found = without_features(found, focus)
-        if len(found.nodes) > limit:
-            raise TerminalError(
-                f"{self.resource}: the graph has {len(found.nodes)} nodes, and an answer at most "
-                f"{limit}; name an object, or take fewer steps up and down"
+        try:
+            found = self.graph.around(
+                focus, up, down, features=features, nodes=limit, edges=MAX_EDGES
             )
+        except TooLarge as error:
+            raise TerminalError(
+                f"{self.resource}: the graph has {error}; name an object, take fewer steps up and "
+                "down, or leave out features"
+            ) from error
         place = {node: number for number, node in enumerate(found.nodes)}
         return GraphAnswer(
             resource=self.resource,
@@ -139,6 +151,7 @@ class ProjectLineage:
             promoted=sum(1 for version in versions if version.aliases),
             services=tuple(sorted({version.service for version in versions} - {""})),
             protected_services=tuple(sorted(service.name for service in protected)),
+            unknown=self._unknown(but=versions),
             after=chosen[-1].cursor if len(following) > len(chosen) else None,
             items=tuple(
                 AffectedVersion(
@@ -167,6 +180,11 @@ class ProjectLineage:
             NotFound: the project has no such version.
             TerminalError: the name is not of a model version.
         """
+        found = self._versions_named(name)
+        if len(found) > MAX_VERSIONS:
+            raise TerminalError(
+                f"{name} has {len(found)} versions, and an answer at most {MAX_VERSIONS}; name one"
+            )
         return tuple(
             Features(
                 resource=self.resource,
@@ -175,7 +193,7 @@ class ProjectLineage:
                 refs=tuple(map(str, self._linked(version).link.refs)),
                 complete=self._linked(version).link.complete,
             )
-            for version in self._versions_named(name)
+            for version in found
         )
 
     def _versions_named(self, name: str) -> tuple[IndexedVersion, ...]:
@@ -252,6 +270,7 @@ class ProjectLineage:
             resource=self.resource,
             as_of=self.as_of,
             since=since,
+            unknown=self._unknown(),
             total=len(every),
             after=after + limit if len(every) > after + limit else None,
             items=every[after : after + limit],
@@ -273,6 +292,18 @@ class ProjectLineage:
             if is_view or of_used:
                 yield UnusedAnswer(kind=node.kind, name=node.name, last_used_at=last_used.get(node))
 
+    def _unknown(self, but: Iterable[IndexedVersion] = ()) -> UnknownVersions | None:
+        """The versions whose features are not all known, without those that are in the answer."""
+        shown = {version.cursor for version in but}
+        found = [
+            version.cursor
+            for version in self.index.versions
+            if not self._linked(version).link.complete and version.cursor not in shown
+        ]
+        return (
+            UnknownVersions(total=len(found), first=tuple(found[:MAX_UNKNOWN])) if found else None
+        )
+
     def _protected(self) -> Iterable[Node]:
         """The feature services that are protected without a model."""
         if self.snapshot is None:
@@ -286,10 +317,20 @@ class ProjectLineage:
         node = parse_node(name)
         if node in self.graph:
             return node
-        known = {each.name: each for each in self.graph.nodes() if each.kind is node.kind}
-        near = get_close_matches(node.name, sorted(known), 1)
-        hint = f"; did you mean {short_name(known[near[0]])}?" if near else ""
+        hint = f"; did you mean {short_name(near)}?" if (near := self._near(node)) else ""
         raise NotFound(f"{self.resource} has no {short_name(node)}, and no model uses it{hint}")
+
+    def _near(self, node: Node) -> Node | None:
+        """The object of the most similar name, if that can be told soon."""
+        if len(node.name) > MAX_NAME:
+            return None
+        known = {
+            each.name: each
+            for each in islice((n for n in self.graph.nodes() if n.kind is node.kind), MAX_NAMES)
+            if len(each.name) <= MAX_NAME
+        }
+        near = get_close_matches(node.name, sorted(known), 1)
+        return known[near[0]] if near else None
 
     def _node(self, node: Node) -> NodeAnswer:
         if node.kind is not NodeKind.MODEL:

@@ -22,12 +22,15 @@ from feature_lineage.operations.probe_record import ProbeRecord
 from feature_lineage.ports import Ports
 from feature_lineage.reconcile.alias_log import place_of
 from feature_lineage.reconcile.cache import CachedFacts, ReconcileCache
+from feature_lineage.reconcile.cooperative_yield import CooperativeYield
 from feature_lineage.reconcile.declared_versions import permitted_versions
 from feature_lineage.reconcile.observe_project import observe_project
 
 MAX_INDEXES: Final = 16
 """Indexes in memory; one of 10,000 versions with 20 features each takes 10 MB."""
 
+MAX_DECLARING: Final = 100
+"""TrainedModels for one registered model; with more, an answer names none of them."""
 MAX_SNAPSHOTS: Final = 64 * 1024 * 1024
 """Bytes of their registry snapshots together, as `RegistrySnapshot.memory` estimates them."""
 
@@ -58,8 +61,10 @@ class Stamp:
     facts: "weakref.ref[ModelFacts] | None"
 
     def same(self, other: "Stamp") -> bool:
-        if self.project is not other.project or self.facts is None or other.facts is None:
+        if self.project is not other.project:
             return False
+        if self.facts is None or other.facts is None:
+            return self.facts is other.facts  # both without MLflow
         facts = self.facts()
         return facts is not None and facts is other.facts()
 
@@ -79,7 +84,7 @@ class LineageQuery:
         self._ports = ports
         self._cache = cache
         self._indexes: dict[Key, _Built] = {}
-        self._lock = asyncio.Lock()
+        self._locks: dict[Key, asyncio.Lock] = {}
 
     async def refresh(self, project: FeatureStoreProject) -> None:
         """Read the facts about a project's models, as fresh as a plan needs them.
@@ -100,8 +105,13 @@ class LineageQuery:
         cached = self._cache.facts.get(key_of(project))
         return Stamp(project, weakref.ref(cached.facts) if cached is not None else None)
 
-    async def lineage(self, project: FeatureStoreProject) -> ProjectLineage:
+    async def lineage(
+        self, project: FeatureStoreProject, *, declared: bool = True
+    ) -> ProjectLineage:
         """The lineage of a project as last read.
+
+        Args:
+            declared: whether to look for the TrainedModels of each version.
 
         Raises:
             NotFound: the registry snapshot is not kept.
@@ -118,8 +128,7 @@ class LineageQuery:
                 as_of=_as_of(project, snapshot),
                 now=self._ports.clock.now(),
             )
-        built = await self._built(project)
-        cached = self._cache.facts[key_of(project)]
+        built, cached = await self._built(project)
         probe = await self._cache.probes.current(self._ports, project)
         return ProjectLineage(
             project=project,
@@ -129,7 +138,7 @@ class LineageQuery:
             as_of=_as_of(project, built.snapshot, cached.facts.read_at, probe),
             now=self._ports.clock.now(),
             linked=cached.by_version,
-            declared=await self._declared(project, cached),
+            declared=await self._declared(project, cached) if declared else {},
             runs=view.runs if (view := cached.read_view) is not None else None,
             mlflow_url=self._mlflow_url(project),
             probe=probe,
@@ -138,7 +147,7 @@ class LineageQuery:
     async def past_lineage(self, project: FeatureStoreProject, at: datetime) -> ProjectLineage:
         """The lineage of a project at a time: registry and aliases as recorded in MLflow.
 
-        Model versions that were deleted since are named in `AsOf.deleted_since`. Verdicts of the
+        Model versions that are gone since are named in `AsOf.gone_since`. Verdicts of the
         past are not known.
 
         Raises:
@@ -146,7 +155,11 @@ class LineageQuery:
             InvalidReport: a record is missing.
             ServerUnavailable: MLflow does not answer.
         """
-        now = await self.lineage(project)
+        now = await self.lineage(project, declared=False)
+        if at > self._ports.clock.now():
+            raise NotFound(
+                f"{at.isoformat(timespec='seconds')} is in the future; name a time before"
+            )
         registry = await self._ports.registries.of(project)
         if registry is None:
             raise NotFound(
@@ -183,23 +196,30 @@ class LineageQuery:
         if view is None:
             return {}
         found: dict[tuple[str, str], tuple[str, ...]] = {}
-        names = (
-            n for n in cached.named if any(True for _ in self._ports.resources.stamps_named(n))
+        home, cooperative = key_of(project), CooperativeYield()
+        stamps = {name: tuple(self._ports.resources.stamps_named(name)) for name in cached.named}
+        names = sorted(
+            name
+            for name, known in stamps.items()
+            if len(known) <= MAX_DECLARING
+            and any((each.project, each.namespace) == (home, home.namespace) for each in known)
         )
         async for model, version in permitted_versions(self._ports, project, view, names):
-            if model.metadata.namespace != project.metadata.namespace:
-                continue
-            key = version.name, version.version
-            name = f"{model.metadata.namespace}/{model.metadata.name}"
-            found[key] = (*found.get(key, ()), name)
+            await cooperative.checkpoint()  # each is unpacked: 10,000 take a second
+            if model.metadata.namespace == home.namespace:
+                key = version.name, version.version
+                name = f"{model.metadata.namespace}/{model.metadata.name}"
+                found[key] = (*found.get(key, ()), name)
         return found
 
-    async def _built(self, project: FeatureStoreProject) -> _Built:
+    async def _built(self, project: FeatureStoreProject) -> tuple[_Built, CachedFacts]:
+        """The index and the graph, with the facts from which they were built."""
         key = key_of(project)
-        async with self._lock:
+        async with self._locks.setdefault(key, asyncio.Lock()):
             cached = self._cache.facts.get(key)
             if cached is None or cached.facts.read_at is None:
                 self._indexes.pop(key, None)
+                self._locks.pop(key, None)
                 raise ServerUnavailable(f"{key}: MLflow was not read yet; ask again later")
             built = self._indexes.pop(key, None)
             if built is None or built.facts() is not cached.facts:
@@ -210,7 +230,7 @@ class LineageQuery:
                 built = _Built(weakref.ref(cached.facts), snapshot, index, graph)
             self._indexes[key] = built
             self._drop_oldest()
-            return built
+            return built, cached
 
     def _drop_oldest(self) -> None:
         """Keep the newest indexes; each keeps its registry snapshot in memory."""

@@ -9,6 +9,7 @@ from tests.unit.lineage.build import REAL, USERS, lineage, version, versions
 from feature_lineage.errors import TerminalError
 from feature_lineage.lineage.graph import Subgraph
 from feature_lineage.lineage.nodes import Node, NodeKind, parse_node
+from feature_lineage.untrusted import TooLarge
 
 GRAPH = lineage(*USERS).graph
 
@@ -50,6 +51,24 @@ def test_steps_bound_the_depth() -> None:
     assert _down("view/globals_view", 1) == ["view/globals_view", "feature/globals_view:g"]
     assert "model/b/9" in _down("view/globals_view", 2)
     assert "alias/b@champion" not in _down("view/globals_view", 2)
+
+
+def test_without_features_a_step_is_an_edge_that_is_shown() -> None:
+    found = GRAPH.around(parse_node("driver_hourly_stats"), 0, 1, features=False)
+    shown = set(map(str, found.nodes))
+    assert {"service/driver_activity_v1", "model/b/9", "view/transformed"} <= shown
+    assert "model/a/1" not in shown, "through transformed: two steps"
+    assert not _names(found, NodeKind.FEATURE)
+    back = GRAPH.around(parse_node("service/driver_activity_v1"), 1, 0, features=False)
+    assert "view/driver_hourly_stats" in set(map(str, back.nodes))
+    assert "source/hourly_source" not in set(map(str, back.nodes))
+
+
+def test_a_graph_of_many_edges_is_refused() -> None:
+    with pytest.raises(TooLarge, match="edges"):
+        GRAPH.around(None, None, None, edges=3)
+    with pytest.raises(TooLarge, match="nodes"):
+        GRAPH.around(None, None, None, nodes=3)
 
 
 def test_versions_of_a_model_are_in_the_order_of_numbers() -> None:

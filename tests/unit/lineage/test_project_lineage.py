@@ -12,9 +12,11 @@ from tests.unit.lineage.build import CONV, DAY, REAL, USERS, lineage, version, v
 from feature_lineage.errors import NotFound, TerminalError
 from feature_lineage.features.definitions import feeding_views
 from feature_lineage.features.services import service_refs
-from feature_lineage.lineage.answers import ImpactAnswer
+from feature_lineage.lineage import feast_ui
+from feature_lineage.lineage.answers import ImpactAnswer, UnknownVersions
 from feature_lineage.lineage.nodes import Node, NodeKind, view_of
-from feature_lineage.lineage.project_lineage import ProjectLineage
+from feature_lineage.lineage.project_lineage import MAX_VERSIONS, ProjectLineage
+from feature_lineage.reasons import Reason
 
 USED = lineage(
     version("a", "1", "driver_hourly_stats:conv_rate", days=1),
@@ -215,3 +217,41 @@ def test_a_version_without_known_features_says_why() -> None:
     item = replace(item, link=replace(item.link, problems=("the run has no record",)))
     (found,) = lineage(item).versions().items
     assert (found.features, found.message) == (0, "the run has no record")
+
+
+def test_versions_that_may_be_affected_are_counted_apart() -> None:
+    """A list that Feast has cut is known in part only."""
+    cut = version("cut", "1", CONV)
+    cut = replace(cut, link=replace(cut.link, reason=Reason.AMBIGUOUS))
+    found = lineage(cut, version("none", "1"), version("all", "1", CONV))
+    answer = found.impact("driver_hourly_stats:acc_rate")
+    assert answer.unknown == UnknownVersions(total=2, first=("cut/1", "none/1"))
+    shown = found.impact(CONV)
+    assert (affected(shown), shown.unknown) == (
+        ["all/1", "cut/1"],
+        UnknownVersions(total=1, first=("none/1",)),
+    )
+    assert found.unused(EPOCH).unknown == UnknownVersions(total=2, first=("cut/1", "none/1"))
+    assert lineage(version("all", "1", CONV)).impact(CONV).unknown is None
+
+
+def test_a_similar_name_is_looked_for_in_a_bounded_time() -> None:
+    long = "ab" * 200
+    with pytest.raises(NotFound) as refused:
+        FOUND.impact(long)
+    assert "did you mean" not in str(refused.value)
+
+
+def test_a_run_with_too_many_versions_is_refused() -> None:
+    every = lineage(*(version("m", str(n), run_id="r") for n in range(MAX_VERSIONS + 1)))
+    with pytest.raises(TerminalError, match="name one"):
+        every.features("runs:/r")
+
+
+def test_the_answer_for_feasts_ui_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = lineage(version("m", "1", CONV, aliases=tuple(f"alias_{n}" for n in range(50))))
+    (model,) = feast_ui.feature_models(many).feature_models[CONV]
+    assert len(model.aliases) == feast_ui.MAX_ALIASES
+    monkeypatch.setattr(feast_ui, "MAX_USES", 0)
+    with pytest.raises(TerminalError, match="names at most 0"):
+        feast_ui.feature_models(many)
