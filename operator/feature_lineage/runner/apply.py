@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from feature_lineage.errors import TransientError
 from feature_lineage.features.bounds import check_dependencies
 from feature_lineage.features.delta import ObjectDelta, delta
 from feature_lineage.features.diff import Change, ChangeClass
@@ -47,6 +46,7 @@ from feature_lineage.runner.job import Job, intervals, view_reports
 from feature_lineage.runner.owner import is_owned_by_other, owner_of, services_record_of
 from feature_lineage.runner.reader import Reading, views_of
 from feature_lineage.runner.repo import desired_snapshot, import_repo
+from feature_lineage.runner.stored import storage_warnings
 from feature_lineage.shorten import listed
 from feature_lineage.sources.tree import tree_revision
 
@@ -141,7 +141,7 @@ def apply(job: Job) -> JobReport:
     after = job.read()
     staged = {question: answer.staged for question, answer in answers.items()}
     snapshot = job.snapshot(after, desired.closures, not_served(staged) if staged else None)
-    known["warnings"] += _storage_warnings(delta(desired, snapshot))
+    known["warnings"] += storage_warnings(delta(desired, snapshot))
     views = view_reports(after.proto, job.project)
     return job.report(Outcome.SUCCEEDED, snapshot=snapshot, views=views, **known)
 
@@ -296,26 +296,4 @@ def _new_column(change: Change) -> bool:
         change.kind in VIEW_KINDS
         and bool(change.feature)
         and change.change in (ChangeClass.TYPE_CHANGED, ChangeClass.CREATED)
-    )
-
-
-def _storage_warnings(differences: tuple[ObjectDelta, ...]) -> tuple[str, ...]:
-    """Warn of objects that Feast stored differently, such as views pinned to an old version.
-
-    Raises:
-        TransientError: an applied object is missing, or a deleted object is still in the registry.
-    """
-    for item in differences:
-        if item.was is None or item.now is None:
-            state = "still" if item.was is None else "not"
-            raise TransientError(
-                f"{item.kind.replace('_', ' ')} {item.name!r} is {state} in the registry after the "
-                "apply: another writer changed it, or the repo's code interferes with Feast",
-                reason=Reason.JOB_FAILED,
-            )
-    return tuple(
-        f"{Doubt.STORED_DIFFERENTLY}: Feast keeps {item.kind.replace('_', ' ')} {item.name!r} in "
-        "another form than the repo "
-        "declares it: a view pinned to an earlier version, or a change that Feast does not store"
-        for item in differences
     )

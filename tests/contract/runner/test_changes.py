@@ -283,8 +283,44 @@ def test_a_view_pinned_to_an_old_version(kind: str, build: Build, zygote: Zygote
     assert report.snapshot
     spec = report.snapshot.objects["feature_view"]["a"]
     assert [field["name"] for field in spec["features"]] == ["trips"]
-    assert len(report.warnings) == 1
-    assert "'a' in another form than the repo declares it" in report.warnings[0]
+    (warning,) = report.warnings
+    fact, _, step = warning.partition(", because ")
+    assert fact == (
+        "StoredDifferently: feature view 'a': Feast stores another definition than the repository "
+        "declares (features.conv_rate: removed there)"
+    )
+    assert step.startswith("the view is pinned to v0; remove the version from the view to apply")
+
+    followed = zygote.run(request("apply", repo.edit('version="v0", ', "").path))
+
+    assert followed.warnings == ()
+    assert followed.snapshot
+    spec = followed.snapshot.objects["feature_view"]["a"]
+    assert {field["name"] for field in spec["features"]} == {"trips", "conv_rate"}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_change_that_a_registry_does_not_keep(kind: str, build: Build, zygote: Zygote) -> None:
+    enabled, disabled = 'FeatureView(name="a", ', 'FeatureView(name="a", enabled=False, '
+    repo = build(kind).views(a="trips:Int64", b="trips:Int64")
+    zygote.run(request("apply", repo.path))
+
+    report = zygote.run(request("apply", repo.edit(enabled, disabled).path))
+
+    (warning,) = report.warnings
+    assert warning == (
+        "StoredDifferently: feature view 'a': Feast stores another definition than the repository "
+        "declares (disabled: true → none there), because Feast does not keep this change of an "
+        "object; declare what is stored, or remove the object, apply, then add it again"
+    )
+
+    zygote.run(request("apply", repo.views(b="trips:Int64").path))
+    repo.views(a="trips:Int64", b="trips:Int64").edit(enabled, disabled)
+    followed = zygote.run(request("apply", repo.path))
+
+    assert followed.warnings == ()
+    assert followed.snapshot
+    assert followed.snapshot.objects["feature_view"]["a"]["disabled"] is True
 
 
 def test_a_protected_project_is_not_deleted(repo: Repo, zygote: Zygote) -> None:
