@@ -94,7 +94,7 @@ class TokenAccess:
     async def _caller(self, request: web.Request) -> Caller:
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+        if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= MAX_TOKEN:
             raise _unauthenticated("send a token of the cluster: Authorization: Bearer TOKEN")
         key = hashlib.sha256(token.encode()).digest()  # no token stays in memory
         known = self._callers.get(key)

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from feature_lineage.http.problems import Problem
+from feature_lineage.http.problems import Problem, problems
+from feature_lineage.http.server import HttpServer
 from feature_lineage.kube.api_access import (
     ACCEPTED_SECONDS,
     ACCESS_REVIEWS,
@@ -129,12 +130,31 @@ async def test_an_api_server_that_does_not_answer_permits_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic good", "good", "Bearer " * 9000]
+    "header",
+    ["", "Bearer", "Bearer ", "Basic good", "good", "Bearer " * 9000, "Bearer é"],
 )
 async def test_other_headers_are_no_token(header: str) -> None:
     access = Access()
     with pytest.raises(Problem, match="Authorization: Bearer TOKEN"):
         await access.check(request(header), "ml", "ranking")
+    assert access.server.asked == []
+
+
+async def test_bytes_that_are_no_text_are_no_token() -> None:
+    access = Access()
+
+    async def handler(asked: web.Request) -> web.Response:
+        await access.check(asked, "ml", "ranking")
+        return web.Response()
+
+    server = HttpServer([web.get("/", handler)], 0, middlewares=[problems])
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n")
+        assert b" 401 " in await reader.readline()
+        writer.close()
+    finally:
+        await asyncio.to_thread(server.stop)
     assert access.server.asked == []
 
 
