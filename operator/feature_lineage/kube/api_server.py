@@ -101,5 +101,7 @@ class Certificate:
         certificate, key = self._folder / "tls.crt", self._folder / "tls.key"
         content = certificate.read_bytes() + key.read_bytes()
         if content != self._read:
+            # A pair that does not fit would replace the certificate before it is refused.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
             self.context.load_cert_chain(certificate, key)
             self._read = content
