@@ -12,6 +12,7 @@ from examples.demo import manifests, screen
 from examples.demo.facts import MLflow, Sample, scrape
 from examples.demo.workspace import BIN, Process, Workspace, check, stop_command
 from examples.mlflow_server import free_port
+from feature_lineage.api.enums import Verdict
 
 REPO = Path(__file__).parent / "feature_repo"
 ELSEWHERE = "driver_ranking_airflow"
@@ -172,7 +173,9 @@ def link_tag_verify(demo: Demo) -> str:
 
 def look_at_metrics(demo: Demo) -> str:
     host, url = start_host(demo)
-    samples = scrape(url, "feast_feature_freshness_seconds")
+    # The host loads one resource after the other; a model has a sample for each verdict.
+    scrape(url, "feature_lineage_model_verdict", least=2 * len(Verdict))
+    samples = scrape(url, "feast_feature_freshness_seconds", least=2)
     fresh = _of(samples, "feast_feature_freshness_seconds")
     verdicts = _of(samples, "feature_lineage_model_verdict", verdict="Verified")
     join = _of(samples, "feature_lineage_model_feature_view_info", model="driver_model")

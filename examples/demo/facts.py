@@ -75,8 +75,8 @@ def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in tags}
 
 
-def scrape(url: str, wanted: str, seconds: float = 60.0) -> list[Sample]:
-    """Return the samples of a /metrics page when one has the name `wanted`.
+def scrape(url: str, wanted: str, seconds: float = 60.0, least: int = 1) -> list[Sample]:
+    """Return the samples of a /metrics page when so many have the name `wanted`.
 
     Raises:
         DemoError: there is none in time.
@@ -88,7 +88,7 @@ def scrape(url: str, wanted: str, seconds: float = 60.0) -> list[Sample]:
         except httpx.TransportError:
             text = ""
         samples = [sample for line in text.splitlines() if (sample := _sample(line))]
-        if any(sample.name == wanted for sample in samples):
+        if sum(sample.name == wanted for sample in samples) >= least:
             return samples
         time.sleep(0.2)
     raise DemoError(f"{url} shows no {wanted} after {seconds:.0f} s")
